@@ -1,0 +1,88 @@
+// Package machine is the one door to machines: launch, look, terminate. A
+// driver chooses nothing; it makes a machine of the shape it is told. Drivers
+// are machine/local (a slice of this host) and machine/sim (simulated, from a
+// seed); both pass the suite in machinetest.
+package machine
+
+import (
+	"context"
+	"time"
+)
+
+// Spec is the machine that is wanted. It is complete: a driver looks nothing up.
+type Spec struct {
+	ID             string // i-…; launching the same ID twice is one machine
+	Type           string // EC2 instance type, for the metadata service
+	VCPU           int64
+	MemoryMiB      int64
+	StorageGiB     int64
+	Architecture   string // x86_64, arm64
+	Interface      string // ENI id: the network namespace that the machine lives in
+	MAC            string
+	PrivateIP      string
+	SubnetCIDR     string
+	Subnet         string
+	VPC            string
+	Zone           string
+	ZoneID         string
+	Region         string
+	Account        string
+	Cluster        string // ECS cluster name that its agent joins
+	ImageID        string // AMI id, for the metadata service
+	ProfileARN     string // instance profile
+	RoleName       string // the role in it, for the metadata service
+	Tags           map[string]string
+	SecurityGroups []string
+	// CABundle is the PEM of the authority that signs the endpoints' certificates.
+	CABundle []byte
+	// Nameserver is the VPC's resolver.
+	Nameserver string
+	// Expected is the container instance ARN that registration should yield.
+	ContainerInstanceARN string
+}
+
+// Credentials are what the metadata service hands out for the machine's role.
+type Credentials struct {
+	AccessKeyID string    `json:"AccessKeyId"`
+	Secret      string    `json:"SecretAccessKey"`
+	Token       string    `json:"Token"`
+	Expires     time.Time `json:"Expiration"`
+}
+
+// State of a machine.
+type State string
+
+// The states of a machine, as EC2 names them.
+const (
+	Pending    State = "pending"
+	Running    State = "running"
+	Terminated State = "terminated"
+)
+
+// Machine is what a driver knows of a machine.
+type Machine struct {
+	ID         string
+	State      State
+	PID        int // of its first process; 0 for a simulated one
+	LaunchedAt time.Time
+	Reason     string // why it ended, if the driver knows
+}
+
+// Driver launches and ends machines. All methods may be called concurrently
+// and again after a crash of the caller.
+type Driver interface {
+	// Launch starts a machine. A machine of that ID that runs already is
+	// returned as it is. Errors: fault.Capacity when the host has no room,
+	// fault.Invalid for an impossible spec, fault.Unavailable otherwise.
+	Launch(ctx context.Context, spec Spec) (Machine, error)
+	// SetCredentials replaces the role credentials in the metadata service.
+	SetCredentials(ctx context.Context, id string, c Credentials) error
+	// Get returns one machine; fault.NotFound if it never was or is forgotten.
+	Get(ctx context.Context, id string) (Machine, error)
+	// List returns all machines of this driver that are not terminated, and
+	// those that ended by themselves and were not yet Terminated.
+	List(ctx context.Context) ([]Machine, error)
+	// Terminate ends a machine with everything in it and forgets it. An
+	// absent machine is success.
+	Terminate(ctx context.Context, id string) error
+}

@@ -1,0 +1,144 @@
+package model
+
+import "time"
+
+// StackParameter is a parameter's given value.
+type StackParameter struct {
+	Key         string `json:"key"`
+	Value       string `json:"value"`
+	Resolved    string `json:"resolved,omitempty"`
+	UsePrevious bool   `json:"usePrevious,omitempty"`
+}
+
+// StackOutput is an output of a stack.
+type StackOutput struct {
+	Key         string `json:"key"`
+	Value       string `json:"value"`
+	Description string `json:"description,omitempty"`
+	Export      string `json:"export,omitempty"`
+}
+
+// Stack is a CloudFormation stack. Key: ID (its ARN).
+type Stack struct {
+	ID           string `json:"id" w:"api/cloudformation"`
+	Name         string `json:"name" w:"api/cloudformation"`
+	Description  string `json:"description,omitempty" w:"api/cloudformation,controllers/stack"`
+	Status       string `json:"status" w:"api/cloudformation,controllers/stack"`
+	StatusReason string `json:"statusReason,omitempty" w:"api/cloudformation,controllers/stack"`
+	// Template is the body that is being, or was last, applied; Previous is
+	// the last good one, to roll back to.
+	Template              string           `json:"template" w:"api/cloudformation,controllers/stack"`
+	Parameters            []StackParameter `json:"parameters,omitempty" w:"api/cloudformation,controllers/stack"`
+	Previous              string           `json:"previous,omitempty" w:"api/cloudformation,controllers/stack"`
+	PreviousParameters    []StackParameter `json:"previousParameters,omitempty" w:"api/cloudformation,controllers/stack"`
+	Capabilities          []string         `json:"capabilities,omitempty" w:"api/cloudformation"`
+	Tags                  []Tag            `json:"tags,omitempty" w:"api/cloudformation"`
+	RoleARN               string           `json:"roleArn,omitempty" w:"api/cloudformation"`
+	NotificationARNs      []string         `json:"notificationArns,omitempty" w:"api/cloudformation"`
+	DisableRollback       bool             `json:"disableRollback,omitempty" w:"api/cloudformation"`
+	OnFailure             string           `json:"onFailure,omitempty" w:"api/cloudformation"`
+	TimeoutMinutes        int64            `json:"timeoutMinutes,omitempty" w:"api/cloudformation"`
+	TerminationProtection bool             `json:"terminationProtection,omitempty" w:"api/cloudformation"`
+	Outputs               []StackOutput    `json:"outputs,omitempty" w:"controllers/stack"`
+	CreatedAt             time.Time        `json:"createdAt" w:"api/cloudformation"`
+	UpdatedAt             time.Time        `json:"updatedAt,omitzero" w:"api/cloudformation"`
+	DeletedAt             time.Time        `json:"deletedAt,omitzero" w:"controllers/stack"`
+	ChangeSet             string           `json:"changeSet,omitempty" w:"api/cloudformation"`
+	// Operation grows with every create, update and delete, so that the loop
+	// can tell a new wish from an old one; Principal is who asked.
+	Operation      int64    `json:"operation" w:"api/cloudformation"`
+	RequestToken   string   `json:"requestToken,omitempty" w:"api/cloudformation"`
+	Principal      string   `json:"principal,omitempty" w:"api/cloudformation"` // ARN
+	RetainOnDelete []string `json:"retainOnDelete,omitempty" w:"api/cloudformation"`
+}
+
+// StackResource is one resource of a stack. Key: stack ID + "|" + logical id.
+type StackResource struct {
+	Stack        string    `json:"stack"`
+	LogicalID    string    `json:"logicalId"`
+	PhysicalID   string    `json:"physicalId,omitempty"`
+	Type         string    `json:"type"`
+	Status       string    `json:"status"`
+	StatusReason string    `json:"statusReason,omitempty"`
+	UpdatedAt    time.Time `json:"updatedAt"`
+	// Properties are those last applied, resolved; Attributes answer GetAtt.
+	Properties          map[string]any    `json:"properties,omitempty"`
+	Attributes          map[string]string `json:"attributes,omitempty"`
+	DependsOn           []string          `json:"dependsOn,omitempty"`
+	Operation           int64             `json:"operation"`
+	Token               string            `json:"token,omitempty"` // idempotency token of the act under way
+	Started             time.Time         `json:"started,omitzero"`
+	DeletionPolicy      string            `json:"deletionPolicy,omitempty"`
+	UpdateReplacePolicy string            `json:"updateReplacePolicy,omitempty"`
+	// Replaced is the old physical resource, to be deleted in clean-up.
+	Replaced           string         `json:"replaced,omitempty"`
+	ReplacedProperties map[string]any `json:"replacedProperties,omitempty"`
+	// Memo is what the resource type's own code must remember between steps.
+	Memo map[string]string `json:"memo,omitempty"`
+}
+
+// StackEvent is one event. Key: stack ID + "|" + zero-padded Seq.
+type StackEvent struct {
+	Stack      string    `json:"stack"`
+	Seq        int64     `json:"seq"`
+	ID         string    `json:"id"`
+	LogicalID  string    `json:"logicalId"`
+	PhysicalID string    `json:"physicalId,omitempty"`
+	Type       string    `json:"type"`
+	Status     string    `json:"status"`
+	Reason     string    `json:"reason,omitempty"`
+	Detailed   string    `json:"detailed,omitempty"`
+	Properties string    `json:"properties,omitempty"`
+	Token      string    `json:"token,omitempty"`
+	At         time.Time `json:"at"`
+}
+
+// ResourceChange is one change of a change set.
+type ResourceChange struct {
+	Action      string         `json:"action"` // Add, Modify, Remove
+	LogicalID   string         `json:"logicalId"`
+	PhysicalID  string         `json:"physicalId,omitempty"`
+	Type        string         `json:"type"`
+	Replacement string         `json:"replacement,omitempty"` // True, False, Conditional
+	Properties  []string       `json:"properties,omitempty"`  // names that changed
+	Details     []ChangeDetail `json:"details,omitempty"`
+}
+
+// ChangeDetail says why one property changes.
+type ChangeDetail struct {
+	Attribute  string `json:"attribute"` // Properties, Metadata, Tags, …
+	Name       string `json:"name,omitempty"`
+	Recreation string `json:"recreation,omitempty"` // Never, Conditionally, Always
+	Evaluation string `json:"evaluation"`           // Static, Dynamic
+	Source     string `json:"source"`               // DirectModification, ResourceReference, …
+	Causing    string `json:"causing,omitempty"`
+}
+
+// ChangeSet is a change set. Key: ID (its ARN).
+type ChangeSet struct {
+	ID               string           `json:"id"`
+	Name             string           `json:"name"`
+	Stack            string           `json:"stack"` // stack ID
+	StackName        string           `json:"stackName"`
+	Type             string           `json:"type"` // CREATE, UPDATE
+	Description      string           `json:"description,omitempty"`
+	Status           string           `json:"status"`
+	StatusReason     string           `json:"statusReason,omitempty"`
+	ExecutionStatus  string           `json:"executionStatus"`
+	Template         string           `json:"template"`
+	Parameters       []StackParameter `json:"parameters,omitempty"`
+	Capabilities     []string         `json:"capabilities,omitempty"`
+	Tags             []Tag            `json:"tags,omitempty"`
+	RoleARN          string           `json:"roleArn,omitempty"`
+	NotificationARNs []string         `json:"notificationArns,omitempty"`
+	OnStackFailure   string           `json:"onStackFailure,omitempty"`
+	Changes          []ResourceChange `json:"changes,omitempty"`
+	CreatedAt        time.Time        `json:"createdAt"`
+}
+
+// Export is an exported output. Key: Name.
+type Export struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	Stack string `json:"stack"`
+}
