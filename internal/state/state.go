@@ -1,0 +1,141 @@
+// Package state is the hall where all rooms meet: our tables over store, and
+// the guard at its door. It refuses illegal moves and, when strict (tests and
+// the simulator), writes by a room that does not own the field. It decides
+// nothing, waits for nothing and calls nobody.
+//
+// DB is safe for concurrent use.
+package state
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"berth/internal/fault"
+	"berth/internal/model"
+	"berth/internal/store"
+)
+
+// DB is the state.
+type DB struct {
+	*store.DB
+	strict bool
+}
+
+// Open reads the state from kv. A strict DB refuses writes to fields that
+// their model tags give to other rooms.
+func Open(ctx context.Context, kv store.KV, strict bool) (*DB, error) {
+	db, err := store.Open(ctx, kv, defs()...)
+	if err != nil {
+		return nil, err
+	}
+	return &DB{db, strict}, nil
+}
+
+// Update runs fn as one durable transaction of the room named writer, for
+// example "controllers/task". fn must not block, draw random numbers or tell
+// the time: draw ids and take now before.
+func (db *DB) Update(ctx context.Context, writer string, fn func(*store.Tx) error) error {
+	_, err := db.DB.Update(ctx, func(table string, old, updated any) error {
+		if err := moves(old, updated); err != nil {
+			return fmt.Errorf("%s writes %s: %w", writer, table, err)
+		}
+		if db.strict {
+			if err := owned(writer, old, updated); err != nil {
+				return fmt.Errorf("%s writes %s: %w", writer, table, err)
+			}
+		}
+		return nil
+	}, fn)
+	return err
+}
+
+// Note records a decision at the given time.
+func Note(tx *store.Tx, at time.Time, d model.Decision) error {
+	last, _ := Decisions.Last(tx)
+	d.Seq, d.At = last.Seq+1, at
+	return Decisions.Put(tx, d)
+}
+
+// MaxServiceEvents is how many events a service keeps (facts/deployments 1.11).
+const MaxServiceEvents = 100
+
+// ServiceEvent adds an event to a service, newest first, and drops it if it
+// repeats the newest one.
+func ServiceEvent(s *model.Service, id string, at time.Time, message string) {
+	if len(s.Events) > 0 && s.Events[0].Message == message {
+		return
+	}
+	s.Events = append([]model.ServiceEvent{{ID: id, At: at, Message: message}}, s.Events...)
+	if len(s.Events) > MaxServiceEvents {
+		s.Events = s.Events[:MaxServiceEvents]
+	}
+}
+
+var goals = []string{"RUN", "DRAIN", "TERMINATE"}
+var machines = []string{"pending", "running", "shutting-down", "terminated"}
+
+// moves refuses a state that goes backwards.
+func moves(old, updated any) error {
+	switch n := updated.(type) {
+	case model.Task:
+		o, _ := old.(model.Task)
+		if o.ARN != "" && model.TaskRank(n.LastStatus) < model.TaskRank(o.LastStatus) {
+			return fault.New(fault.Internal, "", "task %s moves backwards from %s to %s", n.ID, o.LastStatus, n.LastStatus)
+		}
+		if o.DesiredStatus == model.TaskStopped && n.DesiredStatus != model.TaskStopped {
+			return fault.New(fault.Internal, "", "task %s is wished to run again", n.ID)
+		}
+		if o.Instance != "" && n.Instance != o.Instance {
+			return fault.New(fault.Internal, "", "task %s changes its instance", n.ID)
+		}
+	case model.Instance:
+		o, _ := old.(model.Instance)
+		if o.ID == "" {
+			return nil
+		}
+		if slices.Index(goals, n.Goal) < slices.Index(goals, o.Goal) && (o.Goal != "DRAIN" || n.Goal != "RUN") {
+			return fault.New(fault.Internal, "", "instance %s goes back from %s to %s", n.ID, o.Goal, n.Goal)
+		}
+		if slices.Index(machines, n.State) < slices.Index(machines, o.State) {
+			return fault.New(fault.Internal, "", "instance %s goes back from %s to %s", n.ID, o.State, n.State)
+		}
+	}
+	return nil
+}
+
+// owned compares the tagged fields of two records.
+func owned(writer string, old, updated any) error {
+	v := reflect.ValueOf(updated)
+	if !v.IsValid() || v.Kind() != reflect.Struct {
+		return nil
+	}
+	o := reflect.ValueOf(old)
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		who := f.Tag.Get("w")
+		if who == "" || slices.Contains(strings.Split(who, ","), writer) {
+			continue
+		}
+		if o.IsValid() {
+			if !reflect.DeepEqual(o.Field(i).Interface(), v.Field(i).Interface()) {
+				return fault.New(fault.Internal, "", "%s.%s belongs to %s", v.Type().Name(), f.Name, who)
+			}
+		} else if !v.Field(i).IsZero() && !empty(v.Field(i)) {
+			return fault.New(fault.Internal, "", "%s.%s belongs to %s", v.Type().Name(), f.Name, who)
+		}
+	}
+	return nil
+}
+
+func empty(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Slice, reflect.Map:
+		return v.Len() == 0
+	default:
+		return false
+	}
+}

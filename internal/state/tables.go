@@ -1,0 +1,122 @@
+package state
+
+import (
+	"fmt"
+	"strconv"
+
+	"berth/internal/model"
+	"berth/internal/store"
+)
+
+func table[T any](name string, key func(T) string, indexes ...store.Index[T]) *store.Table[T] {
+	t := store.NewTable(name, model.Clone[T], key, indexes...)
+	return t
+}
+
+// The tables. Each says its key and its indexes; model says who writes what.
+var (
+	Clusters          = table("cluster", func(c model.Cluster) string { return c.Name }, store.By("arn", func(c model.Cluster) string { return c.ARN }))
+	CapacityProviders = table("capacityprovider", func(c model.CapacityProvider) string { return c.Name },
+		store.By("cluster", func(c model.CapacityProvider) string { return c.Cluster }))
+	TaskDefinitions = table("taskdefinition", func(d model.TaskDefinition) string { return d.ARN },
+		store.By("family", func(d model.TaskDefinition) string { return d.Family }))
+	Services = table("service", func(s model.Service) string { return s.ARN },
+		store.By("cluster", func(s model.Service) string { return s.Cluster }),
+		store.By("name", func(s model.Service) string { return s.Cluster + "/" + s.Name }))
+	ServiceRevisions = table("servicerevision", func(r model.ServiceRevision) string { return r.ARN },
+		store.By("service", func(r model.ServiceRevision) string { return r.Service }))
+	ServiceDeployments = table("servicedeployment", func(d model.ServiceDeployment) string { return d.ARN },
+		store.By("service", func(d model.ServiceDeployment) string { return d.Service }))
+	Tasks = table("task", func(t model.Task) string { return t.ARN },
+		store.By("cluster", func(t model.Task) string { return t.Cluster }),
+		store.By("service", func(t model.Task) string { return t.Service }),
+		store.By("instance", func(t model.Task) string { return t.Instance }),
+		store.By("status", func(t model.Task) string { return t.LastStatus }),
+		store.By("id", func(t model.Task) string { return t.ID }))
+	Instances = table("instance", func(i model.Instance) string { return i.ID },
+		store.By("cluster", func(i model.Instance) string { return i.Cluster }),
+		store.By("provider", func(i model.Instance) string { return i.CapacityProvider }),
+		store.By("arn", func(i model.Instance) string { return i.ARN }),
+		store.By("state", func(i model.Instance) string { return i.State }))
+
+	VPCs             = table("vpc", func(v model.VPC) string { return v.ID })
+	Subnets          = table("subnet", func(s model.Subnet) string { return s.ID }, store.By("vpc", func(s model.Subnet) string { return s.VPC }))
+	InternetGateways = table("internetgateway", func(g model.InternetGateway) string { return g.ID }, store.By("vpc", func(g model.InternetGateway) string { return g.VPC }))
+	NATGateways      = table("natgateway", func(g model.NATGateway) string { return g.ID }, store.By("vpc", func(g model.NATGateway) string { return g.VPC }))
+	Addresses        = table("address", func(a model.Address) string { return a.AllocationID })
+	RouteTables      = table("routetable", func(r model.RouteTable) string { return r.ID }, store.By("vpc", func(r model.RouteTable) string { return r.VPC }))
+	SecurityGroups   = table("securitygroup", func(g model.SecurityGroup) string { return g.ID }, store.By("vpc", func(g model.SecurityGroup) string { return g.VPC }))
+	VPCEndpoints     = table("vpcendpoint", func(e model.VPCEndpoint) string { return e.ID }, store.By("vpc", func(e model.VPCEndpoint) string { return e.VPC }))
+	// NetworkInterfaces are found by VPC, subnet and owner.
+	NetworkInterfaces = table("networkinterface", func(n model.NetworkInterface) string { return n.ID },
+		store.By("vpc", func(n model.NetworkInterface) string { return n.VPC }),
+		store.By("subnet", func(n model.NetworkInterface) string { return n.Subnet }),
+		store.By("owner", func(n model.NetworkInterface) string { return n.Owner }))
+
+	LoadBalancers = table("loadbalancer", func(l model.LoadBalancer) string { return l.ARN },
+		store.By("name", func(l model.LoadBalancer) string { return l.Name }))
+	Listeners = table("listener", func(l model.Listener) string { return l.ARN },
+		store.By("loadbalancer", func(l model.Listener) string { return l.LoadBalancer }))
+	ListenerRules = table("listenerrule", func(r model.ListenerRule) string { return r.ARN },
+		store.By("listener", func(r model.ListenerRule) string { return r.Listener }))
+	TargetGroups = table("targetgroup", func(g model.TargetGroup) string { return g.ARN },
+		store.By("name", func(g model.TargetGroup) string { return g.Name }))
+	Targets = table("target", func(t model.Target) string { return TargetKey(t.Group, t.ID, t.Port) },
+		store.By("group", func(t model.Target) string { return t.Group }),
+		store.By("task", func(t model.Target) string { return t.Task }))
+
+	Roles            = table("role", func(r model.Role) string { return r.Name }, store.By("arn", func(r model.Role) string { return r.ARN }))
+	InstanceProfiles = table("instanceprofile", func(p model.InstanceProfile) string { return p.Name }, store.By("arn", func(p model.InstanceProfile) string { return p.ARN }))
+	Policies         = table("policy", func(p model.Policy) string { return p.ARN })
+	Credentials      = table("credential", func(c model.Credential) string { return c.AccessKeyID },
+		store.By("for", func(c model.Credential) string { return c.For }))
+
+	Stacks = table("stack", func(s model.Stack) string { return s.ID },
+		store.By("name", func(s model.Stack) string { return s.Name }))
+	StackResources = table("stackresource", func(r model.StackResource) string { return r.Stack + "|" + r.LogicalID },
+		store.By("stack", func(r model.StackResource) string { return r.Stack }))
+	StackEvents = table("stackevent", func(e model.StackEvent) string { return fmt.Sprintf("%s|%010d", e.Stack, e.Seq) },
+		store.By("stack", func(e model.StackEvent) string { return e.Stack }))
+	ChangeSets = table("changeset", func(c model.ChangeSet) string { return c.ID },
+		store.By("stack", func(c model.ChangeSet) string { return c.Stack }))
+	Exports = table("export", func(e model.Export) string { return e.Name },
+		store.By("stack", func(e model.Export) string { return e.Stack }))
+
+	Functions         = table("function", func(f model.Function) string { return f.Name }, store.By("arn", func(f model.Function) string { return f.ARN }))
+	LogGroups         = table("loggroup", func(g model.LogGroup) string { return g.Name })
+	Alarms            = table("alarm", func(a model.Alarm) string { return a.Name })
+	ScalableTargets   = table("scalabletarget", model.ScalableTarget.Key)
+	ScalingPolicies   = table("scalingpolicy", func(p model.ScalingPolicy) string { return p.ARN }, store.By("target", func(p model.ScalingPolicy) string { return p.Target }))
+	ScalingActivities = table("scalingactivity", func(a model.ScalingActivity) string { return a.ID }, store.By("target", func(a model.ScalingActivity) string { return a.Target }))
+	Repositories      = table("repository", func(r model.Repository) string { return r.Name })
+
+	// Decisions are what explain, events and the console read.
+	Decisions = table("decision", func(d model.Decision) string { return fmt.Sprintf("%016d", d.Seq) },
+		store.By("subject", func(d model.Decision) string { return d.Subject }))
+	// Settings are the few values of the server itself (clock, account settings).
+	Settings = table("setting", func(s Setting) string { return s.Name })
+)
+
+// Setting is one value of the server itself.
+type Setting struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// TargetKey is the key of a registered target.
+func TargetKey(group, id string, port int64) string {
+	return group + "|" + id + "|" + strconv.FormatInt(port, 10)
+}
+
+// defs lists all tables.
+func defs() []store.Def {
+	return []store.Def{
+		Clusters, CapacityProviders, TaskDefinitions, Services, ServiceRevisions, ServiceDeployments, Tasks, Instances,
+		VPCs, Subnets, InternetGateways, NATGateways, Addresses, RouteTables, SecurityGroups, VPCEndpoints, NetworkInterfaces,
+		LoadBalancers, Listeners, ListenerRules, TargetGroups, Targets,
+		Roles, InstanceProfiles, Policies, Credentials,
+		Stacks, StackResources, StackEvents, ChangeSets, Exports,
+		Functions, LogGroups, Alarms, ScalableTargets, ScalingPolicies, ScalingActivities, Repositories,
+		Decisions, Settings,
+	}
+}
