@@ -1,0 +1,60 @@
+# Berth. `make help` lists what there is.
+export CGO_ENABLED := 0
+export GOFLAGS := -buildvcs=false -trimpath=false
+GO ?= go
+DATA ?= /var/lib/berth
+SPEED ?= 1
+PKGS ?= ./...
+
+.PHONY: help build up down deps test test-root script bench lint fmt generate verify check fuzz ci
+
+help: ## what you can make
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/berth
+	@mkdir -p bin
+	@$(GO) build -ldflags "-s -w" -o bin/berth ./cmd/berth
+
+deps: ## install what is missing on this machine (Debian packages: runc, python3, python3-urllib3, nftables is not needed)
+	@sh scripts/deps
+
+up: deps build ## install what is missing, build, start the server, deploy the example, print its URL
+	@bin/berth up --data $(DATA) --speed $(SPEED)
+
+down: build ## delete the example's stack and stop the server and all that it runs
+	@bin/berth stop --data $(DATA)
+
+test: ## tests that need neither root nor network
+	@$(GO) test $(PKGS)
+
+test-root: deps build ## the truth: namespaces, packets, containers (as root)
+	@BERTH_BIN=$(CURDIR)/bin/berth $(GO) test -tags root -p 1 -run Root $(PKGS)
+
+script: ## the stories of internal/sim/testdata/script on virtual time (UPDATE=1 rewrites them)
+	@$(GO) test ./internal/sim -run Script $(if $(UPDATE),-args -update)
+
+bench: ## benchmarks, beside their peers
+	@$(GO) test -run '^$$' -bench . -benchtime 1s $(PKGS)
+
+fuzz: ## every fuzz target for ten seconds
+	@sh scripts/fuzz
+
+lint: ## vet, formatting and the house rules
+	@test -z "$$(gofmt -l cmd internal *.go)" || { gofmt -l cmd internal *.go; echo "run make fmt"; exit 1; }
+	@$(GO) vet ./...
+	@$(GO) vet -tags root ./...
+	@$(GO) test -run 'TestImports|TestHouse|TestDocs' .
+
+fmt: ## format
+	@gofmt -w cmd internal *.go
+
+generate: ## write generated code and documents again
+	@$(GO) run ./internal/gen
+	@$(GO) run ./cmd/berth compatibility > docs/COMPATIBILITY.md
+
+verify: generate ## fail if generated code or documents differ from what is committed
+	@git diff --exit-code -- internal/wire/shape docs/COMPATIBILITY.md
+
+check: lint test ## what every commit must pass
+
+ci: deps build lint test script test-root verify ## everything

@@ -1,0 +1,197 @@
+package berth_test
+
+import (
+	"bufio"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestImportsFollowTheMap holds every import between our own packages against
+// the layout block of ARCHITECTURE.md.
+func TestImportsFollowTheMap(t *testing.T) {
+	allowed := readLayout(t, "ARCHITECTURE.md")
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./internal/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const prefix = "berth/internal/"
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		room := strings.TrimPrefix(f[0], prefix)
+		if allowed[room] == nil && allowed[path.Dir(room)+"/*"] == nil {
+			t.Errorf("%s: not on the map: give it a line in ARCHITECTURE.md", room)
+			continue
+		}
+		may := slices.Concat(allowed[room], allowed[path.Dir(room)+"/*"])
+		for _, imp := range f[1:] {
+			if to, ours := strings.CutPrefix(imp, prefix); ours && !covers(may, to) {
+				t.Errorf("%s may not import %s (it may: %s)", room, to, strings.Join(may, " "))
+			}
+		}
+	}
+}
+
+// covers reports whether an allow-list names the room itself, its folder with
+// /*, or everything with *.
+func covers(may []string, room string) bool {
+	return slices.Contains(may, room) || slices.Contains(may, path.Dir(room)+"/*") || slices.Contains(may, "*")
+}
+
+func readLayout(t *testing.T, file string) map[string][]string {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m, in := map[string][]string{}, false
+	for s := bufio.NewScanner(f); s.Scan(); {
+		line := strings.TrimSpace(s.Text())
+		switch {
+		case line == "```layout":
+			in = true
+		case line == "```":
+			in = false
+		case in && line != "" && line[0] != '#':
+			room, may, _ := strings.Cut(line, ":")
+			m[strings.TrimSpace(room)] = append([]string{}, strings.Fields(may)...)
+		}
+	}
+	return m
+}
+
+// outside says which foreign modules have one room, and why.
+var outside = []struct{ prefix, rooms, why string }{
+	{"github.com/cockroachdb/pebble", "store/pebble series", "the durable KV, and logs and metrics"},
+	{"github.com/vishvananda/netlink", "kernel", "only kernel speaks to the kernel"},
+	{"github.com/google/nftables", "kernel", "only kernel speaks to the kernel"},
+	{"github.com/miekg/dns", "resolver", "DNS has one room"},
+	{"github.com/google/go-containerregistry", "container/image registry agent", "images have one room"},
+	{"go.yaml.in/yaml", "lang/template", "only templates are YAML"},
+	{"github.com/spf13/cobra", "cli", "commands have one room"},
+	{"go.etcd.io", "store/etcd", "only store/etcd speaks to etcd"},
+	{"github.com/sirupsen/logrus", "", "use log/slog"},
+	{"github.com/stretchr/testify", "", "use testing and go-cmp"},
+	{"github.com/pkg/errors", "", "use errors and fmt.Errorf with %w"},
+}
+
+// banned calls, with what to do instead.
+var banned = map[string]string{
+	"time.Now":   "take a clock.Clock (drivers, loops' Request.Now) or a now time.Time (calculations)",
+	"time.Since": "as time.Now", "time.Until": "as time.Now", "time.Sleep": "use clock.Sleep, or wait for a condition",
+	"time.Tick": "use a clock", "time.AfterFunc": "use a clock",
+	"fmt.Print": "log through slog, or write to an io.Writer you were given", "fmt.Println": "as fmt.Print", "fmt.Printf": "as fmt.Print",
+	"os.Exit":  "only package main exits",
+	"rand.Int": "draw from ident.Source", "rand.IntN": "draw from ident.Source", "rand.Float64": "draw from ident.Source",
+}
+
+// exempt rooms may call what their work is made of.
+var exempt = map[string][]string{
+	"clock": {"time.Now", "time.Since"},
+	"cli":   {"time.Now", "time.Since", "time.Sleep", "time.Until"},
+	"gen":   {"fmt.Print", "fmt.Println", "fmt.Printf", "os.Exit"},
+}
+
+// TestHouseRules reads every Go file of ours: one doc comment a package, no
+// init, no banned call, foreign modules only in their rooms.
+func TestHouseRules(t *testing.T) {
+	docs := map[string]int{}
+	err := filepath.WalkDir("internal", func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			if d != nil && d.Name() == "testdata" {
+				return fs.SkipDir
+			}
+			return err
+		}
+		if !strings.HasSuffix(file, ".go") {
+			return nil
+		}
+		fset := token.NewFileSet()
+		f, err := parser.ParseFile(fset, file, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		room := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(file)), "internal/")
+		test := strings.HasSuffix(file, "_test.go")
+		if !test {
+			docs[room] += 0
+			if f.Doc != nil && strings.HasPrefix(f.Doc.Text(), "Package "+f.Name.Name) || f.Doc != nil && f.Name.Name == "main" {
+				docs[room]++
+			}
+		}
+		checkImports(t, f, file, room, test)
+		if !test && !strings.HasPrefix(filepath.Base(file), "zz_") {
+			checkCalls(t, fset, f, room)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for room, n := range docs {
+		if n != 1 {
+			t.Errorf("%s has %d package comments, want one that begins \"Package …\"", room, n)
+		}
+	}
+}
+
+func checkImports(t *testing.T, f *ast.File, file, room string, test bool) {
+	t.Helper()
+	for _, imp := range f.Imports {
+		p := strings.Trim(imp.Path.Value, `"`)
+		for _, o := range outside {
+			if !strings.HasPrefix(p, o.prefix) {
+				continue
+			}
+			rooms := strings.Fields(o.rooms)
+			inside := slices.ContainsFunc(rooms, func(r string) bool { return room == r || strings.HasPrefix(room, r+"/") })
+			if !inside && !(test && len(rooms) > 0) {
+				t.Errorf("%s imports %s: %s", file, p, o.why)
+			}
+		}
+	}
+}
+
+func checkCalls(t *testing.T, fset *token.FileSet, f *ast.File, room string) {
+	t.Helper()
+	for _, d := range f.Decls {
+		if fn, ok := d.(*ast.FuncDecl); ok && fn.Name.Name == "init" && fn.Recv == nil {
+			t.Errorf("%s: no init functions: say it in a constructor", fset.Position(fn.Pos()))
+		}
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		sel, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		x, ok := sel.X.(*ast.Ident)
+		if !ok {
+			return true
+		}
+		name := x.Name + "." + sel.Sel.Name
+		why, bad := banned[name]
+		if bad && imports(f, x.Name) && !slices.Contains(exempt[room], name) {
+			t.Errorf("%s: %s: %s", fset.Position(n.Pos()), name, why)
+		}
+		return true
+	})
+}
+
+func imports(f *ast.File, name string) bool {
+	return slices.ContainsFunc(f.Imports, func(i *ast.ImportSpec) bool {
+		p := strings.Trim(i.Path.Value, `"`)
+		if i.Name != nil {
+			return i.Name.Name == name
+		}
+		return path.Base(p) == name || name == "rand" && strings.HasPrefix(p, "math/rand")
+	})
+}
