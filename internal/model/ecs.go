@@ -309,15 +309,15 @@ type ServiceEvent struct {
 type Service struct {
 	ARN                string                  `json:"arn" w:"api/ecs"`
 	Name               string                  `json:"name" w:"api/ecs"`
-	Cluster            string                  `json:"cluster" w:"api/ecs"`                    // cluster name
-	Status             string                  `json:"status" w:"api/ecs,controllers/service"` // ACTIVE, DRAINING, INACTIVE
-	TaskDefinition     string                  `json:"taskDefinition" w:"api/ecs"`             // ARN
+	Cluster            string                  `json:"cluster" w:"api/ecs"`                            // cluster name
+	Status             string                  `json:"status" w:"api/ecs,controllers/service"`         // ACTIVE, DRAINING, INACTIVE
+	TaskDefinition     string                  `json:"taskDefinition" w:"api/ecs,controllers/service"` // ARN
 	DesiredCount       int64                   `json:"desiredCount" w:"api/ecs"`
-	Strategy           []StrategyItem          `json:"strategy,omitempty" w:"api/ecs"`
+	Strategy           []StrategyItem          `json:"strategy,omitempty" w:"api/ecs,controllers/service"`
 	LaunchType         string                  `json:"launchType,omitempty" w:"api/ecs"`
 	PlatformVersion    string                  `json:"platformVersion,omitempty" w:"api/ecs"`
-	LoadBalancers      []ServiceLoadBalancer   `json:"loadBalancers,omitempty" w:"api/ecs"`
-	Network            NetworkConfiguration    `json:"network" w:"api/ecs"`
+	LoadBalancers      []ServiceLoadBalancer   `json:"loadBalancers,omitempty" w:"api/ecs,controllers/service"`
+	Network            NetworkConfiguration    `json:"network" w:"api/ecs,controllers/service"`
 	Deployment         DeploymentConfiguration `json:"deployment" w:"api/ecs"`
 	ControllerType     string                  `json:"controllerType" w:"api/ecs"` // ECS
 	SchedulingStrategy string                  `json:"schedulingStrategy" w:"api/ecs"`
@@ -357,6 +357,8 @@ type Rollout struct {
 	UpdatedAt          time.Time `json:"updatedAt"`
 	TargetGroupARN     string    `json:"targetGroupArn,omitempty"` // where this revision's tasks register
 	HealthCheckFailing bool      `json:"healthCheckFailing,omitempty"`
+	// LastFailedAt is when the last of FailedTasks failed: starts back off from it.
+	LastFailedAt time.Time `json:"lastFailedAt,omitzero"`
 }
 
 // ServiceRevision is an immutable picture of a service's configuration.
@@ -375,6 +377,8 @@ type ServiceRevision struct {
 	Images map[string]string `json:"images,omitempty" w:"controllers/service,dispatch"`
 	// TargetGroupARN is the target group that this revision really uses.
 	TargetGroupARN string `json:"targetGroupArn,omitempty" w:"controllers/service"`
+	// Groups are the target groups really used, one for each of LoadBalancers.
+	Groups []string `json:"groups,omitempty" w:"controllers/service"`
 }
 
 // HookRun is one run of a lifecycle hook in a deployment.
@@ -394,6 +398,8 @@ type HookRun struct {
 	Reason        string    `json:"reason,omitempty"`
 	TimeoutAction string    `json:"timeoutAction,omitempty"`
 	Rollback      bool      `json:"rollback,omitempty"`
+	// ExecutionID is the executionId of the payload (a UUID).
+	ExecutionID string `json:"executionId,omitempty"`
 }
 
 // ServiceDeployment is one deployment of a service. Key: ARN.
@@ -410,6 +416,7 @@ type ServiceDeployment struct {
 	StageAt           time.Time               `json:"stageAt,omitzero" w:"controllers/service"`
 	Step              int64                   `json:"step,omitempty" w:"controllers/service"`
 	StageDone         bool                    `json:"stageDone,omitempty" w:"controllers/service"`
+	BakeFrom          time.Time               `json:"bakeFrom,omitzero" w:"controllers/service"` // when the wait of a step, or of a rolling deployment, began
 	Config            DeploymentConfiguration `json:"config" w:"api/ecs"`
 	CreatedAt         time.Time               `json:"createdAt" w:"api/ecs"`
 	StartedAt         time.Time               `json:"startedAt,omitzero" w:"controllers/service"`
@@ -530,7 +537,11 @@ type Task struct {
 	StoppedAt          time.Time       `json:"stoppedAt,omitzero" w:"controllers/network,controllers/task"`
 	// Unregistered is when the task's targets were deregistered.
 	DeregisteredAt time.Time `json:"deregisteredAt,omitzero" w:"controllers/traffic"`
-	Version        int64     `json:"version" w:"api/ecs,controllers/service,controllers/task,controllers/network,controllers/traffic,dispatch"`
+	// Noted is set when the service loop has counted the task as failed to
+	// start, Proven when it has once seen it healthy.
+	Noted   bool  `json:"noted,omitempty" w:"controllers/service"`
+	Proven  bool  `json:"proven,omitempty" w:"controllers/service"`
+	Version int64 `json:"version" w:"api/ecs,controllers/service,controllers/task,controllers/network,controllers/traffic,dispatch"`
 }
 
 // TargetGroups lists the target groups that the task registers in.
