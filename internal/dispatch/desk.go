@@ -1,0 +1,262 @@
+// Package dispatch is the desk where agents sign in: registrations, the web
+// sockets over which instances get their tasks and send their figures, the
+// keys of task roles, and the reports by which tasks move on.
+//
+// It owns an instance's registration and connection, and a task's containers,
+// health and times; it moves tasks PENDING → ACTIVATING, STOPPING →
+// DEPROVISIONING, and out of any state when their containers or their machine
+// have ended. Assignments are derived from the state at every change and told
+// again after a reconnect: the desk remembers nothing that a restart may not
+// forget. It places nothing, launches nothing, and refuses a caller that
+// speaks for another instance. api/ecs calls Desk's methods, daemon mounts
+// Handler and runs Run and Loop. A Desk is safe for concurrent use; its mutex
+// guards the table of sessions only and is never held across I/O.
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"berth/internal/clock"
+	"berth/internal/control"
+	"berth/internal/fault"
+	"berth/internal/ident"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+// writer is the name under which this room writes.
+const writer = "dispatch"
+
+// Minter makes keys for a role session and records them.
+type Minter interface {
+	// Mint makes a key of role for subject (an instance id or a task ARN)
+	// that is valid for ttl of the control plane's time.
+	Mint(ctx context.Context, role, session, subject string, ttl time.Duration) (model.Credential, error)
+}
+
+// Metrics takes the figures of tasks.
+type Metrics interface {
+	Put(ctx context.Context, s Sample) error
+}
+
+// Deps are what a Desk needs.
+type Deps struct {
+	DB    *state.DB
+	Clock clock.Clock // the control plane's time
+	// Real is real time: agents live in it, whatever the control plane's
+	// clock does.
+	Real    clock.Clock
+	IDs     *ident.Source
+	Place   ident.Place
+	Minter  Minter
+	Access  control.Access
+	Metrics Metrics
+	// Authenticate finds who signed a web socket's handshake.
+	Authenticate func(*http.Request) (ident.Principal, error)
+	Log          *slog.Logger
+}
+
+// Desk answers agents.
+type Desk struct {
+	Deps
+	mu       sync.Mutex
+	sessions map[string]*session // by instance id
+	attended map[string]int      // open ACS connections seen since the start, by instance id
+	seq      int64               // last number given to a payload or manifest
+}
+
+// New returns a Desk; it serves at once, and forgets lost agents while Run
+// runs.
+func New(d Deps) *Desk {
+	d.Log = d.Log.With("room", writer)
+	return &Desk{Deps: d, sessions: map[string]*session{}, attended: map[string]int{}}
+}
+
+// document is the part of an instance identity document that is read.
+type document struct {
+	InstanceID   string `json:"instanceId"`
+	InstanceType string `json:"instanceType"`
+	Architecture string `json:"architecture"`
+	ImageID      string `json:"imageId"`
+}
+
+// Register signs an agent's machine in. Errors: ClientException (no such
+// cluster, an unknown machine), InvalidParameterException (no or another
+// machine's document), AccessDeniedException (somebody else's machine).
+func (d *Desk) Register(ctx context.Context, p ident.Principal, r Registration) (model.Instance, error) {
+	var doc document
+	if err := json.Unmarshal([]byte(r.Document), &doc); err != nil || doc.InstanceID == "" {
+		return model.Instance{}, fault.New(fault.Invalid, "InvalidParameterException", "The instance identity document is missing or cannot be read.")
+	}
+	now := d.Clock.Now()
+	var out model.Instance
+	err := d.DB.Update(ctx, writer, func(tx *store.Tx) error {
+		inst, ok := state.Instances.Get(tx, doc.InstanceID)
+		if !ok {
+			return fault.New(fault.Invalid, "ClientException", "The EC2 instance %s is not one of this account's managed instances.", doc.InstanceID)
+		}
+		if err := admissible(p, inst, r, doc); err != nil {
+			return err
+		}
+		if err := state.Instances.Edit(tx, inst.ID, func(i *model.Instance) error {
+			register(i, r, now)
+			i.Attributes = attributes(tx, *i, r.Attributes, doc)
+			return nil
+		}); err != nil {
+			return err
+		}
+		out, _ = state.Instances.Get(tx, inst.ID)
+		return state.Note(tx, now, model.Decision{
+			By: writer, Subject: out.ID, Cluster: out.Cluster, Verb: "registered", Reason: "The agent registered the container instance.",
+			Facts: map[string]string{"containerInstance": out.ARN, "type": out.Type},
+		})
+	})
+	return out, err
+}
+
+func admissible(p ident.Principal, i model.Instance, r Registration, doc document) error {
+	if err := speaks(p, i); err != nil {
+		return err
+	}
+	cluster := clusterName(r.Cluster)
+	switch {
+	case cluster != i.Cluster:
+		return fault.New(fault.Invalid, "ClientException", "Cluster not found.")
+	case r.Instance != "" && r.Instance != i.ARN:
+		return fault.New(fault.Invalid, "ClientException", "Container instance %s does not belong to EC2 instance %s.", r.Instance, i.ID)
+	case doc.InstanceType != i.Type:
+		return fault.New(fault.Invalid, "ClientException", "Container instance type changes are not supported. Container instance %s was previously registered as %s.", ident.Last(i.ARN), i.Type)
+	case i.Goal == "TERMINATE" || i.State == "terminated" || i.State == "shutting-down":
+		return fault.New(fault.Invalid, "ClientException", "The EC2 instance %s is being terminated.", i.ID)
+	}
+	return nil
+}
+
+// speaks checks that p is the machine's own role session, whose name EC2
+// makes the instance id, or the account's root.
+func speaks(p ident.Principal, i model.Instance) error {
+	if p.Root || p.Role != "" && p.Session == i.ID {
+		return nil
+	}
+	return fault.New(fault.Denied, "AccessDeniedException", "User: %s is not authorized to speak for container instance %s because it is not a session of that instance's role.", p.ARN, i.ARN)
+}
+
+func register(i *model.Instance, r Registration, now time.Time) {
+	if i.Status == "" || i.Status == "REGISTERING" || i.Status == "REGISTRATION_FAILED" {
+		i.Status, i.StatusReason = "ACTIVE", ""
+	}
+	if i.RegisteredAt.IsZero() {
+		i.RegisteredAt = now
+	}
+	ports := slices.Clone(r.Ports)
+	for _, u := range r.PortsUDP {
+		ports = append(ports, u+"/udp")
+	}
+	i.Registered = model.Resources{CPU: r.CPU, Memory: r.Memory, ENIs: i.Expected.ENIs, Ports: ports}
+	if r.AgentVersion != "" {
+		i.AgentVersion = r.AgentVersion
+	}
+	if r.RuntimeVersion != "" {
+		i.RuntimeVersion = r.RuntimeVersion
+	}
+	i.LastSeenAt = now
+	i.Version++
+}
+
+// attributes joins what the agent sent with what only the control plane
+// knows. What was sent must come back with the same value.
+func attributes(r store.Reader, i model.Instance, sent []model.Attribute, doc document) []model.Attribute {
+	subnet, _ := state.Subnets.Get(r, i.Subnet)
+	own := []model.Attribute{
+		{Name: "ecs.ami-id", Value: doc.ImageID},
+		{Name: "ecs.availability-zone", Value: i.AvailabilityZone},
+		{Name: "ecs.cpu-architecture", Value: doc.Architecture},
+		{Name: "ecs.instance-lifecycle", Value: lifecycle(i.CapacityOption)},
+		{Name: "ecs.instance-type", Value: i.Type},
+		{Name: "ecs.os-type", Value: "linux"},
+		{Name: "ecs.subnet-id", Value: i.Subnet},
+		{Name: "ecs.vpc-id", Value: subnet.VPC},
+	}
+	out := slices.Clone(sent)
+	for _, a := range own {
+		if !slices.ContainsFunc(sent, func(s model.Attribute) bool { return s.Name == a.Name }) {
+			out = append(out, a)
+		}
+	}
+	slices.SortFunc(out, func(a, b model.Attribute) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+func lifecycle(option string) string {
+	if option == "SPOT" {
+		return "spot"
+	}
+	return "on-demand"
+}
+
+func clusterName(s string) string {
+	if s == "" {
+		return "default"
+	}
+	return ident.Last(s)
+}
+
+// find looks up the container instance that a caller names and may speak for.
+func (d *Desk) find(r store.Reader, p ident.Principal, cluster, instance string) (model.Instance, error) {
+	i, ok := state.Instances.One(r, "arn", instance)
+	if !ok {
+		for _, c := range state.Instances.By(r, "cluster", clusterName(cluster)) {
+			if ident.Last(c.ARN) == instance {
+				i, ok = c, true
+			}
+		}
+	}
+	if !ok {
+		return i, fault.New(fault.Invalid, "InvalidParameterException", "Container instance %s does not exist.", instance)
+	}
+	return i, speaks(p, i)
+}
+
+// PollEndpoint says where an agent gets its work (DiscoverPollEndpoint).
+// Errors: InvalidParameterException, AccessDeniedException.
+func (d *Desk) PollEndpoint(_ context.Context, p ident.Principal, cluster, instance string) (Endpoints, error) {
+	if instance != "" {
+		if _, err := d.find(d.DB.View(), p, cluster, instance); err != nil {
+			return Endpoints{}, err
+		}
+	}
+	host := func(label string) string { return "https://" + label + "." + d.Place.Region + ".amazonaws.com/" }
+	return Endpoints{Agent: host("ecs-a"), Telemetry: host("ecs-t"), ServiceConnect: host("ecs-sc"), SystemLogs: host("ecs-a")}, nil
+}
+
+// clockTime translates a moment of an agent's real time into the control
+// plane's.
+func (d *Desk) clockTime(real time.Time) time.Time {
+	if real.IsZero() {
+		return time.Time{}
+	}
+	return d.Clock.Now().Add(-max(0, d.Real.Now().Sub(real)))
+}
+
+// realTime translates a moment of the control plane's time into real time,
+// as agents and SDKs read it.
+func (d *Desk) realTime(at time.Time) time.Time {
+	return d.Real.Now().Add(at.Sub(d.Clock.Now()))
+}
+
+// number gives payloads and manifests one ever growing count: an agent drops
+// what does not grow, also across restarts of the desk.
+func (d *Desk) number() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seq = max(d.seq+1, d.Real.Now().UnixMilli())
+	return d.seq
+}

@@ -1,0 +1,490 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"berth/internal/acs"
+	"berth/internal/clock"
+	"berth/internal/fault"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+// Real time: agents beat in it.
+const (
+	heartbeat = 30 * time.Second
+	silence   = 3 * heartbeat
+	maxFrame  = 8 << 20
+)
+
+// Handler serves the agents' web sockets: hosts ecs-a*.… (ACS) and ecs-t*.…
+// (TCS), path …/ws.
+func (d *Desk) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !strings.HasSuffix(r.URL.Path, "/ws"):
+			refuse(w, fault.New(fault.NotFound, "BadRequestException", "There is nothing at %s.", r.URL.Path))
+		case telemetry(r):
+			d.serve(w, r, "cluster", "containerInstance", "ecs:StartTelemetrySession", d.tcs)
+		default:
+			d.serve(w, r, "clusterArn", "containerInstanceArn", "ecs:Poll", d.acs)
+		}
+	})
+}
+
+func telemetry(r *http.Request) bool {
+	return strings.HasPrefix(r.Host, "ecs-t") || !strings.HasPrefix(r.Host, "ecs-a") && r.URL.Query().Has("containerInstance")
+}
+
+// serve checks a handshake, accepts it and hands the connection over.
+func (d *Desk) serve(w http.ResponseWriter, r *http.Request, clusterKey, instanceKey, action string, run func(context.Context, *websocket.Conn, model.Instance, *http.Request) error) {
+	q := r.URL.Query()
+	inst, err := d.admit(r, q.Get(clusterKey), q.Get(instanceKey), action)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // agents send no Origin
+	if err != nil {
+		d.Log.Debug("web socket not accepted", "instance", inst.ID, "error", err)
+		return
+	}
+	conn.SetReadLimit(maxFrame)
+	defer conn.CloseNow()
+	if err := run(r.Context(), conn, inst, r); err != nil {
+		d.Log.Debug("agent's connection ended", "instance", inst.ID, "host", r.Host, "error", err)
+	}
+}
+
+func (d *Desk) admit(r *http.Request, cluster, instance, action string) (model.Instance, error) {
+	p, err := d.Authenticate(r)
+	if err != nil {
+		return model.Instance{}, err
+	}
+	view := d.DB.View()
+	inst, err := d.find(view, p, cluster, instance)
+	if err != nil {
+		return inst, err
+	}
+	if inst.Status == "INACTIVE" || inst.Status == "" || inst.State == "terminated" {
+		return inst, fault.New(fault.Invalid, acs.InactiveInstance, "Container instance %s is not registered.", instance)
+	}
+	if p.Root {
+		return inst, nil
+	}
+	return inst, d.Access.Allow(view, p, action, inst.ARN, map[string]string{"ecs:cluster": d.Place.ARN("ecs", "cluster/"+inst.Cluster)})
+}
+
+// refuse answers a handshake with an exception, as the agent reads it.
+func refuse(w http.ResponseWriter, err error) {
+	status, code := http.StatusInternalServerError, "ServerException"
+	switch fault.ClassOf(err) {
+	case fault.Denied:
+		status, code = http.StatusForbidden, acs.AccessDenied
+	case fault.Invalid, fault.NotFound:
+		status, code = http.StatusBadRequest, acs.InvalidInstance
+	}
+	if c := fault.CodeOf(err); c == acs.InactiveInstance {
+		code = c
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"type": code, "message": map[string]string{"message": fault.MessageOf(err)}})
+}
+
+// session is one ACS connection. Its fields below the line belong to the
+// goroutine of run.
+type session struct {
+	desk *Desk
+	inst model.Instance
+	conn *websocket.Conn
+	poke chan struct{}
+	seen atomic.Int64 // real time of the last frame, unix nanoseconds
+
+	told    map[string]string    // desired status that the agent was told, by task ARN
+	expires map[string]time.Time // end of the keys it was given, by task ARN and kind
+}
+
+func (d *Desk) acs(ctx context.Context, conn *websocket.Conn, inst model.Instance, r *http.Request) error {
+	s := &session{desk: d, inst: inst, conn: conn, poke: make(chan struct{}, 1), told: map[string]string{}, expires: map[string]time.Time{}}
+	q := r.URL.Query()
+	if err := d.Attend(ctx, inst.ID, q.Get("agentVersion"), strings.TrimPrefix(q.Get("dockerVersion"), "DockerVersion: ")); err != nil {
+		return err
+	}
+	d.enter(s)
+	defer d.depart(context.WithoutCancel(ctx), s)
+	return s.run(ctx, q.Get("sendCredentials") == "true")
+}
+
+// Attend notes that an instance's agent is connected.
+func (d *Desk) Attend(ctx context.Context, id, version, runtime string) error {
+	now := d.Clock.Now()
+	return d.DB.Update(ctx, writer, func(tx *store.Tx) error {
+		was, _ := state.Instances.Get(tx, id)
+		if err := state.Instances.Edit(tx, id, func(i *model.Instance) error {
+			if !i.Connected {
+				i.ConnectedAt = now
+				i.Version++
+			}
+			i.Connected, i.LastSeenAt = true, now
+			set(&i.AgentVersion, version)
+			set(&i.RuntimeVersion, runtime)
+			return nil
+		}); err != nil || was.Connected {
+			return err
+		}
+		return state.Note(tx, now, model.Decision{By: writer, Subject: id, Cluster: was.Cluster, Verb: "connected", Reason: "The agent connected."})
+	})
+}
+
+// Lose notes that an instance's agent is no longer connected.
+func (d *Desk) Lose(ctx context.Context, id, reason string) error {
+	now := d.Clock.Now()
+	return d.DB.Update(ctx, writer, func(tx *store.Tx) error {
+		i, ok := state.Instances.Get(tx, id)
+		if !ok || !i.Connected {
+			return nil
+		}
+		if err := state.Instances.Edit(tx, id, func(i *model.Instance) error {
+			i.Connected = false
+			i.Version++
+			return nil
+		}); err != nil {
+			return err
+		}
+		return state.Note(tx, now, model.Decision{By: writer, Subject: id, Cluster: i.Cluster, Verb: "disconnected", Reason: reason})
+	})
+}
+
+// enter makes s the session of its instance; an older one is closed.
+func (d *Desk) enter(s *session) {
+	s.seen.Store(d.Real.Now().UnixNano())
+	d.mu.Lock()
+	old := d.sessions[s.inst.ID]
+	d.sessions[s.inst.ID] = s
+	d.attended[s.inst.ID]++
+	d.mu.Unlock()
+	if old != nil {
+		old.conn.CloseNow()
+	}
+	s.wake()
+}
+
+func (d *Desk) depart(ctx context.Context, s *session) {
+	d.mu.Lock()
+	last := d.sessions[s.inst.ID] == s
+	if last {
+		delete(d.sessions, s.inst.ID)
+	}
+	d.mu.Unlock()
+	if !last {
+		return
+	}
+	if err := d.Lose(ctx, s.inst.ID, "The agent's connection ended."); err != nil {
+		d.Log.Warn("lost connection not recorded", "instance", s.inst.ID, "error", err)
+	}
+}
+
+func (s *session) wake() {
+	select {
+	case s.poke <- struct{}{}:
+	default:
+	}
+}
+
+// run tells the agent what changes until the connection ends.
+func (s *session) run(ctx context.Context, credentials bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- s.read(ctx) }()
+	if err := s.greet(ctx, credentials); err != nil {
+		return err
+	}
+	beat := clock.After(s.desk.Real, 0)
+	refresh := clock.After(s.desk.Clock, keyRefresh/2)
+	for {
+		var err error
+		select {
+		case err = <-ended:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.poke:
+			err = s.tell(ctx)
+		case <-refresh:
+			err = s.refresh(ctx)
+			refresh = clock.After(s.desk.Clock, keyRefresh/2)
+		case <-beat:
+			err = s.beat(ctx)
+			beat = clock.After(s.desk.Real, heartbeat)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// greet sends what a new connection begins with: open work, the keys if they
+// are asked for, and the list of everything that the agent should know.
+func (s *session) greet(ctx context.Context, credentials bool) error {
+	if err := s.tell(ctx); err != nil {
+		return err
+	}
+	if credentials {
+		if err := s.refresh(ctx); err != nil {
+			return err
+		}
+	}
+	return s.manifest(ctx)
+}
+
+func (s *session) send(ctx context.Context, kind string, message any) error {
+	b, err := acs.Encode(kind, message)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, heartbeat)
+	defer cancel()
+	return s.conn.Write(ctx, websocket.MessageText, b)
+}
+
+func (s *session) clusterARN() string { return s.desk.Place.ARN("ecs", "cluster/"+s.inst.Cluster) }
+
+// tell sends the tasks that the agent has not been told of on this
+// connection.
+func (s *session) tell(ctx context.Context) error {
+	view := s.desk.DB.View()
+	var tasks []acs.Task
+	for _, a := range assignments(view, s.inst.ARN) {
+		if !a.news() || s.told[a.task.ARN] == a.desired {
+			continue
+		}
+		t, err := s.word(ctx, view, a)
+		if err != nil {
+			if fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Internal) && ctx.Err() != nil {
+				return err
+			}
+			s.desk.Log.Warn("task cannot be handed over", "instance", s.inst.ID, "task", a.task.ARN, "error", err)
+			if err := s.desk.fail(ctx, a.task, fault.MessageOf(err)); err != nil {
+				return err
+			}
+			continue
+		}
+		s.told[a.task.ARN] = a.desired
+		tasks = append(tasks, t)
+	}
+	if len(tasks) == 0 {
+		return nil
+	}
+	return s.send(ctx, acs.TypePayload, acs.Payload{
+		MessageID: s.desk.IDs.UUID(), ClusterARN: s.clusterARN(), ContainerInstanceARN: s.inst.ARN,
+		GeneratedAt: s.desk.Real.Now().UnixMilli(), SeqNum: s.desk.number(), Tasks: tasks,
+	})
+}
+
+// word makes the message of one assignment, with keys if it shall start.
+func (s *session) word(ctx context.Context, r store.Reader, a assignment) (acs.Task, error) {
+	t, err := wireTask(r, a, s.desk.Place)
+	if err != nil || a.desired == acs.DesiredStopped {
+		return t, err
+	}
+	all, err := s.desk.grants(ctx, a.task)
+	if err != nil {
+		return t, err
+	}
+	for _, g := range all {
+		s.expires[a.task.ARN+"|"+g.kind] = g.cred.Expires
+		if g.kind == acs.RoleExecution {
+			t.ExecutionCredentials = s.desk.wireGrant(g)
+		} else {
+			t.RoleCredentials = s.desk.wireGrant(g)
+		}
+	}
+	return t, nil
+}
+
+// refresh sends new keys for tasks whose keys end soon, or were not sent on
+// this connection.
+func (s *session) refresh(ctx context.Context) error {
+	now := s.desk.Clock.Now()
+	known := map[string]bool{}
+	for _, a := range assignments(s.desk.DB.View(), s.inst.ARN) {
+		all, err := s.desk.grants(ctx, a.task)
+		if err != nil {
+			s.desk.Log.Warn("keys of a task not renewed", "task", a.task.ARN, "error", err)
+			continue
+		}
+		for _, g := range all {
+			key := a.task.ARN + "|" + g.kind
+			known[key] = true
+			if end := s.expires[key]; end.Sub(now) > keyRefresh {
+				continue
+			}
+			s.expires[key] = g.cred.Expires
+			if err := s.send(ctx, acs.TypeCredentials, acs.Credentials{
+				MessageID: s.desk.IDs.UUID(), TaskARN: a.task.ARN, TaskClusterARN: s.clusterARN(), RoleType: g.kind, Role: *s.desk.wireGrant(g),
+			}); err != nil {
+				return err
+			}
+		}
+	}
+	for key := range s.expires {
+		if !known[key] {
+			delete(s.expires, key)
+		}
+	}
+	return nil
+}
+
+// manifest lists everything that the agent should know; it stops the rest.
+func (s *session) manifest(ctx context.Context) error {
+	m := acs.Manifest{
+		MessageID: s.desk.IDs.UUID(), ClusterARN: s.clusterARN(), ContainerInstanceARN: s.inst.ARN,
+		GeneratedAt: s.desk.Real.Now().UnixMilli(), Timeline: s.desk.number(), Tasks: []acs.ManifestTask{},
+	}
+	for _, a := range assignments(s.desk.DB.View(), s.inst.ARN) {
+		m.Tasks = append(m.Tasks, acs.ManifestTask{TaskARN: a.task.ARN, TaskClusterARN: m.ClusterARN, DesiredStatus: a.desired})
+	}
+	return s.send(ctx, acs.TypeManifest, m)
+}
+
+// beat sends a heartbeat, and gives a silent agent up.
+func (s *session) beat(ctx context.Context) error {
+	quiet := s.desk.Real.Now().Sub(time.Unix(0, s.seen.Load()))
+	if quiet > silence {
+		return fmt.Errorf("agent of %s silent for %s", s.inst.ID, quiet)
+	}
+	if err := s.desk.touch(ctx, s.inst.ID); err != nil {
+		return err
+	}
+	return s.send(ctx, acs.TypeHeartbeat, acs.Heartbeat{Healthy: true, MessageID: s.desk.IDs.UUID()})
+}
+
+func (d *Desk) touch(ctx context.Context, id string) error {
+	now := d.Clock.Now()
+	return d.DB.Update(ctx, writer, func(tx *store.Tx) error {
+		return state.Instances.Edit(tx, id, func(i *model.Instance) error {
+			i.LastSeenAt = now
+			return nil
+		})
+	})
+}
+
+func (s *session) read(ctx context.Context) error {
+	for {
+		_, b, err := s.conn.Read(ctx)
+		if err != nil {
+			return err
+		}
+		s.seen.Store(s.desk.Real.Now().UnixNano())
+		e, err := acs.Decode(b)
+		if err != nil {
+			s.desk.Log.Warn("frame of an agent not understood", "instance", s.inst.ID, "error", err)
+			continue
+		}
+		if err := s.hear(ctx, e); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *session) hear(ctx context.Context, e acs.Envelope) error {
+	switch e.Type {
+	case acs.TypeStopVerification:
+		var m acs.StopVerification
+		if err := json.Unmarshal(e.Message, &m); err != nil {
+			return fmt.Errorf("read %s: %w", e.Type, err)
+		}
+		return s.confirm(ctx, m)
+	case acs.TypeNack:
+		s.desk.Log.Warn("agent refused a message", "instance", s.inst.ID, "message", string(e.Message))
+	default: // acks: told is per connection, so nothing has to be kept
+	}
+	return nil
+}
+
+// confirm tells which tasks that the manifest lacked must really stop: those
+// that are not the instance's any more.
+func (s *session) confirm(ctx context.Context, m acs.StopVerification) error {
+	mine := map[string]bool{}
+	for _, a := range assignments(s.desk.DB.View(), s.inst.ARN) {
+		mine[a.task.ARN] = true
+	}
+	out := acs.StopAck{MessageID: m.MessageID, GeneratedAt: s.desk.Real.Now().UnixMilli(), StopTasks: []acs.ManifestTask{}}
+	for _, t := range m.StopCandidates {
+		if !mine[t.TaskARN] {
+			out.StopTasks = append(out.StopTasks, acs.ManifestTask{TaskARN: t.TaskARN, TaskClusterARN: t.TaskClusterARN, DesiredStatus: acs.DesiredStopped})
+		}
+	}
+	return s.send(ctx, acs.TypeStopAck, out)
+}
+
+// Run wakes sessions when the state changes, and gives agents up that do not
+// come back after a restart of the server. It closes all sessions at its end.
+func (d *Desk) Run(ctx context.Context) error {
+	_, w := d.DB.Hook(d.changed)
+	defer w.Stop()
+	defer d.closeAll()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-clock.After(d.Real, silence):
+	}
+	for _, i := range state.Instances.All(d.DB.View()) {
+		if i.Connected && !d.present(i.ID) {
+			if err := d.Lose(ctx, i.ID, "The agent did not come back after the server's restart."); err != nil {
+				return err
+			}
+		}
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (d *Desk) present(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.attended[id] > 0
+}
+
+func (d *Desk) closeAll() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range d.sessions {
+		s.conn.CloseNow()
+	}
+	d.sessions = map[string]*session{} // so that they end without a word on lost agents
+}
+
+// changed pokes the sessions of the instances whose tasks changed.
+func (d *Desk) changed(all []store.Change) {
+	var arns []string
+	for _, c := range all {
+		if t, ok := c.New.(model.Task); ok && t.Instance != "" {
+			arns = append(arns, t.Instance)
+		}
+	}
+	if len(arns) == 0 {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range d.sessions {
+		for _, arn := range arns {
+			if s.inst.ARN == arn {
+				s.wake()
+			}
+		}
+	}
+}
+

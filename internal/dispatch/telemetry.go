@@ -1,0 +1,182 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"berth/internal/acs"
+	"berth/internal/clock"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+// tcs takes an agent's figures until the connection ends.
+func (d *Desk) tcs(ctx context.Context, conn *websocket.Conn, inst model.Instance, _ *http.Request) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go d.keepAlive(ctx, conn)
+	for {
+		_, b, err := conn.Read(ctx)
+		if err != nil {
+			return err
+		}
+		e, err := acs.Decode(b)
+		if err != nil {
+			return err
+		}
+		answer, err := d.figures(ctx, inst, e)
+		if err != nil {
+			d.Log.Warn("telemetry not taken", "instance", inst.ID, "type", e.Type, "error", err)
+		}
+		if answer == "" {
+			continue
+		}
+		if b, err = acs.Encode(answer, acs.TelemetryAck{Message: "ok"}); err != nil {
+			return err
+		}
+		if err := conn.Write(ctx, websocket.MessageText, b); err != nil {
+			return err
+		}
+	}
+}
+
+func (d *Desk) keepAlive(ctx context.Context, conn *websocket.Conn) {
+	for clock.Sleep(ctx, d.Real, heartbeat) == nil {
+		b, err := acs.Encode(acs.TypeHeartbeat, acs.Heartbeat{Healthy: true})
+		if err != nil || conn.Write(ctx, websocket.MessageText, b) != nil {
+			return
+		}
+	}
+}
+
+// figures works one message in and names the answer to it.
+func (d *Desk) figures(ctx context.Context, inst model.Instance, e acs.Envelope) (string, error) {
+	switch e.Type {
+	case acs.TypePublishMetrics:
+		var m acs.PublishMetrics
+		if err := json.Unmarshal(e.Message, &m); err != nil {
+			return "", fmt.Errorf("read %s: %w", e.Type, err)
+		}
+		return acs.TypeAckMetrics, d.metrics(ctx, inst, m)
+	case acs.TypePublishHealth:
+		var m acs.PublishHealth
+		if err := json.Unmarshal(e.Message, &m); err != nil {
+			return "", fmt.Errorf("read %s: %w", e.Type, err)
+		}
+		return acs.TypeAckHealth, d.Health(ctx, inst, m.Tasks)
+	case acs.TypePublishStatus:
+		return acs.TypeAckStatus, nil
+	default:
+		return "", nil
+	}
+}
+
+func (d *Desk) metrics(ctx context.Context, inst model.Instance, m acs.PublishMetrics) error {
+	view := d.DB.View()
+	for _, t := range m.TaskMetrics {
+		task, ok := state.Tasks.Get(view, t.TaskARN)
+		if !ok || task.Instance != inst.ARN {
+			continue
+		}
+		at := d.Clock.Now()
+		if ts := time.Time(m.Timestamp); !ts.IsZero() {
+			at = d.clockTime(ts)
+		}
+		s := Sample{Instance: inst, Task: task, At: at}
+		for _, c := range t.Containers {
+			s.Containers = append(s.Containers, sample(c))
+		}
+		if err := d.Metrics.Put(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sample(c acs.ContainerMetric) ContainerSample {
+	out := ContainerSample{Name: c.Name, CPU: figuresOf(c.CPU), Memory: figuresOf(c.Memory)}
+	if n := c.Network; n != nil {
+		out.RxBytes, out.TxBytes = total(n.RxBytes), total(n.TxBytes)
+		out.RxBytesPerSec, out.TxBytesPerSec = mean(n.RxBytesPerSec), mean(n.TxBytesPerSec)
+	}
+	if s := c.Storage; s != nil {
+		out.ReadBytes, out.WriteBytes = total(s.ReadSizeBytes), total(s.WriteSizeBytes)
+	}
+	if c.Restart != nil {
+		out.RestartedTimes = c.Restart.RestartCount
+	}
+	return out
+}
+
+func figuresOf(s *acs.StatsSet) Figures {
+	if s == nil {
+		return Figures{}
+	}
+	return Figures{Min: s.Min, Max: s.Max, Sum: s.Sum, Count: s.SampleCount}
+}
+
+func total(s *acs.Sum) uint64 {
+	if s == nil || s.Sum < 0 {
+		return 0
+	}
+	return uint64(s.Sum)
+}
+
+func mean(s *acs.StatsSet) float64 {
+	if s == nil || s.SampleCount == 0 {
+		return 0
+	}
+	return s.Sum / float64(s.SampleCount)
+}
+
+// Health takes the health of containers that have a check.
+func (d *Desk) Health(ctx context.Context, inst model.Instance, all []acs.TaskHealth) error {
+	now := d.Clock.Now()
+	return d.DB.Update(ctx, writer, func(tx *store.Tx) error {
+		for _, h := range all {
+			t, ok := state.Tasks.Get(tx, h.TaskARN)
+			if !ok || t.Instance != inst.ARN || model.TaskRank(t.LastStatus) >= model.TaskRank(model.TaskDeprovisioning) {
+				continue
+			}
+			if err := d.healthNews(tx, t, h, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (d *Desk) healthNews(tx *store.Tx, t model.Task, h acs.TaskHealth, now time.Time) error {
+	before := t.Health
+	if err := state.Tasks.Edit(tx, t.ARN, func(t *model.Task) error {
+		changed := false
+		for _, c := range h.Containers {
+			for i := range t.Containers {
+				if k := &t.Containers[i]; k.Name == c.Name && c.Status != "" && k.Health != c.Status {
+					k.Health, changed = c.Status, true
+				}
+			}
+		}
+		t.Health = taskHealth(tx, *t)
+		if changed {
+			t.Version++
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	t, _ = state.Tasks.Get(tx, t.ARN)
+	if t.Health == before {
+		return nil
+	}
+	return state.Note(tx, now, model.Decision{
+		By: writer, Subject: t.ARN, Cluster: t.Cluster, Service: t.Service, Verb: "health",
+		Reason: "Container health checks made the task " + t.Health + ".", Facts: map[string]string{"from": before, "to": t.Health},
+	})
+}
