@@ -271,3 +271,24 @@ func (h *timers) Pop() any {
 	t.index = -1
 	return t
 }
+
+// Setting is what a running clock is made of; kept somewhere, it lets the
+// next process carry on as if this one had never stopped.
+type Setting struct {
+	Base  time.Time `json:"base"` // the clock's time at Real
+	Real  time.Time `json:"real"` // the machine's time
+	Speed float64   `json:"speed"`
+}
+
+// Resume returns a running clock made of a setting.
+func Resume(ctx context.Context, s Setting) *Running {
+	r := NewRunning(ctx, s.Base.Add(time.Duration(float64(time.Since(s.Real))*s.Speed)), s.Speed)
+	return r
+}
+
+// Setting returns what the clock is made of now.
+func (r *Running) Setting() Setting {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return Setting{Base: r.nowLocked(), Real: time.Now().UTC(), Speed: r.speed}
+}
