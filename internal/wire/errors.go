@@ -1,0 +1,312 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"net/http"
+	"strings"
+
+	"berth/internal/fault"
+)
+
+// problem is an error as a client is told it.
+type problem struct {
+	code    string // the wire's code
+	shape   string // the model's name for it
+	message string
+	member  string // member that carries the message
+	status  int
+	sender  bool
+}
+
+// unknownFailure is what AWS says when it will not say more.
+const unknownFailure = "The request processing has failed because of an unknown error, exception or failure."
+
+// problemOf chooses code, status and text. The code is the error's own, else
+// the family's for its class; the status is the model's, else the class's.
+func (s *Service) problemOf(p Protocol, err error) problem {
+	class := fault.ClassOf(err)
+	out := problem{code: fault.CodeOf(err), message: fault.MessageOf(err), member: "message", sender: true}
+	var f *fault.Error
+	if !errors.As(err, &f) || class == fault.Internal && f.Code == "" {
+		out.message = unknownFailure
+	}
+	if out.code == "" {
+		out.code = s.classCode(p, class)
+	}
+	out.code = s.spelled(p, out.code)
+	out.shape, out.status = out.code, classStatus(p, class)
+	if e, ok := s.Error(out.code); ok {
+		out.shape, out.status, out.member = e.Shape, e.Status, e.Message
+		if p == Query || p == EC2 || p == RESTXML {
+			out.code = e.Code
+		}
+	}
+	out.sender = out.status < http.StatusInternalServerError
+	return out
+}
+
+func (s *Service) classCode(p Protocol, c fault.Class) string {
+	xml := p == Query || p == EC2 || p == RESTXML
+	switch c {
+	case fault.Unavailable:
+		return either(xml, "ServiceUnavailable", "ServiceUnavailableException")
+	case fault.Throttled:
+		return either(p == EC2, "RequestLimitExceeded", either(xml, "Throttling", "ThrottlingException"))
+	case fault.Conflict:
+		return either(xml, "ResourceConflict", "ConflictException")
+	case fault.NotFound:
+		return either(xml, "ResourceNotFound", "ResourceNotFoundException")
+	case fault.Invalid:
+		return s.invalidCode(nil)
+	case fault.Denied:
+		return "AccessDenied"
+	case fault.NotImplemented:
+		return "NotImplemented"
+	case fault.Capacity:
+		return either(p == EC2, "InsufficientInstanceCapacity", "CapacityException")
+	default:
+		return "InternalFailure"
+	}
+}
+
+func either[T any](yes bool, a, b T) T {
+	if yes {
+		return a
+	}
+	return b
+}
+
+// spellings are the codes that every service shares, by protocol family:
+// JSON and REST, query, EC2.
+var spellings = map[string][3]string{
+	"AccessDenied":           {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"},
+	"InvalidClientTokenId":   {"UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"},
+	"SignatureDoesNotMatch":  {"InvalidSignatureException", "SignatureDoesNotMatch", "SignatureDoesNotMatch"},
+	"ExpiredToken":           {"ExpiredTokenException", "ExpiredToken", "RequestExpired"},
+	"IncompleteSignature":    {"IncompleteSignatureException", "IncompleteSignature", "IncompleteSignature"},
+	"MissingAuthentication":  {"MissingAuthenticationTokenException", "MissingAuthenticationToken", "MissingAuthenticationToken"},
+	"InvalidAction":          {"UnknownOperationException", "InvalidAction", "InvalidAction"},
+	"SerializationException": {"SerializationException", "MalformedInput", "InvalidParameterValue"},
+}
+
+func (s *Service) spelled(p Protocol, code string) string {
+	forms, ok := spellings[code]
+	if !ok {
+		return code
+	}
+	switch p {
+	case Query, RESTXML:
+		return forms[1]
+	case EC2:
+		return forms[2]
+	default:
+		return forms[0]
+	}
+}
+
+func classStatus(p Protocol, c fault.Class) int {
+	switch c {
+	case fault.Internal:
+		return http.StatusInternalServerError
+	case fault.Unavailable:
+		return http.StatusServiceUnavailable
+	case fault.NotImplemented:
+		return http.StatusNotImplemented
+	case fault.Denied:
+		return either(p == JSON || p == CBOR, http.StatusBadRequest, http.StatusForbidden)
+	case fault.NotFound:
+		return either(p == RESTJSON || p == RESTXML, http.StatusNotFound, http.StatusBadRequest)
+	case fault.Conflict:
+		return either(p == RESTJSON || p == RESTXML, http.StatusConflict, http.StatusBadRequest)
+	case fault.Throttled:
+		return either(p == RESTJSON, http.StatusTooManyRequests, either(p == EC2, http.StatusServiceUnavailable, http.StatusBadRequest))
+	case fault.Capacity:
+		return either(p == EC2, http.StatusInternalServerError, http.StatusBadRequest)
+	default:
+		return http.StatusBadRequest
+	}
+}
+
+// EncodeError writes an error as the protocol does. It also returns the code
+// that was sent, for logs and counters.
+func (s *Service) EncodeError(p Protocol, err error, requestID string) (*Response, string) {
+	e := s.problemOf(p, err)
+	r := &Response{Status: e.status, Header: http.Header{}}
+	r.Header.Set("x-amzn-RequestId", requestID)
+	switch p {
+	case Query:
+		s.queryError(r, e, requestID)
+	case EC2:
+		ec2Error(r, e, requestID)
+	case RESTXML:
+		restXMLError(r, e, requestID)
+	case CBOR:
+		s.cborError(r, e)
+	default:
+		s.jsonError(p, r, e)
+	}
+	return r, e.code
+}
+
+func (s *Service) jsonError(p Protocol, r *Response, e problem) {
+	r.Header.Set("Content-Type", either(p == JSON, "application/x-amz-json-"+s.jsonVersion(), "application/json"))
+	b := append([]byte{}, '{')
+	if p == JSON {
+		s.queryHeader(r, e)
+		b = append(appendString(append(b, `"__type":`...), e.shape), ',')
+	} else {
+		r.Header.Set("x-amzn-ErrorType", e.shape)
+		b = append(b, `"Type":"`+either(e.sender, "User", "Service")+`",`...)
+	}
+	b = append(appendString(b, e.member), ':')
+	r.Body = append(appendString(b, e.message), '}')
+}
+
+func (s *Service) queryHeader(r *Response, e problem) {
+	if s.QueryCompatible {
+		code := e.code
+		if m, ok := s.Error(e.code); ok {
+			code = m.Code
+		}
+		r.Header.Set("x-amzn-query-error", code+";"+side(e))
+	}
+}
+
+func side(e problem) string { return either(e.sender, "Sender", "Receiver") }
+
+func (s *Service) queryError(r *Response, e problem, id string) {
+	r.Header.Set("Content-Type", "text/xml")
+	w := &xmlWriter{}
+	w.b = append(append(appendXMLText(append(w.b, `<ErrorResponse xmlns="`...), s.Namespace), '"'), '>')
+	w.open("Error")
+	w.leaf("Type", side(e))
+	w.leaf("Code", e.code)
+	w.leaf("Message", e.message)
+	w.close("Error")
+	w.leaf("RequestId", id)
+	w.close("ErrorResponse")
+	r.Body = w.b
+}
+
+func ec2Error(r *Response, e problem, id string) {
+	r.Header.Set("Content-Type", "text/xml;charset=UTF-8")
+	w := &xmlWriter{b: []byte(xmlHead)}
+	w.open("Response")
+	w.open("Errors")
+	w.open("Error")
+	w.leaf("Code", e.code)
+	w.leaf("Message", e.message)
+	w.close("Error")
+	w.close("Errors")
+	w.leaf("RequestID", id)
+	w.close("Response")
+	r.Body = w.b
+}
+
+func restXMLError(r *Response, e problem, id string) {
+	r.Header.Set("Content-Type", "application/xml")
+	w := &xmlWriter{b: []byte(xmlHead)}
+	w.open("Error")
+	w.leaf("Code", e.code)
+	w.leaf("Message", e.message)
+	w.leaf("RequestId", id)
+	w.close("Error")
+	r.Body = w.b
+}
+
+func (s *Service) cborError(r *Response, e problem) {
+	r.Header.Set("smithy-protocol", "rpc-v2-cbor")
+	r.Header.Set("Content-Type", "application/cbor")
+	s.queryHeader(r, e)
+	b, err := cborEnc.Marshal(map[string]string{"__type": e.shape, "message": e.message})
+	if err == nil {
+		r.Body = b
+	}
+}
+
+// DecodeError reads an error answer of any protocol: what a client of ours
+// got back.
+func DecodeError(status int, header http.Header, body []byte) *fault.Error {
+	out := &fault.Error{Class: statusClass(status), Code: shortCode(header.Get("x-amzn-ErrorType")), Message: http.StatusText(status)}
+	switch {
+	case bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")):
+		readXMLError(body, out)
+	case header.Get("Content-Type") == "application/cbor":
+		var m map[string]any
+		if cborDec.Unmarshal(body, &m) == nil {
+			readMapError(m, out)
+		}
+	default:
+		var m map[string]any
+		if json.Unmarshal(body, &m) == nil {
+			readMapError(m, out)
+		}
+	}
+	return out
+}
+
+func readMapError(m map[string]any, out *fault.Error) {
+	if t, ok := m["__type"].(string); ok {
+		out.Code = shortCode(t)
+	}
+	for _, k := range []string{"message", "Message", "errorMessage"} {
+		if t, ok := m[k].(string); ok {
+			out.Message = t
+		}
+	}
+}
+
+func readXMLError(body []byte, out *fault.Error) {
+	var x struct {
+		Code    string `xml:"Code"`
+		Message string `xml:"Message"`
+		Error   struct {
+			Code    string `xml:"Code"`
+			Message string `xml:"Message"`
+		} `xml:"Error"`
+		Errors struct {
+			Error struct {
+				Code    string `xml:"Code"`
+				Message string `xml:"Message"`
+			} `xml:"Error"`
+		} `xml:"Errors"`
+	}
+	if xml.Unmarshal(body, &x) != nil {
+		return
+	}
+	for _, c := range [][2]string{{x.Code, x.Message}, {x.Error.Code, x.Error.Message}, {x.Errors.Error.Code, x.Errors.Error.Message}} {
+		if c[0] != "" {
+			out.Code, out.Message = c[0], c[1]
+		}
+	}
+}
+
+// shortCode drops a namespace before and an address after an error's name.
+func shortCode(s string) string {
+	s, _, _ = strings.Cut(s, ":")
+	return s[strings.LastIndexByte(s, '#')+1:]
+}
+
+func statusClass(status int) fault.Class {
+	switch status {
+	case http.StatusNotFound:
+		return fault.NotFound
+	case http.StatusForbidden, http.StatusUnauthorized:
+		return fault.Denied
+	case http.StatusConflict:
+		return fault.Conflict
+	case http.StatusTooManyRequests:
+		return fault.Throttled
+	case http.StatusNotImplemented:
+		return fault.NotImplemented
+	case http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout:
+		return fault.Unavailable
+	}
+	if status >= http.StatusInternalServerError {
+		return fault.Internal
+	}
+	return fault.Invalid
+}
