@@ -1,0 +1,274 @@
+package balancer
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// socketKey names a listening socket.
+type socketKey struct {
+	node    string // "" is the host
+	address string
+	port    int
+}
+
+// binding is what one socket leads to in one configuration.
+type binding struct {
+	hosts     map[string]*listener
+	list      []*listener
+	anyTLS    bool
+	allTLS    bool
+	tlsConfig *tls.Config
+}
+
+func (b *binding) add(l *listener) {
+	b.allTLS = l.tls != nil && (b.allTLS || len(b.list) == 0)
+	b.anyTLS = b.anyTLS || l.tls != nil
+	b.list = append(b.list, l)
+	b.hosts[strings.ToLower(l.lb.cfg.Host)] = l
+	b.tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: b.forClient}
+}
+
+func (b *binding) forClient(h *tls.ClientHelloInfo) (*tls.Config, error) {
+	l := b.find(strings.ToLower(h.ServerName))
+	if l == nil || l.tls == nil {
+		return nil, fmt.Errorf("no HTTPS listener for %q", h.ServerName)
+	}
+	return l.tls, nil
+}
+
+// find chooses the listener for a lower-case host: the one with that name, or
+// the only one there is.
+func (b *binding) find(host string) *listener {
+	if len(b.list) == 1 {
+		return b.list[0]
+	}
+	return b.hosts[host]
+}
+
+// socket is one listening socket and the clients that came through it.
+type socket struct {
+	node    *node
+	key     socketKey
+	binding atomic.Pointer[binding]
+	closing atomic.Bool
+	done    sync.WaitGroup
+
+	mu      sync.Mutex
+	open    net.Listener // nil while it could not be opened
+	other   net.Listener // on another port of the host meanwhile
+	trouble string
+	clients map[net.Conn]*atomic.Bool // true while a request is under way
+}
+
+// openSocket is called with the balancer's lock held.
+func (b *Balancer) openSocket(key socketKey, bind *binding) {
+	s := b.sockets[key]
+	if s == nil {
+		s = &socket{key: key, node: b.nodeOf(Node{ID: key.node, IP: key.address}), clients: map[net.Conn]*atomic.Bool{}}
+		if key.node != "" {
+			s.node = b.nodes[key.node]
+		}
+		b.sockets[key] = s
+	}
+	s.binding.Store(bind)
+	s.retry(b, key)
+}
+
+// retry opens the socket if it is not open; it reports whether anything has
+// changed.
+func (s *socket) retry(b *Balancer, key socketKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open != nil || s.closing.Load() {
+		return false
+	}
+	l, err := s.listen(b.ctx, key.port)
+	if err == nil {
+		s.open, s.trouble = l, ""
+		s.accept(b, l)
+		if s.other != nil {
+			_ = s.other.Close()
+			s.other = nil
+		}
+		return true
+	}
+	was := s.trouble
+	if s.key.node == "" && s.other == nil {
+		s.other = s.alternative(b)
+	}
+	s.trouble = troubleText(key, err, s.other)
+	return was != s.trouble
+}
+
+func (s *socket) listen(ctx context.Context, port int) (net.Listener, error) {
+	place, err := s.node.net()
+	if err != nil {
+		return nil, err
+	}
+	return place.Listen(ctx, "tcp", net.JoinHostPort(s.key.address, strconv.Itoa(port)))
+}
+
+// alternative finds another port of the host for a listener whose own port is
+// taken or may not be bound: 10000 higher, 20000 higher, and so on, so that
+// it is the same one after a restart.
+func (s *socket) alternative(b *Balancer) net.Listener {
+	for port := s.key.port + 10000; port < 1<<16; port += 10000 {
+		if l, err := s.listen(b.ctx, port); err == nil {
+			s.accept(b, l)
+			return l
+		}
+	}
+	return nil
+}
+
+func troubleText(key socketKey, err error, other net.Listener) string {
+	where := net.JoinHostPort(key.address, strconv.Itoa(key.port))
+	if key.node != "" {
+		where += " of " + key.node
+	}
+	text := fmt.Sprintf("%s cannot be listened on: %s", where, err)
+	if other != nil {
+		text += fmt.Sprintf("; port %d answers instead", other.Addr().(*net.TCPAddr).Port)
+	}
+	return text
+}
+
+func (s *socket) report(trouble map[string]string) {
+	s.mu.Lock()
+	text := s.trouble
+	s.mu.Unlock()
+	if text == "" {
+		return
+	}
+	for _, l := range s.binding.Load().list {
+		if trouble[l.id] == "" {
+			trouble[l.id] = text
+		} else if !strings.Contains(trouble[l.id], text) {
+			parts := append(strings.Split(trouble[l.id], "\n"), text)
+			slices.Sort(parts)
+			trouble[l.id] = strings.Join(parts, "\n")
+		}
+	}
+}
+
+func (s *socket) accept(b *Balancer, l net.Listener) {
+	b.work.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				if s.closing.Load() || b.ctx.Err() != nil || isClosed(err) {
+					return
+				}
+				b.deps.Log.Warn("accept", "address", l.Addr().String(), "reason", err.Error())
+				if pause(b.ctx, b.deps.Real) != nil {
+					return
+				}
+				continue
+			}
+			s.admit(b, c)
+		}
+	})
+}
+
+func (s *socket) admit(b *Balancer, c net.Conn) {
+	busy := &atomic.Bool{}
+	s.mu.Lock()
+	if s.closing.Load() {
+		s.mu.Unlock()
+		_ = c.Close()
+		return
+	}
+	s.clients[c] = busy
+	s.done.Add(1)
+	s.mu.Unlock()
+	b.work.Go(func() {
+		defer s.leave(c)
+		b.serve(s, c, busy)
+	})
+}
+
+func (s *socket) leave(c net.Conn) {
+	_ = c.Close()
+	s.mu.Lock()
+	delete(s.clients, c)
+	s.mu.Unlock()
+	s.done.Done()
+}
+
+// close stops listening and closes connections without a request; the others
+// close when their request is answered.
+func (s *socket) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closing.Store(true)
+	for _, l := range []net.Listener{s.open, s.other} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+	s.open, s.other = nil, nil
+	for c, busy := range s.clients {
+		if !busy.Load() {
+			_ = c.Close()
+		}
+	}
+}
+
+// wait waits for the clients to finish, and cuts them when ctx ends.
+func (s *socket) wait(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		s.done.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	for c := range s.clients {
+		_ = c.Close()
+	}
+	s.mu.Unlock()
+	return ctx.Err()
+}
+
+// peeked is a connection whose first bytes were looked at.
+type peeked struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (p peeked) Read(b []byte) (int, error) { return p.r.Read(b) }
+
+// secure makes a TLS connection of c where its listener asks for it.
+func (b *binding) secure(ctx context.Context, c net.Conn) (net.Conn, error) {
+	if !b.anyTLS {
+		return c, nil
+	}
+	if !b.allTLS {
+		// HTTP and HTTPS listeners of two load balancers share this port of
+		// the host: a TLS record of type handshake begins with 22.
+		p := peeked{c, bufio.NewReaderSize(c, 4096)}
+		first, err := p.r.Peek(1)
+		if err != nil {
+			return nil, err
+		}
+		if first[0] != 22 {
+			return p, nil
+		}
+		c = p
+	}
+	t := tls.Server(c, b.tlsConfig)
+	return t, t.HandshakeContext(ctx)
+}
