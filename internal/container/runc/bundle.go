@@ -1,0 +1,133 @@
+package runc
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/internal/container"
+)
+
+// bundle is the folder of one container.
+type bundle string
+
+func (b bundle) file(name string) string { return filepath.Join(string(b), name) }
+func (b bundle) spec() string            { return b.file("spec.json") }
+func (b bundle) statusFile() string      { return b.file("status.json") }
+func (b bundle) pidFile() string         { return b.file("pid") }
+func (b bundle) rootfs() string          { return b.file("rootfs") }
+func (b bundle) runtimeLog() string      { return b.file("runtime.log") }
+
+// Log is the container's output.
+func (b bundle) log() string { return b.file("log/output.log") }
+
+// phases of status.json. A folder without it was created and not started.
+const (
+	phaseStarting = "starting" // its parent is at work; nothing runs yet
+	phaseRunning  = "running"
+	phaseStopped  = "stopped"
+)
+
+// unseen is the exit code of a container whose end nobody saw, because its
+// parent or the whole machine ended first: that of a killed process.
+const unseen = 137
+
+// status is what the parent records; each write replaces the whole file.
+type status struct {
+	Phase      string    `json:"phase"`
+	Shim       process   `json:"shim"`
+	Container  process   `json:"container"`
+	Cgroups    []string  `json:"cgroups,omitempty"` // lines of /proc/PID/cgroup
+	ExitCode   int       `json:"exitCode"`
+	OOMKilled  bool      `json:"oomKilled,omitempty"`
+	StartedAt  time.Time `json:"startedAt"`
+	FinishedAt time.Time `json:"finishedAt,omitzero"`
+}
+
+// make writes the folder; spec.json comes last and makes it count.
+func (b bundle) make(spec container.Spec, config *specs.Spec) error {
+	for _, dir := range []string{"rootfs", "upper", "work", "l", "log"} {
+		if err := os.MkdirAll(b.file(dir), 0o755); err != nil {
+			return fmt.Errorf("make %s: %w", dir, err)
+		}
+	}
+	// Short names beside the mount point: the options of an overlay of 127
+	// layers must fit into one page.
+	for i, layer := range spec.Layers {
+		if err := os.Symlink(layer, b.file("l/"+strconv.Itoa(i))); err != nil {
+			return fmt.Errorf("link layer: %w", err)
+		}
+	}
+	if err := writeJSON(b.file("config.json"), config); err != nil {
+		return err
+	}
+	return writeJSON(b.spec(), spec)
+}
+
+func (b bundle) readSpec() (container.Spec, error) {
+	var s container.Spec
+	data, err := os.ReadFile(b.spec())
+	if err == nil {
+		err = json.Unmarshal(data, &s)
+	}
+	if err != nil {
+		return s, fmt.Errorf("read container's specification: %w", err)
+	}
+	return s, nil
+}
+
+// status reads the record; the zero value means never started.
+func (b bundle) status() status {
+	var s status
+	if data, err := os.ReadFile(b.statusFile()); err == nil {
+		_ = json.Unmarshal(data, &s)
+	}
+	return s
+}
+
+// state is the record held against what really runs.
+func (b bundle) state(id string) container.State {
+	out := container.State{ID: id, Status: container.Created, LogPath: b.log()}
+	if spec, err := b.readSpec(); err == nil {
+		out.Labels = spec.Labels
+	}
+	st := b.status()
+	if st.Phase == "" || st.Phase == phaseStarting {
+		return out
+	}
+	out.StartedAt, out.Status, out.PID = st.StartedAt, container.Running, st.Container.PID
+	if st.Phase == phaseRunning && (st.Shim.alive() || st.Container.alive()) {
+		return out
+	}
+	if st.Phase == phaseRunning {
+		// The parent records the end before it goes, so look once more.
+		st = b.status()
+	}
+	out.Status, out.PID = container.Stopped, 0
+	out.ExitCode, out.OOMKilled, out.FinishedAt = st.ExitCode, st.OOMKilled, st.FinishedAt
+	if st.Phase == phaseRunning {
+		out.ExitCode = unseen
+	}
+	return out
+}
+
+// writeJSON replaces a file whole.
+func writeJSON(path string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", filepath.Base(path), err)
+	}
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	return nil
+}

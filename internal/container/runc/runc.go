@@ -1,0 +1,365 @@
+// Package runc is the container driver that calls an OCI runtime (runc, or
+// another with the same command line).
+//
+// Every container has a folder with its specification, its bundle, its log
+// and its status, and while it runs a small parent (see ShimMain) that owns
+// its output and its exit status. So a container, its log and its exit code
+// outlive the process that started it: a new Driver on the same folder finds
+// them all. The root file system is an overlay mounted in the parent's own
+// mount namespace: it is gone when the parent is, and the caller's mount table
+// never grows. The package refuses nothing that the kernel grants and adds
+// nothing of its own: limits and names are the caller's.
+//
+// A Driver is safe for concurrent use; two Drivers may share a folder.
+package runc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"berth/internal/clock"
+	"berth/internal/container"
+	"berth/internal/fault"
+)
+
+// Deps are what a Driver is made of.
+type Deps struct {
+	Dir         string // folder of this driver; absolute
+	RuntimePath string // the OCI runtime; "" looks for runc in PATH
+	Self        string // this program, which is run again as "Self shim …"
+	Clock       clock.Clock
+	Log         *slog.Logger
+}
+
+// Driver runs containers with an OCI runtime.
+type Driver struct {
+	Deps
+	mu    sync.Mutex // guards locks
+	locks map[string]*sync.Mutex
+}
+
+var _ container.Driver = (*Driver)(nil)
+
+var goodID = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
+
+// New opens the folder. It fails with fault.Invalid when there is no runtime.
+func New(d Deps) (*Driver, error) {
+	if d.RuntimePath == "" {
+		p, err := exec.LookPath("runc")
+		if err != nil {
+			return nil, fault.Wrap(fault.Invalid, err, "find an OCI runtime: install runc, or name one")
+		}
+		d.RuntimePath = p
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	dir, err := filepath.Abs(d.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("resolve %s: %w", d.Dir, err)
+	}
+	d.Dir = dir
+	for _, p := range []string{d.containers(), d.runtimeRoot()} {
+		if err := os.MkdirAll(p, 0o711); err != nil {
+			return nil, fmt.Errorf("make folder of containers: %w", err)
+		}
+	}
+	return &Driver{Deps: d, locks: map[string]*sync.Mutex{}}, nil
+}
+
+func (d Deps) containers() string  { return filepath.Join(d.Dir, "c") }
+func (d Deps) runtimeRoot() string { return filepath.Join(d.Dir, "r") }
+
+func (d *Driver) bundle(id string) (bundle, error) {
+	if !goodID.MatchString(id) {
+		return "", fault.New(fault.Invalid, "", "container id %q is not valid", id)
+	}
+	return bundle(filepath.Join(d.containers(), id)), nil
+}
+
+// known is bundle, and fault.NotFound if there is no such container.
+func (d *Driver) known(id string) (bundle, error) {
+	b, err := d.bundle(id)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(b.spec()); err != nil {
+		return "", fault.New(fault.NotFound, "", "no container %s", id)
+	}
+	return b, nil
+}
+
+// lock serialises the changes of one container.
+func (d *Driver) lock(id string) func() {
+	d.mu.Lock()
+	l := d.locks[id]
+	if l == nil {
+		l = &sync.Mutex{}
+		d.locks[id] = l
+	}
+	d.mu.Unlock()
+	l.Lock()
+	return l.Unlock
+}
+
+// Create writes the bundle. A container of that id that exists is left as it is.
+func (d *Driver) Create(_ context.Context, spec container.Spec) error {
+	b, err := d.bundle(spec.ID)
+	if err != nil {
+		return err
+	}
+	defer d.lock(spec.ID)()
+	if _, err := os.Stat(b.spec()); err == nil {
+		return nil
+	}
+	config, err := ociSpec(d.Deps, b, spec)
+	if err != nil {
+		return err
+	}
+	// A folder without spec.json is what a crash in the middle of Create left.
+	if err := os.RemoveAll(string(b)); err != nil {
+		return fmt.Errorf("clear folder of container %s: %w", spec.ID, err)
+	}
+	if err := b.make(spec, config); err != nil {
+		return errors.Join(fmt.Errorf("create container %s: %w", spec.ID, err), os.RemoveAll(string(b)))
+	}
+	return nil
+}
+
+// Start runs the container through a new parent and returns when its process
+// has been executed. One that runs already is success; one that has stopped
+// is fault.Conflict: remove it and create it again.
+func (d *Driver) Start(ctx context.Context, id string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	b, err := d.known(id)
+	if err != nil {
+		return err
+	}
+	defer d.lock(id)()
+	if _, err := d.settle(ctx, b); err != nil {
+		return err
+	}
+	switch s := b.state(id); s.Status {
+	case container.Running:
+		return nil
+	case container.Stopped:
+		return fault.New(fault.Conflict, "", "container %s has stopped and is not started again", id)
+	case container.Created:
+	}
+	return d.spawn(id, b)
+}
+
+// spawn starts the parent and waits for its word, which takes as long as the
+// runtime does: a start is not broken off half way. The parent is its own
+// session in its own mount namespace.
+func (d *Driver) spawn(id string, b bundle) error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("make pipe: %w", err)
+	}
+	defer func() { _ = r.Close() }()
+	cmd := exec.Command(d.Self, "shim", string(b), d.RuntimePath, d.runtimeRoot(), id) //nolint:noctx // it outlives the caller
+	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "GOMAXPROCS=2", "GOGC=50"}
+	cmd.ExtraFiles = []*os.File{w}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_NEWNS}
+	err = cmd.Start()
+	_ = w.Close()
+	if err != nil {
+		return fmt.Errorf("start parent of container %s: %w", id, err)
+	}
+	go func() { _ = cmd.Wait() }() // reaps it if this process is still there
+	return awaitStart(r, id)
+}
+
+// word is what the parent says once, through its pipe.
+type word struct {
+	PID   int    `json:"pid,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+func awaitStart(r io.Reader, id string) error {
+	data, err := io.ReadAll(r)
+	var s word
+	if err == nil {
+		err = json.Unmarshal(data, &s)
+	}
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "start container %s: its parent ended without a word", id)
+	}
+	if s.Error != "" {
+		return fault.New(fault.Invalid, "", "%s", s.Error)
+	}
+	return nil
+}
+
+// Signal sends a signal to the first process; a container that does not run
+// is fault.Conflict.
+func (d *Driver) Signal(_ context.Context, id, signal string) error {
+	b, err := d.known(id)
+	if err != nil {
+		return err
+	}
+	sig, err := signalNumber(signal)
+	if err != nil {
+		return err
+	}
+	st := b.status()
+	if st.Phase != phaseRunning {
+		return fault.New(fault.Conflict, "", "container %s is not running", id)
+	}
+	if err := st.Container.signal(sig); err != nil {
+		if errors.Is(err, unix.ESRCH) {
+			return fault.New(fault.Conflict, "", "container %s is not running", id)
+		}
+		return fmt.Errorf("send %s to container %s: %w", signal, id, err)
+	}
+	return nil
+}
+
+// Stop sends the stop signal, waits up to grace of real time, kills, and waits.
+func (d *Driver) Stop(ctx context.Context, id string, grace time.Duration) error {
+	b, err := d.known(id)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if d.stopped(b, id) {
+		return nil
+	}
+	spec, err := b.readSpec()
+	if err != nil {
+		return err
+	}
+	sig := spec.StopSignal
+	if sig == "" {
+		sig = "SIGTERM"
+	}
+	if err := d.Signal(ctx, id, sig); err != nil && !fault.Is(err, fault.Conflict) {
+		return err
+	}
+	if grace > 0 {
+		gctx, cancel := context.WithTimeout(ctx, grace)
+		_, err = d.Wait(gctx, id)
+		cancel()
+		if err == nil {
+			return nil
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return d.kill(ctx, id)
+}
+
+func (d *Driver) stopped(b bundle, id string) bool {
+	return b.state(id).Status != container.Running
+}
+
+func (d *Driver) kill(ctx context.Context, id string) error {
+	if err := d.Signal(ctx, id, "SIGKILL"); err != nil && !fault.Is(err, fault.Conflict) {
+		return err
+	}
+	_, err := d.Wait(ctx, id)
+	return err
+}
+
+// State looks at one container.
+func (d *Driver) State(_ context.Context, id string) (container.State, error) {
+	b, err := d.known(id)
+	if err != nil {
+		return container.State{}, err
+	}
+	return b.state(id), nil
+}
+
+// List looks at all containers of the folder, in the order of their ids.
+func (d *Driver) List(context.Context) ([]container.State, error) {
+	entries, err := os.ReadDir(d.containers())
+	if err != nil {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	var out []container.State
+	for _, e := range entries {
+		if b, err := d.known(e.Name()); err == nil {
+			out = append(out, b.state(e.Name()))
+		}
+	}
+	return out, nil
+}
+
+// Remove kills the container if it runs, and takes away its cgroup, its root
+// file system, its log and its folder. An absent one is success.
+func (d *Driver) Remove(ctx context.Context, id string) error {
+	b, err := d.bundle(id)
+	if err != nil {
+		return err
+	}
+	defer d.lock(id)()
+	st, err := d.settle(ctx, b)
+	if err != nil {
+		return err
+	}
+	if st.Phase == phaseRunning && !d.stopped(b, id) {
+		if err := d.kill(ctx, id); err != nil {
+			return fmt.Errorf("kill container %s before it is removed: %w", id, err)
+		}
+	}
+	if err := d.forget(ctx, id, st); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(string(b)); err != nil {
+		return fmt.Errorf("remove folder of container %s: %w", id, err)
+	}
+	d.mu.Lock()
+	delete(d.locks, id)
+	d.mu.Unlock()
+	return nil
+}
+
+// settle waits until a start that an earlier Driver began is over.
+func (d *Driver) settle(ctx context.Context, b bundle) (status, error) {
+	for {
+		st := b.status()
+		if st.Phase != phaseStarting || !st.Shim.alive() {
+			return st, nil
+		}
+		if err := clock.Sleep(ctx, d.Clock, 2*time.Millisecond); err != nil {
+			return st, err
+		}
+	}
+}
+
+// forget tells the runtime to drop what it keeps of the container.
+func (d *Driver) forget(ctx context.Context, id string, st status) error {
+	if st.Shim.PID != 0 {
+		if err := st.Shim.wait(ctx); err != nil {
+			return fmt.Errorf("wait for the parent of container %s: %w", id, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(d.runtimeRoot(), id)); err != nil {
+		return nil
+	}
+	out, err := exec.CommandContext(ctx, d.RuntimePath, "--root", d.runtimeRoot(), "delete", "--force", id).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s delete %s: %w: %s", filepath.Base(d.RuntimePath), id, err, out)
+	}
+	return nil
+}
