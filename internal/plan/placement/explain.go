@@ -1,0 +1,74 @@
+package placement
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"berth/internal/ident"
+)
+
+const met = "no container instance met all of its requirements"
+
+// closeness orders causes from the least to the most promising: the last one
+// that occurs names the closest instance.
+var closeness = []string{CauseProvider, CauseZone, CauseArchitecture, CauseMember, CauseDistinct, CausePort, CauseENI, CauseCPU, CauseMemory}
+
+func (w *world) explain(a *Ask) Refused {
+	counts := map[string]int{}
+	var near *Node
+	rank, of := -2, 0
+	for i := range w.nodes {
+		n := &w.nodes[i]
+		cause := Fits(n, a)
+		if cause == CauseProvider {
+			continue
+		}
+		of++
+		counts[cause]++
+		if r := slices.Index(closeness, cause); r > rank || r == rank && n.ID < near.ID {
+			near, rank = n, r
+		}
+	}
+	if near == nil {
+		return Refused{
+			Why:    met + ": capacity provider " + a.Provider + " has no instance",
+			Event:  met + ". Reason: No Container Instances were found in your capacity provider.",
+			Counts: counts,
+		}
+	}
+	return Refused{
+		Why:    fmt.Sprintf("%s: of %d, %s; the task needs %s", met, of, list(counts), w.need(a)),
+		Event:  fmt.Sprintf("%s. The closest matching (container-instance %s) %s.", met, ident.Last(near.ARN), Fits(near, a)),
+		Counts: counts,
+	}
+}
+
+func (w *world) need(a *Ask) string {
+	s := fmt.Sprintf("%d CPU units and %d MiB", a.Need.CPU, a.Need.Memory)
+	if a.Need.ENIs > 0 {
+		s += " and an interface"
+	}
+	if len(a.Need.Ports) > 0 {
+		s += " and host ports " + strings.Join(a.Need.Ports, " ")
+	}
+	return s
+}
+
+// list writes counts by cause, the commonest first.
+func list(counts map[string]int) string {
+	causes := make([]string, 0, len(counts))
+	for c := range counts {
+		causes = append(causes, c)
+	}
+	slices.SortFunc(causes, func(a, b string) int {
+		if counts[a] != counts[b] {
+			return counts[b] - counts[a]
+		}
+		return strings.Compare(a, b)
+	})
+	for i, c := range causes {
+		causes[i] = fmt.Sprintf("%d %s", counts[c], c)
+	}
+	return strings.Join(causes, ", ")
+}

@@ -1,0 +1,219 @@
+// Package placement answers which instance for which task: a pure function
+// from instances and waiting tasks to placements and refusals, each with its
+// reason.
+//
+// It uses what is there: capacity that exists comes first, and buying is
+// plan/supply's question, which asks this package "would it fit if…?". Among
+// the zones with room it takes the one that has the fewest tasks of the same
+// group; in a zone it fills the fullest instance that fits. It sorts before it
+// chooses, and ties break by id, so that equal inputs give equal plans. It
+// sees no store and no clock. Loops and supply call it; nothing is shared
+// between calls.
+package placement
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"berth/internal/lang/constraint"
+	"berth/internal/model"
+)
+
+// Node is an instance, real or imagined, with what is left of it.
+type Node struct {
+	ID           string
+	ARN          string // container instance ARN
+	Provider     string // capacity provider
+	Zone         string
+	Architecture string // x86_64 or arm64, in any case; "" fits all
+	// Free is what is left. Its Ports are those that are taken.
+	Free model.Resources
+	// Blocked is why the node takes no task now, "" if it does.
+	Blocked string
+	// Values are its subjects for placement expressions, by name.
+	Values map[string]string
+	// Groups counts the tasks on it by group (service:web, family:batch).
+	Groups map[string]int
+}
+
+// Ask is a task that wants an instance.
+type Ask struct {
+	Task         string
+	Group        string
+	Provider     string
+	Need         model.Resources
+	Architecture string
+	// Subnets are the task's own, by zone; nil means any zone.
+	Subnets map[string]string
+	// Distinct keeps tasks of one group on instances of their own.
+	Distinct bool
+	// Member are the memberOf expressions, all of which must hold.
+	Member []constraint.Expr
+	// Impossible is why no instance can ever take the task, "" if one may.
+	Impossible string
+}
+
+// Placed is one placement.
+type Placed struct {
+	Task, Node, Zone, Subnet, Provider string
+	Why                                string
+}
+
+// Refused is a task that fits nowhere.
+type Refused struct {
+	Task string
+	// Why is a sentence with counts.
+	Why string
+	// Event is the reason in the words of an ECS service event.
+	Event string
+	// Counts says how many instances were refused for each cause.
+	Counts map[string]int
+}
+
+// Plan is the answer: every ask is in one of the two lists, in order of asks.
+type Plan struct {
+	Placed  []Placed
+	Refused []Refused
+}
+
+// Causes of refusal, in the order in which they are found.
+const (
+	CauseProvider     = "belongs to another capacity provider"
+	CauseZone         = "is in a zone without a subnet of the task"
+	CauseArchitecture = "has another CPU architecture"
+	CauseMember       = "does not satisfy a placement expression"
+	CauseCPU          = "has insufficient CPU units available"
+	CauseMemory       = "has insufficient memory available"
+	CauseENI          = "has no elastic network interface left"
+	CausePort         = "is already using a port required by the task"
+	CauseDistinct     = "runs a task of the same group"
+)
+
+// Fits says why a node cannot take a task, or "".
+func Fits(n *Node, a *Ask) string {
+	switch {
+	case a.Impossible != "":
+		return a.Impossible
+	case a.Provider != "" && n.Provider != a.Provider:
+		return CauseProvider
+	case n.Blocked != "":
+		return n.Blocked
+	case a.Subnets != nil && a.Subnets[n.Zone] == "":
+		return CauseZone
+	case a.Architecture != "" && n.Architecture != "" && !strings.EqualFold(a.Architecture, n.Architecture):
+		return CauseArchitecture
+	case !member(n, a):
+		return CauseMember
+	}
+	return lacks(n, a)
+}
+
+// lacks is the part of Fits that changes while tasks are placed.
+func lacks(n *Node, a *Ask) string {
+	switch {
+	case n.Free.CPU < a.Need.CPU:
+		return CauseCPU
+	case n.Free.Memory < a.Need.Memory:
+		return CauseMemory
+	case n.Free.ENIs < a.Need.ENIs:
+		return CauseENI
+	case slices.ContainsFunc(a.Need.Ports, func(p string) bool { return taken(n.Free.Ports, p) }):
+		return CausePort
+	case a.Distinct && n.Groups[a.Group] > 0:
+		return CauseDistinct
+	}
+	return ""
+}
+
+func member(n *Node, a *Ask) bool {
+	for _, e := range a.Member {
+		if !e.Match(n.look) {
+			return false
+		}
+	}
+	return true
+}
+
+// look gives a node's subjects to placement expressions.
+func (n *Node) look(subject string) []string {
+	if subject == "task:group" {
+		return groups(n)
+	}
+	if v, ok := n.Values[subject]; ok {
+		return []string{v}
+	}
+	return nil
+}
+
+func groups(n *Node) []string {
+	var out []string
+	for g, c := range n.Groups {
+		if c > 0 {
+			out = append(out, g)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// taken compares ports, written 80, 80/tcp or 53/udp.
+func taken(used []string, port string) bool {
+	return slices.ContainsFunc(used, func(u string) bool { return plain(u) == plain(port) })
+}
+
+func plain(p string) string { return strings.TrimSuffix(p, "/tcp") }
+
+// Take books a task on a node.
+func (n *Node) Take(a *Ask) {
+	n.Free.CPU -= a.Need.CPU
+	n.Free.Memory -= a.Need.Memory
+	n.Free.ENIs -= a.Need.ENIs
+	if len(a.Need.Ports) > 0 {
+		n.Free.Ports = slices.Concat(n.Free.Ports, a.Need.Ports)
+	}
+	own := make(map[string]int, len(n.Groups)+1)
+	for g, c := range n.Groups {
+		own[g] = c
+	}
+	own[a.Group]++
+	n.Groups = own
+}
+
+// Place plans the asks in their order. It changes neither of its arguments.
+func Place(nodes []Node, asks []Ask) Plan {
+	w := newWorld(nodes)
+	var plan Plan
+	var left []int
+	for i := range asks {
+		a := &asks[i]
+		n := w.choose(a)
+		if n == nil {
+			left = append(left, i)
+			continue
+		}
+		plan.Placed = append(plan.Placed, Placed{
+			Task: a.Task, Node: n.ID, Zone: n.Zone, Subnet: a.Subnets[n.Zone], Provider: n.Provider, Why: w.why(a, n),
+		})
+		w.take(n, a)
+	}
+	plan.Refused = w.refuse(asks, left)
+	return plan
+}
+
+// why is written before the task is booked.
+func (w *world) why(a *Ask, n *Node) string {
+	return fmt.Sprintf("%s has room (%d CPU units, %d MiB and %d interfaces free) and its zone %s runs %d of %s",
+		n.ID, n.Free.CPU, n.Free.Memory, n.Free.ENIs, n.Zone, w.spread[a.Group][n.Zone], a.Group)
+}
+
+// byZone orders zones by how many tasks of a group they have.
+func (w *world) byZone(a *Ask) []string {
+	count := w.spread[a.Group]
+	zones := slices.Clone(w.zones[a.Provider])
+	slices.SortFunc(zones, func(x, y string) int {
+		return cmp.Or(cmp.Compare(count[x], count[y]), strings.Compare(x, y))
+	})
+	return zones
+}

@@ -1,0 +1,258 @@
+package placement
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"berth/internal/lang/constraint"
+	"berth/internal/model"
+)
+
+// Facts are one cluster at one moment.
+type Facts struct {
+	Instances []model.Instance
+	Tasks     []model.Task
+	// Definition finds a task definition by its ARN.
+	Definition func(arn string) (model.TaskDefinition, bool)
+	// Zone is the zone of a subnet, "" if the subnet is unknown.
+	Zone func(subnet string) string
+	// Default is the cluster's default capacity provider strategy.
+	Default []model.StrategyItem
+}
+
+// Why a node takes no task, for the whole of it.
+const (
+	BlockedDraining     = "is draining"
+	BlockedUnregistered = "has not registered yet"
+	BlockedAgent        = `encountered error "AGENT"`
+)
+
+// Now returns the instances as they are: only those that have registered,
+// are connected and are not being drained take tasks.
+func (f Facts) Now() []Node {
+	return f.nodes(func(i *model.Instance) (string, model.Resources) {
+		switch {
+		case i.Goal != "RUN" || i.Status == "DRAINING" || i.Status == "DEREGISTERING" || i.Status == "INACTIVE":
+			return BlockedDraining, i.Registered
+		case i.Status != "ACTIVE":
+			return BlockedUnregistered, i.Registered
+		case !i.Connected:
+			return BlockedAgent, i.Registered
+		}
+		return "", i.Registered
+	})
+}
+
+// Soon returns the instances as they will be when all that are on their way
+// have registered with the resources that are expected of them.
+func (f Facts) Soon() []Node {
+	return f.nodes(func(i *model.Instance) (string, model.Resources) {
+		switch {
+		case i.Goal != "RUN" || i.Status == "DRAINING" || i.Status == "DEREGISTERING" || i.Status == "INACTIVE":
+			return BlockedDraining, i.Registered
+		case i.Status == "" || i.Registered.CPU == 0:
+			return "", i.Expected
+		}
+		return "", i.Registered
+	})
+}
+
+func (f Facts) nodes(as func(*model.Instance) (string, model.Resources)) []Node {
+	on := map[string][]*model.Task{}
+	for k := range f.Tasks {
+		if t := &f.Tasks[k]; t.Instance != "" && t.LastStatus != model.TaskStopped {
+			on[t.Instance] = append(on[t.Instance], t)
+		}
+	}
+	var out []Node
+	for k := range f.Instances {
+		i := &f.Instances[k]
+		if i.State == "terminated" || i.State == "shutting-down" || i.Goal == "TERMINATE" {
+			continue
+		}
+		blocked, has := as(i)
+		n := Node{ID: i.ID, ARN: i.ARN, Provider: i.CapacityProvider, Zone: i.AvailabilityZone, Free: has, Blocked: blocked, Groups: map[string]int{}}
+		n.Values = values(i, len(on[i.ARN]))
+		n.Architecture = n.Values["attribute:ecs.cpu-architecture"]
+		for _, t := range on[i.ARN] {
+			f.subtract(&n, t)
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+func (f Facts) subtract(n *Node, t *model.Task) {
+	need, _ := f.need(t)
+	n.Free.CPU -= need.CPU
+	n.Free.Memory -= need.Memory
+	n.Free.ENIs -= need.ENIs
+	if len(need.Ports) > 0 {
+		n.Free.Ports = slices.Concat(n.Free.Ports, need.Ports)
+	}
+	n.Groups[t.Group]++
+}
+
+// values are the subjects of placement expressions. What the agent reports
+// wins over what we know of the machine ourselves.
+func values(i *model.Instance, tasks int) map[string]string {
+	v := map[string]string{
+		"attribute:ecs.availability-zone": i.AvailabilityZone,
+		"attribute:ecs.subnet-id":         i.Subnet,
+		"attribute:ecs.instance-type":     i.Type,
+		"ec2InstanceId":                   i.ID,
+		"agentConnected":                  strconv.FormatBool(i.Connected),
+		"runningTasksCount":               strconv.Itoa(tasks),
+	}
+	if i.AgentVersion != "" {
+		v["agentVersion"] = i.AgentVersion
+	}
+	if !i.RegisteredAt.IsZero() {
+		v["registeredAt"] = i.RegisteredAt.Format("2006-01-02T15:04:05-07:00")
+	}
+	for _, a := range i.Attributes {
+		v["attribute:"+a.Name] = a.Value
+	}
+	return v
+}
+
+// need is what a task takes of an instance.
+func (f Facts) need(t *model.Task) (model.Resources, model.TaskDefinition) {
+	r := model.Resources{CPU: t.CPU, Memory: t.Memory}
+	d, ok := f.Definition(t.TaskDefinition)
+	if !ok {
+		return r, d
+	}
+	r.CPU, r.Memory = cmp.Or(r.CPU, d.CPUUnits()), cmp.Or(r.Memory, d.MemoryMiB())
+	if d.NetworkMode != "host" {
+		r.ENIs = 1
+		return r, d
+	}
+	for _, c := range d.Containers {
+		for _, p := range c.PortMappings {
+			if port := cmp.Or(p.HostPort, p.ContainerPort); port != 0 {
+				r.Ports = append(r.Ports, strconv.FormatInt(port, 10)+"/"+cmp.Or(p.Protocol, "tcp"))
+			}
+		}
+	}
+	return r, d
+}
+
+// Waiting reports whether a task is to be placed.
+func Waiting(t model.Task) bool {
+	return t.LastStatus == model.TaskProvisioning && t.DesiredStatus == model.TaskRunning && t.Instance == ""
+}
+
+// Asks returns the tasks that wait: the largest first, as First Fit Decreasing
+// wants it, and among equals the oldest. Supply counts in the same order, so
+// that what it bought for a batch holds the batch. A task without a capacity
+// provider gets one by its strategy.
+func (f Facts) Asks() []Ask {
+	var waiting []*model.Task
+	for k := range f.Tasks {
+		if Waiting(f.Tasks[k]) {
+			waiting = append(waiting, &f.Tasks[k])
+		}
+	}
+	slices.SortFunc(waiting, func(a, b *model.Task) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ARN, b.ARN))
+	})
+	providers := f.assign(waiting)
+	out := make([]Ask, len(waiting))
+	for i, t := range waiting {
+		out[i] = f.ask(t, providers[i])
+	}
+	slices.SortStableFunc(out, func(a, b Ask) int {
+		return cmp.Or(cmp.Compare(b.Need.Memory, a.Need.Memory), cmp.Compare(b.Need.CPU, a.Need.CPU))
+	})
+	return out
+}
+
+func (f Facts) ask(t *model.Task, provider string) Ask {
+	need, d := f.need(t)
+	a := Ask{Task: t.ARN, Group: t.Group, Provider: provider, Need: need, Architecture: d.CPUArchitecture}
+	switch {
+	case d.ARN == "":
+		a.Impossible = "cannot run a task whose task definition " + t.TaskDefinition + " does not exist"
+	case provider == "":
+		a.Impossible = "cannot be chosen: the task has no capacity provider strategy and its cluster has no default one"
+	}
+	if d.NetworkMode != "host" {
+		a.Subnets = map[string]string{}
+		for _, s := range slices.Backward(t.Network.Subnets) {
+			if z := f.Zone(s); z != "" {
+				a.Subnets[z] = s
+			}
+		}
+	}
+	for _, c := range slices.Concat(d.PlacementConstraints, t.Constraints) {
+		if strings.EqualFold(c.Type, "distinctInstance") {
+			a.Distinct = true
+			continue
+		}
+		e, err := constraint.Parse(c.Expression)
+		if err != nil {
+			a.Impossible = "cannot be matched: " + err.Error()
+			continue
+		}
+		a.Member = append(a.Member, e)
+	}
+	return a
+}
+
+// assign spreads waiting tasks over the providers of their strategies: first
+// each provider's base, then by weight, counting the tasks of the same group
+// that have a provider already.
+func (f Facts) assign(waiting []*model.Task) []string {
+	count := map[string]map[string]int64{}
+	book := func(group, provider string) {
+		if count[group] == nil {
+			count[group] = map[string]int64{}
+		}
+		count[group][provider]++
+	}
+	for k := range f.Tasks {
+		if t := &f.Tasks[k]; t.CapacityProvider != "" && t.DesiredStatus == model.TaskRunning && t.LastStatus != model.TaskStopped {
+			book(t.Group, t.CapacityProvider)
+		}
+	}
+	out := make([]string, len(waiting))
+	for i, t := range waiting {
+		if out[i] = t.CapacityProvider; out[i] != "" {
+			continue
+		}
+		strategy := t.Strategy
+		if len(strategy) == 0 {
+			strategy = f.Default
+		}
+		if out[i] = pick(strategy, count[t.Group]); out[i] != "" {
+			book(t.Group, out[i])
+		}
+	}
+	return out
+}
+
+func pick(strategy []model.StrategyItem, count map[string]int64) string {
+	for _, s := range strategy {
+		if count[s.Provider] < s.Base {
+			return s.Provider
+		}
+	}
+	best := -1
+	for i, s := range strategy {
+		if s.Weight > 0 && (best < 0 || load(s, count) < load(strategy[best], count)) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return ""
+	}
+	return strategy[best].Provider
+}
+
+// load is how full a provider is for its weight, beyond its base.
+func load(s model.StrategyItem, count map[string]int64) float64 {
+	return float64(count[s.Provider]-s.Base) / float64(s.Weight)
+}

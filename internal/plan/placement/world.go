@@ -1,0 +1,176 @@
+package placement
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// world is the picture that a plan is worked out on: copies of the nodes in
+// pools, one for each provider and zone, each with a tree that finds the first
+// node with enough of everything.
+type world struct {
+	nodes  []Node
+	pools  map[string]*pool
+	zones  map[string][]string       // by provider, sorted; "" has all
+	spread map[string]map[string]int // group → zone → tasks
+}
+
+type pool struct {
+	nodes []*Node
+	tree  []most // heap-shaped: the children of i are 2i and 2i+1
+	leafs int
+	at    map[*Node]int
+}
+
+// most is the greatest free amount of each kind below a place of the tree.
+type most struct{ cpu, memory, enis int64 }
+
+func newWorld(nodes []Node) *world {
+	w := &world{nodes: slices.Clone(nodes), pools: map[string]*pool{}, zones: map[string][]string{}, spread: map[string]map[string]int{}}
+	// The fullest first, so that taking the first that fits packs tightly.
+	slices.SortFunc(w.nodes, func(a, b Node) int {
+		return cmp.Or(cmp.Compare(a.Free.Memory, b.Free.Memory), cmp.Compare(a.Free.CPU, b.Free.CPU), strings.Compare(a.ID, b.ID))
+	})
+	for i := range w.nodes {
+		n := &w.nodes[i]
+		for g, c := range n.Groups {
+			w.count(g, n.Zone, c)
+		}
+		if n.Blocked != "" {
+			continue
+		}
+		w.pool("", n.Zone).add(n)
+		if n.Provider != "" {
+			w.pool(n.Provider, n.Zone).add(n)
+		}
+	}
+	for _, p := range w.pools {
+		p.build()
+	}
+	for _, zs := range w.zones {
+		slices.Sort(zs)
+	}
+	return w
+}
+
+func (w *world) count(group, zone string, n int) {
+	if w.spread[group] == nil {
+		w.spread[group] = map[string]int{}
+	}
+	w.spread[group][zone] += n
+}
+
+func (w *world) pool(provider, zone string) *pool {
+	key := provider + "\x00" + zone
+	p := w.pools[key]
+	if p == nil {
+		p = &pool{at: map[*Node]int{}}
+		w.pools[key] = p
+		w.zones[provider] = append(w.zones[provider], zone)
+	}
+	return p
+}
+
+func (p *pool) add(n *Node) {
+	p.at[n] = len(p.nodes)
+	p.nodes = append(p.nodes, n)
+}
+
+func (p *pool) build() {
+	for p.leafs = 1; p.leafs < len(p.nodes); p.leafs *= 2 {
+	}
+	p.tree = make([]most, 2*p.leafs)
+	for i := range p.tree {
+		p.tree[i] = most{-1, -1, -1}
+	}
+	for i, n := range p.nodes {
+		p.tree[p.leafs+i] = most{n.Free.CPU, n.Free.Memory, n.Free.ENIs}
+	}
+	for i := p.leafs - 1; i > 0; i-- {
+		p.tree[i] = greater(p.tree[2*i], p.tree[2*i+1])
+	}
+}
+
+func greater(a, b most) most {
+	return most{max(a.cpu, b.cpu), max(a.memory, b.memory), max(a.enis, b.enis)}
+}
+
+func (p *pool) update(n *Node) {
+	i, ok := p.at[n]
+	if !ok {
+		return
+	}
+	i += p.leafs
+	p.tree[i] = most{n.Free.CPU, n.Free.Memory, n.Free.ENIs}
+	for i /= 2; i > 0; i /= 2 {
+		p.tree[i] = greater(p.tree[2*i], p.tree[2*i+1])
+	}
+}
+
+// first finds the first node below place i that fits.
+func (p *pool) first(i int, a *Ask) *Node {
+	m := p.tree[i]
+	if m.cpu < a.Need.CPU || m.memory < a.Need.Memory || m.enis < a.Need.ENIs {
+		return nil
+	}
+	if i >= p.leafs {
+		if n := p.nodes[i-p.leafs]; Fits(n, a) == "" {
+			return n
+		}
+		return nil
+	}
+	if n := p.first(2*i, a); n != nil {
+		return n
+	}
+	return p.first(2*i+1, a)
+}
+
+func (w *world) choose(a *Ask) *Node {
+	for _, z := range w.byZone(a) {
+		if a.Subnets != nil && a.Subnets[z] == "" {
+			continue
+		}
+		if n := w.pools[a.Provider+"\x00"+z].first(1, a); n != nil {
+			return n
+		}
+	}
+	return nil
+}
+
+func (w *world) take(n *Node, a *Ask) {
+	n.Take(a)
+	w.count(a.Group, n.Zone, 1)
+	w.pools["\x00"+n.Zone].update(n)
+	if n.Provider != "" {
+		w.pools[n.Provider+"\x00"+n.Zone].update(n)
+	}
+}
+
+// refuse explains the asks that are left. Asks of one shape share one count.
+func (w *world) refuse(asks []Ask, left []int) []Refused {
+	var out []Refused
+	known := map[string]Refused{}
+	for _, i := range left {
+		a := &asks[i]
+		key := shape(a)
+		r, ok := known[key]
+		if !ok {
+			r = w.explain(a)
+			known[key] = r
+		}
+		r.Task = a.Task
+		out = append(out, r)
+	}
+	return out
+}
+
+func shape(a *Ask) string {
+	zones := make([]string, 0, len(a.Subnets))
+	for z := range a.Subnets {
+		zones = append(zones, z)
+	}
+	slices.Sort(zones)
+	return fmt.Sprintf("%s|%s|%v|%s|%v|%v|%v|%s|%v", a.Impossible, a.Provider, a.Need, a.Architecture, a.Subnets == nil, zones, a.Member, a.Group, a.Distinct)
+}
