@@ -292,3 +292,6 @@ func (r *Running) Setting() Setting {
 	defer r.mu.Unlock()
 	return Setting{Base: r.nowLocked(), Real: time.Now().UTC(), Speed: r.speed}
 }
+
+// Start returns a clock that shows the machine's time now and runs at speed.
+func Start(ctx context.Context, speed float64) *Running { return NewRunning(ctx, time.Now(), speed) }

@@ -1,0 +1,73 @@
+package model_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"berth/internal/model"
+)
+
+func TestCloneSharesNothing(t *testing.T) {
+	code := int64(3)
+	a := model.Task{
+		ARN: "a", Tags: []model.Tag{{Key: "k", Value: "v"}}, CreatedAt: time.Unix(5, 0),
+		Network:    model.NetworkConfiguration{Subnets: []string{"s"}},
+		Containers: []model.TaskContainer{{Name: "c", ExitCode: &code}},
+	}
+	b := model.Clone(a)
+	if d := cmp.Diff(a, b); d != "" {
+		t.Fatal(d)
+	}
+	b.Tags[0].Value = "other"
+	b.Network.Subnets[0] = "other"
+	*b.Containers[0].ExitCode = 4
+	if a.Tags[0].Value != "v" || a.Network.Subnets[0] != "s" || *a.Containers[0].ExitCode != 3 {
+		t.Errorf("the original changed: %+v", a)
+	}
+	r := model.StackResource{Properties: map[string]any{"list": []any{map[string]any{"x": 1}}}}
+	c := model.Clone(r)
+	c.Properties["list"].([]any)[0].(map[string]any)["x"] = 2
+	if r.Properties["list"].([]any)[0].(map[string]any)["x"] != 1 {
+		t.Error("documents are shared")
+	}
+}
+
+func TestReservedFiguresOfATask(t *testing.T) {
+	d := model.TaskDefinition{Containers: []model.ContainerDefinition{{CPU: 100, Memory: 64}, {CPU: 50, Memory: 128, MemoryReservation: 96}}}
+	if d.CPUUnits() != 150 || d.MemoryMiB() != 160 {
+		t.Errorf("cpu %d memory %d", d.CPUUnits(), d.MemoryMiB())
+	}
+	d.CPU, d.Memory = 256, 512
+	if d.CPUUnits() != 256 || d.MemoryMiB() != 512 {
+		t.Errorf("cpu %d memory %d", d.CPUUnits(), d.MemoryMiB())
+	}
+}
+
+func TestBakeDefaultsToFifteenMinutesBeyondRolling(t *testing.T) {
+	zero := int64(0)
+	for _, c := range []struct {
+		conf model.DeploymentConfiguration
+		want time.Duration
+	}{
+		{model.DeploymentConfiguration{Strategy: "ROLLING"}, 0},
+		{model.DeploymentConfiguration{Strategy: "BLUE_GREEN"}, 15 * time.Minute},
+		{model.DeploymentConfiguration{Strategy: "CANARY"}, 15 * time.Minute},
+		{model.DeploymentConfiguration{Strategy: "BLUE_GREEN", BakeMinutes: &zero}, 0},
+	} {
+		if got := c.conf.Bake(); got != c.want {
+			t.Errorf("%+v bakes %v, want %v", c.conf, got, c.want)
+		}
+	}
+}
+
+func TestTagsMerge(t *testing.T) {
+	got := model.SetTags([]model.Tag{{Key: "b", Value: "1"}, {Key: "a", Value: "1"}}, []model.Tag{{Key: "b", Value: "2"}})
+	if d := cmp.Diff([]model.Tag{{Key: "a", Value: "1"}, {Key: "b", Value: "2"}}, got); d != "" {
+		t.Error(d)
+	}
+	if got := model.DropTags(got, []string{"a"}); len(got) != 1 || got[0].Key != "b" {
+		t.Errorf("%v", got)
+	}
+}
