@@ -487,4 +487,3 @@ func (d *Desk) changed(all []store.Change) {
 		}
 	}
 }
-

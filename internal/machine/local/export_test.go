@@ -1,0 +1,4 @@
+package local
+
+// NewMetadata is newMetadata for tests.
+var NewMetadata = newMetadata

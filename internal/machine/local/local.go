@@ -1,0 +1,350 @@
+// Package local makes machines of slices of this host: a process that is the
+// first of its own PID, mount, UTS and IPC namespaces, lives in the network
+// namespace of its interface, and is held by a control group with the CPUs
+// and the memory of its type.
+//
+// It owns the folders <data>/instances/<id>, the control groups below
+// CgroupRoot, and the processes in them. Machines survive the death of the
+// caller and are found again by process id and start time. It refuses a type
+// with more memory than the host has, unless over-commit is allowed; CPUs are
+// over-committed always. It makes no network: the interface's namespace must
+// be there. controllers/instance calls the Driver; cmd calls InstanceMain in
+// the process that becomes a machine. A Driver is safe for concurrent use;
+// calls for one machine wait for each other.
+package local
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"berth/internal/clock"
+	"berth/internal/fault"
+	"berth/internal/kernel"
+	"berth/internal/kernel/cgroup"
+	"berth/internal/machine"
+)
+
+// Deps are what a Driver needs.
+type Deps struct {
+	Data string // the server's data folder, absolute
+	// Instance is the command that runs InstanceMain, Agent the one that the
+	// machine runs in turn; empty runs none.
+	Instance []string
+	Agent    []string
+	// Clock is the control plane's, which credentials expire on; Real is
+	// the one that machines live in.
+	Clock clock.Clock
+	Real  clock.Clock
+	// Overcommit allows types with more memory than the host has.
+	Overcommit bool
+	Log        *slog.Logger
+}
+
+// Driver is a machine.Driver on this host.
+type Driver struct {
+	Deps
+	root string // cgroup
+	mu   sync.Mutex
+	busy map[string]*sync.Mutex // by machine id
+}
+
+var _ machine.Driver = (*Driver)(nil)
+
+// New returns the driver of a data folder.
+func New(d Deps) (*Driver, error) {
+	if !filepath.IsAbs(d.Data) || len(d.Instance) == 0 {
+		return nil, fault.New(fault.Invalid, "", "a driver needs an absolute data folder and an instance command")
+	}
+	if _, err := cgroup.Detect(); err != nil {
+		return nil, err
+	}
+	return &Driver{Deps: d, root: CgroupRoot(d.Data), busy: map[string]*sync.Mutex{}}, nil
+}
+
+// CgroupRoot is the control group that holds everything of a data folder.
+func CgroupRoot(data string) string {
+	h := sha256.Sum256([]byte(filepath.Clean(data)))
+	return "/berth-" + hex.EncodeToString(h[:4])
+}
+
+// plan is what a machine's first process reads from its folder.
+type plan struct {
+	Spec   machine.Spec `json:"spec"`
+	Dir    string       `json:"dir"`
+	Data   string       `json:"data"`
+	Cgroup string       `json:"cgroup"`
+	Agent  []string     `json:"agent"`
+	At     time.Time    `json:"at"` // real time of the launch
+}
+
+const (
+	planFile   = "plan.json"
+	processIs  = "process.json"
+	keysFile   = "credentials.json"
+	bundleFile = "ca.pem"
+	initLog    = "init.log"
+	agentLog   = "agent.log"
+)
+
+func (d *Driver) dir(id string) string { return filepath.Join(d.Data, "instances", id) }
+
+// hold makes calls for one machine wait for each other.
+func (d *Driver) hold(id string) (release func()) {
+	d.mu.Lock()
+	m := d.busy[id]
+	if m == nil {
+		m = &sync.Mutex{}
+		d.busy[id] = m
+	}
+	d.mu.Unlock()
+	m.Lock()
+	return m.Unlock
+}
+
+func check(id string) error {
+	if !strings.HasPrefix(id, "i-") || strings.ContainsAny(id, "/.\x00") || len(id) > 64 {
+		return fault.New(fault.Invalid, "", "%q is not a machine's id", id)
+	}
+	return nil
+}
+
+// Launch implements machine.Driver.
+func (d *Driver) Launch(ctx context.Context, spec machine.Spec) (machine.Machine, error) {
+	if err := d.possible(spec); err != nil {
+		return machine.Machine{}, err
+	}
+	defer d.hold(spec.ID)()
+	if m, err := d.look(spec.ID); err == nil {
+		return m, nil
+	} else if !fault.Is(err, fault.NotFound) {
+		return m, err
+	}
+	// What is there without a first process is the rest of a launch that was
+	// cut short.
+	if err := d.sweep(spec.ID); err != nil {
+		return machine.Machine{}, err
+	}
+	if err := d.launch(ctx, spec); err != nil {
+		return machine.Machine{}, errors.Join(err, d.sweep(spec.ID))
+	}
+	return d.look(spec.ID)
+}
+
+func (d *Driver) possible(s machine.Spec) error {
+	if err := check(s.ID); err != nil {
+		return err
+	}
+	if s.VCPU <= 0 || s.MemoryMiB <= 0 || s.Interface == "" || strings.Contains(s.Interface, "/") {
+		return fault.New(fault.Invalid, "", "machine %s: %d vCPU, %d MiB, interface %q", s.ID, s.VCPU, s.MemoryMiB, s.Interface)
+	}
+	have, err := hostMemoryMiB()
+	if err != nil {
+		return err
+	}
+	if s.MemoryMiB > have && !d.Overcommit {
+		return fault.New(fault.Capacity, "InsufficientInstanceCapacity",
+			"We currently do not have sufficient %s capacity: it has %d MiB of memory and this host has %d MiB. Allow over-commit to launch it all the same.", s.Type, s.MemoryMiB, have)
+	}
+	return nil
+}
+
+func (d *Driver) launch(ctx context.Context, spec machine.Spec) error {
+	ns, err := kernel.OpenNetns(filepath.Join(d.Data, "run", "netns", spec.Interface))
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "launch machine %s: its interface %s is not there", spec.ID, spec.Interface)
+	}
+	defer ns.Close()
+	p := plan{Spec: spec, Dir: d.dir(spec.ID), Data: d.Data, Cgroup: d.root + "/" + spec.ID, Agent: d.Agent, At: d.Real.Now()}
+	if err := d.furnish(p); err != nil {
+		return fmt.Errorf("launch machine %s: %w", spec.ID, err)
+	}
+	if _, err := cgroup.Create(p.Cgroup, cgroup.Limits{CPUs: float64(spec.VCPU), MemoryBytes: spec.MemoryMiB << 20}); err != nil {
+		return fmt.Errorf("launch machine %s: %w", spec.ID, err)
+	}
+	// The first process lives in a leaf: v2 wants no processes beside
+	// groups.
+	if _, err := cgroup.Create(p.Cgroup+"/init", cgroup.Limits{}); err != nil {
+		return fmt.Errorf("launch machine %s: %w", spec.ID, err)
+	}
+	return d.start(ctx, ns, p)
+}
+
+// furnish writes the machine's folder.
+func (d *Driver) furnish(p plan) error {
+	for _, dir := range []string{p.Dir, filepath.Join(p.Dir, "agent"), filepath.Join(p.Dir, "tmp"), filepath.Join(d.Data, "images")} {
+		if err := os.MkdirAll(dir, 0o711); err != nil {
+			return err
+		}
+	}
+	b, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(p.Dir, bundleFile), p.Spec.CABundle, 0o644); err != nil {
+		return err
+	}
+	return replace(filepath.Join(p.Dir, planFile), b, 0o600)
+}
+
+// replace puts a whole new file in the place of an old one.
+func replace(path string, b []byte, mode fs.FileMode) error {
+	tmp := path + ".new"
+	if err := os.WriteFile(tmp, b, mode); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// keys is the file of role credentials, as the metadata service words them.
+type keys struct {
+	Code            string
+	LastUpdated     time.Time
+	Type            string
+	AccessKeyId     string //nolint:revive // the metadata service's name
+	SecretAccessKey string
+	Token           string
+	Expiration      time.Time
+}
+
+// SetCredentials implements machine.Driver. The machine reads them in real
+// time, so the moment at which they end is translated.
+func (d *Driver) SetCredentials(_ context.Context, id string, c machine.Credentials) error {
+	if err := check(id); err != nil {
+		return err
+	}
+	defer d.hold(id)()
+	if _, err := d.look(id); err != nil {
+		return err
+	}
+	now := d.Real.Now().UTC().Truncate(time.Second)
+	b, err := json.MarshalIndent(keys{
+		Code: "Success", LastUpdated: now, Type: "AWS-HMAC", AccessKeyId: c.AccessKeyID, SecretAccessKey: c.Secret, Token: c.Token,
+		Expiration: now.Add(c.Expires.Sub(d.Clock.Now())).Truncate(time.Second),
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := replace(filepath.Join(d.dir(id), keysFile), b, 0o600); err != nil {
+		return fmt.Errorf("set credentials of machine %s: %w", id, err)
+	}
+	return nil
+}
+
+// Get implements machine.Driver.
+func (d *Driver) Get(_ context.Context, id string) (machine.Machine, error) {
+	if err := check(id); err != nil {
+		return machine.Machine{}, err
+	}
+	return d.look(id)
+}
+
+// List implements machine.Driver.
+func (d *Driver) List(context.Context) ([]machine.Machine, error) {
+	entries, err := os.ReadDir(filepath.Join(d.Data, "instances"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list machines: %w", err)
+	}
+	var out []machine.Machine
+	for _, e := range entries {
+		if m, err := d.look(e.Name()); err == nil {
+			out = append(out, m)
+		} else if !fault.Is(err, fault.NotFound) {
+			return nil, err
+		}
+	}
+	slices.SortFunc(out, func(a, b machine.Machine) int { return strings.Compare(a.ID, b.ID) })
+	return out, nil
+}
+
+// look reads what is known of a machine; one whose first process never came
+// up is fault.NotFound.
+func (d *Driver) look(id string) (machine.Machine, error) {
+	var p plan
+	var proc process
+	err := errors.Join(read(filepath.Join(d.dir(id), planFile), &p), read(filepath.Join(d.dir(id), processIs), &proc))
+	if errors.Is(err, fs.ErrNotExist) {
+		return machine.Machine{}, fault.New(fault.NotFound, "InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", id)
+	}
+	if err != nil {
+		return machine.Machine{}, fmt.Errorf("look at machine %s: %w", id, err)
+	}
+	m := machine.Machine{ID: id, State: machine.Running, PID: proc.PID, LaunchedAt: p.At}
+	if !proc.alive() {
+		m.State, m.PID, m.Reason = machine.Terminated, 0, "Server.InternalError: the machine's first process ended"
+	}
+	return m, nil
+}
+
+func read(path string, into any) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, into)
+}
+
+// Terminate implements machine.Driver.
+func (d *Driver) Terminate(_ context.Context, id string) error {
+	if err := check(id); err != nil {
+		return err
+	}
+	defer d.hold(id)()
+	if err := d.sweep(id); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.busy, id)
+	return nil
+}
+
+// sweep ends and forgets everything of a machine.
+func (d *Driver) sweep(id string) error {
+	var proc process
+	if read(filepath.Join(d.dir(id), processIs), &proc) == nil {
+		if err := proc.end(); err != nil {
+			return fmt.Errorf("terminate machine %s: %w", id, err)
+		}
+	}
+	if g, err := cgroup.Open(d.root + "/" + id); err == nil {
+		// The rest of a launch without a process file, if any.
+		if err := errors.Join(g.Kill(), g.Remove()); err != nil {
+			return fmt.Errorf("terminate machine %s: %w", id, err)
+		}
+	} else if !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	// Nothing is mounted below in this namespace unless something outside put
+	// it there: a recursive removal must not follow it.
+	if err := kernel.UnmountBelow(d.dir(id)); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(d.dir(id)); err != nil {
+		return fmt.Errorf("forget machine %s: %w", id, err)
+	}
+	return nil
+}
+
+// Close removes the control group of the data folder, if no machine is left.
+func (d *Driver) Close() error {
+	g, err := cgroup.Open(d.root)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return g.Remove()
+}
