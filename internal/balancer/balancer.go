@@ -451,6 +451,7 @@ func (b *Balancer) Report() Report {
 		s.report(trouble)
 	}
 	for _, lb := range b.world.balancers {
+		r.LoadBalancers = append(r.LoadBalancers, lb.cfg.ID)
 		for _, l := range lb.cfg.Listeners {
 			r.Listeners = append(r.Listeners, ListenerReport{ID: l.ID, Trouble: trouble[l.ID]})
 		}

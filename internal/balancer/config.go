@@ -174,8 +174,10 @@ type Health struct {
 
 // Report is what a data plane has to say.
 type Report struct {
-	Targets   []TargetReport   `json:"targets,omitempty"`
-	Listeners []ListenerReport `json:"listeners,omitempty"`
+	// LoadBalancers are the ids of those that are served.
+	LoadBalancers []string         `json:"loadBalancers,omitempty"`
+	Targets       []TargetReport   `json:"targets,omitempty"`
+	Listeners     []ListenerReport `json:"listeners,omitempty"`
 }
 
 // TargetReport is one target's health as AWS words it, and its work.

@@ -1,0 +1,153 @@
+package edge_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"berth/internal/balancer"
+	"berth/internal/clock"
+	"berth/internal/edge"
+)
+
+// TestMain lets the test binary play the program: started as "edge …" it is
+// the process.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "edge" {
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		defer stop()
+		if err := edge.Main(ctx, os.Args[2:]); err != nil {
+			_, _ = io.WriteString(os.Stderr, err.Error()+"\n")
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's own socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func config(port int, body string) balancer.Config {
+	return balancer.Config{HostAddress: "127.0.0.1", LoadBalancers: []balancer.LoadBalancer{{
+		ID: "lb", Name: "app/web/1", Host: "web.elb.localhost",
+		Listeners: []balancer.Listener{{ID: "l", Port: port, Rules: []balancer.Rule{{ID: "d", Action: balancer.Action{Fixed: &balancer.Fixed{Status: 200, Body: body}}}}}},
+	}}}
+}
+
+// server is the server's end, with its own life.
+func server(t *testing.T, data string) (*edge.Client, context.CancelFunc) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	real := clock.Real(ctx)
+	c, err := edge.Ensure(ctx, edge.Options{
+		Data: data, Self: self, Real: real, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Time: func() edge.Moment { return edge.Moment{Now: real.Now(), Speed: 1} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = c.Run(ctx) }()
+	end := func() { cancel(); <-done }
+	t.Cleanup(end)
+	return c, end
+}
+
+func answer(url string) string {
+	res, err := http.Get(url) //nolint:noctx,gosec // a test's own server
+	if err != nil {
+		return err.Error()
+	}
+	defer res.Body.Close()
+	b, _ := io.ReadAll(res.Body)
+	return string(b)
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	end := time.Now().Add(15 * time.Second)
+	for !ok() {
+		if time.Now().After(end) {
+			t.Fatalf("%s: never", what)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func TestTheEdgeOutlivesTheServerAndItself(t *testing.T) {
+	data, port := t.TempDir(), freePort(t)
+	url := "http://127.0.0.1:" + strconv.Itoa(port) + "/"
+	c, end := server(t, data)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Second)
+		defer cancel()
+		if err := c.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+		eventually(t, "stopped", func() bool { return answer(url) != "two" && answer(url) != "one" })
+	})
+	c.Set(config(port, "one"))
+	eventually(t, "first answer", func() bool { return answer(url) == "one" })
+	s, ok := c.State()
+	if !ok {
+		t.Fatal("no state")
+	}
+	end() // the server is gone
+	if got := answer(url); got != "one" {
+		t.Fatalf("without a server: %q", got)
+	}
+	_ = syscall.Kill(s.PID, syscall.SIGKILL)
+	c2, _ := server(t, data)
+	eventually(t, "from its own memory", func() bool { return answer(url) == "one" })
+	s2, _ := c2.State()
+	if s2.PID == s.PID || s2.Epoch == s.Epoch {
+		t.Errorf("the same process: %+v", s2)
+	}
+	c2.Set(config(port, "two"))
+	eventually(t, "second configuration", func() bool { return answer(url) == "two" })
+	// Killed while a server is there, it comes back by itself.
+	s2, _ = c2.State()
+	_ = syscall.Kill(s2.PID, syscall.SIGKILL)
+	eventually(t, "restarted", func() bool {
+		s, ok := c2.State()
+		return ok && s.PID != s2.PID && answer(url) == "two"
+	})
+	f, err := c2.Counters(t.Context())
+	if err != nil || len(f.Counters) != 1 {
+		t.Errorf("counters %+v, %v", f, err)
+	}
+}
+
+func TestARefusedConfigurationLeavesTheOldOne(t *testing.T) {
+	data, port := t.TempDir(), freePort(t)
+	url := "http://127.0.0.1:" + strconv.Itoa(port) + "/"
+	c, _ := server(t, data)
+	t.Cleanup(func() { _ = c.Stop(context.WithoutCancel(t.Context())) })
+	c.Set(config(port, "one"))
+	eventually(t, "first answer", func() bool { return answer(url) == "one" })
+	bad := config(port, "two")
+	bad.LoadBalancers[0].Listeners[0].Rules[0].Action = balancer.Action{Forward: &balancer.Forward{Groups: []balancer.Weight{{Group: "none", Weight: 1}}}}
+	c.Set(bad)
+	c.Set(config(port, "three"))
+	eventually(t, "a good one after a bad one", func() bool { return answer(url) == "three" })
+}
