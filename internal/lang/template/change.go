@@ -1,0 +1,172 @@
+package template
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Recreation says whether a property's change replaces the resource.
+type Recreation string
+
+// The recreations.
+const (
+	Never         Recreation = "Never"
+	Conditionally Recreation = "Conditionally"
+	Always        Recreation = "Always"
+)
+
+// PropertyChange is one top-level property that differs.
+type PropertyChange struct {
+	Name       string
+	Recreation Recreation
+	// Unknown is set where the new value hangs on resources yet to be made.
+	Unknown *Unknown
+}
+
+// Changes compares the properties a resource has with those it should have,
+// both coerced, sorted by name.
+func (t *Type) Changes(old, updated map[string]any) []PropertyChange {
+	names := slices.Collect(maps.Keys(old))
+	names = slices.AppendSeq(names, maps.Keys(updated))
+	slices.Sort(names)
+	var out []PropertyChange
+	for _, name := range slices.Compact(names) {
+		o, n := old[name], updated[name]
+		if canonical(o) == canonical(n) {
+			continue
+		}
+		c := PropertyChange{Name: name, Recreation: t.recreation(name, o, n)}
+		if u, ok := UnknownIn(n); ok {
+			c.Unknown = &u
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func (t *Type) recreation(name string, o, n any) Recreation {
+	for _, path := range t.CreateOnly {
+		if touches(path, name, o, n) {
+			return Always
+		}
+	}
+	for _, path := range t.Conditional {
+		if touches(path, name, o, n) {
+			return Conditionally
+		}
+	}
+	return Never
+}
+
+// touches reports whether a difference between two values of a property
+// reaches a dotted path.
+func touches(path, name string, o, n any) bool {
+	head, rest, nested := strings.Cut(path, ".")
+	if head != name {
+		return false
+	}
+	return !nested || canonical(at(o, rest)) != canonical(at(n, rest))
+}
+
+func at(v any, path string) any {
+	for _, k := range strings.Split(path, ".") {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = m[k]
+	}
+	return v
+}
+
+// Existing is a resource that a stack has.
+type Existing struct {
+	Type, PhysicalID string
+	Properties       map[string]any // as last applied
+	Attributes       map[string]any
+}
+
+// Change is what an update would do to one resource.
+type Change struct {
+	Action      string // Add, Modify, Remove
+	ID, Type    string
+	PhysicalID  string
+	Replacement string // True, False, Conditional; for Modify
+	Properties  []PropertyChange
+	Tags        bool // the stack's own tags change
+}
+
+// Difference says what binding b to existing resources would change, in the
+// template's order, removals last. retagged says that the stack's tags differ.
+func Difference(b *Bound, existing map[string]Existing, retagged bool) ([]Change, error) {
+	found := map[string]Change{}
+	look := func(id, attribute string) (any, bool) {
+		e, ok := existing[id]
+		if c, changes := found[id]; !ok || changes && (c.Action == "Add" || c.Replacement != "False") {
+			return nil, false
+		}
+		if attribute == "" {
+			return e.PhysicalID, true
+		}
+		v, ok := e.Attributes[attribute]
+		return v, ok
+	}
+	for _, id := range b.Order() {
+		c, err := difference(b, id, existing, look, retagged)
+		if err != nil {
+			return nil, err
+		}
+		if c.Action != "" {
+			found[id] = c
+		}
+	}
+	var out []Change
+	for _, r := range b.Active() {
+		if c, ok := found[r.ID]; ok {
+			out = append(out, c)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(existing)) {
+		if _, stays := b.Find(id); !stays {
+			e := existing[id]
+			out = append(out, Change{Action: "Remove", ID: id, Type: e.Type, PhysicalID: e.PhysicalID})
+		}
+	}
+	return out, nil
+}
+
+func difference(b *Bound, id string, existing map[string]Existing, look Lookup, retagged bool) (Change, error) {
+	r, _ := b.Find(id)
+	e, ok := existing[id]
+	if !ok {
+		return Change{Action: "Add", ID: id, Type: r.Type}, nil
+	}
+	if e.Type != r.Type {
+		return Change{}, invalid("Update of resource type is not permitted. The new template modifies resource type of the following resources: [%s]", id)
+	}
+	t, known := TypeOf(r.Type)
+	if !known {
+		return Change{}, malformed("Unrecognized resource types: [%s]", r.Type)
+	}
+	props, err := b.Properties(id, look)
+	if err != nil {
+		return Change{}, err
+	}
+	coerced, _ := t.Coerce(props)
+	c := Change{Action: "Modify", ID: id, Type: r.Type, PhysicalID: e.PhysicalID, Replacement: "False"}
+	c.Properties = t.Changes(e.Properties, coerced)
+	c.Tags = retagged && t.Taggable()
+	if len(c.Properties) == 0 && !c.Tags {
+		return Change{}, nil
+	}
+	for _, p := range c.Properties {
+		switch {
+		case p.Recreation == Always && p.Unknown == nil:
+			c.Replacement = "True"
+		case p.Recreation != Never && c.Replacement == "False":
+			c.Replacement = "Conditional"
+		}
+	}
+	return c, nil
+}
