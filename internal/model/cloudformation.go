@@ -32,7 +32,8 @@ type Stack struct {
 	Previous              string           `json:"previous,omitempty" w:"api/cloudformation,controllers/stack"`
 	PreviousParameters    []StackParameter `json:"previousParameters,omitempty" w:"api/cloudformation,controllers/stack"`
 	Capabilities          []string         `json:"capabilities,omitempty" w:"api/cloudformation"`
-	Tags                  []Tag            `json:"tags,omitempty" w:"api/cloudformation"`
+	Tags                  []Tag            `json:"tags,omitempty" w:"api/cloudformation,controllers/stack"`
+	PreviousTags          []Tag            `json:"previousTags,omitempty" w:"api/cloudformation,controllers/stack"`
 	RoleARN               string           `json:"roleArn,omitempty" w:"api/cloudformation"`
 	NotificationARNs      []string         `json:"notificationArns,omitempty" w:"api/cloudformation"`
 	DisableRollback       bool             `json:"disableRollback,omitempty" w:"api/cloudformation"`
@@ -50,6 +51,14 @@ type Stack struct {
 	RequestToken   string   `json:"requestToken,omitempty" w:"api/cloudformation"`
 	Principal      string   `json:"principal,omitempty" w:"api/cloudformation"` // ARN
 	RetainOnDelete []string `json:"retainOnDelete,omitempty" w:"api/cloudformation"`
+	// Skip are resources that a continued rollback leaves as they are.
+	Skip []string `json:"skip,omitempty" w:"api/cloudformation"`
+	// Imports are the names of exports that the template uses.
+	Imports []string `json:"imports,omitempty" w:"api/cloudformation,controllers/stack"`
+	// Started is when the operation under way began; Events counts the
+	// stack's events.
+	Started time.Time `json:"started,omitzero" w:"api/cloudformation,controllers/stack"`
+	Events  int64     `json:"events,omitempty" w:"api/cloudformation,controllers/stack"`
 }
 
 // StackResource is one resource of a stack. Key: stack ID + "|" + logical id.
@@ -62,17 +71,24 @@ type StackResource struct {
 	StatusReason string    `json:"statusReason,omitempty"`
 	UpdatedAt    time.Time `json:"updatedAt"`
 	// Properties are those last applied, resolved; Attributes answer GetAtt.
-	Properties          map[string]any    `json:"properties,omitempty"`
-	Attributes          map[string]string `json:"attributes,omitempty"`
-	DependsOn           []string          `json:"dependsOn,omitempty"`
-	Operation           int64             `json:"operation"`
-	Token               string            `json:"token,omitempty"` // idempotency token of the act under way
-	Started             time.Time         `json:"started,omitzero"`
-	DeletionPolicy      string            `json:"deletionPolicy,omitempty"`
-	UpdateReplacePolicy string            `json:"updateReplacePolicy,omitempty"`
+	Properties map[string]any `json:"properties,omitempty"`
+	// Prior are the properties before the update under way.
+	Prior               map[string]any `json:"prior,omitempty"`
+	Attributes          map[string]any `json:"attributes,omitempty"`
+	DependsOn           []string       `json:"dependsOn,omitempty"`
+	Operation           int64          `json:"operation"`
+	Token               string         `json:"token,omitempty"` // idempotency token of the act under way
+	Started             time.Time      `json:"started,omitzero"`
+	DeletionPolicy      string         `json:"deletionPolicy,omitempty"`
+	UpdateReplacePolicy string         `json:"updateReplacePolicy,omitempty"`
 	// Replaced is the old physical resource, to be deleted in clean-up.
-	Replaced           string         `json:"replaced,omitempty"`
-	ReplacedProperties map[string]any `json:"replacedProperties,omitempty"`
+	Replaced           string            `json:"replaced,omitempty"`
+	ReplacedProperties map[string]any    `json:"replacedProperties,omitempty"`
+	ReplacedAttributes map[string]any    `json:"replacedAttributes,omitempty"`
+	ReplacedMemo       map[string]string `json:"replacedMemo,omitempty"`
+	// Metadata is the template's, as JSON; Tags are those the resource got.
+	Metadata string `json:"metadata,omitempty"`
+	Tags     []Tag  `json:"tags,omitempty"`
 	// Memo is what the resource type's own code must remember between steps.
 	Memo map[string]string `json:"memo,omitempty"`
 }
