@@ -1,0 +1,310 @@
+package rollout
+
+import (
+	"slices"
+	"time"
+
+	"berth/internal/model"
+)
+
+// retire ends the deployments that a newer one has replaced (1.3).
+func (p *pass) retire() {
+	for i := range p.others {
+		d := &p.others[i]
+		if Final(d.Status) {
+			continue
+		}
+		d.Status, d.StoppedAt, d.FinishedAt = Stopped, p.now, p.now
+		if d.StatusReason == "" {
+			d.StatusReason = "Service deployment was stopped because a newer service deployment replaced it."
+		}
+	}
+}
+
+// advance makes one move of the current deployment and reports whether it did.
+func (p *pass) advance() bool {
+	d := p.d
+	if d == nil || Final(d.Status) {
+		return false
+	}
+	switch d.Status {
+	case Pending:
+		p.begin()
+		return true
+	case StopRequested:
+		if r := p.rollout(d.Target); r != nil {
+			p.markFailed(r, "ECS deployment "+r.ID+" was stopped.")
+		}
+		p.close(Stopped)
+		return true
+	case RollbackRequested:
+		why := d.RollbackReason
+		if why == "" {
+			why = "Service deployment rolled back because StopServiceDeployment was called."
+		}
+		p.turn(why, why)
+		return true
+	case RollbackInProgress:
+		return p.back()
+	}
+	if p.w.Refusal != "" && !p.refused {
+		p.refused = true
+		p.turn(p.w.Refusal, p.w.Refusal)
+		return true
+	}
+	if p.failure() {
+		return true
+	}
+	if shifting(d.Config) {
+		return p.stage()
+	}
+	return p.rolling()
+}
+
+// begin starts a deployment: its alarms are looked at once, and one that is
+// already in ALARM switches them off for this deployment (1.3).
+func (p *pass) begin() {
+	d := p.d
+	d.Status, d.StartedAt = InProgress, p.now
+	d.BreakerStatus, d.AlarmStatus = "DISABLED", "DISABLED"
+	if d.Config.CircuitBreaker {
+		d.BreakerStatus = "MONITORING"
+	}
+	if d.Config.AlarmsEnabled && len(d.Config.Alarms) > 0 {
+		d.AlarmStatus = "MONITORING"
+		for _, name := range d.Config.Alarms {
+			if p.w.Alarms[name] == "ALARM" {
+				d.AlarmStatus = "DISABLED"
+			}
+		}
+	}
+	d.Sources = slices.DeleteFunc(slices.Clone(d.Sources), func(arn string) bool {
+		r := p.rollout(arn)
+		return r == nil || r.State != "COMPLETED" && p.here(r) == 0
+	})
+	p.s.Rollouts = slices.DeleteFunc(p.s.Rollouts, func(r model.Rollout) bool {
+		return r.Revision != d.Target && r.State != "COMPLETED" && p.here(&r) == 0
+	})
+	p.note(d.ARN, "stage", "the deployment begins")
+}
+
+// rolling moves a ROLLING deployment on: it is done when every task is of the
+// target, healthy, the others are gone and the bake time is over.
+func (p *pass) rolling() bool {
+	d := p.d
+	p.settleGroups(d.Target, false)
+	to := p.rollout(d.Target)
+	if p.passed(d.CreatedAt.Add(deploymentCap)) {
+		why := "Service deployment rolled back because it did not complete within 30 days."
+		p.turn(why, why)
+		return true
+	}
+	if to == nil || !p.rolledOut(to) {
+		d.BakeFrom = time.Time{}
+		return false
+	}
+	if d.BakeFrom.IsZero() {
+		d.BakeFrom = p.now
+	}
+	if !p.passed(d.BakeFrom.Add(d.Config.Bake())) {
+		return false
+	}
+	p.succeed()
+	return true
+}
+
+// succeed ends a deployment that did what it was for.
+func (p *pass) succeed() {
+	p.complete(p.prefer(p.rollout(p.d.Target).ID))
+	p.s.Revision = p.d.Target
+	p.close(Successful)
+}
+
+// complete makes a rollout the only one.
+func (p *pass) complete(to *model.Rollout) {
+	to.State, to.Reason, to.UpdatedAt, to.Status = "COMPLETED", "ECS deployment "+to.ID+" completed.", p.now, "PRIMARY"
+	p.say("(deployment %s) deployment completed.", to.ID)
+	p.s.Rollouts = []model.Rollout{*to}
+	p.s.SteadyAt = time.Time{}
+}
+
+// close gives the current deployment its final status.
+func (p *pass) close(status string) {
+	d := p.d
+	d.Status, d.FinishedAt = status, p.now
+	if status == Stopped {
+		d.StoppedAt = p.now
+	}
+	if d.BreakerStatus == "MONITORING" {
+		d.BreakerStatus = "MONITORING_COMPLETE"
+	}
+	if d.AlarmStatus == "MONITORING" {
+		d.AlarmStatus = "MONITORING_COMPLETE"
+	}
+	p.s.CurrentDeployment = ""
+	p.note(d.ARN, "deployment", "the deployment ends %s", status)
+}
+
+// deploying reports whether the current deployment still has work to do.
+func (p *pass) deploying() bool { return p.d != nil && !Final(p.d.Status) }
+
+// staff brings the tasks of every rollout to what the deployment wants.
+func (p *pass) staff() {
+	switch {
+	case !p.deploying():
+		p.maintain()
+	case shifting(p.d.Config):
+		p.staffShifting()
+	case p.d.Status == RollbackInProgress:
+		p.roll(p.rollout(p.d.RollbackTo))
+	default:
+		p.roll(p.rollout(p.d.Target))
+	}
+	for i := range p.s.Rollouts {
+		if r := &p.s.Rollouts[i]; r.Desired != p.size(r) {
+			r.Desired, r.UpdatedAt = p.size(r), p.now
+		}
+	}
+}
+
+// maintain keeps a service that is not being deployed. One whose last
+// deployment failed without a way back stalls: nothing of the failed revision
+// is started until the next deployment, and the one before goes on.
+func (p *pass) maintain() {
+	r := p.primary()
+	switch {
+	case r == nil:
+	case r.State == "FAILED":
+		p.stall(r)
+	default:
+		p.keep(r, p.s.DesiredCount)
+		p.stopOld(p.strays(), scaling)
+	}
+}
+
+func (p *pass) stall(bad *model.Rollout) {
+	c := p.crew(bad)
+	if over := int64(len(c.all)) - p.s.DesiredCount; over > 0 {
+		p.stop(bad, p.choose(c.all, over), scaling)
+	}
+	n := p.s.DesiredCount
+	if !shifting(p.s.Deployment) {
+		n = max(0, n-int64(len(p.crew(bad).good)))
+	}
+	for i := range p.s.Rollouts {
+		if r := &p.s.Rollouts[i]; r.State == "COMPLETED" {
+			p.keep(r, n)
+		}
+	}
+}
+
+func (p *pass) staffShifting() {
+	for i := range p.s.Rollouts {
+		r := &p.s.Rollouts[i]
+		if n := p.size(r); n > 0 {
+			p.keep(r, n)
+		} else {
+			p.stop(r, p.choose(p.crew(r).all, int64(len(p.crew(r).all))), scaling)
+		}
+	}
+	p.stopOld(p.strays(), scaling)
+}
+
+// size is how many tasks a rollout should have now.
+func (p *pass) size(r *model.Rollout) int64 {
+	n := p.s.DesiredCount
+	if !p.deploying() {
+		if r.State == "COMPLETED" || r.Status == "PRIMARY" && r.State != "FAILED" {
+			return n
+		}
+		return int64(len(p.crew(r).all))
+	}
+	d := p.d
+	if !shifting(d.Config) {
+		if r.Status == "PRIMARY" {
+			return n
+		}
+		return min(n, int64(len(p.crew(r).all)))
+	}
+	rank := StageRank(d.Stage)
+	back := d.Status == RollbackInProgress
+	switch {
+	case r.Revision == d.Target && back:
+		return only(d.Stage != CleanUp && rank >= 0, n)
+	case r.Revision == d.Target:
+		return only(rank >= StageRank(ScaleUp), n)
+	case r.Revision == p.blue():
+		return only(back || d.Stage != CleanUp, n)
+	default:
+		return 0
+	}
+}
+
+func only(yes bool, n int64) int64 {
+	if yes {
+		return n
+	}
+	return 0
+}
+
+// steady says that the service is steady: when it becomes so, and every few
+// hours as long as it stays.
+func (p *pass) steady() {
+	if !p.isSteady() {
+		p.s.SteadyAt = time.Time{}
+		return
+	}
+	every := p.w.Options.SteadyEvery
+	if every == 0 {
+		every = 6 * time.Hour
+	}
+	again := !p.s.SteadyAt.IsZero()
+	if again && !p.passed(p.s.SteadyAt.Add(every)) {
+		return
+	}
+	p.s.SteadyAt = p.now
+	p.plan.Steady = again
+	p.wake(p.now.Add(every))
+	p.say("has reached a steady state.")
+}
+
+func (p *pass) isSteady() bool {
+	r := p.primary()
+	if p.deploying() || r == nil || r.State != "COMPLETED" || len(p.plan.Start)+len(p.plan.Stop) > 0 {
+		return false
+	}
+	for _, m := range p.tasks {
+		if m.t.LastStatus != model.TaskStopped && (!m.running || !m.healthy) && !m.gone {
+			return false
+		}
+	}
+	return int64(len(p.crew(r).all)) == p.s.DesiredCount
+}
+
+// drain empties a service that was deleted; when its last task has stopped it
+// is INACTIVE.
+func (p *pass) drain() {
+	left := 0
+	for _, m := range p.tasks {
+		if m.t.LastStatus != model.TaskStopped {
+			left++
+		}
+	}
+	if p.d != nil {
+		p.others = append(p.others, *p.d)
+		p.d = nil
+	}
+	p.retire()
+	var wanted []*member
+	for _, m := range p.tasks {
+		if m.wanted {
+			wanted = append(wanted, m)
+		}
+	}
+	p.stopOld(wanted, scaling)
+	p.s.CurrentDeployment = ""
+	if left == 0 {
+		p.s.Status, p.s.Rollouts = "INACTIVE", nil
+		p.note(p.s.ARN, "state", "the service is INACTIVE: its last task has stopped")
+	}
+}
