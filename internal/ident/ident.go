@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Source is a stream of random bytes. It is safe for concurrent use.
@@ -157,3 +158,12 @@ func AsRole(roleARN, session string) Principal {
 
 // Decimal draws a decimal id of up to 19 digits, as ECS's revisions have.
 func (s *Source) Decimal() string { return strconv.FormatUint(s.Uint64()>>1|1<<60, 10) }
+
+// Key is an access key: who holds it is Principal until Expires.
+type Key struct {
+	ID        string
+	Secret    string
+	Token     string // session token that goes with it
+	Principal Principal
+	Expires   time.Time // zero: never
+}

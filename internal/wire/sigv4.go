@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"berth/internal/fault"
+	"berth/internal/ident"
 )
 
 const (
@@ -36,9 +37,6 @@ type Signature struct {
 	headers []string
 	sum     string
 }
-
-// Key is what a signature is made with.
-type Key struct{ ID, Secret, Token string }
 
 // ReadSignature reads the signature of a request from its header or its query
 // string. It is nil without an error if the request is not signed.
@@ -266,7 +264,7 @@ func mac(key []byte, text string) []byte {
 
 // Sign puts a signature into a request's headers. The body must be what will
 // be sent.
-func Sign(r *http.Request, body []byte, k Key, region, service string, at time.Time) {
+func Sign(r *http.Request, body []byte, k ident.Key, region, service string, at time.Time) {
 	r.Header.Set("X-Amz-Date", at.UTC().Format(amzTime))
 	if k.Token != "" {
 		r.Header.Set(tokenParam, k.Token)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"berth/internal/fault"
+	"berth/internal/ident"
 	"berth/internal/wire"
 )
 
@@ -70,7 +71,7 @@ func TestSignVerifies(t *testing.T) {
 	body := []byte(`{"a":1}`)
 	r := httptest.NewRequest(http.MethodPost, "https://ecs.eu-west-1.amazonaws.com/?b=2&a=1%2F", strings.NewReader(string(body)))
 	r.Header.Set("X-Amz-Target", "X.Y")
-	wire.Sign(r, body, wire.Key{ID: "ASIA", Secret: "s", Token: "t"}, "eu-west-1", "ecs", time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC))
+	wire.Sign(r, body, ident.Key{ID: "ASIA", Secret: "s", Token: "t"}, "eu-west-1", "ecs", time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC))
 	s, err := wire.ReadSignature(r)
 	if err != nil || s.Token != "t" || s.Region != "eu-west-1" {
 		t.Fatal(s, err)

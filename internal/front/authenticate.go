@@ -1,0 +1,119 @@
+package front
+
+import (
+	"context"
+	"crypto/subtle"
+	"strconv"
+	"time"
+
+	"berth/internal/fault"
+	"berth/internal/ident"
+	"berth/internal/wire"
+)
+
+// authenticate says who calls. A key that Berth handed out must verify, and
+// is its role's session. Any other caller is the account's root, unless the
+// listener is strict.
+func (x *exchange) authenticate(sig *wire.Signature) error {
+	if sig == nil {
+		if x.l.Strict {
+			return fault.New(fault.Denied, "MissingAuthentication", "Missing Authentication Token")
+		}
+		x.call.Principal = ident.Root(x.f.Place)
+		return nil
+	}
+	x.call.AccessKey = sig.AccessKey
+	if err := x.regionFits(sig); err != nil {
+		return err
+	}
+	s, known, err := x.f.Keys.Key(x.r.Context(), sig.AccessKey, sig.Token)
+	switch {
+	case err != nil:
+		return err
+	case !known && x.l.Strict:
+		return fault.New(fault.Denied, "InvalidClientTokenId", "The security token included in the request is invalid.")
+	case !known:
+		x.call.Principal = ident.Root(x.f.Place)
+		return nil
+	}
+	return x.verify(sig, s)
+}
+
+// verify holds a signature against a key of ours. The time of the signature
+// is not held against the clock, which may run ahead of the caller's by days
+// (clock advance); the key's own end is.
+func (x *exchange) verify(sig *wire.Signature, s ident.Key) error {
+	if subtle.ConstantTimeCompare([]byte(s.Token), []byte(sig.Token)) != 1 {
+		return fault.New(fault.Denied, "InvalidClientTokenId", "The security token included in the request is invalid.")
+	}
+	if !s.Expires.IsZero() && !x.call.At.Before(s.Expires) {
+		return fault.New(fault.Denied, "ExpiredToken", "The security token included in the request is expired")
+	}
+	if err := sig.Verify(x.r, x.body, s.Secret); err != nil {
+		return err
+	}
+	x.call.Principal = s.Principal
+	return nil
+}
+
+// regionFits refuses a credential scope of another Region: the caller thinks
+// to be elsewhere, and would look for its resources there.
+func (x *exchange) regionFits(sig *wire.Signature) error {
+	here := x.f.Place.Region
+	if sig.Region == here || x.to.service.GlobalEndpoint != "" && sig.Region == "us-east-1" || sig.Region == "" || sig.Region == "aws-global" {
+		return nil
+	}
+	return fault.New(fault.Denied, "SignatureDoesNotMatch",
+		"Credential should be scoped to a valid Region, not '%s'. This server is Region %s: set AWS_REGION=%s (AWS_DEFAULT_REGION for the AWS CLI version 1, or --region), or start the server with --region %s.",
+		sig.Region, here, here, sig.Region)
+}
+
+// actions are the IAM actions that are not called like their operation.
+var actions = map[string]string{"lambda:Invoke": "lambda:InvokeFunction"}
+
+// prefixes are the services whose IAM prefix is not their signing name.
+var prefixes = map[string]string{"monitoring": "cloudwatch"}
+
+// Action is the IAM action of an operation.
+func Action(op *wire.Operation) string {
+	p := op.Service.SigningName
+	if q, ok := prefixes[p]; ok {
+		p = q
+	}
+	if a, ok := actions[p+":"+op.Name]; ok {
+		return a
+	}
+	return p + ":" + op.Name
+}
+
+func (f *Front) authorize(ctx context.Context, r *room, op *wire.Operation, in any) error {
+	c := wire.CallFrom(ctx)
+	if c.Principal.Root || r.open(op.Name) {
+		return nil
+	}
+	var resources []string
+	if r.Resources != nil {
+		resources = r.Resources(op.Name, in)
+	}
+	if len(resources) == 0 {
+		resources = []string{"*"}
+	}
+	return f.Auth.Authorize(ctx, c.Principal, Action(op), resources, f.keys(c))
+}
+
+// keys are the condition keys that every call has.
+func (f *Front) keys(c wire.Call) map[string]string {
+	k := map[string]string{
+		"aws:RequestedRegion": f.Place.Region,
+		"aws:CurrentTime":     c.At.UTC().Format(time.RFC3339),
+		"aws:EpochTime":       strconv.FormatInt(c.At.Unix(), 10),
+		"aws:SecureTransport": strconv.FormatBool(c.Secure),
+		"aws:UserAgent":       c.Agent,
+	}
+	for key, v := range map[string]string{"aws:SourceVpce": c.Endpoint, "aws:SourceVpc": c.VPC, "aws:SourceIp": c.Source} {
+		if v != "" {
+			k[key] = v
+		}
+	}
+	return k
+}

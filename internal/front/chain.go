@@ -1,0 +1,177 @@
+package front
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+
+	"berth/internal/fault"
+	"berth/internal/wire"
+)
+
+// maxBody bounds a request: a function's zip of 50 MiB in base64.
+const maxBody = 72 << 20
+
+// exchange is one request on its way along the chain.
+type exchange struct {
+	f    *Front
+	l    Listener
+	r    *http.Request
+	body []byte
+	call wire.Call
+	to   target
+}
+
+// serve runs the chain and writes what comes of it.
+func (f *Front) serve(l Listener, w http.ResponseWriter, r *http.Request) {
+	x := &exchange{f: f, l: l, r: r, call: f.bareCall(l, r)}
+	x.to = fallbackTarget(r)
+	answer, err := x.run()
+	if f.Fallback != nil && x.to.none && r.Method == http.MethodGet {
+		f.Fallback.ServeHTTP(w, r)
+		return
+	}
+	code := "200"
+	if err != nil {
+		answer, code = x.to.service.EncodeError(x.to.protocol, err, x.call.RequestID)
+	}
+	f.note(r.Context(), x.call, code, answer.Status, err)
+	write(w, r, answer)
+}
+
+// run is the chain from recover to encode.
+func (x *exchange) run() (answer *wire.Response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.Wrap(fault.Internal, fmt.Errorf("panic: %v\n%s", p, debug.Stack()), "")
+		}
+	}()
+	if err := x.readBody(); err != nil {
+		return nil, err
+	}
+	sig, err := wire.ReadSignature(x.r)
+	if err != nil {
+		return nil, err
+	}
+	resolved := x.resolve(sig)
+	if err := x.authenticate(sig); err != nil {
+		return nil, err
+	}
+	if resolved != nil {
+		return nil, resolved
+	}
+	in, err := x.decode()
+	if err != nil {
+		return nil, err
+	}
+	out, err := x.f.answer(wire.WithCall(x.r.Context(), x.call), x.to.room, x.to.op, in)
+	if err != nil {
+		return nil, err
+	}
+	return x.to.op.Encode(x.to.protocol, out, x.call.RequestID)
+}
+
+func (x *exchange) readBody() error {
+	b, err := io.ReadAll(http.MaxBytesReader(nil, x.r.Body, maxBody))
+	if err != nil {
+		return fault.New(fault.Invalid, "RequestEntityTooLarge", "The request could not be read: %v", err)
+	}
+	x.body = b
+	return nil
+}
+
+// plainBody is the body after its Content-Encoding, which the signature covers.
+func (x *exchange) plainBody() ([]byte, error) {
+	if x.r.Header.Get("Content-Encoding") != "gzip" {
+		return x.body, nil
+	}
+	z, err := gzip.NewReader(bytes.NewReader(x.body))
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "SerializationException", "The body is not gzip: %v", err)
+	}
+	b, err := io.ReadAll(io.LimitReader(z, maxBody))
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "SerializationException", "The body is not gzip: %v", err)
+	}
+	return b, nil
+}
+
+func (x *exchange) decode() (any, error) {
+	if !x.to.op.Built() {
+		return nil, wire.NotBuilt(x.to.service.Name, x.to.op.Name)
+	}
+	body, err := x.plainBody()
+	if err != nil {
+		return nil, err
+	}
+	in, unknown, err := x.to.op.Decode(x.to.protocol, &wire.Request{
+		Body: body, Form: x.to.form, Labels: x.to.labels, Query: x.r.URL.Query(), Header: x.r.Header,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(unknown) > 0 {
+		return nil, x.to.service.Unknown(unknown)
+	}
+	return in, nil
+}
+
+// answer is the part of the chain that calls in process share: fields →
+// validate → authorise → call.
+func (f *Front) answer(ctx context.Context, r *room, op *wire.Operation, in any) (any, error) {
+	if err := r.refuseUnbuilt(op, in); err != nil {
+		return nil, err
+	}
+	if err := op.Validate(in); err != nil {
+		return nil, err
+	}
+	if err := f.authorize(ctx, r, op, in); err != nil {
+		return nil, err
+	}
+	return op.Call(ctx, r.API, in)
+}
+
+// note logs and counts a call, once.
+func (f *Front) note(ctx context.Context, c wire.Call, code string, status int, err error) {
+	f.counts.add(c.Service, c.Operation, code)
+	level := slog.LevelDebug
+	attrs := []slog.Attr{
+		slog.String("request_id", c.RequestID), slog.String("service", c.Service), slog.String("operation", c.Operation),
+		slog.String("principal", c.Principal.ARN), slog.String("code", code),
+	}
+	if err != nil {
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	if status == http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	f.Log.LogAttrs(ctx, level, "call answered", attrs...)
+}
+
+func write(w http.ResponseWriter, r *http.Request, a *wire.Response) {
+	h := w.Header()
+	for k, v := range a.Header {
+		h[k] = v
+	}
+	if a.Status != http.StatusNoContent {
+		h.Set("Content-Length", strconv.Itoa(len(a.Body)))
+	}
+	w.WriteHeader(a.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(a.Body) // the caller has gone: nothing to tell anybody
+	}
+}
+
+func host(addr string) string {
+	if h, _, err := net.SplitHostPort(addr); err == nil {
+		return h
+	}
+	return addr
+}

@@ -1,0 +1,65 @@
+package front
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"berth/internal/wire"
+)
+
+// Entry is a service for the compatibility page.
+type Entry struct {
+	Meta   *wire.Service
+	Fields string
+}
+
+// Compatibility writes docs/COMPATIBILITY.md: of each service, the operations
+// and members that are built. It fails on a fields.txt that does not fit.
+func Compatibility(entries []Entry) (string, error) {
+	var b strings.Builder
+	b.WriteString("# Compatibility\n\n" +
+		"Generated from the API models and each API room's `fields.txt`. What is not listed here answers `NotImplemented` and names the operation or\n" +
+		"parameter; nothing is accepted and ignored.\n\n| service | API version | operations built | in the model |\n| --- | --- | --- | --- |\n")
+	var details strings.Builder
+	for _, e := range entries {
+		f, err := readFields(e.Meta, e.Fields)
+		if err != nil {
+			return "", fmt.Errorf("fields of %s: %w", e.Meta.Name, err)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %d | %d |\n", e.Meta.Title, e.Meta.Version, len(f), len(e.Meta.Operations()))
+		describe(&details, e.Meta, f)
+	}
+	return b.String() + details.String(), nil
+}
+
+func describe(b *strings.Builder, s *wire.Service, f map[string]fields) {
+	fmt.Fprintf(b, "\n## %s\n\n| operation | parameters built | refused |\n| --- | --- | --- |\n", s.Title)
+	for _, name := range s.Operations() {
+		if one, ok := f[name]; ok {
+			built, refused := one.columns(s.Operation(name))
+			fmt.Fprintf(b, "| %s | %s | %s |\n", name, built, refused)
+		}
+	}
+}
+
+// columns says what is built and what is not, the shorter way round.
+func (f fields) columns(op *wire.Operation) (built, refused string) {
+	var yes, no []string
+	for _, m := range op.Input().Members {
+		if f.built[m.Name] {
+			yes = append(yes, m.Name)
+		} else {
+			no = append(no, m.Name)
+		}
+	}
+	built = strings.Join(yes, " ")
+	if len(no) == 0 {
+		built = "all"
+	}
+	for _, p := range f.refused {
+		no = append(no, strings.Join(p, "."))
+	}
+	slices.Sort(no)
+	return built, strings.Join(no, " ")
+}

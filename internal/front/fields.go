@@ -1,0 +1,158 @@
+package front
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"berth/internal/fault"
+	"berth/internal/wire"
+)
+
+// fields says which members of an operation's input are built.
+type fields struct {
+	built   map[string]bool // top-level members
+	refused [][]string      // paths below them that are not
+}
+
+// readFields reads a fields.txt: `Operation: member member -member.nested`,
+// one operation a line; # begins a comment; * stands for all members.
+func readFields(s *wire.Service, text string) (map[string]fields, error) {
+	out := map[string]fields{}
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		name, rest, ok := strings.Cut(strings.TrimSpace(line), ":")
+		if !ok {
+			if strings.TrimSpace(line) != "" {
+				return nil, fmt.Errorf("line %q has no colon", strings.TrimSpace(line))
+			}
+			continue
+		}
+		op := s.Operation(name)
+		if op == nil || !op.Built() {
+			return nil, fmt.Errorf("no operation %q with types", name)
+		}
+		f, err := readMembers(op, strings.Fields(rest))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		out[name] = f
+	}
+	return out, nil
+}
+
+func readMembers(op *wire.Operation, words []string) (fields, error) {
+	f := fields{built: map[string]bool{}}
+	for _, w := range words {
+		path, refused := strings.CutPrefix(w, "-")
+		switch {
+		case w == "*":
+			for _, m := range op.Input().Members {
+				f.built[m.Name] = true
+			}
+		case refused:
+			if err := known(op.Input(), strings.Split(path, ".")); err != nil {
+				return f, err
+			}
+			f.refused = append(f.refused, strings.Split(path, "."))
+		case op.Input().Member(w) == nil:
+			return f, fmt.Errorf("no member %q", w)
+		default:
+			f.built[w] = true
+		}
+	}
+	return f, nil
+}
+
+// inner goes through lists and maps to the shape of their elements.
+func inner(s *wire.Shape) *wire.Shape {
+	for {
+		switch s.Kind {
+		case wire.List:
+			s = s.Elem.Shape
+		case wire.Map:
+			s = s.Value.Shape
+		default:
+			return s
+		}
+	}
+}
+
+func known(s *wire.Shape, path []string) error {
+	for i, p := range path {
+		m := inner(s).Member(p)
+		if m == nil {
+			return fmt.Errorf("no member %q", strings.Join(path[:i+1], "."))
+		}
+		s = m.Shape
+	}
+	return nil
+}
+
+// refuseUnbuilt refuses members that are set and not built, by name.
+func (r *room) refuseUnbuilt(op *wire.Operation, in any) error {
+	f := r.fields[op.Name]
+	s, v := op.Input(), reflect.ValueOf(in).Elem()
+	for i := range s.Members {
+		if m := &s.Members[i]; !f.built[m.Name] && isSet(v.Field(i)) {
+			return unbuilt(op, m.Name)
+		}
+	}
+	for _, path := range f.refused {
+		if below(s, v, path) {
+			return unbuilt(op, strings.Join(path, "."))
+		}
+	}
+	return nil
+}
+
+func unbuilt(op *wire.Operation, member string) error {
+	return fault.New(fault.NotImplemented, "NotImplemented", "The parameter %s of %s is not implemented by Berth; leave it out. docs/COMPATIBILITY.md lists what is built.", member, op.Name)
+}
+
+// isSet reports whether a member says anything: an empty list does not.
+func isSet(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Slice, reflect.Map:
+		return v.Len() > 0
+	case reflect.Pointer, reflect.Interface:
+		return !v.IsNil()
+	default:
+		return true
+	}
+}
+
+// below reports whether anything is set at a path.
+func below(s *wire.Shape, v reflect.Value, path []string) bool {
+	if !isSet(v) {
+		return false
+	}
+	if v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	switch s.Kind {
+	case wire.List:
+		for i := range v.Len() {
+			if below(s.Elem.Shape, v.Index(i), path) {
+				return true
+			}
+		}
+		return false
+	case wire.Map:
+		for _, k := range v.MapKeys() {
+			if below(s.Value.Shape, v.MapIndex(k), path) {
+				return true
+			}
+		}
+		return false
+	case wire.Structure:
+		if len(path) == 0 {
+			return true
+		}
+		i := slices.IndexFunc(s.Members, func(m wire.Member) bool { return m.Name == path[0] })
+		return i >= 0 && below(s.Members[i].Shape, v.Field(i), path[1:])
+	default:
+		return len(path) == 0
+	}
+}
