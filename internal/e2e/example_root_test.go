@@ -1,0 +1,323 @@
+//go:build root
+
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// berth is one server under test.
+type berth struct {
+	t    *testing.T
+	bin  string
+	data string
+	addr string
+}
+
+func start(t *testing.T) *berth {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: network namespaces and containers")
+	}
+	bin := os.Getenv("BERTH_BIN")
+	if bin == "" {
+		t.Skip("needs BERTH_BIN, the path of the program: run make test-root")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b := &berth{t: t, bin: bin, data: filepath.Join(t.TempDir(), "data"), addr: addr}
+	t.Cleanup(func() {
+		if t.Failed() {
+			if log, err := os.ReadFile(filepath.Join(b.data, "server.log")); err == nil {
+				t.Logf("server.log:\n%s", last(string(log), 80))
+			}
+		}
+		_, _ = b.try(time.Minute, "stop")
+	})
+	return b
+}
+
+func last(s string, n int) string {
+	lines := strings.Split(s, "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// try runs a command of the program.
+func (b *berth) try(limit time.Duration, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, b.bin, append(args, "--data", b.data)...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	return out.String(), err
+}
+
+func (b *berth) run(limit time.Duration, args ...string) string {
+	b.t.Helper()
+	out, err := b.try(limit, args...)
+	if err != nil {
+		b.t.Fatalf("berth %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// ecs calls the ECS API as an SDK would.
+func (b *berth) ecs(op string, in map[string]any) map[string]any {
+	b.t.Helper()
+	body, err := json.Marshal(in)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, "http://"+b.addr+"/", bytes.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	req.Header.Set("X-Amz-Target", "AmazonEC2ContainerServiceV20141113."+op)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	out := map[string]any{}
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if res.StatusCode != http.StatusOK {
+		b.t.Fatalf("%s: %s: %s", op, res.Status, text)
+	}
+	if err := json.Unmarshal(text, &out); err != nil {
+		b.t.Fatal(err)
+	}
+	return out
+}
+
+// picture is the part of `berth status --json` that the tests read.
+type picture struct {
+	Clusters []struct {
+		Name      string
+		Instances []struct {
+			ID, Type, Zone, Status string
+			Connected              bool
+			Tasks                  []struct{ ID, Status, Address string }
+		}
+		Services []struct {
+			Name             string
+			Running, Desired int
+			Deployment       string
+			URLs             []string
+		}
+	}
+}
+
+func (b *berth) status() picture {
+	b.t.Helper()
+	var p picture
+	if err := json.Unmarshal([]byte(b.run(time.Minute, "status", "--json")), &p); err != nil {
+		b.t.Fatal(err)
+	}
+	return p
+}
+
+// until polls a condition.
+func (b *berth) until(limit time.Duration, what string, ok func(picture) bool) picture {
+	b.t.Helper()
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		p := b.status()
+		if ok(p) {
+			return p
+		}
+		select {
+		case <-deadline.C:
+			b.t.Fatalf("after %v still not: %s\n%s", limit, what, b.run(time.Minute, "status"))
+		case <-tick.C:
+		}
+	}
+}
+
+func page(t *testing.T, url string) (int, string) {
+	t.Helper()
+	host := strings.TrimPrefix(url, "http://")
+	host, path, _ := strings.Cut(host, "/")
+	port := "80"
+	if h, p, ok := strings.Cut(host, ":"); ok {
+		host, port = h, p
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:"+port+"/"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = host
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return res.StatusCode, string(body)
+}
+
+// TestRootTheExampleLives is a user's first half hour: deploy, see the page,
+// scale out and in, deploy a new version, delete, stop, and nothing is left.
+func TestRootTheExampleLives(t *testing.T) {
+	b := start(t)
+	began := time.Now()
+	out := b.run(4*time.Minute, "up", "--listen", b.addr, "--speed", "60")
+	t.Logf("berth up took %v", time.Since(began).Round(100*time.Millisecond))
+	p := b.status()
+	if len(p.Clusters) != 1 || len(p.Clusters[0].Services) != 1 {
+		t.Fatalf("want one cluster with one service, got %+v\n%s", p, out)
+	}
+	svc := p.Clusters[0].Services[0]
+	if svc.Running != 2 || svc.Deployment != "SUCCESSFUL" {
+		t.Errorf("service is %+v", svc)
+	}
+	if len(svc.URLs) != 2 || !strings.Contains(out, svc.URLs[0]) {
+		t.Fatalf("urls %v are not in the output:\n%s", svc.URLs, out)
+	}
+	for _, u := range svc.URLs {
+		if code, body := page(t, u); code != 200 || !strings.Contains(body, "It runs") || !strings.Contains(body, "v1") {
+			t.Errorf("%s: %d %s", u, code, body)
+		}
+	}
+	if code, _ := page(t, "http://no-such-host.example/"); code != 200 {
+		t.Errorf("an unknown host on a port with one load balancer got %d", code)
+	}
+	for _, in := range p.Clusters[0].Instances {
+		if !in.Connected || in.Status != "ACTIVE" || strings.HasPrefix(in.Type, "t3") {
+			t.Errorf("instance %+v", in)
+		}
+		for _, task := range in.Tasks {
+			if !strings.HasPrefix(task.Address, "10.20.1") && !strings.HasPrefix(task.Address, "10.20.2") {
+				t.Errorf("task %s has address %s, outside the private subnets", task.ID, task.Address)
+			}
+		}
+	}
+	zones := scale(b, 14, 2)
+	if len(zones) < 2 {
+		t.Errorf("fourteen tasks run in %v only", zones)
+	}
+	scale(b, 1, 1)
+	b.until(3*time.Minute, "the spare instances are gone", func(p picture) bool { return len(p.Clusters[0].Instances) == 1 })
+
+	deployUnderWatch(b, svc.URLs[0])
+
+	b.run(4*time.Minute, "down")
+	if p := b.status(); len(p.Clusters) != 0 {
+		t.Errorf("after down there still is %+v", p)
+	}
+	b.run(time.Minute, "stop")
+	nothingLeft(t, b.data)
+}
+
+// scale wishes a count and waits for it; it returns the zones in use.
+func scale(b *berth, n, atLeast int) map[string]int {
+	b.t.Helper()
+	b.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": n})
+	p := b.until(4*time.Minute, fmt.Sprintf("%d tasks on %d instances", n, atLeast), func(p picture) bool {
+		return p.Clusters[0].Services[0].Running == n && p.Clusters[0].Services[0].Desired == n && len(p.Clusters[0].Instances) >= atLeast
+	})
+	zones := map[string]int{}
+	for _, in := range p.Clusters[0].Instances {
+		zones[in.Zone]++
+	}
+	return zones
+}
+
+// deployUnderWatch deploys version 2 while somebody reads the page all along.
+func deployUnderWatch(b *berth, url string) {
+	b.t.Helper()
+	stop, done := make(chan struct{}), make(chan struct{})
+	var asked, failed int
+	var why string
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			asked++
+			if code, body := page(b.t, url); code != 200 {
+				failed++
+				why = fmt.Sprintf("%d %s", code, body)
+			}
+		}
+	}()
+	b.run(4*time.Minute, "up", "-p", "Version=v2", "-p", "DesiredCount=1")
+	close(stop)
+	<-done
+	if failed > 0 || asked < 10 {
+		b.t.Errorf("%d of %d requests failed while v2 was deployed, the last: %s", failed, asked, why)
+	}
+	b.t.Logf("%d requests while v2 was deployed, %d failed", asked, failed)
+	if code, body := page(b.t, url); code != 200 || !strings.Contains(body, "v2") {
+		b.t.Errorf("after the deployment: %d %s", code, body)
+	}
+	if out := b.run(time.Minute, "logs", "Hook"); !strings.Contains(out, "POST_TEST_TRAFFIC_SHIFT") || !strings.Contains(out, "REPORT RequestId") {
+		b.t.Errorf("the hook's log:\n%s", out)
+	}
+}
+
+// nothingLeft looks for what a server of that folder might have left behind.
+func nothingLeft(t *testing.T, data string) {
+	t.Helper()
+	if _, err := os.Stat(data); !os.IsNotExist(err) {
+		t.Errorf("%s is still there (%v)", data, err)
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if strings.Contains(line, data) {
+			t.Errorf("mount: %s", line)
+		}
+	}
+	procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range procs {
+		if c, err := os.ReadFile(p); err == nil && strings.Contains(string(c), data) {
+			t.Errorf("process %s: %q", p, c)
+		}
+	}
+	for _, dir := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids"} {
+		left, err := filepath.Glob(filepath.Join(dir, "berth-*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range left {
+			t.Errorf("cgroup: %s", l)
+		}
+	}
+}
