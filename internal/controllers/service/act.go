@@ -1,0 +1,137 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"berth/internal/fault"
+	"berth/internal/model"
+	"berth/internal/plan/rollout"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+// The sessions that ECS opens (facts/deployments 1.7).
+const (
+	principal     = "ecs.amazonaws.com"
+	networking    = "ECSNetworkingWithELB"
+	execution     = "ECS-Lambda-Execution"
+	badNetworking = "Service deployment rolled back because of invalid networking configuration: "
+)
+
+// shift makes the wished rule changes. The answer is why ECS may or can not,
+// in AWS's words; an error is passing and worth another try.
+func (l *Loop) shift(ctx context.Context, shifts []rollout.Shift) (refusal string, err error) {
+	for _, s := range shifts {
+		err := l.shift1(ctx, s)
+		switch {
+		case err == nil:
+		case fault.Is(err, fault.Unavailable), fault.Is(err, fault.Throttled), fault.Is(err, fault.Internal), fault.Is(err, fault.Conflict):
+			return "", fmt.Errorf("change rule %s: %w", s.Rule, err)
+		case fault.Is(err, fault.Denied):
+			return badNetworking + "ECS was unable to manage the ELB resources due to missing permissions on ECS Infrastructure Role '" + s.Role + "'.", nil
+		default:
+			return badNetworking + fault.MessageOf(err), nil
+		}
+	}
+	return "", nil
+}
+
+func (l *Loop) shift1(ctx context.Context, s rollout.Shift) error {
+	p, err := l.Access.Assume(l.DB.View(), principal, s.Role, networking)
+	if err != nil {
+		return fault.New(fault.Denied, "", "%s", fault.MessageOf(err))
+	}
+	if _, err := l.Invoker.Invoke(ctx, p, "elasticloadbalancing", "DescribeRules", map[string]any{"RuleArns": []any{s.Rule}}); err != nil {
+		return err
+	}
+	actions := []any{map[string]any{"Type": "forward", "ForwardConfig": map[string]any{
+		"TargetGroups":                targets(s.Targets),
+		"TargetGroupStickinessConfig": map[string]any{"Enabled": false},
+	}}}
+	if s.Default {
+		_, err = l.Invoker.Invoke(ctx, p, "elasticloadbalancing", "ModifyListener", map[string]any{"ListenerArn": s.Listener, "DefaultActions": actions})
+	} else {
+		_, err = l.Invoker.Invoke(ctx, p, "elasticloadbalancing", "ModifyRule", map[string]any{"RuleArn": s.Rule, "Actions": actions})
+	}
+	return err
+}
+
+func targets(ts []model.WeightedTarget) []any {
+	var out []any
+	for _, t := range ts {
+		out = append(out, map[string]any{"TargetGroupArn": t.TargetGroupARN, "Weight": t.Weight})
+	}
+	return out
+}
+
+func job(hook string) string { return name + " " + hook }
+
+// answers collects what the hooks of a service's deployment gave since the
+// last look, and which are still being called.
+func (l *Loop) answers(v store.Reader, s model.Service) (map[string]bool, map[string]rollout.Reply) {
+	calling, replies := map[string]bool{}, map[string]rollout.Reply{}
+	d, ok := state.ServiceDeployments.Get(v, s.CurrentDeployment)
+	if !ok {
+		return calling, replies
+	}
+	for _, h := range d.Hooks {
+		if h.CallingAt.IsZero() {
+			continue
+		}
+		result, err, running, ended := l.Jobs.Take(job(h.ID))
+		switch {
+		case running:
+			calling[h.ID] = true
+		case ended && err != nil:
+			replies[h.ID] = rollout.Reply{Retry: true}
+		case ended:
+			replies[h.ID] = result.(rollout.Reply)
+		}
+	}
+	return calling, replies
+}
+
+// call starts the calls of a plan, each as a job that wakes the service.
+func (l *Loop) call(calls []rollout.Call, service string) {
+	for _, c := range calls {
+		l.Jobs.Start(name, service, job(c.Hook), func(ctx context.Context) (any, error) { return l.invoke(ctx, c) })
+	}
+}
+
+// invoke calls a hook's function and waits for its answer.
+func (l *Loop) invoke(ctx context.Context, c rollout.Call) (rollout.Reply, error) {
+	p, err := l.Access.Assume(l.DB.View(), principal, c.Role, execution)
+	if err != nil {
+		return rollout.Reply{Assume: fault.MessageOf(err)}, nil
+	}
+	body, err := json.Marshal(c.Payload)
+	if err != nil {
+		return rollout.Reply{}, fmt.Errorf("write the payload of hook %s: %w", c.Hook, err)
+	}
+	out, err := l.Invoker.Invoke(ctx, p, "lambda", "Invoke", map[string]any{
+		"FunctionName": c.Function, "InvocationType": "RequestResponse", "Payload": body,
+	})
+	switch {
+	case ctx.Err() != nil:
+		return rollout.Reply{}, ctx.Err()
+	case fault.Is(err, fault.Unavailable), fault.Is(err, fault.Throttled), fault.Is(err, fault.Conflict):
+		return rollout.Reply{Retry: true}, nil
+	case err != nil:
+		return rollout.Reply{Invoke: fault.MessageOf(err)}, nil
+	}
+	crashed, _ := out["FunctionError"].(string)
+	return rollout.Reply{Payload: payload(out["Payload"]), Crashed: crashed != ""}, nil
+}
+
+func payload(v any) []byte {
+	switch p := v.(type) {
+	case []byte:
+		return p
+	case string:
+		return []byte(p)
+	default:
+		return nil
+	}
+}
