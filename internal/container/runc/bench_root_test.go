@@ -1,0 +1,89 @@
+//go:build root
+
+package runc_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"berth/internal/container"
+)
+
+// cpu is what this process and its children that ended have used.
+func cpu(b *testing.B) time.Duration {
+	b.Helper()
+	var sum time.Duration
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var r syscall.Rusage
+		if err := syscall.Getrusage(who, &r); err != nil {
+			b.Fatal(err)
+		}
+		sum += time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	}
+	return sum
+}
+
+// BenchmarkStart compares the life of a container that ends at once with the
+// bare runtime on the same bundle. Budget: 1.3 times its CPU.
+func BenchmarkStart(b *testing.B) {
+	l := setUp(b)
+	d := l.driver(b)
+	spec := func(i int) container.Spec {
+		s := l.spec(fmt.Sprintf("bench-%d", i), "exit", "0")
+		s.MemoryBytes, s.CPUShares = 256<<20, 256
+		return s
+	}
+	b.Run("driver", func(b *testing.B) {
+		var ids []string
+		start := cpu(b)
+		for i := 0; b.Loop(); i++ {
+			s := spec(i)
+			ids = append(ids, s.ID)
+			if err := d.Create(b.Context(), s); err != nil {
+				b.Fatal(err)
+			}
+			if err := d.Start(b.Context(), s.ID); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := d.Wait(b.Context(), s.ID); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64((cpu(b)-start).Microseconds())/float64(b.N)/1000, "cpu-ms/op")
+		for _, id := range ids {
+			if err := d.Remove(b.Context(), id); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("bare", func(b *testing.B) {
+		if err := d.Create(b.Context(), spec(0)); err != nil {
+			b.Fatal(err)
+		}
+		bundle := filepath.Join(l.dir, "run/c/bench-0")
+		config, err := os.ReadFile(filepath.Join(bundle, "config.json"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		config = []byte(strings.ReplaceAll(string(config), filepath.Join(bundle, "rootfs"), l.layer))
+		if err := os.WriteFile(filepath.Join(bundle, "config.json"), config, 0o600); err != nil {
+			b.Fatal(err)
+		}
+		start := cpu(b)
+		for b.Loop() {
+			if out, err := exec.Command("runc", "--root", filepath.Join(l.dir, "bare"), "run", "--bundle", bundle, "bare").CombinedOutput(); err != nil {
+				b.Fatalf("%v: %s", err, out)
+			}
+		}
+		b.ReportMetric(float64((cpu(b)-start).Microseconds())/float64(b.N)/1000, "cpu-ms/op")
+		if err := d.Remove(b.Context(), "bench-0"); err != nil {
+			b.Fatal(err)
+		}
+	})
+}
