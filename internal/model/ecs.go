@@ -588,6 +588,7 @@ type Instance struct {
 	Tags             []Tag     `json:"tags,omitempty" w:"controllers/capacity"`
 	Why              string    `json:"why" w:"controllers/capacity"` // why this type, in one sentence
 	WantedAt         time.Time `json:"wantedAt" w:"controllers/capacity"`
+	For              []string  `json:"for,omitempty" w:"controllers/capacity"` // the tasks it was bought for (ARNs)
 	// Expected is what supply counts on before the agent has registered.
 	Expected Resources `json:"expected" w:"controllers/capacity"`
 	// Goal: RUN, DRAIN, TERMINATE. It moves forward only.

@@ -36,6 +36,9 @@ type Node struct {
 	Values map[string]string
 	// Groups counts the tasks on it by group (service:web, family:batch).
 	Groups map[string]int
+	// For are the tasks that it was bought for. They get it before others do,
+	// so that what was bought for a batch holds the batch.
+	For []string
 }
 
 // Ask is a task that wants an instance.
@@ -72,7 +75,7 @@ type Refused struct {
 	Counts map[string]int
 }
 
-// Plan is the answer: every ask is in one of the two lists, in order of asks.
+// Plan is the answer: every ask is in one of the two lists.
 type Plan struct {
 	Placed  []Placed
 	Refused []Refused
@@ -181,25 +184,35 @@ func (n *Node) Take(a *Ask) {
 	n.Groups = own
 }
 
-// Place plans the asks in their order. It changes neither of its arguments.
+// Place plans the asks in their order, those first for which an instance was
+// bought that has room. It changes neither of its arguments.
 func Place(nodes []Node, asks []Ask) Plan {
 	w := newWorld(nodes)
 	var plan Plan
-	var left []int
+	var open, left []int
 	for i := range asks {
-		a := &asks[i]
-		n := w.choose(a)
-		if n == nil {
-			left = append(left, i)
-			continue
+		if n := w.meant[asks[i].Task]; n != nil && Fits(n, &asks[i]) == "" {
+			plan.place(w, n, &asks[i])
+		} else {
+			open = append(open, i)
 		}
-		plan.Placed = append(plan.Placed, Placed{
-			Task: a.Task, Node: n.ID, Zone: n.Zone, Subnet: a.Subnets[n.Zone], Provider: n.Provider, Why: w.why(a, n),
-		})
-		w.take(n, a)
+	}
+	for _, i := range open {
+		if n := w.choose(&asks[i]); n != nil {
+			plan.place(w, n, &asks[i])
+		} else {
+			left = append(left, i)
+		}
 	}
 	plan.Refused = w.refuse(asks, left)
 	return plan
+}
+
+func (p *Plan) place(w *world, n *Node, a *Ask) {
+	p.Placed = append(p.Placed, Placed{
+		Task: a.Task, Node: n.ID, Zone: n.Zone, Subnet: a.Subnets[n.Zone], Provider: n.Provider, Why: w.why(a, n),
+	})
+	w.take(n, a)
 }
 
 // why is written before the task is booked.

@@ -73,7 +73,7 @@ func (f Facts) nodes(as func(*model.Instance) (string, model.Resources)) []Node 
 			continue
 		}
 		blocked, has := as(i)
-		n := Node{ID: i.ID, ARN: i.ARN, Provider: i.CapacityProvider, Zone: i.AvailabilityZone, Free: has, Blocked: blocked, Groups: map[string]int{}}
+		n := Node{ID: i.ID, ARN: i.ARN, Provider: i.CapacityProvider, Zone: i.AvailabilityZone, Free: has, Blocked: blocked, Groups: map[string]int{}, For: i.For}
 		n.Values = values(i, len(on[i.ARN]))
 		n.Architecture = n.Values["attribute:ecs.cpu-architecture"]
 		for _, t := range on[i.ARN] {

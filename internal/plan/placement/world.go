@@ -15,6 +15,7 @@ type world struct {
 	pools  map[string]*pool
 	zones  map[string][]string       // by provider, sorted; "" has all
 	spread map[string]map[string]int // group → zone → tasks
+	meant  map[string]*Node          // by task: what was bought for it
 }
 
 type pool struct {
@@ -28,7 +29,7 @@ type pool struct {
 type most struct{ cpu, memory, enis int64 }
 
 func newWorld(nodes []Node) *world {
-	w := &world{nodes: slices.Clone(nodes), pools: map[string]*pool{}, zones: map[string][]string{}, spread: map[string]map[string]int{}}
+	w := &world{nodes: slices.Clone(nodes), pools: map[string]*pool{}, zones: map[string][]string{}, spread: map[string]map[string]int{}, meant: map[string]*Node{}}
 	// The fullest first, so that taking the first that fits packs tightly.
 	slices.SortFunc(w.nodes, func(a, b Node) int {
 		return cmp.Or(cmp.Compare(a.Free.Memory, b.Free.Memory), cmp.Compare(a.Free.CPU, b.Free.CPU), strings.Compare(a.ID, b.ID))
@@ -40,6 +41,9 @@ func newWorld(nodes []Node) *world {
 		}
 		if n.Blocked != "" {
 			continue
+		}
+		for _, t := range n.For {
+			w.meant[t] = n
 		}
 		w.pool("", n.Zone).add(n)
 		if n.Provider != "" {

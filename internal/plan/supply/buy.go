@@ -1,0 +1,198 @@
+package supply
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"berth/internal/model"
+	"berth/internal/plan/placement"
+)
+
+// purchases plans what to buy, and returns the instances on which waiting
+// tasks are counted.
+func (w *World) purchases(p *Plan) map[string]bool {
+	asks, oldest, newest := w.asks()
+	fits := placement.Place(w.Facts.Soon(), asks)
+	needed := map[string]bool{}
+	for _, x := range fits.Placed {
+		needed[x.Node] = true
+	}
+	if len(fits.Refused) == 0 || w.Provider.Status != "ACTIVE" {
+		return needed
+	}
+	if wait := w.wait(oldest, newest); wait > 0 {
+		p.again(wait)
+		return needed
+	}
+	w.buy(p, w.left(asks, fits), fits.Placed)
+	return needed
+}
+
+// asks are the waiting tasks that have this provider, and when the oldest and
+// the newest of them came. A task whose provider is still open waits for
+// placement to write it down.
+func (w *World) asks() (asks []placement.Ask, oldest, newest time.Time) {
+	mine := map[string]bool{}
+	for _, t := range w.Facts.Tasks {
+		if !placement.Waiting(t) || t.CapacityProvider != w.Provider.Name {
+			continue
+		}
+		mine[t.ARN] = true
+		if oldest.IsZero() || t.CreatedAt.Before(oldest) {
+			oldest = t.CreatedAt
+		}
+		if t.CreatedAt.After(newest) {
+			newest = t.CreatedAt
+		}
+	}
+	asks = slices.DeleteFunc(w.Facts.Asks(), func(a placement.Ask) bool { return !mine[a.Task] })
+	return asks, oldest, newest
+}
+
+// wait is how long buying has to wait: for company, or after a refusal.
+func (w *World) wait(oldest, newest time.Time) time.Duration {
+	company := min(newest.Add(Batch).Sub(w.Now), oldest.Add(BatchMost).Sub(w.Now))
+	if w.Provider.LastFailureAt.IsZero() {
+		return company
+	}
+	return max(company, w.Provider.LastFailureAt.Add(Backoff).Sub(w.Now))
+}
+
+func (w *World) left(asks []placement.Ask, fits placement.Plan) []placement.Ask {
+	refused := map[string]bool{}
+	for _, r := range fits.Refused {
+		refused[r.Task] = true
+	}
+	return slices.DeleteFunc(slices.Clone(asks), func(a placement.Ask) bool { return !refused[a.Task] })
+}
+
+// buy splits the tasks over the provider's zones, packs each zone's share, and
+// adds what is to be bought.
+func (w *World) buy(p *Plan, asks []placement.Ask, placed []placement.Placed) {
+	m := w.market()
+	if m.offers == 0 {
+		for _, a := range asks {
+			p.Short = append(p.Short, Shortage{a.Task, m.none()})
+		}
+		return
+	}
+	z := w.zoning(placed)
+	share := map[string][]placement.Ask{}
+	for i := range asks {
+		a := &asks[i]
+		zone, why := z.next(m, a)
+		if zone == "" {
+			p.Short = append(p.Short, Shortage{a.Task, why})
+			continue
+		}
+		share[zone] = append(share[zone], *a)
+	}
+	for _, zone := range z.names {
+		for _, b := range m.pack(zone, share[zone]) {
+			p.Buy = append(p.Buy, w.purchase(z, zone, b))
+		}
+	}
+}
+
+func (w *World) purchase(z *zoning, zone string, b bin) Purchase {
+	subnet := z.subnet(zone)
+	tasks := make([]string, len(b.asks))
+	for i, a := range b.asks {
+		tasks[i] = a.Task
+	}
+	return Purchase{
+		Type: b.offer.Type, Zone: zone, Subnet: subnet, Expected: b.offer.nominal.Free, Tasks: tasks,
+		Why: fmt.Sprintf("%s for %s in %s: %s", b.offer.Name, plural(len(tasks), "waiting task"), zone, b.why),
+	}
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// zoning deals tasks out to zones: where their group has the fewest, then
+// where the provider has the fewest instances.
+type zoning struct {
+	names     []string
+	subnets   map[string][]Subnet
+	tasks     map[string]map[string]int // group → zone → tasks
+	instances map[string]int            // by zone
+	used      map[string]int            // instances by subnet
+}
+
+func (w *World) zoning(placed []placement.Placed) *zoning {
+	z := &zoning{subnets: map[string][]Subnet{}, tasks: map[string]map[string]int{}, instances: map[string]int{}, used: map[string]int{}}
+	for _, s := range w.Subnets {
+		if z.subnets[s.Zone] == nil {
+			z.names = append(z.names, s.Zone)
+		}
+		z.subnets[s.Zone] = append(z.subnets[s.Zone], s)
+	}
+	slices.Sort(z.names)
+	for _, i := range w.own() {
+		z.instances[i.AvailabilityZone]++
+		z.used[i.Subnet]++
+	}
+	for _, t := range w.Facts.Tasks {
+		if t.Instance != "" && t.LastStatus != model.TaskStopped {
+			z.add(t.Group, t.AvailabilityZone)
+		}
+	}
+	group := map[string]string{}
+	for _, t := range w.Facts.Tasks {
+		group[t.ARN] = t.Group
+	}
+	for _, x := range placed {
+		z.add(group[x.Task], x.Zone)
+	}
+	return z
+}
+
+func (z *zoning) add(group, zone string) {
+	if z.tasks[group] == nil {
+		z.tasks[group] = map[string]int{}
+	}
+	z.tasks[group][zone]++
+}
+
+// next is the zone for a task, or why there is none.
+func (z *zoning) next(m *market, a *placement.Ask) (zone, why string) {
+	if a.Impossible != "" {
+		return "", a.Impossible
+	}
+	var open, can []string
+	for _, name := range z.names {
+		if a.Subnets == nil || a.Subnets[name] != "" {
+			open = append(open, name)
+		}
+	}
+	if len(open) == 0 {
+		return "", fmt.Sprintf("none of the task's subnets is in a zone of capacity provider %s, which has subnets in %s", m.provider, strings.Join(z.names, ", "))
+	}
+	for _, name := range open {
+		if m.holds(name, a) {
+			can = append(can, name)
+		}
+	}
+	if len(can) == 0 {
+		return "", m.tooLarge(a)
+	}
+	zone = slices.MinFunc(can, func(x, y string) int {
+		return cmp.Or(cmp.Compare(z.tasks[a.Group][x], z.tasks[a.Group][y]), cmp.Compare(z.instances[x], z.instances[y]), strings.Compare(x, y))
+	})
+	z.add(a.Group, zone)
+	return zone, ""
+}
+
+// subnet takes the provider's subnet of a zone that has the fewest instances.
+func (z *zoning) subnet(zone string) string {
+	s := slices.MinFunc(z.subnets[zone], func(a, b Subnet) int { return cmp.Compare(z.used[a.ID], z.used[b.ID]) })
+	z.used[s.ID]++
+	return s.ID
+}

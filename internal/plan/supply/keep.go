@@ -1,0 +1,203 @@
+package supply
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"berth/internal/model"
+	"berth/internal/plan/placement"
+)
+
+// consider looks at one instance: has it joined, has it idled too long. needed
+// says that waiting tasks are counted on it.
+func (w *World) consider(p *Plan, i model.Instance, needed bool) {
+	if i.Status == "" || i.Status == "REGISTERING" {
+		w.joining(p, i)
+		return
+	}
+	if len(w.tasksOn(i)) > 0 || needed && i.Goal == "RUN" {
+		if !i.IdleAt.IsZero() {
+			p.Idle = append(p.Idle, Idle{Instance: i.ID})
+		}
+		return
+	}
+	since, why := i.IdleAt, "its last task stopped"
+	wait, ever := w.idleWait()
+	if since.IsZero() {
+		since = w.Now
+		if !ever && i.Goal == "RUN" {
+			since = Never
+		}
+		p.Idle = append(p.Idle, Idle{i.ID, since})
+	}
+	if i.Goal == "DRAIN" {
+		// Draining takes what idling would have kept (facts §1.4).
+		since, wait, ever, why = latest(i.GoalAt, sane(since)), min(wait, IdleWait), true, "it was drained"
+		if _, on := w.idleWait(); !on {
+			wait = IdleWait
+		}
+	}
+	if !ever || since.Equal(Never) {
+		return
+	}
+	if due := since.Add(wait); w.Now.Before(due) {
+		p.again(due.Sub(w.Now))
+		return
+	}
+	p.change(i.ID, "TERMINATE", fmt.Sprintf("idle for %s since %s", w.Now.Sub(since).Round(time.Second), why))
+}
+
+func sane(t time.Time) time.Time {
+	if t.Equal(Never) {
+		return time.Time{}
+	}
+	return t
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// joining gives up on an instance whose agent does not register.
+func (w *World) joining(p *Plan, i model.Instance) {
+	if i.Goal == "DRAIN" {
+		p.change(i.ID, "TERMINATE", "drained before it had registered")
+		return
+	}
+	if due := born(i).Add(Join); w.Now.Before(due) {
+		p.again(due.Sub(w.Now))
+		return
+	}
+	p.Changes = append(p.Changes, Change{Instance: i.ID, Goal: "TERMINATE", Failure: true,
+		Why: fmt.Sprintf("its agent did not register within %s", Join)})
+}
+
+// refresh drains the oldest instance that is past its 14 days, one at a time
+// for each provider, and ends those past their 21 days.
+func (w *World) refresh(p *Plan) {
+	own := w.own()
+	slices.SortFunc(own, func(a, b model.Instance) int {
+		if c := born(a).Compare(born(b)); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	draining := w.draining(p)
+	for _, i := range own {
+		age := w.Now.Sub(born(i))
+		switch {
+		case p.changes(i.ID):
+		case age >= Lifetime:
+			p.change(i.ID, "TERMINATE", "its lifetime of 21 days is over")
+		case age < Refresh:
+			p.again(Refresh - age)
+		case i.Goal == "RUN" && !draining:
+			p.change(i.ID, "DRAIN", "instance refresh: it is 14 days old")
+			draining = true
+			p.again(Lifetime - age)
+		default:
+			p.again(Lifetime - age)
+		}
+	}
+}
+
+// draining reports whether one of the provider's instances is on its way out,
+// with tasks that still have to move.
+func (w *World) draining(p *Plan) bool {
+	return slices.ContainsFunc(w.own(), func(i model.Instance) bool {
+		return i.Goal == "DRAIN" && !p.changes(i.ID)
+	}) || slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Goal == "DRAIN" })
+}
+
+// consolidate drains one instance whose tasks would fit on the others, once
+// nothing has started or stopped on it for the idle wait: never on Spot, never
+// with a task that belongs to no service, never two at a time, and not while
+// tasks wait or one of its services is being deployed (facts §4.4).
+func (w *World) consolidate(p *Plan, needed map[string]bool) {
+	wait, ever := w.idleWait()
+	if !ever || w.Provider.CapacityOption == "SPOT" || w.Provider.Status != "ACTIVE" || len(p.Buy) > 0 || w.unsettled() || w.draining(p) {
+		return
+	}
+	for _, i := range w.emptiest() {
+		tasks := w.tasksOn(i)
+		if len(tasks) == 0 || p.changes(i.ID) || i.Goal != "RUN" || needed[i.ID] || !w.movable(tasks) {
+			continue
+		}
+		if !w.fitElsewhere(i, tasks) {
+			continue
+		}
+		if due := w.touched(i, tasks).Add(max(wait, IdleWait)); w.Now.Before(due) {
+			p.again(due.Sub(w.Now))
+			continue
+		}
+		p.change(i.ID, "DRAIN", fmt.Sprintf("underutilized: %s would fit on the other instances", plural(len(tasks), "task")))
+		return
+	}
+}
+
+// unsettled reports whether any task of the cluster still waits for a place,
+// or an instance is still coming.
+func (w *World) unsettled() bool {
+	return slices.ContainsFunc(w.Facts.Tasks, placement.Waiting) ||
+		slices.ContainsFunc(w.own(), func(i model.Instance) bool { return i.Status != "ACTIVE" || !i.Connected })
+}
+
+// emptiest orders instances by how little they carry.
+func (w *World) emptiest() []model.Instance {
+	own := w.own()
+	count := map[string]int{}
+	for _, i := range own {
+		count[i.ID] = len(w.tasksOn(i))
+	}
+	slices.SortStableFunc(own, func(a, b model.Instance) int { return count[a.ID] - count[b.ID] })
+	return own
+}
+
+func (w *World) movable(tasks []model.Task) bool {
+	return !slices.ContainsFunc(tasks, func(t model.Task) bool {
+		return t.Service == "" || w.Rolling[t.Service] || t.LastStatus != model.TaskRunning || t.DesiredStatus != model.TaskRunning
+	})
+}
+
+// fitElsewhere asks placement whether the tasks of an instance have room on
+// the others, that instance being gone.
+func (w *World) fitElsewhere(i model.Instance, tasks []model.Task) bool {
+	f := w.Facts
+	f.Tasks = slices.Clone(f.Tasks)
+	moving, service := map[string]bool{}, map[string]string{}
+	for _, t := range tasks {
+		moving[t.ARN], service[t.ARN] = true, t.Service
+	}
+	for k := range f.Tasks {
+		if moving[f.Tasks[k].ARN] {
+			f.Tasks[k].Instance, f.Tasks[k].LastStatus = "", model.TaskProvisioning
+		}
+	}
+	others := slices.DeleteFunc(f.Now(), func(n placement.Node) bool { return n.ID == i.ID })
+	asks := slices.DeleteFunc(f.Asks(), func(a placement.Ask) bool { return !moving[a.Task] })
+	for k := range asks {
+		if w.Spread[service[asks[k].Task]] {
+			asks[k].Subnets = map[string]string{i.AvailabilityZone: i.Subnet}
+		}
+	}
+	return len(placement.Place(others, asks).Refused) == 0
+}
+
+// touched is when a task last started or stopped on an instance.
+func (w *World) touched(i model.Instance, tasks []model.Task) time.Time {
+	at := latest(i.RegisteredAt, born(i))
+	for _, t := range tasks {
+		at = latest(at, latest(t.PlacedAt, t.StartedAt))
+	}
+	for _, t := range w.Facts.Tasks {
+		if t.Instance == i.ARN && t.LastStatus == model.TaskStopped {
+			at = latest(at, t.StoppedAt)
+		}
+	}
+	return at
+}
