@@ -15,6 +15,7 @@ type Spec struct {
 	Type           string // EC2 instance type, for the metadata service
 	VCPU           int64
 	MemoryMiB      int64
+	ReservedMiB    int64 // of the memory, held back for the agent
 	StorageGiB     int64
 	Architecture   string // x86_64, arm64
 	Interface      string // ENI id: the network namespace that the machine lives in

@@ -605,6 +605,7 @@ type Instance struct {
 	PrivateIP    string    `json:"privateIp,omitempty" w:"controllers/network"`
 	FleetID      string    `json:"fleetId,omitempty" w:"controllers/capacity"`
 	Attempts     int64     `json:"attempts,omitempty" w:"controllers/instance"`
+	NextTryAt    time.Time `json:"nextTryAt,omitzero" w:"controllers/instance"` // not before, after a failed attempt
 
 	// Container instance side. Status: "" before registration, then
 	// REGISTERING, ACTIVE, DRAINING, DEREGISTERING, INACTIVE.

@@ -250,7 +250,8 @@ func (i *initial) startAgent() error {
 	argv := append([]string{}, p.Agent...)
 	argv = append(argv,
 		"--dir", filepath.Join(p.Dir, "agent"), "--images", filepath.Join(p.Data, "images"), "--netns", filepath.Join(p.Data, "run", "netns"),
-		"--cgroup", p.Cgroup, "--cluster", p.Spec.Cluster, "--region", p.Spec.Region, "--nameserver", p.Spec.Nameserver, "--ca", filepath.Join(p.Dir, bundleFile))
+		"--cgroup", p.Cgroup, "--cluster", p.Spec.Cluster, "--region", p.Spec.Region, "--nameserver", p.Spec.Nameserver, "--ca", filepath.Join(p.Dir, bundleFile),
+		"--cpus", strconv.FormatInt(p.Spec.VCPU, 10), "--memory", strconv.FormatInt(p.Spec.MemoryMiB, 10), "--reserve", strconv.FormatInt(p.Spec.ReservedMiB, 10))
 	// ForkExec, not exec.Cmd: the loop above is the only one that waits.
 	i.agent, err = syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
 		Dir: "/", Env: os.Environ(), Files: []uintptr{null.Fd(), log.Fd(), log.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true}, //nolint:forbidigo // made by the driver

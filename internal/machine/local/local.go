@@ -24,6 +24,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -149,6 +150,9 @@ func (d *Driver) possible(s machine.Spec) error {
 	if s.VCPU <= 0 || s.MemoryMiB <= 0 || s.Interface == "" || strings.Contains(s.Interface, "/") {
 		return fault.New(fault.Invalid, "", "machine %s: %d vCPU, %d MiB, interface %q", s.ID, s.VCPU, s.MemoryMiB, s.Interface)
 	}
+	if s.Architecture != "" && s.Architecture != architecture() {
+		return fault.New(fault.Capacity, "Unsupported", "The requested configuration is currently not supported: %s is a type of the architecture %s and this host is %s.", s.Type, s.Architecture, architecture())
+	}
 	have, err := hostMemoryMiB()
 	if err != nil {
 		return err
@@ -158,6 +162,14 @@ func (d *Driver) possible(s machine.Spec) error {
 			"We currently do not have sufficient %s capacity: it has %d MiB of memory and this host has %d MiB. Allow over-commit to launch it all the same.", s.Type, s.MemoryMiB, have)
 	}
 	return nil
+}
+
+// architecture of this host in EC2's words.
+func architecture() string {
+	if runtime.GOARCH == "amd64" {
+		return "x86_64"
+	}
+	return runtime.GOARCH
 }
 
 func (d *Driver) launch(ctx context.Context, spec machine.Spec) error {

@@ -1,0 +1,438 @@
+// Package instance is the loop that makes machines of wished instances: it
+// checks what the infrastructure role may do, launches, keeps the role's keys
+// in the machine fresh, notices machines that died, and terminates.
+//
+// It owns the machine side of an Instance (State, launch and termination
+// times) and DEREGISTERING and INACTIVE of its Status; launches that fail end
+// as events of the services that wait, in AWS's words. It chooses no type and
+// no subnet (controllers/capacity does) and makes no interface
+// (controllers/network does). Only the control engine calls it; slow work
+// runs as the engine's jobs.
+package instance
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"berth/internal/control"
+	"berth/internal/fault"
+	"berth/internal/ident"
+	"berth/internal/machine"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+const (
+	name = "controllers/instance"
+	// census is the key under which all machines are looked at.
+	census      = "machines"
+	censusEvery = 10 * time.Second
+	bootPoll    = time.Second
+	retryEvery  = 5 * time.Second
+	// maxAttempts bounds launches that fail for reasons of the host; after
+	// them the instance is given up and controllers/capacity decides anew.
+	maxAttempts = 5
+	// Keys of the instance role live for six hours and are replaced when a
+	// quarter of that is left.
+	keyLife    = 6 * time.Hour
+	keyRefresh = keyLife / 4
+)
+
+// Minter makes keys for a role session and records them.
+type Minter interface {
+	Mint(ctx context.Context, role, session, subject string, ttl time.Duration) (model.Credential, error)
+}
+
+// Deps are what the loop needs.
+type Deps struct {
+	DB     *state.DB
+	Driver machine.Driver
+	Access control.Access
+	Minter Minter
+	Jobs   control.Jobs
+	IDs    *ident.Source
+	Place  ident.Place
+	// CABundle is the PEM of the authority that signs the endpoints'
+	// certificates; machines trust it.
+	CABundle []byte
+	Log      *slog.Logger
+}
+
+// Loop implements control.Loop.
+type Loop struct{ Deps }
+
+var (
+	_ control.Loop    = Loop{}
+	_ control.Starter = Loop{}
+)
+
+// New returns the loop.
+func New(d Deps) Loop { return Loop{d} }
+
+// Name implements control.Loop.
+func (Loop) Name() string { return name }
+
+// Wake implements control.Loop: an instance that has not ended wakes its id,
+// and so does its interface.
+func (Loop) Wake(c store.Change) []string {
+	switch n := c.New.(type) {
+	case model.Instance:
+		if n.State != "terminated" {
+			return []string{n.ID}
+		}
+	case model.NetworkInterface:
+		if n.Kind == "instance" && n.Owner != "" {
+			return []string{n.Owner}
+		}
+	}
+	return nil
+}
+
+// Start implements control.Starter.
+func (Loop) Start(store.Reader) []string { return []string{census} }
+
+// Reconcile implements control.Loop.
+func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
+	if r.Key == census {
+		return l.count(ctx, r)
+	}
+	view := l.DB.View()
+	i, ok := state.Instances.Get(view, r.Key)
+	switch {
+	case !ok || i.State == "terminated":
+		return control.Result{}, nil
+	case i.Goal == "TERMINATE":
+		return l.terminate(ctx, r, i)
+	case i.State == "pending":
+		return l.launch(ctx, r, view, i)
+	case i.State == "running":
+		return l.keep(ctx, r, view, i)
+	default:
+		return control.Result{}, nil
+	}
+}
+
+// launch brings a pending instance up.
+func (l Loop) launch(ctx context.Context, r control.Request, view *store.View, i model.Instance) (control.Result, error) {
+	eni, ok := state.NetworkInterfaces.Get(view, i.ENI)
+	if !ok || eni.State == "pending" {
+		return control.Result{}, nil // the interface wakes us
+	}
+	job := "launch " + i.ID
+	res, err, running, done := l.Jobs.Take(job)
+	switch {
+	case running:
+		return control.Result{}, nil
+	case done && err != nil:
+		return l.failed(ctx, r, i, err)
+	case done:
+		return l.launched(ctx, r, i, res.(machine.Machine))
+	}
+	if !i.LaunchedAt.IsZero() {
+		l.Jobs.Start(name, i.ID, job, func(ctx context.Context) (any, error) { return l.Driver.Get(ctx, i.ID) })
+		return control.Result{}, nil
+	}
+	if wait := i.NextTryAt.Sub(r.Now); wait > 0 {
+		return control.Result{After: wait}, nil // our own write has woken us
+	}
+	role, err := l.admit(view, i)
+	if err != nil {
+		return l.failed(ctx, r, i, err)
+	}
+	spec, err := l.spec(view, i, eni, role)
+	if err != nil {
+		return l.failed(ctx, r, i, err)
+	}
+	l.Jobs.Start(name, i.ID, job, func(ctx context.Context) (any, error) { return l.start(ctx, spec, role) })
+	return control.Result{}, nil
+}
+
+// start is the slow part of a launch.
+func (l Loop) start(ctx context.Context, spec machine.Spec, role model.Role) (machine.Machine, error) {
+	m, err := l.Driver.Launch(ctx, spec)
+	if err != nil || m.State == machine.Terminated {
+		return m, err
+	}
+	return m, l.equip(ctx, spec.ID, role.ARN)
+}
+
+// equip mints keys of the instance role and puts them into the machine.
+func (l Loop) equip(ctx context.Context, id, role string) error {
+	c, err := l.Minter.Mint(ctx, role, id, id, keyLife)
+	if err != nil {
+		return err
+	}
+	return l.Driver.SetCredentials(ctx, id, machine.Credentials{AccessKeyID: c.AccessKeyID, Secret: c.Secret, Token: c.Token, Expires: c.Expires})
+}
+
+// launched records what the driver made.
+func (l Loop) launched(ctx context.Context, r control.Request, i model.Instance, m machine.Machine) (control.Result, error) {
+	if m.State == machine.Terminated {
+		return control.Result{}, l.ended(ctx, r.Now, i.ID, "Server.InternalError", m.Reason)
+	}
+	if m.State == machine.Pending && !i.LaunchedAt.IsZero() {
+		return control.Result{After: bootPoll}, nil
+	}
+	after := bootPoll
+	err := l.DB.Update(ctx, name, func(tx *store.Tx) error {
+		if err := state.Instances.Edit(tx, i.ID, func(i *model.Instance) error {
+			if i.LaunchedAt.IsZero() {
+				i.LaunchedAt = r.Now
+			}
+			if m.State == machine.Running {
+				i.State, after = "running", 0
+			}
+			i.Version++
+			return nil
+		}); err != nil {
+			return err
+		}
+		if after > 0 {
+			return nil
+		}
+		return state.Note(tx, r.Now, model.Decision{
+			By: name, Subject: i.ID, Cluster: i.Cluster, Verb: "launched", Reason: "The machine runs: " + i.Type + " in " + i.AvailabilityZone + ".",
+			Facts: map[string]string{"type": i.Type, "zone": i.AvailabilityZone, "provider": i.CapacityProvider},
+		})
+	})
+	return control.Result{After: after}, err
+}
+
+// failed works a refused launch in. Failures of the host are tried again;
+// what AWS would refuse ends the instance, tells the services that wait, and
+// leaves the next try to controllers/capacity.
+func (l Loop) failed(ctx context.Context, r control.Request, i model.Instance, cause error) (control.Result, error) {
+	var known *fault.Error
+	if !errors.As(cause, &known) || known.Class == fault.Unavailable || known.Class == fault.Internal || known.Class == fault.Conflict {
+		if i.Attempts+1 < maxAttempts {
+			l.Log.WarnContext(ctx, "launch failed, trying again", "instance", i.ID, "attempt", i.Attempts+1, "error", cause)
+			return control.Result{After: retryEvery}, l.DB.Update(ctx, name, func(tx *store.Tx) error {
+				return state.Instances.Edit(tx, i.ID, func(i *model.Instance) error {
+					i.Attempts++
+					i.NextTryAt = r.Now.Add(retryEvery)
+					return nil
+				})
+			})
+		}
+		cause = fault.Wrap(fault.Internal, cause, "The machine could not be started after %d attempts", maxAttempts)
+	}
+	code, message := fault.CodeOf(cause), fault.MessageOf(cause)
+	if code == "" {
+		code = "InternalError"
+	}
+	return control.Result{}, l.refuse(ctx, r.Now, i, code, message)
+}
+
+// refuse ends an instance that never ran and says so everywhere.
+func (l Loop) refuse(ctx context.Context, now time.Time, i model.Instance, code, message string) error {
+	request := l.IDs.UUID()
+	reason := "ResourceInitializationError: Unable to launch instance(s) for capacity provider " + i.CapacityProvider + ". " + code + ": " + message + " RequestId: " + request
+	view := l.DB.View()
+	waiting := l.waiting(view, i)
+	events := make([]string, len(waiting))
+	for n := range events {
+		events[n] = l.IDs.UUID()
+	}
+	return l.DB.Update(ctx, name, func(tx *store.Tx) error {
+		if err := end(tx, i.ID, now, code, message); err != nil {
+			return err
+		}
+		if _, ok := state.CapacityProviders.Get(tx, i.CapacityProvider); ok {
+			if err := state.CapacityProviders.Edit(tx, i.CapacityProvider, func(p *model.CapacityProvider) error {
+				p.LastFailure, p.LastFailureAt = code+": "+message, now
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		for n, arn := range waiting {
+			if err := state.Services.Edit(tx, arn, func(s *model.Service) error {
+				state.ServiceEvent(s, events[n], now, "(service "+s.Name+") was unable to place a task. Reason: "+reason)
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		return state.Note(tx, now, model.Decision{
+			By: name, Subject: i.ID, Cluster: i.Cluster, Verb: "refused", Reason: code + ": " + message,
+			Facts: map[string]string{"provider": i.CapacityProvider, "type": i.Type, "zone": i.AvailabilityZone, "requestId": request},
+		})
+	})
+}
+
+// waiting lists the services that have a task which this instance was for.
+func (Loop) waiting(r store.Reader, i model.Instance) []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, t := range state.Tasks.By(r, "status", model.TaskProvisioning) {
+		if t.Cluster != i.Cluster || t.Instance != "" || t.Service == "" || seen[t.Service] || t.DesiredStatus == model.TaskStopped {
+			continue
+		}
+		if _, ok := state.Services.Get(r, t.Service); !ok {
+			continue
+		}
+		for _, s := range t.Strategy {
+			if s.Provider == i.CapacityProvider && !seen[t.Service] {
+				seen[t.Service] = true
+				out = append(out, t.Service)
+			}
+		}
+	}
+	return out
+}
+
+// keep renews the machine's keys in time.
+func (l Loop) keep(ctx context.Context, r control.Request, view *store.View, i model.Instance) (control.Result, error) {
+	job := "equip " + i.ID
+	_, err, running, done := l.Jobs.Take(job)
+	if running {
+		return control.Result{}, nil
+	}
+	if done && err != nil {
+		l.Log.WarnContext(ctx, "keys of a machine not renewed", "instance", i.ID, "error", err)
+		return control.Result{After: retryEvery}, nil
+	}
+	left := keysEnd(view, i.ID).Sub(r.Now)
+	if left > keyRefresh {
+		return control.Result{After: left - keyRefresh}, nil
+	}
+	role, err := l.role(view, i)
+	if err != nil {
+		l.Log.WarnContext(ctx, "keys of a machine not renewed", "instance", i.ID, "error", err)
+		return control.Result{After: keyRefresh / 8}, nil
+	}
+	l.Jobs.Start(name, i.ID, job, func(ctx context.Context) (any, error) { return nil, l.equip(ctx, i.ID, role.ARN) })
+	return control.Result{}, nil
+}
+
+// keysEnd is when the machine's newest keys end.
+func keysEnd(r store.Reader, id string) time.Time {
+	var end time.Time
+	for _, c := range state.Credentials.By(r, "for", id) {
+		if c.Expires.After(end) {
+			end = c.Expires
+		}
+	}
+	return end
+}
+
+// terminate ends an instance: the container instance first, then the machine.
+func (l Loop) terminate(ctx context.Context, r control.Request, i model.Instance) (control.Result, error) {
+	job := "terminate " + i.ID
+	_, err, running, done := l.Jobs.Take(job)
+	switch {
+	case running:
+		return control.Result{}, nil
+	case done && err == nil:
+		return control.Result{}, l.ended(ctx, r.Now, i.ID, "Client.UserInitiatedShutdown", i.GoalReason)
+	case done:
+		l.Log.WarnContext(ctx, "machine not terminated", "instance", i.ID, "error", err)
+		return control.Result{After: retryEvery}, nil
+	}
+	if _, _, launching, _ := l.Jobs.Take("launch " + i.ID); launching {
+		return control.Result{}, nil // its end wakes us
+	}
+	if i.State != "shutting-down" || i.Status != "" && i.Status != "DEREGISTERING" {
+		if err := l.DB.Update(ctx, name, func(tx *store.Tx) error { return leaving(tx, i, r.Now) }); err != nil {
+			return control.Result{}, err
+		}
+	}
+	l.Jobs.Start(name, i.ID, job, func(ctx context.Context) (any, error) { return nil, l.Driver.Terminate(ctx, i.ID) })
+	return control.Result{}, nil
+}
+
+func leaving(tx *store.Tx, i model.Instance, now time.Time) error {
+	if err := state.Instances.Edit(tx, i.ID, func(i *model.Instance) error {
+		i.State = "shutting-down"
+		if i.Status != "" {
+			i.Status = "DEREGISTERING"
+		}
+		i.Version++
+		return nil
+	}); err != nil {
+		return err
+	}
+	return state.Note(tx, now, model.Decision{By: name, Subject: i.ID, Cluster: i.Cluster, Verb: "terminating", Reason: i.GoalReason})
+}
+
+// ended records that a machine is no more.
+func (l Loop) ended(ctx context.Context, now time.Time, id, code, message string) error {
+	return l.DB.Update(ctx, name, func(tx *store.Tx) error {
+		i, ok := state.Instances.Get(tx, id)
+		if !ok || i.State == "terminated" {
+			return nil
+		}
+		if err := end(tx, id, now, code, message); err != nil {
+			return err
+		}
+		return state.Note(tx, now, model.Decision{By: name, Subject: id, Cluster: i.Cluster, Verb: "terminated", Reason: strings.TrimSuffix(code+": "+message, ": ")})
+	})
+}
+
+func end(tx *store.Tx, id string, now time.Time, code, message string) error {
+	return state.Instances.Edit(tx, id, func(i *model.Instance) error {
+		i.State, i.TerminatedAt = "terminated", now
+		i.StateReason = strings.TrimSuffix(code+": "+message, ": ")
+		if i.Status != "" {
+			i.Status, i.StatusReason = "INACTIVE", i.StateReason
+		}
+		i.Version++
+		return nil
+	})
+}
+
+// count compares the driver's machines with the records: a machine that died
+// ends its instance, and one that nobody wished for is ended.
+func (l Loop) count(ctx context.Context, r control.Request) (control.Result, error) {
+	again := control.Result{After: censusEvery}
+	res, err, running, done := l.Jobs.Take(census)
+	if running {
+		return control.Result{}, nil
+	}
+	if !done {
+		l.Jobs.Start(name, census, census, func(ctx context.Context) (any, error) { return l.Driver.List(ctx) })
+		return again, nil
+	}
+	if err != nil {
+		l.Log.WarnContext(ctx, "machines not listed", "error", err)
+		return again, nil
+	}
+	machines := map[string]machine.Machine{}
+	for _, m := range res.([]machine.Machine) {
+		machines[m.ID] = m
+	}
+	view := l.DB.View()
+	for _, i := range state.Instances.By(view, "state", "running") {
+		m, ok := machines[i.ID]
+		if ok && m.State != machine.Terminated || r.Now.Sub(i.LaunchedAt) < censusEvery && !ok {
+			continue // a machine younger than the list is not missing from it
+		}
+		if err := l.ended(ctx, r.Now, i.ID, "Server.InternalError", reasonOf(m)); err != nil {
+			return again, err
+		}
+	}
+	for id, m := range machines {
+		if i, ok := state.Instances.Get(view, id); !ok || i.State == "terminated" || m.State == machine.Terminated && i.State == "running" {
+			l.forget(id)
+		}
+	}
+	return again, nil
+}
+
+func reasonOf(m machine.Machine) string {
+	if m.Reason == "" {
+		return "The machine is gone."
+	}
+	return strings.TrimPrefix(m.Reason, "Server.InternalError: ")
+}
+
+// forget ends a machine that belongs to no running instance.
+func (l Loop) forget(id string) {
+	job := "forget " + id
+	l.Jobs.Take(job)
+	l.Jobs.Start(name, census, job, func(ctx context.Context) (any, error) { return nil, l.Driver.Terminate(ctx, id) })
+}
