@@ -331,6 +331,7 @@ type Service struct {
 	Tags               []Tag                   `json:"tags,omitempty" w:"api/ecs"`
 	CreatedAt          time.Time               `json:"createdAt" w:"api/ecs"`
 	CreatedBy          string                  `json:"createdBy" w:"api/ecs"`
+	ClientToken        string                  `json:"clientToken,omitempty" w:"api/ecs"` // of the CreateService call
 	// Revision is the target revision that the user last asked for.
 	Revision string `json:"revision" w:"api/ecs,controllers/service"`
 	// CurrentDeployment is the ServiceDeployment that runs now, or "".
@@ -503,6 +504,7 @@ type Task struct {
 	Memory         int64                 `json:"memory" w:"api/ecs,controllers/service"` // MiB
 	Tags           []Tag                 `json:"tags,omitempty" w:"api/ecs,controllers/service"`
 	ExecuteCommand bool                  `json:"executeCommand,omitempty" w:"api/ecs,controllers/service"`
+	ClientToken    string                `json:"clientToken,omitempty" w:"api/ecs"` // of the RunTask call
 	CreatedAt      time.Time             `json:"createdAt" w:"api/ecs,controllers/service"`
 
 	DesiredStatus string    `json:"desiredStatus" w:"api/ecs,controllers/service,controllers/task,dispatch"` // RUNNING, STOPPED
