@@ -8,6 +8,7 @@ type StackParameter struct {
 	Value       string `json:"value"`
 	Resolved    string `json:"resolved,omitempty"`
 	UsePrevious bool   `json:"usePrevious,omitempty"`
+	NoEcho      bool   `json:"noEcho,omitempty"` // shown as asterisks
 }
 
 // StackOutput is an output of a stack.

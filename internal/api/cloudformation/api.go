@@ -1,0 +1,214 @@
+// Package cloudformation answers the CloudFormation API: it checks a
+// template against parameters and resource types, computes change sets, and
+// writes what a stack should become; controllers/stack does the rest.
+//
+// It owns a stack's wish (template, parameters, status of a new operation)
+// and change sets. A template that cannot hold is refused here and nothing is
+// made. It refuses what is not built by name: templates by URL, nested
+// stacks, imports of resources, stack policies, rollback triggers. Calls are
+// safe for concurrent use; each is one transaction at most.
+package cloudformation
+
+import (
+	"context"
+	_ "embed"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"berth/internal/clock"
+	"berth/internal/control"
+	"berth/internal/fault"
+	"berth/internal/ident"
+	"berth/internal/lang/template"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+	"berth/internal/wire"
+	shape "berth/internal/wire/shape/cloudformation"
+)
+
+// Fields lists the request members that are built, one operation a line.
+//
+//go:embed fields.txt
+var Fields string
+
+// room signs the transactions of this package.
+const room = "api/cloudformation"
+
+// Deps is what the room is made of.
+type Deps struct {
+	DB    *state.DB
+	Clock clock.Clock
+	IDs   *ident.Source
+	Place ident.Place
+	// Zones are the Region's Availability Zones, for Fn::GetAZs.
+	Zones []string
+	// Access says whether a caller may pass a role; nil asks nobody.
+	Access control.Access
+}
+
+// API implements shape.Operations.
+type API struct {
+	shape.Unimplemented
+	Deps
+}
+
+// New makes the room.
+func New(d Deps) *API { return &API{Deps: d} }
+
+// Resources names what an operation is about, for IAM.
+func (a *API) Resources(_ string, in any) []string {
+	var name string
+	switch in := in.(type) {
+	case *shape.CreateStackInput:
+		name = wire.Val(in.StackName)
+	case *shape.UpdateStackInput:
+		name = wire.Val(in.StackName)
+	case *shape.DeleteStackInput:
+		name = wire.Val(in.StackName)
+	case *shape.CreateChangeSetInput:
+		name = wire.Val(in.StackName)
+	case *shape.ExecuteChangeSetInput:
+		name = wire.Val(in.StackName)
+	case *shape.DescribeStacksInput:
+		name = wire.Val(in.StackName)
+	case *shape.DescribeStackEventsInput:
+		name = wire.Val(in.StackName)
+	case *shape.DescribeChangeSetInput:
+		name = wire.Val(in.StackName)
+	}
+	if name == "" {
+		return []string{"*"}
+	}
+	if strings.HasPrefix(name, "arn:") {
+		return []string{name}
+	}
+	if s, ok := find(a.DB.View(), name); ok {
+		return []string{s.ID}
+	}
+	return []string{a.Place.ARN("cloudformation", "stack/"+name+"/*")}
+}
+
+func invalid(format string, args ...any) error {
+	return fault.New(fault.Invalid, "ValidationError", format, args...)
+}
+
+// find finds a stack by its name, if it is not deleted, or by its id.
+func find(r store.Reader, nameOrID string) (model.Stack, bool) {
+	if strings.HasPrefix(nameOrID, "arn:") {
+		return state.Stacks.Get(r, nameOrID)
+	}
+	for _, s := range state.Stacks.By(r, "name", nameOrID) {
+		if s.Status != "DELETE_COMPLETE" {
+			return s, true
+		}
+	}
+	return model.Stack{}, false
+}
+
+// withID finds a stack or words its absence as most operations do.
+func withID(r store.Reader, nameOrID *string) (model.Stack, error) {
+	s, ok := find(r, wire.Val(nameOrID))
+	if !ok {
+		return s, invalid("Stack with id %s does not exist", wire.Val(nameOrID))
+	}
+	return s, nil
+}
+
+// bracketed finds a stack or words its absence as the writing operations do.
+func bracketed(r store.Reader, nameOrID *string) (model.Stack, error) {
+	s, ok := find(r, wire.Val(nameOrID))
+	if !ok {
+		return s, invalid("Stack [%s] does not exist", wire.Val(nameOrID))
+	}
+	return s, nil
+}
+
+func (a *API) now(ctx context.Context) time.Time {
+	if c := wire.CallFrom(ctx); !c.At.IsZero() {
+		return c.At
+	}
+	return a.Clock.Now()
+}
+
+// place is the template language's idea of where we are.
+func (a *API) place() template.Place {
+	suffix := "amazonaws.com"
+	if strings.HasPrefix(a.Place.Partition, "aws-cn") {
+		suffix = "amazonaws.com.cn"
+	}
+	return template.Place{Partition: a.Place.Partition, Region: a.Place.Region, Account: a.Place.Account, URLSuffix: suffix, Zones: a.Zones}
+}
+
+// event adds an event about the stack itself and counts it.
+func event(tx *store.Tx, s *model.Stack, id, status, reason string, at time.Time) error {
+	s.Events++
+	return state.StackEvents.Put(tx, model.StackEvent{
+		Stack: s.ID, Seq: s.Events, ID: id, LogicalID: s.Name, PhysicalID: s.ID, Type: "AWS::CloudFormation::Stack",
+		Status: status, Reason: reason, Token: s.RequestToken, At: at,
+	})
+}
+
+// begin notes that somebody asked for an operation: the loop does the rest.
+func begin(tx *store.Tx, s *model.Stack, id, status string, at time.Time) error {
+	s.Operation++
+	s.Status, s.StatusReason, s.Started = status, "User Initiated", at
+	if err := event(tx, s, id, status, "User Initiated", at); err != nil {
+		return err
+	}
+	return state.Stacks.Put(tx, *s)
+}
+
+// page cuts a list and says where it goes on.
+func page[T any](items []T, token *string, size int) ([]T, *string, error) {
+	start := 0
+	if token != nil {
+		n, err := strconv.Atoi(*token)
+		if err != nil || n < 0 {
+			return nil, nil, invalid("Invalid NextToken")
+		}
+		start = min(n, len(items))
+	}
+	end := min(start+size, len(items))
+	var next *string
+	if end < len(items) {
+		next = wire.Ptr(strconv.Itoa(end))
+	}
+	return items[start:end], next, nil
+}
+
+func stackTags(in []shape.Tag) []model.Tag {
+	var out []model.Tag
+	for _, t := range in {
+		out = append(out, model.Tag{Key: wire.Val(t.Key), Value: wire.Val(t.Value)})
+	}
+	return out
+}
+
+func shapeTags(in []model.Tag) []shape.Tag {
+	out := make([]shape.Tag, 0, len(in))
+	for _, t := range in {
+		out = append(out, shape.Tag{Key: wire.Ptr(t.Key), Value: wire.Ptr(t.Value)})
+	}
+	return out
+}
+
+func sameTags(a, b []model.Tag) bool {
+	return slices.Equal(model.SetTags(nil, a), model.SetTags(nil, b))
+}
+
+func stamp(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,198 @@
+package cloudformation
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"berth/internal/fault"
+	"berth/internal/lang/template"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+	"berth/internal/wire"
+	shape "berth/internal/wire/shape/cloudformation"
+)
+
+// CloudFormation's words for a change set that changes nothing; the AWS CLI
+// looks for them.
+const noChanges = "The submitted information didn't contain changes. Submit different information to create a change set."
+
+// CreateChangeSet computes what a template would change. Errors:
+// AlreadyExistsException, InsufficientCapabilitiesException, ValidationError.
+func (a *API) CreateChangeSet(ctx context.Context, in *shape.CreateChangeSetInput) (*shape.CreateChangeSetOutput, error) {
+	now, eventID := a.now(ctx), a.IDs.UUID()
+	kind := wire.Or(in.ChangeSetType, "UPDATE")
+	if kind == "IMPORT" {
+		return nil, fault.New(fault.NotImplemented, "NotImplemented", "The change set type IMPORT is not implemented by Berth")
+	}
+	fresh := a.blank(ctx, wire.Val(in.StackName))
+	fresh.CreatedAt, fresh.Status = now, "REVIEW_IN_PROGRESS"
+	c := model.ChangeSet{
+		ID: a.Place.ARN("cloudformation", "changeSet/"+wire.Val(in.ChangeSetName)+"/"+a.IDs.UUID()), Name: wire.Val(in.ChangeSetName),
+		Type: kind, Description: wire.Val(in.Description), Capabilities: in.Capabilities, RoleARN: wire.Val(in.RoleARN),
+		OnStackFailure: wire.Val(in.OnStackFailure), CreatedAt: now,
+	}
+	err := a.DB.Update(ctx, room, func(tx *store.Tx) error {
+		s, isNew, err := subject(tx, in, fresh, kind)
+		if err != nil {
+			return err
+		}
+		c.Stack, c.StackName, c.Tags = s.ID, s.Name, s.Tags
+		if in.Tags != nil {
+			c.Tags = stackTags(in.Tags)
+		}
+		if err := a.compute(ctx, tx, in, s, &c); err != nil {
+			return err
+		}
+		if isNew {
+			if err := event(tx, &s, eventID, s.Status, "User Initiated", now); err != nil {
+				return err
+			}
+			s.StatusReason = "User Initiated"
+			if err := state.Stacks.Put(tx, s); err != nil {
+				return err
+			}
+		}
+		return state.ChangeSets.Put(tx, c)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &shape.CreateChangeSetOutput{Id: &c.ID, StackId: &c.Stack}, nil
+}
+
+// subject is the stack that a change set is about.
+func subject(r store.Reader, in *shape.CreateChangeSetInput, fresh model.Stack, kind string) (s model.Stack, isNew bool, err error) {
+	s, ok := find(r, wire.Val(in.StackName))
+	if kind == "CREATE" {
+		if ok && s.Status != "REVIEW_IN_PROGRESS" {
+			return s, false, invalid("Stack [%s] already exists and cannot be created again with the changeSet [%s].", s.Name, wire.Val(in.ChangeSetName))
+		}
+		if !ok && strings.HasPrefix(wire.Val(in.StackName), "arn:") {
+			return s, false, invalid("Stack [%s] does not exist", wire.Val(in.StackName))
+		}
+		if !ok {
+			return fresh, true, nil
+		}
+	} else {
+		if !ok {
+			return s, false, invalid("Stack [%s] does not exist", wire.Val(in.StackName))
+		}
+		if err := canUpdate(s); err != nil {
+			return s, false, err
+		}
+	}
+	for _, other := range state.ChangeSets.By(r, "stack", s.ID) {
+		if other.Name == wire.Val(in.ChangeSetName) {
+			return s, false, fault.New(fault.Conflict, "AlreadyExistsException", "ChangeSet [%s] already exists", other.ID)
+		}
+	}
+	return s, false, nil
+}
+
+// compute fills in what the change set changes, and whether it may be executed.
+func (a *API) compute(ctx context.Context, tx *store.Tx, in *shape.CreateChangeSetInput, s model.Stack, c *model.ChangeSet) error {
+	p, err := a.prepare(ctx, tx, s, request{
+		body: in.TemplateBody, previous: wire.Val(in.UsePreviousTemplate), parameters: in.Parameters,
+		capabilities: in.Capabilities, roleARN: in.RoleARN,
+	})
+	if err != nil {
+		return err
+	}
+	c.Template, c.Parameters = p.body, p.parameters
+	changes, err := differences(tx, s, p.bound, !sameTags(c.Tags, s.Tags))
+	if err != nil {
+		return err
+	}
+	for _, ch := range changes {
+		c.Changes = append(c.Changes, recorded(ch))
+	}
+	c.Status, c.ExecutionStatus = "CREATE_COMPLETE", "AVAILABLE"
+	if len(changes) == 0 && !retrying(s) {
+		c.Status, c.StatusReason, c.ExecutionStatus = "FAILED", noChanges, "UNAVAILABLE"
+	}
+	return nil
+}
+
+// recorded turns a difference into the record that is kept.
+func recorded(ch template.Change) model.ResourceChange {
+	out := model.ResourceChange{Action: ch.Action, LogicalID: ch.ID, PhysicalID: ch.PhysicalID, Type: ch.Type}
+	if ch.Action != "Modify" {
+		return out
+	}
+	out.Replacement = ch.Replacement
+	for _, p := range ch.Properties {
+		out.Properties = append(out.Properties, p.Name)
+		out.Details = append(out.Details, details(ch, p)...)
+	}
+	if ch.Tags && !slices.Contains(out.Properties, "Tags") {
+		out.Details = append(out.Details, model.ChangeDetail{Attribute: "Tags", Recreation: "Never", Evaluation: "Static", Source: "DirectModification"})
+	}
+	return out
+}
+
+func details(ch template.Change, p template.PropertyChange) []model.ChangeDetail {
+	d := model.ChangeDetail{Attribute: "Properties", Name: p.Name, Recreation: string(p.Recreation), Evaluation: "Static", Source: "DirectModification"}
+	if t, ok := template.TypeOf(ch.Type); ok && p.Name == t.TagProperty {
+		d.Attribute, d.Name = "Tags", ""
+	}
+	if p.Unknown == nil {
+		return []model.ChangeDetail{d}
+	}
+	var out []model.ChangeDetail
+	for _, att := range p.Unknown.Attributes {
+		e := d
+		e.Evaluation, e.Source, e.Causing = "Dynamic", "ResourceReference", att
+		if strings.Contains(att, ".") {
+			e.Source = "ResourceAttribute"
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// changeSet finds a change set by its id, or by its name and a stack.
+func changeSet(r store.Reader, name, stack *string) (model.ChangeSet, error) {
+	if strings.HasPrefix(wire.Val(name), "arn:") {
+		if c, ok := state.ChangeSets.Get(r, *name); ok {
+			return c, nil
+		}
+		return model.ChangeSet{}, fault.New(fault.NotFound, "ChangeSetNotFoundException", "ChangeSet [%s] does not exist", *name)
+	}
+	if stack == nil {
+		return model.ChangeSet{}, invalid("StackName must be specified if ChangeSetName is not specified as an ARN.")
+	}
+	s, err := bracketed(r, stack)
+	if err != nil {
+		return model.ChangeSet{}, err
+	}
+	for _, c := range state.ChangeSets.By(r, "stack", s.ID) {
+		if c.Name == wire.Val(name) {
+			return c, nil
+		}
+	}
+	return model.ChangeSet{}, fault.New(fault.NotFound, "ChangeSetNotFoundException", "ChangeSet [%s] does not exist", wire.Val(name))
+}
+
+// ExecuteChangeSet wishes for what a change set says; the stack's other
+// change sets go. Errors: ChangeSetNotFound, InvalidChangeSetStatus,
+// ValidationError.
+func (a *API) ExecuteChangeSet(ctx context.Context, in *shape.ExecuteChangeSetInput) (*shape.ExecuteChangeSetOutput, error) {
+	now, eventID := a.now(ctx), a.IDs.UUID()
+	err := a.DB.Update(ctx, room, func(tx *store.Tx) error {
+		c, err := changeSet(tx, in.ChangeSetName, in.StackName)
+		if err != nil {
+			return err
+		}
+		if c.Status != "CREATE_COMPLETE" || c.ExecutionStatus != "AVAILABLE" {
+			status := c.Status
+			if c.Status == "CREATE_COMPLETE" {
+				status = c.ExecutionStatus
+			}
+			return fault.New(fault.Invalid, "InvalidChangeSetStatus", "ChangeSet [%s] cannot be executed in its current status of [%s]", c.ID, status)
+		}
+		return a.execute(ctx, tx, c, in, now, eventID)
+	})
+	return &shape.ExecuteChangeSetOutput{}, err
+}

@@ -1,0 +1,183 @@
+package cloudformation
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"berth/internal/lang/template"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+	"berth/internal/wire"
+	shape "berth/internal/wire/shape/cloudformation"
+)
+
+// request is what the operations that take a template have in common.
+type request struct {
+	body         *string
+	previous     bool // use the stack's own template
+	parameters   []shape.Parameter
+	capabilities []string
+	expand       bool // transforms must be acknowledged
+	roleARN      *string
+}
+
+// prepared is a request that was found good.
+type prepared struct {
+	body       string
+	bound      *template.Bound
+	parameters []model.StackParameter
+	imports    []string
+}
+
+// prepare checks all of a request. stack is the one to create or to update.
+func (a *API) prepare(ctx context.Context, r store.Reader, stack model.Stack, q request) (prepared, error) {
+	var p prepared
+	body, err := chooseBody(stack, q)
+	if err != nil {
+		return p, err
+	}
+	p.body = body
+	tpl, err := template.Parse(body)
+	if err != nil {
+		return p, err
+	}
+	if err := tpl.KnownTypes(); err != nil {
+		return p, err
+	}
+	values, err := given(tpl, stack, q.parameters)
+	if err != nil {
+		return p, err
+	}
+	p.bound, err = tpl.Bind(template.Inputs{
+		Place: a.place(), StackName: stack.Name, StackID: stack.ID, Parameters: values,
+		Import: func(name string) (string, bool) {
+			e, ok := state.Exports.Get(r, name)
+			if ok && e.Stack == stack.ID {
+				return "", false
+			}
+			if ok && !slices.Contains(p.imports, name) {
+				p.imports = append(p.imports, name)
+			}
+			return e.Value, ok
+		},
+	})
+	if err != nil {
+		return p, err
+	}
+	if err := p.bound.Validate(); err != nil {
+		return p, err
+	}
+	if err := exist(r, a.Zones, p.bound); err != nil {
+		return p, err
+	}
+	for _, d := range tpl.Parameters {
+		p.parameters = append(p.parameters, model.StackParameter{Key: d.Name, Value: p.bound.Value(d.Name), NoEcho: d.NoEcho})
+	}
+	if err := p.bound.Acknowledged(q.capabilities, q.expand); err != nil {
+		return p, err
+	}
+	return p, a.mayPass(ctx, r, wire.Val(q.roleARN))
+}
+
+func chooseBody(stack model.Stack, q request) (string, error) {
+	switch {
+	case q.body != nil && q.previous:
+		return "", invalid("You cannot specify both usePreviousTemplate and Template Body/Template URL.")
+	case q.previous && stack.Template == "":
+		return "", invalid("Cannot use previous template: the stack %s has none", stack.Name)
+	case q.previous:
+		return stack.Template, nil
+	case q.body == nil:
+		return "", invalid("Either Template URL or Template Body must be specified.")
+	default:
+		return *q.body, nil
+	}
+}
+
+// given gathers parameter values, previous ones included.
+func given(tpl *template.Template, stack model.Stack, params []shape.Parameter) (map[string]string, error) {
+	out := map[string]string{}
+	for _, p := range params {
+		key := wire.Val(p.ParameterKey)
+		if _, twice := out[key]; twice {
+			return nil, invalid("Duplicate parameter keys found: [%s]", key)
+		}
+		if !wire.Val(p.UsePreviousValue) {
+			out[key] = wire.Val(p.ParameterValue)
+			continue
+		}
+		if wire.Val(p.ParameterValue) != "" {
+			return nil, invalid("Invalid input for parameter key %s. Cannot specify usePreviousValue as true and non empty value for a parameter", key)
+		}
+		i := slices.IndexFunc(stack.Parameters, func(s model.StackParameter) bool { return s.Key == key })
+		if i < 0 {
+			return nil, invalid("Invalid input for parameter key %s. Cannot specify usePreviousValue as true for a parameter key not in the previous template", key)
+		}
+		if slices.ContainsFunc(tpl.Parameters, func(d template.Parameter) bool { return d.Name == key }) {
+			out[key] = stack.Parameters[i].Value
+		}
+	}
+	return out, nil
+}
+
+// exist checks values of AWS-specific parameter types against what there is.
+func exist(r store.Reader, zones []string, b *template.Bound) error {
+	for _, p := range b.Template.Parameters {
+		there := finder(r, zones, p.Element())
+		if there == nil {
+			continue
+		}
+		values := []string{b.Value(p.Name)}
+		if p.List() {
+			values = strings.Split(values[0], ",")
+		}
+		for _, v := range values {
+			if !there(v) {
+				return invalid("Parameter validation failed: parameter value %s for parameter name %s does not exist", v, p.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// finder tells what exists of an AWS-specific type; nil for ordinary types.
+func finder(r store.Reader, zones []string, kind string) func(string) bool {
+	switch kind {
+	case "AWS::EC2::VPC::Id":
+		return func(v string) bool { _, ok := state.VPCs.Get(r, v); return ok }
+	case "AWS::EC2::Subnet::Id":
+		return func(v string) bool { _, ok := state.Subnets.Get(r, v); return ok }
+	case "AWS::EC2::SecurityGroup::Id":
+		return func(v string) bool { _, ok := state.SecurityGroups.Get(r, v); return ok }
+	case "AWS::EC2::SecurityGroup::GroupName":
+		return func(v string) bool {
+			return slices.ContainsFunc(state.SecurityGroups.All(r), func(g model.SecurityGroup) bool { return g.Name == v })
+		}
+	case "AWS::EC2::AvailabilityZone::Name":
+		return func(v string) bool { return slices.Contains(zones, v) }
+	case "AWS::EC2::Instance::Id":
+		return func(v string) bool { _, ok := state.Instances.Get(r, v); return ok }
+	}
+	if strings.HasPrefix(kind, "AWS::") {
+		return func(string) bool { return false }
+	}
+	return nil
+}
+
+// mayPass asks IAM whether the caller may give CloudFormation the role.
+func (a *API) mayPass(ctx context.Context, r store.Reader, roleARN string) error {
+	if roleARN == "" || a.Access == nil {
+		return nil
+	}
+	who := wire.CallFrom(ctx).Principal
+	if err := a.Access.Allow(r, who, "iam:PassRole", roleARN, map[string]string{"iam:PassedToService": "cloudformation.amazonaws.com"}); err != nil {
+		return err
+	}
+	_, err := a.Access.Assume(r, "cloudformation.amazonaws.com", roleARN, "AWSCloudFormation")
+	if err != nil {
+		return invalid("Role %s is invalid or cannot be assumed", roleARN)
+	}
+	return nil
+}
