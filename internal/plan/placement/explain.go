@@ -39,7 +39,7 @@ func (w *world) explain(a *Ask) Refused {
 	}
 	return Refused{
 		Why:    fmt.Sprintf("%s: of %d, %s; the task needs %s", met, of, list(counts), w.need(a)),
-		Event:  fmt.Sprintf("%s. The closest matching (container-instance %s) %s.", met, ident.Last(near.ARN), Fits(near, a)),
+		Event:  fmt.Sprintf("%s. The closest matching container-instance %s %s.", met, ident.Last(near.ARN), Fits(near, a)),
 		Counts: counts,
 	}
 }

@@ -90,7 +90,7 @@ const (
 	CauseCPU          = "has insufficient CPU units available"
 	CauseMemory       = "has insufficient memory available"
 	CauseENI          = "has no elastic network interface left"
-	CausePort         = "is already using a port required by the task"
+	CausePort         = "is already using a port required by your task"
 	CauseDistinct     = "runs a task of the same group"
 )
 

@@ -61,7 +61,7 @@ func TestOneZoneWithRoomIsUsedAtOnce(t *testing.T) {
 	if diff := cmp.Diff(want, p.Refused[0].Why); diff != "" {
 		t.Error(diff)
 	}
-	want = "no container instance met all of its requirements. The closest matching (container-instance i1) has insufficient memory available."
+	want = "no container instance met all of its requirements. The closest matching container-instance i1 has insufficient memory available."
 	if diff := cmp.Diff(want, p.Refused[0].Event); diff != "" {
 		t.Error(diff)
 	}

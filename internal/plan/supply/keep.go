@@ -46,7 +46,7 @@ func (w *World) consider(p *Plan, i model.Instance, needed bool) {
 		p.again(due.Sub(w.Now))
 		return
 	}
-	p.change(i.ID, "TERMINATE", fmt.Sprintf("idle for %s since %s", w.Now.Sub(since).Round(time.Second), why))
+	p.Changes = append(p.Changes, Change{Instance: i.ID, Goal: "TERMINATE", Empty: true, Why: fmt.Sprintf("idle for %s since %s", w.Now.Sub(since).Round(time.Second), why)})
 }
 
 func sane(t time.Time) time.Time {

@@ -89,6 +89,8 @@ type Change struct {
 	Why      string
 	// Failure is set when the instance never joined.
 	Failure bool
+	// Empty says that the change stands only while the instance has no task.
+	Empty bool
 }
 
 // Idle says since when an instance has no task; the zero time clears it.
@@ -205,3 +207,9 @@ func (w *World) cost(t catalog.Type) float64 {
 	p, _ := catalog.PriceOf(w.Region, t.Name)
 	return price + p.Fee
 }
+
+// Facts are placement's facts of a cluster, which a World holds.
+type Facts = placement.Facts
+
+// Waiting reports whether a task is to be placed.
+func Waiting(t model.Task) bool { return placement.Waiting(t) }

@@ -1,0 +1,206 @@
+// Package capacity is the loop that makes the right instances exist: one key
+// a capacity provider. It walks a provider through its states, and writes what
+// plan/supply decides: new instances with everything that the machine and the
+// network need to know, goals of old ones, and since when they idle.
+//
+// It owns Goal and the wish side of an Instance. It launches nothing
+// (controllers/instance does) and places nothing (controllers/task does). Only
+// the control engine calls it.
+package capacity
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"berth/internal/control"
+	"berth/internal/ident"
+	"berth/internal/model"
+	"berth/internal/plan/supply"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+const name = "controllers/capacity"
+
+// How long the steps of a provider take: creating took 28 s on AWS, where a
+// provider could not be associated before it was ACTIVE, and clients rely on
+// seeing that (facts/managed-instances §1.3).
+const (
+	creating = 25 * time.Second
+	updating = 10 * time.Second
+)
+
+// Deps are what the loop needs.
+type Deps struct {
+	DB    *state.DB
+	IDs   *ident.Source
+	Place ident.Place
+	// Architectures are those that the hosts run (x86_64, arm64); none is any.
+	Architectures []string
+	// MostVCPU and MostMemoryMiB bound the types that are bought to what a
+	// host can hold; 0 is no bound.
+	MostVCPU, MostMemoryMiB int64
+	Log                     *slog.Logger
+}
+
+// Loop implements control.Loop.
+type Loop struct{ Deps }
+
+var _ control.Loop = Loop{}
+
+// New returns the loop.
+func New(d Deps) Loop { return Loop{d} }
+
+// Name implements control.Loop.
+func (Loop) Name() string { return name }
+
+// Wake implements control.Loop: a provider is looked at when it changes, when
+// one of its instances does, and when a task of its comes, moves or goes.
+func (Loop) Wake(c store.Change) []string {
+	n := c.New
+	if n == nil {
+		n = c.Old
+	}
+	switch n := n.(type) {
+	case model.CapacityProvider:
+		return []string{n.Name}
+	case model.Instance:
+		if o, ok := c.Old.(model.Instance); ok && c.New != nil && still(o, n) {
+			return nil
+		}
+		return []string{n.CapacityProvider}
+	case model.Task:
+		if o, ok := c.Old.(model.Task); n.CapacityProvider == "" || ok && c.New != nil && same(o, n) {
+			return nil
+		}
+		return []string{n.CapacityProvider}
+	}
+	return nil
+}
+
+func still(o, n model.Instance) bool {
+	return o.Goal == n.Goal && o.State == n.State && o.Status == n.Status && o.Connected == n.Connected && o.Registered.CPU == n.Registered.CPU
+}
+
+func same(o, n model.Task) bool {
+	return o.CapacityProvider == n.CapacityProvider && o.Instance == n.Instance && o.LastStatus == n.LastStatus && o.DesiredStatus == n.DesiredStatus
+}
+
+// Reconcile implements control.Loop.
+func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
+	view := l.DB.View()
+	p, ok := state.CapacityProviders.Get(view, r.Key)
+	if !ok || p.Status == "INACTIVE" {
+		return control.Result{}, nil
+	}
+	if p.Status == "DEPROVISIONING" {
+		return control.Result{}, l.remove(ctx, r.Now, view, p)
+	}
+	wait, err := l.settle(ctx, r.Now, p)
+	if err != nil {
+		return control.Result{}, err
+	}
+	plan := supply.Decide(l.world(view, r.Now, p))
+	if err := l.carryOut(ctx, r.Now, view, p, plan); err != nil {
+		return control.Result{}, err
+	}
+	return control.Result{After: sooner(wait, plan.Next)}, nil
+}
+
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// settle ends a provider's creation or update when its time has come, and
+// says how long that is.
+func (l Loop) settle(ctx context.Context, now time.Time, p model.CapacityProvider) (time.Duration, error) {
+	var takes time.Duration
+	done := ""
+	switch p.UpdateStatus {
+	case "CREATE_IN_PROGRESS":
+		takes, done = creating, "CREATE_COMPLETE"
+	case "UPDATE_IN_PROGRESS":
+		takes, done = updating, "UPDATE_COMPLETE"
+	default:
+		return 0, nil
+	}
+	if left := p.ChangedAt.Add(takes).Sub(now); left > 0 {
+		return left, nil
+	}
+	return 0, l.DB.Update(ctx, name, func(tx *store.Tx) error {
+		return state.CapacityProviders.Edit(tx, p.Name, func(q *model.CapacityProvider) error {
+			if q.UpdateStatus == p.UpdateStatus && q.ChangedAt.Equal(p.ChangedAt) {
+				q.Status, q.UpdateStatus = "ACTIVE", done
+			}
+			return nil
+		})
+	})
+}
+
+// remove ends all instances of a provider that is being deleted, and the
+// provider when they are gone.
+func (l Loop) remove(ctx context.Context, now time.Time, view store.Reader, p model.CapacityProvider) error {
+	left := 0
+	var end []model.Instance
+	for _, i := range state.Instances.By(view, "provider", p.Name) {
+		if i.State != "terminated" {
+			left++
+			if i.Goal != "TERMINATE" {
+				end = append(end, i)
+			}
+		}
+	}
+	if left > 0 && len(end) == 0 {
+		return nil
+	}
+	return l.DB.Update(ctx, name, func(tx *store.Tx) error {
+		for _, i := range end {
+			if err := aim(tx, now, i.ID, "TERMINATE", "its capacity provider is being deleted"); err != nil {
+				return err
+			}
+		}
+		if left > 0 {
+			return nil
+		}
+		return state.CapacityProviders.Edit(tx, p.Name, func(p *model.CapacityProvider) error {
+			if p.Status == "DEPROVISIONING" {
+				p.Status, p.UpdateStatus = "INACTIVE", "DELETE_COMPLETE"
+			}
+			return nil
+		})
+	})
+}
+
+// world collects what supply needs to know.
+func (l Loop) world(view store.Reader, now time.Time, p model.CapacityProvider) supply.World {
+	w := supply.World{
+		Now: now, Region: l.Place.Region, Provider: p,
+		Architectures: l.Architectures, MostVCPU: l.MostVCPU, MostMemoryMiB: l.MostMemoryMiB,
+		Rolling: map[string]bool{}, Spread: map[string]bool{},
+	}
+	for _, id := range p.Subnets {
+		if s, ok := state.Subnets.Get(view, id); ok {
+			w.Subnets = append(w.Subnets, supply.Subnet{ID: s.ID, Zone: s.AvailabilityZone})
+		}
+	}
+	for _, s := range state.Services.By(view, "cluster", p.Cluster) {
+		w.Rolling[s.ARN] = s.CurrentDeployment != ""
+		w.Spread[s.ARN] = s.AZRebalancing == "ENABLED"
+	}
+	c, _ := state.Clusters.Get(view, p.Cluster)
+	w.Facts = supply.Facts{
+		Instances:  state.Instances.By(view, "cluster", p.Cluster),
+		Tasks:      state.Tasks.By(view, "cluster", p.Cluster),
+		Definition: func(arn string) (model.TaskDefinition, bool) { return state.TaskDefinitions.Get(view, arn) },
+		Zone: func(subnet string) string {
+			s, _ := state.Subnets.Get(view, subnet)
+			return s.AvailabilityZone
+		},
+		Default: c.DefaultStrategy,
+	}
+	return w
+}

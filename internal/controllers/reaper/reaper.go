@@ -1,0 +1,126 @@
+// Package reaper is the loop that forgets: tasks and instances an hour after
+// their end, as AWS does, decisions beyond the last ten thousand, and keys
+// that have expired.
+//
+// It deletes records and changes none. Only the control engine calls it.
+package reaper
+
+import (
+	"context"
+	"time"
+
+	"berth/internal/control"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+const (
+	name  = "controllers/reaper"
+	every = time.Minute
+	// Kept is how long what has ended stays describable.
+	Kept = time.Hour
+	// MaxDecisions is how many decisions are kept.
+	MaxDecisions = 10000
+	// most bounds one transaction.
+	most = 5000
+)
+
+// Deps are what the loop needs.
+type Deps struct{ DB *state.DB }
+
+// Loop implements control.Loop.
+type Loop struct{ Deps }
+
+var (
+	_ control.Loop    = Loop{}
+	_ control.Starter = Loop{}
+)
+
+// New returns the loop.
+func New(d Deps) Loop { return Loop{d} }
+
+// Name implements control.Loop.
+func (Loop) Name() string { return name }
+
+// Wake implements control.Loop: changes never wake it, time does.
+func (Loop) Wake(store.Change) []string { return nil }
+
+// Start implements control.Starter.
+func (Loop) Start(store.Reader) []string { return []string{"all"} }
+
+// Reconcile implements control.Loop.
+func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
+	old := find(l.DB.View(), r.Now)
+	if old.empty() {
+		return control.Result{After: every}, nil
+	}
+	return control.Result{After: every}, l.DB.Update(ctx, name, old.forget)
+}
+
+// old are the keys of what may be forgotten.
+type old struct{ tasks, instances, decisions, credentials []string }
+
+func (o old) empty() bool {
+	return len(o.tasks)+len(o.instances)+len(o.decisions)+len(o.credentials) == 0
+}
+
+func find(view store.Reader, now time.Time) old {
+	var o old
+	due := func(at time.Time) bool { return !at.IsZero() && !now.Before(at.Add(Kept)) }
+	for _, t := range state.Tasks.By(view, "status", model.TaskStopped) {
+		if due(latest(t.StoppedAt, t.StatusAt)) {
+			o.tasks = append(o.tasks, t.ARN)
+		}
+	}
+	for _, i := range state.Instances.By(view, "state", "terminated") {
+		if due(latest(i.TerminatedAt, i.GoalAt)) {
+			o.instances = append(o.instances, i.ID)
+		}
+	}
+	for _, c := range state.Credentials.All(view) {
+		if !c.Expires.IsZero() && now.After(c.Expires) {
+			o.credentials = append(o.credentials, c.AccessKeyID)
+		}
+	}
+	surplus := min(state.Decisions.Len(view)-MaxDecisions, most)
+	if surplus > 0 {
+		state.Decisions.From(view, "", func(d model.Decision) bool {
+			o.decisions = append(o.decisions, state.Decisions.Key(d))
+			return len(o.decisions) < surplus
+		})
+	}
+	o.tasks, o.instances, o.credentials = o.tasks[:min(len(o.tasks), most)], o.instances[:min(len(o.instances), most)], o.credentials[:min(len(o.credentials), most)]
+	return o
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func (o old) forget(tx *store.Tx) error {
+	for _, k := range o.tasks {
+		if err := state.Tasks.Delete(tx, k); err != nil {
+			return err
+		}
+	}
+	for _, k := range o.instances {
+		if err := state.Instances.Delete(tx, k); err != nil {
+			return err
+		}
+	}
+	for _, k := range o.credentials {
+		if err := state.Credentials.Delete(tx, k); err != nil {
+			return err
+		}
+	}
+	for _, k := range o.decisions {
+		if err := state.Decisions.Delete(tx, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package task
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"berth/internal/control"
+	"berth/internal/model"
+	"berth/internal/plan/placement"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+// world is one cluster at one moment.
+type world struct {
+	now     time.Time
+	cluster string
+	facts   placement.Facts
+	view    store.Reader
+}
+
+func look(view store.Reader, r control.Request) *world {
+	c, _ := state.Clusters.Get(view, r.Key)
+	return &world{now: r.Now, cluster: r.Key, view: view, facts: placement.Facts{
+		Instances: state.Instances.By(view, "cluster", r.Key),
+		Tasks:     state.Tasks.By(view, "cluster", r.Key),
+		Definition: func(arn string) (model.TaskDefinition, bool) {
+			return state.TaskDefinitions.Get(view, arn)
+		},
+		Zone: func(subnet string) string {
+			s, _ := state.Subnets.Get(view, subnet)
+			return s.AvailabilityZone
+		},
+		Default: c.DefaultStrategy,
+	}}
+}
+
+// move takes a task out of the world of the living.
+type move struct{ task, code, reason string }
+
+// lost are the tasks whose instance has ended under them.
+func (w *world) lost() []move {
+	gone := map[string]string{}
+	here := map[string]bool{}
+	for _, i := range w.facts.Instances {
+		here[i.ARN] = true
+		if i.State == "terminated" {
+			gone[i.ARN] = i.ID
+		}
+	}
+	var out []move
+	for _, t := range w.facts.Tasks {
+		if t.Instance == "" || ended(t) {
+			continue
+		}
+		id, dead := gone[t.Instance]
+		if !dead && here[t.Instance] {
+			continue
+		}
+		if id == "" {
+			id = t.Instance[strings.LastIndexByte(t.Instance, '/')+1:]
+		}
+		out = append(out, move{t.ARN, "TerminationNotice", fmt.Sprintf("Host EC2 (instance %s) terminated.", id)})
+	}
+	return out
+}
+
+// cancelled are the tasks that were told to stop before they were placed.
+func (w *world) cancelled() []move {
+	var out []move
+	for _, t := range w.facts.Tasks {
+		if t.Instance == "" && t.LastStatus == model.TaskProvisioning && t.DesiredStatus == model.TaskStopped {
+			out = append(out, move{task: t.ARN})
+		}
+	}
+	return out
+}
+
+func ended(t model.Task) bool {
+	return model.TaskRank(t.LastStatus) >= model.TaskRank(model.TaskDeprovisioning)
+}
+
+// explain adds to a refusal what is on its way, so that explain can say that
+// waiting is enough.
+func (w *world) explain(plan placement.Plan) {
+	coming := map[string]int{}
+	for _, i := range w.facts.Instances {
+		if i.Goal == "RUN" && i.State != "terminated" && i.State != "shutting-down" && i.Status != "ACTIVE" {
+			coming[i.CapacityProvider]++
+		}
+	}
+	provider := map[string]string{}
+	for _, a := range w.facts.Asks() {
+		provider[a.Task] = a.Provider
+	}
+	for i := range plan.Refused {
+		if n := coming[provider[plan.Refused[i].Task]]; n > 0 {
+			plan.Refused[i].Why += fmt.Sprintf("; %d on the way", n)
+		}
+	}
+}
+
+// event is a line for a service.
+type event struct{ service, message, id string }
+
+// events are the reasons that services are told, once a task of theirs has
+// waited long enough, and when the next one will have.
+func (w *world) events(plan placement.Plan) ([]event, time.Duration) {
+	tasks := map[string]model.Task{}
+	for _, t := range w.facts.Tasks {
+		tasks[t.ARN] = t
+	}
+	var out []event
+	var after time.Duration
+	told := map[string]bool{}
+	for _, r := range plan.Refused {
+		t := tasks[r.Task]
+		if wait := t.CreatedAt.Add(patience).Sub(w.now); wait > 0 {
+			if after == 0 || wait < after {
+				after = wait
+			}
+			continue
+		}
+		s, ok := state.Services.Get(w.view, t.Service)
+		if !ok || told[s.ARN] {
+			continue
+		}
+		told[s.ARN] = true
+		message := "(service " + s.Name + ") was unable to place a task because " + r.Event
+		if !said(s, message) {
+			out = append(out, event{service: s.ARN, message: message})
+		}
+	}
+	return out, after
+}
+
+// said reports whether the service has been told, with nothing placed since.
+func said(s model.Service, message string) bool {
+	for _, e := range s.Events {
+		if e.Message == message {
+			return true
+		}
+		if strings.Contains(e.Message, "has started") {
+			return false
+		}
+	}
+	return false
+}
