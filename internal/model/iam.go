@@ -60,13 +60,13 @@ type Policy struct {
 // Credential is a temporary key that was handed out for a role session.
 // Key: AccessKeyID.
 type Credential struct {
-	AccessKeyID string    `json:"accessKeyId" w:"api/sts,dispatch,controllers/instance,controllers/lambda"`
-	Secret      string    `json:"secret" w:"api/sts,dispatch,controllers/instance,controllers/lambda"`
-	Token       string    `json:"token" w:"api/sts,dispatch,controllers/instance,controllers/lambda"`
-	Role        string    `json:"role" w:"api/sts,dispatch,controllers/instance,controllers/lambda"` // role ARN
-	Session     string    `json:"session" w:"api/sts,dispatch,controllers/instance,controllers/lambda"`
-	Expires     time.Time `json:"expires" w:"api/sts,dispatch,controllers/instance,controllers/lambda"`
+	AccessKeyID string    `json:"accessKeyId" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"`
+	Secret      string    `json:"secret" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"`
+	Token       string    `json:"token" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"`
+	Role        string    `json:"role" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"` // role ARN
+	Session     string    `json:"session" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"`
+	Expires     time.Time `json:"expires" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"`
 	// For is whom the key was made for: an instance id, a task ARN, a
 	// function ARN or the caller's ARN.
-	For string `json:"for,omitempty" w:"api/sts,dispatch,controllers/instance,controllers/lambda"`
+	For string `json:"for,omitempty" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"`
 }

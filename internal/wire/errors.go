@@ -37,6 +37,9 @@ func (s *Service) problemOf(p Protocol, err error) problem {
 		out.code = s.classCode(p, class)
 	}
 	out.code = s.spelled(p, out.code)
+	if out.code == "UnauthorizedOperation" && strings.HasPrefix(out.message, "User: ") {
+		out.message = "You are not authorized to perform this operation. " + out.message
+	}
 	out.shape, out.status = out.code, classStatus(p, class)
 	if e, ok := s.Error(out.code); ok {
 		out.shape, out.status, out.member = e.Shape, e.Status, e.Message

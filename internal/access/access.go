@@ -1,0 +1,310 @@
+// Package access answers who may do what: it assumes roles for services and
+// callers, evaluates IAM over the roles and policies in the state and AWS's
+// own managed policies, and makes temporary keys and finds them again.
+//
+// It implements control.Access for the loops and, for the front door, the
+// look-up of keys and the authorisation of calls. It owns the record of keys
+// it makes and notes the calls it denies; roles and policies belong to
+// api/iam. It is safe for concurrent use.
+package access
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"berth/internal/clock"
+	"berth/internal/control"
+	"berth/internal/fault"
+	"berth/internal/ident"
+	"berth/internal/lang/policy"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+// writer is the name under which this room writes.
+const writer = "access"
+
+// Deps is what Access is made of.
+type Deps struct {
+	DB    *state.DB
+	Clock clock.Clock
+	IDs   *ident.Source
+	Place ident.Place
+}
+
+// Access answers what roles may do.
+type Access struct {
+	Deps
+	mu     sync.Mutex
+	parsed map[string]*policy.Document // by text
+}
+
+var _ control.Access = (*Access)(nil)
+
+// New makes an Access.
+func New(d Deps) *Access { return &Access{Deps: d, parsed: map[string]*policy.Document{}} }
+
+// Assume checks that a role exists and trusts a service, and returns the
+// session. See control.Access.
+func (a *Access) Assume(r store.Reader, service, roleARN, session string) (ident.Principal, error) {
+	role, ok := state.Roles.One(r, "arn", roleARN)
+	if !ok {
+		return ident.Principal{}, refusedAssume(service, roleARN)
+	}
+	d, _, err := a.trusts(role, policy.Principal{Service: service}, nil)
+	if err != nil {
+		return ident.Principal{}, err
+	}
+	if !d.Allowed {
+		return ident.Principal{}, refusedAssume(service, roleARN)
+	}
+	return ident.AsRole(roleARN, session), nil
+}
+
+// AssumeBy is Assume for a caller: the role's trust policy must name it, or
+// name its account and the caller's own policies allow it. keys are condition
+// keys such as sts:ExternalId.
+func (a *Access) AssumeBy(r store.Reader, p ident.Principal, roleARN, session string, keys map[string]string) (ident.Principal, error) {
+	role, ok := state.Roles.One(r, "arn", roleARN)
+	if !ok {
+		return ident.Principal{}, refusedAssume(p.ARN, roleARN)
+	}
+	d, delegated, err := a.trusts(role, asPolicy(p), a.keys(r, p, keys))
+	switch {
+	case err != nil:
+		return ident.Principal{}, err
+	case !d.Allowed:
+		return ident.Principal{}, refusedAssume(p.ARN, roleARN)
+	case delegated && !p.Root:
+		if err := a.Allow(r, p, "sts:AssumeRole", roleARN, keys); err != nil {
+			return ident.Principal{}, err
+		}
+	}
+	return ident.AsRole(roleARN, session), nil
+}
+
+func (a *Access) trusts(role model.Role, who policy.Principal, keys map[string][]string) (policy.Decision, bool, error) {
+	doc, err := a.parse(role.Trust)
+	if err != nil {
+		return policy.Decision{}, false, fault.Wrap(fault.Internal, err, "read the trust policy of %s", role.ARN)
+	}
+	r := &policy.Request{Principal: who, Action: "sts:AssumeRole", Resource: role.ARN, Keys: keys}
+	d, delegated := policy.Trusts(r, policy.Named{Name: "trust policy of " + role.Name, Document: doc})
+	return d, delegated, nil
+}
+
+func refusedAssume(who, roleARN string) error {
+	return fault.New(fault.Denied, "AccessDenied", "User: %s is not authorized to perform: sts:AssumeRole on resource: %s", who, roleARN)
+}
+
+// Allow evaluates IAM. See control.Access.
+func (a *Access) Allow(r store.Reader, p ident.Principal, action, resource string, keys map[string]string) error {
+	d, err := a.Decide(r, p, action, resource, keys)
+	if err != nil || d.Allowed {
+		return err
+	}
+	return a.denied(r, p, action, resource, d)
+}
+
+// Decide evaluates IAM and returns what decided. Root and a service that acts
+// for itself, by the service-linked role that AWS gives it, may do anything.
+func (a *Access) Decide(r store.Reader, p ident.Principal, action, resource string, keys map[string]string) (policy.Decision, error) {
+	if p.Root || p.Service != "" && p.Role == "" {
+		return policy.Decision{Allowed: true}, nil
+	}
+	set, err := a.Policies(r, p)
+	if err != nil {
+		return policy.Decision{}, err
+	}
+	return policy.Evaluate(&policy.Request{Principal: asPolicy(p), Action: action, Resource: resource, Keys: a.keys(r, p, keys)}, set), nil
+}
+
+// Policies gathers what applies to a principal.
+func (a *Access) Policies(r store.Reader, p ident.Principal) (policy.Set, error) {
+	role, ok := state.Roles.One(r, "arn", p.Role)
+	if !ok {
+		return policy.Set{}, nil
+	}
+	var set policy.Set
+	for _, in := range role.Inline {
+		if err := a.add(&set.Identity, in.Name, in.Document); err != nil {
+			return set, err
+		}
+	}
+	for _, arn := range role.Attached {
+		if err := a.addManaged(r, &set.Identity, arn); err != nil {
+			return set, err
+		}
+	}
+	if role.Boundary == "" {
+		return set, nil
+	}
+	// A boundary without a document would bind nothing: it allows nothing.
+	bound := []policy.Named{}
+	if err := a.addManaged(r, &bound, role.Boundary); err != nil {
+		return set, err
+	}
+	set.Boundary = &policy.Named{Name: role.Boundary, Document: &policy.Document{}}
+	if len(bound) > 0 {
+		set.Boundary = &bound[0]
+	}
+	return set, nil
+}
+
+func (a *Access) addManaged(r store.Reader, to *[]policy.Named, arn string) error {
+	if text, ok := a.document(r, arn); ok {
+		return a.add(to, arn, text)
+	}
+	return nil
+}
+
+// document finds the default version of a managed policy.
+func (a *Access) document(r store.Reader, arn string) (string, bool) {
+	if p, ok := state.Policies.Get(r, arn); ok {
+		for _, v := range p.Versions {
+			if v.Default {
+				return v.Document, true
+			}
+		}
+		return "", false
+	}
+	m, ok := Managed(arn)
+	return m.Document, ok && m.Document != ""
+}
+
+func (a *Access) add(to *[]policy.Named, name, text string) error {
+	doc, err := a.parse(text)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "read policy %s", name)
+	}
+	*to = append(*to, policy.Named{Name: name, Document: doc})
+	return nil
+}
+
+// maxParsed bounds the memory for parsed documents.
+const maxParsed = 2048
+
+func (a *Access) parse(text string) (*policy.Document, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if d := a.parsed[text]; d != nil {
+		return d, nil
+	}
+	d, err := policy.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(a.parsed) >= maxParsed {
+		clear(a.parsed)
+	}
+	a.parsed[text] = d
+	return d, nil
+}
+
+func asPolicy(p ident.Principal) policy.Principal {
+	out := policy.Principal{ARN: p.ARN, Role: p.Role, Account: p.Account, Root: p.Root}
+	if p.Role == "" && !p.Root {
+		out.Service = p.Service
+	}
+	return out
+}
+
+// keys adds what every request has to the keys of a call.
+func (a *Access) keys(r store.Reader, p ident.Principal, more map[string]string) map[string][]string {
+	now := a.Clock.Now()
+	k := map[string][]string{
+		"aws:PrincipalArn":     {p.ARN},
+		"aws:PrincipalAccount": {p.Account},
+		"aws:ResourceAccount":  {a.Place.Account},
+		"aws:RequestedRegion":  {a.Place.Region},
+		"aws:CurrentTime":      {now.UTC().Format(time.RFC3339)},
+		"aws:EpochTime":        {strconv.FormatInt(now.Unix(), 10)},
+	}
+	if p.Role != "" {
+		k["aws:PrincipalArn"], k["aws:PrincipalType"] = []string{p.Role}, []string{"AssumedRole"}
+		if role, ok := state.Roles.One(r, "arn", p.Role); ok {
+			k["aws:userid"] = []string{role.ID + ":" + p.Session}
+			for _, t := range role.Tags {
+				k["aws:PrincipalTag/"+t.Key] = []string{t.Value}
+			}
+		}
+	}
+	for key, v := range more {
+		k[key] = []string{v}
+	}
+	return k
+}
+
+// denied words a refusal as AWS does.
+func (a *Access) denied(r store.Reader, p ident.Principal, action, resource string, d policy.Decision) error {
+	text := "User: " + p.ARN + " is not authorized to perform: " + action
+	if resource != "*" {
+		text += " on resource: " + resource
+	}
+	if d.Explicit {
+		return fault.New(fault.Denied, "AccessDenied", "%s with an explicit deny in %s %s", text, article(d.Source), d.Source)
+	}
+	return fault.New(fault.Denied, "AccessDenied", "%s because no %s allows the %s action%s", text, d.Source, action, a.unread(r, p))
+}
+
+func article(s policy.Source) string {
+	if s == policy.ByIdentity {
+		return "an"
+	}
+	return "a"
+}
+
+// unread names attached policies of AWS whose documents Berth does not have:
+// they allow nothing here, and a denial must not hide that.
+func (a *Access) unread(r store.Reader, p ident.Principal) string {
+	role, _ := state.Roles.One(r, "arn", p.Role)
+	var names []string
+	for _, arn := range role.Attached {
+		if _, ok := a.document(r, arn); !ok {
+			names = append(names, arn)
+		}
+	}
+	if names == nil {
+		return ""
+	}
+	return " (Berth does not have the document of " + strings.Join(names, ", ") + ")"
+}
+
+// Authorize evaluates IAM for an action on every resource and notes a denial.
+// See front.Authorizer.
+func (a *Access) Authorize(ctx context.Context, p ident.Principal, action string, resources []string, keys map[string]string) error {
+	view := a.DB.View()
+	for _, res := range resources {
+		d, err := a.Decide(view, p, action, res, keys)
+		if err != nil {
+			return err
+		}
+		if !d.Allowed {
+			refusal := a.denied(view, p, action, res, d)
+			return a.note(ctx, p, action, res, d, refusal)
+		}
+	}
+	return nil
+}
+
+func (a *Access) note(ctx context.Context, p ident.Principal, action, resource string, d policy.Decision, refusal error) error {
+	now := a.Clock.Now()
+	subject := p.Role
+	if subject == "" {
+		subject = p.ARN
+	}
+	err := a.DB.Update(ctx, writer, func(tx *store.Tx) error {
+		return state.Note(tx, now, model.Decision{
+			By: writer, Subject: subject, Verb: "denied", Reason: action + " on " + resource + ": " + d.String(),
+			Facts: map[string]string{"principal": p.ARN, "action": action, "resource": resource, "policy": d.Policy},
+		})
+	})
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "record a denied call")
+	}
+	return refusal
+}

@@ -1,0 +1,235 @@
+package access_test
+
+import (
+	"testing"
+	"time"
+
+	"berth/internal/access"
+	"berth/internal/clock"
+	"berth/internal/fault"
+	"berth/internal/ident"
+	"berth/internal/lang/policy"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+var start = time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
+
+var place = ident.Place{Partition: "aws", Region: "ap-northeast-1", Account: "000000000000"}
+
+const (
+	infraPolicy    = "arn:aws:iam::aws:policy/AmazonECSInfrastructureRolePolicyForManagedInstances"
+	instancePolicy = "arn:aws:iam::aws:policy/AmazonECSInstanceRolePolicyForManagedInstances"
+	allowAll       = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
+)
+
+func trust(principal string) string {
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":` + principal + `,"Action":"sts:AssumeRole"}]}`
+}
+
+func role(name, trustPolicy string) model.Role {
+	return model.Role{Name: name, ARN: place.GlobalARN("iam", "role/"+name), ID: "AROA" + name, Path: "/", Trust: trustPolicy}
+}
+
+func newAccess(t *testing.T, roles ...model.Role) (*access.Access, *state.DB) {
+	t.Helper()
+	db, err := state.Open(t.Context(), store.NewMemory(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(t.Context(), "api/iam", func(tx *store.Tx) error {
+		for _, r := range roles {
+			if err := state.Roles.Put(tx, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return access.New(access.Deps{DB: db, Clock: clock.NewStepped(start), IDs: ident.Seeded(1), Place: place}), db
+}
+
+func TestAssumeByAService(t *testing.T) {
+	t.Parallel()
+	r := role("infra", trust(`{"Service":"ecs.amazonaws.com"}`))
+	a, db := newAccess(t, r)
+	p, err := a.Assume(db.View(), "ecs.amazonaws.com", r.ARN, "ECSManagedInstances")
+	if err != nil || p.ARN != "arn:aws:sts::000000000000:assumed-role/infra/ECSManagedInstances" || p.Role != r.ARN {
+		t.Error(p, err)
+	}
+	for service, arn := range map[string]string{"ecs-tasks.amazonaws.com": r.ARN, "ecs.amazonaws.com": r.ARN + "x"} {
+		_, err := a.Assume(db.View(), service, arn, "s")
+		want := "User: " + service + " is not authorized to perform: sts:AssumeRole on resource: " + arn
+		if !fault.Is(err, fault.Denied) || fault.MessageOf(err) != want {
+			t.Error(err)
+		}
+	}
+}
+
+// The infrastructure role may pass only roles called ecsInstanceRole…:
+// facts/managed-instances has the text that AWS answers otherwise.
+func TestPassRoleOfTheInfrastructureRole(t *testing.T) {
+	t.Parallel()
+	r := role("infra", trust(`{"Service":"ecs.amazonaws.com"}`))
+	r.Attached = []string{infraPolicy}
+	a, db := newAccess(t, r)
+	p := ident.AsRole(r.ARN, "ECSManagedInstances")
+	keys := map[string]string{"iam:PassedToService": "ec2.amazonaws.com"}
+	if err := a.Allow(db.View(), p, "iam:PassRole", place.GlobalARN("iam", "role/ecsInstanceRole-dev"), keys); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"ecsInstancerole-dev", "instance", "x/ecsInstanceRole"} {
+		arn := place.GlobalARN("iam", "role/"+name)
+		err := a.Allow(db.View(), p, "iam:PassRole", arn, keys)
+		want := "User: arn:aws:sts::000000000000:assumed-role/infra/ECSManagedInstances is not authorized to perform: iam:PassRole on resource: " + arn +
+			" because no identity-based policy allows the iam:PassRole action"
+		if fault.MessageOf(err) != want {
+			t.Errorf("%v\nwant %s", err, want)
+		}
+	}
+	if err := a.Allow(db.View(), p, "iam:PassRole", place.GlobalARN("iam", "role/ecsInstanceRole"), map[string]string{"iam:PassedToService": "ecs.amazonaws.com"}); err == nil {
+		t.Error("passed to another service")
+	}
+}
+
+func TestInstanceRoleMayRegister(t *testing.T) {
+	t.Parallel()
+	r := role("ecsInstanceRole-dev", trust(`{"Service":"ec2.amazonaws.com"}`))
+	r.Attached = []string{instancePolicy}
+	a, db := newAccess(t, r)
+	p := ident.AsRole(r.ARN, "i-1")
+	for action, resource := range map[string]string{
+		"ecs:DiscoverPollEndpoint": "*", "ecs:RegisterContainerInstance": place.ARN("ecs", "cluster/c"), "ecs:Poll": place.ARN("ecs", "container-instance/c/1"),
+		"ecs:StartTelemetrySession": place.ARN("ecs", "container-instance/c/1"), "ecs:SubmitTaskStateChange": place.ARN("ecs", "cluster/c"),
+	} {
+		if err := a.Allow(db.View(), p, action, resource, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := a.Allow(db.View(), p, "ecs:RunTask", "*", nil); err == nil {
+		t.Error("RunTask allowed")
+	}
+}
+
+func TestDenials(t *testing.T) {
+	t.Parallel()
+	deny := role("deny", trust(`"*"`))
+	deny.Inline = []model.InlinePolicy{{Name: "a", Document: allowAll}, {Name: "d", Document: `{"Statement":{"Sid":"no","Effect":"Deny","Action":"ecs:RunTask","Resource":"*"}}`}}
+	bound := role("bound", trust(`"*"`))
+	bound.Inline, bound.Boundary = deny.Inline[:1], instancePolicy
+	nameOnly := role("names", trust(`"*"`))
+	nameOnly.Attached = []string{"arn:aws:iam::aws:policy/AIDevOpsAgentFullAccess"}
+	a, db := newAccess(t, deny, bound, nameOnly)
+	for r, want := range map[string]string{
+		deny.ARN:     "User: arn:aws:sts::000000000000:assumed-role/deny/s is not authorized to perform: ecs:RunTask with an explicit deny in an identity-based policy",
+		bound.ARN:    "User: arn:aws:sts::000000000000:assumed-role/bound/s is not authorized to perform: ecs:RunTask because no permissions boundary allows the ecs:RunTask action",
+		nameOnly.ARN: "User: arn:aws:sts::000000000000:assumed-role/names/s is not authorized to perform: ecs:RunTask because no identity-based policy allows the ecs:RunTask action (Berth does not have the document of arn:aws:iam::aws:policy/AIDevOpsAgentFullAccess)",
+	} {
+		err := a.Authorize(t.Context(), ident.AsRole(r, "s"), "ecs:RunTask", []string{"*"}, nil)
+		if !fault.Is(err, fault.Denied) || fault.MessageOf(err) != want {
+			t.Errorf("%v\nwant %s", err, want)
+		}
+	}
+	notes := state.Decisions.By(db.View(), "subject", deny.ARN)
+	if len(notes) != 1 || notes[0].Reason != "ecs:RunTask on *: denied by statement 1 (no) of policy d" {
+		t.Errorf("%+v", notes)
+	}
+	if err := a.Allow(db.View(), ident.AsRole(deny.ARN, "s"), "ecs:StopTask", "*", nil); err != nil {
+		t.Error(err)
+	}
+	if err := a.Allow(db.View(), ident.Root(place), "x:y", "*", nil); err != nil {
+		t.Error(err)
+	}
+	if err := a.Allow(db.View(), ident.AsRole(place.GlobalARN("iam", "role/gone"), "s"), "x:y", "*", nil); !fault.Is(err, fault.Denied) {
+		t.Error("a role that is gone may act:", err)
+	}
+}
+
+func TestAssumeByACaller(t *testing.T) {
+	t.Parallel()
+	caller := role("caller", trust(`"*"`))
+	caller.Inline = []model.InlinePolicy{{Name: "a", Document: `{"Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"` + place.GlobalARN("iam", "role/byaccount") + `"}}`}}
+	byAccount := role("byaccount", trust(`{"AWS":"000000000000"}`))
+	other := role("other", trust(`{"AWS":"000000000000"}`))
+	byName := role("byname", trust(`{"AWS":"`+caller.ARN+`"}`))
+	external := role("external", `{"Statement":{"Effect":"Allow","Principal":{"AWS":"`+caller.ARN+`"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"e"}}}}`)
+	a, db := newAccess(t, caller, byAccount, other, byName, external)
+	me := ident.AsRole(caller.ARN, "s")
+	for arn, allowed := range map[string]bool{byAccount.ARN: true, other.ARN: false, byName.ARN: true, external.ARN: false} {
+		if _, err := a.AssumeBy(db.View(), me, arn, "n", nil); (err == nil) != allowed {
+			t.Errorf("%s: %v", arn, err)
+		}
+	}
+	if _, err := a.AssumeBy(db.View(), me, external.ARN, "n", map[string]string{"sts:ExternalId": "e"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := a.AssumeBy(db.View(), ident.Root(place), other.ARN, "n", nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	a, db := newAccess(t)
+	arn := place.GlobalARN("iam", "role/r")
+	c, err := a.Mint(t.Context(), arn, "s", "i-1", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, ok, err := a.Key(t.Context(), c.AccessKeyID, c.Token)
+	if err != nil || !ok || k.Secret != c.Secret || k.Principal.Role != arn || !k.Expires.Equal(start.Add(time.Hour)) {
+		t.Error(k, ok, err)
+	}
+	if _, ok, err := a.Key(t.Context(), "AKIASTRANGER", ""); ok || err != nil {
+		t.Error(ok, err)
+	}
+	if err := db.Update(t.Context(), "access", func(tx *store.Tx) error { return state.Credentials.Delete(tx, c.AccessKeyID) }); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := a.Key(t.Context(), c.AccessKeyID, c.Token); fault.CodeOf(err) != "ExpiredToken" {
+		t.Error("a removed key passes for a stranger's:", err)
+	}
+}
+
+func TestManaged(t *testing.T) {
+	t.Parallel()
+	all, err := access.ManagedPolicies()
+	if err != nil || len(all) < 1400 {
+		t.Fatal(len(all), err)
+	}
+	p, ok := access.Managed("arn:aws-cn:iam::aws:policy/AmazonECSInfrastructureRolePolicyForManagedInstances")
+	if !ok || p.Version != "v11" || p.Path != "/" || p.Document == "" {
+		t.Error(p.Version, p.Path, ok)
+	}
+	if p, _ := access.Managed("arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"); p.Path != "/service-role/" {
+		t.Errorf("%+v", p)
+	}
+	if _, ok := access.Managed("arn:aws:iam::aws:policy/AmazonECSInfrastructureRolePolicyForManagedinstances"); ok {
+		t.Error("a wrong name was found")
+	}
+}
+
+// Every document that is shipped can be read by our own language.
+func TestManagedDocumentsParse(t *testing.T) {
+	t.Parallel()
+	all, err := access.ManagedPolicies()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, p := range all {
+		if p.Document == "" {
+			continue
+		}
+		n++
+		if _, err := policy.Check(policy.Identity, p.Document); err != nil {
+			t.Errorf("%s: %v", p.Name, err)
+		}
+	}
+	if n < 140 {
+		t.Errorf("%d documents", n)
+	}
+}
