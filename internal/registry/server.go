@@ -1,0 +1,586 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"berth/internal/clock"
+	"berth/internal/fault"
+	"berth/internal/ident"
+)
+
+// Directory says which repositories there are.
+type Directory interface {
+	// Repository finds one; fault.NotFound with ECR's text if there is none.
+	Repository(ctx context.Context, r Repo) (Settings, error)
+	// Allow evaluates IAM; the error is fault.Denied with AWS's text.
+	Allow(ctx context.Context, p ident.Principal, action string, r Repo) error
+}
+
+// Settings are what the data plane must know of a repository.
+type Settings struct{ Immutable bool }
+
+// ServerDeps are what a Server is made of.
+type ServerDeps struct {
+	Store     *Store
+	Directory Directory
+	Tokens    *Tokens
+	Place     ident.Place
+	Clock     clock.Clock
+	Log       *slog.Logger
+	// Open says which requests need no password and are the account's root;
+	// nil is those from a loopback address.
+	Open func(*http.Request) bool
+	// Redirect says which requests for blobs are sent on to the layer bucket,
+	// as AWS does; nil is none.
+	Redirect func(*http.Request) bool
+}
+
+// Server speaks the OCI distribution API under /v2/, and serves layers as the
+// bucket does that ECR redirects to.
+type Server struct{ ServerDeps }
+
+var _ http.Handler = (*Server)(nil)
+
+// NewServer returns a server.
+func NewServer(d ServerDeps) *Server {
+	if d.Open == nil {
+		d.Open = fromLoopback
+	}
+	if d.Redirect == nil {
+		d.Redirect = func(*http.Request) bool { return false }
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Server{d}
+}
+
+func fromLoopback(r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	return err == nil && net.ParseIP(host).IsLoopback()
+}
+
+// Host is the name of an account's registry.
+func Host(p ident.Place) string {
+	return p.Account + ".dkr.ecr." + p.Region + ".amazonaws.com"
+}
+
+// BucketHost is the name of the bucket that layers come from.
+func BucketHost(p ident.Place) string {
+	return "prod-" + p.Region + "-starport-layer-bucket.s3." + p.Region + ".amazonaws.com"
+}
+
+// Serves reports whether a request is for the registry: by path, or by the
+// name of the layer bucket.
+func (s *Server) Serves(r *http.Request) bool {
+	return r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/") || s.isBucket(r)
+}
+
+func (s *Server) isBucket(r *http.Request) bool { return hostname(r) == BucketHost(s.Place) }
+
+func hostname(r *http.Request) string {
+	if h, _, err := net.SplitHostPort(r.Host); err == nil {
+		return h
+	}
+	return r.Host
+}
+
+var hostForm = regexp.MustCompile(`^([0-9]{12})\.dkr[.-]ecr\.`)
+
+// account is the one that the Host names, or our own.
+func (s *Server) account(r *http.Request) string {
+	if m := hostForm.FindStringSubmatch(hostname(r)); m != nil {
+		return m[1]
+	}
+	return s.Place.Account
+}
+
+// paths of the distribution API; the first that fits wins. Names may hold
+// slashes, so what follows the name is matched from the end.
+var paths = []struct {
+	form *regexp.Regexp
+	call func(*exchange)
+}{
+	{regexp.MustCompile(`^/v2/(.+)/blobs/uploads/?()$`), (*exchange).startUpload},
+	{regexp.MustCompile(`^/v2/(.+)/blobs/uploads/([^/]+)$`), (*exchange).upload},
+	{regexp.MustCompile(`^/v2/(.+)/blobs/([^/]+)$`), (*exchange).blob},
+	{regexp.MustCompile(`^/v2/(.+)/manifests/([^/]+)$`), (*exchange).manifest},
+	{regexp.MustCompile(`^/v2/(.+)/tags/list()$`), (*exchange).tags},
+	{regexp.MustCompile(`^/v2/(.+)/referrers/([^/]+)$`), (*exchange).referrers},
+}
+
+// exchange is one request.
+type exchange struct {
+	*Server
+	w         http.ResponseWriter
+	r         *http.Request
+	who       ident.Principal
+	repo      Repo
+	settings  Settings
+	reference string // digest, tag or upload id
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.isBucket(r) {
+		s.bucket(w, r)
+		return
+	}
+	x := &exchange{Server: s, w: w, r: r}
+	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+	if err := x.authenticate(); err != nil {
+		x.challenge(err)
+		return
+	}
+	if r.URL.Path == "/v2" || r.URL.Path == "/v2/" {
+		w.WriteHeader(http.StatusOK)
+		return
+	}
+	for _, p := range paths {
+		m := p.form.FindStringSubmatch(r.URL.Path)
+		if m == nil {
+			continue
+		}
+		x.repo, x.reference = Repo{s.account(r), m[1]}, m[2]
+		if !CheckName(x.repo.Name) {
+			x.fail(http.StatusBadRequest, "NAME_INVALID", "invalid repository name")
+			return
+		}
+		settings, err := s.Directory.Repository(r.Context(), x.repo)
+		if err != nil {
+			x.failWith(err)
+			return
+		}
+		x.settings = settings
+		p.call(x)
+		return
+	}
+	x.fail(http.StatusNotFound, "UNSUPPORTED", "The operation is unsupported.")
+}
+
+// authenticate finds out who asks. On loopback anybody is the root, and a
+// password from GetAuthorizationToken still means whom it names.
+func (x *exchange) authenticate() error {
+	_, password, ok := x.r.BasicAuth()
+	open := x.Open(x.r)
+	if ok {
+		who, err := x.Tokens.Check(password, x.Clock.Now())
+		if err == nil {
+			x.who = who
+			return nil
+		}
+		if !open {
+			return err
+		}
+	}
+	if !open {
+		return fault.New(fault.Denied, "", "no basic auth credentials")
+	}
+	x.who = ident.Root(x.Place)
+	return nil
+}
+
+func (x *exchange) challenge(err error) {
+	x.w.Header().Set("WWW-Authenticate", `Basic realm="https://`+Host(x.Place)+`/",service="ecr.amazonaws.com"`)
+	x.fail(http.StatusUnauthorized, "UNAUTHORIZED", fault.MessageOf(err))
+}
+
+// allow answers 403 and is false when IAM says no.
+func (x *exchange) allow(actions ...string) bool {
+	for _, a := range actions {
+		if err := x.Directory.Allow(x.r.Context(), x.who, a, x.repo); err != nil {
+			x.failWith(err)
+			return false
+		}
+	}
+	return true
+}
+
+func (x *exchange) fail(status int, code, message string) {
+	x.w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	x.w.WriteHeader(status)
+	type entry struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	}
+	_ = json.NewEncoder(x.w).Encode(map[string][]entry{"errors": {{code, message}}})
+}
+
+// ociErrors gives the API's codes in the words of the distribution API.
+var ociErrors = map[string]struct {
+	code   string
+	status int
+}{
+	"RepositoryNotFoundException":       {"NAME_UNKNOWN", http.StatusNotFound},
+	"ImageNotFoundException":            {"MANIFEST_UNKNOWN", http.StatusNotFound},
+	"UploadNotFoundException":           {"BLOB_UPLOAD_UNKNOWN", http.StatusNotFound},
+	"InvalidLayerException":             {"DIGEST_INVALID", http.StatusBadRequest},
+	"InvalidLayerPartException":         {"BLOB_UPLOAD_INVALID", http.StatusRequestedRangeNotSatisfiable},
+	"LayersNotFoundException":           {"MANIFEST_BLOB_UNKNOWN", http.StatusBadRequest},
+	"ReferencedImagesNotFoundException": {"MANIFEST_BLOB_UNKNOWN", http.StatusBadRequest},
+	"ImageTagAlreadyExistsException":    {"TAG_INVALID", http.StatusBadRequest},
+	"ImageDigestDoesNotMatchException":  {"DIGEST_INVALID", http.StatusBadRequest},
+	"InvalidParameterException":         {"MANIFEST_INVALID", http.StatusBadRequest},
+	"ImageReferencedByManifestList":     {"DENIED", http.StatusConflict},
+}
+
+func (x *exchange) failWith(err error) {
+	if e, ok := ociErrors[fault.CodeOf(err)]; ok {
+		x.fail(e.status, e.code, fault.MessageOf(err))
+		return
+	}
+	switch fault.ClassOf(err) {
+	case fault.Denied:
+		x.fail(http.StatusForbidden, "DENIED", fault.MessageOf(err))
+	case fault.NotFound:
+		x.fail(http.StatusNotFound, "BLOB_UNKNOWN", fault.MessageOf(err))
+	case fault.Invalid:
+		x.fail(http.StatusBadRequest, "DIGEST_INVALID", fault.MessageOf(err))
+	default:
+		x.Log.ErrorContext(x.r.Context(), "registry request failed", "method", x.r.Method, "path", x.r.URL.Path, "error", err)
+		x.fail(http.StatusInternalServerError, "UNKNOWN", "unknown error")
+	}
+}
+
+func (x *exchange) refuse() {
+	x.fail(http.StatusMethodNotAllowed, "UNSUPPORTED", "The operation is unsupported.")
+}
+
+func (x *exchange) blob() {
+	switch x.r.Method {
+	case http.MethodGet, http.MethodHead:
+		if !x.allow("ecr:GetDownloadUrlForLayer") {
+			return
+		}
+	default:
+		x.refuse()
+		return
+	}
+	if x.r.Method == http.MethodGet && x.Redirect(x.r) {
+		if _, ok := x.Store.HasBlob(x.repo, x.reference); ok {
+			http.Redirect(x.w, x.r, x.LayerURL(x.repo, x.reference), http.StatusTemporaryRedirect)
+			return
+		}
+	}
+	x.serveBlob(x.w, x.r, x.repo, x.reference, x.failWith)
+}
+
+// LayerURL is the address of a layer in the bucket, good for an hour.
+func (s *Server) LayerURL(r Repo, digest string) string {
+	path := "/" + url.PathEscape(r.Account+"/"+r.Name) + "/" + digest
+	return "https://" + BucketHost(s.Place) + s.Tokens.signPath(path, s.Clock.Now())
+}
+
+// bucket serves a layer by a signed address.
+func (s *Server) bucket(w http.ResponseWriter, r *http.Request) {
+	deny := func(error) {
+		http.Error(w, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>", http.StatusForbidden)
+	}
+	path, q := r.URL.EscapedPath(), r.URL.Query()
+	f := strings.Split(path, "/")
+	if len(f) != 3 || !s.Tokens.checkPath(path, q.Get("expires"), q.Get("signature"), s.Clock.Now()) {
+		deny(nil)
+		return
+	}
+	repo, err := url.PathUnescape(f[1])
+	account, name, ok := strings.Cut(repo, "/")
+	if err != nil || !ok || !CheckName(name) {
+		deny(nil)
+		return
+	}
+	s.serveBlob(w, r, Repo{account, name}, f[2], deny)
+}
+
+func (s *Server) serveBlob(w http.ResponseWriter, r *http.Request, repo Repo, digest string, fail func(error)) {
+	f, _, err := s.Store.Blob(repo, digest)
+	if err != nil {
+		fail(err)
+		return
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		fail(err)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Docker-Content-Digest", digest)
+	h.Set("ETag", `"`+digest+`"`)
+	http.ServeContent(w, r, "", info.ModTime(), f) // ranges, HEAD and conditions
+}
+
+func (x *exchange) startUpload() {
+	if x.r.Method != http.MethodPost {
+		x.refuse()
+		return
+	}
+	if !x.allow("ecr:InitiateLayerUpload") {
+		return
+	}
+	q := x.r.URL.Query()
+	if d, from := q.Get("mount"), q.Get("from"); d != "" && from != "" && x.Store.Mount(Repo{x.repo.Account, from}, x.repo, d) {
+		x.created("blobs", d)
+		return
+	}
+	id, err := x.Store.StartUpload(x.repo)
+	if err != nil {
+		x.failWith(err)
+		return
+	}
+	x.reference = id
+	if q.Get("digest") != "" {
+		x.putUpload()
+		return
+	}
+	x.accepted(0, http.StatusAccepted)
+}
+
+func (x *exchange) upload() {
+	switch x.r.Method {
+	case http.MethodGet:
+		size, err := x.Store.UploadSize(x.repo, x.reference)
+		if err != nil {
+			x.failWith(err)
+			return
+		}
+		x.accepted(size, http.StatusNoContent)
+	case http.MethodPatch:
+		x.patchUpload()
+	case http.MethodPut:
+		x.putUpload()
+	case http.MethodDelete:
+		if _, err := x.Store.UploadSize(x.repo, x.reference); err != nil {
+			x.failWith(err)
+			return
+		}
+		if err := x.Store.CancelUpload(x.repo, x.reference); err != nil {
+			x.failWith(err)
+			return
+		}
+		x.w.WriteHeader(http.StatusNoContent)
+	default:
+		x.refuse()
+	}
+}
+
+func (x *exchange) patchUpload() {
+	if !x.allow("ecr:UploadLayerPart") {
+		return
+	}
+	size, err := x.Store.Append(x.repo, x.reference, x.partStart(), x.r.Body)
+	if err != nil {
+		x.w.Header().Set("Range", byteRange(size))
+		x.failWith(err)
+		return
+	}
+	x.accepted(size, http.StatusAccepted)
+}
+
+// partStart reads "Content-Range: 100-199"; -1 if it is not given.
+func (x *exchange) partStart() int64 {
+	from, _, ok := strings.Cut(strings.TrimPrefix(x.r.Header.Get("Content-Range"), "bytes "), "-")
+	if n, err := strconv.ParseInt(from, 10, 64); ok && err == nil {
+		return n
+	}
+	return -1
+}
+
+func (x *exchange) putUpload() {
+	if !x.allow("ecr:UploadLayerPart", "ecr:CompleteLayerUpload") {
+		return
+	}
+	if _, err := x.Store.Append(x.repo, x.reference, x.partStart(), x.r.Body); err != nil {
+		x.failWith(err)
+		return
+	}
+	digest := x.r.URL.Query().Get("digest")
+	if err := x.Store.Finish(x.repo, x.reference, digest); err != nil {
+		x.failWith(err)
+		return
+	}
+	x.created("blobs", digest)
+}
+
+func byteRange(size int64) string { return fmt.Sprintf("0-%d", max(size-1, 0)) }
+
+func (x *exchange) accepted(size int64, status int) {
+	h := x.w.Header()
+	h.Set("Location", "/v2/"+x.repo.Name+"/blobs/uploads/"+x.reference)
+	h.Set("Docker-Upload-UUID", x.reference)
+	h.Set("Range", byteRange(size))
+	h.Set("Content-Length", "0")
+	x.w.WriteHeader(status)
+}
+
+func (x *exchange) created(kind, digest string) {
+	h := x.w.Header()
+	h.Set("Location", "/v2/"+x.repo.Name+"/"+kind+"/"+digest)
+	h.Set("Docker-Content-Digest", digest)
+	h.Set("Content-Length", "0")
+	x.w.WriteHeader(http.StatusCreated)
+}
+
+func (x *exchange) manifest() {
+	switch x.r.Method {
+	case http.MethodGet, http.MethodHead:
+		x.getManifest()
+	case http.MethodPut:
+		x.putManifest()
+	case http.MethodDelete:
+		x.deleteManifest()
+	default:
+		x.refuse()
+	}
+}
+
+func (x *exchange) getManifest() {
+	if !x.allow("ecr:BatchGetImage") {
+		return
+	}
+	m, err := x.Store.Manifest(x.repo, x.reference)
+	if err != nil {
+		x.failWith(err)
+		return
+	}
+	h := x.w.Header()
+	h.Set("Content-Type", m.MediaType)
+	h.Set("Docker-Content-Digest", m.Digest)
+	h.Set("Content-Length", strconv.Itoa(len(m.Body)))
+	x.w.WriteHeader(http.StatusOK)
+	if x.r.Method == http.MethodGet {
+		_, _ = x.w.Write(m.Body)
+	}
+}
+
+func (x *exchange) putManifest() {
+	if !x.allow("ecr:PutImage") {
+		return
+	}
+	body, err := io.ReadAll(io.LimitReader(x.r.Body, maxManifest+1))
+	if err != nil {
+		x.failWith(fault.Wrap(fault.Invalid, err, "read manifest"))
+		return
+	}
+	o := PutOptions{MediaType: x.r.Header.Get("Content-Type"), Immutable: x.settings.Immutable, Tag: x.reference}
+	if strings.Contains(x.reference, ":") {
+		o.Tag, o.Digest = "", x.reference
+	}
+	img, err := x.Store.PutManifest(x.repo, body, o)
+	if err != nil {
+		x.failWith(err)
+		return
+	}
+	if img.Subject != "" {
+		x.w.Header().Set("OCI-Subject", img.Subject)
+	}
+	x.created("manifests", img.Digest)
+}
+
+func (x *exchange) deleteManifest() {
+	if !x.allow("ecr:BatchDeleteImage") {
+		return
+	}
+	var err error
+	if digestForm.MatchString(x.reference) {
+		_, err = x.Store.DeleteManifest(x.repo, x.reference)
+	} else {
+		_, err = x.Store.DeleteTag(x.repo, x.reference)
+	}
+	if err != nil {
+		x.failWith(err)
+		return
+	}
+	x.w.WriteHeader(http.StatusAccepted)
+}
+
+func (x *exchange) tags() {
+	if x.r.Method != http.MethodGet {
+		x.refuse()
+		return
+	}
+	if !x.allow("ecr:ListImages") {
+		return
+	}
+	tags, err := x.Store.Tags(x.repo)
+	if err != nil {
+		x.failWith(err)
+		return
+	}
+	page, next := paginate(tags, x.r.URL.Query())
+	if next != "" {
+		x.w.Header().Set("Link", "</v2/"+x.repo.Name+"/tags/list?"+next+`>; rel="next"`)
+	}
+	x.json(map[string]any{"name": x.repo.Name, "tags": page})
+}
+
+// paginate takes n tags after last, and says how to ask for more.
+func paginate(tags []string, q url.Values) (page []string, next string) {
+	page = []string{}
+	for _, t := range tags {
+		if t > q.Get("last") {
+			page = append(page, t)
+		}
+	}
+	n, err := strconv.Atoi(q.Get("n"))
+	if err != nil || n <= 0 || n >= len(page) {
+		return page, ""
+	}
+	page = page[:n]
+	return page, url.Values{"n": {strconv.Itoa(n)}, "last": {page[n-1]}}.Encode()
+}
+
+func (x *exchange) referrers() {
+	if x.r.Method != http.MethodGet {
+		x.refuse()
+		return
+	}
+	if !x.allow("ecr:BatchGetImage") {
+		return
+	}
+	all, err := x.Store.Referrers(x.repo, x.reference)
+	if err != nil {
+		x.failWith(err)
+		return
+	}
+	kind := x.r.URL.Query().Get("artifactType")
+	out := []descriptor{}
+	for _, i := range all {
+		if kind != "" && i.ArtifactMediaType != kind {
+			continue
+		}
+		m, err := x.Store.Manifest(x.repo, i.Digest)
+		if err != nil {
+			continue
+		}
+		var d document
+		if json.Unmarshal(m.Body, &d) == nil {
+			out = append(out, descriptor{MediaType: i.MediaType, Digest: i.Digest, Size: int64(len(m.Body)), ArtifactType: i.ArtifactMediaType, Annotations: d.Annotations})
+		}
+	}
+	if kind != "" {
+		x.w.Header().Set("OCI-Filters-Applied", "artifactType")
+	}
+	x.w.Header().Set("Content-Type", OCIIndex)
+	x.json(map[string]any{"schemaVersion": 2, "mediaType": OCIIndex, "manifests": out})
+}
+
+func (x *exchange) json(v any) {
+	h := x.w.Header()
+	h.Set("Content-Type", cmp.Or(h.Get("Content-Type"), "application/json; charset=utf-8"))
+	if err := json.NewEncoder(x.w).Encode(v); err != nil && !errors.Is(err, net.ErrClosed) {
+		x.Log.WarnContext(x.r.Context(), "registry answer broke off", "error", err)
+	}
+}

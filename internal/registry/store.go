@@ -1,0 +1,394 @@
+// Package registry is the data plane of ECR: repositories of images on disk,
+// behind the OCI distribution API, and the client that pushes into it.
+//
+// A Store keeps blobs once by digest, and for each repository which of them it
+// has, its manifests and its tags; everything is synced and renamed into
+// place, so that a kill at any moment loses nothing that was acknowledged, and
+// an upload goes on where it stopped after a restart. Which repositories exist
+// is the ECR API's business and asked through Directory. A Server speaks HTTP.
+// All is safe for concurrent use by one process.
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"berth/internal/clock"
+	"berth/internal/fault"
+	"berth/internal/ident"
+)
+
+// Deps are what a Store is made of.
+type Deps struct {
+	Dir   string
+	Clock clock.Clock
+	IDs   *ident.Source
+}
+
+// Store holds blobs, manifests and tags.
+type Store struct {
+	Deps
+	mu sync.RWMutex // guards the links, manifests and tags of all repositories
+}
+
+// Repo names a repository.
+type Repo struct{ Account, Name string }
+
+var (
+	digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	tagForm    = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+	nameForm   = regexp.MustCompile(`^(?:[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*/)*[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$`)
+	idForm     = regexp.MustCompile(`^[0-9a-f-]{36}$`)
+)
+
+// Open opens the folder.
+func Open(d Deps) (*Store, error) {
+	s := &Store{Deps: d}
+	for _, p := range []string{s.blobs(), s.uploads(), filepath.Join(d.Dir, "repos")} {
+		if err := os.MkdirAll(p, 0o755); err != nil {
+			return nil, fmt.Errorf("make folder of registry: %w", err)
+		}
+	}
+	return s, nil
+}
+
+func (s *Store) blobs() string   { return filepath.Join(s.Dir, "blobs") }
+func (s *Store) uploads() string { return filepath.Join(s.Dir, "uploads") }
+
+func (s *Store) repo(r Repo, elem ...string) string {
+	return filepath.Join(append([]string{s.Dir, "repos", r.Account, filepath.FromSlash(r.Name)}, elem...)...)
+}
+
+func (s *Store) blob(digest string) string {
+	h := strings.TrimPrefix(digest, "sha256:")
+	return filepath.Join(s.blobs(), h[:2], h)
+}
+
+func (s *Store) link(r Repo, digest string) string {
+	return s.repo(r, "_layers", strings.TrimPrefix(digest, "sha256:"))
+}
+
+// CheckName reports whether name can be a repository's.
+func CheckName(name string) bool {
+	return len(name) >= 2 && len(name) <= 256 && nameForm.MatchString(name)
+}
+
+// Blob opens a blob that the repository has.
+func (s *Store) Blob(r Repo, digest string) (*os.File, int64, error) {
+	if !digestForm.MatchString(digest) {
+		return nil, 0, fault.New(fault.Invalid, "", "digest %q is not valid", digest)
+	}
+	if _, err := os.Stat(s.link(r, digest)); err != nil {
+		return nil, 0, fault.New(fault.NotFound, "", "blob %s is not in repository %s", digest, r.Name)
+	}
+	f, err := os.Open(s.blob(digest))
+	if err != nil {
+		return nil, 0, fmt.Errorf("open blob: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(fmt.Errorf("open blob: %w", err), f.Close())
+	}
+	return f, info.Size(), nil
+}
+
+// HasBlob reports whether the repository has the blob, and its size.
+func (s *Store) HasBlob(r Repo, digest string) (int64, bool) {
+	f, size, err := s.Blob(r, digest)
+	if err != nil {
+		return 0, false
+	}
+	_ = f.Close()
+	return size, true
+}
+
+// Mount gives a repository a blob that another of the same account has.
+func (s *Store) Mount(from, to Repo, digest string) bool {
+	if from.Account != to.Account || !CheckName(from.Name) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.HasBlob(from, digest); !ok {
+		return false
+	}
+	return s.addLink(to, digest) == nil
+}
+
+func (s *Store) addLink(r Repo, digest string) error {
+	if err := os.MkdirAll(s.repo(r, "_layers"), 0o755); err != nil {
+		return fmt.Errorf("make folder of repository: %w", err)
+	}
+	return write(s.link(r, digest), nil)
+}
+
+// StartUpload begins an upload and returns its id.
+func (s *Store) StartUpload(r Repo) (string, error) {
+	id := s.IDs.UUID()
+	data, err := json.Marshal(r)
+	if err != nil {
+		return "", fmt.Errorf("encode upload: %w", err)
+	}
+	if err := write(s.upload(id)+".repo", data); err != nil {
+		return "", err
+	}
+	return id, write(s.upload(id), nil)
+}
+
+func (s *Store) upload(id string) string { return filepath.Join(s.uploads(), id) }
+
+// UploadSize is how much of an upload has come.
+func (s *Store) UploadSize(r Repo, id string) (int64, error) {
+	unknown := fault.New(fault.NotFound, "UploadNotFoundException", "The upload with upload id '%s' could not be found.", id)
+	if !idForm.MatchString(id) {
+		return 0, unknown
+	}
+	data, err := os.ReadFile(s.upload(id) + ".repo")
+	if err != nil {
+		return 0, unknown
+	}
+	var owner Repo
+	if err := json.Unmarshal(data, &owner); err != nil || owner != r {
+		return 0, unknown
+	}
+	info, err := os.Stat(s.upload(id))
+	if err != nil {
+		return 0, unknown
+	}
+	return info.Size(), nil
+}
+
+// Append adds to an upload. at is where the part begins and must be the size
+// so far; -1 leaves that unchecked. It returns the new size.
+func (s *Store) Append(r Repo, id string, at int64, data io.Reader) (int64, error) {
+	size, err := s.UploadSize(r, id)
+	if err != nil {
+		return 0, err
+	}
+	if at >= 0 && at != size {
+		return size, fault.New(fault.Conflict, "InvalidLayerPartException", "the part begins at byte %d, the upload has %d", at, size)
+	}
+	f, err := os.OpenFile(s.upload(id), os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return 0, fmt.Errorf("open upload: %w", err)
+	}
+	n, err := io.Copy(f, data)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return size + n, fmt.Errorf("write upload: %w", err)
+	}
+	return size + n, nil
+}
+
+// Finish checks the digest and makes the upload a blob of the repository.
+func (s *Store) Finish(r Repo, id, digest string) error {
+	if _, err := s.UploadSize(r, id); err != nil {
+		return err
+	}
+	if !digestForm.MatchString(digest) {
+		return fault.New(fault.Invalid, "InvalidLayerException", "digest %q is not valid", digest)
+	}
+	got, err := syncAndSum(s.upload(id))
+	if err != nil {
+		return err
+	}
+	if got != digest {
+		return fault.New(fault.Invalid, "InvalidLayerException", "Layer digest does not match the provided layer digest: expected %s, got %s", digest, got)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	to := s.blob(digest)
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return fmt.Errorf("make folder of blob: %w", err)
+	}
+	if err := os.Rename(s.upload(id), to); err != nil {
+		return fmt.Errorf("keep blob: %w", err)
+	}
+	if err := syncDir(filepath.Dir(to)); err != nil {
+		return err
+	}
+	if err := s.addLink(r, digest); err != nil {
+		return err
+	}
+	return s.CancelUpload(r, id)
+}
+
+// CancelUpload drops an upload; an absent one is success.
+func (s *Store) CancelUpload(_ Repo, id string) error {
+	if !idForm.MatchString(id) {
+		return nil
+	}
+	for _, p := range []string{s.upload(id), s.upload(id) + ".repo"} {
+		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("drop upload: %w", err)
+		}
+	}
+	return nil
+}
+
+// Forget drops a repository with all that it has. Blobs go with Collect.
+func (s *Store) Forget(r Repo) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range []string{"_layers", "_manifests", "_tags"} {
+		if err := os.RemoveAll(s.repo(r, d)); err != nil {
+			return fmt.Errorf("drop repository %s: %w", r.Name, err)
+		}
+	}
+	_ = os.Remove(s.repo(r)) // stays if another repository's name begins with this one's
+	return nil
+}
+
+// unusedAfter is how long an upload or a blob that no manifest has is kept.
+const unusedAfter = 24 * time.Hour
+
+// Collect removes uploads that nobody goes on with, and blobs that no
+// manifest has had for a day. It returns how many files went.
+func (s *Store) Collect(ctx context.Context) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.Clock.Now().Add(-unusedAfter)
+	removed := 0
+	drop := func(p string, d fs.DirEntry) error {
+		info, err := d.Info()
+		if err != nil || info.ModTime().After(old) {
+			return nil
+		}
+		removed++
+		return os.Remove(p)
+	}
+	used, linked := map[string]map[string]bool{}, map[string]bool{}
+	err := filepath.WalkDir(filepath.Join(s.Dir, "repos"), func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Base(filepath.Dir(p)) != "_layers" {
+			return errors.Join(err, ctx.Err())
+		}
+		repo := filepath.Dir(filepath.Dir(p))
+		if used[repo] == nil {
+			if used[repo], err = s.usedIn(repo); err != nil {
+				return err
+			}
+		}
+		if !used[repo][d.Name()] {
+			if err := drop(p, d); err != nil {
+				return err
+			}
+		}
+		if _, err := os.Stat(p); err == nil {
+			linked[d.Name()] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return removed, fmt.Errorf("collect blobs: %w", err)
+	}
+	for _, dir := range []string{s.blobs(), s.uploads()} {
+		err = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || linked[d.Name()] {
+				return err
+			}
+			return drop(p, d)
+		})
+		if err != nil {
+			return removed, fmt.Errorf("collect blobs: %w", err)
+		}
+	}
+	return removed, nil
+}
+
+// usedIn are the blobs that the manifests of a repository's folder name,
+// by their hexadecimal digests.
+func (s *Store) usedIn(repo string) (map[string]bool, error) {
+	used := map[string]bool{}
+	names, err := filepath.Glob(filepath.Join(repo, "_manifests", "*"))
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range names {
+		h := filepath.Base(n)
+		used[h] = true
+		body, err := os.ReadFile(s.blob("sha256:" + h))
+		if err != nil {
+			return nil, err
+		}
+		var d document
+		if err := json.Unmarshal(body, &d); err != nil {
+			return nil, err
+		}
+		for _, ref := range append(d.Layers, d.Config) {
+			used[strings.TrimPrefix(ref.Digest, "sha256:")] = true
+		}
+	}
+	return used, nil
+}
+
+func syncAndSum(path string) (string, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return "", fmt.Errorf("read upload: %w", err)
+	}
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return "", fmt.Errorf("read upload: %w", err)
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// write replaces a file durably.
+func write(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	return nil
+}
+
+func list(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", filepath.Base(dir), err)
+	}
+	var out []string
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") {
+			out = append(out, e.Name())
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
