@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 )
@@ -108,6 +109,9 @@ var kindTypes = map[Kind]nftables.SetDatatype{
 
 func (p *program) set(s Set) *nftables.Set {
 	n := &nftables.Set{Table: p.table, Name: s.Name, KeyType: fieldTypes[s.Key[0]], IsMap: s.Value != KindNone, DataType: kindTypes[s.Value]}
+	if s.Key[0] != Source && s.Key[0] != Dest {
+		n.KeyByteOrder = binaryutil.NativeEndian // so that nft prints it readably
+	}
 	if len(s.Key) > 1 {
 		types := make([]nftables.SetDatatype, len(s.Key))
 		for i, f := range s.Key {

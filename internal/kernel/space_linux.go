@@ -341,7 +341,8 @@ func rule(r Rule) *netlink.Rule {
 	return n
 }
 
-// SetSysctl writes below /proc/sys/net of the namespace.
+// SetSysctl writes below /proc/sys/net of the namespace. A key that this
+// kernel does not have is fault.NotFound.
 func (s *linuxSpace) SetSysctl(key, value string) error {
 	path := filepath.Join("/proc/sys/net", filepath.Clean("/"+key))
 	var err error
@@ -353,6 +354,9 @@ func (s *linuxSpace) SetSysctl(key, value string) error {
 		err = os.WriteFile(path, []byte(value), 0)
 	}); e != nil {
 		return e
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return fault.Wrap(fault.NotFound, err, "set sysctl %s", key)
 	}
 	if err != nil {
 		return fmt.Errorf("set sysctl %s: %w", key, err)

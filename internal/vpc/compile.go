@@ -166,7 +166,9 @@ func (c *compiler) group(g model.SecurityGroup) Group {
 			out.In = append(out.In, permits...)
 		}
 	}
-	order := func(a, b Permit) int { return cmp.Or(strings.Compare(a.String(), b.String()), strings.Compare(a.ID, b.ID)) }
+	order := func(a, b Permit) int {
+		return cmp.Or(strings.Compare(a.String(), b.String()), strings.Compare(a.ID, b.ID))
+	}
 	slices.SortFunc(out.In, order)
 	slices.SortFunc(out.Out, order)
 	return out

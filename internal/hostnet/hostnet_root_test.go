@@ -1,0 +1,121 @@
+//go:build root
+
+package hostnet_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"berth/internal/hostnet"
+	"berth/internal/hostnet/hostnettest"
+	"berth/internal/kernel"
+)
+
+// patience is how long a connection may take that should come about; silence
+// is how long one is waited for that should not.
+const (
+	patience = 10 * time.Second
+	silence  = 400 * time.Millisecond
+)
+
+type realHost struct {
+	t      *testing.T
+	spaces *kernel.Linux
+	net    *hostnet.Net
+}
+
+func start(t *testing.T) *realHost {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("skipped: needs root for network namespaces")
+	}
+	dir := filepath.Join(t.TempDir(), "netns")
+	spaces, err := kernel.NewLinux(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &realHost{t: t, spaces: spaces, net: hostnet.New(spaces, slog.New(slog.DiscardHandler))}
+	t.Cleanup(func() {
+		if err := h.net.Remove(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if names, _ := spaces.Names(); len(names) > 0 {
+			t.Errorf("left: %v", names)
+		}
+		if err := spaces.Release(); err != nil {
+			t.Error(err)
+		}
+		if m, _ := kernel.MountsBelow(dir); len(m) > 0 {
+			t.Errorf("left mounted: %v", m)
+		}
+	})
+	return h
+}
+
+func (h *realHost) open(name string) *kernel.Netns {
+	n, err := kernel.OpenNetns(h.spaces.Path(name))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return n
+}
+
+// serve listens wherever to may be reached, until the connection was tried.
+func (h *realHost) serve(to netip.AddrPort) func() {
+	var open []net.Listener
+	names, err := h.spaces.Names()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, name := range names {
+		n := h.open(name)
+		l, err := n.Listen(h.t.Context(), "tcp4", netip.AddrPortFrom(netip.IPv4Unspecified(), to.Port()).String())
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		_ = n.Close()
+		open = append(open, l)
+	}
+	return func() {
+		for _, l := range open {
+			_ = l.Close()
+		}
+	}
+}
+
+func (h *realHost) dial(from string, to netip.AddrPort) error {
+	defer h.serve(to)()
+	n := h.open(from)
+	defer n.Close()
+	wait := silence
+	if h.net != nil {
+		for _, c := range hostnettest.Cases {
+			if c.From == from && c.To == to.Addr().String() && c.Port == to.Port() && c.Open {
+				wait = patience
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(h.t.Context(), wait)
+	defer cancel()
+	c, err := n.DialContext(ctx, "tcp", to.String())
+	if err == nil {
+		_ = c.Close()
+	}
+	return err
+}
+
+func TestSuite(t *testing.T) {
+	hostnettest.Run(t, func(t *testing.T) hostnettest.Host {
+		h := start(t)
+		return hostnettest.Host{Driver: h.net, Dial: h.dial, Restart: func() hostnettest.Driver {
+			h.net = hostnet.New(h.spaces, slog.New(slog.DiscardHandler))
+			return h.net
+		}}
+	})
+}
