@@ -23,8 +23,9 @@ type Driver interface {
 type Host struct {
 	Driver
 	// Dial tries a TCP connection from an interface's namespace to something
-	// that listens there.
-	Dial func(from string, to netip.AddrPort) error
+	// that listens there. expect is what should come of it: a driver waits
+	// longer for what should.
+	Dial func(from string, to netip.AddrPort, expect bool) error
 	// Restart gives a new driver of the same host, as after a crash.
 	Restart func() Driver
 }
@@ -180,7 +181,7 @@ func set(t *testing.T, d Driver, s vpc.Snapshot) {
 
 func expect(t *testing.T, h Host, why, from, to string, port uint16, open bool) {
 	t.Helper()
-	err := h.Dial(from, netip.AddrPortFrom(netip.MustParseAddr(to), port))
+	err := h.Dial(from, netip.AddrPortFrom(netip.MustParseAddr(to), port), open)
 	if open && err != nil {
 		t.Errorf("%s: %s does not reach %s:%d: %v", why, from, to, port, err)
 	}

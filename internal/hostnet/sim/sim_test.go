@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"net/netip"
 	"testing"
 
 	"berth/internal/hostnet/hostnettest"
@@ -10,6 +11,7 @@ import (
 func TestSuite(t *testing.T) {
 	hostnettest.Run(t, func(*testing.T) hostnettest.Host {
 		n := sim.New()
-		return hostnettest.Host{Driver: n, Dial: n.Dial, Restart: func() hostnettest.Driver { return n }}
+		dial := func(from string, to netip.AddrPort, _ bool) error { return n.Dial(from, to) }
+		return hostnettest.Host{Driver: n, Dial: dial, Restart: func() hostnettest.Driver { return n }}
 	})
 }
