@@ -1,0 +1,143 @@
+// Package elbv2 is the API of Elastic Load Balancing v2, for application load
+// balancers: it defaults and validates as AWS does, and writes wishes.
+//
+// It owns the specification of load balancers, listeners, rules, target
+// groups and the registration of targets; controllers/traffic makes them true
+// and writes states and health back. It starts nothing and waits for nothing.
+// What is not built (network and gateway load balancers, HTTPS listeners,
+// target groups that speak HTTPS, HTTP/2 or gRPC, authentication, transforms)
+// is refused by name. Safe for concurrent use.
+package elbv2
+
+import (
+	"context"
+	_ "embed"
+	"slices"
+	"strings"
+
+	"berth/internal/clock"
+	"berth/internal/fault"
+	"berth/internal/ident"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+	"berth/internal/wire"
+	shape "berth/internal/wire/shape/elbv2"
+)
+
+// Fields says which request members are built.
+//
+//go:embed fields.txt
+var Fields string
+
+const writer = "api/elbv2"
+
+// Deps are what the API needs.
+type Deps struct {
+	DB    *state.DB
+	Clock clock.Clock
+	IDs   *ident.Source
+	Place ident.Place
+}
+
+// API answers the operations.
+type API struct {
+	shape.Unimplemented
+	Deps
+}
+
+var _ shape.Operations = (*API)(nil)
+
+// New makes the API.
+func New(d Deps) *API { return &API{Deps: d} }
+
+func (a *API) arn(resource string) string { return a.Place.ARN("elasticloadbalancing", resource) }
+
+func (a *API) update(ctx context.Context, fn func(*store.Tx) error) error {
+	return a.DB.Update(ctx, writer, fn)
+}
+
+func invalid(format string, args ...any) error {
+	return fault.New(fault.Invalid, "ValidationError", format, args...)
+}
+
+func unbuilt(format string, args ...any) error {
+	return fault.New(fault.NotImplemented, "NotImplemented", format+" is not implemented by Berth; docs/COMPATIBILITY.md lists what is built.", args...)
+}
+
+func noLoadBalancer(arn string) error {
+	return fault.New(fault.NotFound, "LoadBalancerNotFound", "Load balancer '%s' not found", arn)
+}
+
+func noGroup() error {
+	return fault.New(fault.NotFound, "TargetGroupNotFound", "One or more target groups not found")
+}
+
+func noListener() error {
+	return fault.New(fault.NotFound, "ListenerNotFound", "One or more listeners not found")
+}
+
+func noRule() error { return fault.New(fault.NotFound, "RuleNotFound", "One or more rules not found") }
+
+// fullName is the end of an ARN that metrics have as dimension: app/NAME/HEX
+// of a load balancer.
+func fullName(arn string) string {
+	a, _ := ident.ParseARN(arn)
+	return strings.TrimPrefix(a.Resource, "loadbalancer/")
+}
+
+// page cuts one page out of a list. The marker is the key of the last item of
+// the page before.
+func page[T any](all []T, key func(T) string, marker *string, size *int64) ([]T, *string) {
+	if m := wire.Val(marker); m != "" {
+		i := slices.IndexFunc(all, func(v T) bool { return key(v) == m })
+		all = all[i+1:]
+	}
+	n := int(wire.Or(size, 400))
+	if n <= 0 || n >= len(all) {
+		return all, nil
+	}
+	return all[:n], wire.Ptr(key(all[n-1]))
+}
+
+func readTags(in []shape.Tag) ([]model.Tag, error) {
+	var out []model.Tag
+	for _, t := range in {
+		k := wire.Val(t.Key)
+		if slices.ContainsFunc(out, func(o model.Tag) bool { return o.Key == k }) {
+			return nil, fault.New(fault.Invalid, "DuplicateTagKeys", "The same tag key '%s' was specified more than once", k)
+		}
+		out = append(out, model.Tag{Key: k, Value: wire.Val(t.Value)})
+	}
+	if len(out) > 50 {
+		return nil, fault.New(fault.Invalid, "TooManyTags", "The maximum number of tags has been reached")
+	}
+	return model.SetTags(nil, out), nil
+}
+
+func showTags(in []model.Tag) []shape.Tag {
+	out := make([]shape.Tag, 0, len(in))
+	for _, t := range in {
+		out = append(out, shape.Tag{Key: wire.Ptr(t.Key), Value: wire.Ptr(t.Value)})
+	}
+	return out
+}
+
+// checkName holds a name against the rules that load balancers and target
+// groups share.
+func checkName(what, name string) error {
+	switch {
+	case name == "":
+		return invalid("%s name cannot be empty", what)
+	case len(name) > 32:
+		return invalid("%s name '%s' cannot be longer than '32' characters", what, name)
+	case strings.Trim(name, "-") != name:
+		return invalid("%s name '%s' cannot begin or end with '-'", what, name)
+	}
+	for _, c := range name {
+		if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return invalid("%s name '%s' can only contain characters that are alphanumeric characters and hyphens(-)", what, name)
+		}
+	}
+	return nil
+}
