@@ -56,17 +56,25 @@ func Ensure(ctx context.Context, o Options) (*Client, error) {
 	if o.Notify == nil {
 		o.Notify = func() {}
 	}
-	socket := filepath.Join(o.Data, "edge", "edge.sock")
-	c := &Client{o: o, push: make(chan struct{}, 1), http: &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		},
-	}}}
+	c := client(o)
 	if err := c.ensure(ctx); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
+
+func client(o Options) *Client {
+	socket := filepath.Join(o.Data, "edge", "edge.sock")
+	return &Client{o: o, push: make(chan struct{}, 1), http: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		},
+	}}}
+}
+
+// Stop ends the process of a data folder, without starting one; a process
+// that does not run is success.
+func Stop(ctx context.Context, data string) error { return client(Options{Data: data}).Stop(ctx) }
 
 // startWithin is how long a new process may take to answer.
 const startWithin = 10 * time.Second
@@ -213,12 +221,14 @@ func (c *Client) State() (s State, ok bool) {
 // changed its speed.
 func (c *Client) Follow(ctx context.Context) error { return c.put(ctx, order{Clock: c.o.Time()}) }
 
-// Counters asks for all counters.
-func (c *Client) Counters(ctx context.Context) (Figures, error) {
-	var f Figures
+// Counters asks for all counters, and for the name of the process that counts
+// them: with another process they start again.
+func (c *Client) Counters(ctx context.Context) (epoch string, all []balancer.Counters, err error) {
+	var f figures
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return f, c.call(ctx, http.MethodGet, "/counters", nil, &f)
+	err = c.call(ctx, http.MethodGet, "/counters", nil, &f)
+	return f.Epoch, f.Counters, err
 }
 
 // Stop ends the process when its requests are done; a process that does not
