@@ -55,8 +55,8 @@ type State struct {
 	Report  balancer.Report `json:"report"`
 }
 
-// Figures are the counters of one process.
-type Figures struct {
+// figures are the counters of one process.
+type figures struct {
 	Epoch    string              `json:"epoch"`
 	Counters []balancer.Counters `json:"counters"`
 }
@@ -237,7 +237,7 @@ func (p *process) handler() http.Handler {
 	mux.HandleFunc("PUT /config", p.put)
 	mux.HandleFunc("GET /state", p.state)
 	mux.HandleFunc("GET /counters", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, Figures{Epoch: p.epoch, Counters: p.b.Counters()})
+		reply(w, figures{Epoch: p.epoch, Counters: p.b.Counters()})
 	})
 	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, struct{}{})

@@ -1,0 +1,340 @@
+package traffic
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"berth/internal/control"
+	"berth/internal/fault"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+// session is the name under which ECS's scheduler uses a service's role.
+const session = "ecs-service-scheduler"
+
+// lookAgain is how soon a task is looked at again that waits for the data
+// plane or for a permission, on the control plane's clock. Reports and changes
+// wake the loop sooner.
+const lookAgain = 5 * time.Second
+
+// move is what one task should become, and the targets that go with it.
+type move struct {
+	task     model.Task
+	to       string
+	register []model.Target
+	drain    []string // keys of targets to drain
+	why      string
+}
+
+// round is one look at the tasks of a service.
+type round struct {
+	loop    *Loop
+	view    *store.View
+	now     time.Time
+	service string
+	moves   []move
+	wait    bool
+	errors  []string // texts of service events
+}
+
+// tasks moves the tasks of a service, or one without a service, on.
+func (l *Loop) tasks(ctx context.Context, now time.Time, service string, ts []model.Task) (control.Result, error) {
+	r := &round{loop: l, view: l.DB.View(), now: now, service: service}
+	for _, t := range ts {
+		if concerns(t) {
+			r.plan(t)
+		}
+	}
+	if err := r.write(ctx); err != nil {
+		return control.Result{}, err
+	}
+	if r.wait {
+		return control.Result{After: lookAgain}, nil
+	}
+	return control.Result{}, nil
+}
+
+// plan decides about one task.
+func (r *round) plan(t model.Task) {
+	stop := t.DesiredStatus == model.TaskStopped
+	targets := state.Targets.By(r.view, "task", t.ARN)
+	live := slices.DeleteFunc(slices.Clone(targets), func(x model.Target) bool { return !x.DrainingAt.IsZero() })
+	switch {
+	case t.LastStatus == model.TaskDeactivating && len(live) == 0:
+		r.leaveTask(t, targets)
+	case stop && len(live) > 0:
+		r.deregister(t, live)
+	case t.LastStatus == model.TaskDeactivating:
+		r.deregister(t, live)
+	case stop:
+		r.moves = append(r.moves, move{task: t, to: model.TaskStopping, why: "nothing to drain"})
+	case t.LastStatus == model.TaskActivating:
+		r.register(t)
+	}
+}
+
+// register registers a task's targets, after which it runs.
+func (r *round) register(t model.Task) {
+	m := move{task: t, to: model.TaskRunning, why: "nothing to register"}
+	if len(t.TargetGroups()) > 0 {
+		eni, ok := state.NetworkInterfaces.Get(r.view, t.ENI)
+		if !ok || eni.IP == "" {
+			r.wait = true
+			return
+		}
+		for _, lb := range t.LoadBalancers {
+			if lb.TargetGroupARN == "" {
+				continue
+			}
+			if err := r.allowed(t, lb, "RegisterTargets"); err != nil {
+				r.refused("register", lb.TargetGroupARN, err)
+				return
+			}
+			m.register = append(m.register, model.Target{
+				Group: lb.TargetGroupARN, ID: eni.IP, Port: lb.ContainerPort, Zone: eni.AvailabilityZone, Task: t.ARN, RegisteredAt: r.now,
+			})
+		}
+		m.why = fmt.Sprintf("registered with %d target groups", len(m.register))
+	}
+	r.moves = append(r.moves, m)
+}
+
+// deregister begins to drain a task's targets.
+func (r *round) deregister(t model.Task, live []model.Target) {
+	m := move{task: t, to: model.TaskDeactivating, why: "its targets are draining"}
+	for _, x := range live {
+		lb := r.balancerOf(t, x.Group)
+		if err := r.allowed(t, lb, "DeregisterTargets"); err != nil && !fault.Is(err, fault.NotFound) {
+			// The task is stopped all the same: a lost permission must not
+			// keep it running for ever. Its target stays, and fails.
+			r.refused("deregister", x.Group, err)
+			r.wait = false
+			continue
+		}
+		m.drain = append(m.drain, state.TargetKey(x.Group, x.ID, x.Port))
+	}
+	if len(m.drain) == 0 {
+		m.to, m.why = model.TaskStopping, "its targets could not be deregistered"
+	}
+	r.moves = append(r.moves, m)
+}
+
+// balancerOf finds what ties a task to a group; after a swap of the groups
+// the roles stay those of the only entry.
+func (r *round) balancerOf(t model.Task, group string) model.ServiceLoadBalancer {
+	for _, lb := range t.LoadBalancers {
+		if lb.TargetGroupARN == group {
+			return lb
+		}
+	}
+	if len(t.LoadBalancers) > 0 {
+		lb := t.LoadBalancers[0]
+		lb.TargetGroupARN = group
+		return lb
+	}
+	return model.ServiceLoadBalancer{TargetGroupARN: group}
+}
+
+// leaveTask lets a task go whose targets are all draining: when the data
+// plane has none of its requests in flight, or the delay has ended
+// (facts/deployments 1.13: ECS does not wait out the whole delay).
+func (r *round) leaveTask(t model.Task, targets []model.Target) {
+	rep, known := r.loop.Edge.Report()
+	for _, x := range targets {
+		if !r.now.Before(x.DrainingAt.Add(drainDelay(r.view, x.Group))) {
+			continue
+		}
+		if !known {
+			r.wait = true
+			return
+		}
+		for _, y := range rep.Targets {
+			same := y.Group == x.Group && y.ID == x.ID && int64(y.Port) == x.Port && y.Since.Equal(x.RegisteredAt)
+			if same && (y.State != "draining" || y.InFlight > 0) {
+				r.wait = true
+				return
+			}
+		}
+	}
+	r.moves = append(r.moves, move{task: t, to: model.TaskStopping, why: "its targets have no requests in flight"})
+}
+
+// allowed asks IAM for the role that the service gave; without one ECS uses
+// its service-linked role, which may do this.
+func (r *round) allowed(t model.Task, lb model.ServiceLoadBalancer, action string) error {
+	if _, ok := state.TargetGroups.Get(r.view, lb.TargetGroupARN); !ok {
+		return fault.New(fault.NotFound, "TargetGroupNotFound", "One or more target groups not found")
+	}
+	role := lb.RoleARN
+	if role == "" {
+		if s, ok := state.Services.Get(r.view, t.Service); ok {
+			role = s.RoleARN
+		}
+	}
+	if role == "" || isServiceLinked(role) || r.loop.Access == nil {
+		return nil
+	}
+	p, err := r.loop.Access.Assume(r.view, "ecs.amazonaws.com", role, session)
+	if err != nil {
+		return err
+	}
+	return r.loop.Access.Allow(r.view, p, "elasticloadbalancing:"+action, lb.TargetGroupARN, nil)
+}
+
+func (r *round) refused(verb, group string, err error) {
+	r.wait = true
+	text := fmt.Sprintf("failed to %s targets in (target-group %s) with (error %s)", verb, group, fault.MessageOf(err))
+	if !slices.Contains(r.errors, text) {
+		r.errors = append(r.errors, text)
+	}
+}
+
+// write makes all moves in one transaction, if the tasks are still as they
+// were seen.
+func (r *round) write(ctx context.Context) error {
+	if len(r.moves)+len(r.errors) == 0 {
+		return nil
+	}
+	events := r.events()
+	ids := make([]string, len(events))
+	for i := range ids {
+		ids[i] = r.loop.IDs.UUID()
+	}
+	return r.loop.DB.Update(ctx, name, func(tx *store.Tx) error {
+		for _, m := range r.moves {
+			if err := r.apply(tx, m); err != nil {
+				return err
+			}
+		}
+		if r.service == "" || len(events) == 0 {
+			return nil
+		}
+		s, ok := state.Services.Get(tx, r.service)
+		if !ok {
+			return nil
+		}
+		return state.Services.Edit(tx, r.service, func(x *model.Service) error {
+			for i, text := range events {
+				text = fmt.Sprintf("(service %s) %s", s.Name, text)
+				if len(r.moves) == 0 && repeated(*x, text) {
+					continue
+				}
+				state.ServiceEvent(x, ids[i], r.now, text)
+			}
+			return nil
+		})
+	})
+}
+
+// repeated reports whether a refusal was told among the newest events, so
+// that trying again does not fill the list.
+func repeated(s model.Service, text string) bool {
+	return slices.ContainsFunc(s.Events[:min(len(s.Events), 20)], func(e model.ServiceEvent) bool { return e.Message == text })
+}
+
+func (r *round) apply(tx *store.Tx, m move) error {
+	t, ok := state.Tasks.Get(tx, m.task.ARN)
+	if !ok || t.LastStatus != m.task.LastStatus || t.DesiredStatus != m.task.DesiredStatus {
+		return fault.New(fault.Conflict, "", "task %s has changed", m.task.ID)
+	}
+	for _, x := range m.register {
+		if err := state.Targets.Put(tx, x); err != nil {
+			return err
+		}
+	}
+	for _, key := range m.drain {
+		err := state.Targets.Edit(tx, key, func(x *model.Target) error { x.DrainingAt = r.now; return nil })
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+	}
+	err := state.Tasks.Edit(tx, t.ARN, func(t *model.Task) error {
+		if t.LastStatus != m.to {
+			t.LastStatus, t.StatusAt = m.to, r.now
+			t.Version++
+		}
+		switch {
+		case m.to == model.TaskRunning && t.StartedAt.IsZero():
+			t.StartedAt = r.now
+		case m.to == model.TaskDeactivating && t.DeregisteredAt.IsZero():
+			t.DeregisteredAt = r.now
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return state.Note(tx, r.now, model.Decision{By: name, Subject: t.ARN, Verb: "state", Reason: "the task is " + m.to + ": " + m.why, Cluster: t.Cluster, Service: t.Service})
+}
+
+// events tells what happened in ECS's words, target groups in order.
+func (r *round) events() []string {
+	in, out := map[string]int{}, map[string]int{}
+	var groups []string
+	note := func(m map[string]int, g string) {
+		m[g]++
+		if !slices.Contains(groups, g) {
+			groups = append(groups, g)
+		}
+	}
+	draining := 0
+	for _, m := range r.moves {
+		for _, x := range m.register {
+			note(in, x.Group)
+		}
+		if len(m.drain) > 0 {
+			draining++
+		}
+		for _, lb := range state.Targets.By(r.view, "task", m.task.ARN) {
+			if slices.Contains(m.drain, state.TargetKey(lb.Group, lb.ID, lb.Port)) {
+				note(out, lb.Group)
+			}
+		}
+	}
+	slices.Sort(groups)
+	var texts []string
+	for _, g := range groups {
+		if in[g] > 0 {
+			texts = append(texts, fmt.Sprintf("registered %d targets in (target-group %s)", in[g], g))
+		}
+		if out[g] > 0 {
+			texts = append(texts, fmt.Sprintf("deregistered %d targets in (target-group %s)", out[g], g))
+		}
+	}
+	if draining > 0 {
+		texts = append(texts, fmt.Sprintf("has begun draining connections on %d tasks.", draining))
+	}
+	return append(texts, r.errors...)
+}
+
+// leave lets tasks go that wait for the data plane, after a new report.
+func (l *Loop) leave(ctx context.Context, now time.Time) error {
+	byService := map[string][]model.Task{}
+	var order []string
+	for _, t := range state.Tasks.By(l.DB.View(), "status", model.TaskDeactivating) {
+		if byService[t.Service] == nil {
+			order = append(order, t.Service)
+		}
+		byService[t.Service] = append(byService[t.Service], t)
+	}
+	for _, s := range order {
+		if _, err := l.tasks(ctx, now, s, byService[s]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isServiceLinked(role string) bool {
+	const mark = ":role/aws-service-role/"
+	for i := 0; i+len(mark) <= len(role); i++ {
+		if role[i:i+len(mark)] == mark {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,328 @@
+// Package traffic makes wishes about traffic true: it hands the data plane
+// its whole configuration, writes back what the data plane reports (health of
+// targets, load balancers that serve, listeners in trouble), registers and
+// deregisters the targets of ECS tasks, and so moves tasks from ACTIVATING to
+// RUNNING and from RUNNING by DEACTIVATING to STOPPING.
+//
+// Keys: "edge" is the data plane as a whole; "service|ARN" is all tasks of a
+// service, so that its events count them together; "task|ARN" is a task
+// without a service; "figures" is the minute's metrics. The loop holds
+// nothing but the last counters; it decides nothing about weights or how many
+// tasks there should be.
+package traffic
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"berth/internal/balancer"
+	"berth/internal/control"
+	"berth/internal/ident"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+const name = "controllers/traffic"
+
+// Keys of the loop that do not name a record. KeyEdge is to be woken when the
+// data plane has a new report.
+const (
+	KeyEdge    = "edge"
+	keyFigures = "figures"
+)
+
+// Edge is the data plane as this loop needs it.
+type Edge interface {
+	// Set says what should be served; it does not wait.
+	Set(c balancer.Config)
+	// Report returns the newest report; ok is false while the data plane
+	// does not answer.
+	Report() (r balancer.Report, ok bool)
+}
+
+// Deps are what the loop needs.
+type Deps struct {
+	DB     *state.DB
+	Edge   Edge
+	Access control.Access
+	IDs    *ident.Source
+	Log    *slog.Logger
+	// HostAddress is where listeners also listen on the host; "" is nowhere.
+	HostAddress string
+	// Metrics takes the figures of each minute; nil is nobody. It needs Jobs
+	// and an Edge that is a Counter.
+	Metrics Metrics
+	Jobs    control.Jobs
+}
+
+// Loop is the loop.
+type Loop struct {
+	Deps
+	last figures
+}
+
+var (
+	_ control.Loop    = (*Loop)(nil)
+	_ control.Starter = (*Loop)(nil)
+)
+
+// New makes the loop.
+func New(d Deps) *Loop { return &Loop{Deps: d} }
+
+// Name implements control.Loop.
+func (l *Loop) Name() string { return name }
+
+// Start implements control.Starter.
+func (l *Loop) Start(store.Reader) []string { return []string{KeyEdge, keyFigures} }
+
+// Wake implements control.Loop.
+func (l *Loop) Wake(c store.Change) []string {
+	switch c.Table {
+	case "loadbalancer", "listener", "listenerrule", "targetgroup":
+		return []string{KeyEdge}
+	case "target":
+		return []string{KeyEdge}
+	case "networkinterface":
+		return wakeInterface(c)
+	case "instance":
+		return wakeInstance(c)
+	case "task":
+		return wakeTask(c)
+	default:
+		return nil
+	}
+}
+
+func wakeInterface(c store.Change) []string {
+	n, ok := c.New.(model.NetworkInterface)
+	if !ok {
+		n, _ = c.Old.(model.NetworkInterface)
+	}
+	if n.Kind == "loadbalancer" {
+		return []string{KeyEdge}
+	}
+	return nil
+}
+
+// wakeInstance looks again when an instance that may be a target has an
+// address.
+func wakeInstance(c store.Change) []string {
+	o, _ := c.Old.(model.Instance)
+	n, _ := c.New.(model.Instance)
+	if o.PrivateIP != n.PrivateIP {
+		return []string{KeyEdge}
+	}
+	return nil
+}
+
+func wakeTask(c store.Change) []string {
+	t, ok := c.New.(model.Task)
+	if !ok || !concerns(t) {
+		return nil
+	}
+	return []string{keyOf(t)}
+}
+
+func keyOf(t model.Task) string {
+	if t.Service != "" {
+		return "service|" + t.Service
+	}
+	return "task|" + t.ARN
+}
+
+// concerns reports whether a task is at a point where this loop moves it.
+func concerns(t model.Task) bool {
+	switch t.LastStatus {
+	case model.TaskActivating, model.TaskDeactivating:
+		return true
+	case model.TaskPending, model.TaskRunning:
+		return t.DesiredStatus == model.TaskStopped
+	default:
+		return false
+	}
+}
+
+// Reconcile implements control.Loop.
+func (l *Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
+	kind, arn, _ := strings.Cut(r.Key, "|")
+	switch kind {
+	case KeyEdge:
+		return l.edge(ctx, r.Now)
+	case keyFigures:
+		return l.figures(ctx, r.Now)
+	case "service":
+		return l.tasks(ctx, r.Now, arn, state.Tasks.By(l.DB.View(), "service", arn))
+	default:
+		t, _ := state.Tasks.Get(l.DB.View(), arn)
+		return l.tasks(ctx, r.Now, "", []model.Task{t})
+	}
+}
+
+// edge configures the data plane and writes down what it reports.
+func (l *Loop) edge(ctx context.Context, now time.Time) (control.Result, error) {
+	view := l.DB.View()
+	l.Edge.Set(Compile(view, l.HostAddress))
+	rep, ok := l.Edge.Report()
+	f := facts{now: now, known: ok, report: rep}
+	changed := f.look(view)
+	if changed {
+		if err := l.DB.Update(ctx, name, f.write); err != nil {
+			return control.Result{}, err
+		}
+	}
+	return control.Result{After: f.next}, l.leave(ctx, now)
+}
+
+// facts are what a report says that the state does not know yet.
+type facts struct {
+	now    time.Time
+	known  bool
+	report balancer.Report
+
+	next      time.Duration // until the next draining ends
+	ended     []string      // keys of targets whose draining is over
+	health    map[string]balancer.TargetReport
+	active    []string          // load balancers that serve now
+	listeners map[string]string // trouble by ARN
+}
+
+// look compares; it reports whether there is anything to write.
+func (f *facts) look(r store.Reader) bool {
+	f.health, f.listeners = map[string]balancer.TargetReport{}, map[string]string{}
+	byKey := map[string]balancer.TargetReport{}
+	for _, t := range f.report.Targets {
+		byKey[state.TargetKey(t.Group, t.ID, int64(t.Port))] = t
+	}
+	used := usedGroups(r)
+	for _, t := range state.Targets.All(r) {
+		f.target(r, t, byKey, used[t.Group])
+	}
+	if f.known {
+		f.balancers(r)
+	}
+	return len(f.ended)+len(f.health)+len(f.active)+len(f.listeners) > 0
+}
+
+func usedGroups(r store.Reader) map[string]bool {
+	used := map[string]bool{}
+	for _, rule := range state.ListenerRules.All(r) {
+		for _, x := range rule.Actions {
+			for _, t := range x.Targets {
+				used[t.TargetGroupARN] = true
+			}
+		}
+	}
+	return used
+}
+
+func (f *facts) target(r store.Reader, t model.Target, byKey map[string]balancer.TargetReport, used bool) {
+	key := state.TargetKey(t.Group, t.ID, t.Port)
+	if !t.DrainingAt.IsZero() {
+		left := t.DrainingAt.Add(drainDelay(r, t.Group)).Sub(f.now)
+		if left <= 0 || !used {
+			f.ended = append(f.ended, key)
+			return
+		}
+		if f.next == 0 || left < f.next {
+			f.next = left
+		}
+	}
+	rep, ok := byKey[key]
+	if ok && rep.Since.Equal(t.RegisteredAt) && (rep.State != t.State || rep.Reason != t.Reason || rep.Description != t.Description) {
+		f.health[key] = rep
+	}
+}
+
+// drainDelay is how long a group's targets may finish what they have.
+func drainDelay(r store.Reader, group string) time.Duration {
+	g, _ := state.TargetGroups.Get(r, group)
+	return attributes(g.Attributes).seconds("deregistration_delay.timeout_seconds", 300)
+}
+
+func (f *facts) balancers(r store.Reader) {
+	for _, lb := range state.LoadBalancers.All(r) {
+		if lb.State == "provisioning" && slices.Contains(f.report.LoadBalancers, lb.ARN) && len(Nodes(r, lb)) == len(lb.Subnets) {
+			f.active = append(f.active, lb.ARN)
+		}
+	}
+	for _, x := range f.report.Listeners {
+		if l, ok := state.Listeners.Get(r, x.ID); ok && l.Trouble != x.Trouble {
+			f.listeners[x.ID] = x.Trouble
+		}
+	}
+}
+
+func (f *facts) write(tx *store.Tx) error {
+	for _, key := range f.ended {
+		if err := state.Targets.Delete(tx, key); err != nil {
+			return err
+		}
+	}
+	for _, t := range state.Targets.All(tx) {
+		key := state.TargetKey(t.Group, t.ID, t.Port)
+		rep, ok := f.health[key]
+		if !ok || !rep.Since.Equal(t.RegisteredAt) {
+			continue
+		}
+		if err := f.writeHealth(tx, key, rep); err != nil {
+			return err
+		}
+	}
+	for _, arn := range f.active {
+		if err := f.activate(tx, arn); err != nil {
+			return err
+		}
+	}
+	for _, l := range state.Listeners.All(tx) {
+		trouble, ok := f.listeners[l.ARN]
+		if !ok {
+			continue
+		}
+		if err := state.Listeners.Edit(tx, l.ARN, func(l *model.Listener) error { l.Trouble = trouble; return nil }); err != nil {
+			return err
+		}
+		if trouble != "" {
+			if err := state.Note(tx, f.now, model.Decision{By: name, Subject: l.ARN, Verb: "trouble", Reason: trouble}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (f *facts) writeHealth(tx *store.Tx, key string, rep balancer.TargetReport) error {
+	return state.Targets.Edit(tx, key, func(t *model.Target) error {
+		was := t.State
+		t.State, t.Reason, t.Description, t.StateAt = rep.State, rep.Reason, rep.Description, f.now
+		if was == t.State {
+			return nil
+		}
+		why := t.State
+		if t.Description != "" {
+			why += ": " + t.Description
+		}
+		subject := t.Task
+		if subject == "" {
+			subject = t.Group
+		}
+		return state.Note(tx, f.now, model.Decision{
+			By: name, Subject: subject, Verb: "state", Reason: "target " + t.ID + " is " + why,
+			Facts: map[string]string{"target_group": t.Group, "target": key, "reason": t.Reason},
+		})
+	})
+}
+
+func (f *facts) activate(tx *store.Tx, arn string) error {
+	lb, ok := state.LoadBalancers.Get(tx, arn)
+	if !ok || lb.State != "provisioning" {
+		return nil
+	}
+	if err := state.LoadBalancers.Edit(tx, arn, func(l *model.LoadBalancer) error { l.State = "active"; return nil }); err != nil {
+		return err
+	}
+	return state.Note(tx, f.now, model.Decision{By: name, Subject: arn, Verb: "state", Reason: "the load balancer is active: its interfaces are there and the data plane serves it"})
+}

@@ -1,0 +1,339 @@
+package traffic_test
+
+import (
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"berth/internal/balancer"
+	"berth/internal/balancer/sim"
+	"berth/internal/clock"
+	"berth/internal/control"
+	"berth/internal/controllers/traffic"
+	"berth/internal/fault"
+	"berth/internal/ident"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+const (
+	lbARN   = "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/web/0123456789abcdef"
+	lARN    = "arn:aws:elasticloadbalancing:us-east-1:000000000000:listener/app/web/0123456789abcdef/aaaa"
+	ruleARN = "arn:aws:elasticloadbalancing:us-east-1:000000000000:listener-rule/app/web/0123456789abcdef/aaaa/bbbb"
+	tgARN   = "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/tg/0011223344556677"
+	svcARN  = "arn:aws:ecs:us-east-1:000000000000:service/c/web"
+	taskARN = "arn:aws:ecs:us-east-1:000000000000:task/c/1"
+)
+
+var start = time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)
+
+// gate is IAM with one switch.
+type gate struct{ deny bool }
+
+func (g *gate) Assume(_ store.Reader, _, role, session string) (ident.Principal, error) {
+	return ident.AsRole(role, session), nil
+}
+
+func (g *gate) Allow(_ store.Reader, p ident.Principal, action, _ string, _ map[string]string) error {
+	if g.deny {
+		return fault.New(fault.Denied, "AccessDenied", "User: %s is not authorized to perform: %s", p.ARN, action)
+	}
+	return nil
+}
+
+type world struct {
+	t      *testing.T
+	db     *state.DB
+	clock  *clock.Stepped
+	edge   *sim.Edge
+	engine *control.Engine
+	gate   *gate
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	db, err := state.Open(t.Context(), store.NewMemory(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, db: db, clock: clock.NewStepped(start), gate: &gate{}}
+	w.edge = sim.New(w.clock, nil)
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	loop := traffic.New(traffic.Deps{DB: db, Edge: w.edge, Access: w.gate, IDs: ident.Seeded(1), Log: log, HostAddress: "127.0.0.1"})
+	w.engine = control.New(db, w.clock, log, loop)
+	w.engine.Begin(t.Context(), true)
+	w.engine.Open()
+	w.edge.OnReport(func() { w.engine.Kick("controllers/traffic", traffic.KeyEdge) })
+	w.put("api/ec2", func(tx *store.Tx) error {
+		return state.Subnets.Put(tx, model.Subnet{ID: "s-a", VPC: "vpc-1", AvailabilityZone: "us-east-1a"})
+	})
+	w.put("api/elbv2", func(tx *store.Tx) error {
+		_ = state.LoadBalancers.Put(tx, model.LoadBalancer{ARN: lbARN, Name: "web", DNSName: "web-1.us-east-1.elb.localhost", VPC: "vpc-1", Subnets: []string{"s-a"}, State: "provisioning", Attributes: map[string]string{"idle_timeout.timeout_seconds": "30"}})
+		_ = state.Listeners.Put(tx, model.Listener{ARN: lARN, LoadBalancer: lbARN, Port: 80, Protocol: "HTTP"})
+		_ = state.ListenerRules.Put(tx, model.ListenerRule{ARN: ruleARN + "d", Listener: lARN, Default: true, Actions: []model.Action{{Type: "fixed-response", StatusCode: "403"}}})
+		_ = state.ListenerRules.Put(tx, model.ListenerRule{
+			ARN: ruleARN, Listener: lARN, Priority: 1, Conditions: []model.Condition{{Field: "path-pattern", Values: []string{"/*"}}},
+			Actions: []model.Action{{Type: "forward", Targets: []model.WeightedTarget{{TargetGroupARN: tgARN, Weight: 100}}}},
+		})
+		return state.TargetGroups.Put(tx, model.TargetGroup{
+			ARN: tgARN, Name: "tg", Protocol: "HTTP", ProtocolVersion: "HTTP1", Port: 80, VPC: "vpc-1", TargetType: "ip", HealthEnabled: true, HealthPath: "/", HealthPort: "traffic-port",
+			HealthProtocol: "HTTP", HealthInterval: 30, HealthTimeout: 5, HealthyThreshold: 5, UnhealthyThreshold: 2, Matcher: "200",
+			Attributes: map[string]string{"deregistration_delay.timeout_seconds": "60"},
+		})
+	})
+	w.put("controllers/network", func(tx *store.Tx) error {
+		_ = state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-lb", Kind: "loadbalancer", Owner: lbARN, Subnet: "s-a", AvailabilityZone: "us-east-1a", IP: "10.0.0.10", State: "available"})
+		return state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-t", Kind: "task", Owner: taskARN, Subnet: "s-a", AvailabilityZone: "us-east-1a", IP: "10.0.0.20", State: "available"})
+	})
+	w.put("api/ecs", func(tx *store.Tx) error {
+		return state.Services.Put(tx, model.Service{ARN: svcARN, Name: "web", Cluster: "c"})
+	})
+	w.settle()
+	return w
+}
+
+func (w *world) put(writer string, fn func(*store.Tx) error) {
+	w.t.Helper()
+	if err := w.db.Update(w.t.Context(), writer, fn); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) settle() {
+	w.t.Helper()
+	if _, err := w.engine.Settle(w.t.Context(), 1000); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) advance(d time.Duration) {
+	w.clock.Advance(d)
+	w.settle()
+}
+
+// task makes the task, as if all rooms before this one had done their work.
+func (w *world) task(status string, lbs ...model.ServiceLoadBalancer) {
+	w.t.Helper()
+	w.put("api/ecs", func(tx *store.Tx) error {
+		return state.Tasks.Put(tx, model.Task{ARN: taskARN, ID: "1", Cluster: "c", Service: svcARN, DesiredStatus: model.TaskRunning, LastStatus: model.TaskProvisioning, LoadBalancers: lbs})
+	})
+	w.put("controllers/network", func(tx *store.Tx) error {
+		return state.Tasks.Edit(tx, taskARN, func(t *model.Task) error {
+			t.ENI, t.LastStatus = "eni-t", model.TaskPending
+			return nil
+		})
+	})
+	w.put("dispatch", func(tx *store.Tx) error {
+		return state.Tasks.Edit(tx, taskARN, func(t *model.Task) error { t.LastStatus = status; return nil })
+	})
+	w.settle()
+}
+
+func (w *world) stop() {
+	w.t.Helper()
+	w.put("controllers/service", func(tx *store.Tx) error {
+		return state.Tasks.Edit(tx, taskARN, func(t *model.Task) error { t.DesiredStatus = model.TaskStopped; return nil })
+	})
+	w.settle()
+}
+
+func (w *world) status(want string) {
+	w.t.Helper()
+	if t, _ := state.Tasks.Get(w.db.View(), taskARN); t.LastStatus != want {
+		w.t.Errorf("task is %s, want %s", t.LastStatus, want)
+	}
+}
+
+func (w *world) target(want string) {
+	w.t.Helper()
+	x, ok := state.Targets.Get(w.db.View(), state.TargetKey(tgARN, "10.0.0.20", 80))
+	if got := x.State; got != want || !ok && want != "" {
+		w.t.Errorf("target is %q, want %q", got, want)
+	}
+}
+
+func (w *world) events(want ...string) {
+	w.t.Helper()
+	s, _ := state.Services.Get(w.db.View(), svcARN)
+	var got []string
+	for _, e := range s.Events {
+		got = append([]string{e.Message}, got...)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		w.t.Error(diff)
+	}
+}
+
+func toGroup(role string) model.ServiceLoadBalancer {
+	return model.ServiceLoadBalancer{TargetGroupARN: tgARN, ContainerName: "app", ContainerPort: 80, RoleARN: role}
+}
+
+func TestALoadBalancerBecomesActiveWhenItServes(t *testing.T) {
+	w := newWorld(t)
+	if lb, _ := state.LoadBalancers.Get(w.db.View(), lbARN); lb.State != "active" {
+		t.Errorf("state %s", lb.State)
+	}
+}
+
+func TestATaskRegistersAndRuns(t *testing.T) {
+	w := newWorld(t)
+	w.task(model.TaskActivating, toGroup(""))
+	w.status(model.TaskRunning)
+	w.target("initial")
+	w.advance(time.Second)
+	w.target("healthy")
+	w.events("(service web) registered 1 targets in (target-group " + tgARN + ")")
+	w.edge.Break("10.0.0.20", "Health checks failed with these codes: [503]")
+	w.advance(30 * time.Second)
+	w.target("healthy")
+	w.advance(30 * time.Second)
+	w.target("unhealthy")
+}
+
+func TestATaskWithoutLoadBalancersRunsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.task(model.TaskActivating)
+	w.status(model.TaskRunning)
+	w.events()
+	w.stop()
+	w.status(model.TaskStopping)
+}
+
+func TestAStoppedTaskDrainsUntilNothingIsInFlight(t *testing.T) {
+	w := newWorld(t)
+	w.task(model.TaskActivating, toGroup(""))
+	w.advance(time.Second)
+	w.edge.Busy("10.0.0.20", 2)
+	w.settle()
+	w.stop()
+	w.status(model.TaskDeactivating)
+	w.target("draining")
+	w.advance(20 * time.Second)
+	w.status(model.TaskDeactivating)
+	w.edge.Busy("10.0.0.20", 0)
+	w.settle()
+	w.status(model.TaskStopping)
+	w.target("draining")
+	w.advance(60 * time.Second)
+	w.target("")
+	w.events(
+		"(service web) registered 1 targets in (target-group "+tgARN+")",
+		"(service web) deregistered 1 targets in (target-group "+tgARN+")",
+		"(service web) has begun draining connections on 1 tasks.",
+	)
+}
+
+func TestTheDelayEndsADrainThatDoesNotEnd(t *testing.T) {
+	w := newWorld(t)
+	w.task(model.TaskActivating, toGroup(""))
+	w.edge.Busy("10.0.0.20", 1)
+	w.settle()
+	w.stop()
+	w.advance(59 * time.Second)
+	w.status(model.TaskDeactivating)
+	w.advance(6 * time.Second)
+	w.status(model.TaskStopping)
+}
+
+func TestATaskThatEndedByItselfIsDeregistered(t *testing.T) {
+	w := newWorld(t)
+	w.task(model.TaskActivating, toGroup(""))
+	w.put("dispatch", func(tx *store.Tx) error {
+		return state.Tasks.Edit(tx, taskARN, func(t *model.Task) error {
+			t.DesiredStatus, t.LastStatus = model.TaskStopped, model.TaskDeactivating
+			return nil
+		})
+	})
+	w.settle()
+	w.status(model.TaskStopping)
+	w.target("draining")
+}
+
+func TestARoleThatMayNotRegisterIsToldAndTriedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.gate.deny = true
+	w.task(model.TaskActivating, toGroup("arn:aws:iam::000000000000:role/lb"))
+	w.status(model.TaskActivating)
+	w.advance(time.Minute)
+	w.events("(service web) failed to register targets in (target-group " + tgARN + ") with (error User: arn:aws:sts::000000000000:assumed-role/lb/ecs-service-scheduler is not authorized to perform: elasticloadbalancing:RegisterTargets)")
+	w.gate.deny = false
+	w.advance(10 * time.Second)
+	w.status(model.TaskRunning)
+}
+
+func TestTasksThatNeverRanStopAtOnce(t *testing.T) {
+	for _, status := range []string{model.TaskPending} {
+		w := newWorld(t)
+		w.task(status, toGroup(""))
+		w.stop()
+		w.status(model.TaskStopping)
+	}
+}
+
+func TestSettlingTwiceWritesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.task(model.TaskActivating, toGroup(""))
+	w.advance(time.Minute)
+	rev := w.db.View().Revision()
+	w.engine.Kick("controllers/traffic", traffic.KeyEdge)
+	w.engine.Kick("controllers/traffic", "service|"+svcARN)
+	w.settle()
+	if got := w.db.View().Revision(); got != rev {
+		t.Errorf("revision went from %d to %d", rev, got)
+	}
+}
+
+func TestCompile(t *testing.T) {
+	w := newWorld(t)
+	w.task(model.TaskActivating, toGroup(""))
+	want := balancer.Config{
+		HostAddress: "127.0.0.1",
+		LoadBalancers: []balancer.LoadBalancer{{
+			ID: lbARN, Name: "app/web/0123456789abcdef", Host: "web-1.us-east-1.elb.localhost",
+			Nodes: []balancer.Node{{ID: "eni-lb", Zone: "us-east-1a", IP: "10.0.0.10"}}, IdleTimeout: 30 * time.Second, KeepAlive: time.Hour,
+			Listeners: []balancer.Listener{{ID: lARN, Port: 80, Rules: []balancer.Rule{
+				{ID: ruleARN, Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/*"}}}, Action: balancer.Action{Forward: &balancer.Forward{Groups: []balancer.Weight{{Group: tgARN, Weight: 100}}}}},
+				{ID: ruleARN + "d", Action: balancer.Action{Fixed: &balancer.Fixed{Status: 403}}},
+			}}},
+		}},
+		Groups: []balancer.Group{{
+			ID: tgARN, Name: "targetgroup/tg/0011223344556677", Version: "HTTP1", MinHealthy: 1,
+			Health:  balancer.Health{Enabled: true, Path: "/", Interval: 30 * time.Second, Timeout: 5 * time.Second, Healthy: 5, Unhealthy: 2, Matcher: "200"},
+			Targets: []balancer.Target{{ID: "10.0.0.20", IP: "10.0.0.20", Port: 80, Zone: "us-east-1a", Since: start}},
+		}},
+	}
+	if diff := cmp.Diff(want, traffic.Compile(w.db.View(), "127.0.0.1")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWake(t *testing.T) {
+	task := func(status, desired, service string) model.Task {
+		return model.Task{ARN: taskARN, LastStatus: status, DesiredStatus: desired, Service: service}
+	}
+	l := traffic.New(traffic.Deps{})
+	for _, c := range []struct {
+		change store.Change
+		want   []string
+	}{
+		{store.Change{Table: "task", New: task("PROVISIONING", "RUNNING", svcARN)}, nil},
+		{store.Change{Table: "task", New: task("ACTIVATING", "RUNNING", svcARN)}, []string{"service|" + svcARN}},
+		{store.Change{Table: "task", New: task("ACTIVATING", "RUNNING", "")}, []string{"task|" + taskARN}},
+		{store.Change{Table: "task", New: task("RUNNING", "RUNNING", svcARN)}, nil},
+		{store.Change{Table: "task", New: task("RUNNING", "STOPPED", svcARN)}, []string{"service|" + svcARN}},
+		{store.Change{Table: "task", New: task("PENDING", "STOPPED", svcARN)}, []string{"service|" + svcARN}},
+		{store.Change{Table: "task", New: task("STOPPING", "STOPPED", svcARN)}, nil},
+		{store.Change{Table: "networkinterface", New: model.NetworkInterface{Kind: "task"}}, nil},
+		{store.Change{Table: "networkinterface", Old: model.NetworkInterface{Kind: "loadbalancer"}}, []string{"edge"}},
+		{store.Change{Table: "listenerrule"}, []string{"edge"}},
+		{store.Change{Table: "role"}, nil},
+	} {
+		if diff := cmp.Diff(c.want, l.Wake(c.change)); diff != "" {
+			t.Errorf("%+v: %s", c.change, diff)
+		}
+	}
+}
