@@ -1,0 +1,187 @@
+// Package iam is the API of IAM: roles, instance profiles, and policies, with
+// IAM's own checks of form and its own refusals.
+//
+// It owns the records of roles, instance profiles and customer managed
+// policies; AWS's managed policies are data of the room access, which also
+// evaluates them. Users and groups are not built: the account has its root
+// only. It starts nothing and waits for nothing. Safe for concurrent use.
+package iam
+
+import (
+	"context"
+	_ "embed"
+	"encoding/base64"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+
+	"berth/internal/access"
+	"berth/internal/clock"
+	"berth/internal/fault"
+	"berth/internal/ident"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+	"berth/internal/wire"
+	shape "berth/internal/wire/shape/iam"
+)
+
+// Fields says which request members are built.
+//
+//go:embed fields.txt
+var Fields string
+
+const writer = "api/iam"
+
+// Deps are what the API needs.
+type Deps struct {
+	DB     *state.DB
+	Clock  clock.Clock
+	IDs    *ident.Source
+	Place  ident.Place
+	Access *access.Access
+}
+
+// API answers the operations.
+type API struct {
+	shape.Unimplemented
+	Deps
+}
+
+var _ shape.Operations = (*API)(nil)
+
+// New makes the API.
+func New(d Deps) *API { return &API{Deps: d} }
+
+func (a *API) update(ctx context.Context, fn func(*store.Tx) error) error {
+	return a.DB.Update(ctx, writer, fn)
+}
+
+// Resources names what a call is about, for IAM itself.
+func (a *API) Resources(_ string, in any) []string {
+	v := reflect.ValueOf(in).Elem()
+	text := func(field string) string {
+		if f := v.FieldByName(field); f.IsValid() && f.Kind() == reflect.Pointer && !f.IsNil() && f.Elem().Kind() == reflect.String {
+			return f.Elem().String()
+		}
+		return ""
+	}
+	view := a.DB.View()
+	if name := text("InstanceProfileName"); name != "" {
+		if p, ok := state.InstanceProfiles.Get(view, name); ok {
+			return []string{p.ARN}
+		}
+		return []string{a.Place.GlobalARN("iam", "instance-profile"+path(text("Path"))+name)}
+	}
+	if name := text("RoleName"); name != "" {
+		if r, ok := state.Roles.Get(view, name); ok {
+			return []string{r.ARN}
+		}
+		return []string{a.Place.GlobalARN("iam", "role"+path(text("Path"))+name)}
+	}
+	if arn := text("PolicyArn"); arn != "" {
+		return []string{arn}
+	}
+	if name := text("PolicyName"); name != "" {
+		return []string{a.Place.GlobalARN("iam", "policy"+path(text("Path"))+name)}
+	}
+	return nil
+}
+
+func path(p string) string {
+	if p == "" {
+		return "/"
+	}
+	return p
+}
+
+func noEntity(format string, args ...any) error {
+	return fault.New(fault.NotFound, "NoSuchEntity", format, args...)
+}
+
+func exists(format string, args ...any) error {
+	return fault.New(fault.Conflict, "EntityAlreadyExists", format, args...)
+}
+
+func inUse(format string, args ...any) error {
+	return fault.New(fault.Conflict, "DeleteConflict", format, args...)
+}
+
+func tooMany(format string, args ...any) error {
+	return fault.New(fault.Conflict, "LimitExceeded", format, args...)
+}
+
+func badInput(format string, args ...any) error {
+	return fault.New(fault.Invalid, "InvalidInput", format, args...)
+}
+
+// encoded is a policy document as IAM answers it: percent-encoded.
+func encoded(document string) *string {
+	return wire.Ptr(strings.ReplaceAll(url.QueryEscape(document), "+", "%20"))
+}
+
+// maxTags is IAM's quota.
+const maxTags = 50
+
+func tagsOf(in []shape.Tag) ([]model.Tag, error) {
+	out := make([]model.Tag, 0, len(in))
+	for _, t := range in {
+		key := wire.Val(t.Key)
+		if strings.HasPrefix(strings.ToLower(key), "aws:") {
+			return nil, badInput("Tag keys that begin with aws: are reserved.")
+		}
+		if slices.ContainsFunc(out, func(o model.Tag) bool { return strings.EqualFold(o.Key, key) }) {
+			return nil, badInput("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+		}
+		out = append(out, model.Tag{Key: key, Value: wire.Val(t.Value)})
+	}
+	if len(out) > maxTags {
+		return nil, tooMany("The number of tags has reached the maximum limit.")
+	}
+	return model.SetTags(nil, out), nil
+}
+
+// merged adds tags to those that are there, within the quota.
+func merged(have []model.Tag, in []shape.Tag) ([]model.Tag, error) {
+	more, err := tagsOf(in)
+	if err != nil {
+		return nil, err
+	}
+	out := model.SetTags(have, more)
+	if len(out) > maxTags {
+		return nil, tooMany("The number of tags has reached the maximum limit.")
+	}
+	return out, nil
+}
+
+func shownTags(tags []model.Tag) []shape.Tag {
+	out := make([]shape.Tag, len(tags))
+	for i, t := range tags {
+		out[i] = shape.Tag{Key: wire.Ptr(t.Key), Value: wire.Ptr(t.Value)}
+	}
+	return out
+}
+
+// page cuts a list: MaxItems after Marker, which is the key of the last item
+// of the page before.
+func page[T any](items []T, key func(T) string, marker *string, limit *int64) (out []T, more *bool, next *string, err error) {
+	start := 0
+	if m := wire.Val(marker); m != "" {
+		b, err := base64.URLEncoding.DecodeString(m)
+		if err != nil {
+			return nil, nil, nil, fault.New(fault.Invalid, "ValidationError", "Invalid Marker: %s", m)
+		}
+		start = slices.IndexFunc(items, func(v T) bool { return key(v) > string(b) })
+		if start < 0 {
+			start = len(items)
+		}
+	}
+	items = items[start:]
+	n := int(wire.Or(limit, 100))
+	if len(items) <= n {
+		return items, wire.Ptr(false), nil, nil
+	}
+	out = items[:n]
+	return out, wire.Ptr(true), wire.Ptr(base64.URLEncoding.EncodeToString([]byte(key(out[n-1])))), nil
+}
