@@ -1,0 +1,164 @@
+package agent
+
+import (
+	"context"
+	"encoding/base64"
+	"strings"
+	"sync"
+	"time"
+
+	"berth/internal/acs"
+	"berth/internal/clock"
+	"berth/internal/container/image"
+	"berth/internal/fault"
+	"berth/internal/ident"
+)
+
+// pull brings the images of the containers that have not been started, side
+// by side. A failure is the container's own: it will not start.
+func (t *task) pull(ctx context.Context) {
+	var missing []*run
+	for _, r := range t.runs {
+		if !r.ran() && r.broken == nil {
+			missing = append(missing, r)
+		}
+	}
+	if len(missing) == 0 || t.halted() {
+		return
+	}
+	t.edit(func(r *record) {
+		if r.PullStart.IsZero() {
+			r.PullStart = t.agent.Clock.Now()
+		}
+	})
+	pctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-t.stop:
+			cancel()
+		case <-pctx.Done():
+		}
+	}()
+	var wg sync.WaitGroup
+	for _, r := range missing {
+		wg.Go(func() {
+			if err := r.pull(pctx); err != nil && !t.halted() {
+				r.broken = err
+			}
+		})
+	}
+	wg.Wait()
+	t.edit(func(r *record) { r.PullStop = t.agent.Clock.Now() })
+	if t.resolved() {
+		t.tell("PENDING") // so that the revision's digests are known early
+	}
+}
+
+// resolved tells whether a tag was turned into a digest.
+func (t *task) resolved() bool {
+	for _, r := range t.runs {
+		if !strings.Contains(r.def.Image, "@") && t.look(r.def.Name).Digest != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// pull brings one image. One named by digest that is here is not asked for
+// again; a tag may have moved.
+func (r *run) pull(ctx context.Context) error {
+	a := r.task.agent
+	img, err := a.Images.Get(r.def.Image)
+	if err != nil || !strings.Contains(r.def.Image, "@") {
+		var o image.PullOptions
+		if o, err = r.pullOptions(ctx); err != nil {
+			return err
+		}
+		if img, err = a.Images.Pull(ctx, r.def.Image, o); err != nil {
+			return pullFailed(err)
+		}
+	}
+	a.touch(r.def.Image, a.Clock.Now())
+	r.task.container(r.def.Name, func(c *containerRecord) { c.Image, c.Digest, c.ImageID = img.Ref, img.Digest, img.ID })
+	return nil
+}
+
+func pullFailed(err error) error {
+	if fault.CodeOf(err) != "" {
+		return err
+	}
+	return &fault.Error{Class: fault.ClassOf(err), Code: image.PullCode, Message: err.Error(), Cause: err}
+}
+
+func (r *run) pullOptions(ctx context.Context) (image.PullOptions, error) {
+	o := image.PullOptions{Transport: r.task.agent.Transport}
+	auth := r.def.RegistryAuth
+	if auth == nil || auth.Type != acs.RegistryECR || auth.ECR == nil {
+		return o, nil
+	}
+	var err error
+	o.Username, o.Password, err = r.login(ctx, auth.ECR)
+	return o, err
+}
+
+// login gets a registry token with the execution role's keys, or the
+// machine's own if the task has no execution role.
+func (r *run) login(ctx context.Context, auth *acs.ECRAuth) (user, password string, err error) {
+	a := r.task.agent
+	k, err := r.serviceKeys(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	var out struct {
+		Data []struct {
+			Token string `json:"authorizationToken"`
+		} `json:"authorizationData"`
+	}
+	err = a.again(ctx, 3, func() error {
+		return a.api.call(ctx, ecr, auth.Region, "GetAuthorizationToken", k, map[string]any{}, &out)
+	})
+	switch {
+	case fault.Is(err, fault.Denied):
+		return "", "", fault.New(fault.Denied, image.PullCode, "The task can't pull the image. Check that the role has the permissions to pull images from the registry. %s", fault.MessageOf(err))
+	case err != nil:
+		a.Log.Warn("no registry token", "task", r.task.id(), "error", err)
+		return "", "", fault.New(fault.Unavailable, "ResourceInitializationError", "The task cannot pull registry authentication from Amazon ECR. There is a connection issue between the task and Amazon ECR. Check your task network configuration.")
+	case len(out.Data) == 0:
+		return "", "", fault.New(fault.Unavailable, image.PullCode, "Amazon ECR gave no authorization data")
+	}
+	b, err := base64.StdEncoding.DecodeString(out.Data[0].Token)
+	user, password, ok := strings.Cut(string(b), ":")
+	if err != nil || !ok {
+		return "", "", fault.New(fault.Unavailable, image.PullCode, "Amazon ECR gave a token that cannot be read")
+	}
+	return user, password, nil
+}
+
+// serviceKeys are those with which the agent acts for the task.
+func (r *run) serviceKeys(ctx context.Context) (ident.Key, error) {
+	if k := r.task.keys(acs.RoleExecution); k != nil {
+		return keyOf(k), nil
+	}
+	k, err := r.task.agent.api.own(ctx)
+	if err != nil {
+		return k, fault.New(fault.Unavailable, "ResourceInitializationError", "no credentials for the task's resources: %s", err)
+	}
+	return k, nil
+}
+
+// again tries up to n times what may pass.
+func (a *Agent) again(ctx context.Context, n int, do func() error) error {
+	wait := time.Second
+	for {
+		err := do()
+		n--
+		if err == nil || n == 0 || ctx.Err() != nil || !fault.Is(err, fault.Unavailable) && !fault.Is(err, fault.Throttled) {
+			return err
+		}
+		if err := clock.Sleep(ctx, a.Clock, wait); err != nil {
+			return err
+		}
+		wait *= 2
+	}
+}

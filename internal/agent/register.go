@@ -1,0 +1,214 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"berth/internal/clock"
+	"berth/internal/fault"
+)
+
+// identity is what an agent remembers of its registration.
+type identity struct {
+	Instance string `json:"instance"` // container instance ARN
+	Seen     int64  `json:"seen"`     // highest number of a payload or manifest
+}
+
+func (a *Agent) identityFile() string { return filepath.Join(a.Dir, "identity.json") }
+
+func (a *Agent) remember() error {
+	a.mu.Lock()
+	id := identity{a.instance, a.seen}
+	a.mu.Unlock()
+	return writeJSON(a.identityFile(), id)
+}
+
+// load reads the folder of an earlier run.
+func (a *Agent) load() error {
+	var id identity
+	if err := readJSON(a.identityFile(), &id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the agent's identity: %w", err)
+	}
+	a.instance, a.seen = id.Instance, id.Seen
+	files, err := filepath.Glob(filepath.Join(a.Dir, "tasks", "*", recordFile))
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		var r record
+		if err := readJSON(f, &r); err != nil || r.Task.ARN == "" {
+			a.Log.Warn("record of a task cannot be read", "file", f, "error", err)
+			continue
+		}
+		a.tasks[r.Task.ARN] = newTask(a, r)
+	}
+	return nil
+}
+
+func readJSON(path string, into any) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, into)
+}
+
+// writeJSON puts a whole new file in the place of the old one.
+func writeJSON(path string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+type attribute struct {
+	Name  string `json:"name"`
+	Value string `json:"value,omitempty"`
+}
+
+type resource struct {
+	Name    string   `json:"name"`
+	Type    string   `json:"type"`
+	Integer int64    `json:"integerValue,omitempty"`
+	Set     []string `json:"stringSetValue,omitempty"`
+}
+
+// capabilities are the attributes of what this agent can do.
+var capabilities = []string{
+	"com.amazonaws.ecs.capability.privileged-container", "com.amazonaws.ecs.capability.logging-driver.awslogs", "com.amazonaws.ecs.capability.logging-driver.none",
+	"com.amazonaws.ecs.capability.task-iam-role", "com.amazonaws.ecs.capability.task-iam-role-network-host", "com.amazonaws.ecs.capability.ecr-auth",
+	"com.amazonaws.ecs.capability.docker-remote-api.1.44",
+	"ecs.capability.execution-role-ecr-pull", "ecs.capability.execution-role-awslogs", "ecs.capability.container-health-check", "ecs.capability.container-ordering",
+	"ecs.capability.full-sync", "ecs.capability.ecr-endpoint", "ecs.capability.container-restart-policy", "ecs.capability.task-cpu-mem-limit",
+	"ecs.capability.increased-task-cpu-limit", "ecs.capability.task-eni", "ecs.capability.task-eni-trunking", "ecs.capability.task-eni-block-instance-metadata",
+}
+
+// Registration is tried for as long as the machine lives: the endpoint, its
+// security group or the role may be put right at any time.
+const (
+	registerFirst = time.Second
+	registerMost  = 15 * time.Second
+)
+
+// register signs the machine in.
+func (a *Agent) register(ctx context.Context) error {
+	wait := registerFirst
+	for {
+		err := a.registerOnce(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		a.Log.Warn("not registered yet", "error", err)
+		if err := clock.Sleep(ctx, a.Clock, wait); err != nil {
+			return err
+		}
+		wait = min(2*wait, registerMost)
+	}
+}
+
+func (a *Agent) registerOnce(ctx context.Context) error {
+	document, err := a.api.metadata(ctx, "/latest/dynamic/instance-identity/document")
+	if err != nil {
+		return err
+	}
+	sent, err := a.attributes(ctx)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	known := a.instance
+	a.mu.Unlock()
+	in := map[string]any{
+		"cluster": a.Cluster, "clientToken": a.IDs.UUID(), "attributes": sent, "instanceIdentityDocument": document, "instanceIdentityDocumentSignature": "",
+		"totalResources": []resource{
+			{Name: "CPU", Type: "INTEGER", Integer: a.CPUs * 1024},
+			{Name: "MEMORY", Type: "INTEGER", Integer: a.MemoryMiB - a.ReserveMiB},
+			{Name: "PORTS", Type: "STRINGSET", Set: []string{"22", "2375", "2376", "51678", "51679"}},
+			{Name: "PORTS_UDP", Type: "STRINGSET", Set: []string{}},
+		},
+	}
+	if known != "" {
+		in["containerInstanceArn"] = known
+	}
+	var out struct {
+		ContainerInstance struct {
+			ARN        string      `json:"containerInstanceArn"`
+			Attributes []attribute `json:"attributes"`
+		} `json:"containerInstance"`
+	}
+	if err := a.api.ecs(ctx, "RegisterContainerInstance", in, &out); err != nil {
+		return err
+	}
+	got := out.ContainerInstance
+	for _, s := range sent {
+		if !slices.Contains(got.Attributes, s) {
+			return fault.New(fault.Invalid, "", "attribute %s did not come back from registration", s.Name)
+		}
+	}
+	a.mu.Lock()
+	a.instance = got.ARN
+	for _, at := range got.Attributes {
+		if at.Name == "ecs.availability-zone" {
+			a.zone = at.Value
+		}
+	}
+	a.mu.Unlock()
+	a.Log.Info("registered", "container_instance", got.ARN)
+	return a.remember()
+}
+
+// attributes are the capabilities, and where the machine is.
+func (a *Agent) attributes(ctx context.Context) ([]attribute, error) {
+	out := []attribute{{"ecs.os-type", "linux"}, {"ecs.os-family", "LINUX"}}
+	for _, c := range capabilities {
+		out = append(out, attribute{Name: c})
+	}
+	mac, err := a.api.metadata(ctx, "/latest/meta-data/mac")
+	if err != nil {
+		return nil, err
+	}
+	for name, leaf := range map[string]string{"ecs.vpc-id": "vpc-id", "ecs.subnet-id": "subnet-id"} {
+		v, err := a.api.metadata(ctx, "/latest/meta-data/network/interfaces/macs/"+mac+"/"+leaf)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, attribute{name, v})
+	}
+	slices.SortFunc(out, func(x, y attribute) int {
+		if x.Name < y.Name {
+			return -1
+		}
+		return 1
+	})
+	return out, nil
+}
+
+// discover asks where to connect to.
+func (a *Agent) discover(ctx context.Context) (agent, telemetry string, err error) {
+	var out struct {
+		Endpoint  string `json:"endpoint"`
+		Telemetry string `json:"telemetryEndpoint"`
+	}
+	err = a.api.ecs(ctx, "DiscoverPollEndpoint", map[string]any{"cluster": a.Cluster, "containerInstance": a.instanceARN(), "zoneId": ""}, &out)
+	return out.Endpoint, out.Telemetry, err
+}
+
+func (a *Agent) instanceARN() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.instance
+}
