@@ -42,12 +42,13 @@ func main() {
 	log.SetFlags(0)
 	root := flag.String("root", "internal", "the internal folder of the module")
 	flag.Parse()
-	if err := run(*root); err != nil {
+	if err := run(*root, filepath.Join(*root, "wire", "shape")); err != nil {
 		log.Fatalf("gen: %v", err)
 	}
 }
 
-func run(root string) error {
+// run reads the models and operations.txt below root and writes packages to out.
+func run(root, out string) error {
 	wanted, err := readOperations(filepath.Join(root, "gen", "operations.txt"))
 	if err != nil {
 		return err
@@ -61,7 +62,7 @@ func run(root string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", t.model, err)
 		}
-		if err := s.write(filepath.Join(root, "wire", "shape", t.pkg)); err != nil {
+		if err := s.write(filepath.Join(out, t.pkg)); err != nil {
 			return fmt.Errorf("%s: %w", t.model, err)
 		}
 	}

@@ -197,13 +197,21 @@ func one(r *reference) *memberLine {
 
 var unicodeEscape = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})`)
 
+// dialect turns what Java says otherwise than Go: characters beyond the basic
+// plane as pairs of surrogates, and the class of printable ASCII.
+var dialect = strings.NewReplacer(
+	`\uD800\uDC00-\uDBFF\uDFFF`, `\x{10000}-\x{10FFFF}`,
+	`\p{Print}`, `[\x20-\x7E]`,
+	`\p{Alnum}`, `[0-9A-Za-z]`,
+)
+
 // goPattern turns a model's pattern, which is Java's dialect, into Go's.
 // What Go cannot express becomes "-": such a pattern is not checked.
 func goPattern(p string) string {
 	if p == "" {
 		return ""
 	}
-	g := unicodeEscape.ReplaceAllString(p, `\x{$1}`)
+	g := unicodeEscape.ReplaceAllString(dialect.Replace(p), `\x{$1}`)
 	if _, err := regexp.Compile(g); err != nil {
 		return "-"
 	}
