@@ -3,6 +3,7 @@ package front
 import (
 	"context"
 	"crypto/subtle"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -116,4 +117,19 @@ func (f *Front) keys(c wire.Call) map[string]string {
 		}
 	}
 	return k
+}
+
+// Authenticate says who signed a request that another handler serves (see
+// Handle), such as a web socket's handshake. A key that is not ours is refused.
+func (f *Front) Authenticate(r *http.Request) (ident.Principal, error) {
+	sig, err := wire.ReadSignature(r)
+	if err != nil {
+		return ident.Principal{}, err
+	}
+	l := Listener{Strict: true}
+	x := &exchange{f: f, l: l, r: r, call: f.bareCall(l, r), to: fallbackTarget(r)}
+	if err := x.authenticate(sig); err != nil {
+		return ident.Principal{}, err
+	}
+	return x.call.Principal, nil
 }
