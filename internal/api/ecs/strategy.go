@@ -1,0 +1,156 @@
+package ecs
+
+import (
+	"context"
+	"slices"
+
+	"berth/internal/fault"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+	"berth/internal/wire"
+	shape "berth/internal/wire/shape/ecs"
+)
+
+const notActive = "The specified capacity provider '%s' is not in an ACTIVE state. Specify a valid capacity provider and try again."
+
+// readStrategy reads a capacity provider strategy whose providers must be of
+// the cluster's list. Errors: InvalidParameterException.
+func readStrategy(r store.Reader, cluster model.Cluster, providers []string, in []shape.CapacityProviderStrategyItem) ([]model.StrategyItem, error) {
+	var out []model.StrategyItem
+	bases, weights := 0, int64(0)
+	for _, s := range in {
+		item := model.StrategyItem{Provider: wire.Val(s.CapacityProvider), Weight: wire.Val(s.Weight), Base: wire.Val(s.Base)}
+		if err := checkItem(r, cluster, providers, item); err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(out, func(o model.StrategyItem) bool { return o.Provider == item.Provider }) {
+			return nil, invalid("The specified capacity provider strategy contains duplicate capacity providers. Remove the duplicates and try again.")
+		}
+		if item.Base > 0 {
+			bases++
+		}
+		weights += item.Weight
+		out = append(out, item)
+	}
+	switch {
+	case len(out) > 20:
+		return nil, invalid("A capacity provider strategy can contain a maximum of 20 capacity providers.")
+	case bases > 1:
+		return nil, invalid("Only one capacity provider in a capacity provider strategy can have a base defined.")
+	case len(out) == 1 && in[0].Weight == nil:
+		// A lone provider without a weight gets all tasks.
+		out[0].Weight = 1
+	case len(out) > 0 && weights == 0 && bases == 0:
+		return nil, invalid("The specified capacity provider strategy must contain at least one capacity provider with a weight greater than zero.")
+	}
+	return out, nil
+}
+
+func checkItem(r store.Reader, cluster model.Cluster, providers []string, item model.StrategyItem) error {
+	if item.Provider == "FARGATE" || item.Provider == "FARGATE_SPOT" {
+		return unbuilt("The capacity provider %s", item.Provider)
+	}
+	if item.Weight < 0 || item.Weight > 1000 || item.Base < 0 || item.Base > 100000 {
+		return invalid("Invalid weight or base for capacity provider %s.", item.Provider)
+	}
+	p, ok := state.CapacityProviders.Get(r, item.Provider)
+	switch {
+	case !ok || p.Cluster != cluster.Name || p.Status == "INACTIVE":
+		return invalid("The specified capacity provider '%s' was not found. Specify a valid capacity provider and try again.", item.Provider)
+	case !slices.Contains(providers, item.Provider):
+		return invalid("The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.")
+	case p.Status != "ACTIVE":
+		return invalid(notActive, item.Provider)
+	}
+	return nil
+}
+
+func showStrategy(items []model.StrategyItem) []shape.CapacityProviderStrategyItem {
+	var out []shape.CapacityProviderStrategyItem
+	for _, i := range items {
+		out = append(out, shape.CapacityProviderStrategyItem{CapacityProvider: wire.Ptr(i.Provider), Weight: wire.Ptr(i.Weight), Base: wire.Ptr(i.Base)})
+	}
+	return out
+}
+
+// compute decides where tasks of a service or of RunTask go: the strategy
+// given, else the cluster's. Errors: InvalidParameterException, NotImplemented.
+func compute(r store.Reader, c model.Cluster, launchType *string, in []shape.CapacityProviderStrategyItem) ([]model.StrategyItem, error) {
+	if lt := wire.Val(launchType); lt != "" {
+		switch {
+		case len(in) > 0:
+			return nil, invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
+		case lt == "MANAGED_INSTANCES":
+			return nil, invalid("Launch type MANAGED_INSTANCES cannot be specified. Use a capacity provider strategy with a Managed Instances capacity provider instead.")
+		default:
+			return nil, unbuilt("Launch type %s (Berth runs tasks on Managed Instances, through a capacity provider strategy)", lt)
+		}
+	}
+	if len(in) > 0 {
+		return readStrategy(r, c, c.CapacityProviders, in)
+	}
+	if len(c.DefaultStrategy) == 0 {
+		return nil, invalid("No launch type to fall back to for empty capacity provider strategy. Your service was not created with a launch type.")
+	}
+	return slices.Clone(c.DefaultStrategy), nil
+}
+
+// fits checks that a task definition may run on managed instances. Errors:
+// InvalidParameterException.
+func fits(d model.TaskDefinition) error {
+	if len(d.RequiresCompatibilities) > 0 && !slices.Contains(d.RequiresCompatibilities, "MANAGED_INSTANCES") {
+		return invalid("The selected task definition is not compatible with the selected compute strategy.")
+	}
+	return nil
+}
+
+// PutClusterCapacityProviders replaces a cluster's providers and default
+// strategy. Errors: ClusterNotFoundException, InvalidParameterException,
+// ResourceInUseException, NotImplemented.
+func (a *API) PutClusterCapacityProviders(ctx context.Context, in *shape.PutClusterCapacityProvidersInput) (*shape.PutClusterCapacityProvidersOutput, error) {
+	var out shape.Cluster
+	err := a.update(ctx, func(tx *store.Tx) error {
+		c, err := cluster(tx, in.Cluster)
+		if err != nil {
+			return err
+		}
+		if err := associable(tx, c, in.CapacityProviders); err != nil {
+			return err
+		}
+		next := model.Clone(c)
+		next.CapacityProviders = slices.Compact(slices.Sorted(slices.Values(in.CapacityProviders)))
+		if next.DefaultStrategy, err = readStrategy(tx, c, next.CapacityProviders, in.DefaultCapacityProviderStrategy); err != nil {
+			return err
+		}
+		out = a.showCluster(tx, next, []string{"ATTACHMENTS", "SETTINGS", "TAGS"})
+		return state.Clusters.Put(tx, next)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &shape.PutClusterCapacityProvidersOutput{Cluster: &out}, nil
+}
+
+// associable checks a new list of providers against those that exist, and
+// those left out against the services that use them.
+func associable(r store.Reader, c model.Cluster, names []string) error {
+	for _, n := range names {
+		if err := checkItem(r, c, names, model.StrategyItem{Provider: n}); err != nil {
+			return err
+		}
+	}
+	for _, old := range c.CapacityProviders {
+		if !slices.Contains(names, old) && inUse(r, c.Name, old) {
+			return fault.New(fault.Invalid, "ResourceInUseException", "The specified capacity provider is in use and cannot be removed.")
+		}
+	}
+	return nil
+}
+
+// inUse reports whether a service's strategy names a provider.
+func inUse(r store.Reader, cluster, provider string) bool {
+	return slices.ContainsFunc(state.Services.By(r, "cluster", cluster), func(s model.Service) bool {
+		return s.Status != "INACTIVE" && slices.ContainsFunc(s.Strategy, func(i model.StrategyItem) bool { return i.Provider == provider })
+	})
+}
