@@ -1,0 +1,114 @@
+// Package stack makes CloudFormation's stacks what was asked for: it creates,
+// changes, replaces and deletes resources in the order that the template
+// wants, all that are ready at once, and rolls back what fails.
+//
+// It owns a stack's progress (status, resources, events, outputs, exports). A
+// resource's own code calls the ordinary APIs as the stack's principal, through
+// control.Invoker, and nothing else. What is about to be done is on record
+// before it is done, and every act may be done twice: a Reconcile may be the
+// first one after the process was killed. It refuses, by failing the resource
+// with the API's own message, whatever the API refuses. The engine calls it for
+// one stack at a time; different stacks may run at the same time.
+package stack
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"berth/internal/control"
+	"berth/internal/ident"
+	"berth/internal/lang/template"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+// room signs the transactions and decisions of this package.
+const room = "controllers/stack"
+
+// Deps is what the loop is made of.
+type Deps struct {
+	DB     *state.DB
+	Invoke control.Invoker
+	// Access makes sessions of stacks' roles.
+	Access control.Access
+	IDs    *ident.Source
+	Place  ident.Place
+	// Zones are the Region's Availability Zones, for Fn::GetAZs.
+	Zones []string
+	Log   *slog.Logger
+}
+
+// Loop is the loop of stacks; its keys are stack ids.
+type Loop struct {
+	Deps
+	kinds map[string]kind
+
+	mu    sync.Mutex
+	bound map[string]cached // by stack id; only saves time
+}
+
+type cached struct {
+	key   string
+	plan  *plan
+	bound *template.Bound
+}
+
+var _ control.Loop = (*Loop)(nil)
+
+// New makes the loop.
+func New(d Deps) *Loop {
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Loop{Deps: d, kinds: kinds(), bound: map[string]cached{}}
+}
+
+// Name implements control.Loop.
+func (l *Loop) Name() string { return room }
+
+// Wake implements control.Loop: a stack under way concerns us when what it
+// does changes, or when the process starts.
+func (l *Loop) Wake(c store.Change) []string {
+	s, ok := c.New.(model.Stack)
+	if !ok || !strings.HasSuffix(s.Status, "_IN_PROGRESS") || s.Status == "REVIEW_IN_PROGRESS" {
+		return nil
+	}
+	if old, ok := c.Old.(model.Stack); ok && old.Status == s.Status && old.Operation == s.Operation {
+		return nil
+	}
+	return []string{s.ID}
+}
+
+// Reconcile implements control.Loop.
+func (l *Loop) Reconcile(ctx context.Context, req control.Request) (control.Result, error) {
+	r, err := l.load(ctx, req)
+	if err != nil || r == nil {
+		return control.Result{}, err
+	}
+	switch r.stack.Status {
+	case "CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS":
+		err = r.forward()
+	case "ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS":
+		err = r.remove()
+	case "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS":
+		err = r.cleanUp()
+	}
+	if err != nil {
+		return control.Result{}, err
+	}
+	return control.Result{After: r.again()}, nil
+}
+
+// again says when to look at what is in flight: often at first, then less.
+func (r *run) again() time.Duration {
+	if !strings.HasSuffix(r.stack.Status, "_IN_PROGRESS") {
+		r.forget()
+		return 0
+	}
+	since := r.now.Sub(r.stack.Started)
+	return min(max(since/60, time.Second), 5*time.Second)
+}

@@ -1,0 +1,242 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"berth/internal/control"
+	"berth/internal/fault"
+	"berth/internal/ident"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+// run is one Reconcile of one stack: what was found, and what is to be
+// written. Records are copies and may be changed.
+type run struct {
+	*Loop
+	ctx   context.Context
+	now   time.Time
+	view  *store.View
+	stack model.Stack
+	as    ident.Principal
+
+	// operation and status are those found: if they are others when we write,
+	// somebody wished for something else meanwhile.
+	operation int64
+	status    string
+
+	recs    map[string]*model.StackResource
+	order   []string // logical ids of recs, sorted
+	dirty   map[string]bool
+	gone    map[string]bool
+	events  []model.StackEvent
+	exports []model.Export // to write when outputs are ready; nil leaves them
+	settled bool           // exports are to be written
+	stale   bool           // another wish came in between
+}
+
+// load reads a stack and all it has; nil if nothing is under way.
+func (l *Loop) load(ctx context.Context, req control.Request) (*run, error) {
+	view := l.DB.View()
+	s, ok := state.Stacks.Get(view, req.Key)
+	if !ok || !strings.HasSuffix(s.Status, "_IN_PROGRESS") || s.Status == "REVIEW_IN_PROGRESS" {
+		return nil, nil
+	}
+	r := &run{
+		Loop: l, ctx: ctx, now: req.Now, view: view, stack: model.Clone(s), operation: s.Operation, status: s.Status,
+		recs: map[string]*model.StackResource{}, dirty: map[string]bool{}, gone: map[string]bool{},
+	}
+	for _, rec := range state.StackResources.By(view, "stack", s.ID) {
+		c := model.Clone(rec)
+		r.recs[rec.LogicalID] = &c
+		r.order = append(r.order, rec.LogicalID)
+	}
+	slices.Sort(r.order)
+	var err error
+	if r.as, err = l.principal(view, s); err != nil {
+		return r, r.giveUp(err)
+	}
+	return r, nil
+}
+
+// principal is who the stack acts as: its role, or who asked.
+func (l *Loop) principal(r store.Reader, s model.Stack) (ident.Principal, error) {
+	const service = "cloudformation.amazonaws.com"
+	var p ident.Principal
+	switch {
+	case s.RoleARN != "" && l.Access != nil:
+		var err error
+		if p, err = l.Access.Assume(r, service, s.RoleARN, "AWSCloudFormation"); err != nil {
+			return p, err
+		}
+	case s.Principal == "" || strings.HasSuffix(s.Principal, ":root"):
+		p = ident.Root(l.Place)
+	default:
+		p = asCaller(s.Principal)
+	}
+	p.Service = service
+	return p, nil
+}
+
+// asCaller makes a principal of the ARN that was recorded.
+func asCaller(arn string) ident.Principal {
+	a, _ := ident.ParseARN(arn)
+	if rest, ok := strings.CutPrefix(a.Resource, "assumed-role/"); ok {
+		role, session, _ := strings.Cut(rest, "/")
+		return ident.AsRole("arn:"+a.Partition+":iam::"+a.Account+":role/"+role, session)
+	}
+	return ident.Principal{Account: a.Account, ARN: arn}
+}
+
+// giveUp fails the operation at once: its role cannot be used.
+func (r *run) giveUp(why error) error {
+	status := map[string]string{
+		"CREATE_IN_PROGRESS": "CREATE_FAILED", "UPDATE_IN_PROGRESS": "UPDATE_ROLLBACK_FAILED", "UPDATE_ROLLBACK_IN_PROGRESS": "UPDATE_ROLLBACK_FAILED",
+		"ROLLBACK_IN_PROGRESS": "ROLLBACK_FAILED", "DELETE_IN_PROGRESS": "DELETE_FAILED",
+	}[r.stack.Status]
+	if status == "" {
+		status = strings.TrimSuffix(r.stack.Status, "_CLEANUP_IN_PROGRESS")
+	}
+	r.finish(status, fmt.Sprintf("Role %s is invalid or cannot be assumed: %s", r.stack.RoleARN, fault.MessageOf(why)))
+	return r.save()
+}
+
+// round numbers attempts: going forward and undoing are two.
+func (r *run) round() int64 {
+	n := r.operation * 2
+	switch r.stack.Status {
+	case "CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS":
+		return n
+	default:
+		return n + 1
+	}
+}
+
+// note adds an event about a resource.
+func (r *run) note(rec *model.StackResource, status, reason string) {
+	r.events = append(r.events, model.StackEvent{
+		ID:        fmt.Sprintf("%s-%s-%s", rec.LogicalID, status, r.now.UTC().Format("2006-01-02T15:04:05.000Z")),
+		LogicalID: rec.LogicalID, PhysicalID: rec.PhysicalID, Type: rec.Type, Status: status, Reason: reason,
+		Properties: propertiesText(rec.Properties), Token: r.stack.RequestToken, At: r.now,
+	})
+}
+
+// set moves a resource to a status and tells of it.
+func (r *run) set(rec *model.StackResource, status, reason string) {
+	rec.Status, rec.StatusReason, rec.UpdatedAt, rec.Operation = status, reason, r.now, r.round()
+	r.dirty[rec.LogicalID] = true
+	r.note(rec, status, reason)
+}
+
+// finish moves the stack itself to a status and tells of it.
+func (r *run) finish(status, reason string) {
+	r.stack.Status, r.stack.StatusReason = status, reason
+	r.events = append(r.events, model.StackEvent{
+		ID: r.IDs.UUID(), LogicalID: r.stack.Name, PhysicalID: r.stack.ID, Type: "AWS::CloudFormation::Stack",
+		Status: status, Reason: reason, Token: r.stack.RequestToken, At: r.now,
+	})
+}
+
+// save writes what changed, in one transaction. Facts about resources are
+// always written; the stack's own progress only if nobody wished for
+// something else meanwhile.
+func (r *run) save() error {
+	if len(r.dirty) == 0 && len(r.events) == 0 && len(r.gone) == 0 && r.stack.Status == r.status {
+		return nil
+	}
+	err := r.DB.Update(r.ctx, room, r.write)
+	if err != nil {
+		return fmt.Errorf("write the progress of stack %s: %w", r.stack.Name, err)
+	}
+	r.status = r.stack.Status
+	clear(r.dirty)
+	clear(r.gone)
+	r.events, r.settled = nil, false
+	return nil
+}
+
+func (r *run) write(tx *store.Tx) error {
+	cur, ok := state.Stacks.Get(tx, r.stack.ID)
+	if !ok {
+		return fault.New(fault.NotFound, "", "the stack %s is gone", r.stack.ID)
+	}
+	r.stale = cur.Operation != r.operation || cur.Status != r.status
+	next := model.Clone(cur)
+	if !r.stale {
+		next = model.Clone(r.stack)
+	}
+	next.Events = cur.Events
+	if err := r.writeResources(tx); err != nil {
+		return err
+	}
+	for _, e := range r.events {
+		if r.stale && e.LogicalID == r.stack.Name && e.PhysicalID == r.stack.ID {
+			continue
+		}
+		next.Events++
+		e.Stack, e.Seq = r.stack.ID, next.Events
+		if err := state.StackEvents.Put(tx, e); err != nil {
+			return err
+		}
+	}
+	if r.settled && !r.stale {
+		if err := r.writeExports(tx); err != nil {
+			return err
+		}
+	}
+	if !r.stale && r.stack.Status != r.status {
+		if err := r.decide(tx); err != nil {
+			return err
+		}
+	}
+	return state.Stacks.Put(tx, next)
+}
+
+func (r *run) writeResources(tx *store.Tx) error {
+	for _, id := range r.order {
+		if r.gone[id] {
+			if err := state.StackResources.Delete(tx, r.stack.ID+"|"+id); err != nil {
+				return err
+			}
+			continue
+		}
+		if r.dirty[id] {
+			if err := state.StackResources.Put(tx, *r.recs[id]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *run) decide(tx *store.Tx) error {
+	reason := r.stack.StatusReason
+	if reason == "" {
+		reason = "all resources are as the template wants them"
+	}
+	return state.Note(tx, r.now, model.Decision{By: room, Subject: r.stack.ID, Verb: "state", Reason: r.stack.Status + ": " + reason})
+}
+
+func (r *run) add(rec *model.StackResource) {
+	if _, ok := r.recs[rec.LogicalID]; !ok {
+		r.order = append(r.order, rec.LogicalID)
+		slices.Sort(r.order)
+	}
+	r.recs[rec.LogicalID] = rec
+}
+
+func (r *run) drop(id string) {
+	r.gone[id] = true
+	delete(r.recs, id)
+}
+
+func (r *run) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.Loop.bound, r.stack.ID)
+}
