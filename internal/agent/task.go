@@ -213,7 +213,7 @@ func (t *task) cgroup() string {
 	if t.agent.Cgroup == "" {
 		return ""
 	}
-	return t.agent.Cgroup + "/tasks/" + t.id()
+	return t.agent.Cgroup + "/ecs/" + t.id() // "tasks" is a file of v1
 }
 
 // run takes the task from where its record says to its end. When ctx ends it

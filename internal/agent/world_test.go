@@ -63,6 +63,7 @@ type world struct {
 	meta   *httptest.Server
 	access *access
 	stop   func()
+	ca     []byte // PEM, where a test made one
 
 	mu       sync.Mutex
 	program  func(container.Spec) csim.Program
