@@ -114,9 +114,10 @@ func gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV)
 }
 
-// until asks done again and again, for as long as patience lasts.
+// until asks done again and again, for as long as patience lasts. It measures
+// the kernel's work, so its time is the machine's and not the clock's.
 func (g *Group) until(what string, done func() (bool, error)) error {
-	deadline := time.Now().Add(patience)
+	over := time.After(patience)
 	for wait := pause; ; wait = min(2*wait, 50*time.Millisecond) {
 		ok, err := done()
 		if err != nil {
@@ -125,9 +126,10 @@ func (g *Group) until(what string, done func() (bool, error)) error {
 		if ok {
 			return nil
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-over:
 			return fault.New(fault.Conflict, "", "cgroup %s is still not %s after %s", g.name, what, patience)
+		case <-time.After(wait):
 		}
-		time.Sleep(wait) // the kernel's own time, not the clock's
 	}
 }
