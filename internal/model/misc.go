@@ -30,6 +30,9 @@ type Function struct {
 	StateReason    string            `json:"stateReason,omitempty" w:"controllers/lambda"`
 	StateCode      string            `json:"stateCode,omitempty" w:"controllers/lambda"`
 	UpdateStatus   string            `json:"updateStatus" w:"api/lambda,controllers/lambda"` // Successful, InProgress, Failed
+	// Interfaces is how many environments have needed a network at once; each
+	// has an interface of its own. There is always one.
+	Interfaces int64 `json:"interfaces,omitempty" w:"controllers/network"`
 }
 
 // LogGroup is a CloudWatch Logs group. Key: Name. Streams and events live in

@@ -6,9 +6,9 @@
 // pending until the host's network contains it, then available; only then a
 // placed task moves from PROVISIONING to PENDING, and an endpoint or a NAT
 // gateway becomes available. A task in DEPROVISIONING returns its interface
-// and is STOPPED. A function has one interface (kind function, owner the
-// function's ARN): in its VPC, or in the Internet; all of its environments
-// share that namespace.
+// and is STOPPED. A function has one interface for each of its environments
+// (kind function, owner the function's ARN), in its VPC or in the Internet;
+// Legs lends them out.
 //
 // There is one key, the host. Setting the network is a job, so that what
 // changes meanwhile is set together. Only the control engine calls it.
@@ -96,7 +96,7 @@ func concerns(c store.Change) bool {
 		return !ok || c.New == nil || !reflect.DeepEqual([]any{o.Subnets, o.SecurityGroups, o.Scheme}, []any{n.Subnets, n.SecurityGroups, n.Scheme})
 	case model.Function:
 		o, ok := c.Old.(model.Function)
-		return !ok || c.New == nil || !reflect.DeepEqual([]any{o.Subnets, o.SecurityGroups}, []any{n.Subnets, n.SecurityGroups})
+		return !ok || c.New == nil || !reflect.DeepEqual([]any{o.Subnets, o.SecurityGroups, o.Interfaces}, []any{n.Subnets, n.SecurityGroups, n.Interfaces})
 	case model.Instance:
 		o, ok := c.Old.(model.Instance)
 		return !ok || c.New == nil || o.State != n.State || o.ENI != n.ENI

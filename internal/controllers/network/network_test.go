@@ -231,7 +231,7 @@ func TestANATGatewayUsesItsElasticAddress(t *testing.T) {
 		if err := state.Addresses.Put(tx, model.Address{AllocationID: "eipalloc-1", PublicIP: "198.51.100.7"}); err != nil {
 			return err
 		}
-		return state.NATGateways.Put(tx, model.NATGateway{ID: "nat-1", VPC: "vpc-1", Subnet: "subnet-1", Allocation: "eipalloc-1", State: "pending"})
+		return state.NATGateways.Put(tx, model.NATGateway{ID: "nat-1", ENI: "eni-nat", VPC: "vpc-1", Subnet: "subnet-1", Allocation: "eipalloc-1", State: "pending"})
 	})
 	h.settle()
 	view := h.db.View()
@@ -282,5 +282,44 @@ func TestAnInstanceIsReachableByItsRules(t *testing.T) {
 	h.settle()
 	if n := state.NetworkInterfaces.By(h.db.View(), "owner", "i-1"); len(n) != 0 {
 		t.Errorf("left: %+v", n)
+	}
+}
+
+func TestEachEnvironmentOfAFunctionGetsALegOfItsOwn(t *testing.T) {
+	h := newHouse(t)
+	h.write("api/lambda", func(tx *store.Tx) error { return state.Functions.Put(tx, model.Function{Name: "hook", ARN: "arn:hook"}) })
+	h.settle()
+	legs := network.NewLegs(h.db, "/run/netns")
+	first, err := legs.Acquire(t.Context(), "hook")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := legs.Acquire(ctx, "hook"); err == nil {
+		t.Fatal("two environments share a leg")
+	}
+	again := make(chan network.Leg, 1)
+	go func() {
+		leg, err := legs.Acquire(t.Context(), "hook")
+		if err != nil {
+			t.Error(err)
+		}
+		again <- leg
+	}()
+	for state.NetworkInterfaces.Len(h.db.View()) < 2 {
+		h.settle()
+	}
+	h.settle()
+	second := <-again
+	if second.Netns == first.Netns {
+		t.Errorf("both have %s", first.Netns)
+	}
+	first.Release()
+	if third, err := legs.Acquire(t.Context(), "hook"); err != nil || third.Netns != first.Netns {
+		t.Errorf("a returned leg is not lent again: %v %v", third, err)
+	}
+	if n := state.NetworkInterfaces.Len(h.db.View()); n != 2 {
+		t.Errorf("%d interfaces", n)
 	}
 }

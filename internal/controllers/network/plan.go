@@ -2,6 +2,7 @@ package network
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ type world struct {
 
 // wish is an interface that an owner should have in a subnet.
 type wish struct {
+	id                  string // or "" to draw one
 	owner, kind, subnet string
 	groups              []string
 	public              bool   // wants a public address of the pool
@@ -68,21 +70,22 @@ func (p plan) writes() bool {
 func decide(w world) plan {
 	p := plan{regroups: map[string][]string{}, elastics: map[string]string{}, attach: map[string]string{}, endpoints: map[string]string{}, nats: map[string]string{}}
 	wishes := w.wishes()
-	have := map[string]model.NetworkInterface{}
+	have, seats := map[string]bool{}, map[string]int{}
 	leases := newLeases(w)
 	for _, n := range state.NetworkInterfaces.All(w) {
-		at := n.Owner + "|" + n.Subnet
+		at := seat(n.Owner, n.Subnet, seats[n.Owner+"|"+n.Subnet])
+		seats[n.Owner+"|"+n.Subnet]++
 		want, ok := wishes[at]
-		if _, twice := have[at]; !ok || twice {
+		if !ok {
 			p.drops = append(p.drops, n.ID)
 			leases.free(n)
 			continue
 		}
-		have[at] = n
+		have[at] = true
 		p.keep(w, n, want)
 	}
 	for _, at := range sortedKeys(wishes) {
-		if _, ok := have[at]; ok {
+		if have[at] {
 			continue
 		}
 		g, err := leases.grant(wishes[at])
@@ -97,6 +100,10 @@ func decide(w world) plan {
 	return p
 }
 
+// seat names the nth interface of an owner in a subnet. Only functions have
+// more than one.
+func seat(owner, subnet string, n int) string { return fmt.Sprintf("%s|%s|%d", owner, subnet, n) }
+
 // keep brings an interface that stays up to date.
 func (p *plan) keep(w world, n model.NetworkInterface, want wish) {
 	if !slices.Equal(n.SecurityGroups, want.groups) {
@@ -110,15 +117,16 @@ func (p *plan) keep(w world, n model.NetworkInterface, want wish) {
 	}
 }
 
-// wishes are all interfaces that should be, by owner and subnet.
+// wishes are all interfaces that should be, by seat.
 func (w world) wishes() map[string]wish {
 	out := map[string]wish{}
-	add := func(x wish) {
+	put := func(x wish, n int) {
 		if len(x.groups) == 0 && x.kind != vpc.KindNAT {
 			x.groups = w.defaultGroup(x.subnet)
 		}
-		out[x.owner+"|"+x.subnet] = x
+		out[seat(x.owner, x.subnet, n)] = x
 	}
+	add := func(x wish) { put(x, 0) }
 	for _, t := range state.Tasks.All(w) {
 		if w.ownsInterface(t) {
 			add(wish{owner: t.ARN, kind: vpc.KindTask, subnet: t.Subnet, groups: t.Network.SecurityGroups, public: t.Network.AssignPublicIP, description: t.ARN})
@@ -145,7 +153,7 @@ func (w world) wishes() map[string]wish {
 	for _, n := range state.NATGateways.All(w) {
 		if n.State == "pending" || n.State == "available" {
 			a, _ := state.Addresses.Get(w, n.Allocation)
-			add(wish{owner: n.ID, kind: vpc.KindNAT, subnet: n.Subnet, elastic: a.PublicIP, description: "Interface for NAT Gateway " + n.ID})
+			add(wish{id: n.ENI, owner: n.ID, kind: vpc.KindNAT, subnet: n.Subnet, elastic: a.PublicIP, description: "Interface for NAT Gateway " + n.ID})
 		}
 	}
 	for _, f := range state.Functions.All(w) {
@@ -153,7 +161,9 @@ func (w world) wishes() map[string]wish {
 		if len(f.Subnets) > 0 {
 			x.subnet = f.Subnets[0]
 		}
-		add(x)
+		for n := range max(1, int(f.Interfaces)) {
+			put(x, n)
+		}
 	}
 	return out
 }

@@ -28,7 +28,10 @@ func (l *Loop) write(ctx context.Context, r control.Request, p plan) error {
 	}
 	grants := make([]drawn, len(p.grants))
 	for i, g := range p.grants {
-		grants[i] = drawn{g, l.IDs.EC2("eni"), l.IDs.UUID()}
+		grants[i] = drawn{g, g.wish.id, l.IDs.UUID()}
+		if g.wish.id == "" {
+			grants[i].id = l.IDs.EC2("eni")
+		}
 	}
 	w := writer{r.Now, p}
 	err := l.DB.Update(ctx, name, func(tx *store.Tx) error {
@@ -203,10 +206,6 @@ func (w writer) grant(tx *store.Tx, g drawn) error {
 			return nil
 		}
 		if err := attach(tx, g.owner, n); err != nil {
-			return err
-		}
-	case vpc.KindNAT:
-		if err := edit(tx, state.NATGateways, g.owner, func(x *model.NATGateway) { x.ENI = g.id }); err != nil {
 			return err
 		}
 	}
