@@ -58,7 +58,7 @@ type Deps struct {
 	Place   ident.Place
 	Minter  Minter
 	Access  control.Access
-	Metrics Metrics
+	Metrics Metrics // nil where nobody wants figures
 	// Authenticate finds who signed a web socket's handshake.
 	Authenticate func(*http.Request) (ident.Principal, error)
 	Log          *slog.Logger

@@ -78,6 +78,9 @@ func (d *Desk) figures(ctx context.Context, inst model.Instance, e acs.Envelope)
 }
 
 func (d *Desk) metrics(ctx context.Context, inst model.Instance, m acs.PublishMetrics) error {
+	if d.Metrics == nil {
+		return nil
+	}
 	view := d.DB.View()
 	for _, t := range m.TaskMetrics {
 		task, ok := state.Tasks.Get(view, t.TaskARN)

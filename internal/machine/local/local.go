@@ -40,8 +40,8 @@ import (
 // Deps are what a Driver needs.
 type Deps struct {
 	Data string // the server's data folder, absolute
-	// Instance is the command that runs InstanceMain, Agent the one that the
-	// machine runs in turn; empty runs none.
+	// Instance is the command that runs InstanceMain, which launches need;
+	// Agent the one that the machine runs in turn, empty runs none.
 	Instance []string
 	Agent    []string
 	// Clock is the control plane's, which credentials expire on; Real is
@@ -50,7 +50,10 @@ type Deps struct {
 	Real  clock.Clock
 	// Overcommit allows types with more memory than the host has.
 	Overcommit bool
-	Log        *slog.Logger
+	// Forget, if set, drops what other rooms keep of a machine that is gone,
+	// such as its images. It may be called twice.
+	Forget func(id string) error
+	Log    *slog.Logger
 }
 
 // Driver is a machine.Driver on this host.
@@ -63,10 +66,11 @@ type Driver struct {
 
 var _ machine.Driver = (*Driver)(nil)
 
-// New returns the driver of a data folder.
+// New returns the driver of a data folder. Without an instance command it can
+// look and terminate, and launches nothing.
 func New(d Deps) (*Driver, error) {
-	if !filepath.IsAbs(d.Data) || len(d.Instance) == 0 {
-		return nil, fault.New(fault.Invalid, "", "a driver needs an absolute data folder and an instance command")
+	if !filepath.IsAbs(d.Data) {
+		return nil, fault.New(fault.Invalid, "", "a driver needs an absolute data folder")
 	}
 	if _, err := cgroup.Detect(); err != nil {
 		return nil, err
@@ -146,6 +150,9 @@ func (d *Driver) Launch(ctx context.Context, spec machine.Spec) (machine.Machine
 func (d *Driver) possible(s machine.Spec) error {
 	if err := check(s.ID); err != nil {
 		return err
+	}
+	if len(d.Instance) == 0 {
+		return fault.New(fault.Invalid, "", "machine %s: this driver has no command to launch it with", s.ID)
 	}
 	if s.VCPU <= 0 || s.MemoryMiB <= 0 || s.Interface == "" || strings.Contains(s.Interface, "/") {
 		return fault.New(fault.Invalid, "", "machine %s: %d vCPU, %d MiB, interface %q", s.ID, s.VCPU, s.MemoryMiB, s.Interface)
@@ -344,6 +351,12 @@ func (d *Driver) sweep(id string) error {
 		return err
 	}
 	if err := os.RemoveAll(d.dir(id)); err != nil {
+		return fmt.Errorf("forget machine %s: %w", id, err)
+	}
+	if d.Forget == nil {
+		return nil
+	}
+	if err := d.Forget(id); err != nil {
 		return fmt.Errorf("forget machine %s: %w", id, err)
 	}
 	return nil
