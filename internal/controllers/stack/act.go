@@ -72,6 +72,9 @@ func (r *run) tagsOf(rec *model.StackResource, props map[string]any) []model.Tag
 	if t, ok := template.TypeOf(rec.Type); ok && t.Taggable() {
 		tags = model.SetTags(tags, tagList(props[t.TagProperty]))
 	}
+	if strings.HasPrefix(rec.Type, "AWS::IAM::") {
+		return tags // IAM's resource types take no tags of CloudFormation's own
+	}
 	return model.SetTags(tags, []model.Tag{
 		{Key: "aws:cloudformation:stack-name", Value: r.stack.Name},
 		{Key: "aws:cloudformation:stack-id", Value: r.stack.ID},

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"time"
 
 	"berth/internal/lang/template"
 )
@@ -18,7 +19,7 @@ func iamKinds() map[string]kind {
 func createRole(ctx context.Context, a *act) error {
 	err := a.once(ctx, findRole, func() error {
 		in := pick(a.props, "Path", "Description", "MaxSessionDuration", "PermissionsBoundary")
-		in["RoleName"], in["AssumeRolePolicyDocument"], in["Tags"] = a.physical("RoleName", 64), document(a.props["AssumeRolePolicyDocument"]), pairs(a.tags)
+		in["RoleName"], in["AssumeRolePolicyDocument"], in["Tags"] = a.physical("RoleName", 64), document(a.props["AssumeRolePolicyDocument"]), orNil(pairs(a.tags))
 		out, err := a.call(ctx, iam, "CreateRole", in)
 		if err != nil {
 			return err
@@ -37,11 +38,18 @@ func findRole(ctx context.Context, a *act) (bool, error) {
 	if absent(err) {
 		return false, nil
 	}
-	if err != nil || !a.mine(dig(out, "Role", "Tags")) {
+	if err != nil || !a.since(dig(out, "Role", "CreateDate")) {
 		return false, err
 	}
 	a.made(digs(out, "Role", "RoleName"), map[string]any{"Arn": digs(out, "Role", "Arn"), "RoleId": digs(out, "Role", "RoleId")})
 	return true, nil
+}
+
+// since reports whether something was made after we said that we would: what
+// carries no tags of ours and yet has our name is ours then.
+func (a *act) since(created any) bool {
+	t, ok := created.(time.Time)
+	return ok && !t.Before(a.rec.Started.Truncate(time.Second))
 }
 
 // inline reads the Policies property: name to document.
@@ -143,7 +151,7 @@ func removeRole(ctx context.Context, a *act) (bool, error) {
 func createProfile(ctx context.Context, a *act) error {
 	err := a.once(ctx, findProfile, func() error {
 		in := pick(a.props, "Path")
-		in["InstanceProfileName"], in["Tags"] = a.physical("InstanceProfileName", 128), pairs(a.tags)
+		in["InstanceProfileName"] = a.physical("InstanceProfileName", 128)
 		out, err := a.call(ctx, iam, "CreateInstanceProfile", in)
 		if err != nil {
 			return err
@@ -162,7 +170,7 @@ func findProfile(ctx context.Context, a *act) (bool, error) {
 	if absent(err) {
 		return false, nil
 	}
-	if err != nil || !a.mine(dig(out, "InstanceProfile", "Tags")) {
+	if err != nil || !a.since(dig(out, "InstanceProfile", "CreateDate")) {
 		return false, err
 	}
 	a.made(digs(out, "InstanceProfile", "InstanceProfileName"), map[string]any{"Arn": digs(out, "InstanceProfile", "Arn")})
