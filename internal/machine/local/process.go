@@ -33,7 +33,7 @@ type process struct {
 
 // whoIs identifies a process as seen through a /proc.
 func whoIs(pid int) (process, error) {
-	start, _, err := stat(pid)
+	start, err := startOf(pid)
 	if err != nil {
 		return process{}, err
 	}
@@ -41,28 +41,42 @@ func whoIs(pid int) (process, error) {
 	return process{PID: pid, Start: start, Boot: strings.TrimSpace(string(boot))}, err
 }
 
-// stat reads the start time and the state of a process.
-func stat(pid int) (start, state string, err error) {
+// startOf reads the start time of a process.
+func startOf(pid int) (string, error) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
 	// The name in parentheses may hold anything.
 	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
 	if len(f) < 20 {
-		return "", "", fmt.Errorf("read state of process %d: %d fields", pid, len(f))
+		return "", fmt.Errorf("read start of process %d: %d fields", pid, len(f))
 	}
-	return f[19], f[0], nil
+	return f[19], nil
 }
 
-// alive tells whether that very process still runs.
+// alive tells whether that very process still runs. The state in /proc is
+// that of its first thread, which may end before the rest of it, and with it
+// before what lives in its PID namespace: a pidfd tells of the whole.
 func (p process) alive() bool {
-	now, err := whoIs(p.PID)
-	if err != nil || now != p {
+	fd, err := unix.PidfdOpen(p.PID, 0)
+	if err != nil {
 		return false
 	}
-	_, state, err := stat(p.PID)
-	return err == nil && state != "Z" && state != "X"
+	defer unix.Close(fd)
+	now, err := whoIs(p.PID)
+	return err == nil && now == p && !over(fd, 0)
+}
+
+// over tells whether the process of a pidfd has ended, waiting up to so many
+// milliseconds for it.
+func over(fd, wait int) bool {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, wait)
+		if !errors.Is(err, unix.EINTR) {
+			return err == nil && n > 0
+		}
+	}
 }
 
 // end kills the process, if it is still that one, and waits for its end.
@@ -81,18 +95,11 @@ func (p process) end() error {
 	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("kill process %d: %w", p.PID, err)
 	}
-	// A pidfd becomes readable when the process has ended; as the first of its
-	// PID namespace it ends after everything else in it.
-	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(patience.Milliseconds()))
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil || n == 0 {
-			return fault.Wrap(fault.Unavailable, err, "process %d has not ended", p.PID)
-		}
-		return nil
+	// As the first of its PID namespace it ends after everything else in it.
+	if !over(fd, int(patience.Milliseconds())) {
+		return fault.New(fault.Unavailable, "", "process %d has not ended %s after it was killed", p.PID, patience)
 	}
+	return nil
 }
 
 // start runs the machine's first process and waits until it says that the
