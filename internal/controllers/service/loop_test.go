@@ -1,0 +1,454 @@
+package service_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/internal/api/ecs"
+	"berth/internal/clock"
+	"berth/internal/control"
+	"berth/internal/controllers/service"
+	"berth/internal/fault"
+	"berth/internal/front"
+	"berth/internal/ident"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+	shape "berth/internal/wire/shape/ecs"
+)
+
+var place = ident.Place{Partition: "aws", Region: "ap-northeast-1", Account: "000000000000"}
+
+const account = "arn:aws:iam::000000000000:role/"
+
+// world is the loop with the real API, and hands that do at once what the
+// other loops take their time for.
+type world struct {
+	t      *testing.T
+	db     *state.DB
+	clock  *clock.Stepped
+	engine *control.Engine
+	front  *front.Front
+	said   []string // calls of the loop, with who made them
+	// answer is what the hook's function replies.
+	answer func(payload map[string]any) (string, error)
+	deny   string // operation that is denied
+	fails func(t model.Task) bool
+}
+
+type access struct{ w *world }
+
+func (a access) Assume(_ store.Reader, svc, role, session string) (ident.Principal, error) {
+	if svc != "ecs.amazonaws.com" || strings.HasSuffix(role, "/untrusting") {
+		return ident.Principal{}, fault.New(fault.Denied, "AccessDenied", "not trusted")
+	}
+	return ident.AsRole(role, session), nil
+}
+
+func (access) Allow(store.Reader, ident.Principal, string, string, map[string]string) error {
+	return nil
+}
+
+// Invoke is what the loop calls: load balancing on the tables, and a function.
+func (w *world) Invoke(ctx context.Context, as ident.Principal, svc, op string, in map[string]any) (map[string]any, error) {
+	w.said = append(w.said, as.ARN+" "+svc+":"+op)
+	if op == w.deny {
+		return nil, fault.New(fault.Denied, "AccessDenied", "User: %s is not authorized to perform: %s:%s", as.ARN, svc, op)
+	}
+	switch op {
+	case "DescribeRules":
+		return nil, nil
+	case "ModifyRule":
+		return nil, w.modify(ctx, in)
+	case "Invoke":
+		var payload map[string]any
+		if err := json.Unmarshal(in["Payload"].([]byte), &payload); err != nil {
+			return nil, err
+		}
+		body, err := w.answer(payload)
+		return map[string]any{"Payload": []byte(body)}, err
+	}
+	return nil, fault.New(fault.NotImplemented, "", "%s", op)
+}
+
+func (w *world) modify(ctx context.Context, in map[string]any) error {
+	return w.db.Update(ctx, "api/elbv2", func(tx *store.Tx) error {
+		return state.ListenerRules.Edit(tx, in["RuleArn"].(string), func(r *model.ListenerRule) error {
+			a := in["Actions"].([]any)[0].(map[string]any)["ForwardConfig"].(map[string]any)
+			var ts []model.WeightedTarget
+			for _, g := range a["TargetGroups"].([]any) {
+				m := g.(map[string]any)
+				ts = append(ts, model.WeightedTarget{TargetGroupARN: m["TargetGroupArn"].(string), Weight: m["Weight"].(int64)})
+			}
+			r.Actions = []model.Action{{Type: "forward", Targets: ts, StickySet: true}}
+			return nil
+		})
+	})
+}
+
+func rule(n string) string { return place.ARN("elasticloadbalancing", "listener-rule/app/alb/1/2/"+n) }
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	db, err := state.Open(t.Context(), store.NewMemory(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, db: db, clock: clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)), fails: func(model.Task) bool { return false }}
+	w.answer = func(map[string]any) (string, error) { return `{"hookStatus":"SUCCEEDED"}`, nil }
+	log := slog.New(slog.DiscardHandler)
+	api := ecs.New(ecs.Deps{DB: db, Clock: w.clock, IDs: ident.Seeded(2), Place: place})
+	if w.front, err = front.New(front.Deps{Rooms: []front.Room{{Meta: shape.Meta, API: api, Fields: ecs.Fields, Resources: api.Resources}}, Place: place, Clock: w.clock, IDs: ident.Seeded(3), Log: log}); err != nil {
+		t.Fatal(err)
+	}
+	w.engine = control.New(db, w.clock, log)
+	w.engine.Begin(t.Context(), true)
+	w.engine.Add(service.New(service.Deps{DB: db, IDs: ident.Seeded(4), Invoker: w, Access: access{w}, Jobs: w.engine.Jobs()}))
+	w.engine.Open()
+	w.furnish()
+	return w
+}
+
+func (w *world) write(room string, fn func(*store.Tx) error) {
+	w.t.Helper()
+	if err := w.db.Update(w.t.Context(), room, fn); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// furnish makes what the service of the seed refers to.
+func (w *world) furnish() {
+	w.t.Helper()
+	w.write("api/ec2", func(tx *store.Tx) error {
+		if err := state.Subnets.Put(tx, model.Subnet{ID: "subnet-1", VPC: "vpc-1"}); err != nil {
+			return err
+		}
+		return state.SecurityGroups.Put(tx, model.SecurityGroup{ID: "sg-1", VPC: "vpc-1"})
+	})
+	w.write("api/elbv2", func(tx *store.Tx) error {
+		for g, r := range map[string]string{"tg/1": "prod", "tg/2": "test"} {
+			if err := state.TargetGroups.Put(tx, model.TargetGroup{ARN: g, TargetType: "ip"}); err != nil {
+				return err
+			}
+			if err := state.ListenerRules.Put(tx, model.ListenerRule{ARN: rule(r), Actions: []model.Action{{Type: "forward", Plain: true, Targets: []model.WeightedTarget{{TargetGroupARN: g, Weight: 1}}}}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	w.write("api/ecs", func(tx *store.Tx) error {
+		if err := state.Clusters.Put(tx, model.Cluster{Name: "c", Status: "ACTIVE", CapacityProviders: []string{"mi"}, DefaultStrategy: []model.StrategyItem{{Provider: "mi", Weight: 1}}}); err != nil {
+			return err
+		}
+		return state.CapacityProviders.Put(tx, model.CapacityProvider{Name: "mi", Cluster: "c", Status: "ACTIVE"})
+	})
+	w.call("RegisterTaskDefinition", map[string]any{
+		"family": "f", "cpu": "256", "memory": "512", "networkMode": "awsvpc", "requiresCompatibilities": []any{"MANAGED_INSTANCES"},
+		"containerDefinitions": []any{map[string]any{"name": "web", "image": "repo:latest", "portMappings": []any{map[string]any{"containerPort": 80}}}},
+	})
+}
+
+func (w *world) call(op string, in map[string]any) map[string]any {
+	w.t.Helper()
+	out, err := w.front.Invoke(w.t.Context(), ident.Root(place), "ecs", op, in)
+	if err != nil {
+		w.t.Fatalf("%s: %v", op, err)
+	}
+	return out
+}
+
+func (w *world) create(stages ...any) {
+	w.t.Helper()
+	w.call("CreateService", map[string]any{
+		"cluster": "c", "serviceName": "s", "taskDefinition": "f", "desiredCount": 2,
+		"loadBalancers": []any{map[string]any{"targetGroupArn": "tg/1", "containerName": "web", "containerPort": 80, "advancedConfiguration": map[string]any{
+			"alternateTargetGroupArn": "tg/2", "productionListenerRule": rule("prod"), "testListenerRule": rule("test"), "roleArn": account + "lb",
+		}}},
+		"networkConfiguration": map[string]any{"awsvpcConfiguration": map[string]any{"subnets": []any{"subnet-1"}, "securityGroups": []any{"sg-1"}}},
+		"deploymentConfiguration": map[string]any{"strategy": "BLUE_GREEN", "lifecycleHooks": []any{map[string]any{
+			"hookTargetArn": "arn:aws:lambda:ap-northeast-1:000000000000:function:hook", "roleArn": account + "hook", "lifecycleStages": stages,
+		}}},
+	})
+}
+
+// settle runs the loop and the hands until nothing moves, for a time.
+func (w *world) settle(d time.Duration) {
+	w.t.Helper()
+	end := w.clock.Now().Add(d)
+	for {
+		for range 100 {
+			n, err := w.engine.Settle(w.t.Context(), 1000)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			if !w.hands() && n == 0 {
+				break
+			}
+		}
+		at, ok := w.engine.NextDue()
+		if !ok || at.After(end) {
+			w.clock.Advance(end.Sub(w.clock.Now()))
+			return
+		}
+		w.clock.Advance(at.Sub(w.clock.Now()))
+	}
+}
+
+// hands moves every task on by one step, and reports whether one moved.
+func (w *world) hands() bool {
+	moved := false
+	for _, t := range state.Tasks.All(w.db.View()) {
+		switch {
+		case t.DesiredStatus == model.TaskStopped && t.LastStatus != model.TaskStopped:
+			w.end(t)
+		case t.DesiredStatus == model.TaskRunning && t.LastStatus != model.TaskRunning:
+			w.begin(t)
+		default:
+			continue
+		}
+		moved = true
+	}
+	return moved
+}
+
+func (w *world) end(t model.Task) {
+	w.write("controllers/traffic", func(tx *store.Tx) error {
+		for _, g := range state.Targets.By(tx, "task", t.ARN) {
+			if err := state.Targets.Delete(tx, state.TargetKey(g.Group, g.ID, g.Port)); err != nil {
+				return err
+			}
+		}
+		return state.Tasks.Edit(tx, t.ARN, func(t *model.Task) error { t.LastStatus = model.TaskStopped; return nil })
+	})
+}
+
+func (w *world) begin(t model.Task) {
+	now := w.clock.Now()
+	if w.fails(t) {
+		w.write("dispatch", func(tx *store.Tx) error {
+			return state.Tasks.Edit(tx, t.ARN, func(t *model.Task) error {
+				t.DesiredStatus, t.StopCode, t.StoppedReason, t.StoppingAt = model.TaskStopped, "TaskFailedToStart", "CannotPullContainerError", now
+				return nil
+			})
+		})
+		return
+	}
+	w.write("dispatch", func(tx *store.Tx) error {
+		return state.Tasks.Edit(tx, t.ARN, func(t *model.Task) error {
+			t.LastStatus, t.StartedAt, t.Containers[0].ImageDigest = model.TaskRunning, now, "sha256:abc"
+			return nil
+		})
+	})
+	w.write("controllers/traffic", func(tx *store.Tx) error {
+		for _, g := range t.TargetGroups() {
+			if err := state.Targets.Put(tx, model.Target{Group: g, ID: t.ID, Port: 80, Task: t.ARN, State: "healthy"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (w *world) deployments() []model.ServiceDeployment {
+	return state.ServiceDeployments.All(w.db.View())
+}
+
+func (w *world) status() map[string]int {
+	out := map[string]int{}
+	for _, d := range w.deployments() {
+		out[d.Status]++
+	}
+	return out
+}
+
+func (w *world) weights(n string) string {
+	r, _ := state.ListenerRules.Get(w.db.View(), rule(n))
+	b, _ := json.Marshal(r.Actions[0].Targets)
+	return string(b)
+}
+
+func (w *world) service() model.Service {
+	s, _ := state.Services.One(w.db.View(), "name", "c/s")
+	return s
+}
+
+func TestBlueGreenFromTheAPI(t *testing.T) {
+	w := newWorld(t)
+	var payloads []map[string]any
+	w.answer = func(p map[string]any) (string, error) {
+		payloads = append(payloads, p)
+		return `{"hookStatus":"SUCCEEDED"}`, nil
+	}
+	w.create("POST_TEST_TRAFFIC_SHIFT")
+	w.settle(time.Minute)
+	if w.status()["SUCCESSFUL"] != 1 {
+		t.Fatalf("%+v\nevents %+v", w.deployments(), w.service().Events)
+	}
+	if got := w.weights("prod"); got != `[{"targetGroupArn":"tg/2","weight":100},{"targetGroupArn":"tg/1","weight":0}]` {
+		t.Errorf("production %s", got)
+	}
+	if len(payloads) != 1 || payloads[0]["lifecycleStage"] != "POST_TEST_TRAFFIC_SHIFT" {
+		t.Errorf("payloads %v", payloads)
+	}
+	for _, want := range []string{
+		"assumed-role/lb/ECSNetworkingWithELB elasticloadbalancing:DescribeRules",
+		"assumed-role/lb/ECSNetworkingWithELB elasticloadbalancing:ModifyRule",
+		"assumed-role/hook/ECS-Lambda-Execution lambda:Invoke",
+	} {
+		if !strings.Contains(strings.Join(w.said, "\n"), want) {
+			t.Errorf("nobody called %s: %q", want, w.said)
+		}
+	}
+	w.call("UpdateService", map[string]any{"cluster": "c", "service": "s", "forceNewDeployment": true})
+	w.settle(20 * time.Minute)
+	if w.status()["SUCCESSFUL"] != 2 || !strings.HasPrefix(w.weights("prod"), `[{"targetGroupArn":"tg/1","weight":100}`) {
+		t.Errorf("%v, production %s", w.status(), w.weights("prod"))
+	}
+	out := w.call("DescribeServices", map[string]any{"cluster": "c", "services": []any{"s"}})
+	s := out["services"].([]any)[0].(map[string]any)
+	if n := len(s["deployments"].([]any)); n != 1 {
+		t.Errorf("%d deployments", n)
+	}
+	events := s["events"].([]any)
+	newest := events[0].(map[string]any)["message"]
+	if newest != "(service s) has reached a steady state." {
+		t.Errorf("newest event %v", newest)
+	}
+}
+
+func TestRefusedRuleRollsBack(t *testing.T) {
+	w := newWorld(t)
+	w.create("PRE_SCALE_UP")
+	w.settle(time.Minute)
+	w.deny = "ModifyRule"
+	w.call("UpdateService", map[string]any{"cluster": "c", "service": "s", "forceNewDeployment": true})
+	w.settle(time.Minute)
+	if w.status()["ROLLBACK_SUCCESSFUL"] != 1 {
+		t.Fatalf("%v", w.status())
+	}
+	for _, d := range w.deployments() {
+		want := "Service deployment rolled back because of invalid networking configuration: ECS was unable to manage the ELB resources due to missing permissions on ECS Infrastructure Role '" + account + "lb'."
+		if d.Status == "ROLLBACK_SUCCESSFUL" && d.StatusReason != want {
+			t.Error(d.StatusReason)
+		}
+	}
+}
+
+func TestRefusedHookRollsBack(t *testing.T) {
+	w := newWorld(t)
+	w.create("PRE_SCALE_UP")
+	w.settle(time.Minute)
+	w.deny = "Invoke"
+	w.call("UpdateService", map[string]any{"cluster": "c", "service": "s", "forceNewDeployment": true})
+	w.settle(time.Minute)
+	found := false
+	for _, e := range w.service().Events {
+		found = found || strings.Contains(e.Message, "(service s) deployment failed: Service deployment rolled back because PRE_SCALE_UP lifecycle hook(s) failed. ECS was unable to invoke hook target arn:aws:lambda:ap-northeast-1:000000000000:function:hook due to User: ")
+	}
+	if !found || w.status()["ROLLBACK_SUCCESSFUL"] != 1 {
+		t.Errorf("%v %+v", w.status(), w.service().Events)
+	}
+}
+
+func TestPassingErrorOfAHookIsTriedAgain(t *testing.T) {
+	w := newWorld(t)
+	n := 0
+	w.answer = func(map[string]any) (string, error) {
+		if n++; n < 3 {
+			return "", fault.New(fault.Throttled, "TooManyRequestsException", "Rate exceeded")
+		}
+		return `{"hookStatus":"SUCCEEDED"}`, nil
+	}
+	w.create("PRE_SCALE_UP")
+	w.settle(2 * time.Minute)
+	if n != 3 || w.status()["SUCCESSFUL"] != 1 {
+		t.Errorf("called %d times, %v", n, w.status())
+	}
+}
+
+func TestDeletedServiceEndsInactive(t *testing.T) {
+	w := newWorld(t)
+	w.create("PRE_SCALE_UP")
+	w.settle(time.Minute)
+	w.call("DeleteService", map[string]any{"cluster": "c", "service": "s", "force": true})
+	w.settle(time.Minute)
+	if s := w.service(); s.Status != "INACTIVE" {
+		t.Errorf("%s", s.Status)
+	}
+	for _, task := range state.Tasks.All(w.db.View()) {
+		if task.StopCode != "ServiceSchedulerInitiated" || !strings.HasPrefix(task.StoppedReason, "Scaling activity initiated by (deployment ecs-svc/") {
+			t.Errorf("%s %s", task.StopCode, task.StoppedReason)
+		}
+	}
+}
+
+func TestTaskThatFailsToStartIsReported(t *testing.T) {
+	w := newWorld(t)
+	w.fails = func(model.Task) bool { return true }
+	w.create("PRE_SCALE_UP")
+	w.settle(10 * time.Minute)
+	found := false
+	for _, e := range w.service().Events {
+		found = found || strings.Contains(e.Message, "(service s) is unable to consistently start tasks successfully.")
+	}
+	if !found {
+		t.Errorf("%+v", w.service().Events)
+	}
+	if n := state.Tasks.Len(w.db.View()); n < 5 || n > 12 {
+		t.Errorf("%d starts in ten minutes", n)
+	}
+}
+
+func TestStoppedTaskIsReplaced(t *testing.T) {
+	w := newWorld(t)
+	w.create("PRE_SCALE_UP")
+	w.settle(time.Minute)
+	var one string
+	for _, task := range state.Tasks.All(w.db.View()) {
+		one = task.ARN
+	}
+	w.call("StopTask", map[string]any{"cluster": "c", "task": one})
+	w.settle(time.Minute)
+	out := w.call("ListTasks", map[string]any{"cluster": "c", "serviceName": "s"})
+	if n := len(out["taskArns"].([]any)); n != 2 {
+		t.Errorf("%d tasks", n)
+	}
+}
+
+func TestNothingHappensTwice(t *testing.T) {
+	w := newWorld(t)
+	w.create("PRE_SCALE_UP")
+	w.settle(time.Minute)
+	before := w.db.View().Revision()
+	w.engine.Kick("controllers/service", w.service().ARN)
+	w.settle(0)
+	if after := w.db.View().Revision(); after != before {
+		t.Errorf("a second look wrote %d transactions", after-before)
+	}
+}
+
+func TestWake(t *testing.T) {
+	l := service.New(service.Deps{})
+	for _, c := range []struct {
+		change store.Change
+		want   string
+	}{
+		{store.Change{Table: state.Services.Name(), New: model.Service{ARN: "a"}}, "a"},
+		{store.Change{Table: state.ServiceDeployments.Name(), New: model.ServiceDeployment{Service: "a"}}, "a"},
+		{store.Change{Table: state.Tasks.Name(), Old: model.Task{Service: "a"}}, "a"},
+		{store.Change{Table: state.Tasks.Name(), New: model.Task{}}, ""},
+		{store.Change{Table: state.Targets.Name(), New: model.Target{Task: "t"}}, "task|t"},
+		{store.Change{Table: state.Alarms.Name(), New: model.Alarm{Name: "x"}}, "alarm|x"},
+		{store.Change{Table: state.Instances.Name(), Old: model.Instance{ARN: "i"}, New: model.Instance{ARN: "i", Status: "DRAINING"}}, "instance|i"},
+		{store.Change{Table: state.Instances.Name(), New: model.Instance{ARN: "i"}}, ""},
+		{store.Change{Table: state.Clusters.Name(), New: model.Cluster{}}, ""},
+	} {
+		if got := strings.Join(l.Wake(c.change), " "); got != c.want {
+			t.Errorf("%s: %q, want %q", c.change.Table, got, c.want)
+		}
+	}
+}
