@@ -1,0 +1,289 @@
+package cloudformation_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	api "berth/internal/api/cloudformation"
+	"berth/internal/clock"
+	"berth/internal/fault"
+	"berth/internal/ident"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+	"berth/internal/wire"
+	shape "berth/internal/wire/shape/cloudformation"
+)
+
+var place = ident.Place{Partition: "aws", Region: "eu-west-1", Account: "000000000000"}
+
+type house struct {
+	*api.API
+	t  *testing.T
+	db *state.DB
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	db, err := state.Open(t.Context(), store.NewMemory(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := clock.NewStepped(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC))
+	return &house{api.New(api.Deps{DB: db, Clock: c, IDs: ident.Seeded(1), Place: place, Zones: []string{"eu-west-1a"}}), t, db}
+}
+
+func (h *house) ctx() context.Context {
+	return wire.WithCall(h.t.Context(), wire.Call{Principal: ident.Root(place), At: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)})
+}
+
+const (
+	logs = "Resources:\n  G:\n    Type: AWS::Logs::LogGroup\n    Properties:\n      RetentionInDays: 7\n"
+	role = "Resources:\n  R:\n    Type: AWS::IAM::Role\n    Properties:\n      RoleName: r\n      AssumeRolePolicyDocument: {}\n"
+)
+
+func (h *house) create(name, body string, caps ...string) error {
+	_, err := h.CreateStack(h.ctx(), &shape.CreateStackInput{StackName: &name, TemplateBody: &body, Capabilities: caps})
+	return err
+}
+
+func (h *house) change(name, set, kind, body string, caps ...string) error {
+	_, err := h.CreateChangeSet(h.ctx(), &shape.CreateChangeSetInput{StackName: &name, ChangeSetName: &set, ChangeSetType: &kind, TemplateBody: &body, Capabilities: caps})
+	return err
+}
+
+// rest makes a stack what it was meant to be, as the loop does.
+func (h *house) rest(name, status string) {
+	h.t.Helper()
+	if err := h.db.Update(h.t.Context(), "controllers/stack", func(tx *store.Tx) error {
+		for _, s := range state.Stacks.By(tx, "name", name) {
+			if err := state.Stacks.Edit(tx, s.ID, func(s *model.Stack) error { s.Status = status; return nil }); err != nil {
+				return err
+			}
+			if err := state.StackResources.Put(tx, model.StackResource{
+				Stack: s.ID, LogicalID: "G", Type: "AWS::Logs::LogGroup", PhysicalID: "g", Status: "CREATE_COMPLETE",
+				Properties: map[string]any{"RetentionInDays": 7.0},
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func check(t *testing.T, err error, code, want string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("accepted; want %s: %s", code, want)
+	}
+	if fault.CodeOf(err) != code || !strings.Contains(fault.MessageOf(err), want) {
+		t.Errorf("got  %s: %s\nwant %s: %s", fault.CodeOf(err), fault.MessageOf(err), code, want)
+	}
+}
+
+// Acceptance line 8: AWS's error, and nothing is created.
+func TestABadTemplateCreatesNothing(t *testing.T) {
+	t.Parallel()
+	cases := []struct{ name, body, code, want string }{
+		{"yaml", "Resources: [", "ValidationError", "Template format error: YAML not well-formed. (line"},
+		{"unknown type", "Resources:\n  A: {Type: AWS::Moon::Base}\n", "ValidationError", "Template format error: Unrecognized resource types: [AWS::Moon::Base]"},
+		{"wrong type", strings.Replace(logs, "7", "soon", 1), "ValidationError", "#/RetentionInDays: expected type: Integer, found: String"},
+		{"unknown property", logs + "      Colour: red\n", "ValidationError", "extraneous key [Colour] is not permitted"},
+		{"capability", role, "InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_NAMED_IAM]"},
+		{"circle", "Resources:\n  A: {Type: AWS::Logs::LogGroup, DependsOn: B}\n  B: {Type: AWS::Logs::LogGroup, DependsOn: A}\n", "ValidationError", "Circular dependency between resources: [A, B]"},
+		{"parameter", "Parameters:\n  P: {Type: String}\n" + logs, "ValidationError", "Parameters: [P] must have values"},
+		{"vpc of a parameter", "Parameters:\n  P: {Type: 'AWS::EC2::VPC::Id', Default: vpc-0}\n" + logs, "ValidationError", "parameter value vpc-0 for parameter name P does not exist"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			before := h.db.View().Revision()
+			check(t, h.create("s", c.body), c.code, c.want)
+			check(t, h.change("s", "c", "CREATE", c.body), c.code, c.want)
+			if h.db.View().Revision() != before {
+				t.Error("something was written")
+			}
+		})
+	}
+}
+
+func TestAChangeSetMakesAStackToReview(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	if err := h.change("s", "first", "CREATE", logs); err != nil {
+		t.Fatal(err)
+	}
+	out, err := h.DescribeStacks(h.ctx(), &shape.DescribeStacksInput{StackName: wire.Ptr("s")})
+	if err != nil || *out.Stacks[0].StackStatus != "REVIEW_IN_PROGRESS" {
+		t.Fatalf("%v, %v", out, err)
+	}
+	check(t, h.change("s", "first", "CREATE", logs), "AlreadyExistsException", "already exists")
+	check(t, h.create("s", logs), "AlreadyExistsException", "Stack [s] already exists")
+	set, err := h.DescribeChangeSet(h.ctx(), &shape.DescribeChangeSetInput{StackName: wire.Ptr("s"), ChangeSetName: wire.Ptr("first")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *set.Status != "CREATE_COMPLETE" || *set.ExecutionStatus != "AVAILABLE" || len(set.Changes) != 1 || *set.Changes[0].ResourceChange.Action != "Add" {
+		t.Errorf("change set: %s %s %v", *set.Status, *set.ExecutionStatus, set.Changes)
+	}
+	execute := &shape.ExecuteChangeSetInput{StackName: wire.Ptr("s"), ChangeSetName: wire.Ptr("first")}
+	if _, err := h.ExecuteChangeSet(h.ctx(), execute); err != nil {
+		t.Fatal(err)
+	}
+	if s := state.Stacks.By(h.db.View(), "name", "s")[0]; s.Status != "CREATE_IN_PROGRESS" || s.Operation != 1 || s.Template != logs {
+		t.Errorf("stack: %+v", s)
+	}
+	_, err = h.ExecuteChangeSet(h.ctx(), execute)
+	check(t, err, "InvalidChangeSetStatus", "cannot be executed in its current status of [EXECUTE_COMPLETE]")
+}
+
+func TestNothingToChange(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	if err := h.create("s", logs); err != nil {
+		t.Fatal(err)
+	}
+	h.rest("s", "CREATE_COMPLETE")
+	_, err := h.UpdateStack(h.ctx(), &shape.UpdateStackInput{StackName: wire.Ptr("s"), TemplateBody: wire.Ptr(logs)})
+	check(t, err, "ValidationError", "No updates are to be performed.")
+	if err := h.change("s", "same", "UPDATE", logs); err != nil {
+		t.Fatal(err)
+	}
+	set, err := h.DescribeChangeSet(h.ctx(), &shape.DescribeChangeSetInput{StackName: wire.Ptr("s"), ChangeSetName: wire.Ptr("same")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *set.Status != "FAILED" || *set.ExecutionStatus != "UNAVAILABLE" || !strings.HasPrefix(*set.StatusReason, "The submitted information didn't contain changes.") {
+		t.Errorf("%s %s %s", *set.Status, *set.ExecutionStatus, *set.StatusReason)
+	}
+}
+
+func TestAChangeSetSaysWhatItReplaces(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	if err := h.create("s", logs); err != nil {
+		t.Fatal(err)
+	}
+	h.rest("s", "CREATE_COMPLETE")
+	if err := h.change("s", "c", "UPDATE", strings.Replace(logs, "RetentionInDays: 7", "LogGroupName: other", 1)); err != nil {
+		t.Fatal(err)
+	}
+	set, err := h.DescribeChangeSet(h.ctx(), &shape.DescribeChangeSetInput{StackName: wire.Ptr("s"), ChangeSetName: wire.Ptr("c")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rc := set.Changes[0].ResourceChange
+	var got []string
+	for _, d := range rc.Details {
+		got = append(got, *d.Target.Name+" "+*d.Target.RequiresRecreation)
+	}
+	if diff := cmp.Diff([]string{"LogGroupName Always", "RetentionInDays Never"}, got); diff != "" || *rc.Replacement != "True" || *rc.Action != "Modify" {
+		t.Errorf("%s %s\n%s", *rc.Action, *rc.Replacement, diff)
+	}
+}
+
+func TestRefusalsByState(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	ctx, s := h.ctx(), wire.Ptr("s")
+	_, err := h.DescribeStacks(ctx, &shape.DescribeStacksInput{StackName: s})
+	check(t, err, "ValidationError", "Stack with id s does not exist")
+	_, err = h.UpdateStack(ctx, &shape.UpdateStackInput{StackName: s, TemplateBody: wire.Ptr(logs)})
+	check(t, err, "ValidationError", "Stack [s] does not exist")
+	_, err = h.DescribeStackEvents(ctx, &shape.DescribeStackEventsInput{StackName: s})
+	check(t, err, "ValidationError", "Stack [s] does not exist")
+	if _, err = h.DeleteStack(ctx, &shape.DeleteStackInput{StackName: s}); err != nil {
+		t.Error("deleting what is absent:", err)
+	}
+	if err := h.create("s", logs); err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.UpdateStack(ctx, &shape.UpdateStackInput{StackName: s, TemplateBody: wire.Ptr(logs)})
+	check(t, err, "ValidationError", "is in CREATE_IN_PROGRESS state and can not be updated.")
+	check(t, h.change("s", "c", "UPDATE", logs), "ValidationError", "is in CREATE_IN_PROGRESS state and can not be updated.")
+	check(t, h.change("s", "c", "CREATE", logs), "ValidationError", "Stack [s] already exists and cannot be created again")
+	_, err = h.CancelUpdateStack(ctx, &shape.CancelUpdateStackInput{StackName: s})
+	check(t, err, "ValidationError", "CancelUpdateStack cannot be called from current stack status")
+	_, err = h.ContinueUpdateRollback(ctx, &shape.ContinueUpdateRollbackInput{StackName: s})
+	check(t, err, "ValidationError", "is in CREATE_IN_PROGRESS state")
+	h.rest("s", "ROLLBACK_COMPLETE")
+	_, err = h.UpdateStack(ctx, &shape.UpdateStackInput{StackName: s, TemplateBody: wire.Ptr(logs)})
+	check(t, err, "ValidationError", "is in ROLLBACK_COMPLETE state and can not be updated.")
+	if _, err = h.UpdateTerminationProtection(ctx, &shape.UpdateTerminationProtectionInput{StackName: s, EnableTerminationProtection: wire.Ptr(true)}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.DeleteStack(ctx, &shape.DeleteStackInput{StackName: s})
+	check(t, err, "ValidationError", "Stack [s] cannot be deleted while TerminationProtection is enabled")
+	_, err = h.DescribeChangeSet(ctx, &shape.DescribeChangeSetInput{StackName: s, ChangeSetName: wire.Ptr("x")})
+	check(t, err, "ChangeSetNotFoundException", "ChangeSet [x] does not exist")
+}
+
+func TestParametersKeepOrChange(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	body := "Parameters:\n  A: {Type: String}\n  Secret: {Type: String, NoEcho: true}\n" + strings.Replace(logs, "RetentionInDays: 7", "LogGroupName: !Sub '${A}-${Secret}'", 1)
+	p := func(k, v string) shape.Parameter { return shape.Parameter{ParameterKey: &k, ParameterValue: &v} }
+	if _, err := h.CreateStack(h.ctx(), &shape.CreateStackInput{StackName: wire.Ptr("s"), TemplateBody: &body, Parameters: []shape.Parameter{p("A", "one"), p("Secret", "hush")}}); err != nil {
+		t.Fatal(err)
+	}
+	h.rest("s", "CREATE_COMPLETE")
+	out, err := h.DescribeStacks(h.ctx(), &shape.DescribeStacksInput{StackName: wire.Ptr("s")})
+	if err != nil || *out.Stacks[0].Parameters[1].ParameterValue != "****" {
+		t.Errorf("a secret is shown: %v, %v", out.Stacks[0].Parameters, err)
+	}
+	keep := shape.Parameter{ParameterKey: wire.Ptr("Secret"), UsePreviousValue: wire.Ptr(true)}
+	if _, err := h.UpdateStack(h.ctx(), &shape.UpdateStackInput{StackName: wire.Ptr("s"), UsePreviousTemplate: wire.Ptr(true), Parameters: []shape.Parameter{p("A", "two"), keep}}); err != nil {
+		t.Fatal(err)
+	}
+	s := state.Stacks.By(h.db.View(), "name", "s")[0]
+	got := map[string]string{}
+	for _, p := range append(s.Parameters, s.PreviousParameters[0]) {
+		got[p.Key+p.Value] = p.Value
+	}
+	if diff := cmp.Diff(map[string]string{"Atwo": "two", "Secrethush": "hush", "Aone": "one"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTheEventsAreNewestFirst(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	if err := h.change("s", "c", "CREATE", logs); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.ExecuteChangeSet(h.ctx(), &shape.ExecuteChangeSetInput{StackName: wire.Ptr("s"), ChangeSetName: wire.Ptr("c")}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := h.DescribeStackEvents(h.ctx(), &shape.DescribeStackEventsInput{StackName: wire.Ptr("s")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range out.StackEvents {
+		got = append(got, *e.ResourceStatus+" "+*e.ResourceStatusReason)
+	}
+	if diff := cmp.Diff([]string{"CREATE_IN_PROGRESS User Initiated", "REVIEW_IN_PROGRESS User Initiated"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSummaryAndValidation(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	out, err := h.GetTemplateSummary(h.ctx(), &shape.GetTemplateSummaryInput{TemplateBody: wire.Ptr("Parameters:\n  P: {Type: Number, Default: 3}\n" + role)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *out.Parameters[0].DefaultValue != "3" || out.Capabilities[0] != "CAPABILITY_NAMED_IAM" || *out.CapabilitiesReason != "The following resource(s) require capabilities: [AWS::IAM::Role]" {
+		t.Errorf("%+v", out)
+	}
+	_, err = h.ValidateTemplate(h.ctx(), &shape.ValidateTemplateInput{TemplateBody: wire.Ptr("Resources:\n  A: {Type: AWS::Logs::LogGroup, DependsOn: A}\n")})
+	check(t, err, "ValidationError", "Circular dependency between resources: [A]")
+}
