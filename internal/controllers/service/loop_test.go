@@ -37,7 +37,7 @@ type world struct {
 	// answer is what the hook's function replies.
 	answer func(payload map[string]any) (string, error)
 	deny   string // operation that is denied
-	fails func(t model.Task) bool
+	fails  func(t model.Task) bool
 }
 
 type access struct{ w *world }
