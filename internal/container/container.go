@@ -49,11 +49,13 @@ type Spec struct {
 	Mounts       []Mount
 	ReadonlyRoot bool
 	Privileged   bool
-	CapAdd       []string // without CAP_
-	CapDrop      []string
-	Ulimits      []Ulimit
-	Init         bool // run an init process as pid 1
-	StopSignal   string
+	// NoNewPrivileges keeps set-user-id programs from gaining anything.
+	NoNewPrivileges bool
+	CapAdd          []string // without CAP_
+	CapDrop         []string
+	Ulimits         []Ulimit
+	Init            bool // run an init process as pid 1
+	StopSignal      string
 	// Labels are kept and given back by List.
 	Labels map[string]string
 }

@@ -55,7 +55,7 @@ func ociSpec(d Deps, b bundle, s container.Spec) (*specs.Spec, error) {
 		Root:     &specs.Root{Path: b.rootfs(), Readonly: s.ReadonlyRoot},
 		Process: &specs.Process{
 			User: user, Args: command(s), Env: environment(s), Cwd: cwd(s.Cwd),
-			Capabilities: caps, Rlimits: limits,
+			Capabilities: caps, Rlimits: limits, NoNewPrivileges: s.NoNewPrivileges,
 		},
 		Mounts: mounts,
 		Linux: &specs.Linux{

@@ -1,0 +1,20 @@
+package function_test
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"berth/internal/container/runc"
+)
+
+// TestMain lets the test program be the parent of the sandboxes.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "shim" {
+		if err := runc.ShimMain(context.Background(), os.Args[2:]); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
