@@ -32,8 +32,15 @@ var internetGateway = netip.MustParseAddr("169.254.255.1")
 // Compile makes the host's network of a snapshot. A record that makes no
 // sense is left out and named in Problems; the rest stands.
 func Compile(s Snapshot) HostNetwork {
-	c := compiler{Snapshot: s, subnets: byID(s.Subnets, func(n model.Subnet) string { return n.ID }), interfaces: byID(s.Interfaces, func(n model.NetworkInterface) string { return n.ID })}
-	transit := spread(ids(s.VPCs, func(v model.VPC) string { return v.ID }), Size(TransitPool)-2)
+	c := compiler{
+		Snapshot: s, subnets: byID(s.Subnets, func(n model.Subnet) string { return n.ID }),
+		interfaces: byID(s.Interfaces, func(n model.NetworkInterface) string { return n.ID }),
+		elastic:    byID(s.Addresses, func(a model.Address) string { return a.ENI }), tables: map[string]string{},
+	}
+	for _, n := range s.Subnets {
+		c.tables[n.ID] = RouteTableOf(s, n)
+	}
+	transit := Transit(s.VPCs)
 	var h HostNetwork
 	for _, v := range sorted(s.VPCs, func(v model.VPC) string { return v.ID }) {
 		cidr, err := ParseCIDR(v.CIDR)
@@ -41,7 +48,7 @@ func Compile(s Snapshot) HostNetwork {
 			c.problem("vpc %s: %v", v.ID, err)
 			continue
 		}
-		h.Routers = append(h.Routers, c.router(v, cidr, Offset(TransitPool, transit[v.ID]+1)))
+		h.Routers = append(h.Routers, c.router(v, cidr, transit[v.ID]))
 	}
 	for _, n := range sorted(s.Interfaces, func(n model.NetworkInterface) string { return n.ID }) {
 		if i, ok := c.iface(n); ok {
@@ -52,10 +59,21 @@ func Compile(s Snapshot) HostNetwork {
 	return h
 }
 
+// Transit is what each VPC's traffic through gateway endpoints comes from.
+func Transit(vpcs []model.VPC) map[string]netip.Addr {
+	out := map[string]netip.Addr{}
+	for id, n := range spread(ids(vpcs, func(v model.VPC) string { return v.ID }), Size(TransitPool)-2) {
+		out[id] = Offset(TransitPool, n+1)
+	}
+	return out
+}
+
 type compiler struct {
 	Snapshot
 	subnets    map[string]model.Subnet
 	interfaces map[string]model.NetworkInterface
+	elastic    map[string]model.Address // by interface
+	tables     map[string]string        // by subnet
 	problems   []string
 }
 
@@ -241,7 +259,7 @@ func (c *compiler) iface(n model.NetworkInterface) (Interface, bool) {
 		return Interface{}, false
 	}
 	i.Address, i.Gateway = netip.PrefixFrom(ip, p.Bits()), Gateway(p)
-	i.Table = RouteTableOf(c.Snapshot, subnet)
+	i.Table = c.tables[subnet.ID]
 	i.Public = c.public(n)
 	return i, true
 }
@@ -249,10 +267,8 @@ func (c *compiler) iface(n model.NetworkInterface) (Interface, bool) {
 // public is the interface's public address: an Elastic IP, or its own.
 func (c *compiler) public(n model.NetworkInterface) netip.Addr {
 	s := n.PublicIP
-	for _, a := range c.Addresses {
-		if a.ENI == n.ID {
-			s = a.PublicIP
-		}
+	if a, ok := c.elastic[n.ID]; ok {
+		s = a.PublicIP
 	}
 	ip, _ := netip.ParseAddr(s)
 	return ip

@@ -1,6 +1,8 @@
 package vpc
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/netip"
 	"slices"
 	"strings"
@@ -102,7 +104,8 @@ func ServiceNamed(region, endpointService string) (Service, bool) {
 
 // PrefixList is the id of the AWS-managed prefix list of a gateway service.
 func PrefixList(region, service string) string {
-	return "pl-" + hex8(number("prefix list "+region+" "+service))
+	h := sha256.Sum256([]byte("prefix list " + region + " " + service))
+	return "pl-" + hex.EncodeToString(h[:4])
 }
 
 // PrefixListService is the gateway service whose managed prefix list has the
@@ -114,15 +117,6 @@ func PrefixListService(region, id string) (Service, bool) {
 		}
 	}
 	return Service{}, false
-}
-
-func hex8(n uint32) string {
-	const digits = "0123456789abcdef"
-	var b [8]byte
-	for i := range b {
-		b[i] = digits[n>>(28-4*i)&0xf]
-	}
-	return string(b[:])
 }
 
 // Covers reports whether a name of the table covers a host name: equal, or
@@ -140,4 +134,23 @@ func Covers(pattern, host string) bool {
 	mid, found := strings.CutPrefix(host, head)
 	mid, ends := strings.CutSuffix(mid, tail)
 	return found && ends && mid != "" && strings.Trim(mid, "0123456789") == ""
+}
+
+// EndpointName is an interface endpoint's own DNS name, and that of its part
+// in a zone if one is given.
+func EndpointName(id, service, region, zone string) string {
+	h := sha256.Sum256([]byte(id))
+	name := id + "-" + hex.EncodeToString(h[:4])
+	if zone != "" {
+		name += "-" + zone
+	}
+	return name + "." + service + "." + region + ".vpce.amazonaws.com"
+}
+
+// HostSuffix is the domain of the private names of a Region's addresses.
+func HostSuffix(region string) string {
+	if region == "us-east-1" {
+		return "ec2.internal"
+	}
+	return region + ".compute.internal"
 }

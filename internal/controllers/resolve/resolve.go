@@ -1,0 +1,109 @@
+// Package resolve is the loop that says what names mean and where the APIs
+// are reached, in every VPC and in the Internet: it compiles the records into
+// the resolver's Config and the endpoints' listeners and sets both.
+//
+// It writes no record. There is one key, the host; only what stands on an
+// available interface is served. Only the control engine calls it.
+package resolve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+
+	"berth/internal/control"
+	"berth/internal/endpoint"
+	"berth/internal/ident"
+	"berth/internal/model"
+	"berth/internal/resolver"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+const (
+	name = "controllers/resolve"
+	key  = "host"
+	job  = "set names and endpoints"
+)
+
+// Names is the DNS data plane; Doors are the listeners of the endpoints.
+type (
+	// Names is resolver.Resolver.
+	Names interface {
+		Set(ctx context.Context, c resolver.Config) error
+	}
+	// Doors is endpoint.Server.
+	Doors interface {
+		Set(ctx context.Context, ls []endpoint.Listener) error
+	}
+)
+
+// Deps are what the loop needs.
+type Deps struct {
+	DB    *state.DB
+	Place ident.Place
+	Jobs  control.Jobs
+	Names Names
+	Doors Doors
+	Log   *slog.Logger
+}
+
+// Loop implements control.Loop.
+type Loop struct {
+	Deps
+	set *Served // what is in force; the engine never runs one loop twice at once
+}
+
+// Served is what is answered and where.
+type Served struct {
+	Names resolver.Config
+	Doors []endpoint.Listener
+}
+
+var _ control.Loop = (*Loop)(nil)
+
+// New returns the loop.
+func New(d Deps) *Loop { return &Loop{Deps: d} }
+
+// Name implements control.Loop.
+func (*Loop) Name() string { return name }
+
+// Wake implements control.Loop.
+func (*Loop) Wake(c store.Change) []string {
+	v := c.New
+	if v == nil {
+		v = c.Old
+	}
+	switch v.(type) {
+	case model.VPC, model.VPCEndpoint, model.NetworkInterface, model.LoadBalancer:
+		return []string{key}
+	}
+	return nil
+}
+
+// Reconcile implements control.Loop.
+func (l *Loop) Reconcile(context.Context, control.Request) (control.Result, error) {
+	result, err, running, done := l.Jobs.Take(job)
+	switch {
+	case running:
+		return control.Result{}, nil // its end wakes us
+	case done && err != nil:
+		return control.Result{}, err
+	case done:
+		s := result.(Served)
+		l.set = &s
+	}
+	want := Compile(l.DB.View(), l.Place.Region)
+	if l.set != nil && reflect.DeepEqual(*l.set, want) {
+		return control.Result{}, nil
+	}
+	l.Jobs.Start(name, key, job, func(ctx context.Context) (any, error) {
+		if err := errors.Join(l.Names.Set(ctx, want.Names), l.Doors.Set(ctx, want.Doors)); err != nil {
+			return nil, fmt.Errorf("set names and endpoints: %w", err)
+		}
+		return want, nil
+	})
+	return control.Result{}, nil
+}
