@@ -54,32 +54,32 @@ type Dimension struct {
 
 // Alarm is a CloudWatch metric alarm. Key: Name. Period in seconds.
 type Alarm struct {
-	Name                string      `json:"name" w:"api/cloudwatch"`
-	ARN                 string      `json:"arn" w:"api/cloudwatch"`
-	Description         string      `json:"description,omitempty" w:"api/cloudwatch"`
-	ActionsEnabled      bool        `json:"actionsEnabled" w:"api/cloudwatch"`
-	AlarmActions        []string    `json:"alarmActions,omitempty" w:"api/cloudwatch"`
-	OKActions           []string    `json:"okActions,omitempty" w:"api/cloudwatch"`
-	InsufficientActions []string    `json:"insufficientActions,omitempty" w:"api/cloudwatch"`
-	Namespace           string      `json:"namespace" w:"api/cloudwatch"`
-	Metric              string      `json:"metric" w:"api/cloudwatch"`
-	Dimensions          []Dimension `json:"dimensions,omitempty" w:"api/cloudwatch"`
-	Statistic           string      `json:"statistic,omitempty" w:"api/cloudwatch"`
-	ExtendedStatistic   string      `json:"extendedStatistic,omitempty" w:"api/cloudwatch"`
-	Unit                string      `json:"unit,omitempty" w:"api/cloudwatch"`
-	Period              int64       `json:"period" w:"api/cloudwatch"`
-	EvaluationPeriods   int64       `json:"evaluationPeriods" w:"api/cloudwatch"`
-	DatapointsToAlarm   int64       `json:"datapointsToAlarm,omitempty" w:"api/cloudwatch"`
-	Threshold           float64     `json:"threshold" w:"api/cloudwatch"`
-	Comparison          string      `json:"comparison" w:"api/cloudwatch"`
-	TreatMissing        string      `json:"treatMissing,omitempty" w:"api/cloudwatch"`
-	Tags                []Tag       `json:"tags,omitempty" w:"api/cloudwatch"`
-	ConfiguredAt        time.Time   `json:"configuredAt" w:"api/cloudwatch"`
-	State               string      `json:"state" w:"api/cloudwatch,controllers/scaling"` // OK, ALARM, INSUFFICIENT_DATA
-	StateReason         string      `json:"stateReason" w:"api/cloudwatch,controllers/scaling"`
-	StateData           string      `json:"stateData,omitempty" w:"api/cloudwatch,controllers/scaling"`
-	StateAt             time.Time   `json:"stateAt" w:"api/cloudwatch,controllers/scaling"`
-	TransitionedAt      time.Time   `json:"transitionedAt,omitzero" w:"api/cloudwatch,controllers/scaling"`
+	Name                string      `json:"name" w:"api/cloudwatch,api/autoscaling"`
+	ARN                 string      `json:"arn" w:"api/cloudwatch,api/autoscaling"`
+	Description         string      `json:"description,omitempty" w:"api/cloudwatch,api/autoscaling"`
+	ActionsEnabled      bool        `json:"actionsEnabled" w:"api/cloudwatch,api/autoscaling"`
+	AlarmActions        []string    `json:"alarmActions,omitempty" w:"api/cloudwatch,api/autoscaling"`
+	OKActions           []string    `json:"okActions,omitempty" w:"api/cloudwatch,api/autoscaling"`
+	InsufficientActions []string    `json:"insufficientActions,omitempty" w:"api/cloudwatch,api/autoscaling"`
+	Namespace           string      `json:"namespace" w:"api/cloudwatch,api/autoscaling"`
+	Metric              string      `json:"metric" w:"api/cloudwatch,api/autoscaling"`
+	Dimensions          []Dimension `json:"dimensions,omitempty" w:"api/cloudwatch,api/autoscaling"`
+	Statistic           string      `json:"statistic,omitempty" w:"api/cloudwatch,api/autoscaling"`
+	ExtendedStatistic   string      `json:"extendedStatistic,omitempty" w:"api/cloudwatch,api/autoscaling"`
+	Unit                string      `json:"unit,omitempty" w:"api/cloudwatch,api/autoscaling"`
+	Period              int64       `json:"period" w:"api/cloudwatch,api/autoscaling"`
+	EvaluationPeriods   int64       `json:"evaluationPeriods" w:"api/cloudwatch,api/autoscaling"`
+	DatapointsToAlarm   int64       `json:"datapointsToAlarm,omitempty" w:"api/cloudwatch,api/autoscaling"`
+	Threshold           float64     `json:"threshold" w:"api/cloudwatch,api/autoscaling"`
+	Comparison          string      `json:"comparison" w:"api/cloudwatch,api/autoscaling"`
+	TreatMissing        string      `json:"treatMissing,omitempty" w:"api/cloudwatch,api/autoscaling"`
+	Tags                []Tag       `json:"tags,omitempty" w:"api/cloudwatch,api/autoscaling"`
+	ConfiguredAt        time.Time   `json:"configuredAt" w:"api/cloudwatch,api/autoscaling"`
+	State               string      `json:"state" w:"api/cloudwatch,api/autoscaling,controllers/scaling"` // OK, ALARM, INSUFFICIENT_DATA
+	StateReason         string      `json:"stateReason" w:"api/cloudwatch,api/autoscaling,controllers/scaling"`
+	StateData           string      `json:"stateData,omitempty" w:"api/cloudwatch,api/autoscaling,controllers/scaling"`
+	StateAt             time.Time   `json:"stateAt" w:"api/cloudwatch,api/autoscaling,controllers/scaling"`
+	TransitionedAt      time.Time   `json:"transitionedAt,omitzero" w:"api/cloudwatch,api/autoscaling,controllers/scaling"`
 	ActedAt             time.Time   `json:"actedAt,omitzero" w:"controllers/scaling"`
 }
 
@@ -98,6 +98,8 @@ type ScalableTarget struct {
 	SuspendScheduled bool      `json:"suspendScheduled,omitempty" w:"api/autoscaling"`
 	Tags             []Tag     `json:"tags,omitempty" w:"api/autoscaling"`
 	CreatedAt        time.Time `json:"createdAt" w:"api/autoscaling"`
+	// Clamp asks for the capacity to be brought between Min and Max once.
+	Clamp bool `json:"clamp,omitempty" w:"api/autoscaling,controllers/scaling"`
 }
 
 // Key is the record's key.
@@ -135,7 +137,12 @@ type ScalingPolicy struct {
 	Alarms           []string         `json:"alarms,omitempty" w:"api/autoscaling"` // alarm names
 	CreatedAt        time.Time        `json:"createdAt" w:"api/autoscaling"`
 	LastOutAt        time.Time        `json:"lastOutAt,omitzero" w:"controllers/scaling"`
+	// LastOutFrom is the capacity that the last scale-out started from: while
+	// its cooldown lasts, another one is reckoned from there, too.
+	LastOutFrom int64 `json:"lastOutFrom,omitempty" w:"controllers/scaling"`
 	LastInAt         time.Time        `json:"lastInAt,omitzero" w:"controllers/scaling"`
+	// LastOutFrom is the capacity before the scale-out that began a cooldown.
+	LastOutFrom int64 `json:"lastOutFrom,omitempty" w:"controllers/scaling"`
 }
 
 // ScalingActivity is one activity. Key: ID.
@@ -150,6 +157,11 @@ type ScalingActivity struct {
 	NotScaled   []string  `json:"notScaled,omitempty"`
 	StartedAt   time.Time `json:"startedAt"`
 	EndedAt     time.Time `json:"endedAt,omitzero"`
+	To          int64     `json:"to,omitempty"`      // the desired count that was set
+	Policy      string    `json:"policy,omitempty"`  // ARN of the policy that asked, or ""
+	Max         *int64    `json:"max,omitempty"`     // with NotScaled: the bound, or
+	Min         *int64    `json:"min,omitempty"`     // the other bound, or
+	Current     *int64    `json:"current,omitempty"` // the capacity, that stood against it
 }
 
 // Repository is an ECR repository. Key: Name. Manifests and blobs are files
