@@ -1,0 +1,211 @@
+package ec2
+
+import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+
+	"berth/internal/fault"
+	"berth/internal/model"
+	"berth/internal/wire"
+	shape "berth/internal/wire/shape/ec2"
+)
+
+// noun describes how the records of one kind are listed: by id, by filters
+// and in pages.
+type noun[T any] struct {
+	id func(T) string
+	// absent is the error code for an id that is not there, and what EC2
+	// calls the thing in its text.
+	absent, called string
+	tags           func(T) []model.Tag
+	// filters give the values of a record that a filter is held against.
+	filters map[string]func(T) []string
+}
+
+// query is what every Describe call has in common.
+type query struct {
+	ids     []string
+	filters []shape.Filter
+	next    *string
+	max     *int64
+	account string
+}
+
+func (a *API) query(ids []string, filters []shape.Filter, next *string, size *int64) query {
+	return query{ids, filters, next, size, a.Place.Account}
+}
+
+// list selects records. They come in order of ids; those asked for by id must
+// all be there.
+func (n noun[T]) list(all []T, q query) ([]T, *string, error) {
+	if err := n.present(all, q.ids); err != nil {
+		return nil, nil, err
+	}
+	n.filters = with(n.filters, "owner-id", fixed[T](q.account))
+	if err := n.known(q.filters); err != nil {
+		return nil, nil, err
+	}
+	var out []T
+	for _, v := range all {
+		if len(q.ids) > 0 && !slices.Contains(q.ids, n.id(v)) {
+			continue
+		}
+		ok, err := n.match(v, q.filters)
+		if err != nil {
+			return nil, nil, err
+		}
+		if ok {
+			out = append(out, v)
+		}
+	}
+	return page(out, n.id, q.next, q.max)
+}
+
+func (n noun[T]) present(all []T, ids []string) error {
+	var missing []string
+	for _, id := range ids {
+		if !slices.ContainsFunc(all, func(v T) bool { return n.id(v) == id }) {
+			missing = append(missing, id)
+		}
+	}
+	switch len(missing) {
+	case 0:
+		return nil
+	case 1:
+		return fault.New(fault.NotFound, n.absent, "The %s '%s' does not exist", n.called, missing[0])
+	default:
+		return fault.New(fault.NotFound, n.absent, "The %ss '%s' do not exist", n.called, strings.Join(missing, ", "))
+	}
+}
+
+// gone is the error for one id that is not there.
+func (n noun[T]) gone(id string) error {
+	return fault.New(fault.NotFound, n.absent, "The %s '%s' does not exist", n.called, id)
+}
+
+func (n noun[T]) known(filters []shape.Filter) error {
+	for _, f := range filters {
+		name := wire.Val(f.Name)
+		if _, ok := n.filters[name]; !ok && (n.tags == nil || !tagFilter(name)) {
+			return value("The filter '%s' is invalid", name)
+		}
+	}
+	return nil
+}
+
+func tagFilter(name string) bool {
+	return strings.HasPrefix(name, "tag:") || name == "tag-key" || name == "tag-value"
+}
+
+// match: every filter must hold; of a filter, one value.
+func (n noun[T]) match(v T, filters []shape.Filter) (bool, error) {
+	for _, f := range filters {
+		name := wire.Val(f.Name)
+		if len(f.Values) == 0 {
+			return false, value("No values were given for the filter '%s'", name)
+		}
+		have := n.have(v, name)
+		if !slices.ContainsFunc(have, func(h string) bool {
+			return slices.ContainsFunc(f.Values, func(p string) bool { return wild(p, h) })
+		}) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func (n noun[T]) have(v T, name string) []string {
+	if of, ok := n.filters[name]; ok {
+		return of(v)
+	}
+	if n.tags == nil {
+		return nil
+	}
+	var out []string
+	for _, t := range n.tags(v) {
+		switch {
+		case name == "tag-key":
+			out = append(out, t.Key)
+		case name == "tag-value", name == "tag:"+t.Key:
+			out = append(out, t.Value)
+		}
+	}
+	return out
+}
+
+// wild matches EC2's filter patterns: * any characters, ? one, \ escapes.
+func wild(pattern, s string) bool {
+	if pattern == "" {
+		return s == ""
+	}
+	switch c := pattern[0]; {
+	case c == '*':
+		for i := 0; i <= len(s); i++ {
+			if wild(pattern[1:], s[i:]) {
+				return true
+			}
+		}
+		return false
+	case c == '?':
+		return s != "" && wild(pattern[1:], s[1:])
+	case c == '\\' && len(pattern) > 1:
+		pattern = pattern[1:]
+	}
+	return s != "" && s[0] == pattern[0] && wild(pattern[1:], s[1:])
+}
+
+// page cuts one page. The token names the last record of the page before, so
+// that records that come and go between do not shift it.
+func page[T any](all []T, id func(T) string, next *string, size *int64) ([]T, *string, error) {
+	if next != nil {
+		b, err := base64.RawURLEncoding.DecodeString(*next)
+		if err != nil || len(b) == 0 {
+			return nil, nil, bad("InvalidNextToken", "The token '%s' is invalid.", *next)
+		}
+		last := string(b)
+		all = slices.DeleteFunc(slices.Clone(all), func(v T) bool { return id(v) <= last })
+	}
+	slices.SortStableFunc(all, func(x, y T) int { return strings.Compare(id(x), id(y)) })
+	n := int(wire.Val(size))
+	if size == nil || n <= 0 || n >= len(all) {
+		return all, nil, nil
+	}
+	return all[:n], wire.Ptr(base64.RawURLEncoding.EncodeToString([]byte(id(all[n-1])))), nil
+}
+
+// one is a filter on a single value.
+func one[T any](f func(T) string) func(T) []string {
+	return func(v T) []string { return []string{f(v)} }
+}
+
+// flag is a filter on a truth.
+func flag[T any](f func(T) bool) func(T) []string {
+	return func(v T) []string { return []string{fmt.Sprint(f(v))} }
+}
+
+// fixed is a filter on what all records share.
+func fixed[T any](s string) func(T) []string { return func(T) []string { return []string{s} } }
+
+// each shapes a list.
+func each[T, S any](in []T, f func(T) S) []S {
+	out := make([]S, len(in))
+	for i, v := range in {
+		out[i] = f(v)
+	}
+	return out
+}
+
+// with adds a filter that needs more than the record.
+func with[T any](filters map[string]func(T) []string, name string, f func(T) []string) map[string]func(T) []string {
+	out := map[string]func(T) []string{name: f}
+	for k, v := range filters {
+		if k != name {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+func number(n int64) string { return fmt.Sprint(n) }
