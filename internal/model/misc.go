@@ -137,9 +137,6 @@ type ScalingPolicy struct {
 	Alarms           []string         `json:"alarms,omitempty" w:"api/autoscaling"` // alarm names
 	CreatedAt        time.Time        `json:"createdAt" w:"api/autoscaling"`
 	LastOutAt        time.Time        `json:"lastOutAt,omitzero" w:"controllers/scaling"`
-	// LastOutFrom is the capacity that the last scale-out started from: while
-	// its cooldown lasts, another one is reckoned from there, too.
-	LastOutFrom int64 `json:"lastOutFrom,omitempty" w:"controllers/scaling"`
 	LastInAt         time.Time        `json:"lastInAt,omitzero" w:"controllers/scaling"`
 	// LastOutFrom is the capacity before the scale-out that began a cooldown.
 	LastOutFrom int64 `json:"lastOutFrom,omitempty" w:"controllers/scaling"`
