@@ -276,3 +276,18 @@ func TestWithoutPollPermissionTheAgentIsNotConnected(t *testing.T) {
 		t.Error("connected without permission")
 	}
 }
+
+func TestAnAgentThatLostItsRecordsSaysSo(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	arn := w.task("t1", app("x:1"))
+	w.reaches(arn, model.TaskActivating)
+	w.stop()
+	if err := os.RemoveAll(filepath.Join(w.conf.Dir, "tasks")); err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	if got := w.reaches(arn, model.TaskDeprovisioning); got.DesiredStatus != "STOPPED" {
+		t.Errorf("task: %+v", got)
+	}
+}

@@ -219,6 +219,7 @@ func (a *Agent) manifest(ctx context.Context, conn *websocket.Conn, m acs.Manife
 			t.halt()
 		}
 	}
+	a.mourn(listed)
 	if err := a.counted(m.Timeline); err != nil {
 		return err
 	}
@@ -229,6 +230,23 @@ func (a *Agent) manifest(ctx context.Context, conn *websocket.Conn, m acs.Manife
 		return nil
 	}
 	return send(ctx, conn, acs.TypeStopVerification, ask)
+}
+
+// mourn reports tasks that should run here and of which nothing is known:
+// their records were lost, and nobody else can say that they do not run.
+// Payloads come before the manifest on a connection, so none is just new.
+func (a *Agent) mourn(listed map[string]string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for arn, desired := range listed {
+		if a.tasks[arn] != nil || desired != acs.DesiredRunning {
+			continue
+		}
+		t := newTask(a, record{Task: acs.Task{ARN: arn, DesiredStatus: acs.DesiredStopped}, Containers: map[string]*containerRecord{}})
+		t.save()
+		a.tasks[arn] = t
+		a.begin(t)
+	}
 }
 
 func (a *Agent) stopAll(m acs.StopAck) {

@@ -346,13 +346,18 @@ func (s *session) refresh(ctx context.Context) error {
 	return nil
 }
 
-// manifest lists everything that the agent should know; it stops the rest.
+// manifest lists everything that the agent should know; it stops the rest, and
+// mourns what it does not know. A task that became its own since tell is left
+// out: its payload is still to come.
 func (s *session) manifest(ctx context.Context) error {
 	m := acs.Manifest{
 		MessageID: s.desk.IDs.UUID(), ClusterARN: s.clusterARN(), ContainerInstanceARN: s.inst.ARN,
 		GeneratedAt: s.desk.Real.Now().UnixMilli(), Timeline: s.desk.number(), Tasks: []acs.ManifestTask{},
 	}
 	for _, a := range assignments(s.desk.DB.View(), s.inst.ARN) {
+		if a.news() && s.told[a.task.ARN] != a.desired {
+			continue
+		}
 		m.Tasks = append(m.Tasks, acs.ManifestTask{TaskARN: a.task.ARN, TaskClusterARN: m.ClusterARN, DesiredStatus: a.desired})
 	}
 	return s.send(ctx, acs.TypeManifest, m)

@@ -87,6 +87,11 @@ func apply(t *model.Task, r TaskReport, now time.Time, targets bool) error {
 	for _, c := range r.Containers {
 		containerNews(t, c)
 	}
+	for _, a := range r.Attachments {
+		if a.Status == "ATTACHED" && ident.Last(a.Attachment) == t.AttachmentID {
+			attach(t, now)
+		}
+	}
 	first(&t.PullStartedAt, r.PullStartedAt)
 	first(&t.PullStoppedAt, r.PullStoppedAt)
 	switch r.Status {
@@ -130,9 +135,14 @@ func set(s *string, news string) {
 	}
 }
 
-func running(t *model.Task, now time.Time) {
+// attach notes that the task's interface is up.
+func attach(t *model.Task, now time.Time) {
 	t.Connectivity = "CONNECTED"
 	first(&t.ConnectivityAt, now)
+}
+
+func running(t *model.Task, now time.Time) {
+	attach(t, now)
 	first(&t.StartedAt, now)
 	if t.LastStatus == model.TaskPending && t.DesiredStatus == "RUNNING" {
 		move(t, model.TaskActivating, now)
@@ -289,8 +299,7 @@ func (d *Desk) attached(tx *store.Tx, p ident.Principal, cluster string, r Attac
 			return nil
 		}
 		return state.Tasks.Edit(tx, t.ARN, func(t *model.Task) error {
-			t.Connectivity = "CONNECTED"
-			first(&t.ConnectivityAt, now)
+			attach(t, now)
 			t.Version++
 			return nil
 		})
