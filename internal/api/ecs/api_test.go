@@ -117,6 +117,10 @@ func TestUpdateKeepsWhatWasRefused(t *testing.T) {
 	}
 	must(h, 0, update(q("c6a.*")))
 	after, _ := state.CapacityProviders.Get(h.db.View(), "mi")
+	if after.UpdateStatus != "UPDATE_IN_PROGRESS" {
+		t.Error(after.UpdateStatus)
+	}
+	h.refused(update(q("c6a.*")), "UpdateInProgressException", "update in progress")
 	if after.CapacityOption != "ON_DEMAND" || after.StorageSizeGiB != 30 || !cmp.Equal(after.Requirements.AllowedInstanceTypes, []string{"c6a.*"}) {
 		t.Errorf("%+v", after)
 	}

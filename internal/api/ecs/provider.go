@@ -247,7 +247,7 @@ func (a *API) UpdateCapacityProvider(ctx context.Context, in *shape.UpdateCapaci
 		if err := a.placeable(tx, p); err != nil {
 			return err
 		}
-		p.UpdateStatus, p.UpdateStatusReason, p.ChangedAt = "UPDATE_COMPLETE", "", now
+		p.UpdateStatus, p.UpdateStatusReason, p.ChangedAt = "UPDATE_IN_PROGRESS", "", now
 		return state.CapacityProviders.Put(tx, p)
 	})
 	if err != nil {
@@ -269,7 +269,7 @@ func provider(r store.Reader, name string, cluster *string) (model.CapacityProvi
 		return p, client("The specified capacity provider does not exist. Specify a valid name or ARN and try again.")
 	case wire.Val(cluster) != "" && clusterName(cluster) != p.Cluster:
 		return p, invalid("The specified capacity provider is not in cluster %s.", clusterName(cluster))
-	case p.Status != "ACTIVE":
+	case p.Status != "ACTIVE" || p.UpdateStatus == "UPDATE_IN_PROGRESS":
 		return p, fault.New(fault.Conflict, "UpdateInProgressException", "There's already a current update in progress for the capacity provider %s.", p.Name)
 	}
 	return p, nil

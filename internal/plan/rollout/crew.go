@@ -179,6 +179,7 @@ func (p *pass) stop(r *model.Rollout, ms []*member, reason string) {
 			why = "Scaling activity initiated by (deployment " + r.ID + ")"
 		}
 		p.plan.Stop = append(p.plan.Stop, Stop{m.t.ARN, "ServiceSchedulerInitiated", why})
+		p.note(m.t.ARN, "stopped", "%s", why)
 		if m.running {
 			running = append(running, "(task "+m.t.ID+")")
 		} else {
