@@ -46,7 +46,9 @@ type Net interface {
 // Deps are what a Balancer needs.
 type Deps struct {
 	// Open finds the place of a node; "" is the host itself. A result that
-	// is an io.Closer is closed when its node has gone.
+	// is an io.Closer is closed when its node has gone; one that has a method
+	// Stale() bool is asked now and then whether the place is another one
+	// by now, and opened again if so.
 	Open func(node string) (Net, error)
 	// Clock is the control plane's: health check intervals and slow start.
 	Clock clock.Clock
@@ -161,6 +163,14 @@ func (n *node) net() (Net, error) {
 		n.n = opened
 	}
 	return n.n, nil
+}
+
+// stale reports whether the place has been replaced since it was opened.
+func (n *node) stale() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s, ok := n.n.(interface{ Stale() bool })
+	return ok && s.Stale()
 }
 
 func (n *node) close() {
@@ -505,10 +515,29 @@ func (b *Balancer) tidy() {
 			g.refresh()
 		}
 	}
+	for id, n := range b.nodes {
+		if n.stale() {
+			b.moveNode(id, n)
+		}
+	}
 	for key, s := range b.sockets {
 		if s.retry(b, key) {
 			b.changed()
 		}
+	}
+}
+
+// moveNode leaves a place that is no more: what was opened there leads
+// nowhere.
+func (b *Balancer) moveNode(id string, n *node) {
+	n.close()
+	for _, s := range b.sockets {
+		if s.node == n {
+			s.forget()
+		}
+	}
+	for _, t := range b.targets {
+		t.forget(id)
 	}
 }
 

@@ -142,6 +142,16 @@ func troubleText(key socketKey, err error, other net.Listener) string {
 	return text
 }
 
+// forget closes the listening socket so that it is opened again.
+func (s *socket) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open != nil {
+		_ = s.open.Close()
+		s.open = nil
+	}
+}
+
 func (s *socket) report(trouble map[string]string) {
 	s.mu.Lock()
 	text := s.trouble

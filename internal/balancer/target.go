@@ -139,6 +139,17 @@ func (t *target) drop(u *upstream) {
 	_ = u.Close()
 }
 
+// forget closes the idle connections of a node.
+func (t *target) forget(node string) {
+	t.mu.Lock()
+	list := t.idle[node]
+	delete(t.idle, node)
+	t.mu.Unlock()
+	for _, u := range list {
+		_ = u.Close()
+	}
+}
+
 // prune closes connections that have been idle too long.
 func (t *target) prune(now time.Time) {
 	var old []*upstream

@@ -207,7 +207,30 @@ func (p *process) open(node string) (balancer.Net, error) {
 	if node == "" {
 		return host{}, nil
 	}
-	return kernel.OpenNetns(filepath.Join(p.data, "run", "netns", filepath.Base(node)))
+	path := filepath.Join(p.data, "run", "netns", filepath.Base(node))
+	ns, err := kernel.OpenNetns(path)
+	if err != nil {
+		return nil, err
+	}
+	return &place{Netns: ns, inode: inode(path)}, nil
+}
+
+// place is the namespace of a load balancer's interface.
+type place struct {
+	*kernel.Netns
+	inode uint64
+}
+
+// Stale reports whether another namespace is mounted at the path by now: the
+// network may be made afresh while we go on.
+func (p *place) Stale() bool { return inode(p.Path()) != p.inode }
+
+func inode(path string) uint64 {
+	var st syscall.Stat_t
+	if syscall.Stat(path, &st) != nil {
+		return 0
+	}
+	return st.Ino
 }
 
 func (p *process) stored() string { return filepath.Join(p.data, "edge", "config.json") }
