@@ -39,7 +39,7 @@ func (a *app) pushImage(ctx context.Context, c *client, arg string) error {
 		tag = "latest"
 	}
 	began := time.Now()
-	digest, size, err := push(ctx, c, repo, tag, source)
+	digest, size, err := push(ctx, a, c, repo, tag, source)
 	if err != nil {
 		return fmt.Errorf("push %s:%s: %w", repo, tag, err)
 	}

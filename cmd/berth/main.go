@@ -1,0 +1,42 @@
+// Command berth is Amazon ECS with Managed Instances, on your own machines.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"berth/internal/agent"
+	"berth/internal/cli"
+	"berth/internal/container/runc"
+	"berth/internal/daemon"
+	"berth/internal/edge"
+	"berth/internal/machine/local"
+)
+
+// processes are the parts of Berth that run as processes of their own: the
+// same program under another first argument.
+var processes = map[string]func(context.Context, []string) error{
+	"edge":     edge.Main,
+	"instance": local.InstanceMain,
+	"agent":    agent.Main,
+	"shim":     runc.ShimMain,
+}
+
+func main() {
+	if len(os.Args) > 1 {
+		if run := processes[os.Args[1]]; run != nil {
+			if err := run(context.Background(), os.Args[2:]); err != nil {
+				fmt.Fprintf(os.Stderr, "berth %s: %v\n", os.Args[1], err)
+				os.Exit(1)
+			}
+			return
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := cli.Main(ctx, cli.Hooks{Server: daemon.Serve, Sweep: daemon.Sweep, Compatibility: daemon.Compatibility}, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}

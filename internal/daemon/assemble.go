@@ -1,0 +1,178 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"berth/internal/access"
+	"berth/internal/api/cloudformation"
+	"berth/internal/api/cloudwatch"
+	"berth/internal/api/ec2"
+	"berth/internal/api/ecr"
+	"berth/internal/api/ecs"
+	"berth/internal/api/elbv2"
+	"berth/internal/api/iam"
+	"berth/internal/api/logs"
+	"berth/internal/api/sts"
+	"berth/internal/clock"
+	"berth/internal/control"
+	"berth/internal/controllers/capacity"
+	"berth/internal/controllers/instance"
+	"berth/internal/controllers/network"
+	"berth/internal/controllers/reaper"
+	"berth/internal/controllers/resolve"
+	"berth/internal/controllers/service"
+	"berth/internal/controllers/stack"
+	"berth/internal/controllers/task"
+	"berth/internal/controllers/traffic"
+	"berth/internal/dispatch"
+	"berth/internal/front"
+	"berth/internal/ident"
+	"berth/internal/machine"
+	"berth/internal/model/catalog"
+	"berth/internal/registry"
+	"berth/internal/series"
+	"berth/internal/state"
+	scloudformation "berth/internal/wire/shape/cloudformation"
+	scloudwatch "berth/internal/wire/shape/cloudwatch"
+	sec2 "berth/internal/wire/shape/ec2"
+	secr "berth/internal/wire/shape/ecr"
+	secs "berth/internal/wire/shape/ecs"
+	selbv2 "berth/internal/wire/shape/elbv2"
+	siam "berth/internal/wire/shape/iam"
+	slogs "berth/internal/wire/shape/logs"
+	ssts "berth/internal/wire/shape/sts"
+)
+
+// Core is what every house stands on.
+type Core struct {
+	DB *state.DB
+	// Clock is the control plane's time; Real is the machine's. A simulated
+	// world has one for both.
+	Clock, Real clock.Clock
+	IDs         *ident.Source
+	Place       ident.Place
+	Log         *slog.Logger
+}
+
+// Hands are the drivers: real ones, or their simulated twins.
+type Hands struct {
+	Machines machine.Driver
+	Network  network.Driver
+	Edge     traffic.Edge
+	// Names and Doors answer inside the networks; nil where nothing does.
+	Names  resolve.Names
+	Doors  resolve.Doors
+	Series *series.Store
+	Images *registry.Store
+	Tokens *registry.Tokens
+	// CABundle is the PEM of the authority that signs the endpoints.
+	CABundle []byte
+	// HostAddress is where load balancers answer on the host.
+	HostAddress string
+	// Architectures, MostVCPU and MostMemoryMiB bound what machines may be.
+	Architectures           []string
+	MostVCPU, MostMemoryMiB int64
+	// Registry says which requests for layers go to the bucket instead.
+	Redirect func(*http.Request) bool
+	// More are further loops, such as simulated agents.
+	More func(*House) []control.Loop
+}
+
+// House is everything that decides and answers, assembled and not yet running.
+type House struct {
+	Core
+	Engine   *control.Engine
+	Front    *front.Front
+	Desk     *dispatch.Desk
+	Access   *access.Access
+	Registry *registry.Server
+}
+
+// later is an Invoker whose Front is made after those who need it.
+type later struct{ f *front.Front }
+
+// Invoke implements control.Invoker.
+func (l *later) Invoke(ctx context.Context, as ident.Principal, svc, op string, in map[string]any) (map[string]any, error) {
+	return l.f.Invoke(ctx, as, svc, op, in)
+}
+
+// Assemble builds the house. The order of the loops is the order in which the
+// simulator runs them: from wishes to facts.
+func Assemble(_ context.Context, c Core, h Hands) (*House, error) {
+	house := &House{Core: c}
+	invoke := &later{}
+	house.Engine = control.New(c.DB, c.Clock, c.Log)
+	jobs := house.Engine.Jobs()
+	house.Access = access.New(access.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place})
+	house.Desk = dispatch.New(dispatch.Deps{
+		DB: c.DB, Clock: c.Clock, Real: c.Real, IDs: c.IDs, Place: c.Place, Minter: house.Access, Access: house.Access, Log: c.Log,
+		Authenticate: func(r *http.Request) (ident.Principal, error) { return invoke.f.Authenticate(r) },
+	})
+	var zones []string
+	for _, z := range catalog.Zones(c.Place.Region) {
+		zones = append(zones, z.Name)
+	}
+
+	var err error
+	if invoke.f, err = front.New(front.Deps{
+		Rooms: house.rooms(h, zones), Place: c.Place, Clock: c.Clock, IDs: c.IDs, Keys: house.Access, Auth: house.Access, Log: c.Log,
+	}); err != nil {
+		return nil, err
+	}
+	house.Front = invoke.f
+
+	house.Engine.Add(
+		stack.New(stack.Deps{DB: c.DB, Invoke: invoke, Access: house.Access, IDs: c.IDs, Place: c.Place, Zones: zones, Log: c.Log}),
+		service.New(service.Deps{DB: c.DB, IDs: c.IDs, Invoker: invoke, Access: house.Access, Jobs: jobs}),
+		task.New(task.Deps{DB: c.DB, IDs: c.IDs, Log: c.Log}),
+		capacity.New(capacity.Deps{
+			DB: c.DB, IDs: c.IDs, Place: c.Place, Architectures: h.Architectures, MostVCPU: h.MostVCPU, MostMemoryMiB: h.MostMemoryMiB, Log: c.Log,
+		}),
+		network.New(network.Deps{DB: c.DB, IDs: c.IDs, Place: c.Place, Jobs: jobs, Driver: h.Network, Log: c.Log}),
+		instance.New(instance.Deps{
+			DB: c.DB, Driver: h.Machines, Access: house.Access, Minter: house.Access, Jobs: jobs, IDs: c.IDs, Place: c.Place, CABundle: h.CABundle, Log: c.Log,
+		}),
+		dispatch.Loop{DB: c.DB},
+		traffic.New(traffic.Deps{DB: c.DB, Edge: h.Edge, Access: house.Access, IDs: c.IDs, Log: c.Log, HostAddress: h.HostAddress, Jobs: jobs, Metrics: h.Series.In("AWS/ApplicationELB")}),
+		reaper.New(reaper.Deps{DB: c.DB}),
+	)
+	if h.Names != nil {
+		house.Engine.Add(resolve.New(resolve.Deps{DB: c.DB, Place: c.Place, Jobs: jobs, Names: h.Names, Doors: h.Doors, Log: c.Log}))
+	}
+	if h.More != nil {
+		house.Engine.Add(h.More(house)...)
+	}
+	return house, nil
+}
+
+// rooms lists the services that answer.
+func (house *House) rooms(h Hands, zones []string) []front.Room {
+	c := house.Core
+	cfn := cloudformation.New(cloudformation.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Zones: zones, Access: house.Access})
+	iamAPI := iam.New(iam.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Access: house.Access})
+	stsAPI := sts.New(sts.Deps{DB: c.DB, Clock: c.Clock, Place: c.Place, Access: house.Access})
+	ecsAPI := ecs.New(ecs.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Desk: house.Desk})
+	house.Registry = registry.NewServer(registry.ServerDeps{
+		Store: h.Images, Directory: ecr.Directory{DB: c.DB, Access: house.Access}, Tokens: h.Tokens, Place: c.Place, Clock: c.Clock, Log: c.Log, Redirect: h.Redirect,
+	})
+	ecrAPI := ecr.New(ecr.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Images: h.Images, Tokens: h.Tokens, LayerURL: house.Registry.LayerURL})
+	ec2API := ec2.New(ec2.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place})
+	logsAPI := logs.New(logs.Deps{DB: c.DB, Clock: c.Clock, Real: c.Real, Place: c.Place, Series: h.Series})
+	watch := cloudwatch.New(cloudwatch.Deps{DB: c.DB, Clock: c.Clock, Real: c.Real, Place: c.Place, Series: h.Series})
+	return []front.Room{
+		{Meta: scloudformation.Meta, API: cfn, Fields: cloudformation.Fields, Resources: cfn.Resources},
+		{Meta: scloudwatch.Meta, API: watch, Fields: cloudwatch.Fields, Resources: watch.Resources},
+		{Meta: sec2.Meta, API: ec2API, Fields: ec2.Fields, Resources: ec2API.Resources},
+		{Meta: secr.Meta, API: ecrAPI, Fields: ecr.Fields, Resources: ecrAPI.Resources},
+		{Meta: secs.Meta, API: ecsAPI, Fields: ecs.Fields, Resources: ecsAPI.Resources},
+		{Meta: selbv2.Meta, API: elbv2.New(elbv2.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place}), Fields: elbv2.Fields, Resources: elbv2.Resources},
+		{Meta: siam.Meta, API: iamAPI, Fields: iam.Fields, Resources: iamAPI.Resources},
+		{Meta: slogs.Meta, API: logsAPI, Fields: logs.Fields, Resources: logsAPI.Resources},
+		{Meta: ssts.Meta, API: stsAPI, Fields: sts.Fields, Resources: stsAPI.Resources, Open: sts.Open},
+	}
+}
+
+// WakeTraffic tells the loop of load balancers that the data plane has news.
+func (house *House) WakeTraffic() { house.Engine.Kick("controllers/traffic", traffic.KeyEdge) }

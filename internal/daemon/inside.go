@@ -1,0 +1,72 @@
+package daemon
+
+import (
+	"net/http"
+	"sync"
+
+	"berth/internal/endpoint"
+	"berth/internal/front"
+)
+
+// doors says what each endpoint service leads to: services of the front door
+// by name, and the paths of its other handlers.
+var doors = map[string]front.Listener{
+	"ecs":                     {Services: []string{"ecs"}},
+	"ecs-agent":               {Prefixes: []string{"/ws"}},
+	"ecs-telemetry":           {Prefixes: []string{"/ws"}},
+	"ecr.api":                 {Services: []string{"ecr"}},
+	"ecr.dkr":                 {Prefixes: []string{"/v2/"}},
+	"logs":                    {Services: []string{"logs"}},
+	"monitoring":              {Services: []string{"monitoring"}},
+	"lambda":                  {Services: []string{"lambda"}},
+	"sts":                     {Services: []string{"sts"}},
+	"ec2":                     {Services: []string{"ec2"}},
+	"elasticloadbalancing":    {Services: []string{"elasticloadbalancing"}},
+	"cloudformation":          {Services: []string{"cloudformation"}},
+	"application-autoscaling": {Services: []string{"application-autoscaling"}},
+	"iam":                     {Services: []string{"iam"}},
+}
+
+// inside answers what comes through VPC endpoints and, inside the networks,
+// through the public addresses of the services. Nobody is the account's root
+// there: signatures must be of keys of ours.
+type inside struct {
+	house *House
+	mu    sync.Mutex
+	ways  map[endpoint.Via]http.Handler
+}
+
+// ServeHTTP implements http.Handler.
+func (i *inside) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	via, ok := endpoint.From(r.Context())
+	if !ok {
+		http.Error(w, "this way leads nowhere", http.StatusNotFound)
+		return
+	}
+	if via.Service == "s3" {
+		if i.house.Registry.Serves(r) {
+			i.house.Registry.ServeHTTP(w, r)
+			return
+		}
+		http.Error(w, "<Error><Code>NotImplemented</Code><Message>Of S3, Berth serves the bucket of image layers only.</Message></Error>", http.StatusNotImplemented)
+		return
+	}
+	i.way(via).ServeHTTP(w, r)
+}
+
+func (i *inside) way(via endpoint.Via) http.Handler {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	h := i.ways[via]
+	if h == nil {
+		l := doors[via.Service]
+		l.Restricted, l.Strict, l.Secure = true, true, true
+		l.VPC, l.Endpoint = via.VPC, via.Endpoint
+		h = i.house.Front.Handler(l)
+		if i.ways == nil {
+			i.ways = map[endpoint.Via]http.Handler{}
+		}
+		i.ways[via] = h
+	}
+	return h
+}

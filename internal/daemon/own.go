@@ -1,0 +1,210 @@
+// Package daemon connects: it makes the hands, assembles the house and runs it
+// as a server, and answers Berth's own few paths. It is the only room that sees
+// everything, and it decides nothing about AWS's nouns.
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"berth/internal/clock"
+	"berth/internal/explain"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+// own answers Berth's own paths: health, the stream of events and decisions,
+// explanations and the clock. They are read-only but for the clock.
+type own struct {
+	cfg    Config
+	db     *state.DB
+	clock  *clock.Running
+	settle func(ctx context.Context)
+	// changed is called after the clock was set.
+	changed func(ctx context.Context) error
+}
+
+func (o *own) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /_berth/health", o.health)
+	mux.HandleFunc("GET /_berth/events", o.events)
+	mux.HandleFunc("GET /_berth/explain", o.explain)
+	mux.HandleFunc("GET /_berth/clock", o.time)
+	mux.HandleFunc("POST /_berth/clock", o.setTime)
+	return mux
+}
+
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // the client may have gone; nothing is left to do
+}
+
+func (o *own) health(w http.ResponseWriter, _ *http.Request) {
+	answer(w, map[string]any{
+		"status": "ok", "region": o.cfg.Place.Region, "account": o.cfg.Place.Account, "data": o.cfg.Data, "version": Version,
+		"pid": os.Getpid(), "now": o.clock.Now(), "speed": o.clock.Speed(), "revision": o.db.View().Revision(),
+	})
+}
+
+func (o *own) time(w http.ResponseWriter, _ *http.Request) {
+	answer(w, map[string]any{"now": o.clock.Now(), "speed": o.clock.Speed()})
+}
+
+func (o *own) setTime(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Speed          float64 `json:"speed"`
+		AdvanceSeconds float64 `json:"advanceSeconds"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		http.Error(w, "clock: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	switch {
+	case in.Speed < 0 || in.Speed > 100_000 || in.AdvanceSeconds < 0:
+		http.Error(w, "clock: speed is above 0 and up to 100000; time does not run backwards", http.StatusBadRequest)
+		return
+	case in.Speed > 0:
+		o.clock.SetSpeed(in.Speed)
+	case in.AdvanceSeconds > 0:
+		o.clock.Advance(time.Duration(in.AdvanceSeconds*float64(time.Second)), func(time.Time) { o.settle(r.Context()) })
+	}
+	if err := errors.Join(saveClock(r.Context(), o.db, o.clock.Setting()), o.changed(r.Context())); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	o.time(w, r)
+}
+
+func (o *own) explain(w http.ResponseWriter, r *http.Request) {
+	id := r.URL.Query().Get("id")
+	a, ok := explain.Find(o.db.View(), id, o.clock.Now())
+	if !ok {
+		http.Error(w, fmt.Sprintf("nothing here is called %q: give a task, instance, service, target group or stack, by ARN, id or name", id), http.StatusNotFound)
+		return
+	}
+	answer(w, a)
+}
+
+// events writes decisions, service events and stack events as JSON lines in
+// order of time, and goes on as they come unless follow=false.
+func (o *own) events(w http.ResponseWriter, r *http.Request) {
+	follow := r.URL.Query().Get("follow") != "false"
+	after, _ := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
+	view, watch := o.db.Watch()
+	defer watch.Stop()
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	e := json.NewEncoder(w)
+	for _, d := range past(view) {
+		if d.Seq == 0 || d.Seq > after {
+			if e.Encode(d) != nil {
+				return
+			}
+		}
+	}
+	for follow {
+		if f, ok := w.(http.Flusher); ok {
+			f.Flush()
+		}
+		cs, err := watch.Next(r.Context())
+		if err != nil {
+			return
+		}
+		for _, c := range cs {
+			for _, d := range fresh(c) {
+				if e.Encode(d) != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+func past(v store.Reader) []model.Decision {
+	out := state.Decisions.All(v)
+	for _, s := range state.Services.All(v) {
+		for _, e := range s.Events {
+			out = append(out, serviceEvent(s, e))
+		}
+	}
+	for _, e := range state.StackEvents.All(v) {
+		out = append(out, stackEvent(e))
+	}
+	slices.SortStableFunc(out, func(a, b model.Decision) int { return a.At.Compare(b.At) })
+	return out
+}
+
+func fresh(c store.Change) []model.Decision {
+	switch n := c.New.(type) {
+	case model.Decision:
+		return []model.Decision{n}
+	case model.StackEvent:
+		return []model.Decision{stackEvent(n)}
+	case model.Service:
+		o, _ := c.Old.(model.Service)
+		var out []model.Decision
+		for _, e := range n.Events {
+			if slices.ContainsFunc(o.Events, func(x model.ServiceEvent) bool { return x.ID == e.ID }) {
+				break
+			}
+			out = append(out, serviceEvent(n, e))
+		}
+		slices.Reverse(out)
+		return out
+	case model.Task:
+		if o, _ := c.Old.(model.Task); o.LastStatus != n.LastStatus {
+			return []model.Decision{{At: n.StatusAt, By: "task", Subject: n.ARN, Verb: "state", Reason: strings.TrimPrefix(o.LastStatus+" → ", " → ") + n.LastStatus, Cluster: n.Cluster, Service: n.Service}}
+		}
+	}
+	return nil
+}
+
+func serviceEvent(s model.Service, e model.ServiceEvent) model.Decision {
+	return model.Decision{At: e.At, By: "service", Subject: s.ARN, Verb: "event", Reason: e.Message, Cluster: s.Cluster, Service: s.Name}
+}
+
+func stackEvent(e model.StackEvent) model.Decision {
+	reason := e.LogicalID + " " + e.Type
+	if e.Reason != "" {
+		reason += ": " + e.Reason
+	}
+	return model.Decision{At: e.At, By: "stack", Subject: e.Stack, Verb: e.Status, Reason: reason}
+}
+
+func saveClock(ctx context.Context, db *state.DB, s clock.Setting) error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return db.Update(ctx, "daemon", func(tx *store.Tx) error {
+		return state.Settings.Put(tx, state.Setting{Name: "clock", Value: string(b)})
+	})
+}
+
+// openClock carries on with the clock that the state remembers, at the speed
+// that is asked now.
+func openClock(ctx context.Context, db *state.DB, speed float64) (*clock.Running, error) {
+	s, ok := state.Settings.Get(db.View(), "clock")
+	var c *clock.Running
+	if ok {
+		var set clock.Setting
+		if err := json.Unmarshal([]byte(s.Value), &set); err != nil {
+			return nil, fmt.Errorf("read the clock from the state: %w", err)
+		}
+		c = clock.Resume(ctx, set)
+		if speed > 0 {
+			c.SetSpeed(speed)
+		}
+	} else {
+		c = clock.Start(ctx, speed)
+	}
+	return c, saveClock(ctx, db, c.Setting())
+}

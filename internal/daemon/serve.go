@@ -1,0 +1,120 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"berth/internal/cli"
+	"berth/internal/clock"
+	"berth/internal/ident"
+)
+
+// Version is what this program calls itself.
+const Version = "0.1.0"
+
+// Config is a server's configuration, whole.
+type Config struct {
+	// Data is the folder of everything that the server keeps; absolute.
+	Data string
+	// Listen is the address of the API, for example 127.0.0.1:4566.
+	Listen string
+	Place  ident.Place
+	// Speed is how many seconds of the control plane's clock pass in one real
+	// second.
+	Speed float64
+	// Runtime is the OCI runtime; "" looks for runc in PATH.
+	Runtime string
+	// Overcommit allows instance types with more memory than the host has.
+	Overcommit bool
+	// Self is this program.
+	Self string
+}
+
+// check reads what the command line says and refuses what cannot be.
+func check(c cli.ServerConfig) (Config, error) {
+	data, err := filepath.Abs(c.Data)
+	if err != nil {
+		return Config{}, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return Config{}, err
+	}
+	cfg := Config{
+		Data: data, Listen: c.Listen, Speed: c.Speed, Runtime: c.Runtime, Overcommit: c.Overcommit, Self: self,
+		Place: ident.Place{Partition: "aws", Region: c.Region, Account: c.Account},
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	switch {
+	case err != nil:
+		return cfg, fmt.Errorf("--listen %s: %w", c.Listen, err)
+	case !loopback(host):
+		return cfg, fmt.Errorf("--listen %s: an address other than loopback needs TLS and known keys, which this version does not serve yet; use 127.0.0.1", c.Listen)
+	case len(c.Account) != 12 || strings.Trim(c.Account, "0123456789") != "":
+		return cfg, fmt.Errorf("--account %s: an AWS account has twelve digits", c.Account)
+	case !known(c.Region):
+		return cfg, fmt.Errorf("--region %s: no such AWS Region", c.Region)
+	case c.Speed <= 0 || c.Speed > 100_000:
+		return cfg, fmt.Errorf("--speed %g: give a number above 0 and up to 100000", c.Speed)
+	case os.Geteuid() != 0:
+		return cfg, errors.New("berth makes network namespaces and containers and must run as root")
+	}
+	return cfg, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// Serve is the control plane: it runs until ctx ends, and leaves instances,
+// tasks and the edge running.
+func Serve(ctx context.Context, c cli.ServerConfig, ready func(string)) error {
+	began := clock.Real(ctx).Now()
+	cfg, err := check(c)
+	if err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if c.Verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	if err := os.MkdirAll(cfg.Data, 0o755); err != nil {
+		return err
+	}
+	unlock, err := lock(cfg.Data)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s, err := open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	return s.run(ctx, func(addr string) {
+		took := clock.Real(ctx).Now().Sub(began).Round(time.Millisecond)
+		ready(fmt.Sprintf("ready: http://%s  region %s  account %s  clock %gx  data %s  (%v)", addr, cfg.Place.Region, cfg.Place.Account, cfg.Speed, cfg.Data, took))
+	})
+}
+
+// lock makes sure that one server at a time has the folder.
+func lock(data string) (func(), error) {
+	f, err := os.OpenFile(filepath.Join(data, "server.lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("another server has %s (see server.json there for its address)", data), f.Close())
+	}
+	return func() { _ = f.Close() }, nil // the lock goes with the file
+}

@@ -1,0 +1,220 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"berth/internal/clock"
+	"berth/internal/edge"
+	"berth/internal/endpoint"
+	"berth/internal/front"
+	"berth/internal/hostnet"
+	"berth/internal/ident"
+	"berth/internal/kernel"
+	"berth/internal/machine/local"
+	"berth/internal/registry"
+	"berth/internal/resolver"
+	"berth/internal/series"
+	"berth/internal/state"
+	"berth/internal/store/pebble"
+)
+
+// server is a house with real hands.
+type server struct {
+	cfg   Config
+	house *House
+	clock *clock.Running
+	edge  *edge.Client
+	net   *hostnet.Net
+	names *resolver.Resolver
+	doors *endpoint.Server
+	inner *inside
+	serie *series.Store
+	kv    *pebble.KV
+	log   *slog.Logger
+}
+
+// open makes the hands and assembles the house; nothing runs yet.
+func open(ctx context.Context, cfg Config, log *slog.Logger) (*server, error) {
+	kv, err := pebble.Open(filepath.Join(cfg.Data, "state"))
+	if err != nil {
+		return nil, err
+	}
+	db, err := state.Open(ctx, kv, false)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{cfg: cfg, kv: kv, log: log}
+	if s.clock, err = openClock(ctx, db, cfg.Speed); err != nil {
+		return nil, err
+	}
+	core := Core{DB: db, Clock: s.clock, Real: clock.Real(ctx), IDs: ident.Crypto(), Place: cfg.Place, Log: log}
+	hands, err := s.hands(ctx, core)
+	if err != nil {
+		return nil, err
+	}
+	if s.house, err = Assemble(ctx, core, hands); err != nil {
+		return nil, err
+	}
+	s.inner.house = s.house
+	s.mount()
+	return s, nil
+}
+
+func (s *server) hands(ctx context.Context, c Core) (Hands, error) {
+	spaces, err := kernel.NewLinux(filepath.Join(s.cfg.Data, "run", "netns"))
+	if err != nil {
+		return Hands{}, err
+	}
+	s.net = hostnet.New(spaces, s.log)
+	machines, err := local.New(local.Deps{
+		Data: s.cfg.Data, Instance: []string{s.cfg.Self, "instance"}, Agent: []string{s.cfg.Self, "agent"},
+		Clock: s.clock, Real: c.Real, Overcommit: s.cfg.Overcommit, Log: s.log,
+	})
+	if err != nil {
+		return Hands{}, err
+	}
+	images, err := registry.Open(registry.Deps{Dir: filepath.Join(s.cfg.Data, "registry"), Clock: c.Real, IDs: c.IDs})
+	if err != nil {
+		return Hands{}, err
+	}
+	tokens, err := registry.OpenTokens(filepath.Join(s.cfg.Data, "registry"), c.IDs)
+	if err != nil {
+		return Hands{}, err
+	}
+	if s.edge, err = edge.Ensure(ctx, edge.Options{
+		Data: s.cfg.Data, Self: s.cfg.Self, Real: c.Real, Log: s.log, Notify: s.wake,
+		Time: func() edge.Moment { return edge.Moment{Now: s.clock.Now(), Speed: s.clock.Speed()} },
+	}); err != nil {
+		return Hands{}, err
+	}
+	ca, err := endpoint.OpenCA(filepath.Join(s.cfg.Data, "ca"), c.Real)
+	if err != nil {
+		return Hands{}, err
+	}
+	if s.serie, err = series.Open(filepath.Join(s.cfg.Data, "series")); err != nil {
+		return Hands{}, err
+	}
+	spaceDir := filepath.Join(s.cfg.Data, "run", "netns")
+	s.names = resolver.New(spaceDir, s.log)
+	s.inner = &inside{}
+	s.doors = endpoint.New(spaceDir, ca, s.inner, s.log)
+	return Hands{
+		Machines: machines, Network: s.net, Edge: s.edge, Names: s.names, Doors: s.doors, Images: images, Tokens: tokens, Series: s.serie,
+		CABundle: ca.Bundle(), HostAddress: "127.0.0.1", Architectures: []string{architecture()},
+		Redirect: func(r *http.Request) bool { _, inside := endpoint.From(r.Context()); return inside },
+	}, nil
+}
+
+func architecture() string {
+	if runtime.GOARCH == "arm64" {
+		return "arm64"
+	}
+	return "x86_64"
+}
+
+// wake is the edge's word that it has news.
+func (s *server) wake() {
+	if s.house != nil {
+		s.house.WakeTraffic()
+	}
+}
+
+// mount gives the paths that are no AWS API to their rooms.
+func (s *server) mount() {
+	o := &own{cfg: s.cfg, db: s.house.DB, clock: s.clock, settle: s.settle, changed: s.followClock}
+	s.house.Front.Handle("/_berth/", o.handler())
+	s.house.Front.Handle("/v2/", s.house.Registry)
+	s.house.Front.Handle("/ws", s.house.Desk.Handler())
+}
+
+// followClock tells the processes that wait on the control plane's time that
+// it has jumped.
+func (s *server) followClock(ctx context.Context) error { return s.edge.Follow(ctx) }
+
+// settleWithin is how long, in real time, one moment of an advancing clock
+// waits for the loops to come to rest: hands work in real time.
+const settleWithin = 2 * time.Second
+
+func (s *server) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	calm := 0
+	for calm < 3 {
+		if s.house.Engine.Idle() {
+			calm++
+		} else {
+			calm = 0
+		}
+		if clock.Sleep(ctx, s.house.Real, 2*time.Millisecond) != nil {
+			return
+		}
+	}
+}
+
+// run serves until ctx ends.
+func (s *server) run(ctx context.Context, ready func(addr string)) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("%w: is another server running? choose another address with --listen", err)
+	}
+	http1 := &http.Server{
+		Handler: s.house.Front.Handler(front.Listener{}), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	s.house.Engine.Begin(ctx, false)
+	s.house.Engine.Open()
+	g.Go(func() error { return s.house.Engine.Run(ctx) })
+	g.Go(func() error { return s.house.Desk.Run(ctx) })
+	g.Go(func() error { return s.edge.Run(ctx) })
+	g.Go(func() error {
+		if err := http1.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
+		if http1.Shutdown(end) != nil {
+			return http1.Close()
+		}
+		return nil
+	})
+	if err := s.announce(l.Addr().String()); err != nil {
+		return err
+	}
+	ready(l.Addr().String())
+	err = g.Wait()
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return errors.Join(err, s.doors.Close(), s.names.Close(), s.net.Close(), s.serie.Close(), s.kv.Close())
+}
+
+// announce writes where this server answers, for the command line.
+func (s *server) announce(addr string) error {
+	b, err := json.MarshalIndent(map[string]any{
+		"endpoint": "http://" + addr, "region": s.cfg.Place.Region, "account": s.cfg.Place.Account, "pid": os.Getpid(), "version": Version,
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := filepath.Join(s.cfg.Data, "server.json.new")
+	if err := os.WriteFile(tmp, append(b, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp, filepath.Join(s.cfg.Data, "server.json"))
+}

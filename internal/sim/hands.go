@@ -1,0 +1,86 @@
+package sim
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	balancer "berth/internal/balancer/sim"
+	"berth/internal/clock"
+	"berth/internal/control"
+	"berth/internal/daemon"
+	"berth/internal/dispatch/simagent"
+	"berth/internal/fault"
+	hostnet "berth/internal/hostnet/sim"
+	"berth/internal/ident"
+	machine "berth/internal/machine/sim"
+	"berth/internal/registry"
+	"berth/internal/series"
+)
+
+// hands are the simulated drivers of a world.
+type hands struct {
+	machines *machine.Driver
+	network  *hostnet.Net
+	edge     *balancer.Edge
+	images   *registry.Store
+	series   *series.Store
+	tokens   *registry.Tokens
+	seed     uint64
+	kick     func()
+}
+
+// The times that simulated hands take, near those on record for AWS
+// (facts/managed-instances, timings).
+const (
+	bootMin, bootMax   = 8 * time.Second, 14 * time.Second
+	joinMin, joinMax   = 6 * time.Second, 14 * time.Second
+	pullMin, pullMax   = 4 * time.Second, 12 * time.Second
+	startMin, startMax = time.Second, 3 * time.Second
+	stopMin, stopMax   = 500 * time.Millisecond, 3 * time.Second
+)
+
+func newHands(o Options, c clock.Clock, ids *ident.Source) (*hands, error) {
+	h := &hands{seed: o.Seed}
+	h.machines = machine.New(machine.Config{Clock: c, Seed: o.Seed, BootMin: bootMin, BootMax: bootMax})
+	h.network = hostnet.New()
+	h.edge = balancer.New(c, func() {
+		if h.kick != nil {
+			h.kick()
+		}
+	})
+	var err error
+	if h.images, err = registry.Open(registry.Deps{Dir: filepath.Join(o.Dir, "registry"), Clock: c, IDs: ids}); err != nil {
+		return nil, err
+	}
+	if h.series, err = series.Memory(); err != nil {
+		return nil, err
+	}
+	h.tokens, err = registry.OpenTokens(filepath.Join(o.Dir, "registry"), ids)
+	return h, err
+}
+
+func (h *hands) daemon() daemon.Hands {
+	return daemon.Hands{
+		Machines: h.machines, Network: h.network, Edge: h.edge, Images: h.images, Tokens: h.tokens, Series: h.series,
+		More: func(house *daemon.House) []control.Loop {
+			h.kick = house.WakeTraffic
+			return []control.Loop{simagent.Loop{DB: house.DB, Desk: house.Desk, Config: simagent.Config{
+				Seed: h.seed, BootMin: joinMin, BootMax: joinMax, PullMin: pullMin, PullMax: pullMax,
+				StartMin: startMin, StartMax: startMax, StopMin: stopMin, StopMax: stopMax,
+			}}}
+		},
+	}
+}
+
+func (h *hands) fail(what string, args ...string) error {
+	switch {
+	case what == "machines" && len(args) == 1:
+		h.machines.RefuseZone(args[0], nil)
+	case what == "machines" && len(args) == 2:
+		h.machines.RefuseZone(args[0], fault.New(fault.Capacity, args[1], "We currently do not have sufficient capacity in the Availability Zone you requested (%s).", args[0]))
+	default:
+		return fmt.Errorf("fail machines ZONE [CODE]")
+	}
+	return nil
+}
