@@ -15,8 +15,11 @@ import (
 // tasks are counted.
 func (w *World) purchases(p *Plan) map[string]bool {
 	asks, oldest, newest := w.asks()
-	fits := placement.Place(w.Facts.Soon(), asks)
 	needed := map[string]bool{}
+	if len(asks) == 0 {
+		return needed
+	}
+	fits := placement.Place(w.Facts.Soon(), asks)
 	for _, x := range fits.Placed {
 		needed[x.Node] = true
 	}
@@ -52,10 +55,11 @@ func (w *World) asks() (asks []placement.Ask, oldest, newest time.Time) {
 	return asks, oldest, newest
 }
 
-// wait is how long buying has to wait: for company, or after a refusal.
+// wait is how long buying has to wait: for company, or after a refusal unless
+// the provider has been changed since.
 func (w *World) wait(oldest, newest time.Time) time.Duration {
 	company := min(newest.Add(Batch).Sub(w.Now), oldest.Add(BatchMost).Sub(w.Now))
-	if w.Provider.LastFailureAt.IsZero() {
+	if w.Provider.LastFailureAt.IsZero() || w.Provider.ChangedAt.After(w.Provider.LastFailureAt) {
 		return company
 	}
 	return max(company, w.Provider.LastFailureAt.Add(Backoff).Sub(w.Now))

@@ -80,7 +80,7 @@ func (w *World) joining(p *Plan, i model.Instance) {
 // refresh drains the oldest instance that is past its 14 days, one at a time
 // for each provider, and ends those past their 21 days.
 func (w *World) refresh(p *Plan) {
-	own := w.own()
+	own := slices.Clone(w.own())
 	slices.SortFunc(own, func(a, b model.Instance) int {
 		if c := born(a).Compare(born(b)); c != 0 {
 			return c
@@ -123,22 +123,35 @@ func (w *World) consolidate(p *Plan, needed map[string]bool) {
 	if !ever || w.Provider.CapacityOption == "SPOT" || w.Provider.Status != "ACTIVE" || len(p.Buy) > 0 || w.unsettled() || w.draining(p) {
 		return
 	}
+	trials := 0
+	var nodes []placement.Node
 	for _, i := range w.emptiest() {
 		tasks := w.tasksOn(i)
 		if len(tasks) == 0 || p.changes(i.ID) || i.Goal != "RUN" || needed[i.ID] || !w.movable(tasks) {
-			continue
-		}
-		if !w.fitElsewhere(i, tasks) {
 			continue
 		}
 		if due := w.touched(i, tasks).Add(max(wait, IdleWait)); w.Now.Before(due) {
 			p.again(due.Sub(w.Now))
 			continue
 		}
+		if trials++; trials > mostTrials {
+			return
+		}
+		if nodes == nil {
+			nodes = w.Facts.Now()
+		}
+		if !w.fitElsewhere(i, tasks, nodes) {
+			continue
+		}
 		p.change(i.ID, "DRAIN", fmt.Sprintf("underutilized: %s would fit on the other instances", plural(len(tasks), "task")))
 		return
 	}
 }
+
+// mostTrials bounds how many instances are tried in one pass: each trial
+// places the tasks of one on all the others. The emptiest come first, so that
+// one that fits nowhere means little hope for the fuller ones.
+const mostTrials = 8
 
 // unsettled reports whether any task of the cluster still waits for a place,
 // or an instance is still coming.
@@ -149,7 +162,7 @@ func (w *World) unsettled() bool {
 
 // emptiest orders instances by how little they carry.
 func (w *World) emptiest() []model.Instance {
-	own := w.own()
+	own := slices.Clone(w.own())
 	count := map[string]int{}
 	for _, i := range own {
 		count[i.ID] = len(w.tasksOn(i))
@@ -166,25 +179,22 @@ func (w *World) movable(tasks []model.Task) bool {
 
 // fitElsewhere asks placement whether the tasks of an instance have room on
 // the others, that instance being gone.
-func (w *World) fitElsewhere(i model.Instance, tasks []model.Task) bool {
+func (w *World) fitElsewhere(i model.Instance, tasks []model.Task, nodes []placement.Node) bool {
 	f := w.Facts
-	f.Tasks = slices.Clone(f.Tasks)
-	moving, service := map[string]bool{}, map[string]string{}
-	for _, t := range tasks {
-		moving[t.ARN], service[t.ARN] = true, t.Service
-	}
+	f.Tasks = slices.Clone(tasks)
+	service := map[string]string{}
 	for k := range f.Tasks {
-		if moving[f.Tasks[k].ARN] {
-			f.Tasks[k].Instance, f.Tasks[k].LastStatus = "", model.TaskProvisioning
-		}
+		t := &f.Tasks[k]
+		service[t.ARN] = t.Service
+		t.Instance, t.LastStatus = "", model.TaskProvisioning
 	}
-	others := slices.DeleteFunc(f.Now(), func(n placement.Node) bool { return n.ID == i.ID })
-	asks := slices.DeleteFunc(f.Asks(), func(a placement.Ask) bool { return !moving[a.Task] })
+	asks := f.Asks()
 	for k := range asks {
 		if w.Spread[service[asks[k].Task]] {
 			asks[k].Subnets = map[string]string{i.AvailabilityZone: i.Subnet}
 		}
 	}
+	others := slices.DeleteFunc(slices.Clone(nodes), func(n placement.Node) bool { return n.ID == i.ID })
 	return len(placement.Place(others, asks).Refused) == 0
 }
 
@@ -194,10 +204,5 @@ func (w *World) touched(i model.Instance, tasks []model.Task) time.Time {
 	for _, t := range tasks {
 		at = latest(at, latest(t.PlacedAt, t.StartedAt))
 	}
-	for _, t := range w.Facts.Tasks {
-		if t.Instance == i.ARN && t.LastStatus == model.TaskStopped {
-			at = latest(at, t.StoppedAt)
-		}
-	}
-	return at
+	return latest(at, w.stopped[i.ARN])
 }

@@ -69,7 +69,9 @@ type World struct {
 	// would never come to rest.
 	Spread map[string]bool
 
-	on map[string][]model.Task // tasks that have not stopped, by instance ARN
+	on      map[string][]model.Task // tasks that have not stopped, by instance ARN
+	stopped map[string]time.Time    // when a task last stopped, by instance ARN
+	mine    []model.Instance
 }
 
 // Purchase is an instance to be bought.
@@ -114,12 +116,17 @@ type Plan struct {
 
 // Decide works out the plan for a world.
 func Decide(w World) Plan {
-	w.on = map[string][]model.Task{}
+	w.on, w.stopped = map[string][]model.Task{}, map[string]time.Time{}
 	for _, t := range w.Facts.Tasks {
-		if t.Instance != "" && t.LastStatus != model.TaskStopped {
+		switch {
+		case t.Instance == "":
+		case t.LastStatus == model.TaskStopped:
+			w.stopped[t.Instance] = latest(w.stopped[t.Instance], t.StoppedAt)
+		default:
 			w.on[t.Instance] = append(w.on[t.Instance], t)
 		}
 	}
+	w.mine = w.find()
 	var p Plan
 	needed := w.purchases(&p)
 	for _, i := range w.own() {
@@ -130,8 +137,11 @@ func Decide(w World) Plan {
 	return p
 }
 
-// own are the provider's instances that have not ended, by id.
-func (w *World) own() []model.Instance {
+// own are the provider's instances that have not ended, by id. Callers that
+// sort take a copy.
+func (w *World) own() []model.Instance { return w.mine }
+
+func (w *World) find() []model.Instance {
 	var out []model.Instance
 	for _, i := range w.Facts.Instances {
 		if i.CapacityProvider == w.Provider.Name && alive(i) {

@@ -471,3 +471,26 @@ func BenchmarkBuy(b *testing.B) {
 	}
 	b.ReportMetric(5000*float64(b.N)/b.Elapsed().Seconds(), "tasks/s")
 }
+
+// A fleet at rest: 10,000 instances with 40,000 tasks. The budget is 200 ms.
+func BenchmarkAtRest(b *testing.B) {
+	w := world("ap-northeast-1", seed())
+	c6a, _ := catalog.Lookup("c6a.large")
+	for i := range 10000 {
+		id := fmt.Sprintf("i-%05d", i)
+		zone := []string{"ap-northeast-1a", "ap-northeast-1c"}[i%2]
+		w.Facts.Instances = append(w.Facts.Instances, model.Instance{
+			ID: id, ARN: "arn/" + id, CapacityProvider: "cp", AvailabilityZone: zone, Goal: "RUN", State: "running", Status: "ACTIVE", Connected: true,
+			Registered: catalog.Registered(c6a), WantedAt: start.Add(-time.Hour),
+		})
+		for k := range 4 {
+			w.Facts.Tasks = append(w.Facts.Tasks, model.Task{
+				ARN: fmt.Sprintf("%s-%d", id, k), Instance: "arn/" + id, Service: "s", Group: "service:s", TaskDefinition: "td", CPU: 500, Memory: 900, CapacityProvider: "cp",
+				LastStatus: "RUNNING", DesiredStatus: "RUNNING", AvailabilityZone: zone, Network: model.NetworkConfiguration{Subnets: []string{"subnet-" + zone}},
+			})
+		}
+	}
+	for b.Loop() {
+		supply.Decide(w)
+	}
+}
