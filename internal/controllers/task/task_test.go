@@ -1,0 +1,201 @@
+package task_test
+
+import (
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"berth/internal/control"
+	"berth/internal/controllers/task"
+	"berth/internal/ident"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+var now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func TestWake(t *testing.T) {
+	waiting := model.Task{ARN: "t", Cluster: "c", LastStatus: "PROVISIONING", DesiredStatus: "RUNNING"}
+	explained := waiting
+	explained.Refusal = "no room"
+	stopping := waiting
+	stopping.DesiredStatus = "STOPPED"
+	active := model.Instance{ID: "i", Cluster: "c", Goal: "RUN", State: "running", Status: "ACTIVE", Connected: true}
+	seen := active
+	seen.LastSeenAt = now
+	lost := active
+	lost.Connected = false
+	tests := []struct {
+		name string
+		c    store.Change
+		want []string
+	}{
+		{"a new task", store.Change{New: waiting}, []string{"c"}},
+		{"a reason is no news", store.Change{Old: waiting, New: explained}, nil},
+		{"a task told to stop", store.Change{Old: waiting, New: stopping}, []string{"c"}},
+		{"a task forgotten", store.Change{Old: waiting}, []string{"c"}},
+		{"an instance", store.Change{New: active}, []string{"c"}},
+		{"a heartbeat", store.Change{Old: active, New: seen}, nil},
+		{"an agent lost", store.Change{Old: active, New: lost}, []string{"c"}},
+		{"a cluster", store.Change{New: model.Cluster{Name: "c"}}, []string{"c"}},
+		{"a VPC", store.Change{New: model.VPC{ID: "v"}}, nil},
+	}
+	for _, tt := range tests {
+		if diff := cmp.Diff(tt.want, task.Loop{}.Wake(tt.c)); diff != "" {
+			t.Errorf("%s: %s", tt.name, diff)
+		}
+	}
+}
+
+type world struct {
+	*testing.T
+	db   *state.DB
+	loop task.Loop
+}
+
+func newWorld(t *testing.T) world {
+	t.Helper()
+	db, err := state.Open(t.Context(), store.NewMemory(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := world{t, db, task.New(task.Deps{DB: db, IDs: ident.Seeded(1), Log: slog.New(slog.DiscardHandler)})}
+	w.as("api/ec2", func(tx *store.Tx) error {
+		return errors.Join(state.Subnets.Put(tx, model.Subnet{ID: "subnet-a", AvailabilityZone: "a"}), state.Subnets.Put(tx, model.Subnet{ID: "subnet-c", AvailabilityZone: "c"}))
+	})
+	w.as("api/ecs", func(tx *store.Tx) error {
+		return errors.Join(
+			state.Clusters.Put(tx, model.Cluster{Name: "c", DefaultStrategy: []model.StrategyItem{{Provider: "cp", Weight: 1}}}),
+			state.TaskDefinitions.Put(tx, model.TaskDefinition{ARN: "td", NetworkMode: "awsvpc", CPU: 256, Memory: 512}),
+			state.Services.Put(tx, model.Service{ARN: "svc", Name: "web", Cluster: "c"}))
+	})
+	return w
+}
+
+func (w world) as(room string, fn func(*store.Tx) error) {
+	w.Helper()
+	if err := w.db.Update(w.Context(), room, fn); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w world) task(arn string, edit func(*model.Task)) {
+	w.Helper()
+	t := model.Task{
+		ARN: arn, Cluster: "c", Service: "svc", Group: "service:web", TaskDefinition: "td", LastStatus: "PROVISIONING", DesiredStatus: "RUNNING",
+		CreatedAt: now, Network: model.NetworkConfiguration{Subnets: []string{"subnet-a", "subnet-c"}},
+	}
+	w.as("api/ecs", func(tx *store.Tx) error { return state.Tasks.Put(tx, t) })
+	if edit != nil {
+		w.as("controllers/task", func(tx *store.Tx) error {
+			return state.Tasks.Edit(tx, arn, func(t *model.Task) error { edit(t); return nil })
+		})
+	}
+}
+
+func (w world) instance(id, zone string) {
+	w.Helper()
+	w.as("controllers/capacity", func(tx *store.Tx) error {
+		return state.Instances.Put(tx, model.Instance{ID: id, ARN: "arn/" + id, Cluster: "c", CapacityProvider: "cp", AvailabilityZone: zone, Goal: "RUN", State: "pending"})
+	})
+	w.as("controllers/instance", func(tx *store.Tx) error {
+		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.State = "running"; return nil })
+	})
+	w.as("dispatch", func(tx *store.Tx) error {
+		return state.Instances.Edit(tx, id, func(i *model.Instance) error {
+			i.Status, i.Connected, i.Registered = "ACTIVE", true, model.Resources{CPU: 2048, Memory: 3700, ENIs: 10}
+			return nil
+		})
+	})
+}
+
+func (w world) run(at time.Time) control.Result {
+	w.Helper()
+	r, err := w.loop.Reconcile(w.Context(), control.Request{Key: "c", Now: at})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return r
+}
+
+func (w world) get(arn string) model.Task {
+	t, _ := state.Tasks.Get(w.db.View(), arn)
+	return t
+}
+
+func TestAWaitingTaskGetsAProviderThenAnInstance(t *testing.T) {
+	w := newWorld(t)
+	w.task("t1", nil)
+	if r := w.run(now); r.After != 5*time.Minute {
+		t.Errorf("looks again after %s", r.After)
+	}
+	if x := w.get("t1"); x.CapacityProvider != "cp" || x.Instance != "" || x.Refusal == "" {
+		t.Errorf("%+v", x)
+	}
+	w.instance("i-1", "c")
+	w.run(now.Add(time.Second))
+	if x := w.get("t1"); x.Instance != "arn/i-1" || x.Subnet != "subnet-c" || x.AvailabilityZone != "c" || x.Refusal != "" || x.LastStatus != "PROVISIONING" {
+		t.Errorf("%+v", x)
+	}
+	var verbs []string
+	for _, d := range state.Decisions.By(w.db.View(), "subject", "t1") {
+		verbs = append(verbs, d.Verb)
+	}
+	if diff := cmp.Diff([]string{"refused", "placed"}, verbs); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTheServiceIsToldOnceAfterFiveMinutes(t *testing.T) {
+	w := newWorld(t)
+	w.task("t1", nil)
+	w.task("t2", nil)
+	for _, d := range []time.Duration{0, 4 * time.Minute, 5 * time.Minute, 6 * time.Minute, time.Hour} {
+		w.run(now.Add(d))
+	}
+	s, _ := state.Services.Get(w.db.View(), "svc")
+	if len(s.Events) != 1 || !s.Events[0].At.Equal(now.Add(5*time.Minute)) {
+		t.Errorf("%+v", s.Events)
+	}
+}
+
+func TestTasksOfAnInstanceThatEnded(t *testing.T) {
+	w := newWorld(t)
+	w.instance("i-1", "a")
+	w.task("t1", nil)
+	w.run(now)
+	w.as("controllers/instance", func(tx *store.Tx) error {
+		return state.Instances.Edit(tx, "i-1", func(i *model.Instance) error { i.State = "terminated"; return nil })
+	})
+	w.run(now.Add(time.Minute))
+	x := w.get("t1")
+	if x.DesiredStatus != "STOPPED" || x.LastStatus != "DEPROVISIONING" || x.StopCode != "TerminationNotice" || x.StoppedReason != "Host EC2 (instance i-1) terminated." {
+		t.Errorf("%+v", x)
+	}
+}
+
+func TestATaskStoppedBeforeItWasPlaced(t *testing.T) {
+	w := newWorld(t)
+	w.task("t1", func(t *model.Task) { t.DesiredStatus = "STOPPED" })
+	w.run(now)
+	if x := w.get("t1"); x.LastStatus != "DEPROVISIONING" || x.StoppedReason != "" {
+		t.Errorf("%+v", x)
+	}
+}
+
+func TestADrainingInstanceGetsNoTask(t *testing.T) {
+	w := newWorld(t)
+	w.instance("i-1", "a")
+	w.as("api/ecs", func(tx *store.Tx) error {
+		return state.Instances.Edit(tx, "i-1", func(i *model.Instance) error { i.Goal, i.Status = "DRAIN", "DRAINING"; return nil })
+	})
+	w.task("t1", nil)
+	w.run(now)
+	if x := w.get("t1"); x.Instance != "" || x.Refusal != "no container instance met all of its requirements: of 1, 1 is draining; the task needs 256 CPU units and 512 MiB and an interface" {
+		t.Errorf("%+v", x)
+	}
+}
