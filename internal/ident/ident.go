@@ -156,6 +156,12 @@ func AsRole(roleARN, session string) Principal {
 	}
 }
 
+// AsService is a session of the service-linked role by which an AWS service
+// acts for itself.
+func AsService(p Place, service, role, session string) Principal {
+	return Principal{Account: p.Account, Service: service, Session: session, ARN: p.GlobalARN("sts", "assumed-role/"+role+"/"+session)}
+}
+
 // Decimal draws a decimal id of up to 19 digits, as ECS's revisions have.
 func (s *Source) Decimal() string { return strconv.FormatUint(s.Uint64()>>1|1<<60, 10) }
 

@@ -1,21 +1,26 @@
-// Package autoscaling is the API of Application Auto Scaling, for the desired
-// count of ECS services: targets, target tracking and step policies, and the
-// alarms of target tracking.
+// Package autoscaling is the API of Application Auto Scaling for ECS services:
+// scalable targets, target tracking and step scaling policies with their
+// alarms, scheduled actions, scaling activities and tags.
 //
-// It owns scalable targets and policies, and writes the alarms that a target
-// tracking policy needs; controllers/scaling evaluates them and acts, and also
-// brings a service between a target's new bounds. Scheduled and predictive
-// scaling, and other services than ECS, are refused by name. It waits for
-// nothing. Safe for concurrent use.
+// It owns the records of targets, policies and scheduled actions. The alarms
+// of a target tracking policy are made and deleted through CloudWatch's own
+// API, and a target's bounds are enforced at once through ECS's, both as the
+// service-linked role that AWS uses for it; everything that happens later is
+// the work of controllers/scaling. A RoleARN is accepted and, as on AWS, the
+// service-linked role is what is used and shown. Other namespaces than ecs,
+// predictive scaling, metric math and high-resolution metrics are refused by
+// name. Safe for concurrent use.
 package autoscaling
 
 import (
 	"context"
 	_ "embed"
+	"encoding/base64"
 	"slices"
 	"strings"
 
 	"berth/internal/clock"
+	"berth/internal/control"
 	"berth/internal/fault"
 	"berth/internal/ident"
 	"berth/internal/model"
@@ -30,7 +35,11 @@ import (
 //go:embed fields.txt
 var Fields string
 
-const writer = "api/autoscaling"
+const (
+	writer    = "api/autoscaling"
+	namespace = "ecs"
+	dimension = "ecs:service:DesiredCount"
+)
 
 // Deps are what the API needs.
 type Deps struct {
@@ -38,6 +47,11 @@ type Deps struct {
 	Clock clock.Clock
 	IDs   *ident.Source
 	Place ident.Place
+	// Invoker calls ECS and CloudWatch.
+	Invoker control.Invoker
+	// Access answers whether a caller may do to the service and its alarms
+	// what the target or policy will do.
+	Access control.Access
 }
 
 // API answers the operations.
@@ -59,252 +73,133 @@ func invalid(format string, args ...any) error {
 	return fault.New(fault.Invalid, "ValidationException", format, args...)
 }
 
-func noTarget(ns, id, dim string) error {
-	return fault.New(fault.NotFound, "ObjectNotFoundException", "No scalable target found for service namespace: %s, resource ID: %s, scalable dimension: %s", ns, id, dim)
+func unbuilt(what string) error {
+	return fault.New(fault.NotImplemented, "NotImplemented", "%s is not implemented by Berth; docs/COMPATIBILITY.md lists what is built.", what)
 }
 
-func key(ns, id, dim string) string {
-	return model.ScalableTarget{Namespace: ns, ResourceID: id, Dimension: dim}.Key()
+// place is where a target stands: the three names that every call gives.
+type place struct{ resource, cluster, service string }
+
+// key is that of the target's record.
+func (p place) key() string { return namespace + "|" + p.resource + "|" + dimension }
+
+// where reads the three names.
+func where(ns, resource, dim *string) (place, error) {
+	if err := known(wire.Val(ns), wire.Val(dim)); err != nil {
+		return place{}, err
+	}
+	return parse(wire.Val(resource))
 }
 
-// checkScope accepts the desired count of ECS services and refuses the rest.
-func checkScope(ns, dim string) error {
-	if ns != "ecs" || dim != "ecs:service:DesiredCount" {
-		return fault.New(fault.NotImplemented, "NotImplemented", "Scaling %s of %s is not implemented by Berth; ecs:service:DesiredCount of ecs is.", dim, ns)
+// known refuses namespaces and dimensions that are not built; "" is any.
+func known(ns, dim string) error {
+	switch {
+	case ns != namespace:
+		return unbuilt("ServiceNamespace " + ns)
+	case dim != "" && dim != dimension:
+		return invalid("Unsupported service namespace, resource type or scalable dimension")
 	}
 	return nil
 }
 
-// service finds the service that a resource id names.
-func service(r store.Reader, id string) (model.Service, bool) {
-	f := strings.Split(id, "/")
-	if len(f) != 3 || f[0] != "service" {
-		return model.Service{}, false
+func parse(resource string) (place, error) {
+	f := strings.Split(resource, "/")
+	if len(f) != 3 || f[0] != "service" || f[1] == "" || f[2] == "" {
+		return place{}, invalid("Unsupported service namespace, resource type or scalable dimension")
 	}
-	for _, s := range state.Services.By(r, "name", f[1]+"/"+f[2]) {
-		if s.Status != "INACTIVE" {
-			return s, true
-		}
-	}
-	return model.Service{}, false
+	return place{resource, f[1], f[2]}, nil
 }
 
-// RegisterScalableTarget makes or changes a target; the service's desired
-// count is then brought between the bounds. Errors: ValidationException,
-// LimitExceededException.
-func (a *API) RegisterScalableTarget(ctx context.Context, in *shape.RegisterScalableTargetInput) (*shape.RegisterScalableTargetOutput, error) {
-	ns, id, dim := wire.Val(in.ServiceNamespace), wire.Val(in.ResourceId), wire.Val(in.ScalableDimension)
-	if err := checkScope(ns, dim); err != nil {
-		return nil, err
-	}
-	fresh := model.ScalableTarget{
-		ARN: a.Place.ARN("application-autoscaling", "scalable-target/0"+a.IDs.Hex(35)), Namespace: ns, ResourceID: id, Dimension: dim, CreatedAt: a.Clock.Now(),
-	}
-	var arn string
-	err := a.update(ctx, func(tx *store.Tx) error {
-		if _, ok := service(tx, id); !ok {
-			return invalid("ECS service doesn't exist: %s", id)
-		}
-		t, had := state.ScalableTargets.Get(tx, key(ns, id, dim))
-		if !had {
-			t = fresh
-			if in.MinCapacity == nil || in.MaxCapacity == nil {
-				return invalid("Both MinCapacity and MaxCapacity are required for registering a new scalable target")
-			}
-		}
-		t = model.Clone(t)
-		t.Min, t.Max = wire.Or(in.MinCapacity, t.Min), wire.Or(in.MaxCapacity, t.Max)
-		switch {
-		case t.Min < 0 || t.Max < 0:
-			return invalid("Minimum and maximum capacity must not be negative")
-		case t.Min > t.Max:
-			return invalid("Maximum capacity cannot be less than minimum capacity")
-		}
-		// The service-linked role does the work: the role that is given is
-		// kept and not used (facts/deployments 3.1).
-		t.RoleARN = wire.Or(in.RoleARN, t.RoleARN)
-		if s := in.SuspendedState; s != nil {
-			t.SuspendIn, t.SuspendOut = wire.Or(s.DynamicScalingInSuspended, t.SuspendIn), wire.Or(s.DynamicScalingOutSuspended, t.SuspendOut)
-			t.SuspendScheduled = wire.Or(s.ScheduledScalingSuspended, t.SuspendScheduled)
-		}
-		for k, v := range in.Tags {
-			t.Tags = model.SetTags(t.Tags, []model.Tag{{Key: k, Value: v}})
-		}
-		t.Clamp = true
-		arn = t.ARN
-		return state.ScalableTargets.Put(tx, t)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &shape.RegisterScalableTargetOutput{ScalableTargetARN: wire.Ptr(arn)}, nil
+// service finds the ECS service; one that is gone is none.
+func (p place) find(r store.Reader) (model.Service, bool) {
+	s, ok := state.Services.One(r, "name", p.cluster+"/"+p.service)
+	return s, ok && s.Status != "INACTIVE"
 }
 
-// DeregisterScalableTarget removes a target with its policies and their
-// alarms. Errors: ObjectNotFoundException.
-func (a *API) DeregisterScalableTarget(ctx context.Context, in *shape.DeregisterScalableTargetInput) (*shape.DeregisterScalableTargetOutput, error) {
-	ns, id, dim := wire.Val(in.ServiceNamespace), wire.Val(in.ResourceId), wire.Val(in.ScalableDimension)
-	return &shape.DeregisterScalableTargetOutput{}, a.update(ctx, func(tx *store.Tx) error {
-		t, ok := state.ScalableTargets.Get(tx, key(ns, id, dim))
-		if !ok {
-			return noTarget(ns, id, dim)
-		}
-		for _, p := range state.ScalingPolicies.By(tx, "target", t.Key()) {
-			if err := deletePolicy(tx, p); err != nil {
-				return err
-			}
-		}
-		return state.ScalableTargets.Delete(tx, t.Key())
-	})
+func (p place) noTarget() error {
+	return fault.New(fault.NotFound, "ObjectNotFoundException",
+		"No scalable target registered for service namespace: %s, resource ID: %s, scalable dimension: %s", namespace, p.resource, dimension)
 }
 
-func deletePolicy(tx *store.Tx, p model.ScalingPolicy) error {
-	for _, n := range p.Alarms {
-		if err := state.Alarms.Delete(tx, n); err != nil {
-			return err
+// linked is the service-linked role's session, by which AWS changes counts and
+// keeps alarms.
+func (a *API) linked(session string) ident.Principal {
+	return ident.AsService(a.Place, "application-autoscaling.amazonaws.com", linkedRole, session)
+}
+
+const linkedRole = "AWSServiceRoleForApplicationAutoScaling_ECSService"
+
+func (a *API) linkedARN() string {
+	return a.Place.GlobalARN("iam", "role/aws-service-role/ecs.application-autoscaling.amazonaws.com/"+linkedRole)
+}
+
+// permitted checks that the caller may do what is going to be done for it, as
+// AWS does before it takes a target or a policy.
+func (a *API) permitted(ctx context.Context, r store.Reader, resource string, actions ...string) error {
+	who := wire.CallFrom(ctx).Principal
+	if who.Root || who.ARN == "" {
+		return nil
+	}
+	for _, action := range actions {
+		if err := a.Access.Allow(r, who, action, resource, nil); err != nil {
+			return invalid("%s", fault.MessageOf(err))
 		}
 	}
-	return state.ScalingPolicies.Delete(tx, p.ARN)
+	return nil
 }
 
-// page cuts one page out of a list; the token is the key of the last item.
-func page[T any](all []T, token *string, limit *int64, key func(T) string) ([]T, *string, error) {
+// page cuts one page out of a list, after the item whose key the token holds.
+func page[T any](all []T, key func(T) string, token *string, size *int64, most int64) ([]T, *string, error) {
+	n := wire.Or(size, most)
+	if n < 1 || n > most {
+		return nil, nil, invalid("MaxResults must be between 1 and %d", most)
+	}
 	if t := wire.Val(token); t != "" {
-		i := slices.IndexFunc(all, func(v T) bool { return key(v) == t })
-		if i < 0 {
-			return nil, nil, fault.New(fault.Invalid, "InvalidNextTokenException", "Invalid next token")
+		b, err := base64.RawURLEncoding.DecodeString(t)
+		i := slices.IndexFunc(all, func(v T) bool { return key(v) == string(b) })
+		if err != nil || i < 0 {
+			return nil, nil, fault.New(fault.Invalid, "InvalidNextTokenException", "The specified next token is invalid")
 		}
 		all = all[i+1:]
 	}
-	if n := int(wire.Or(limit, 50)); n > 0 && n < len(all) {
-		return all[:n], wire.Ptr(key(all[n-1])), nil
+	if int64(len(all)) <= n {
+		return all, nil, nil
 	}
-	return all, nil, nil
+	return all[:n], wire.Ptr(base64.RawURLEncoding.EncodeToString([]byte(key(all[n-1])))), nil
 }
 
-// DescribeScalableTargets lists targets. Errors: InvalidNextTokenException.
-func (a *API) DescribeScalableTargets(_ context.Context, in *shape.DescribeScalableTargetsInput) (*shape.DescribeScalableTargetsOutput, error) {
-	var all []model.ScalableTarget
-	for _, t := range state.ScalableTargets.All(a.DB.View()) {
-		if t.Namespace == wire.Val(in.ServiceNamespace) && (in.ScalableDimension == nil || *in.ScalableDimension == t.Dimension) &&
-			(len(in.ResourceIds) == 0 || slices.Contains(in.ResourceIds, t.ResourceID)) {
-			all = append(all, t)
-		}
+// Resources names what a call is about, for IAM.
+func (a *API) Resources(_ string, in any) []string {
+	var ns, resource, dim, arn *string
+	switch x := in.(type) {
+	case *shape.RegisterScalableTargetInput:
+		ns, resource, dim = x.ServiceNamespace, x.ResourceId, x.ScalableDimension
+	case *shape.DeregisterScalableTargetInput:
+		ns, resource, dim = x.ServiceNamespace, x.ResourceId, x.ScalableDimension
+	case *shape.PutScalingPolicyInput:
+		ns, resource, dim = x.ServiceNamespace, x.ResourceId, x.ScalableDimension
+	case *shape.DeleteScalingPolicyInput:
+		ns, resource, dim = x.ServiceNamespace, x.ResourceId, x.ScalableDimension
+	case *shape.PutScheduledActionInput:
+		ns, resource, dim = x.ServiceNamespace, x.ResourceId, x.ScalableDimension
+	case *shape.DeleteScheduledActionInput:
+		ns, resource, dim = x.ServiceNamespace, x.ResourceId, x.ScalableDimension
+	case *shape.TagResourceInput:
+		arn = x.ResourceARN
+	case *shape.UntagResourceInput:
+		arn = x.ResourceARN
+	case *shape.ListTagsForResourceInput:
+		arn = x.ResourceARN
 	}
-	all, next, err := page(all, in.NextToken, in.MaxResults, model.ScalableTarget.Key)
+	if arn != nil {
+		return []string{*arn}
+	}
+	p, err := where(ns, resource, dim)
 	if err != nil {
-		return nil, err
+		return nil
 	}
-	out := &shape.DescribeScalableTargetsOutput{NextToken: next, ScalableTargets: []shape.ScalableTarget{}}
-	for _, t := range all {
-		out.ScalableTargets = append(out.ScalableTargets, shape.ScalableTarget{
-			ServiceNamespace: wire.Ptr(t.Namespace), ResourceId: wire.Ptr(t.ResourceID), ScalableDimension: wire.Ptr(t.Dimension), MinCapacity: wire.Ptr(t.Min), MaxCapacity: wire.Ptr(t.Max),
-			RoleARN: wire.Ptr(a.linkedRole()), CreationTime: wire.Ptr(t.CreatedAt), ScalableTargetARN: wire.Ptr(t.ARN),
-			SuspendedState: &shape.SuspendedState{DynamicScalingInSuspended: wire.Ptr(t.SuspendIn), DynamicScalingOutSuspended: wire.Ptr(t.SuspendOut), ScheduledScalingSuspended: wire.Ptr(t.SuspendScheduled)},
-		})
+	if t, ok := state.ScalableTargets.Get(a.DB.View(), p.key()); ok {
+		return []string{t.ARN}
 	}
-	return out, nil
-}
-
-// linkedRole is the role that Application Auto Scaling really uses.
-func (a *API) linkedRole() string {
-	return a.Place.GlobalARN("iam", "role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService")
-}
-
-// DescribeScalingActivities lists what was done, newest first. Errors:
-// InvalidNextTokenException.
-func (a *API) DescribeScalingActivities(_ context.Context, in *shape.DescribeScalingActivitiesInput) (*shape.DescribeScalingActivitiesOutput, error) {
-	var all []model.ScalingActivity
-	for _, x := range state.ScalingActivities.All(a.DB.View()) {
-		f := strings.Split(x.Target, "|")
-		if f[0] != wire.Val(in.ServiceNamespace) || in.ResourceId != nil && *in.ResourceId != f[1] || in.ScalableDimension != nil && *in.ScalableDimension != f[2] {
-			continue
-		}
-		if len(x.NotScaled) > 0 && !wire.Val(in.IncludeNotScaledActivities) {
-			continue
-		}
-		all = append(all, x)
-	}
-	slices.SortStableFunc(all, func(x, y model.ScalingActivity) int { return y.StartedAt.Compare(x.StartedAt) })
-	all, next, err := page(all, in.NextToken, in.MaxResults, func(x model.ScalingActivity) string { return x.ID })
-	if err != nil {
-		return nil, err
-	}
-	out := &shape.DescribeScalingActivitiesOutput{NextToken: next, ScalingActivities: []shape.ScalingActivity{}}
-	for _, x := range all {
-		out.ScalingActivities = append(out.ScalingActivities, showActivity(x))
-	}
-	return out, nil
-}
-
-func showActivity(x model.ScalingActivity) shape.ScalingActivity {
-	f := strings.Split(x.Target, "|")
-	out := shape.ScalingActivity{
-		ActivityId: wire.Ptr(x.ID), ServiceNamespace: wire.Ptr(f[0]), ResourceId: wire.Ptr(f[1]), ScalableDimension: wire.Ptr(f[2]), Description: wire.Ptr(x.Description),
-		Cause: wire.Ptr(x.Cause), StartTime: wire.Ptr(x.StartedAt), StatusCode: wire.Ptr(x.Status),
-	}
-	if !x.EndedAt.IsZero() {
-		out.EndTime = wire.Ptr(x.EndedAt)
-	}
-	if x.Message != "" {
-		out.StatusMessage = wire.Ptr(x.Message)
-	}
-	if x.Details != "" {
-		out.Details = wire.Ptr(x.Details)
-	}
-	for _, n := range x.NotScaled {
-		out.NotScaledReasons = append(out.NotScaledReasons, shape.NotScaledReason{Code: wire.Ptr(n)})
-	}
-	return out
-}
-
-func noResource(arn string) error {
-	return fault.New(fault.NotFound, "ResourceNotFoundException", "The resource %s could not be found", arn)
-}
-
-// retag changes the tags of the target with an ARN.
-func (a *API) retag(ctx context.Context, arn string, fn func([]model.Tag) []model.Tag) error {
-	return a.update(ctx, func(tx *store.Tx) error {
-		for _, t := range state.ScalableTargets.All(tx) {
-			if t.ARN == arn {
-				return state.ScalableTargets.Edit(tx, t.Key(), func(x *model.ScalableTarget) error { x.Tags = fn(x.Tags); return nil })
-			}
-		}
-		return noResource(arn)
-	})
-}
-
-// TagResource adds tags to a target. Errors: ResourceNotFoundException.
-func (a *API) TagResource(ctx context.Context, in *shape.TagResourceInput) (*shape.TagResourceOutput, error) {
-	var more []model.Tag
-	for k, v := range in.Tags {
-		more = append(more, model.Tag{Key: k, Value: v})
-	}
-	return &shape.TagResourceOutput{}, a.retag(ctx, wire.Val(in.ResourceARN), func(old []model.Tag) []model.Tag { return model.SetTags(old, more) })
-}
-
-// UntagResource removes tags from a target. Errors: ResourceNotFoundException.
-func (a *API) UntagResource(ctx context.Context, in *shape.UntagResourceInput) (*shape.UntagResourceOutput, error) {
-	return &shape.UntagResourceOutput{}, a.retag(ctx, wire.Val(in.ResourceARN), func(old []model.Tag) []model.Tag { return model.DropTags(old, in.TagKeys) })
-}
-
-// ListTagsForResource lists a target's tags. Errors:
-// ResourceNotFoundException.
-func (a *API) ListTagsForResource(_ context.Context, in *shape.ListTagsForResourceInput) (*shape.ListTagsForResourceOutput, error) {
-	for _, t := range state.ScalableTargets.All(a.DB.View()) {
-		if t.ARN != wire.Val(in.ResourceARN) {
-			continue
-		}
-		out := &shape.ListTagsForResourceOutput{Tags: map[string]string{}}
-		for _, x := range t.Tags {
-			out.Tags[x.Key] = x.Value
-		}
-		return out, nil
-	}
-	return nil, noResource(wire.Val(in.ResourceARN))
-}
-
-// DescribeScheduledActions lists none: PutScheduledAction is not built.
-func (a *API) DescribeScheduledActions(context.Context, *shape.DescribeScheduledActionsInput) (*shape.DescribeScheduledActionsOutput, error) {
-	return &shape.DescribeScheduledActionsOutput{ScheduledActions: []shape.ScheduledAction{}}, nil
+	return nil
 }

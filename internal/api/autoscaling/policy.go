@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"berth/internal/fault"
 	"berth/internal/model"
@@ -14,302 +13,178 @@ import (
 	shape "berth/internal/wire/shape/autoscaling"
 )
 
-// PutScalingPolicy makes or replaces a policy by its name; a target tracking
-// policy comes with its two alarms. Errors: ObjectNotFoundException,
-// ValidationException.
+const (
+	tracking = "TargetTrackingScaling"
+	stepping = "StepScaling"
+	// maxPolicies is the quota of a scalable target.
+	maxPolicies = 50
+)
+
+// policyOf finds a policy of a target by name.
+func policyOf(r store.Reader, p place, name string) (model.ScalingPolicy, bool) {
+	for _, x := range state.ScalingPolicies.By(r, "target", p.key()) {
+		if x.Name == name {
+			return x, true
+		}
+	}
+	return model.ScalingPolicy{}, false
+}
+
+func (a *API) policyARN(p place, name string) string {
+	return a.Place.ARN("autoscaling", "scalingPolicy:"+a.IDs.UUID()+":resource/"+namespace+"/"+p.resource+":policyName/"+name)
+}
+
+// PutScalingPolicy makes or changes a policy, and the two alarms of a target
+// tracking policy. Errors: ValidationException, ObjectNotFoundException,
+// LimitExceededException, NotImplemented.
 func (a *API) PutScalingPolicy(ctx context.Context, in *shape.PutScalingPolicyInput) (*shape.PutScalingPolicyOutput, error) {
-	ns, id, dim := wire.Val(in.ServiceNamespace), wire.Val(in.ResourceId), wire.Val(in.ScalableDimension)
-	if err := checkScope(ns, dim); err != nil {
-		return nil, err
-	}
-	p, err := a.newPolicy(in)
+	p, err := where(in.ServiceNamespace, in.ResourceId, in.ScalableDimension)
 	if err != nil {
 		return nil, err
 	}
-	now := a.Clock.Now()
-	high, low, created := a.IDs.UUID(), a.IDs.UUID(), a.IDs.UUID()
-	out := &shape.PutScalingPolicyOutput{Alarms: []shape.Alarm{}}
-	err = a.update(ctx, func(tx *store.Tx) error {
-		if _, ok := state.ScalableTargets.Get(tx, p.Target); !ok {
-			return fault.New(fault.NotFound, "ObjectNotFoundException", "No scalable target registered for service namespace: %s, resource ID: %s, scalable dimension: %s", ns, id, dim)
+	view := a.DB.View()
+	if _, ok := state.ScalableTargets.Get(view, p.key()); !ok {
+		return nil, p.noTarget()
+	}
+	old, exists := policyOf(view, p, wire.Val(in.PolicyName))
+	next := model.Clone(old)
+	if !exists {
+		next = model.ScalingPolicy{ARN: a.policyARN(p, wire.Val(in.PolicyName)), Name: wire.Val(in.PolicyName), Target: p.key(), CreatedAt: a.Clock.Now()}
+	}
+	if err := setPolicy(&next, in, exists); err != nil {
+		return nil, err
+	}
+	if err := fitsService(view, p, next); err != nil {
+		return nil, err
+	}
+	if next.Type == tracking {
+		if err := a.permitted(ctx, view, "*", "cloudwatch:PutMetricAlarm", "cloudwatch:DescribeAlarms", "cloudwatch:DeleteAlarms"); err != nil {
+			return nil, err
 		}
-		for _, old := range state.ScalingPolicies.By(tx, "target", p.Target) {
-			if old.Name == p.Name {
-				p = replaced(p, old)
+	}
+	if err := a.store(ctx, p, old, next); err != nil {
+		return nil, err
+	}
+	put, _ := state.ScalingPolicies.Get(a.DB.View(), next.ARN)
+	return &shape.PutScalingPolicyOutput{PolicyARN: &next.ARN, Alarms: a.showAlarms(put)}, nil
+}
+
+// store makes a policy's alarms and then the policy, so that whoever sees the
+// policy finds its alarms; alarms that it needs no more go last.
+func (a *API) store(ctx context.Context, p place, old, next model.ScalingPolicy) error {
+	alarms := a.alarmsOf(p, &next)
+	var fresh []string
+	for _, x := range alarms {
+		name := x["AlarmName"].(string)
+		if !slices.Contains(old.Alarms, name) {
+			fresh = append(fresh, name)
+		}
+		if err := a.putAlarm(ctx, x); err != nil {
+			return a.undo(ctx, fresh, err)
+		}
+	}
+	err := a.update(ctx, func(tx *store.Tx) error {
+		if _, ok := state.ScalableTargets.Get(tx, p.key()); !ok {
+			return p.noTarget()
+		}
+		if now, exists := policyOf(tx, p, next.Name); exists {
+			if now.ARN != next.ARN {
+				return fault.New(fault.Conflict, "ConcurrentUpdateException", "The scaling policy %s is being changed by another call.", next.Name)
 			}
+			next.LastOutAt, next.LastInAt, next.LastOutFrom = now.LastOutAt, now.LastInAt, now.LastOutFrom
+		} else if len(state.ScalingPolicies.By(tx, "target", p.key())) >= maxPolicies {
+			return fault.New(fault.Invalid, "LimitExceededException", "The maximum number of scaling policies for the scalable target, %d, is reached.", maxPolicies)
 		}
-		if p.Type != "TargetTrackingScaling" {
-			for _, n := range p.Alarms {
-				if err := state.Alarms.Delete(tx, n); err != nil {
-					return err
-				}
-			}
-			p.Alarms = nil
-		} else if len(p.Alarms) == 0 {
-			p.Alarms = []string{"TargetTracking-" + id + "-AlarmHigh-" + high, "TargetTracking-" + id + "-AlarmLow-" + low}
-		}
-		if err := a.putAlarms(tx, p, created, now); err != nil {
-			return err
-		}
-		out.PolicyARN = wire.Ptr(p.ARN)
-		for _, n := range p.Alarms {
-			out.Alarms = append(out.Alarms, a.showAlarm(n))
-		}
-		return state.ScalingPolicies.Put(tx, p)
+		return state.ScalingPolicies.Put(tx, next)
 	})
+	if err != nil {
+		return a.undo(ctx, fresh, err)
+	}
+	return a.deleteAlarms(ctx, slices.DeleteFunc(slices.Clone(old.Alarms), func(n string) bool { return slices.Contains(next.Alarms, n) }))
+}
+
+// DeleteScalingPolicy removes a policy with the alarms that were made for it.
+// Errors: ObjectNotFoundException.
+func (a *API) DeleteScalingPolicy(ctx context.Context, in *shape.DeleteScalingPolicyInput) (*shape.DeleteScalingPolicyOutput, error) {
+	p, err := where(in.ServiceNamespace, in.ResourceId, in.ScalableDimension)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	policy, ok := policyOf(a.DB.View(), p, wire.Val(in.PolicyName))
+	if !ok {
+		return nil, fault.New(fault.NotFound, "ObjectNotFoundException",
+			"No scaling policy found for service namespace: %s, resource ID: %s, scalable dimension: %s, policy name: %s", namespace, p.resource, dimension, wire.Val(in.PolicyName))
+	}
+	if err := a.deleteAlarms(ctx, policy.Alarms); err != nil {
+		return nil, err
+	}
+	return &shape.DeleteScalingPolicyOutput{}, a.update(ctx, func(tx *store.Tx) error { return state.ScalingPolicies.Delete(tx, policy.ARN) })
 }
 
-// replaced gives a policy the identity and the memory of the one it replaces.
-func replaced(p, old model.ScalingPolicy) model.ScalingPolicy {
-	p.ARN, p.CreatedAt, p.Alarms = old.ARN, old.CreatedAt, slices.Clone(old.Alarms)
-	p.LastInAt, p.LastOutAt, p.LastOutFrom = old.LastInAt, old.LastOutAt, old.LastOutFrom
-	return p
-}
-
-func (a *API) showAlarm(name string) shape.Alarm {
-	return shape.Alarm{AlarmName: wire.Ptr(name), AlarmARN: wire.Ptr(a.Place.ARN("cloudwatch", "alarm:"+name))}
-}
-
-func (a *API) newPolicy(in *shape.PutScalingPolicyInput) (model.ScalingPolicy, error) {
-	id := wire.Val(in.ResourceId)
-	p := model.ScalingPolicy{
-		ARN:  a.Place.ARN("autoscaling", "scalingPolicy:"+a.IDs.UUID()+":resource/ecs/"+id+":policyName/"+wire.Val(in.PolicyName)),
-		Name: wire.Val(in.PolicyName), Type: wire.Or(in.PolicyType, "StepScaling"), Target: key("ecs", id, wire.Val(in.ScalableDimension)), CreatedAt: a.Clock.Now(),
-	}
-	switch p.Type {
-	case "TargetTrackingScaling":
-		return p, readTracking(in.TargetTrackingScalingPolicyConfiguration, &p)
-	case "StepScaling":
-		return p, readStep(in.StepScalingPolicyConfiguration, &p)
-	default:
-		return p, fault.New(fault.NotImplemented, "NotImplemented", "The policy type %s is not implemented by Berth.", p.Type)
-	}
-}
-
-func readTracking(c *shape.TargetTrackingScalingPolicyConfiguration, p *model.ScalingPolicy) error {
-	if c == nil || c.TargetValue == nil {
-		return invalid("TargetTrackingScalingPolicyConfiguration is required for policies of type TargetTrackingScaling")
-	}
-	p.TargetValue, p.DisableScaleIn = *c.TargetValue, wire.Val(c.DisableScaleIn)
-	p.ScaleInCooldown, p.ScaleOutCooldown = c.ScaleInCooldown, c.ScaleOutCooldown
-	switch {
-	case p.TargetValue <= 0:
-		return invalid("TargetValue must be greater than 0")
-	case (c.PredefinedMetricSpecification == nil) == (c.CustomizedMetricSpecification == nil):
-		return invalid("Exactly one of PredefinedMetricSpecification and CustomizedMetricSpecification must be specified")
-	case c.PredefinedMetricSpecification != nil:
-		return readPredefined(c.PredefinedMetricSpecification, p)
-	}
-	m := c.CustomizedMetricSpecification
-	p.CustomMetric, p.CustomNamespace, p.CustomStatistic, p.CustomUnit = wire.Val(m.MetricName), wire.Val(m.Namespace), wire.Val(m.Statistic), wire.Val(m.Unit)
-	for _, d := range m.Dimensions {
-		p.CustomDimensions = append(p.CustomDimensions, model.Dimension{Name: wire.Val(d.Name), Value: wire.Val(d.Value)})
-	}
-	if p.CustomMetric == "" || p.CustomNamespace == "" || p.CustomStatistic == "" {
-		return invalid("MetricName, Namespace and Statistic must be specified in a CustomizedMetricSpecification")
-	}
-	return nil
-}
-
-func readPredefined(m *shape.PredefinedMetricSpecification, p *model.ScalingPolicy) error {
-	p.PredefinedMetric, p.ResourceLabel = wire.Val(m.PredefinedMetricType), wire.Val(m.ResourceLabel)
-	switch p.PredefinedMetric {
-	case "ECSServiceAverageCPUUtilization", "ECSServiceAverageMemoryUtilization":
-		if p.ResourceLabel != "" {
-			return invalid("You can't specify a resource label for the predefined metric type %s", p.PredefinedMetric)
-		}
-	case "ALBRequestCountPerTarget":
-		if f := strings.Split(p.ResourceLabel, "/"); len(f) != 6 || f[0] != "app" || f[3] != "targetgroup" {
-			return invalid("ResourceLabel must be specified as app/<load-balancer-name>/<load-balancer-id>/targetgroup/<target-group-name>/<target-group-id> for the predefined metric type ALBRequestCountPerTarget")
-		}
-	default:
-		return invalid("The predefined metric type %s is not supported for scalable dimension ecs:service:DesiredCount", p.PredefinedMetric)
-	}
-	return nil
-}
-
-func readStep(c *shape.StepScalingPolicyConfiguration, p *model.ScalingPolicy) error {
-	if c == nil {
-		return invalid("StepScalingPolicyConfiguration is required for policies of type StepScaling")
-	}
-	p.AdjustmentType, p.MinAdjustment, p.Cooldown = wire.Val(c.AdjustmentType), wire.Val(c.MinAdjustmentMagnitude), wire.Or(c.Cooldown, 300)
-	p.Aggregation = wire.Or(c.MetricAggregationType, "Average")
-	if !slices.Contains([]string{"ChangeInCapacity", "ExactCapacity", "PercentChangeInCapacity"}, p.AdjustmentType) {
-		return invalid("AdjustmentType must be specified")
-	}
-	for _, s := range c.StepAdjustments {
-		p.Steps = append(p.Steps, model.StepAdjustment{Lower: s.MetricIntervalLowerBound, Upper: s.MetricIntervalUpperBound, Adjustment: wire.Val(s.ScalingAdjustment)})
-	}
-	return checkSteps(p.Steps)
-}
-
-// checkSteps refuses gaps and overlaps: sorted, each step begins where the
-// one before ends.
-func checkSteps(steps []model.StepAdjustment) error {
-	switch {
-	case len(steps) == 0:
-		return invalid("At least one StepAdjustment must be specified")
-	case len(steps) > 20:
-		return invalid("A policy can have up to 20 StepAdjustments")
-	}
-	sorted := slices.SortedFunc(slices.Values(steps), func(x, y model.StepAdjustment) int {
-		switch {
-		case x.Lower == nil && y.Lower == nil:
-			return 0
-		case x.Lower == nil || y.Lower != nil && *x.Lower < *y.Lower:
-			return -1
-		default:
-			return 1
-		}
-	})
-	for i, s := range sorted {
-		switch {
-		case s.Lower == nil && s.Upper == nil && len(sorted) > 1, s.Lower != nil && s.Upper != nil && *s.Lower >= *s.Upper:
-			return invalid("StepAdjustment intervals must have a lower bound that is less than the upper bound")
-		case i == 0:
-		case s.Lower == nil || sorted[i-1].Upper == nil || *sorted[i-1].Upper > *s.Lower:
-			return invalid("StepAdjustment intervals can't overlap")
-		case *sorted[i-1].Upper < *s.Lower:
-			return invalid("StepAdjustment intervals can't have gaps between them")
-		}
-	}
-	return nil
-}
-
-// putAlarms writes the two alarms of target tracking as AWS makes them
-// (facts/deployments 3.2): above the target for 3 minutes, or more than 10 %
-// below it for 15.
-func (a *API) putAlarms(tx *store.Tx, p model.ScalingPolicy, created string, now time.Time) error {
-	if p.Type != "TargetTrackingScaling" {
-		return nil
-	}
-	high := alarmOf(p)
-	high.Name, high.Comparison, high.EvaluationPeriods, high.Threshold = p.Alarms[0], "GreaterThanThreshold", 3, p.TargetValue
-	low := alarmOf(p)
-	low.Name, low.Comparison, low.EvaluationPeriods, low.Threshold = p.Alarms[1], "LessThanThreshold", 15, roundTenth(p.TargetValue)
-	for _, x := range []model.Alarm{high, low} {
-		x.ARN = a.Place.ARN("cloudwatch", "alarm:"+x.Name)
-		x.Description = "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy " + p.ARN + "."
-		x.ActionsEnabled, x.AlarmActions = true, []string{p.ARN + ":createdBy/" + created}
-		x.ConfiguredAt, x.State, x.StateReason, x.StateAt, x.TransitionedAt = now, "INSUFFICIENT_DATA", "Unchecked: Initial alarm creation", now, now
-		if old, ok := state.Alarms.Get(tx, x.Name); ok {
-			x.AlarmActions, x.Tags, x.ActedAt = old.AlarmActions, old.Tags, old.ActedAt
-			x.State, x.StateReason, x.StateData, x.StateAt, x.TransitionedAt = old.State, old.StateReason, old.StateData, old.StateAt, old.TransitionedAt
-		}
-		if err := state.Alarms.Put(tx, x); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// roundTenth is nine tenths of a target without the dust of floating point.
-func roundTenth(v float64) float64 { return float64(int64(v*9*1e6+0.5)) / 1e7 }
-
-// alarmOf is what both alarms of a policy watch.
-func alarmOf(p model.ScalingPolicy) model.Alarm {
-	x := model.Alarm{Period: 60, Statistic: "Average", TreatMissing: "missing"}
-	f := strings.Split(p.Target, "|")
-	parts := strings.Split(f[1], "/")
-	service := []model.Dimension{{Name: "ClusterName", Value: parts[1]}, {Name: "ServiceName", Value: parts[2]}}
-	switch p.PredefinedMetric {
-	case "ECSServiceAverageCPUUtilization":
-		x.Namespace, x.Metric, x.Unit, x.Dimensions = "AWS/ECS", "CPUUtilization", "Percent", service
-	case "ECSServiceAverageMemoryUtilization":
-		x.Namespace, x.Metric, x.Unit, x.Dimensions = "AWS/ECS", "MemoryUtilization", "Percent", service
-	case "ALBRequestCountPerTarget":
-		l := strings.Split(p.ResourceLabel, "/")
-		x.Namespace, x.Metric, x.Statistic = "AWS/ApplicationELB", "RequestCountPerTarget", "Sum"
-		x.Dimensions = []model.Dimension{{Name: "LoadBalancer", Value: strings.Join(l[:3], "/")}, {Name: "TargetGroup", Value: strings.Join(l[3:], "/")}}
-	default:
-		x.Namespace, x.Metric, x.Unit, x.Dimensions, x.Statistic = p.CustomNamespace, p.CustomMetric, p.CustomUnit, p.CustomDimensions, p.CustomStatistic
-	}
-	return x
-}
-
-// DescribeScalingPolicies lists policies. Errors: InvalidNextTokenException.
+// DescribeScalingPolicies lists policies. Errors: ValidationException,
+// InvalidNextTokenException.
 func (a *API) DescribeScalingPolicies(_ context.Context, in *shape.DescribeScalingPoliciesInput) (*shape.DescribeScalingPoliciesOutput, error) {
-	var all []model.ScalingPolicy
-	for _, p := range state.ScalingPolicies.All(a.DB.View()) {
-		f := strings.Split(p.Target, "|")
-		if f[0] == wire.Val(in.ServiceNamespace) && (in.ResourceId == nil || *in.ResourceId == f[1]) && (in.ScalableDimension == nil || *in.ScalableDimension == f[2]) &&
-			(len(in.PolicyNames) == 0 || slices.Contains(in.PolicyNames, p.Name)) {
-			all = append(all, p)
-		}
-	}
-	all, next, err := page(all, in.NextToken, in.MaxResults, func(p model.ScalingPolicy) string { return p.ARN })
+	keys, err := filter(in.ServiceNamespace, in.ScalableDimension, given(in.ResourceId)...)
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.DescribeScalingPoliciesOutput{NextToken: next, ScalingPolicies: []shape.ScalingPolicy{}}
-	for _, p := range all {
-		out.ScalingPolicies = append(out.ScalingPolicies, a.showPolicy(p))
+	var all []model.ScalingPolicy
+	for _, x := range state.ScalingPolicies.All(a.DB.View()) {
+		if (keys == nil || keys[x.Target]) && (len(in.PolicyNames) == 0 || slices.Contains(in.PolicyNames, x.Name)) {
+			all = append(all, x)
+		}
+	}
+	slices.SortFunc(all, func(x, y model.ScalingPolicy) int { return strings.Compare(x.Target+"|"+x.Name, y.Target+"|"+y.Name) })
+	all, next, err := page(all, func(x model.ScalingPolicy) string { return x.ARN }, in.NextToken, in.MaxResults, 50)
+	if err != nil {
+		return nil, err
+	}
+	out := &shape.DescribeScalingPoliciesOutput{ScalingPolicies: []shape.ScalingPolicy{}, NextToken: next}
+	for _, x := range all {
+		out.ScalingPolicies = append(out.ScalingPolicies, a.showPolicy(x))
 	}
 	return out, nil
 }
 
-func (a *API) showPolicy(p model.ScalingPolicy) shape.ScalingPolicy {
-	f := strings.Split(p.Target, "|")
+func (a *API) showPolicy(x model.ScalingPolicy) shape.ScalingPolicy {
+	f := strings.Split(x.Target, "|")
 	out := shape.ScalingPolicy{
-		PolicyARN: wire.Ptr(p.ARN), PolicyName: wire.Ptr(p.Name), ServiceNamespace: wire.Ptr(f[0]), ResourceId: wire.Ptr(f[1]), ScalableDimension: wire.Ptr(f[2]),
-		PolicyType: wire.Ptr(p.Type), CreationTime: wire.Ptr(p.CreatedAt), Alarms: []shape.Alarm{},
+		PolicyARN: wire.Ptr(x.ARN), PolicyName: wire.Ptr(x.Name), ServiceNamespace: wire.Ptr(f[0]), ResourceId: wire.Ptr(f[1]), ScalableDimension: wire.Ptr(f[2]),
+		PolicyType: wire.Ptr(x.Type), CreationTime: wire.Ptr(x.CreatedAt), Alarms: a.showAlarms(x),
 	}
-	for _, n := range p.Alarms {
-		out.Alarms = append(out.Alarms, a.showAlarm(n))
-	}
-	if p.Type == "StepScaling" {
-		out.StepScalingPolicyConfiguration = showStep(p)
+	if x.Type == stepping {
+		out.StepScalingPolicyConfiguration = showStepping(x)
 	} else {
-		out.TargetTrackingScalingPolicyConfiguration = showTracking(p)
+		out.TargetTrackingScalingPolicyConfiguration = showTracking(x)
 	}
 	return out
 }
 
-func showStep(p model.ScalingPolicy) *shape.StepScalingPolicyConfiguration {
-	c := &shape.StepScalingPolicyConfiguration{AdjustmentType: wire.Ptr(p.AdjustmentType), Cooldown: wire.Ptr(p.Cooldown), MetricAggregationType: wire.Ptr(p.Aggregation)}
-	if p.MinAdjustment > 0 {
-		c.MinAdjustmentMagnitude = wire.Ptr(p.MinAdjustment)
+func showStepping(x model.ScalingPolicy) *shape.StepScalingPolicyConfiguration {
+	out := &shape.StepScalingPolicyConfiguration{AdjustmentType: wire.Ptr(x.AdjustmentType), Cooldown: wire.Ptr(x.Cooldown), MetricAggregationType: text(x.Aggregation), StepAdjustments: []shape.StepAdjustment{}}
+	if x.MinAdjustment > 0 {
+		out.MinAdjustmentMagnitude = wire.Ptr(x.MinAdjustment)
 	}
-	for _, s := range p.Steps {
-		c.StepAdjustments = append(c.StepAdjustments, shape.StepAdjustment{MetricIntervalLowerBound: s.Lower, MetricIntervalUpperBound: s.Upper, ScalingAdjustment: wire.Ptr(s.Adjustment)})
+	for _, s := range x.Steps {
+		out.StepAdjustments = append(out.StepAdjustments, shape.StepAdjustment{MetricIntervalLowerBound: s.Lower, MetricIntervalUpperBound: s.Upper, ScalingAdjustment: wire.Ptr(s.Adjustment)})
 	}
-	return c
+	return out
 }
 
-func showTracking(p model.ScalingPolicy) *shape.TargetTrackingScalingPolicyConfiguration {
-	c := &shape.TargetTrackingScalingPolicyConfiguration{TargetValue: wire.Ptr(p.TargetValue), ScaleInCooldown: p.ScaleInCooldown, ScaleOutCooldown: p.ScaleOutCooldown, DisableScaleIn: wire.Ptr(p.DisableScaleIn)}
-	if p.PredefinedMetric != "" {
-		c.PredefinedMetricSpecification = &shape.PredefinedMetricSpecification{PredefinedMetricType: wire.Ptr(p.PredefinedMetric)}
-		if p.ResourceLabel != "" {
-			c.PredefinedMetricSpecification.ResourceLabel = wire.Ptr(p.ResourceLabel)
-		}
-		return c
+func showTracking(x model.ScalingPolicy) *shape.TargetTrackingScalingPolicyConfiguration {
+	out := &shape.TargetTrackingScalingPolicyConfiguration{
+		TargetValue: wire.Ptr(x.TargetValue), ScaleInCooldown: x.ScaleInCooldown, ScaleOutCooldown: x.ScaleOutCooldown, DisableScaleIn: wire.Ptr(x.DisableScaleIn),
 	}
-	m := &shape.CustomizedMetricSpecification{MetricName: wire.Ptr(p.CustomMetric), Namespace: wire.Ptr(p.CustomNamespace), Statistic: wire.Ptr(p.CustomStatistic)}
-	if p.CustomUnit != "" {
-		m.Unit = wire.Ptr(p.CustomUnit)
+	if x.PredefinedMetric != "" {
+		out.PredefinedMetricSpecification = &shape.PredefinedMetricSpecification{PredefinedMetricType: wire.Ptr(x.PredefinedMetric), ResourceLabel: text(x.ResourceLabel)}
+		return out
 	}
-	for _, d := range p.CustomDimensions {
-		m.Dimensions = append(m.Dimensions, shape.MetricDimension{Name: wire.Ptr(d.Name), Value: wire.Ptr(d.Value)})
+	c := &shape.CustomizedMetricSpecification{
+		MetricName: wire.Ptr(x.CustomMetric), Namespace: wire.Ptr(x.CustomNamespace), Statistic: wire.Ptr(x.CustomStatistic), Unit: text(x.CustomUnit),
 	}
-	c.CustomizedMetricSpecification = m
-	return c
-}
-
-// DeleteScalingPolicy removes a policy and its alarms. Errors:
-// ObjectNotFoundException.
-func (a *API) DeleteScalingPolicy(ctx context.Context, in *shape.DeleteScalingPolicyInput) (*shape.DeleteScalingPolicyOutput, error) {
-	ns, id, dim := wire.Val(in.ServiceNamespace), wire.Val(in.ResourceId), wire.Val(in.ScalableDimension)
-	return &shape.DeleteScalingPolicyOutput{}, a.update(ctx, func(tx *store.Tx) error {
-		for _, p := range state.ScalingPolicies.By(tx, "target", key(ns, id, dim)) {
-			if p.Name == wire.Val(in.PolicyName) {
-				return deletePolicy(tx, p)
-			}
-		}
-		return fault.New(fault.NotFound, "ObjectNotFoundException", "No scaling policy found for service namespace: %s, resource ID: %s, scalable dimension: %s, policy name: %s", ns, id, dim, wire.Val(in.PolicyName))
-	})
+	for _, d := range x.CustomDimensions {
+		c.Dimensions = append(c.Dimensions, shape.MetricDimension{Name: wire.Ptr(d.Name), Value: wire.Ptr(d.Value)})
+	}
+	out.CustomizedMetricSpecification = c
+	return out
 }

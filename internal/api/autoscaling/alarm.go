@@ -1,0 +1,142 @@
+package autoscaling
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/wire"
+	shape "berth/internal/wire/shape/autoscaling"
+)
+
+// The alarms of a target tracking policy (facts/deployments 3.2): three
+// minutes above the target, and fifteen below nine tenths of it.
+const (
+	period      = 60
+	highPeriods = 3
+	lowPeriods  = 15
+	lowFactor   = 0.9
+)
+
+// watched is what an alarm of a target tracking policy watches.
+type watched struct {
+	namespace, metric, statistic, unit string
+	dimensions                         []model.Dimension
+}
+
+func (p place) watch(x model.ScalingPolicy) watched {
+	service := []model.Dimension{{Name: "ClusterName", Value: p.cluster}, {Name: "ServiceName", Value: p.service}}
+	switch x.PredefinedMetric {
+	case cpuMetric:
+		return watched{"AWS/ECS", "CPUUtilization", "Average", "Percent", service}
+	case memoryMetric:
+		return watched{"AWS/ECS", "MemoryUtilization", "Average", "Percent", service}
+	case requestsMetric:
+		return watched{"AWS/ApplicationELB", "RequestCountPerTarget", "Sum", "", []model.Dimension{{Name: "TargetGroup", Value: groupOf(x.ResourceLabel)}}}
+	default:
+		return watched{x.CustomNamespace, x.CustomMetric, x.CustomStatistic, x.CustomUnit, x.CustomDimensions}
+	}
+}
+
+// alarmsOf names the alarms of a policy, in the policy, and returns what
+// PutMetricAlarm is to be called with. Alarms that are there keep their names.
+func (a *API) alarmsOf(p place, x *model.ScalingPolicy) []map[string]any {
+	if x.Type != tracking {
+		x.Alarms = nil
+		return nil
+	}
+	had := x.Alarms
+	x.Alarms = nil
+	action := x.ARN + ":createdBy/" + a.creator(had)
+	high := a.alarm(p, x, had, "High", action)
+	high["ComparisonOperator"], high["EvaluationPeriods"], high["Threshold"] = "GreaterThanThreshold", int64(highPeriods), x.TargetValue
+	if x.DisableScaleIn {
+		return []map[string]any{high}
+	}
+	low := a.alarm(p, x, had, "Low", action)
+	low["ComparisonOperator"], low["EvaluationPeriods"], low["Threshold"] = "LessThanThreshold", int64(lowPeriods), lowFactor*x.TargetValue
+	return []map[string]any{high, low}
+}
+
+// creator is the id that the policy's alarms carry: that of those that are
+// there, or a new one.
+func (a *API) creator(alarms []string) string {
+	for _, n := range alarms {
+		if x, ok := state.Alarms.Get(a.DB.View(), n); ok && len(x.AlarmActions) == 1 {
+			if _, id, ok := strings.Cut(x.AlarmActions[0], ":createdBy/"); ok {
+				return id
+			}
+		}
+	}
+	return a.IDs.UUID()
+}
+
+func (a *API) alarm(p place, x *model.ScalingPolicy, had []string, side, action string) map[string]any {
+	prefix := "TargetTracking-" + p.resource + "-Alarm" + side + "-"
+	i := slices.IndexFunc(had, func(n string) bool { return strings.HasPrefix(n, prefix) })
+	name := ""
+	if i >= 0 {
+		name = had[i]
+	} else {
+		name = prefix + a.IDs.UUID()
+	}
+	x.Alarms = append(x.Alarms, name)
+	w := p.watch(*x)
+	dims := []any{}
+	for _, d := range w.dimensions {
+		dims = append(dims, map[string]any{"Name": d.Name, "Value": d.Value})
+	}
+	out := map[string]any{
+		"AlarmName": name, "AlarmDescription": "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy " + action + ".",
+		"ActionsEnabled": true, "AlarmActions": []any{action}, "Namespace": w.namespace, "MetricName": w.metric, "Statistic": w.statistic,
+		"Dimensions": dims, "Period": int64(period),
+	}
+	if w.unit != "" {
+		out["Unit"] = w.unit
+	}
+	return out
+}
+
+func (a *API) putAlarm(ctx context.Context, in map[string]any) error {
+	_, err := a.Invoker.Invoke(ctx, a.linked("AutoScaling-ManageAlarms"), "monitoring", "PutMetricAlarm", in)
+	return err
+}
+
+// deleteAlarms deletes those of the alarms that are there.
+func (a *API) deleteAlarms(ctx context.Context, names []string) error {
+	view := a.DB.View()
+	there := []any{}
+	for _, n := range names {
+		if _, ok := state.Alarms.Get(view, n); ok {
+			there = append(there, n)
+		}
+	}
+	if len(there) == 0 {
+		return nil
+	}
+	_, err := a.Invoker.Invoke(ctx, a.linked("AutoScaling-ManageAlarms"), "monitoring", "DeleteAlarms", map[string]any{"AlarmNames": there})
+	return err
+}
+
+// undo deletes new alarms whose policy could not be stored.
+func (a *API) undo(ctx context.Context, fresh []string, err error) error {
+	return errors.Join(err, a.deleteAlarms(ctx, fresh))
+}
+
+// showAlarms lists the alarms that trigger a policy: its own, or those that a
+// user made with the policy as action.
+func (a *API) showAlarms(x model.ScalingPolicy) []shape.Alarm {
+	out := []shape.Alarm{}
+	for _, alarm := range state.Alarms.All(a.DB.View()) {
+		acts := slices.ContainsFunc(slices.Concat(alarm.AlarmActions, alarm.OKActions, alarm.InsufficientActions), func(arn string) bool {
+			return arn == x.ARN || strings.HasPrefix(arn, x.ARN+":createdBy/")
+		})
+		if acts {
+			out = append(out, shape.Alarm{AlarmName: wire.Ptr(alarm.Name), AlarmARN: wire.Ptr(alarm.ARN)})
+		}
+	}
+	return out
+}
