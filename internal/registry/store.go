@@ -34,8 +34,10 @@ import (
 // Deps are what a Store is made of.
 type Deps struct {
 	Dir   string
-	Clock clock.Clock
-	IDs   *ident.Source
+	Clock clock.Clock // dates images
+	// Real is the time that files are dated by; nil is Clock.
+	Real clock.Clock
+	IDs  *ident.Source
 }
 
 // Store holds blobs, manifests and tags.
@@ -56,6 +58,9 @@ var (
 
 // Open opens the folder.
 func Open(d Deps) (*Store, error) {
+	if d.Real == nil {
+		d.Real = d.Clock
+	}
 	s := &Store{Deps: d}
 	for _, p := range []string{s.blobs(), s.uploads(), filepath.Join(d.Dir, "repos")} {
 		if err := os.MkdirAll(p, 0o755); err != nil {
@@ -259,7 +264,7 @@ const unusedAfter = 24 * time.Hour
 func (s *Store) Collect(ctx context.Context) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.Clock.Now().Add(-unusedAfter)
+	old := s.Real.Now().Add(-unusedAfter)
 	removed := 0
 	drop := func(p string, d fs.DirEntry) error {
 		info, err := d.Info()

@@ -12,6 +12,7 @@ import (
 	"berth/internal/api/ecr"
 	"berth/internal/clock"
 	"berth/internal/fault"
+	"berth/internal/front"
 	"berth/internal/ident"
 	"berth/internal/registry"
 	"berth/internal/state"
@@ -222,5 +223,11 @@ func TestPoliciesAreKept(t *testing.T) {
 	}
 	if got, err := a.GetLifecyclePolicy(t.Context(), &shape.GetLifecyclePolicyInput{RepositoryName: repo}); err != nil || *got.LifecyclePolicyText != text {
 		t.Errorf("get: %+v, %v", got, err)
+	}
+}
+
+func TestTheListOfBuiltMembersFitsTheModel(t *testing.T) {
+	if _, err := front.New(front.Deps{Rooms: []front.Room{{Meta: shape.Meta, API: &ecr.API{}, Fields: ecr.Fields}}}); err != nil {
+		t.Fatal(err)
 	}
 }
