@@ -362,5 +362,5 @@ func holding(err error) bool {
 			return true
 		}
 	}
-	return passing(err) || fault.Is(err, fault.Conflict)
+	return passing(err) || fault.Is(err, fault.Conflict) || strings.Contains(fault.MessageOf(err), "in use")
 }

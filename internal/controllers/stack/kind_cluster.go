@@ -151,7 +151,7 @@ func createProvider(ctx context.Context, a *act) error {
 }
 
 func describeProvider(ctx context.Context, a *act, name string) (map[string]any, error) {
-	in := map[string]any{"capacityProviders": []any{name}, "include": []any{"TAGS"}, "cluster": a.props["ClusterName"]}
+	in := map[string]any{"capacityProviders": []any{name}, "include": []any{"TAGS"}}
 	out, err := a.call(ctx, ecs, "DescribeCapacityProviders", in)
 	c, _ := dig(out, "capacityProviders", 0).(map[string]any)
 	return c, err

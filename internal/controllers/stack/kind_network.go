@@ -58,7 +58,7 @@ func retagEC2(ctx context.Context, a *act, id string) error {
 func finder(kind string) func(context.Context, *act) (bool, error) {
 	return func(ctx context.Context, a *act) (bool, error) {
 		out, err := a.call(ctx, ec2, "DescribeTags", map[string]any{"Filters": []any{
-			filter("resource-type", kind), filter("tag:aws:cloudformation:stack-id", a.stack.ID),
+			filter("resource-type", kind), filter("key", "aws:cloudformation:stack-id"), filter("value", a.stack.ID),
 		}})
 		if err != nil {
 			return false, err

@@ -27,3 +27,6 @@ func kinds() map[string]kind {
 	}
 	return out
 }
+
+// Types lists the resource types with code, sorted.
+func Types() []string { return sortedKeys(kinds()) }
