@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -29,6 +30,10 @@ func main() {
 	if len(os.Args) > 1 {
 		if run := processes[os.Args[1]]; run != nil {
 			if err := run(context.Background(), os.Args[2:]); err != nil {
+				var exit runc.ExitError
+				if errors.As(err, &exit) { // the first process of a container ends as its command did
+					os.Exit(exit.ExitCode())
+				}
 				fmt.Fprintf(os.Stderr, "berth %s: %v\n", os.Args[1], err)
 				os.Exit(1)
 			}
