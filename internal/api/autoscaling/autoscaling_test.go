@@ -1,6 +1,10 @@
 package autoscaling_test
 
 import (
+	"context"
+	"log/slog"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"berth/internal/api/autoscaling"
+	"berth/internal/api/cloudwatch"
+	"berth/internal/api/ecs"
 	"berth/internal/clock"
 	"berth/internal/fault"
 	"berth/internal/front"
@@ -17,152 +23,502 @@ import (
 	"berth/internal/store"
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/autoscaling"
+	scloudwatch "berth/internal/wire/shape/cloudwatch"
+	secs "berth/internal/wire/shape/ecs"
 )
 
-func newAPI(t *testing.T) (*autoscaling.API, *state.DB) {
+var place = ident.Place{Partition: "aws", Region: "us-east-1", Account: "000000000000"}
+
+const (
+	resource = "service/c/web"
+	dim      = "ecs:service:DesiredCount"
+)
+
+// world is the API with the real APIs of ECS and CloudWatch beside it.
+type world struct {
+	*testing.T
+	api   *autoscaling.API
+	db    *state.DB
+	clock *clock.Stepped
+	front *front.Front
+	// refuse makes calls of an operation fail.
+	refuse map[string]error
+	calls  []string
+}
+
+// Invoke implements control.Invoker.
+func (w *world) Invoke(ctx context.Context, as ident.Principal, svc, op string, in map[string]any) (map[string]any, error) {
+	w.calls = append(w.calls, as.ARN+" "+op)
+	if err := w.refuse[op]; err != nil {
+		return nil, err
+	}
+	return w.front.Invoke(ctx, as, svc, op, in)
+}
+
+// access allows everything but what it names.
+type access struct{ denied string }
+
+func (access) Assume(store.Reader, string, string, string) (ident.Principal, error) {
+	return ident.Principal{}, nil
+}
+
+func (a access) Allow(_ store.Reader, p ident.Principal, action, resource string, _ map[string]string) error {
+	if action == a.denied {
+		return fault.New(fault.Denied, "AccessDenied", "User: %s is not authorized to perform: %s on resource: %s", p.ARN, action, resource)
+	}
+	return nil
+}
+
+// Authorize implements front.Authorizer.
+func (access) Authorize(context.Context, ident.Principal, string, []string, map[string]string) error {
+	return nil
+}
+
+func newWorld(t *testing.T) *world {
 	t.Helper()
 	db, err := state.Open(t.Context(), store.NewMemory(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	if err := db.Update(t.Context(), "api/ecs", func(tx *store.Tx) error {
-		return state.Services.Put(tx, model.Service{ARN: "arn:s", Name: "web", Cluster: "c", Status: "ACTIVE", DesiredCount: 1})
-	}); err != nil {
-		t.Fatal(err)
-	}
-	return autoscaling.New(autoscaling.Deps{
-		DB: db, Clock: clock.NewStepped(time.Unix(1_800_000_000, 0)), IDs: ident.Seeded(1), Place: ident.Place{Partition: "aws", Region: "us-east-1", Account: "000000000000"},
-	}), db
-}
-
-var ns, id, dim = wire.Ptr("ecs"), wire.Ptr("service/c/web"), wire.Ptr("ecs:service:DesiredCount")
-
-func register(t *testing.T, a *autoscaling.API, lo, hi *int64) error {
-	t.Helper()
-	_, err := a.RegisterScalableTarget(t.Context(), &shape.RegisterScalableTargetInput{
-		ServiceNamespace: ns, ResourceId: id, ScalableDimension: dim, MinCapacity: lo, MaxCapacity: hi, RoleARN: wire.Ptr("arn:aws:iam::000000000000:role/mine"),
+	w := &world{T: t, db: db, clock: clock.NewStepped(time.Unix(1_800_000_000, 0)), refuse: map[string]error{}}
+	ids := ident.Seeded(1)
+	w.api = autoscaling.New(autoscaling.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place, Invoker: w, Access: access{}})
+	w.front, err = front.New(front.Deps{
+		Place: place, Clock: w.clock, IDs: ids, Auth: access{}, Log: slog.New(slog.DiscardHandler), Rooms: []front.Room{
+			{Meta: secs.Meta, API: ecs.New(ecs.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place}), Fields: ecs.Fields},
+			{Meta: scloudwatch.Meta, API: cloudwatch.New(cloudwatch.Deps{DB: db, Clock: w.clock, Place: place}), Fields: cloudwatch.Fields},
+			{Meta: shape.Meta, API: w.api, Fields: autoscaling.Fields, Resources: w.api.Resources},
+		},
 	})
-	return err
-}
-
-func refused(t *testing.T, err error, code, text string) {
-	t.Helper()
-	if fault.CodeOf(err) != code || !strings.Contains(fault.MessageOf(err), text) {
-		t.Errorf("got %v (%s), want %s: %s", err, fault.CodeOf(err), code, text)
-	}
-}
-
-func TestFieldsFitTheModel(t *testing.T) {
-	if _, err := front.New(front.Deps{Rooms: []front.Room{{Meta: shape.Meta, API: &autoscaling.API{}, Fields: autoscaling.Fields}}}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestTargets(t *testing.T) {
-	a, db := newAPI(t)
-	refused(t, register(t, a, wire.Ptr[int64](1), nil), "ValidationException", "Both MinCapacity and MaxCapacity are required")
-	refused(t, register(t, a, wire.Ptr[int64](5), wire.Ptr[int64](4)), "ValidationException", "")
-	_, err := a.RegisterScalableTarget(t.Context(), &shape.RegisterScalableTargetInput{ServiceNamespace: ns, ResourceId: wire.Ptr("service/c/no"), ScalableDimension: dim, MinCapacity: wire.Ptr[int64](1), MaxCapacity: wire.Ptr[int64](2)})
-	refused(t, err, "ValidationException", "ECS service doesn't exist: service/c/no")
-	_, err = a.RegisterScalableTarget(t.Context(), &shape.RegisterScalableTargetInput{ServiceNamespace: wire.Ptr("dynamodb"), ResourceId: id, ScalableDimension: wire.Ptr("dynamodb:table:ReadCapacityUnits")})
-	refused(t, err, "NotImplemented", "")
-	if err := register(t, a, wire.Ptr[int64](1), wire.Ptr[int64](4)); err != nil {
-		t.Fatal(err)
-	}
-	if err := register(t, a, nil, wire.Ptr[int64](6)); err != nil {
-		t.Fatal(err)
-	}
-	out, err := a.DescribeScalableTargets(t.Context(), &shape.DescribeScalableTargetsInput{ServiceNamespace: ns})
-	if err != nil || len(out.ScalableTargets) != 1 || *out.ScalableTargets[0].MinCapacity != 1 || *out.ScalableTargets[0].MaxCapacity != 6 {
-		t.Fatalf("%+v, %v", out, err)
-	}
-	if r := *out.ScalableTargets[0].RoleARN; !strings.HasSuffix(r, "AWSServiceRoleForApplicationAutoScaling_ECSService") {
-		t.Errorf("role %s", r)
-	}
-	if x, _ := state.ScalableTargets.Get(db.View(), "ecs|service/c/web|ecs:service:DesiredCount"); !x.Clamp {
-		t.Error("nobody is asked to bring the count between the bounds")
-	}
-}
-
-func TestTargetTrackingMakesTwoAlarms(t *testing.T) {
-	a, db := newAPI(t)
-	put := func(target float64) (*shape.PutScalingPolicyOutput, error) {
-		return a.PutScalingPolicy(t.Context(), &shape.PutScalingPolicyInput{
-			PolicyName: wire.Ptr("cpu"), ServiceNamespace: ns, ResourceId: id, ScalableDimension: dim, PolicyType: wire.Ptr("TargetTrackingScaling"),
-			TargetTrackingScalingPolicyConfiguration: &shape.TargetTrackingScalingPolicyConfiguration{
-				TargetValue: &target, PredefinedMetricSpecification: &shape.PredefinedMetricSpecification{PredefinedMetricType: wire.Ptr("ECSServiceAverageCPUUtilization")},
-			},
-		})
-	}
-	_, err := put(70)
-	refused(t, err, "ObjectNotFoundException", "No scalable target registered for service namespace: ecs, resource ID: service/c/web, scalable dimension: ecs:service:DesiredCount")
-	if err := register(t, a, wire.Ptr[int64](1), wire.Ptr[int64](4)); err != nil {
-		t.Fatal(err)
-	}
-	out, err := put(70)
 	if err != nil {
 		t.Fatal(err)
 	}
-	type seen struct {
-		prefix, metric, comparison string
-		periods                    int64
-		threshold                  float64
-	}
-	var got []seen
-	for _, x := range out.Alarms {
-		r, _ := state.Alarms.Get(db.View(), *x.AlarmName)
-		got = append(got, seen{r.Name[:len(r.Name)-36], r.Metric, r.Comparison, r.EvaluationPeriods, r.Threshold})
-		if r.Description != "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy "+*out.PolicyARN+"." || !strings.HasPrefix(r.AlarmActions[0], *out.PolicyARN+":createdBy/") {
-			t.Errorf("%+v", r)
-		}
-	}
-	want := []seen{
-		{"TargetTracking-service/c/web-AlarmHigh-", "CPUUtilization", "GreaterThanThreshold", 3, 70},
-		{"TargetTracking-service/c/web-AlarmLow-", "CPUUtilization", "LessThanThreshold", 15, 63},
-	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(seen{})); diff != "" {
-		t.Error(diff)
-	}
-	again, err := put(50)
-	if err != nil || *again.PolicyARN != *out.PolicyARN || *again.Alarms[0].AlarmName != *out.Alarms[0].AlarmName {
-		t.Errorf("replaced: %+v, %v", again, err)
-	}
-	if r, _ := state.Alarms.Get(db.View(), *out.Alarms[1].AlarmName); r.Threshold != 45 {
-		t.Errorf("low threshold %g", r.Threshold)
-	}
-	if _, err := a.DeregisterScalableTarget(t.Context(), &shape.DeregisterScalableTargetInput{ServiceNamespace: ns, ResourceId: id, ScalableDimension: dim}); err != nil {
-		t.Fatal(err)
-	}
-	if n := state.Alarms.Len(db.View()) + state.ScalingPolicies.Len(db.View()); n != 0 {
-		t.Errorf("%d records left", n)
+	w.write("api/ecs", func(tx *store.Tx) error {
+		_ = state.Clusters.Put(tx, model.Cluster{Name: "c", ARN: place.ARN("ecs", "cluster/c"), Status: "ACTIVE"})
+		_ = state.TaskDefinitions.Put(tx, model.TaskDefinition{ARN: place.ARN("ecs", "task-definition/d:1"), Family: "d", Revision: 1, Status: "ACTIVE", NetworkMode: "host"})
+		return state.Services.Put(tx, model.Service{
+			ARN: place.ARN("ecs", "service/c/web"), Name: "web", Cluster: "c", Status: "ACTIVE", DesiredCount: 1, TaskDefinition: place.ARN("ecs", "task-definition/d:1"),
+			LoadBalancers: []model.ServiceLoadBalancer{{TargetGroupARN: place.ARN("elasticloadbalancing", "targetgroup/tg/0a")}},
+			Deployment:    model.DeploymentConfiguration{Strategy: "ROLLING"},
+		})
+	})
+	return w
+}
+
+func (w *world) write(room string, fn func(*store.Tx) error) {
+	w.Helper()
+	if err := w.db.Update(w.Context(), room, fn); err != nil {
+		w.Fatal(err)
 	}
 }
 
-func TestStepPolicies(t *testing.T) {
-	a, _ := newAPI(t)
-	if err := register(t, a, wire.Ptr[int64](1), wire.Ptr[int64](4)); err != nil {
+func (w *world) desired() int64 {
+	s, _ := state.Services.Get(w.db.View(), place.ARN("ecs", "service/c/web"))
+	return s.DesiredCount
+}
+
+// call goes through the front, as a client's call does.
+func (w *world) call(op string, in map[string]any) (map[string]any, error) {
+	if _, ok := in["ServiceNamespace"]; !ok {
+		in["ServiceNamespace"] = "ecs"
+	}
+	if !strings.HasPrefix(op, "Describe") {
+		for k, v := range map[string]any{"ResourceId": resource, "ScalableDimension": dim} {
+			if _, ok := in[k]; !ok {
+				in[k] = v
+			}
+		}
+	}
+	return w.front.Invoke(w.Context(), ident.Root(place), "application-autoscaling", op, in)
+}
+
+func (w *world) must(op string, in map[string]any) map[string]any {
+	w.Helper()
+	out, err := w.call(op, in)
+	if err != nil {
+		w.Fatalf("%s: %v", op, err)
+	}
+	return out
+}
+
+func (w *world) register(low, high int64) {
+	w.Helper()
+	w.must("RegisterScalableTarget", map[string]any{"MinCapacity": low, "MaxCapacity": high})
+}
+
+func (w *world) refused(err error, code, text string) {
+	w.Helper()
+	if fault.CodeOf(err) != code || text != "" && fault.MessageOf(err) != text {
+		w.Errorf("got %s %q, want %s %q", fault.CodeOf(err), fault.MessageOf(err), code, text)
+	}
+}
+
+func cpu(value float64) map[string]any {
+	return map[string]any{"PolicyName": "p", "PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": map[string]any{
+		"TargetValue": value, "ScaleInCooldown": 300, "ScaleOutCooldown": 300,
+		"PredefinedMetricSpecification": map[string]any{"PredefinedMetricType": "ECSServiceAverageCPUUtilization"},
+	}}
+}
+
+func steps(kind string, bounds ...[3]any) map[string]any {
+	var all []any
+	for _, b := range bounds {
+		s := map[string]any{"ScalingAdjustment": b[2]}
+		if b[0] != nil {
+			s["MetricIntervalLowerBound"] = b[0]
+		}
+		if b[1] != nil {
+			s["MetricIntervalUpperBound"] = b[1]
+		}
+		all = append(all, s)
+	}
+	return map[string]any{"PolicyName": "s", "PolicyType": "StepScaling", "StepScalingPolicyConfiguration": map[string]any{"AdjustmentType": kind, "StepAdjustments": all}}
+}
+
+func TestTargetsAreCheckedAsOnAWS(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		name, code, text string
+		in               map[string]any
+	}{
+		{"no minimum", "ValidationException", "Minimum capacity must be specified", map[string]any{"MaxCapacity": 3}},
+		{"no maximum", "ValidationException", "Maximum capacity must be specified", map[string]any{"MinCapacity": 3}},
+		{"negative", "ValidationException", "Minimum capacity cannot be less than 0", map[string]any{"MinCapacity": -1, "MaxCapacity": 3}},
+		{"crossed", "ValidationException", "Maximum capacity cannot be less than minimum capacity", map[string]any{"MinCapacity": 4, "MaxCapacity": 3}},
+		{"no such service", "ValidationException", "ECS service doesn't exist: service/c/no", map[string]any{"ResourceId": "service/c/no", "MinCapacity": 1, "MaxCapacity": 3}},
+		{"no service at all", "ValidationException", "Unsupported service namespace, resource type or scalable dimension", map[string]any{"ResourceId": "table/x", "MinCapacity": 1, "MaxCapacity": 3}},
+		{"another dimension", "ValidationException", "Unsupported service namespace, resource type or scalable dimension", map[string]any{"ScalableDimension": "dynamodb:table:ReadCapacityUnits", "MinCapacity": 1, "MaxCapacity": 3}},
+		{"another namespace", "NotImplemented", "", map[string]any{"ServiceNamespace": "dynamodb", "MinCapacity": 1, "MaxCapacity": 3}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := w.call("RegisterScalableTarget", c.in)
+			w.refused(err, c.code, c.text)
+		})
+	}
+	if n := state.ScalableTargets.Len(w.db.View()); n != 0 {
+		t.Errorf("%d targets were made", n)
+	}
+	w.register(1, 4)
+	_, err := w.call("RegisterScalableTarget", map[string]any{"Tags": map[string]any{"a": "b"}})
+	w.refused(err, "ValidationException", "The scalable target that you tried to tag already exists. To update tags on an existing scalable target, use the TagResource API.")
+	_, err = w.call("DeregisterScalableTarget", map[string]any{"ResourceId": "service/c/other"})
+	w.refused(err, "ObjectNotFoundException", "No scalable target registered for service namespace: ecs, resource ID: service/c/other, scalable dimension: ecs:service:DesiredCount")
+}
+
+func TestATargetIsShownWithTheServiceLinkedRole(t *testing.T) {
+	w := newWorld(t)
+	out := w.must("RegisterScalableTarget", map[string]any{"MinCapacity": 1, "MaxCapacity": 4, "RoleARN": "arn:aws:iam::000000000000:role/mine", "Tags": map[string]any{"k": "v"}})
+	arn := out["ScalableTargetARN"].(string)
+	if !regexp.MustCompile(`^arn:aws:application-autoscaling:us-east-1:000000000000:scalable-target/[0-9a-z]{36}$`).MatchString(arn) {
+		t.Errorf("ARN %s", arn)
+	}
+	w.must("RegisterScalableTarget", map[string]any{"SuspendedState": map[string]any{"DynamicScalingInSuspended": true}})
+	got := w.must("DescribeScalableTargets", map[string]any{"ResourceIds": []any{resource}})["ScalableTargets"].([]any)
+	want := []any{map[string]any{
+		"ServiceNamespace": "ecs", "ResourceId": resource, "ScalableDimension": dim, "MinCapacity": int64(1), "MaxCapacity": int64(4), "ScalableTargetARN": arn,
+		"RoleARN":      "arn:aws:iam::000000000000:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
+		"CreationTime": w.clock.Now(), "SuspendedState": map[string]any{"DynamicScalingInSuspended": true, "DynamicScalingOutSuspended": false, "ScheduledScalingSuspended": false},
+	}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	tags, err := w.api.ListTagsForResource(t.Context(), &shape.ListTagsForResourceInput{ResourceARN: &arn})
+	if err != nil || tags.Tags["k"] != "v" {
+		t.Errorf("%v, %v", tags, err)
+	}
+	if _, err := w.api.TagResource(t.Context(), &shape.TagResourceInput{ResourceARN: &arn, Tags: map[string]string{"l": "w"}}); err != nil {
 		t.Fatal(err)
 	}
-	put := func(steps ...shape.StepAdjustment) error {
-		_, err := a.PutScalingPolicy(t.Context(), &shape.PutScalingPolicyInput{
-			PolicyName: wire.Ptr("step"), ServiceNamespace: ns, ResourceId: id, ScalableDimension: dim, PolicyType: wire.Ptr("StepScaling"),
-			StepScalingPolicyConfiguration: &shape.StepScalingPolicyConfiguration{AdjustmentType: wire.Ptr("ChangeInCapacity"), StepAdjustments: steps},
+	if _, err := w.api.UntagResource(t.Context(), &shape.UntagResourceInput{ResourceARN: &arn, TagKeys: []string{"k"}}); err != nil {
+		t.Fatal(err)
+	}
+	if tags, _ = w.api.ListTagsForResource(t.Context(), &shape.ListTagsForResourceInput{ResourceARN: &arn}); !cmp.Equal(tags.Tags, map[string]string{"l": "w"}) {
+		t.Errorf("%v", tags.Tags)
+	}
+	_, err = w.api.ListTagsForResource(t.Context(), &shape.ListTagsForResourceInput{ResourceARN: wire.Ptr(arn + "x")})
+	w.refused(err, "ResourceNotFoundException", "")
+}
+
+// TestBoundsAreEnforcedAtOnce is row 74.
+func TestBoundsAreEnforcedAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.register(2, 4)
+	if w.desired() != 2 {
+		t.Errorf("desired %d after a minimum of 2", w.desired())
+	}
+	w.write("api/ecs", func(tx *store.Tx) error {
+		return state.Services.Edit(tx, place.ARN("ecs", "service/c/web"), func(s *model.Service) error { s.DesiredCount = 9; return nil })
+	})
+	w.clock.Advance(time.Minute)
+	w.must("RegisterScalableTarget", map[string]any{})
+	if w.desired() != 4 {
+		t.Errorf("desired %d after a call without bounds, with a maximum of 4", w.desired())
+	}
+	w.clock.Advance(time.Minute)
+	w.refuse["UpdateService"] = fault.New(fault.Invalid, "ClientException", "No.")
+	w.register(5, 5)
+	var got []string
+	for _, a := range w.must("DescribeScalingActivities", map[string]any{})["ScalingActivities"].([]any) {
+		x := a.(map[string]any)
+		got = append(got, x["Description"].(string)+" | "+x["Cause"].(string)+" | "+x["StatusCode"].(string)+" | "+x["StatusMessage"].(string))
+	}
+	want := []string{
+		"Setting desired count to 5. | minimum capacity was set to 5 | Failed | Failed to set desired count to 5. Reason: No.",
+		"Setting desired count to 4. | maximum capacity was set to 4 | InProgress | Successfully set desired count to 4. Waiting for change to be fulfilled by ecs.",
+		"Setting desired count to 2. | minimum capacity was set to 2 | InProgress | Successfully set desired count to 2. Waiting for change to be fulfilled by ecs.",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if who := "arn:aws:sts::000000000000:assumed-role/AWSServiceRoleForApplicationAutoScaling_ECSService/AutoScaling-UpdateDesiredCapacity UpdateService"; !slices.Contains(w.calls, who) {
+		t.Errorf("ECS was called as %v", w.calls)
+	}
+}
+
+// TestTargetTrackingHasTwoAlarms is row 75.
+func TestTargetTrackingHasTwoAlarms(t *testing.T) {
+	w := newWorld(t)
+	w.register(1, 4)
+	out := w.must("PutScalingPolicy", cpu(70))
+	arn := out["PolicyARN"].(string)
+	if !regexp.MustCompile(`^arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:[0-9a-f-]{36}:resource/ecs/service/c/web:policyName/p$`).MatchString(arn) {
+		t.Errorf("ARN %s", arn)
+	}
+	if n := len(out["Alarms"].([]any)); n != 2 {
+		t.Fatalf("%d alarms are told", n)
+	}
+	alarms := state.Alarms.All(w.db.View())
+	if len(alarms) != 2 {
+		t.Fatalf("%d alarms", len(alarms))
+	}
+	for i, want := range []model.Alarm{
+		{Name: "High", Comparison: "GreaterThanThreshold", EvaluationPeriods: 3, Threshold: 70},
+		{Name: "Low", Comparison: "LessThanThreshold", EvaluationPeriods: 15, Threshold: 63},
+	} {
+		x := alarms[i]
+		if !regexp.MustCompile(`^TargetTracking-service/c/web-Alarm` + want.Name + `-[0-9a-f-]{36}$`).MatchString(x.Name) {
+			t.Errorf("name %s", x.Name)
+		}
+		if !regexp.MustCompile(`^` + regexp.QuoteMeta(arn) + `:createdBy/[0-9a-f-]{36}$`).MatchString(x.AlarmActions[0]) {
+			t.Errorf("action %s", x.AlarmActions[0])
+		}
+		if x.Description != "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy "+x.AlarmActions[0]+"." {
+			t.Errorf("description %s", x.Description)
+		}
+		got := model.Alarm{Name: want.Name, Comparison: x.Comparison, EvaluationPeriods: x.EvaluationPeriods, Threshold: x.Threshold}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Error(d)
+		}
+		dims := []model.Dimension{{Name: "ClusterName", Value: "c"}, {Name: "ServiceName", Value: "web"}}
+		if x.Namespace != "AWS/ECS" || x.Metric != "CPUUtilization" || x.Statistic != "Average" || x.Unit != "Percent" || x.Period != 60 || x.TreatMissing != "missing" || !cmp.Equal(x.Dimensions, dims) {
+			t.Errorf("it watches %+v", x)
+		}
+	}
+	w.must("PutScalingPolicy", cpu(50))
+	if now := state.Alarms.All(w.db.View()); len(now) != 2 || now[0].Name != alarms[0].Name || now[0].Threshold != 50 || now[1].Threshold != 45 || now[0].AlarmActions[0] != alarms[0].AlarmActions[0] {
+		t.Errorf("after a change: %+v", now)
+	}
+	w.must("DeleteScalingPolicy", map[string]any{"PolicyName": "p"})
+	if n := state.Alarms.Len(w.db.View()) + state.ScalingPolicies.Len(w.db.View()); n != 0 {
+		t.Errorf("%d alarms and policies are left", n)
+	}
+	_, err := w.call("DeleteScalingPolicy", map[string]any{"PolicyName": "p"})
+	w.refused(err, "ObjectNotFoundException", "No scaling policy found for service namespace: ecs, resource ID: service/c/web, scalable dimension: ecs:service:DesiredCount, policy name: p")
+}
+
+func TestScaleInCanBeDisabled(t *testing.T) {
+	w := newWorld(t)
+	w.register(1, 4)
+	in := cpu(70)
+	w.must("PutScalingPolicy", in)
+	in["TargetTrackingScalingPolicyConfiguration"].(map[string]any)["DisableScaleIn"] = true
+	out := w.must("PutScalingPolicy", in)
+	if a := state.Alarms.All(w.db.View()); len(a) != 1 || !strings.Contains(a[0].Name, "AlarmHigh") || len(out["Alarms"].([]any)) != 1 {
+		t.Errorf("%+v", a)
+	}
+	in["TargetTrackingScalingPolicyConfiguration"].(map[string]any)["DisableScaleIn"] = false
+	w.must("PutScalingPolicy", in)
+	if n := state.Alarms.Len(w.db.View()); n != 2 {
+		t.Errorf("%d alarms", n)
+	}
+}
+
+func TestAFailedPolicyLeavesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.register(1, 4)
+	calls := 0
+	w.api.Invoker = invoker(func(ctx context.Context, as ident.Principal, svc, op string, in map[string]any) (map[string]any, error) {
+		if calls++; op == "PutMetricAlarm" && calls == 2 {
+			return nil, fault.New(fault.Unavailable, "", "not now")
+		}
+		return w.Invoke(ctx, as, svc, op, in)
+	})
+	if _, err := w.call("PutScalingPolicy", cpu(70)); err == nil {
+		t.Error("the policy was taken")
+	}
+	if n := state.Alarms.Len(w.db.View()) + state.ScalingPolicies.Len(w.db.View()); n != 0 {
+		t.Errorf("%d alarms and policies are left", n)
+	}
+}
+
+type invoker func(context.Context, ident.Principal, string, string, map[string]any) (map[string]any, error)
+
+func (f invoker) Invoke(ctx context.Context, as ident.Principal, svc, op string, in map[string]any) (map[string]any, error) {
+	return f(ctx, as, svc, op, in)
+}
+
+func TestPoliciesAreCheckedAsOnAWS(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.call("PutScalingPolicy", cpu(70))
+	w.refused(err, "ObjectNotFoundException", "No scalable target registered for service namespace: ecs, resource ID: service/c/web, scalable dimension: ecs:service:DesiredCount")
+	w.register(1, 4)
+	tracking := func(edit func(map[string]any)) map[string]any {
+		in := cpu(70)
+		edit(in["TargetTrackingScalingPolicyConfiguration"].(map[string]any))
+		return in
+	}
+	metric := func(kind, label string) map[string]any {
+		return tracking(func(c map[string]any) {
+			m := map[string]any{"PredefinedMetricType": kind}
+			if label != "" {
+				m["ResourceLabel"] = label
+			}
+			c["PredefinedMetricSpecification"] = m
 		})
-		return err
 	}
-	step := func(lo, hi *float64, n int64) shape.StepAdjustment {
-		return shape.StepAdjustment{MetricIntervalLowerBound: lo, MetricIntervalUpperBound: hi, ScalingAdjustment: &n}
+	for _, c := range []struct {
+		name, code, text string
+		in               map[string]any
+	}{
+		{"no target value", "ValidationException", "Target value must be greater than 0", cpu(0)},
+		{"negative cooldown", "ValidationException", "Cooldown cannot be negative", tracking(func(c map[string]any) { c["ScaleInCooldown"] = -1 })},
+		{"a metric of others", "ValidationException", "Predefined metric type DynamoDBReadCapacityUtilization is not supported for scalable dimension ecs:service:DesiredCount", metric("DynamoDBReadCapacityUtilization", "")},
+		{"requests without label", "ValidationException", "Resource label should be specified for predefined metric type ALBRequestCountPerTarget", metric("ALBRequestCountPerTarget", "")},
+		{"requests with a bad label", "ValidationException", "Invalid resource label 'app/x/targetgroup/y' for predefined metric type ALBRequestCountPerTarget", metric("ALBRequestCountPerTarget", "app/x/targetgroup/y")},
+		{"requests of a strange group", "ValidationException", "Target group targetgroup/other/0b is not attached to resource service/c/web", metric("ALBRequestCountPerTarget", "app/x/01/targetgroup/other/0b")},
+		{"no metric", "ValidationException", "Either PredefinedMetricSpecification or CustomizedMetricSpecification must be specified", tracking(func(c map[string]any) { delete(c, "PredefinedMetricSpecification") })},
+		{"metric math", "NotImplemented", "", tracking(func(c map[string]any) {
+			delete(c, "PredefinedMetricSpecification")
+			c["CustomizedMetricSpecification"] = map[string]any{"Metrics": []any{map[string]any{"Id": "m1"}}}
+		})},
+		{"predictive", "NotImplemented", "", map[string]any{"PolicyName": "p", "PolicyType": "PredictiveScaling"}},
+		{"gap", "ValidationException", "Step adjustment intervals can't have gaps between them", steps("ChangeInCapacity", [3]any{0, 10, 1}, [3]any{20, nil, 2})},
+		{"overlap", "ValidationException", "Step adjustment intervals can't overlap", steps("ChangeInCapacity", [3]any{0, 10, 1}, [3]any{5, nil, 2})},
+		{"no open end", "ValidationException", "There must be a step adjustment with an unspecified upper bound if one has a positive upper bound", steps("ChangeInCapacity", [3]any{0, 10, 1})},
+		{"no open start", "ValidationException", "There must be a step adjustment with an unspecified lower bound if one has a negative lower bound", steps("ChangeInCapacity", [3]any{-10, 0, -1})},
+		{"no steps", "ValidationException", "At least one step adjustment must be specified", steps("ChangeInCapacity")},
+		{"negative exact", "ValidationException", "The scaling adjustment of adjustment type ExactCapacity cannot be negative", steps("ExactCapacity", [3]any{0, nil, -1})},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := w.call("PutScalingPolicy", c.in)
+			w.refused(err, c.code, c.text)
+		})
 	}
-	f := func(v float64) *float64 { return &v }
-	refused(t, put(), "ValidationException", "At least one")
-	refused(t, put(step(f(0), f(10), 1), step(f(20), nil, 2)), "ValidationException", "gaps")
-	refused(t, put(step(f(0), f(10), 1), step(f(5), nil, 2)), "ValidationException", "overlap")
-	if err := put(step(f(10), nil, 2), step(f(0), f(10), 1)); err != nil {
-		t.Error(err)
+	if n := state.Alarms.Len(w.db.View()) + state.ScalingPolicies.Len(w.db.View()); n != 0 {
+		t.Errorf("%d alarms and policies were made", n)
 	}
-	_, err := a.PutScheduledAction(t.Context(), &shape.PutScheduledActionInput{})
-	if err == nil {
-		t.Error("a scheduled action was accepted")
+	w.must("PutScalingPolicy", cpu(70))
+	again := cpu(60)
+	again["PolicyName"] = "q"
+	_, err = w.call("PutScalingPolicy", again)
+	w.refused(err, "ValidationException", "Only one TargetTrackingScaling policy for a given metric specification is allowed.")
+	change := steps("ChangeInCapacity", [3]any{0, nil, 1})
+	change["PolicyName"] = "p"
+	_, err = w.call("PutScalingPolicy", change)
+	w.refused(err, "ValidationException", "")
+	w.must("PutScalingPolicy", func() map[string]any {
+		in := metric("ALBRequestCountPerTarget", "app/x/01/targetgroup/tg/0a")
+		in["PolicyName"] = "requests"
+		return in
+	}())
+	for _, a := range state.Alarms.All(w.db.View()) {
+		if a.Metric == "RequestCountPerTarget" && (a.Statistic != "Sum" || !cmp.Equal(a.Dimensions, []model.Dimension{{Name: "TargetGroup", Value: "targetgroup/tg/0a"}})) {
+			t.Errorf("%+v", a)
+		}
 	}
+}
+
+func TestAStepPolicyShowsTheAlarmsThatUsersGiveIt(t *testing.T) {
+	w := newWorld(t)
+	w.register(1, 4)
+	arn := w.must("PutScalingPolicy", steps("PercentChangeInCapacity", [3]any{0, 10, 10}, [3]any{10, nil, 30}))["PolicyARN"].(string)
+	_, err := w.front.Invoke(t.Context(), ident.Root(place), "monitoring", "PutMetricAlarm", map[string]any{
+		"AlarmName": "mine", "AlarmActions": []any{arn}, "Namespace": "N", "MetricName": "M", "Statistic": "Average", "Period": 60, "EvaluationPeriods": 1,
+		"Threshold": 50, "ComparisonOperator": "GreaterThanThreshold",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := w.must("DescribeScalingPolicies", map[string]any{})["ScalingPolicies"].([]any)
+	want := []any{map[string]any{
+		"PolicyARN": arn, "PolicyName": "s", "PolicyType": "StepScaling", "ServiceNamespace": "ecs", "ResourceId": resource, "ScalableDimension": dim, "CreationTime": w.clock.Now(),
+		"Alarms": []any{map[string]any{"AlarmName": "mine", "AlarmARN": "arn:aws:cloudwatch:us-east-1:000000000000:alarm:mine"}},
+		"StepScalingPolicyConfiguration": map[string]any{
+			"AdjustmentType": "PercentChangeInCapacity", "Cooldown": int64(300), "MetricAggregationType": "Average", "StepAdjustments": []any{
+				map[string]any{"MetricIntervalLowerBound": 0.0, "MetricIntervalUpperBound": 10.0, "ScalingAdjustment": int64(10)},
+				map[string]any{"MetricIntervalLowerBound": 10.0, "ScalingAdjustment": int64(30)},
+			},
+		},
+	}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	w.must("DeleteScalingPolicy", map[string]any{"PolicyName": "s"})
+	if n := state.Alarms.Len(w.db.View()); n != 1 {
+		t.Error("the user's own alarm went with the policy")
+	}
+}
+
+func TestATargetTakesItsPoliciesAlong(t *testing.T) {
+	w := newWorld(t)
+	w.register(1, 4)
+	w.must("PutScalingPolicy", cpu(70))
+	w.must("DeregisterScalableTarget", map[string]any{})
+	v := w.db.View()
+	if n := state.Alarms.Len(v) + state.ScalingPolicies.Len(v) + state.ScalableTargets.Len(v); n != 0 {
+		t.Errorf("%d records are left", n)
+	}
+}
+
+func TestACallerMayNotScaleWhatItMayNotChange(t *testing.T) {
+	w := newWorld(t)
+	who := ident.AsRole("arn:aws:iam::000000000000:role/dev", "s")
+	w.api.Access = access{denied: "ecs:UpdateService"}
+	in := map[string]any{"ServiceNamespace": "ecs", "ResourceId": resource, "ScalableDimension": dim, "MinCapacity": 1, "MaxCapacity": 2}
+	_, err := w.front.Invoke(t.Context(), who, "application-autoscaling", "RegisterScalableTarget", in)
+	w.refused(err, "ValidationException", "User: "+who.ARN+" is not authorized to perform: ecs:UpdateService on resource: arn:aws:ecs:us-east-1:000000000000:service/c/web")
+}
+
+func TestListsArePaged(t *testing.T) {
+	w := newWorld(t)
+	w.write("api/autoscaling", func(tx *store.Tx) error {
+		for _, n := range []string{"a", "b", "c"} {
+			if err := state.ScalableTargets.Put(tx, model.ScalableTarget{Namespace: "ecs", ResourceID: "service/c/" + n, Dimension: dim}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	var got []string
+	in := map[string]any{"MaxResults": 2}
+	for {
+		out := w.must("DescribeScalableTargets", in)
+		for _, x := range out["ScalableTargets"].([]any) {
+			got = append(got, x.(map[string]any)["ResourceId"].(string))
+		}
+		if out["NextToken"] == nil {
+			break
+		}
+		in["NextToken"] = out["NextToken"]
+	}
+	if !cmp.Equal(got, []string{"service/c/a", "service/c/b", "service/c/c"}) {
+		t.Errorf("%v", got)
+	}
+	_, err := w.call("DescribeScalableTargets", map[string]any{"NextToken": "nonsense"})
+	w.refused(err, "InvalidNextTokenException", "")
+	_, err = w.call("DescribeScalableTargets", map[string]any{"MaxResults": 51})
+	w.refused(err, "ValidationException", "MaxResults must be between 1 and 50")
+	_, err = w.call("DescribeScalingPolicies", map[string]any{"ScalableDimension": dim})
+	w.refused(err, "ValidationException", "")
 }
