@@ -18,7 +18,9 @@ type bin struct {
 	jobs  []job
 	names map[string]bool
 	busy  bool
-	wg    sync.WaitGroup
+	// failed says that something stayed that should have gone.
+	failed bool
+	wg     sync.WaitGroup
 }
 
 func (b *bin) add(j job) {
@@ -60,13 +62,24 @@ func (b *bin) run(log *slog.Logger) {
 		j := b.jobs[next]
 		b.jobs = append(b.jobs[:next], b.jobs[next+1:]...)
 		b.mu.Unlock()
-		if err := j.run(); err != nil {
+		err := j.run()
+		if err != nil {
 			log.Warn("taking a network away failed", "namespace", j.name, "error", err)
 		}
 		b.mu.Lock()
 		delete(b.names, j.name)
+		b.failed = b.failed || err != nil
 		b.mu.Unlock()
 	}
+}
+
+// takeFailed reports whether a job failed since the last question.
+func (b *bin) takeFailed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	failed := b.failed
+	b.failed = false
+	return failed
 }
 
 func (b *bin) wait() { b.wg.Wait() }

@@ -42,6 +42,9 @@ func (n *Net) Set(ctx context.Context, h vpc.HostNetwork) error {
 	defer n.mu.Unlock()
 	want := lower(h)
 	n.bin.waitFor(want)
+	if n.bin.takeFailed() {
+		n.have = nil // what stayed must be found again
+	}
 	if n.have == nil {
 		have, err := n.look(want)
 		if err != nil {

@@ -114,6 +114,7 @@ func (s *fakeSpace) unlink(dev string) {
 	delete(s.peers, dev)
 	maps.DeleteFunc(s.addrs, func(_ string, a Address) bool { return a.Dev == dev })
 	maps.DeleteFunc(s.routes, func(_ string, r Route) bool { return r.Dev == dev })
+	maps.DeleteFunc(s.sysctls, func(k, _ string) bool { return strings.Contains(k, "/"+dev+"/") })
 	if ok && p.space.peers[p.dev].space == s {
 		delete(p.space.peers, p.dev)
 		p.space.unlink(p.dev)
@@ -220,6 +221,9 @@ func (s *fakeSpace) SetSysctl(key, value string) error {
 
 // SetFilter replaces the filter; old must be what it was.
 func (s *fakeSpace) SetFilter(old *Filter, f Filter) error {
+	if old != nil && difference(*old, f).none() {
+		return nil
+	}
 	return s.change("filter", f.Revision(), func() error {
 		if old != nil && (s.filter == nil || s.filter.Revision() != old.Revision()) {
 			return fault.New(fault.Internal, "", "%s has another filter than was said", s.name)

@@ -120,3 +120,23 @@ func (r Rule) String() string {
 	}
 	return fmt.Sprintf("%d: mark %d lookup %s", r.Priority, r.Mark, table)
 }
+
+// String prints a picture, one thing a line; links by name only, since the
+// kernel chooses most of their hardware addresses.
+func (p Picture) String() string {
+	var b strings.Builder
+	for _, l := range p.Links {
+		fmt.Fprintf(&b, "link %s\n", l.Name)
+	}
+	for _, a := range p.Addresses {
+		fmt.Fprintf(&b, "address %s\n", a)
+	}
+	for _, r := range p.Routes {
+		fmt.Fprintf(&b, "route %s\n", r)
+	}
+	for _, r := range p.Rules {
+		fmt.Fprintf(&b, "rule %s\n", r)
+	}
+	fmt.Fprintf(&b, "filter %s\n", p.Revision)
+	return b.String()
+}
