@@ -133,7 +133,7 @@ func (a *Agent) registerOnce(ctx context.Context) error {
 	known := a.instance
 	a.mu.Unlock()
 	in := map[string]any{
-		"cluster": a.Cluster, "clientToken": a.IDs.UUID(), "attributes": sent, "instanceIdentityDocument": document, "instanceIdentityDocumentSignature": "",
+		"cluster": a.Cluster, "attributes": sent, "instanceIdentityDocument": document, "instanceIdentityDocumentSignature": "",
 		"totalResources": []resource{
 			{Name: "CPU", Type: "INTEGER", Integer: a.CPUs * 1024},
 			{Name: "MEMORY", Type: "INTEGER", Integer: a.MemoryMiB - a.ReserveMiB},
@@ -203,7 +203,7 @@ func (a *Agent) discover(ctx context.Context) (agent, telemetry string, err erro
 		Endpoint  string `json:"endpoint"`
 		Telemetry string `json:"telemetryEndpoint"`
 	}
-	err = a.api.ecs(ctx, "DiscoverPollEndpoint", map[string]any{"cluster": a.Cluster, "containerInstance": a.instanceARN(), "zoneId": ""}, &out)
+	err = a.api.ecs(ctx, "DiscoverPollEndpoint", map[string]any{"cluster": a.Cluster, "containerInstance": a.instanceARN()}, &out)
 	return out.Endpoint, out.Telemetry, err
 }
 
