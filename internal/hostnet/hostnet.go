@@ -441,14 +441,15 @@ func (n *Net) drop(want map[string]*space) error {
 			}
 		}
 	}
+	var gone []netip.Addr
 	for _, name := range slices.Sorted(maps.Keys(n.have)) {
 		if want[name] == nil {
-			errs = append(errs, n.flows(n.have[name], want))
+			gone = append(gone, own(n.have[name])...)
 			n.discard(name)
 		}
 	}
 	n.bin.start(n.log)
-	return errors.Join(errs...)
+	return errors.Join(append(errs, n.flows(gone))...)
 }
 
 // unlessClosed forgives a router that went before its link.
@@ -459,19 +460,24 @@ func unlessClosed(err error) error {
 	return err
 }
 
-// flows forgets the connections of an interface that is gone, so that the
-// next owner of its address does not inherit them.
-func (n *Net) flows(gone *space, want map[string]*space) error {
-	var ips []netip.Addr
-	for a := range gone.addrs {
+// own are the addresses of an interface.
+func own(s *space) []netip.Addr {
+	var out []netip.Addr
+	for a := range s.addrs {
 		if a.Dev == interfaceDev {
-			ips = append(ips, a.Prefix.Addr())
+			out = append(out, a.Prefix.Addr())
 		}
 	}
+	return out
+}
+
+// flows forgets the connections of interfaces that are gone, so that the next
+// owner of an address does not inherit them.
+func (n *Net) flows(gone []netip.Addr) error {
 	var errs []error
-	for name, s := range n.open {
-		if want[name] != nil && len(ips) > 0 {
-			errs = append(errs, s.ForgetFlows(ips))
+	for _, name := range slices.Sorted(maps.Keys(n.open)) {
+		if len(gone) > 0 {
+			errs = append(errs, n.open[name].ForgetFlows(gone))
 		}
 	}
 	return errors.Join(errs...)

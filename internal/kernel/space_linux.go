@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
@@ -379,17 +378,23 @@ func (s *linuxSpace) ForgetFlows(addrs []netip.Addr) error {
 	if err != nil || len(addrs) == 0 {
 		return err
 	}
-	_, err = h.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, flowsOf(addrs))
-	return err
+	of := flowsOf{}
+	for _, a := range addrs {
+		of[a] = true
+	}
+	if _, err = h.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, of); err != nil {
+		return fmt.Errorf("forget flows: %w", err)
+	}
+	return nil
 }
 
 // flowsOf matches flows that have one of the addresses at either end.
-type flowsOf []netip.Addr
+type flowsOf map[netip.Addr]bool
 
 // MatchConntrackFlow implements netlink's filter.
 func (f flowsOf) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	for _, ip := range []net.IP{flow.Forward.SrcIP, flow.Forward.DstIP, flow.Reverse.SrcIP, flow.Reverse.DstIP} {
-		if a, ok := netip.AddrFromSlice(ip); ok && slices.Contains(f, a.Unmap()) {
+		if a, ok := netip.AddrFromSlice(ip); ok && f[a.Unmap()] {
 			return true
 		}
 	}
