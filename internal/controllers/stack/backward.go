@@ -149,7 +149,7 @@ func (r *run) deleteOne(rec *model.StackResource) (bool, error) {
 	k, a := r.kinds[rec.Type], r.newAct(rec)
 	if rec.PhysicalID == "" {
 		// The process may have been killed between making it and noting so.
-		if k.find == nil || rec.Token == "" || len(rec.Memo) == 0 {
+		if k.find == nil || rec.Memo[memoSuffix] == "" || rec.Memo[memoRefused] != "" {
 			return true, nil
 		}
 		found, err := k.find(r.ctx, a)

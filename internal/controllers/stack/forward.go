@@ -261,6 +261,8 @@ func (r *run) act(rec *model.StackResource, again bool) {
 			rec.Tags = a.tags
 			a.remember(memoMade, "yes")
 			r.set(rec, rec.Status, "Resource creation Initiated")
+		} else if !passing(err) && rec.PhysicalID == "" {
+			a.remember(memoRefused, "yes")
 		}
 	case rec.Prior != nil && rec.Memo[memoStep] != stepChanged:
 		if err = k.update(r.ctx, a); err == nil {
