@@ -77,13 +77,13 @@ func Lookup(name string) (Type, bool) {
 func All() []Type { return types().all }
 
 // Types lists the types that a Region offers, by name.
-func Types(region string) []Type { return in(region).types }
+func Types(region string) []Type { return in(region).sold().types }
 
 // Offered lists the types that a zone offers, by name.
 func Offered(region, zone string) []Type {
 	r := in(region)
 	var out []Type
-	for i, t := range r.types {
+	for i, t := range r.sold().types {
 		if r.sells(i, zone) {
 			out = append(out, t)
 		}
@@ -94,6 +94,6 @@ func Offered(region, zone string) []Type {
 // Sells reports whether a zone offers a type.
 func Sells(region, zone, name string) bool {
 	r := in(region)
-	i, ok := slices.BinarySearchFunc(r.types, name, func(t Type, n string) int { return cmp.Compare(t.Name, n) })
+	i, ok := slices.BinarySearchFunc(r.sold().types, name, func(t Type, n string) int { return cmp.Compare(t.Name, n) })
 	return ok && r.sells(i, zone)
 }

@@ -202,3 +202,26 @@ func BenchmarkMatch(b *testing.B) {
 		catalog.Match(tokyo, q)
 	}
 }
+
+// What each part costs to decode; the budget of the whole is 100 ms.
+func BenchmarkFirstUse(b *testing.B) {
+	for _, r := range catalog.Regions() {
+		catalog.Zones(r.Name)
+	}
+	b.Run("zones", func(b *testing.B) { first(b, func(r string) { catalog.Zones(r) }) })
+	b.Run("types", func(b *testing.B) { first(b, func(r string) { catalog.Types(r) }) })
+	b.Run("prices", func(b *testing.B) { first(b, func(r string) { catalog.PriceOf(r, "c6a.large") }) })
+}
+
+// first uses each Region once, since the tables are decoded only once.
+func first(b *testing.B, use func(string)) {
+	for _, r := range catalog.Regions()[:1] {
+		use(r.Name)
+	}
+	n := 0
+	for _, r := range catalog.Regions()[1:] {
+		use(r.Name)
+		n++
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(n), "µs/Region")
+}

@@ -43,52 +43,73 @@ func (p Price) Total() float64 { return p.PerHour + p.Fee }
 
 type offer struct{ letters string }
 
+// region is one Region's part of the tables. Each part is decoded on its own
+// when it is first asked for: a server that starts wants the zones, and should
+// not wait for a thousand types.
 type region struct {
+	zones  func() []Zone
+	sold   func() sold
+	prices func() map[string]Price
+}
+
+type sold struct {
 	types  []Type  // by name
 	offers []offer // of the same index
-	prices map[string]Price
-	zones  []Zone
 }
 
 // sells reports whether the i-th type is offered in a zone. Where only the
 // Region's list is known, every zone has the type.
 func (r *region) sells(i int, zone string) bool {
-	if !slices.ContainsFunc(r.zones, func(z Zone) bool { return z.Name == zone }) {
+	if !slices.ContainsFunc(r.zones(), func(z Zone) bool { return z.Name == zone }) {
 		return false
 	}
-	l := r.offers[i].letters
+	l := r.sold().offers[i].letters
 	return l == "" || strings.Contains(l, zone[len(zone)-1:])
 }
 
-var loaded sync.Map // Region name → func() *region; filled once each, never changed
+var loaded sync.Map // Region name → *region; filled once each, never changed
 
 func in(name string) *region {
-	f, ok := loaded.Load(name)
+	r, ok := loaded.Load(name)
 	if !ok {
-		f, _ = loaded.LoadOrStore(name, sync.OnceValue(func() *region { return load(name) }))
+		r, _ = loaded.LoadOrStore(name, &region{
+			zones:  sync.OnceValue(func() []Zone { return readZones(name) }),
+			sold:   sync.OnceValue(func() sold { return readSold(name) }),
+			prices: sync.OnceValue(func() map[string]Price { return readPrices(name) }),
+		})
 	}
-	return f.(func() *region)()
+	return r.(*region)
 }
 
-func load(name string) *region {
-	r := &region{prices: map[string]Price{}}
+func readZones(name string) []Zone {
+	var out []Zone
 	for f := range rows("zones.csv", name) {
-		r.zones = append(r.zones, Zone{Name: f[1], ID: f[2]})
+		out = append(out, Zone{Name: f[1], ID: f[2]})
 	}
+	return out
+}
+
+func readSold(name string) sold {
+	var out sold
 	for f := range rows("offerings.csv.gz", name) {
 		if t, ok := Lookup(f[1]); ok {
-			r.types, r.offers = append(r.types, t), append(r.offers, offer{f[2]})
+			out.types, out.offers = append(out.types, t), append(out.offers, offer{f[2]})
 		}
 	}
+	return out
+}
+
+func readPrices(name string) map[string]Price {
+	out := map[string]Price{}
 	for f := range rows("prices.csv.gz", name) {
-		r.prices[f[1]] = price(f)
+		out[f[1]] = price(f)
 	}
 	for f := range rows("spot.csv.gz", name) {
-		p := r.prices[f[1]]
+		p := out[f[1]]
 		p.Spot = spot(p.PerHour, f)
-		r.prices[f[1]] = p
+		out[f[1]] = p
 	}
-	return r
+	return out
 }
 
 // rows walks the lines of a table that belong to a Region. The tables have no
@@ -129,12 +150,12 @@ func spot(perHour float64, f []string) float64 {
 
 // PriceOf returns the price of a type in a Region; false if none is known.
 func PriceOf(regionName, name string) (Price, bool) {
-	p, ok := in(regionName).prices[name]
+	p, ok := in(regionName).prices()[name]
 	return p, ok && p.PerHour > 0
 }
 
 // Zones lists a Region's zones by name; none for a Region that is unknown.
-func Zones(regionName string) []Zone { return in(regionName).zones }
+func Zones(regionName string) []Zone { return in(regionName).zones() }
 
 // ZoneID is the id of a zone, or "".
 func ZoneID(regionName, zone string) string {
