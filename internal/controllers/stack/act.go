@@ -18,6 +18,7 @@ const (
 	memoSuffix  = "suffix"  // random end of a generated name
 	memoMade    = "made"    // creating is done, but for settling
 	memoStep    = "step"    // how far an update got
+	memoRefused = "refused" // the API refused to make it: nothing to look for
 	stepChanged = "changed" // the update was made and only has to settle
 )
 
