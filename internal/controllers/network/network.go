@@ -102,7 +102,11 @@ func concerns(c store.Change) bool {
 		return !ok || c.New == nil || o.State != n.State || o.ENI != n.ENI
 	case model.Task:
 		o, ok := c.Old.(model.Task)
-		return !ok || c.New == nil || o.LastStatus != n.LastStatus || o.Instance != n.Instance || o.ENI != n.ENI || o.DesiredStatus != n.DesiredStatus
+		if ok && c.New != nil && o.LastStatus == n.LastStatus && o.Instance == n.Instance && o.ENI == n.ENI && o.DesiredStatus == n.DesiredStatus {
+			return false
+		}
+		// In between, a task is others' business.
+		return c.New == nil && n.ENI != "" || c.New != nil && (n.LastStatus == model.TaskProvisioning && n.Instance != "" || n.LastStatus == model.TaskDeprovisioning)
 	}
 	return false
 }
