@@ -44,10 +44,11 @@ type NATGateway struct {
 	VPC        string    `json:"vpc" w:"api/ec2"`
 	Subnet     string    `json:"subnet" w:"api/ec2"`
 	Allocation string    `json:"allocation,omitempty" w:"api/ec2"`
-	ENI        string    `json:"eni" w:"api/ec2"` // drawn by the call; controllers/network makes the interface under it
+	ENI        string    `json:"eni" w:"api/ec2"`                       // drawn by the call; controllers/network makes the interface under it
 	State      string    `json:"state" w:"api/ec2,controllers/network"` // pending, available, deleting, deleted
 	Tags       []Tag     `json:"tags,omitempty" w:"api/ec2"`
 	CreatedAt  time.Time `json:"createdAt" w:"api/ec2"`
+	DeletedAt  time.Time `json:"deletedAt,omitzero" w:"api/ec2"` // when it was wished away
 }
 
 // Address is an Elastic IP. Key: AllocationID.

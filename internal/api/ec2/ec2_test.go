@@ -276,6 +276,7 @@ func TestFiltersAndPages(t *testing.T) {
 		want   int
 	}{
 		{"tag:Name", []string{"net-1", "net-2"}, 2}, {"tag:Name", []string{"net-*"}, 7}, {"tag:Name", []string{"net-?"}, 7}, {"tag:Name", []string{"net"}, 0},
+		{"tag:Name", []string{strings.Repeat("*n", 40) + "*"}, 0}, {"tag:Name", []string{`n\et-1`}, 1}, {"tag:Name", []string{`\*`}, 0}, {"tag:Name", []string{"*-*1*"}, 1},
 		{"tag-key", []string{"Name"}, 7}, {"tag-key", []string{"name"}, 0}, {"vpc-id", []string{v}, 7}, {"cidr-block", []string{"10.0.3.0/24"}, 1},
 		{"owner-id", []string{"000000000000"}, 7}, {"owner-id", []string{"1"}, 0}, {"default-for-az", []string{"false"}, 7}, {"availability-zone-id", []string{"apne1-az4"}, 7},
 	} {

@@ -135,25 +135,40 @@ func (n noun[T]) have(v T, name string) []string {
 	return out
 }
 
-// wild matches EC2's filter patterns: * any characters, ? one, \ escapes.
+// wild matches EC2's filter patterns: * any characters, ? one, \ escapes. It
+// goes back to the last star only, so that no pattern takes long.
 func wild(pattern, s string) bool {
-	if pattern == "" {
-		return s == ""
-	}
-	switch c := pattern[0]; {
-	case c == '*':
-		for i := 0; i <= len(s); i++ {
-			if wild(pattern[1:], s[i:]) {
-				return true
-			}
+	p, i := 0, 0
+	star, from := -1, 0
+	for i < len(s) {
+		switch step, ok := single(pattern, p, s[i]); {
+		case p < len(pattern) && pattern[p] == '*':
+			star, from = p, i
+			p++
+		case ok:
+			p, i = p+step, i+1
+		case star >= 0:
+			from++
+			p, i = star+1, from
+		default:
+			return false
 		}
-		return false
-	case c == '?':
-		return s != "" && wild(pattern[1:], s[1:])
-	case c == '\\' && len(pattern) > 1:
-		pattern = pattern[1:]
 	}
-	return s != "" && s[0] == pattern[0] && wild(pattern[1:], s[1:])
+	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// single reports whether one element of a pattern, of the given length,
+// matches a character.
+func single(pattern string, p int, c byte) (int, bool) {
+	switch {
+	case p >= len(pattern):
+		return 0, false
+	case pattern[p] == '?':
+		return 1, true
+	case pattern[p] == '\\' && p+1 < len(pattern):
+		return 2, pattern[p+1] == c
+	}
+	return 1, pattern[p] == c
 }
 
 // page cuts one page. The token names the last record of the page before, so

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"time"
 
 	"berth/internal/fault"
 	"berth/internal/model"
@@ -82,7 +83,12 @@ func (a *API) showNAT(r store.Reader, n model.NATGateway) shape.NatGateway {
 	if x, ok := state.Addresses.Get(r, n.Allocation); ok {
 		address.AllocationId, address.PublicIp, address.AssociationId = &x.AllocationID, &x.PublicIP, &x.AssociationID
 	}
+	var deleted *time.Time
+	if !n.DeletedAt.IsZero() {
+		deleted = &n.DeletedAt
+	}
 	return shape.NatGateway{
+		DeleteTime:   deleted,
 		NatGatewayId: &n.ID, SubnetId: &n.Subnet, VpcId: &n.VPC, State: &n.State, ConnectivityType: &kind, CreateTime: &n.CreatedAt,
 		NatGatewayAddresses: []shape.NatGatewayAddress{address}, Tags: showTags(n.Tags), AvailabilityMode: wire.Ptr("zonal"),
 	}
@@ -101,6 +107,7 @@ func (a *API) DescribeNatGateways(_ context.Context, in *shape.DescribeNatGatewa
 // DeleteNatGateway wishes a NAT gateway away and frees its address. Errors:
 // NatGatewayNotFound.
 func (a *API) DeleteNatGateway(ctx context.Context, in *shape.DeleteNatGatewayInput) (*shape.DeleteNatGatewayOutput, error) {
+	now := a.Clock.Now()
 	err := a.update(ctx, in.DryRun, func(tx *store.Tx) error {
 		n, err := get(tx, nouns.nat, state.NATGateways, in.NatGatewayId, "natGatewayId")
 		if err != nil || n.State == "deleting" || n.State == "deleted" {
@@ -111,7 +118,10 @@ func (a *API) DeleteNatGateway(ctx context.Context, in *shape.DeleteNatGatewayIn
 				return err
 			}
 		}
-		return state.NATGateways.Edit(tx, n.ID, func(n *model.NATGateway) error { n.State = "deleting"; return nil })
+		return state.NATGateways.Edit(tx, n.ID, func(n *model.NATGateway) error {
+			n.State, n.DeletedAt = "deleting", now
+			return nil
+		})
 	})
 	return &shape.DeleteNatGatewayOutput{NatGatewayId: in.NatGatewayId}, err
 }

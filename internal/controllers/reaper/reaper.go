@@ -1,5 +1,5 @@
-// Package reaper is the loop that forgets: tasks and instances an hour after
-// their end, as AWS does, decisions beyond the last ten thousand, and keys
+// Package reaper is the loop that forgets: tasks, instances and NAT gateways an
+// hour after their end, as AWS does, decisions beyond the last ten thousand, and keys
 // that have expired.
 //
 // It deletes records and changes none. Only the control engine calls it.
@@ -59,10 +59,10 @@ func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result,
 }
 
 // old are the keys of what may be forgotten.
-type old struct{ tasks, instances, decisions, credentials []string }
+type old struct{ tasks, instances, gateways, decisions, credentials []string }
 
 func (o old) empty() bool {
-	return len(o.tasks)+len(o.instances)+len(o.decisions)+len(o.credentials) == 0
+	return len(o.tasks)+len(o.instances)+len(o.gateways)+len(o.decisions)+len(o.credentials) == 0
 }
 
 func find(view store.Reader, now time.Time) old {
@@ -76,6 +76,11 @@ func find(view store.Reader, now time.Time) old {
 	for _, i := range state.Instances.By(view, "state", "terminated") {
 		if due(latest(i.TerminatedAt, i.GoalAt)) {
 			o.instances = append(o.instances, i.ID)
+		}
+	}
+	for _, n := range state.NATGateways.All(view) {
+		if n.State == "deleted" && due(n.DeletedAt) {
+			o.gateways = append(o.gateways, n.ID)
 		}
 	}
 	for _, c := range state.Credentials.All(view) {
@@ -109,6 +114,11 @@ func (o old) forget(tx *store.Tx) error {
 	}
 	for _, k := range o.instances {
 		if err := state.Instances.Delete(tx, k); err != nil {
+			return err
+		}
+	}
+	for _, k := range o.gateways {
+		if err := state.NATGateways.Delete(tx, k); err != nil {
 			return err
 		}
 	}
