@@ -98,8 +98,6 @@ type ScalableTarget struct {
 	SuspendScheduled bool      `json:"suspendScheduled,omitempty" w:"api/autoscaling"`
 	Tags             []Tag     `json:"tags,omitempty" w:"api/autoscaling"`
 	CreatedAt        time.Time `json:"createdAt" w:"api/autoscaling"`
-	// Clamp asks for the capacity to be brought between Min and Max once.
-	Clamp bool `json:"clamp,omitempty" w:"api/autoscaling,controllers/scaling"`
 }
 
 // Key is the record's key.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"berth/internal/control"
 	"berth/internal/fault"
 	"berth/internal/ident"
 	"berth/internal/model"
@@ -49,10 +50,11 @@ func (l *Loop) apply(ctx context.Context, a model.Alarm, p model.ScalingPolicy, 
 	}
 	d := decide(view, a, p, t, facts(view, s), metric, now)
 	cause := fmt.Sprintf("monitor alarm %s in state ALARM triggered policy %s", a.Name, p.Name)
+	c := change{target: t, service: s, policy: p.ARN, decision: d, cause: cause, now: now}
 	if !d.Out && !d.In {
-		return l.refuse(ctx, t, s, d, cause, now)
+		return l.refuse(ctx, c)
 	}
-	return l.scale(ctx, change{target: t, service: s, policy: p.ARN, decision: d, cause: cause, now: now})
+	return l.scale(ctx, c)
 }
 
 // decide asks the plan. A target tracking policy scales in only when every
@@ -102,7 +104,7 @@ func facts(r store.Reader, s model.Service) plan.Service {
 type change struct {
 	target   model.ScalableTarget
 	service  model.Service
-	policy   string // ARN; "" for a target's bounds
+	policy   string // ARN
 	decision plan.Decision
 	cause    string
 	now      time.Time
@@ -114,11 +116,11 @@ func (l *Loop) scale(ctx context.Context, c change) error {
 	n := c.decision.Capacity
 	_, err := l.Invoker.Invoke(ctx, l.principal(), "ecs", "UpdateService", map[string]any{"cluster": c.service.Cluster, "service": c.service.Name, "desiredCount": n})
 	x := model.ScalingActivity{
-		ID: l.IDs.UUID(), Target: c.target.Key(), Description: fmt.Sprintf("Setting desired count to %d.", n), Cause: c.cause, StartedAt: c.now, EndedAt: c.now,
-		Status: "Successful", Message: fmt.Sprintf("Successfully set desired count to %d. Change successfully fulfilled by ecs.", n),
+		ID: l.IDs.UUID(), Target: c.target.Key(), Policy: c.policy, To: n, Description: fmt.Sprintf("Setting desired count to %d.", n), Cause: c.cause, StartedAt: c.now,
+		Status: inProgress, Message: fmt.Sprintf("Successfully set desired count to %d. Waiting for change to be fulfilled by ecs.", n),
 	}
 	if err != nil {
-		x.Status, x.Message = "Failed", fmt.Sprintf("Failed to set desired count to %d. Reason: %s", n, fault.MessageOf(err))
+		x.Status, x.Message, x.EndedAt = "Failed", fmt.Sprintf("Failed to set desired count to %d. Reason: %s", n, fault.MessageOf(err)), c.now
 	}
 	return l.DB.Update(ctx, name, func(tx *store.Tx) error {
 		if err := state.ScalingActivities.Put(tx, x); err != nil {
@@ -134,11 +136,8 @@ func (l *Loop) scale(ctx context.Context, c change) error {
 	})
 }
 
-// remember begins the policy's cooldown, or takes the target's wish away.
+// remember begins the policy's cooldown.
 func (c change) remember(tx *store.Tx, done bool) error {
-	if c.policy == "" {
-		return unclamp(tx, c.target.Key())
-	}
 	if _, ok := state.ScalingPolicies.Get(tx, c.policy); !ok || !done {
 		return nil
 	}
@@ -155,7 +154,8 @@ func (c change) remember(tx *store.Tx, done bool) error {
 
 // refuse records why nothing was done, once for each reason until something
 // else happens.
-func (l *Loop) refuse(ctx context.Context, t model.ScalableTarget, s model.Service, d plan.Decision, cause string, now time.Time) error {
+func (l *Loop) refuse(ctx context.Context, c change) error {
+	t, s, d, cause, policy, now := c.target, c.service, c.decision, c.cause, c.policy, c.now
 	if len(d.NotScaled) == 0 {
 		return nil
 	}
@@ -164,7 +164,15 @@ func (l *Loop) refuse(ctx context.Context, t model.ScalableTarget, s model.Servi
 	}
 	x := model.ScalingActivity{
 		ID: l.IDs.UUID(), Target: t.Key(), Description: "Attempting to scale due to alarm triggered", Cause: cause, StartedAt: now, EndedAt: now,
-		Status: "Unfulfilled", NotScaled: d.NotScaled, Message: d.Why,
+		Status: "Unfulfilled", NotScaled: d.NotScaled, Message: d.Why, Policy: policy,
+	}
+	switch d.NotScaled[0] {
+	case plan.AtMax:
+		x.Max = &t.Max
+	case plan.AtMin:
+		x.Min = &t.Min
+	default:
+		x.Current = &s.DesiredCount
 	}
 	return l.DB.Update(ctx, name, func(tx *store.Tx) error {
 		if err := state.ScalingActivities.Put(tx, x); err != nil {
@@ -195,32 +203,42 @@ func (l *Loop) principal() ident.Principal {
 	return p
 }
 
-// clamp brings a service between the bounds of a target that was registered
-// or changed.
-func (l *Loop) clamp(ctx context.Context, key string, now time.Time) error {
-	view := l.DB.View()
-	t, ok := state.ScalableTargets.Get(view, key)
-	if !ok || !t.Clamp {
-		return nil
-	}
-	s, ok := service(view, t)
-	n := plan.Clamp(t, s.DesiredCount)
-	if !ok || n == s.DesiredCount {
-		return l.DB.Update(ctx, name, func(tx *store.Tx) error { return unclamp(tx, key) })
-	}
-	bound := "minimum"
-	if n < s.DesiredCount {
-		bound = "maximum"
-	}
-	return l.scale(ctx, change{
-		target: t, service: s, now: now, cause: fmt.Sprintf("%s capacity was set to %d", bound, n),
-		decision: plan.Decision{Capacity: n, Why: fmt.Sprintf("it was %d", s.DesiredCount)},
-	})
-}
+// inProgress is the status of an activity until its service runs what was
+// asked.
+const inProgress = "InProgress"
 
-func unclamp(tx *store.Tx, key string) error {
-	if _, ok := state.ScalableTargets.Get(tx, key); !ok {
-		return nil
+// patience is how long an activity may wait before it is called unfulfilled,
+// and watch how often it is looked at.
+const (
+	patience = 3 * time.Hour
+	watch    = 10 * time.Second
+)
+
+// activity ends an activity: fulfilled when the service runs what was asked,
+// overridden when something else is wished for by now.
+func (l *Loop) activity(ctx context.Context, id string, now time.Time) (control.Result, error) {
+	view := l.DB.View()
+	x, ok := state.ScalingActivities.Get(view, id)
+	if !ok || x.Status != inProgress {
+		return control.Result{}, nil
 	}
-	return state.ScalableTargets.Edit(tx, key, func(t *model.ScalableTarget) error { t.Clamp = false; return nil })
+	t, _ := state.ScalableTargets.Get(view, x.Target)
+	s, ok := service(view, t)
+	status, message := "", ""
+	switch {
+	case !ok || s.DesiredCount != x.To:
+		status, message = "Overridden", fmt.Sprintf("Successfully set desired count to %d. Change was overridden.", x.To)
+	case facts(view, s).Running == x.To:
+		status, message = "Successful", fmt.Sprintf("Successfully set desired count to %d. Change successfully fulfilled by ecs.", x.To)
+	case now.Sub(x.StartedAt) > patience:
+		status, message = "Unfulfilled", fmt.Sprintf("Successfully set desired count to %d. Change was not fulfilled by ecs.", x.To)
+	default:
+		return control.Result{After: watch}, nil
+	}
+	return control.Result{}, l.DB.Update(ctx, name, func(tx *store.Tx) error {
+		return state.ScalingActivities.Edit(tx, id, func(x *model.ScalingActivity) error {
+			x.Status, x.Message, x.EndedAt = status, message, now
+			return nil
+		})
+	})
 }

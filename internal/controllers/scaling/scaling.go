@@ -2,11 +2,11 @@
 // alarms' states, sets desired counts through the ordinary API, and records
 // what it did and why it did not.
 //
-// Keys: "alarm|NAME" is one alarm, looked at once a period; "target|KEY" is a
-// scalable target whose service is to be brought between its bounds. An alarm
-// that stays in ALARM acts again every minute, as CloudWatch's do for scaling
-// policies (facts/deployments 3.2). The loop holds nothing; how many is
-// plan/scaling's answer.
+// Keys: "alarm|NAME" is one alarm, looked at once a period; "activity|ID" is
+// a scaling activity that is over when the service runs what was asked. An
+// alarm that stays in ALARM acts again every minute, as CloudWatch's do for
+// scaling policies (facts/deployments 3.2). The loop holds nothing; how many
+// is plan/scaling's answer.
 package scaling
 
 import (
@@ -50,9 +50,9 @@ func (l *Loop) Wake(c store.Change) []string {
 	switch x := c.New.(type) {
 	case model.Alarm:
 		return []string{"alarm|" + x.Name}
-	case model.ScalableTarget:
-		if x.Clamp {
-			return []string{"target|" + x.Key()}
+	case model.ScalingActivity:
+		if x.Status == inProgress {
+			return []string{"activity|" + x.ID}
 		}
 	}
 	return nil
@@ -61,8 +61,8 @@ func (l *Loop) Wake(c store.Change) []string {
 // Reconcile implements control.Loop.
 func (l *Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	kind, key, _ := strings.Cut(r.Key, "|")
-	if kind == "target" {
-		return control.Result{}, l.clamp(ctx, key, r.Now)
+	if kind == "activity" {
+		return l.activity(ctx, key, r.Now)
 	}
 	return l.alarm(ctx, key, r.Now)
 }

@@ -80,7 +80,7 @@ func newWorld(t *testing.T, lo, hi, desired int64) *world {
 		}
 	}
 	w.put("api/autoscaling", func(tx *store.Tx) error {
-		_ = state.ScalableTargets.Put(tx, model.ScalableTarget{Namespace: "ecs", ResourceID: "service/c/web", Dimension: "ecs:service:DesiredCount", Min: lo, Max: hi, Clamp: true})
+		_ = state.ScalableTargets.Put(tx, model.ScalableTarget{Namespace: "ecs", ResourceID: "service/c/web", Dimension: "ecs:service:DesiredCount", Min: lo, Max: hi})
 		_ = state.Alarms.Put(tx, alarm("high", "GreaterThanThreshold", 3, 50))
 		_ = state.Alarms.Put(tx, alarm("low", "LessThanThreshold", 15, 45))
 		return state.ScalingPolicies.Put(tx, model.ScalingPolicy{ARN: policyARN, Name: "cpu", Type: "TargetTrackingScaling", Target: targetKey, TargetValue: 50, Alarms: []string{"high", "low"}})
@@ -207,21 +207,30 @@ func TestNoScalingInDuringADeployment(t *testing.T) {
 	}
 }
 
-func TestBoundsAreAppliedOnce(t *testing.T) {
-	w := newWorld(t, 3, 8, 1)
-	if w.desired() != 3 {
-		t.Errorf("desired %d below the minimum", w.desired())
-	}
-	if diff := cmp.Diff([]string{"Successful: Setting desired count to 3. minimum capacity was set to 3"}, w.activities()); diff != "" {
+func TestAnActivityEndsWhenTheServiceRunsWhatWasAsked(t *testing.T) {
+	w := newWorld(t, 1, 8, 2)
+	w.load = 190
+	w.minutes(3)
+	cause := " Setting desired count to 4. monitor alarm high in state ALARM triggered policy cpu"
+	if diff := cmp.Diff([]string{"InProgress:" + cause}, w.activities()); diff != "" {
 		t.Error(diff)
 	}
-	w.put("api/ecs", func(tx *store.Tx) error {
-		return state.Services.Edit(tx, svcARN, func(s *model.Service) error { s.DesiredCount = 2; return nil })
-	})
-	w.load = -1
+	w.minutes(1)
+	if diff := cmp.Diff([]string{"Successful:" + cause}, w.activities()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAnActivityIsOverriddenByHand(t *testing.T) {
+	w := newWorld(t, 1, 8, 2)
+	w.load = 190
 	w.minutes(3)
-	if w.desired() != 2 {
-		t.Errorf("a count set by hand was changed to %d", w.desired())
+	w.put("api/ecs", func(tx *store.Tx) error {
+		return state.Services.Edit(tx, svcARN, func(s *model.Service) error { s.DesiredCount = 6; return nil })
+	})
+	w.minutes(1)
+	if got := w.activities(); got[0][:10] != "Overridden" {
+		t.Errorf("%v", got)
 	}
 }
 

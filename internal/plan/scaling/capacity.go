@@ -48,10 +48,6 @@ func cooldown(seconds *int64) time.Duration {
 	return time.Duration(*seconds) * time.Second
 }
 
-// Clamp brings a desired count between a target's bounds, which happens once
-// when the target is registered or changed.
-func Clamp(t model.ScalableTarget, desired int64) int64 { return min(max(desired, t.Min), t.Max) }
-
 // TrackOut decides for a target tracking policy whose metric is above its
 // target: in proportion, rounded up (facts/deployments 3.2).
 func TrackOut(p model.ScalingPolicy, t model.ScalableTarget, s Service, metric float64, now time.Time) Decision {
