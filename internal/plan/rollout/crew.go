@@ -92,8 +92,13 @@ func (p *pass) startable(r *model.Rollout, wanted, room int64) int64 {
 // start first where the maximum leaves room, else stop one at a time.
 func (p *pass) keep(r *model.Rollout, n int64) {
 	c, pc := p.crew(r), p.s.Deployment
-	lower, upper := (n*pc.MinimumHealthyPercent+99)/100, max(n*pc.MaximumPercent/100, n)
-	need, room := n-int64(len(c.good)), upper-p.present(r)
+	lower, upper, counted := (n*pc.MinimumHealthyPercent+99)/100, max(n*pc.MaximumPercent/100, n), r
+	if !p.shiftingNow() {
+		// What is rolled shares one maximum; what is shifted has one each.
+		_, upper = p.bounds()
+		counted = nil
+	}
+	need, room := n-int64(len(c.good)), upper-p.present(counted)
 	started := p.startable(r, need, room)
 	p.start(r, started, min(started, int64(len(c.ill))))
 	p.replaceIll(c, n, room-started)

@@ -148,6 +148,14 @@ func (p *pass) close(status string) {
 // deploying reports whether the current deployment still has work to do.
 func (p *pass) deploying() bool { return p.d != nil && !Final(p.d.Status) }
 
+// shiftingNow reports whether the service's way of deploying shifts traffic.
+func (p *pass) shiftingNow() bool {
+	if p.deploying() {
+		return shifting(p.d.Config)
+	}
+	return shifting(p.s.Deployment)
+}
+
 // staff brings the tasks of every rollout to what the deployment wants.
 func (p *pass) staff() {
 	switch {

@@ -45,6 +45,8 @@ type pass struct {
 	plan    Plan
 	refused bool // the refusal of this look was used
 	more    bool // staffing stopped something: look at the deployment again
+	// starting lets staffing start tasks; before, it only counts on them.
+	starting bool
 }
 
 // Decide says what a service needs next.
@@ -76,9 +78,12 @@ func (p *pass) work() {
 		p.more = false
 		p.staff()
 		if !p.more {
-			return
+			break
 		}
 	}
+	// Tasks start only when it is settled that the deployment goes on.
+	p.starting = true
+	p.staff()
 }
 
 func newPass(w World) *pass {

@@ -35,7 +35,7 @@ func (p *pass) roll(to *model.Rollout) {
 		p.stop(to, p.choose(c.good, over), scaling)
 	}
 	settled := len(idle) == 0 && healthyIn(c.all) == int64(len(c.all)) && healthyIn(serving) == int64(len(serving))
-	if need > 0 && started == 0 && stopped == 0 && room <= 0 && settled && p.allGone() && !p.saidLately(stuck) {
+	if p.starting && need > 0 && started == 0 && stopped == 0 && room <= 0 && settled && p.allGone() && !p.saidLately(stuck) {
 		p.say(stuck)
 	}
 }

@@ -12,7 +12,7 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // start plans n more tasks of a rollout.
 func (p *pass) start(r *model.Rollout, n, replaced int64) {
-	if n <= 0 {
+	if n <= 0 || !p.starting {
 		return
 	}
 	var ids []string
