@@ -131,12 +131,16 @@ func adopt(p kernel.Picture, want *space) *space {
 			s.links[l.Name] = link{}
 		}
 	}
+	leaf := want != nil && want.ends[interfaceDev]
 	for _, a := range p.Addresses {
-		s.addrs[a] = true
+		s.addrs[a] = !leaf || a.Dev != "lo" || want.addrs[a]
 	}
 	for _, r := range p.Routes {
-		s.routes[r] = true
+		s.routes[r] = !leaf || want.routes[r]
 	}
+	// What agents and tasks have added on the inside is theirs.
+	maps.DeleteFunc(s.addrs, func(_ kernel.Address, ours bool) bool { return !ours })
+	maps.DeleteFunc(s.routes, func(_ kernel.Route, ours bool) bool { return !ours })
 	for _, r := range p.Rules {
 		s.rules[r] = true
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -80,6 +81,24 @@ func TestANewProcessAdoptsWithoutAChange(t *testing.T) {
 	}
 	if d := cmp.Diff(before, f.String()); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestWhatAnAgentAddedInsideSurvivesARestart(t *testing.T) {
+	f := kernel.NewFake()
+	set(t, hostnet.New(f, quiet), hostnettest.World())
+	s, err := f.Open("eni-a-i1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := kernel.Address{Dev: "lo", Prefix: netip.MustParsePrefix("169.254.170.2/32")}
+	if err := s.AddAddress(own); err != nil {
+		t.Fatal(err)
+	}
+	set(t, hostnet.New(f, quiet), hostnettest.World())
+	p, err := s.Look()
+	if err != nil || !slices.Contains(p.Addresses, own) {
+		t.Errorf("%v\n%s", err, p)
 	}
 }
 
