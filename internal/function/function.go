@@ -70,7 +70,7 @@ type Logs interface {
 
 // Attachment is the network of one environment.
 type Attachment struct {
-	Netns      string // path of a namespace that nobody else listens in
+	Netns      string // path of a namespace; environments may share one
 	Nameserver string // address of a resolver that can be reached from there
 	Release    func()
 }

@@ -3,6 +3,7 @@ package function
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"berth/internal/clock"
@@ -42,7 +44,7 @@ type Deps struct {
 	// five minutes.
 	IdleAfter time.Duration
 	// Listen opens the Runtime API's socket in a network namespace; nil is
-	// 127.0.0.1:9001 by way of kernel.
+	// 127.0.0.1:9001, or another port there, by way of kernel.
 	Listen func(ctx context.Context, netns string) (net.Listener, error)
 	Log    *slog.Logger
 }
@@ -96,13 +98,19 @@ func New(ctx context.Context, d Deps) (*Runner, error) {
 	return r, nil
 }
 
+// listen takes Lambda's own port, or another if a second environment shares
+// the function's network.
 func listen(ctx context.Context, netns string) (net.Listener, error) {
 	ns, err := kernel.OpenNetns(netns)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = ns.Close() }()
-	return ns.Listen(ctx, "tcp", apiAddress)
+	ln, err := ns.Listen(ctx, "tcp", apiAddress)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return ns.Listen(ctx, "tcp", "127.0.0.1:0")
+	}
+	return ln, err
 }
 
 func (r *Runner) sweep(ctx context.Context) error {

@@ -132,7 +132,7 @@ func describe(body []byte, o PutOptions) (Image, document, error) {
 	if !slices.Contains([]string{OCIManifest, OCIIndex, DockerManifest, DockerList}, media) {
 		return invalid("media type %s is not supported", media)
 	}
-	if o.Tag != "" && !tagForm.MatchString(o.Tag) {
+	if o.Tag != "" && !isTag(o.Tag) {
 		return Image{}, d, fault.New(fault.Invalid, "InvalidParameterException", "Invalid parameter at 'imageTag' failed to satisfy constraint: 'must satisfy regular expression '[a-zA-Z0-9-_.]+''")
 	}
 	sum := sha256.Sum256(body)
@@ -206,10 +206,10 @@ func (s *Store) record(r Repo, digest string) string {
 
 // resolve finds the digest that a tag or digest names.
 func (s *Store) resolve(r Repo, ref string) (string, error) {
-	if digestForm.MatchString(ref) {
+	if isDigest(ref) {
 		return ref, nil
 	}
-	if !tagForm.MatchString(ref) {
+	if !isTag(ref) {
 		return "", notFound(r, ref)
 	}
 	data, err := os.ReadFile(s.repo(r, "_tags", ref))
@@ -234,7 +234,7 @@ func notFound(r Repo, ref string) error {
 
 func (s *Store) image(r Repo, digest string) (Image, error) {
 	var img Image
-	if !digestForm.MatchString(digest) {
+	if !isDigest(digest) {
 		return img, notFound(r, digest)
 	}
 	data, err := os.ReadFile(s.record(r, digest))

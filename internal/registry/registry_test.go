@@ -477,3 +477,15 @@ func TestDockerPush(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestRepositoryNames(t *testing.T) {
+	for name, want := range map[string]bool{
+		"web": true, "team/web": true, "a1": true, "my-app.v2_x": true, "a--b": true, "a__b": true, "a/b/c": true,
+		"a": false, "": false, "/a": false, "a/": false, "a//b": false, "A": false, "-a": false, "a-": false, "a..b": false,
+		"a___b": false, "a.-b": false, "../etc": false, "_layers": false, "a/_tags": false, strings.Repeat("x", 257): false,
+	} {
+		if got := registry.CheckName(name); got != want {
+			t.Errorf("%q: %v", name, got)
+		}
+	}
+}

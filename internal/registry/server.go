@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -97,28 +96,39 @@ func hostname(r *http.Request) string {
 	return r.Host
 }
 
-var hostForm = regexp.MustCompile(`^([0-9]{12})\.dkr[.-]ecr\.`)
-
-// account is the one that the Host names, or our own.
+// account is the one that the Host names (ACCOUNT.dkr.ecr… or
+// ACCOUNT.dkr-ecr…), or our own.
 func (s *Server) account(r *http.Request) string {
-	if m := hostForm.FindStringSubmatch(hostname(r)); m != nil {
-		return m[1]
+	account, rest, _ := strings.Cut(hostname(r), ".")
+	if strings.HasPrefix(rest, "dkr.ecr.") || strings.HasPrefix(rest, "dkr-ecr.") {
+		return account
 	}
 	return s.Place.Account
 }
 
-// paths of the distribution API; the first that fits wins. Names may hold
-// slashes, so what follows the name is matched from the end.
-var paths = []struct {
-	form *regexp.Regexp
-	call func(*exchange)
-}{
-	{regexp.MustCompile(`^/v2/(.+)/blobs/uploads/?()$`), (*exchange).startUpload},
-	{regexp.MustCompile(`^/v2/(.+)/blobs/uploads/([^/]+)$`), (*exchange).upload},
-	{regexp.MustCompile(`^/v2/(.+)/blobs/([^/]+)$`), (*exchange).blob},
-	{regexp.MustCompile(`^/v2/(.+)/manifests/([^/]+)$`), (*exchange).manifest},
-	{regexp.MustCompile(`^/v2/(.+)/tags/list()$`), (*exchange).tags},
-	{regexp.MustCompile(`^/v2/(.+)/referrers/([^/]+)$`), (*exchange).referrers},
+// route reads a path of the distribution API. Repository names may hold
+// slashes, so it is read from the end.
+func route(path string) (name, reference string, call func(*exchange)) {
+	parts := strings.Split(strings.TrimPrefix(path, "/v2/"), "/")
+	n := len(parts)
+	cut := func(k int) string { return strings.Join(parts[:n-k], "/") }
+	switch {
+	case n > 3 && parts[n-3] == "blobs" && parts[n-2] == "uploads" && parts[n-1] == "":
+		return cut(3), "", (*exchange).startUpload
+	case n > 3 && parts[n-3] == "blobs" && parts[n-2] == "uploads":
+		return cut(3), parts[n-1], (*exchange).upload
+	case n > 2 && parts[n-2] == "blobs" && parts[n-1] == "uploads":
+		return cut(2), "", (*exchange).startUpload
+	case n > 2 && parts[n-2] == "blobs":
+		return cut(2), parts[n-1], (*exchange).blob
+	case n > 2 && parts[n-2] == "manifests":
+		return cut(2), parts[n-1], (*exchange).manifest
+	case n > 2 && parts[n-2] == "tags" && parts[n-1] == "list":
+		return cut(2), "", (*exchange).tags
+	case n > 2 && parts[n-2] == "referrers":
+		return cut(2), parts[n-1], (*exchange).referrers
+	}
+	return "", "", nil
 }
 
 // exchange is one request.
@@ -148,26 +158,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
 		return
 	}
-	for _, p := range paths {
-		m := p.form.FindStringSubmatch(r.URL.Path)
-		if m == nil {
-			continue
-		}
-		x.repo, x.reference = Repo{s.account(r), m[1]}, m[2]
-		if !CheckName(x.repo.Name) {
-			x.fail(http.StatusBadRequest, "NAME_INVALID", "invalid repository name")
-			return
-		}
-		settings, err := s.Directory.Repository(r.Context(), x.repo)
-		if err != nil {
-			x.failWith(err)
-			return
-		}
-		x.settings = settings
-		p.call(x)
+	name, reference, call := route(r.URL.Path)
+	if call == nil {
+		x.fail(http.StatusNotFound, "UNSUPPORTED", "The operation is unsupported.")
 		return
 	}
-	x.fail(http.StatusNotFound, "UNSUPPORTED", "The operation is unsupported.")
+	if !CheckName(name) {
+		x.fail(http.StatusBadRequest, "NAME_INVALID", "invalid repository name")
+		return
+	}
+	x.repo, x.reference = Repo{s.account(r), name}, reference
+	settings, err := s.Directory.Repository(r.Context(), x.repo)
+	if err != nil {
+		x.failWith(err)
+		return
+	}
+	x.settings = settings
+	call(x)
 }
 
 // authenticate finds out who asks. On loopback anybody is the root, and a
@@ -494,7 +501,7 @@ func (x *exchange) deleteManifest() {
 		return
 	}
 	var err error
-	if digestForm.MatchString(x.reference) {
+	if isDigest(x.reference) {
 		_, err = x.Store.DeleteManifest(x.repo, x.reference)
 	} else {
 		_, err = x.Store.DeleteTag(x.repo, x.reference)

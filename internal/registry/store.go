@@ -20,7 +20,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -48,13 +47,6 @@ type Store struct {
 
 // Repo names a repository.
 type Repo struct{ Account, Name string }
-
-var (
-	digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-	tagForm    = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
-	nameForm   = regexp.MustCompile(`^(?:[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*/)*[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$`)
-	idForm     = regexp.MustCompile(`^[0-9a-f-]{36}$`)
-)
 
 // Open opens the folder.
 func Open(d Deps) (*Store, error) {
@@ -86,14 +78,9 @@ func (s *Store) link(r Repo, digest string) string {
 	return s.repo(r, "_layers", strings.TrimPrefix(digest, "sha256:"))
 }
 
-// CheckName reports whether name can be a repository's.
-func CheckName(name string) bool {
-	return len(name) >= 2 && len(name) <= 256 && nameForm.MatchString(name)
-}
-
 // Blob opens a blob that the repository has.
 func (s *Store) Blob(r Repo, digest string) (*os.File, int64, error) {
-	if !digestForm.MatchString(digest) {
+	if !isDigest(digest) {
 		return nil, 0, fault.New(fault.Invalid, "", "digest %q is not valid", digest)
 	}
 	if _, err := os.Stat(s.link(r, digest)); err != nil {
@@ -158,7 +145,7 @@ func (s *Store) upload(id string) string { return filepath.Join(s.uploads(), id)
 // UploadSize is how much of an upload has come.
 func (s *Store) UploadSize(r Repo, id string) (int64, error) {
 	unknown := fault.New(fault.NotFound, "UploadNotFoundException", "The upload with upload id '%s' could not be found.", id)
-	if !idForm.MatchString(id) {
+	if !isUpload(id) {
 		return 0, unknown
 	}
 	data, err := os.ReadFile(s.upload(id) + ".repo")
@@ -202,7 +189,7 @@ func (s *Store) Finish(r Repo, id, digest string) error {
 	if _, err := s.UploadSize(r, id); err != nil {
 		return err
 	}
-	if !digestForm.MatchString(digest) {
+	if !isDigest(digest) {
 		return fault.New(fault.Invalid, "InvalidLayerException", "digest %q is not valid", digest)
 	}
 	got, err := syncAndSum(s.upload(id))
@@ -232,7 +219,7 @@ func (s *Store) Finish(r Repo, id, digest string) error {
 
 // CancelUpload drops an upload; an absent one is success.
 func (s *Store) CancelUpload(_ Repo, id string) error {
-	if !idForm.MatchString(id) {
+	if !isUpload(id) {
 		return nil
 	}
 	for _, p := range []string{s.upload(id), s.upload(id) + ".repo"} {

@@ -120,7 +120,13 @@ func (s *shim) mountRoot(spec container.Spec) error {
 		lower[len(lower)-1-i] = "l/" + strconv.Itoa(i)
 	}
 	options := "lowerdir=" + strings.Join(lower, ":") + ",upperdir=upper,workdir=work"
-	if err := unix.Mount("overlay", "rootfs", "overlay", unix.MS_NODEV, options); err != nil {
+	// Volatile: nothing of this root is read again after its end, so its end
+	// need not wait for the disk. Kernels before 5.10 do not know it.
+	err := unix.Mount("overlay", "rootfs", "overlay", unix.MS_NODEV, options+",volatile")
+	if errors.Is(err, unix.EINVAL) {
+		err = unix.Mount("overlay", "rootfs", "overlay", unix.MS_NODEV, options)
+	}
+	if err != nil {
 		return fmt.Errorf("mount root file system of %d layers: %w", len(lower), err)
 	}
 	return nil
