@@ -663,6 +663,11 @@ func TestSwapsLoseNoRequest(t *testing.T) {
 			}
 		})
 	}
+	total := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return counts["200a"] + counts["200b"]
+	}
 	targets := [][]balancer.Target{r.cfg.Groups[0].Targets, r.cfg.Groups[1].Targets}
 	for i := range 60 {
 		live, idle := i%2, 1-i%2
@@ -683,6 +688,8 @@ func TestSwapsLoseNoRequest(t *testing.T) {
 			}
 		}
 		set(with(targets[idle]))
+		was := total()
+		r.until("some requests", func(balancer.Report) bool { return total() > was+5 })
 		drained := append([]balancer.Target(nil), targets[idle]...)
 		drained[0].Draining = true
 		set(with(drained))
