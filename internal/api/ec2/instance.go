@@ -245,6 +245,28 @@ func (a *API) DescribeInstanceAttribute(_ context.Context, in *shape.DescribeIns
 	return out, nil
 }
 
+// DescribeIamInstanceProfileAssociations lists which instance has which
+// profile.
+func (a *API) DescribeIamInstanceProfileAssociations(_ context.Context, in *shape.DescribeIamInstanceProfileAssociationsInput) (*shape.DescribeIamInstanceProfileAssociationsOutput, error) {
+	view := a.DB.View()
+	n := noun[model.Instance]{
+		id:     func(i model.Instance) string { return derived("iip-assoc", i.ID) },
+		absent: "InvalidAssociationID.NotFound", called: "association ID",
+		filters: map[string]func(model.Instance) []string{
+			"instance-id": one(func(i model.Instance) string { return i.ID }),
+			"state":       fixed[model.Instance]("associated"),
+		},
+	}
+	all := slices.DeleteFunc(state.Instances.All(view), func(i model.Instance) bool { return i.ProfileARN == "" || i.State == "terminated" })
+	all, next, err := n.list(all, a.query(in.AssociationIds, in.Filters, in.NextToken, in.MaxResults))
+	return &shape.DescribeIamInstanceProfileAssociationsOutput{NextToken: next, IamInstanceProfileAssociations: each(all, func(i model.Instance) shape.IamInstanceProfileAssociation {
+		return shape.IamInstanceProfileAssociation{
+			AssociationId: wire.Ptr(n.id(i)), InstanceId: &i.ID, State: wire.Ptr("associated"),
+			IamInstanceProfile: &shape.IamInstanceProfile{Arn: &i.ProfileARN, Id: wire.Ptr(profileID(view, i.ProfileARN))},
+		}
+	})}, err
+}
+
 // refused is EC2's answer to whoever would change a managed instance. Every
 // instance is one.
 func (a *API) refused(dry *bool, ids []string, verb string) error {

@@ -34,7 +34,7 @@ func (l Loop) carryOut(ctx context.Context, now time.Time, view store.Reader, p 
 			}
 		}
 		for _, x := range plan.Idle {
-			if err := idle(tx, x); err != nil {
+			if err := idle(tx, now, x); err != nil {
 				return err
 			}
 		}
@@ -145,15 +145,18 @@ func aim(tx *store.Tx, now time.Time, id, goal, why string) error {
 	return state.Note(tx, now, model.Decision{By: name, Subject: id, Verb: verb, Reason: why, Cluster: cluster})
 }
 
-func idle(tx *store.Tx, x supply.Idle) error {
+func idle(tx *store.Tx, now time.Time, x supply.Idle) error {
 	i, ok := state.Instances.Get(tx, x.Instance)
 	if !ok || !x.Since.IsZero() && busy(tx, i) {
 		return nil
 	}
-	return state.Instances.Edit(tx, x.Instance, func(i *model.Instance) error {
+	if err := state.Instances.Edit(tx, x.Instance, func(i *model.Instance) error {
 		i.IdleAt = x.Since
 		return nil
-	})
+	}); err != nil {
+		return err
+	}
+	return state.Note(tx, now, model.Decision{By: name, Subject: x.Instance, Verb: "kept", Reason: x.Why, Cluster: i.Cluster})
 }
 
 // telling is a shortage that a task, and its service if it has one, has not

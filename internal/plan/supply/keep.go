@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"berth/internal/model"
+	"berth/internal/model/catalog"
 	"berth/internal/plan/placement"
 )
 
@@ -19,7 +20,7 @@ func (w *World) consider(p *Plan, i model.Instance, needed bool) {
 	}
 	if len(w.tasksOn(i)) > 0 || needed && i.Goal == "RUN" {
 		if !i.IdleAt.IsZero() {
-			p.Idle = append(p.Idle, Idle{Instance: i.ID})
+			p.Idle = append(p.Idle, Idle{Instance: i.ID, Why: "kept: it has a task, or one is meant for it"})
 		}
 		return
 	}
@@ -27,10 +28,11 @@ func (w *World) consider(p *Plan, i model.Instance, needed bool) {
 	wait, ever := w.idleWait()
 	if since.IsZero() {
 		since = w.Now
+		kept := fmt.Sprintf("it has no task: it goes in %s unless one comes", wait)
 		if !ever && i.Goal == "RUN" {
-			since = Never
+			since, kept = Never, "kept although it has no task: scaleInAfter is -1"
 		}
-		p.Idle = append(p.Idle, Idle{i.ID, since})
+		p.Idle = append(p.Idle, Idle{i.ID, since, kept})
 	}
 	if i.Goal == "DRAIN" {
 		// Draining takes what idling would have kept (facts §1.4).
@@ -146,6 +148,54 @@ func (w *World) consolidate(p *Plan, needed map[string]bool) {
 		p.change(i.ID, "DRAIN", fmt.Sprintf("underutilized: %s would fit on the other instances", plural(len(tasks), "task")))
 		return
 	}
+	w.rightsize(p, needed)
+}
+
+// worthwhile is the part of an instance's price that the right size for its
+// tasks may cost at most, for the exchange to be made.
+const worthwhile = 0.7
+
+// rightsize drains one instance that is much dearer than what would be bought
+// for its tasks today, under the conditions of consolidate. What is bought for
+// them then is what was compared with, so that the exchange is made once.
+func (w *World) rightsize(p *Plan, needed map[string]bool) {
+	wait, _ := w.idleWait()
+	var m *market
+	trials := 0
+	for _, i := range w.emptiest() {
+		tasks := w.tasksOn(i)
+		if len(tasks) == 0 || i.Goal != "RUN" || needed[i.ID] || !w.movable(tasks) || w.Now.Before(w.touched(i, tasks).Add(max(wait, IdleWait))) {
+			continue
+		}
+		if trials++; trials > mostTrials {
+			return
+		}
+		if m == nil {
+			m = w.market()
+		}
+		t, ok := catalog.Lookup(i.Type)
+		size, cost := w.priced(m, i, tasks)
+		if ok && size != "" && cost <= worthwhile*w.cost(t) {
+			p.change(i.ID, "DRAIN", fmt.Sprintf("underutilized: %s would fit on %s at $%.4f an hour instead of $%.4f", plural(len(tasks), "task"), size, cost, w.cost(t)))
+			return
+		}
+	}
+}
+
+// priced is what the tasks of an instance would be given in its zone today.
+func (w *World) priced(m *market, i model.Instance, tasks []model.Task) (size string, cost float64) {
+	asks := w.leaving(tasks)
+	for k := range asks {
+		if asks[k].Impossible != "" || !m.holds(i.AvailabilityZone, &asks[k]) {
+			return "", 0
+		}
+	}
+	var sizes []string
+	for _, b := range m.pack(i.AvailabilityZone, asks) {
+		sizes = append(sizes, b.offer.Name)
+		cost += b.offer.cost
+	}
+	return strings.Join(sizes, " and "), cost
 }
 
 // mostTrials bounds how many instances are tried in one pass: each trial
@@ -180,15 +230,11 @@ func (w *World) movable(tasks []model.Task) bool {
 // fitElsewhere asks placement whether the tasks of an instance have room on
 // the others, that instance being gone.
 func (w *World) fitElsewhere(i model.Instance, tasks []model.Task, nodes []placement.Node) bool {
-	f := w.Facts
-	f.Tasks = slices.Clone(tasks)
 	service := map[string]string{}
-	for k := range f.Tasks {
-		t := &f.Tasks[k]
+	for _, t := range tasks {
 		service[t.ARN] = t.Service
-		t.Instance, t.LastStatus = "", model.TaskProvisioning
 	}
-	asks := f.Asks()
+	asks := w.leaving(tasks)
 	for k := range asks {
 		if w.Spread[service[asks[k].Task]] {
 			asks[k].Subnets = map[string]string{i.AvailabilityZone: i.Subnet}
@@ -196,6 +242,16 @@ func (w *World) fitElsewhere(i model.Instance, tasks []model.Task, nodes []place
 	}
 	others := slices.DeleteFunc(slices.Clone(nodes), func(n placement.Node) bool { return n.ID == i.ID })
 	return len(placement.Place(others, asks).Refused) == 0
+}
+
+// leaving are the tasks of an instance as though they waited.
+func (w *World) leaving(tasks []model.Task) []placement.Ask {
+	f := w.Facts
+	f.Tasks = slices.Clone(tasks)
+	for k := range f.Tasks {
+		f.Tasks[k].Instance, f.Tasks[k].LastStatus = "", model.TaskProvisioning
+	}
+	return f.Asks()
 }
 
 // touched is when a task last started or stopped on an instance.

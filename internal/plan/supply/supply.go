@@ -99,6 +99,7 @@ type Change struct {
 type Idle struct {
 	Instance string
 	Since    time.Time
+	Why      string
 }
 
 // Shortage is a task for which nothing can be bought.

@@ -334,6 +334,34 @@ func TestHalfEmptyInstancesAreConsolidatedOneAtATime(t *testing.T) {
 	}
 }
 
+// A scale-in leaves one small task on a large instance: it is drained, and
+// what is bought instead is the right size, which is left alone.
+func TestAnInstanceThatIsMuchTooLargeIsExchangedOnce(t *testing.T) {
+	w := world("us-east-1", nil)
+	w.Subnets = w.Subnets[:1]
+	add(&w, "service:web", 4, 1024, 7000)
+	carry(&w, supply.Decide(w))
+	if len(w.Facts.Instances) != 1 || w.Facts.Instances[0].Type == "" {
+		t.Fatalf("%+v", w.Facts.Instances)
+	}
+	large := w.Facts.Instances[0].Type
+	for k := range w.Facts.Tasks[1:] {
+		w.Facts.Tasks[1+k].LastStatus, w.Facts.Tasks[1+k].DesiredStatus = model.TaskStopped, model.TaskStopped
+	}
+	w.Now = w.Now.Add(10 * time.Minute)
+	p := supply.Decide(w)
+	if len(p.Changes) != 1 || p.Changes[0].Goal != "DRAIN" || !strings.Contains(p.Changes[0].Why, "instead of") {
+		t.Fatalf("%s: %+v", large, p)
+	}
+	w.Facts.Instances = nil
+	w.Facts.Tasks[0].Instance, w.Facts.Tasks[0].LastStatus = "", model.TaskProvisioning
+	carry(&w, supply.Decide(w))
+	w.Now = w.Now.Add(time.Hour)
+	if p := supply.Decide(w); len(p.Changes) != 0 {
+		t.Errorf("%s is exchanged again: %+v", w.Facts.Instances[0].Type, p)
+	}
+}
+
 func edit(w *supply.World, f func(*model.Task)) {
 	for k := range w.Facts.Tasks {
 		f(&w.Facts.Tasks[k])
