@@ -118,6 +118,10 @@ func newTransport(c Config) (http.RoundTripper, error) {
 	}, nil
 }
 
+// metadataPort is where metadata and credentials are really served: port 80 is
+// the containers'. It is one of the ports that ECS reserves.
+const metadataPort = 51679
+
 // namespaces is Network on this machine.
 type namespaces struct{}
 
@@ -127,22 +131,23 @@ func (namespaces) Listen(ctx context.Context, path, address string) (net.Listene
 	if err != nil {
 		return nil, err
 	}
+	behind := netip.AddrPortFrom(to.Addr(), metadataPort).String()
 	if path == "" {
-		if err := kernel.AddLoopback(to.Addr()); err != nil {
+		if err := kernel.ServeAt(to, metadataPort); err != nil {
 			return nil, err
 		}
 		var c net.ListenConfig
-		return c.Listen(ctx, "tcp", address)
+		return c.Listen(ctx, "tcp", behind)
 	}
 	ns, err := kernel.OpenNetns(path)
 	if err != nil {
 		return nil, err
 	}
 	defer ns.Close()
-	if err := ns.AddLoopback(to.Addr()); err != nil {
+	if err := ns.ServeAt(to, metadataPort); err != nil {
 		return nil, err
 	}
-	return ns.Listen(ctx, "tcp", address)
+	return ns.Listen(ctx, "tcp", behind)
 }
 
 // groups is Groups on this machine.

@@ -53,7 +53,7 @@ func (r *run) spec(img image.Image) (container.Spec, error) {
 	s := container.Spec{
 		ID: r.id, Layers: img.Layers, Args: arguments(r.def, img.Config), Env: r.environment(img.Config), Mounts: mounts,
 		Cwd: cmp.Or(r.config.WorkingDir, img.Config.WorkingDir), User: cmp.Or(r.config.User, img.Config.User), StopSignal: img.Config.StopSignal,
-		Netns: t.netns(), Hostname: hostOf(w), CgroupParent: t.cgroup(), CPUShares: uint64(max(0, r.def.CPU)), MemoryBytes: r.def.Memory << 20,
+		Netns: t.netns(), Hostname: hostOf(w), CgroupParent: t.cgroup(), CPUShares: uint64(max(leastShares, r.def.CPU)), MemoryBytes: r.def.Memory << 20,
 		ReadonlyRoot: r.host.ReadonlyRootfs, Privileged: r.host.Privileged, CapAdd: r.host.CapAdd, CapDrop: r.host.CapDrop,
 		Init: r.host.Init != nil && *r.host.Init, Labels: r.labels(),
 	}

@@ -332,7 +332,7 @@ func (t *task) prepare(ctx context.Context) (closeService func(), err error) {
 	}
 	if name := t.cgroup(); name != "" {
 		w := t.def
-		if err := t.agent.Groups.Create(name, cgroup.Limits{CPUs: w.CPU, MemoryBytes: w.Memory << 20}); err != nil {
+		if err := t.agent.Groups.Create(name, cgroup.Limits{CPUs: w.CPU, CPUShares: t.shares(), MemoryBytes: w.Memory << 20}); err != nil {
 			return nil, &fault.Error{Class: fault.Internal, Code: "ResourceInitializationError", Message: "failed to create cgroup: " + err.Error()}
 		}
 	}
@@ -341,6 +341,21 @@ func (t *task) prepare(ctx context.Context) (closeService func(), err error) {
 		return nil, &fault.Error{Class: fault.Unavailable, Code: "ResourceInitializationError", Message: "failed to set up the task's network namespace: " + err.Error()}
 	}
 	return closeService, nil
+}
+
+// leastShares is the weight of what asks for no CPU, as ECS has it.
+const leastShares = 2
+
+// shares is the task's weight against the machine's other tasks: its own CPU
+// units, else those of its containers.
+func (t *task) shares() uint64 {
+	units := int64(t.def.CPU * 1024)
+	if units == 0 {
+		for _, c := range t.def.Containers {
+			units += c.CPU
+		}
+	}
+	return uint64(max(leastShares, units))
 }
 
 // furnish writes the files that the task's containers share.
