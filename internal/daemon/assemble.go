@@ -13,12 +13,14 @@ import (
 	"berth/internal/api/ecs"
 	"berth/internal/api/elbv2"
 	"berth/internal/api/iam"
+	"berth/internal/api/lambda"
 	"berth/internal/api/logs"
 	"berth/internal/api/sts"
 	"berth/internal/clock"
 	"berth/internal/control"
 	"berth/internal/controllers/capacity"
 	"berth/internal/controllers/instance"
+	functions "berth/internal/controllers/lambda"
 	"berth/internal/controllers/network"
 	"berth/internal/controllers/reaper"
 	"berth/internal/controllers/resolve"
@@ -28,6 +30,7 @@ import (
 	"berth/internal/controllers/traffic"
 	"berth/internal/dispatch"
 	"berth/internal/front"
+	"berth/internal/function"
 	"berth/internal/ident"
 	"berth/internal/machine"
 	"berth/internal/model/catalog"
@@ -41,6 +44,7 @@ import (
 	secs "berth/internal/wire/shape/ecs"
 	selbv2 "berth/internal/wire/shape/elbv2"
 	siam "berth/internal/wire/shape/iam"
+	slambda "berth/internal/wire/shape/lambda"
 	slogs "berth/internal/wire/shape/logs"
 	ssts "berth/internal/wire/shape/sts"
 )
@@ -62,11 +66,13 @@ type Hands struct {
 	Network  network.Driver
 	Edge     traffic.Edge
 	// Names and Doors answer inside the networks; nil where nothing does.
-	Names  resolve.Names
-	Doors  resolve.Doors
-	Series *series.Store
-	Images *registry.Store
-	Tokens *registry.Tokens
+	Names     resolve.Names
+	Doors     resolve.Doors
+	Series    *series.Store
+	Functions function.Driver
+	Code      *function.Store
+	Images    *registry.Store
+	Tokens    *registry.Tokens
 	// CABundle is the PEM of the authority that signs the endpoints.
 	CABundle []byte
 	// HostAddress is where load balancers answer on the host.
@@ -135,6 +141,7 @@ func Assemble(_ context.Context, c Core, h Hands) (*House, error) {
 			DB: c.DB, Driver: h.Machines, Access: house.Access, Minter: house.Access, Jobs: jobs, IDs: c.IDs, Place: c.Place, CABundle: h.CABundle, Log: c.Log,
 		}),
 		dispatch.Loop{DB: c.DB},
+		functions.New(functions.Deps{DB: c.DB, Functions: h.Functions}),
 		traffic.New(traffic.Deps{DB: c.DB, Edge: h.Edge, Access: house.Access, IDs: c.IDs, Log: c.Log, HostAddress: h.HostAddress, Jobs: jobs, Metrics: h.Series.In("AWS/ApplicationELB")}),
 		reaper.New(reaper.Deps{DB: c.DB}),
 	)
@@ -155,11 +162,15 @@ func (house *House) rooms(h Hands, zones []string) []front.Room {
 	stsAPI := sts.New(sts.Deps{DB: c.DB, Clock: c.Clock, Place: c.Place, Access: house.Access})
 	ecsAPI := ecs.New(ecs.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Desk: house.Desk})
 	house.Registry = registry.NewServer(registry.ServerDeps{
-		Store: h.Images, Directory: ecr.Directory{DB: c.DB, Access: house.Access}, Tokens: h.Tokens, Place: c.Place, Clock: c.Clock, Log: c.Log, Redirect: h.Redirect,
+		Store: h.Images, Directory: ecr.Directory{DB: c.DB, Place: c.Place, Access: house.Access}, Tokens: h.Tokens, Place: c.Place, Clock: c.Clock, Log: c.Log, Redirect: h.Redirect,
 	})
 	ecrAPI := ecr.New(ecr.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Images: h.Images, Tokens: h.Tokens, LayerURL: house.Registry.LayerURL})
 	ec2API := ec2.New(ec2.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place})
 	logsAPI := logs.New(logs.Deps{DB: c.DB, Clock: c.Clock, Real: c.Real, Place: c.Place, Series: h.Series})
+	lambdaAPI := lambda.New(lambda.Deps{
+		DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Access: house.Access, Functions: h.Functions, Code: h.Code,
+		Events: &function.Queue{Driver: h.Functions, Clock: c.Real, Log: c.Log}, Architecture: architecture(),
+	})
 	watch := cloudwatch.New(cloudwatch.Deps{DB: c.DB, Clock: c.Clock, Real: c.Real, Place: c.Place, Series: h.Series})
 	return []front.Room{
 		{Meta: scloudformation.Meta, API: cfn, Fields: cloudformation.Fields, Resources: cfn.Resources},
@@ -169,6 +180,7 @@ func (house *House) rooms(h Hands, zones []string) []front.Room {
 		{Meta: secs.Meta, API: ecsAPI, Fields: ecs.Fields, Resources: ecsAPI.Resources},
 		{Meta: selbv2.Meta, API: elbv2.New(elbv2.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place}), Fields: elbv2.Fields, Resources: elbv2.Resources},
 		{Meta: siam.Meta, API: iamAPI, Fields: iam.Fields, Resources: iamAPI.Resources},
+		{Meta: slambda.Meta, API: lambdaAPI, Fields: lambda.Fields, Resources: lambdaAPI.Resources},
 		{Meta: slogs.Meta, API: logsAPI, Fields: logs.Fields, Resources: logsAPI.Resources},
 		{Meta: ssts.Meta, API: stsAPI, Fields: sts.Fields, Resources: stsAPI.Resources, Open: sts.Open},
 	}

@@ -16,9 +16,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"berth/internal/clock"
+	"berth/internal/container/runc"
+	"berth/internal/controllers/network"
 	"berth/internal/edge"
 	"berth/internal/endpoint"
 	"berth/internal/front"
+	"berth/internal/function"
 	"berth/internal/hostnet"
 	"berth/internal/ident"
 	"berth/internal/kernel"
@@ -32,17 +35,18 @@ import (
 
 // server is a house with real hands.
 type server struct {
-	cfg   Config
-	house *House
-	clock *clock.Running
-	edge  *edge.Client
-	net   *hostnet.Net
-	names *resolver.Resolver
-	doors *endpoint.Server
-	inner *inside
-	serie *series.Store
-	kv    *pebble.KV
-	log   *slog.Logger
+	cfg       Config
+	house     *House
+	clock     *clock.Running
+	edge      *edge.Client
+	net       *hostnet.Net
+	functions *function.Runner
+	names     *resolver.Resolver
+	doors     *endpoint.Server
+	inner     *inside
+	series    *series.Store
+	kv        *pebble.KV
+	log       *slog.Logger
 }
 
 // open makes the hands and assembles the house; nothing runs yet.
@@ -103,15 +107,31 @@ func (s *server) hands(ctx context.Context, c Core) (Hands, error) {
 	if err != nil {
 		return Hands{}, err
 	}
-	if s.serie, err = series.Open(filepath.Join(s.cfg.Data, "series")); err != nil {
+	if s.series, err = series.Open(filepath.Join(s.cfg.Data, "series")); err != nil {
 		return Hands{}, err
 	}
 	spaceDir := filepath.Join(s.cfg.Data, "run", "netns")
 	s.names = resolver.New(spaceDir, s.log)
 	s.inner = &inside{}
 	s.doors = endpoint.New(spaceDir, ca, s.inner, s.log)
+	code, err := function.OpenStore(filepath.Join(s.cfg.Data, "functions"))
+	if err != nil {
+		return Hands{}, err
+	}
+	sandboxes, err := runc.New(runc.Deps{Dir: filepath.Join(s.cfg.Data, "functions", "containers"), RuntimePath: s.cfg.Runtime, Self: s.cfg.Self, Clock: c.Real, Log: s.log})
+	if err != nil {
+		return Hands{}, fmt.Errorf("%w: install runc (Debian: apt-get install runc) or give another OCI runtime with --runtime", err)
+	}
+	if s.functions, err = function.New(ctx, function.Deps{
+		Dir: filepath.Join(s.cfg.Data, "functions", "sandboxes"), Code: code, Containers: sandboxes,
+		Network: legs{network.NewLegs(c.DB, spaceDir)}, Logs: functionRole{s}, Identity: functionRole{s},
+		Clock: c.Clock, Real: c.Real, IDs: c.IDs, Place: c.Place, CgroupParent: local.CgroupRoot(s.cfg.Data) + "/functions", Log: s.log,
+	}); err != nil {
+		return Hands{}, err
+	}
 	return Hands{
-		Machines: machines, Network: s.net, Edge: s.edge, Names: s.names, Doors: s.doors, Images: images, Tokens: tokens, Series: s.serie,
+		Functions: s.functions, Code: code,
+		Machines: machines, Network: s.net, Edge: s.edge, Names: s.names, Doors: s.doors, Images: images, Tokens: tokens, Series: s.series,
 		CABundle: ca.Bundle(), HostAddress: "127.0.0.1", Architectures: []string{architecture()},
 		Redirect: func(r *http.Request) bool { _, inside := endpoint.From(r.Context()); return inside },
 	}, nil
@@ -201,7 +221,9 @@ func (s *server) run(ctx context.Context, ready func(addr string)) error {
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
-	return errors.Join(err, s.doors.Close(), s.names.Close(), s.net.Close(), s.serie.Close(), s.kv.Close())
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return errors.Join(err, s.functions.Close(end), s.doors.Close(), s.names.Close(), s.net.Close(), s.series.Close(), s.kv.Close())
 }
 
 // announce writes where this server answers, for the command line.

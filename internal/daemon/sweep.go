@@ -17,6 +17,7 @@ import (
 	"berth/internal/api/ecs"
 	"berth/internal/api/elbv2"
 	"berth/internal/api/iam"
+	"berth/internal/api/lambda"
 	"berth/internal/api/logs"
 	"berth/internal/api/sts"
 	"berth/internal/clock"
@@ -32,6 +33,7 @@ import (
 	secs "berth/internal/wire/shape/ecs"
 	selbv2 "berth/internal/wire/shape/elbv2"
 	siam "berth/internal/wire/shape/iam"
+	slambda "berth/internal/wire/shape/lambda"
 	slogs "berth/internal/wire/shape/logs"
 	ssts "berth/internal/wire/shape/sts"
 )
@@ -103,6 +105,7 @@ func Compatibility(out io.Writer) error {
 		{Meta: secs.Meta, Fields: ecs.Fields},
 		{Meta: selbv2.Meta, Fields: elbv2.Fields},
 		{Meta: siam.Meta, Fields: iam.Fields},
+		{Meta: slambda.Meta, Fields: lambda.Fields},
 		{Meta: slogs.Meta, Fields: logs.Fields},
 		{Meta: ssts.Meta, Fields: sts.Fields},
 	})

@@ -73,8 +73,9 @@ type Decision struct {
 
 // Clone copies a record through and through.
 func Clone[T any](v T) T {
-	r := reflect.ValueOf(&v).Elem()
-	return deep(r).Interface().(T)
+	var out T
+	reflect.ValueOf(&out).Elem().Set(deep(reflect.ValueOf(&v).Elem()))
+	return out
 }
 
 var timeType = reflect.TypeFor[time.Time]()

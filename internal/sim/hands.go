@@ -11,6 +11,7 @@ import (
 	"berth/internal/daemon"
 	"berth/internal/dispatch/simagent"
 	"berth/internal/fault"
+	"berth/internal/function"
 	hostnet "berth/internal/hostnet/sim"
 	"berth/internal/ident"
 	machine "berth/internal/machine/sim"
@@ -20,14 +21,16 @@ import (
 
 // hands are the simulated drivers of a world.
 type hands struct {
-	machines *machine.Driver
-	network  *hostnet.Net
-	edge     *balancer.Edge
-	images   *registry.Store
-	series   *series.Store
-	tokens   *registry.Tokens
-	seed     uint64
-	kick     func()
+	machines  *machine.Driver
+	network   *hostnet.Net
+	edge      *balancer.Edge
+	images    *registry.Store
+	series    *series.Store
+	functions *function.Sim
+	code      *function.Store
+	tokens    *registry.Tokens
+	seed      uint64
+	kick      func()
 }
 
 // The times that simulated hands take, near those on record for AWS
@@ -53,6 +56,10 @@ func newHands(o Options, c clock.Clock, ids *ident.Source) (*hands, error) {
 	if h.images, err = registry.Open(registry.Deps{Dir: filepath.Join(o.Dir, "registry"), Clock: c, IDs: ids}); err != nil {
 		return nil, err
 	}
+	h.functions = &function.Sim{IDs: ids}
+	if h.code, err = function.OpenStore(filepath.Join(o.Dir, "functions")); err != nil {
+		return nil, err
+	}
 	if h.series, err = series.Memory(); err != nil {
 		return nil, err
 	}
@@ -62,7 +69,7 @@ func newHands(o Options, c clock.Clock, ids *ident.Source) (*hands, error) {
 
 func (h *hands) daemon() daemon.Hands {
 	return daemon.Hands{
-		Machines: h.machines, Network: h.network, Edge: h.edge, Images: h.images, Tokens: h.tokens, Series: h.series,
+		Machines: h.machines, Network: h.network, Edge: h.edge, Images: h.images, Tokens: h.tokens, Series: h.series, Functions: h.functions, Code: h.code,
 		More: func(house *daemon.House) []control.Loop {
 			h.kick = house.WakeTraffic
 			return []control.Loop{simagent.Loop{DB: house.DB, Desk: house.Desk, Config: simagent.Config{

@@ -163,12 +163,17 @@ func cgroupMounts() ([]string, error) {
 
 func hostName(ip string) string { return "ip-" + strings.ReplaceAll(ip, ".", "-") }
 
+// metadataPort is where IMDS is really served: port 80 is for tasks that use
+// the machine's own network.
+const metadataPort = 51677
+
 func (i *initial) listen() error {
-	if err := kernel.AddLoopback(netip.MustParseAddr(metadataAddress)); err != nil {
+	at := netip.AddrPortFrom(netip.MustParseAddr(metadataAddress), 80)
+	if err := kernel.ServeAt(at, metadataPort); err != nil {
 		return err
 	}
 	var err error
-	i.service, err = net.Listen("tcp", metadataAddress+":80") //nolint:noctx // for ever
+	i.service, err = net.Listen("tcp", netip.AddrPortFrom(at.Addr(), metadataPort).String()) //nolint:noctx // for ever
 	return err
 }
 
