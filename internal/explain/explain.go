@@ -50,6 +50,9 @@ func Find(v store.Reader, id string, now time.Time) (Answer, bool) {
 			return stack(v, s), true
 		}
 	}
+	if a, ok := findPlace(v, id); ok {
+		return a, true
+	}
 	if h := history(v, id); len(h) > 0 {
 		return Answer{Subject: id, Kind: "record", Say: []string{"this is what was decided about it"}, History: h}, true
 	}
@@ -202,28 +205,6 @@ func progress(in model.Instance) string {
 	default:
 		return "takes tasks"
 	}
-}
-
-// missingEndpoints names the interface endpoints that an instance's VPC lacks.
-func missingEndpoints(v store.Reader, in model.Instance) string {
-	sn, ok := state.Subnets.Get(v, in.Subnet)
-	if !ok {
-		return "its subnet " + in.Subnet + " is gone"
-	}
-	have := map[string]bool{}
-	for _, e := range state.VPCEndpoints.By(v, "vpc", sn.VPC) {
-		have[e.ServiceName[strings.LastIndexByte(e.ServiceName, '.')+1:]] = true
-	}
-	var lack []string
-	for _, s := range []string{"ecs", "ecs-agent", "ecs-telemetry"} {
-		if !have[s] {
-			lack = append(lack, s)
-		}
-	}
-	if len(lack) > 0 {
-		return "its VPC has no endpoint for " + strings.Join(lack, ", ") + ": add it, or a route to the Internet"
-	}
-	return "check that the endpoints' security group admits 443 from the instance's groups, and the instance role's policies"
 }
 
 func targets(v store.Reader, a *Answer, t model.Task) {
