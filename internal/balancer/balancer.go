@@ -308,10 +308,7 @@ func (b *Balancer) groupStatsOf(g *group) *groupStats {
 
 func (b *Balancer) nodeOf(c Node) *node {
 	if n := b.nodes[c.ID]; n != nil {
-		n.mu.Lock()
-		n.cfg = c
-		n.mu.Unlock()
-		return n
+		return n // an interface keeps its zone and its address
 	}
 	n := &node{cfg: c, open: b.deps.Open}
 	b.nodes[c.ID] = n

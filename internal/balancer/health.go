@@ -184,7 +184,10 @@ func (b *Balancer) probe(g *group, t *target) (reason, text string) {
 
 // ask makes one request on a connection of its own.
 func (b *Balancer) ask(ctx context.Context, g *group, t *target) (int, error) {
-	n := g.lb.nodeFor(t.cfg.Zone)
+	t.mu.Lock()
+	cfg := t.cfg
+	t.mu.Unlock()
+	n := g.lb.nodeFor(cfg.Zone)
 	if n == nil {
 		return 0, errors.New("the load balancer has no node")
 	}
@@ -195,9 +198,9 @@ func (b *Balancer) ask(ctx context.Context, g *group, t *target) (int, error) {
 	h := g.cfg.Health
 	port := h.Port
 	if port == 0 {
-		port = t.cfg.Port
+		port = cfg.Port
 	}
-	address := net.JoinHostPort(t.cfg.IP, strconv.Itoa(port))
+	address := net.JoinHostPort(cfg.IP, strconv.Itoa(port))
 	c, err := place.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return 0, err

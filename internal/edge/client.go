@@ -86,12 +86,22 @@ func (c *Client) ensure(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	if err := c.start(); err != nil {
+	exited, err := c.start()
+	if err != nil {
 		return err
 	}
 	for {
 		if err = c.learn(ctx, ""); err == nil {
 			return nil
+		}
+		select {
+		case <-exited:
+			// It may have met the last breath of the one before it, which
+			// still held the lock.
+			if exited, err = c.start(); err != nil {
+				return err
+			}
+		default:
 		}
 		if clock.Sleep(ctx, c.o.Real, 10*time.Millisecond) != nil {
 			return fault.Wrap(fault.Unavailable, err, "start the edge")
@@ -101,14 +111,14 @@ func (c *Client) ensure(ctx context.Context) error {
 
 // start runs the process in a session of its own, so that nothing that ends
 // the server ends it.
-func (c *Client) start() error {
+func (c *Client) start() (exited <-chan struct{}, err error) {
 	dir := filepath.Join(c.o.Data, "edge")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("start the edge: %w", err)
+		return nil, fmt.Errorf("start the edge: %w", err)
 	}
 	out, err := os.OpenFile(filepath.Join(dir, "edge.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return fmt.Errorf("start the edge: %w", err)
+		return nil, fmt.Errorf("start the edge: %w", err)
 	}
 	defer func() { _ = out.Close() }()
 	m := c.o.Time()
@@ -117,10 +127,14 @@ func (c *Client) start() error {
 	cmd.Dir, cmd.Stdout, cmd.Stderr = "/", out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start the edge: %w", err)
+		return nil, fmt.Errorf("start the edge: %w", err)
 	}
-	go func() { _ = cmd.Wait() }() // reap it if it ends before us
-	return nil
+	end := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // reap it if it ends before us
+		close(end)
+	}()
+	return end, nil
 }
 
 // Run keeps the newest report and the process in line with what was Set, and
