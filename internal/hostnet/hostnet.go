@@ -316,7 +316,8 @@ func (n *Net) connect(s kernel.Space, have *space, d string, l link, far *space)
 			return err
 		}
 	}
-	if err := s.AddLink(kernel.Link{Name: d}, peer, kernel.Link{Name: l.peerDev, MAC: l.peerMAC}); err != nil {
+	near, end := kernel.Link{Name: d, MAC: l.mac, Neighbor: l.there}, kernel.Link{Name: l.peerDev, MAC: l.peerMAC, Neighbor: l.here}
+	if err := s.AddLink(near, peer, end); err != nil {
 		return err
 	}
 	have.links[d], there.ends[l.peerDev] = l, true

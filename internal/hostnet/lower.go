@@ -56,7 +56,11 @@ func delay(dev string) string { return "ipv4/neigh/" + dev + "/proxy_delay" }
 type link struct {
 	peer    string // space
 	peerDev string
+	mac     string
 	peerMAC string
+	// there is the address at the far end, here the one at this end that the
+	// far end talks to.
+	here, there netip.Addr
 }
 
 func newSpace() *space {
@@ -147,7 +151,9 @@ func (l lowering) router(r vpc.Router) {
 	s.route(kernel.Route{To: linkLocal}) // metadata is the interface's own affair
 	s.rules[kernel.Rule{Priority: ruleLocal, Table: kernel.MainTable}] = true
 	outside := dev("v", r.ID)
-	out.links[outside] = link{peer: r.ID, peerDev: gatewayDev}
+	out.links[outside] = link{
+		peer: r.ID, peerDev: gatewayDev, mac: vpc.MAC("outside " + r.ID), peerMAC: vpc.MAC("inside " + r.ID), here: outerEnd, there: innerEnd,
+	}
 	s.ends[gatewayDev] = true
 	s.address(gatewayDev, host(innerEnd))
 	out.address(outside, host(outerEnd)) // what it asks for neighbours from: another might be local over there
@@ -201,7 +207,9 @@ func (l lowering) iface(i vpc.Interface) {
 		router, name = l.spaces[Internet], dev("f", i.ID)
 	}
 	router.sysctls[delay(name)] = "0"
-	router.links[name] = link{peer: i.ID, peerDev: interfaceDev, peerMAC: i.MAC}
+	router.links[name] = link{
+		peer: i.ID, peerDev: interfaceDev, mac: vpc.MAC("router of " + i.ID), peerMAC: i.MAC, here: i.Gateway, there: i.Address.Addr(),
+	}
 	router.route(kernel.Route{To: host(i.Address.Addr()), Dev: name})
 	if i.Public.IsValid() && l.gateway(i.VPC) {
 		l.spaces[Internet].route(kernel.Route{To: host(i.Public), Via: innerEnd, Dev: dev("v", i.VPC)})

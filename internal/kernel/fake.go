@@ -253,7 +253,11 @@ func (f *Fake) String() string {
 func (s *fakeSpace) print(b *strings.Builder) {
 	fmt.Fprintf(b, "namespace %s\n", s.name)
 	for _, dev := range slices.Sorted(maps.Keys(s.links)) {
-		fmt.Fprintf(b, "  link %s to %s/%s\n", s.links[dev], s.peers[dev].space.name, s.peers[dev].dev)
+		fmt.Fprintf(b, "  link %s to %s/%s", s.links[dev], s.peers[dev].space.name, s.peers[dev].dev)
+		if a := s.links[dev].Neighbor; a.IsValid() {
+			fmt.Fprintf(b, " at %s", a)
+		}
+		b.WriteByte('\n')
 	}
 	lines(b, "address", s.addrs)
 	lines(b, "route", s.routes)

@@ -49,6 +49,10 @@ type Space interface {
 type Link struct {
 	Name string
 	MAC  string // "" for the kernel's choice
+	// Neighbor is an address that the other end has, if it should be known for
+	// ever: the kernel keeps few neighbours that it had to ask for, 1,024 for
+	// all namespaces together. It needs the other end's MAC. Look leaves it out.
+	Neighbor netip.Addr
 }
 
 // Address is an address on a device.

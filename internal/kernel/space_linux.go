@@ -174,7 +174,20 @@ func (s *linuxSpace) AddLink(l Link, peer Space, p Link) error {
 	if err := h.LinkAdd(v); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("add link %s: %w", l.Name, err)
 	}
-	return errors.Join(s.raise(l.Name), other.raise(p.Name))
+	return errors.Join(s.raise(l.Name), other.raise(p.Name), s.neighbor(l, v.PeerHardwareAddr), other.neighbor(p, v.HardwareAddr))
+}
+
+func (s *linuxSpace) neighbor(l Link, mac net.HardwareAddr) error {
+	if !l.Neighbor.IsValid() {
+		return nil
+	}
+	err := s.onLink(l.Name, func(h *netlink.Handle, dev netlink.Link) error {
+		return h.NeighSet(&netlink.Neigh{LinkIndex: dev.Attrs().Index, Family: unix.AF_INET, State: netlink.NUD_PERMANENT, IP: l.Neighbor.AsSlice(), HardwareAddr: mac})
+	})
+	if err != nil {
+		return fmt.Errorf("add neighbour %s on %s: %w", l.Neighbor, l.Name, err)
+	}
+	return nil
 }
 
 func parseMAC(s string) (net.HardwareAddr, error) {
