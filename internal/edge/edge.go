@@ -143,6 +143,7 @@ func (p *process) run(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	go p.watch(ctx)
+	go p.stay(ctx, filepath.Join(dir, "lock"))
 	p.log.Info("edge serves", "data", p.data, "pid", os.Getpid())
 	select {
 	case <-ctx.Done():
@@ -340,6 +341,18 @@ func keep(path string, c balancer.Config) error {
 		_ = os.Remove(f.Name())
 	}
 	return err
+}
+
+// stay ends the process when its folder is taken away: nobody could find it
+// any more to stop it, and it would hold its ports for ever.
+func (p *process) stay(ctx context.Context, path string) {
+	for clock.Sleep(ctx, p.real, 2*time.Second) == nil {
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+			p.log.Warn("the data folder is gone")
+			p.quit()
+			return
+		}
+	}
 }
 
 // watch turns changes of the report into new numbers of the state.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"testing"
@@ -150,4 +151,17 @@ func TestARefusedConfigurationLeavesTheOldOne(t *testing.T) {
 	c.Set(bad)
 	c.Set(config(port, "three"))
 	eventually(t, "a good one after a bad one", func() bool { return answer(url) == "three" })
+}
+
+func TestTheEdgeEndsWithItsFolder(t *testing.T) {
+	data, port := t.TempDir(), freePort(t)
+	url := "http://127.0.0.1:" + strconv.Itoa(port) + "/"
+	c, end := server(t, data)
+	c.Set(config(port, "one"))
+	eventually(t, "first answer", func() bool { return answer(url) == "one" })
+	end()
+	if err := os.RemoveAll(filepath.Join(data, "edge")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the end", func() bool { return answer(url) != "one" })
 }
