@@ -33,23 +33,24 @@ const (
 	reportMost  = 15 * time.Second
 )
 
-// report sends what is unsent, in order, until STOPPED was heard or ctx ends.
-func (t *task) report(ctx context.Context) {
+// report sends what is unsent, in order, until STOPPED was heard; false if ctx
+// ended before.
+func (t *task) report(ctx context.Context) bool {
 	for {
 		next, over := t.unsent()
 		if next == "" && over {
-			return
+			return true
 		}
 		if next == "" {
 			select {
 			case <-t.sent:
 				continue
 			case <-ctx.Done():
-				return
+				return false
 			}
 		}
 		if !t.submit(ctx, next) {
-			return
+			return false
 		}
 		t.edit(func(r *record) { r.Unsent = r.Unsent[1:] })
 	}

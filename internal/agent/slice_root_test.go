@@ -346,3 +346,33 @@ func TestTasksOutliveTheirAgentAndDieWithTheMachine(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+// TestManyTasksAtOnce logs the machine's CPU time for each task, from payload
+// to RUNNING: agent, parents, runtime and all.
+func TestManyTasksAtOnce(t *testing.T) {
+	const many = 20
+	s := newSlice(t)
+	s.launch()
+	c := app(ecrImage)
+	c.EntryPoint = []string{"/program", "contained"}
+	s.netns("eni-first")
+	s.reaches(s.task("first", c), model.TaskActivating)
+	for n := range many {
+		s.netns(fmt.Sprintf("eni-t%d", n))
+	}
+	g, err := cgroup.Open(local.CgroupRoot(s.data) + "/" + instanceID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _ := g.Stats()
+	began := time.Now()
+	var arns []string
+	for n := range many {
+		arns = append(arns, s.task(fmt.Sprintf("t%d", n), c))
+	}
+	for _, arn := range arns {
+		s.reaches(arn, model.TaskActivating)
+	}
+	after, _ := g.Stats()
+	t.Logf("%d tasks in %s, %s of CPU each", many, time.Since(began).Round(time.Millisecond), (time.Duration(after.CPUNanos-before.CPUNanos) / many).Round(100*time.Microsecond))
+}

@@ -221,8 +221,8 @@ func (t *task) cgroup() string {
 func (t *task) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	reported := make(chan struct{})
-	wg.Go(func() { defer close(reported); t.report(ctx) })
+	heard := make(chan bool, 1)
+	wg.Go(func() { heard <- t.report(ctx) })
 	t.poke()
 	if !t.over() {
 		closeService, err := t.live(ctx, &wg)
@@ -234,10 +234,8 @@ func (t *task) run(ctx context.Context) {
 		}
 		t.conclude(err)
 	}
-	select {
-	case <-reported:
+	if <-heard {
 		t.clean(ctx)
-	case <-ctx.Done():
 	}
 }
 
