@@ -138,6 +138,10 @@ func TestARestartedAgentTakesUpWhatRuns(t *testing.T) {
 	arn := w.task("t1", app("x:1"))
 	id := w.reaches(arn, model.TaskActivating).Containers[0].RuntimeID
 	w.sent("g p/app/t1 world")
+	wait(t, "remembered as sent", func() (string, bool) {
+		b, _ := os.ReadFile(filepath.Join(w.conf.Dir, "tasks", "t1", "task.json"))
+		return string(b), strings.Contains(string(b), `"logAt":`)
+	})
 	w.stop()
 	wait(t, "disconnected", func() (model.Instance, bool) {
 		i, _ := state.Instances.Get(w.db.View(), instanceID)

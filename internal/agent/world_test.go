@@ -164,7 +164,9 @@ func newWorld(t *testing.T) *world {
 	})
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = w.desk.Run(ctx) })
-	w.server = httptest.NewTLSServer(w)
+	w.server = httptest.NewUnstartedServer(w)
+	w.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	w.server.StartTLS()
 	w.meta = httptest.NewServer(http.HandlerFunc(w.metadata))
 	w.driver = csim.New(csim.Deps{Clock: real, Dir: t.TempDir(), Program: func(s container.Spec) csim.Program {
 		w.mu.Lock()
