@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"berth/internal/access"
+	"berth/internal/api/autoscaling"
 	"berth/internal/api/cloudformation"
 	"berth/internal/api/cloudwatch"
 	"berth/internal/api/ec2"
@@ -37,6 +38,7 @@ import (
 	"berth/internal/registry"
 	"berth/internal/series"
 	"berth/internal/state"
+	sautoscaling "berth/internal/wire/shape/autoscaling"
 	scloudformation "berth/internal/wire/shape/cloudformation"
 	scloudwatch "berth/internal/wire/shape/cloudwatch"
 	sec2 "berth/internal/wire/shape/ec2"
@@ -123,7 +125,7 @@ func Assemble(_ context.Context, c Core, h Hands) (*House, error) {
 
 	var err error
 	if invoke.f, err = front.New(front.Deps{
-		Rooms: house.rooms(h, zones), Place: c.Place, Clock: c.Clock, IDs: c.IDs, Keys: house.Access, Auth: house.Access, Log: c.Log,
+		Rooms: house.rooms(h, zones, invoke), Place: c.Place, Clock: c.Clock, IDs: c.IDs, Keys: house.Access, Auth: house.Access, Log: c.Log,
 	}); err != nil {
 		return nil, err
 	}
@@ -155,7 +157,7 @@ func Assemble(_ context.Context, c Core, h Hands) (*House, error) {
 }
 
 // rooms lists the services that answer.
-func (house *House) rooms(h Hands, zones []string) []front.Room {
+func (house *House) rooms(h Hands, zones []string, invoke control.Invoker) []front.Room {
 	c := house.Core
 	cfn := cloudformation.New(cloudformation.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Zones: zones, Access: house.Access})
 	iamAPI := iam.New(iam.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Access: house.Access})
@@ -172,7 +174,9 @@ func (house *House) rooms(h Hands, zones []string) []front.Room {
 		Events: &function.Queue{Driver: h.Functions, Clock: c.Real, Log: c.Log}, Architecture: architecture(),
 	})
 	watch := cloudwatch.New(cloudwatch.Deps{DB: c.DB, Clock: c.Clock, Real: c.Real, Place: c.Place, Series: h.Series})
+	scaleAPI := autoscaling.New(autoscaling.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Invoker: invoke, Access: house.Access})
 	return []front.Room{
+		{Meta: sautoscaling.Meta, API: scaleAPI, Fields: autoscaling.Fields, Resources: scaleAPI.Resources},
 		{Meta: scloudformation.Meta, API: cfn, Fields: cloudformation.Fields, Resources: cfn.Resources},
 		{Meta: scloudwatch.Meta, API: watch, Fields: cloudwatch.Fields, Resources: watch.Resources},
 		{Meta: sec2.Meta, API: ec2API, Fields: ec2.Fields, Resources: ec2API.Resources},

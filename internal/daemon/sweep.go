@@ -10,32 +10,13 @@ import (
 	"path/filepath"
 	"time"
 
-	"berth/internal/api/cloudformation"
-	"berth/internal/api/cloudwatch"
-	"berth/internal/api/ec2"
-	"berth/internal/api/ecr"
-	"berth/internal/api/ecs"
-	"berth/internal/api/elbv2"
-	"berth/internal/api/iam"
-	"berth/internal/api/lambda"
-	"berth/internal/api/logs"
-	"berth/internal/api/sts"
+	"berth/internal/access"
 	"berth/internal/clock"
 	"berth/internal/edge"
 	"berth/internal/front"
 	"berth/internal/hostnet"
 	"berth/internal/kernel"
 	"berth/internal/machine/local"
-	scloudformation "berth/internal/wire/shape/cloudformation"
-	scloudwatch "berth/internal/wire/shape/cloudwatch"
-	sec2 "berth/internal/wire/shape/ec2"
-	secr "berth/internal/wire/shape/ecr"
-	secs "berth/internal/wire/shape/ecs"
-	selbv2 "berth/internal/wire/shape/elbv2"
-	siam "berth/internal/wire/shape/iam"
-	slambda "berth/internal/wire/shape/lambda"
-	slogs "berth/internal/wire/shape/logs"
-	ssts "berth/internal/wire/shape/sts"
 )
 
 // Sweep ends and removes whatever a server of that data folder left running:
@@ -97,18 +78,12 @@ func removeNetwork(ctx context.Context, data string, log *slog.Logger) error {
 
 // Compatibility writes what of AWS's APIs is built.
 func Compatibility(out io.Writer) error {
-	text, err := front.Compatibility([]front.Entry{
-		{Meta: scloudformation.Meta, Fields: cloudformation.Fields},
-		{Meta: scloudwatch.Meta, Fields: cloudwatch.Fields},
-		{Meta: sec2.Meta, Fields: ec2.Fields},
-		{Meta: secr.Meta, Fields: ecr.Fields},
-		{Meta: secs.Meta, Fields: ecs.Fields},
-		{Meta: selbv2.Meta, Fields: elbv2.Fields},
-		{Meta: siam.Meta, Fields: iam.Fields},
-		{Meta: slambda.Meta, Fields: lambda.Fields},
-		{Meta: slogs.Meta, Fields: logs.Fields},
-		{Meta: ssts.Meta, Fields: sts.Fields},
-	})
+	h := &House{Access: access.New(access.Deps{})}
+	var entries []front.Entry
+	for _, r := range h.rooms(Hands{}, nil, nil) {
+		entries = append(entries, front.Entry{Meta: r.Meta, Fields: r.Fields})
+	}
+	text, err := front.Compatibility(entries)
 	if err != nil {
 		return err
 	}
