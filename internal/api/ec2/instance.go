@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"berth/internal/fault"
@@ -138,7 +139,8 @@ func (a *API) showInstance(r store.Reader, i model.Instance) shape.Instance {
 		out.PrivateDnsName = a.privateName(i.PrivateIP)
 	}
 	if i.State == "terminated" && i.StateReason != "" {
-		out.StateReason = &shape.StateReason{Code: wire.Ptr("Server.ScheduledStop"), Message: &i.StateReason}
+		code, _, _ := strings.Cut(i.StateReason, ":")
+		out.StateReason = &shape.StateReason{Code: &code, Message: &i.StateReason}
 	}
 	if n, ok := state.NetworkInterfaces.Get(r, i.ENI); ok {
 		out.NetworkInterfaces = append(out.NetworkInterfaces, a.attached(r, n))

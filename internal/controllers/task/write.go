@@ -1,6 +1,7 @@
 package task
 
 import (
+	"strings"
 	"time"
 
 	"berth/internal/model"
@@ -24,7 +25,7 @@ func write(tx *store.Tx, now time.Time, moves []move, asks []placement.Ask, plan
 		}
 	}
 	for _, r := range plan.Refused {
-		if err := refuse(tx, now, r); err != nil {
+		if err := refuse(tx, now, r, len(plan.Refused) > many); err != nil {
 			return err
 		}
 	}
@@ -100,11 +101,16 @@ func put(tx *store.Tx, now time.Time, p placement.Placed) error {
 	})
 }
 
+// many is how many tasks may wait before their reasons are only rewritten
+// when they become others: with each instance that registers, the counts of
+// all change, and every rewriting wakes everybody who looks at tasks.
+const many = 50
+
 // refuse writes down why a task waits. Only the first reason is a decision:
 // later ones differ in counts.
-func refuse(tx *store.Tx, now time.Time, r placement.Refused) error {
+func refuse(tx *store.Tx, now time.Time, r placement.Refused, coarse bool) error {
 	t, ok := state.Tasks.Get(tx, r.Task)
-	if !ok || !placement.Waiting(t) || t.Refusal == r.Why {
+	if !ok || !placement.Waiting(t) || t.Refusal == r.Why || coarse && bare(t.Refusal) == bare(r.Why) {
 		return nil
 	}
 	if err := state.Tasks.Edit(tx, r.Task, func(t *model.Task) error {
@@ -114,4 +120,14 @@ func refuse(tx *store.Tx, now time.Time, r placement.Refused) error {
 		return err
 	}
 	return state.Note(tx, now, model.Decision{By: name, Subject: r.Task, Verb: "refused", Reason: r.Why, Cluster: t.Cluster, Service: t.Service})
+}
+
+// bare drops the figures of a reason.
+func bare(s string) string {
+	return strings.Map(func(r rune) rune {
+		if '0' <= r && r <= '9' {
+			return -1
+		}
+		return r
+	}, s)
 }
