@@ -3,6 +3,7 @@ package resolver
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -53,9 +54,10 @@ func (z *Zone) find(name string) ([]netip.Addr, bool) {
 			return p.Addrs, true
 		}
 	}
-	if host, ok := strings.CutSuffix(name, "."+z.HostSuffix); ok && z.HostSuffix != "" {
-		a, err := netip.ParseAddr(strings.ReplaceAll(strings.TrimPrefix(host, "ip-"), "-", "."))
-		if err == nil && strings.HasPrefix(host, "ip-") && z.Hosts.Contains(a) {
+	host, suffix, _ := strings.Cut(name, ".")
+	if digits, ok := strings.CutPrefix(host, "ip-"); ok && slices.Contains(z.HostSuffixes, suffix) {
+		a, err := netip.ParseAddr(strings.ReplaceAll(digits, "-", "."))
+		if err == nil && z.Hosts.Contains(a) {
 			return []netip.Addr{a}, true
 		}
 	}
@@ -75,10 +77,10 @@ func (z *Zone) reverse(name string) (string, bool) {
 		return "", false
 	}
 	a, err := netip.ParseAddr(fmt.Sprintf("%s.%s.%s.%s", p[3], p[2], p[1], p[0]))
-	if err != nil || z.HostSuffix == "" || !z.Hosts.Contains(a) {
+	if err != nil || len(z.HostSuffixes) == 0 || !z.Hosts.Contains(a) {
 		return "", false
 	}
-	return HostName(a, z.HostSuffix), true
+	return HostName(a, z.HostSuffixes[0]), true
 }
 
 // covers: "*." at the start stands for one label, "*" elsewhere for digits.

@@ -13,9 +13,9 @@ import (
 func TestAnswers(t *testing.T) {
 	addr := netip.MustParseAddr
 	z := &resolver.Zone{
-		Names:      map[string][]netip.Addr{"ecs.ap-northeast-1.amazonaws.com": {addr("10.0.2.10"), addr("10.0.3.10")}},
-		Patterns:   []resolver.Pattern{{"*.dkr.ecr.ap-northeast-1.amazonaws.com", []netip.Addr{addr("10.0.2.11")}}, {"ecs-a-*.ap-northeast-1.amazonaws.com", []netip.Addr{addr("10.0.2.12")}}},
-		HostSuffix: "ap-northeast-1.compute.internal", Hosts: netip.MustParsePrefix("10.0.0.0/16"),
+		Names:        map[string][]netip.Addr{"ecs.ap-northeast-1.amazonaws.com": {addr("10.0.2.10"), addr("10.0.3.10")}},
+		Patterns:     []resolver.Pattern{{"*.dkr.ecr.ap-northeast-1.amazonaws.com", []netip.Addr{addr("10.0.2.11")}}, {"ecs-a-*.ap-northeast-1.amazonaws.com", []netip.Addr{addr("10.0.2.12")}}},
+		HostSuffixes: []string{"ap-northeast-1.compute.internal", "ec2.internal"}, Hosts: netip.MustParsePrefix("10.0.0.0/16"),
 	}
 	for _, c := range []struct {
 		name  string
@@ -32,6 +32,8 @@ func TestAnswers(t *testing.T) {
 		{"ecs-a-x.ap-northeast-1.amazonaws.com.", dns.TypeA, "", dns.RcodeNameError},
 		{"ip-10-0-1-7.ap-northeast-1.compute.internal.", dns.TypeA, "10.0.1.7", dns.RcodeSuccess},
 		{"ip-10-9-1-7.ap-northeast-1.compute.internal.", dns.TypeA, "", dns.RcodeNameError},
+		{"ip-10-0-1-7.ec2.internal.", dns.TypeA, "10.0.1.7", dns.RcodeSuccess},
+		{"ip-10-0-1-7.internal.", dns.TypeA, "", dns.RcodeNameError},
 		{"7.1.0.10.in-addr.arpa.", dns.TypePTR, "ip-10-0-1-7.ap-northeast-1.compute.internal.", dns.RcodeSuccess},
 		{"8.8.8.8.in-addr.arpa.", dns.TypePTR, "", dns.RcodeNameError},
 		{"example.com.", dns.TypeA, "", dns.RcodeNameError},

@@ -40,9 +40,10 @@ type Zone struct {
 	Names map[string][]netip.Addr
 	// Patterns are tried in order when no name fits.
 	Patterns []Pattern
-	// HostSuffix makes ip-1-2-3-4.SUFFIX a name of each address in Hosts.
-	HostSuffix string
-	Hosts      netip.Prefix
+	// HostSuffixes make ip-1-2-3-4.SUFFIX a name of each address in Hosts; the
+	// first is what a question by address is answered with.
+	HostSuffixes []string
+	Hosts        netip.Prefix
 }
 
 // Pattern is a name with an asterisk: "*." at the start for one label, "*"

@@ -72,8 +72,7 @@ func Reserved(subnet netip.Prefix, a netip.Addr) bool {
 	if !subnet.Contains(a) {
 		return true
 	}
-	b, base := a.As4(), subnet.Masked().Addr().As4()
-	n := binary.BigEndian.Uint32(b[:]) - binary.BigEndian.Uint32(base[:])
+	n := distance(subnet, a)
 	return n < reserved || n == Size(subnet)-1
 }
 
@@ -84,6 +83,21 @@ func Usable(subnet netip.Prefix) int64 { return max(0, int64(Size(subnet))-reser
 // taken; ok is false if the subnet is full.
 func Lease(subnet netip.Prefix, taken map[netip.Addr]bool) (a netip.Addr, ok bool) {
 	return lowest(subnet, reserved, taken)
+}
+
+// LeaseFrom is Lease for somebody who knows that all addresses below from are
+// taken; the zero address is below all.
+func LeaseFrom(subnet netip.Prefix, from netip.Addr, taken map[netip.Addr]bool) (a netip.Addr, ok bool) {
+	n := uint32(reserved)
+	if subnet.Contains(from) {
+		n = max(n, distance(subnet, from))
+	}
+	return lowest(subnet, n, taken)
+}
+
+func distance(p netip.Prefix, a netip.Addr) uint32 {
+	b, base := a.As4(), p.Masked().Addr().As4()
+	return binary.BigEndian.Uint32(b[:]) - binary.BigEndian.Uint32(base[:])
 }
 
 // LeasePublic picks the lowest free address of one of the pools above.

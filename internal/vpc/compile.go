@@ -33,12 +33,15 @@ var internetGateway = netip.MustParseAddr("169.254.255.1")
 // sense is left out and named in Problems; the rest stands.
 func Compile(s Snapshot) HostNetwork {
 	c := compiler{
-		Snapshot: s, subnets: byID(s.Subnets, func(n model.Subnet) string { return n.ID }),
+		Snapshot: s, cidrs: map[string]netip.Prefix{},
 		interfaces: byID(s.Interfaces, func(n model.NetworkInterface) string { return n.ID }),
 		elastic:    byID(s.Addresses, func(a model.Address) string { return a.ENI }), tables: map[string]string{},
 	}
 	for _, n := range s.Subnets {
 		c.tables[n.ID] = RouteTableOf(s, n)
+		if p, err := ParseCIDR(n.CIDR); err == nil {
+			c.cidrs[n.ID] = p
+		}
 	}
 	transit := Transit(s.VPCs)
 	var h HostNetwork
@@ -70,7 +73,7 @@ func Transit(vpcs []model.VPC) map[string]netip.Addr {
 
 type compiler struct {
 	Snapshot
-	subnets    map[string]model.Subnet
+	cidrs      map[string]netip.Prefix // by subnet
 	interfaces map[string]model.NetworkInterface
 	elastic    map[string]model.Address // by interface
 	tables     map[string]string        // by subnet
@@ -252,14 +255,13 @@ func (c *compiler) iface(n model.NetworkInterface) (Interface, bool) {
 		i.Address, i.Gateway = netip.PrefixFrom(ip, 32), internetGateway
 		return i, true
 	}
-	subnet, ok := c.subnets[n.Subnet]
-	p, err := ParseCIDR(subnet.CIDR)
-	if !ok || err != nil || Reserved(p, ip) {
+	p, ok := c.cidrs[n.Subnet]
+	if !ok || Reserved(p, ip) {
 		c.problem("interface %s: %s is no address of subnet %s", n.ID, n.IP, n.Subnet)
 		return Interface{}, false
 	}
 	i.Address, i.Gateway = netip.PrefixFrom(ip, p.Bits()), Gateway(p)
-	i.Table = c.tables[subnet.ID]
+	i.Table = c.tables[n.Subnet]
 	i.Public = c.public(n)
 	return i, true
 }

@@ -147,10 +147,11 @@ func EndpointName(id, service, region, zone string) string {
 	return name + "." + service + "." + region + ".vpce.amazonaws.com"
 }
 
-// HostSuffix is the domain of the private names of a Region's addresses.
-func HostSuffix(region string) string {
+// HostSuffixes are the domains in which a Region's addresses have names. In
+// us-east-1 the old one comes first.
+func HostSuffixes(region string) []string {
 	if region == "us-east-1" {
-		return "ec2.internal"
+		return []string{"ec2.internal", "us-east-1.compute.internal"}
 	}
-	return region + ".compute.internal"
+	return []string{region + ".compute.internal"}
 }

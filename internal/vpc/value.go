@@ -3,6 +3,8 @@ package vpc
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -99,6 +101,18 @@ type Interface struct {
 	Public  netip.Addr // zero if none
 	Table   string     // id of the route table
 	Groups  []string   // sorted
+}
+
+// Equal reports whether two networks are the same.
+func (h HostNetwork) Equal(o HostNetwork) bool {
+	return slices.EqualFunc(h.Interfaces, o.Interfaces, Interface.Equal) && slices.Equal(h.Problems, o.Problems) &&
+		reflect.DeepEqual(h.Routers, o.Routers) && reflect.DeepEqual(h.Services, o.Services)
+}
+
+// Equal reports whether two interfaces are the same.
+func (i Interface) Equal(o Interface) bool {
+	return i.ID == o.ID && i.Kind == o.Kind && i.VPC == o.VPC && i.Address == o.Address && i.Gateway == o.Gateway && i.MAC == o.MAC &&
+		i.Public == o.Public && i.Table == o.Table && slices.Equal(i.Groups, o.Groups)
 }
 
 // String prints the network, one thing a line.

@@ -132,7 +132,7 @@ func (l *Loop) Reconcile(ctx context.Context, r control.Request) (control.Result
 		return control.Result{}, nil // the job's end, or our own write, wakes us
 	}
 	want := vpc.Compile(Snapshot(view, l.Place.Region))
-	if l.set != nil && reflect.DeepEqual(*l.set, want) {
+	if l.set != nil && l.set.Equal(want) {
 		return control.Result{}, nil
 	}
 	for _, problem := range want.Problems {

@@ -22,14 +22,14 @@ import (
 )
 
 type house struct {
-	t      *testing.T
+	t      testing.TB
 	db     *state.DB
 	clock  *clock.Stepped
 	engine *control.Engine
 	net    *sim.Net
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t testing.TB) *house {
 	t.Helper()
 	db, err := state.Open(t.Context(), store.NewMemory(), true)
 	if err != nil {
@@ -194,7 +194,9 @@ func TestLoadBalancersEndpointsAndFunctionsGetTheirs(t *testing.T) {
 	h.write("api/ec2", func(tx *store.Tx) error {
 		return state.VPCEndpoints.Put(tx, model.VPCEndpoint{ID: "vpce-1", VPC: "vpc-1", Type: "Interface", ServiceName: "com.amazonaws.ap-northeast-1.ecs", Subnets: []string{"subnet-1"}, State: "pending"})
 	})
-	h.write("api/lambda", func(tx *store.Tx) error { return state.Functions.Put(tx, model.Function{Name: "hook", ARN: "arn:hook"}) })
+	h.write("api/lambda", func(tx *store.Tx) error {
+		return state.Functions.Put(tx, model.Function{Name: "hook", ARN: "arn:hook"})
+	})
 	h.settle()
 	view := h.db.View()
 	nodes := state.NetworkInterfaces.By(view, "owner", lb.ARN)
@@ -287,7 +289,9 @@ func TestAnInstanceIsReachableByItsRules(t *testing.T) {
 
 func TestEachEnvironmentOfAFunctionGetsALegOfItsOwn(t *testing.T) {
 	h := newHouse(t)
-	h.write("api/lambda", func(tx *store.Tx) error { return state.Functions.Put(tx, model.Function{Name: "hook", ARN: "arn:hook"}) })
+	h.write("api/lambda", func(tx *store.Tx) error {
+		return state.Functions.Put(tx, model.Function{Name: "hook", ARN: "arn:hook"})
+	})
 	h.settle()
 	legs := network.NewLegs(h.db, "/run/netns")
 	first, err := legs.Acquire(t.Context(), "hook")
@@ -321,5 +325,24 @@ func TestEachEnvironmentOfAFunctionGetsALegOfItsOwn(t *testing.T) {
 	}
 	if n := state.NetworkInterfaces.Len(h.db.View()); n != 2 {
 		t.Errorf("%d interfaces", n)
+	}
+}
+
+// Budget: a task more among 5,000 costs some tens of milliseconds.
+func BenchmarkOneMoreTaskAmongMany(b *testing.B) {
+	h := newHouse(b)
+	h.world()
+	h.write("api/ec2", func(tx *store.Tx) error {
+		return state.Subnets.Edit(tx, "subnet-1", func(s *model.Subnet) error { s.CIDR = "10.0.0.0/17"; return nil })
+	})
+	for i := range 5000 {
+		h.task(fmt.Sprintf("t%05d", i))
+	}
+	h.settle()
+	n := 0
+	for b.Loop() {
+		h.task(fmt.Sprintf("x%05d", n))
+		n++
+		h.settle()
 	}
 }

@@ -2,7 +2,7 @@ package network
 
 import (
 	"cmp"
-	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -70,27 +70,24 @@ func (p plan) writes() bool {
 func decide(w world) plan {
 	p := plan{regroups: map[string][]string{}, elastics: map[string]string{}, attach: map[string]string{}, endpoints: map[string]string{}, nats: map[string]string{}}
 	wishes := w.wishes()
-	have, seats := map[string]bool{}, map[string]int{}
 	leases := newLeases(w)
+	taken := map[seat]int{}
 	for _, n := range state.NetworkInterfaces.All(w) {
-		at := seat(n.Owner, n.Subnet, seats[n.Owner+"|"+n.Subnet])
-		seats[n.Owner+"|"+n.Subnet]++
+		at := seat{n.Owner, n.Subnet, 0}
+		at.n, taken[at] = taken[at], taken[at]+1
 		want, ok := wishes[at]
 		if !ok {
 			p.drops = append(p.drops, n.ID)
 			leases.free(n)
 			continue
 		}
-		have[at] = true
+		delete(wishes, at)
 		p.keep(w, n, want)
 	}
-	for _, at := range sortedKeys(wishes) {
-		if have[at] {
-			continue
-		}
-		g, err := leases.grant(wishes[at])
+	for _, x := range inOrder(wishes) {
+		g, err := leases.grant(x)
 		if err != "" {
-			p.refusals = append(p.refusals, refusal{wishes[at].owner, err})
+			p.refusals = append(p.refusals, refusal{x.owner, err})
 			continue
 		}
 		p.grants = append(p.grants, g)
@@ -100,9 +97,12 @@ func decide(w world) plan {
 	return p
 }
 
-// seat names the nth interface of an owner in a subnet. Only functions have
-// more than one.
-func seat(owner, subnet string, n int) string { return fmt.Sprintf("%s|%s|%d", owner, subnet, n) }
+// seat is the nth interface of an owner in a subnet. Only functions have more
+// than one.
+type seat struct {
+	owner, subnet string
+	n             int
+}
 
 // keep brings an interface that stays up to date.
 func (p *plan) keep(w world, n model.NetworkInterface, want wish) {
@@ -118,13 +118,13 @@ func (p *plan) keep(w world, n model.NetworkInterface, want wish) {
 }
 
 // wishes are all interfaces that should be, by seat.
-func (w world) wishes() map[string]wish {
-	out := map[string]wish{}
+func (w world) wishes() map[seat]wish {
+	out := map[seat]wish{}
 	put := func(x wish, n int) {
 		if len(x.groups) == 0 && x.kind != vpc.KindNAT {
 			x.groups = w.defaultGroup(x.subnet)
 		}
-		out[seat(x.owner, x.subnet, n)] = x
+		out[seat{x.owner, x.subnet, n}] = x
 	}
 	add := func(x wish) { put(x, 0) }
 	for _, t := range state.Tasks.All(w) {
@@ -264,15 +264,12 @@ func (w world) endpointUp(e model.VPCEndpoint) bool {
 	return up >= len(e.Subnets)
 }
 
-func sortedKeys(m map[string]wish) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	// Machines before what runs on them, else by name: the lowest addresses
-	// go to what lives longest.
-	slices.SortFunc(out, func(a, b string) int {
-		return cmp.Or(cmp.Compare(rank(m[a].kind), rank(m[b].kind)), cmp.Compare(a, b))
+// inOrder sorts wishes: machines before what runs on them, else by name, so
+// that the lowest addresses go to what lives longest.
+func inOrder(m map[seat]wish) []wish {
+	out := slices.Collect(maps.Values(m))
+	slices.SortFunc(out, func(a, b wish) int {
+		return cmp.Or(cmp.Compare(rank(a.kind), rank(b.kind)), strings.Compare(a.owner, b.owner), strings.Compare(a.subnet, b.subnet))
 	})
 	return out
 }
@@ -286,10 +283,12 @@ type leases struct {
 	w       world
 	subnets map[string]map[netip.Addr]bool
 	public  map[netip.Addr]bool
+	// next is where to look for a subnet's lowest free address.
+	next map[string]netip.Addr
 }
 
 func newLeases(w world) *leases {
-	l := &leases{w: w, subnets: map[string]map[netip.Addr]bool{}, public: map[netip.Addr]bool{}}
+	l := &leases{w: w, subnets: map[string]map[netip.Addr]bool{}, public: map[netip.Addr]bool{}, next: map[string]netip.Addr{}}
 	for _, n := range state.NetworkInterfaces.All(w) {
 		l.take(n.Subnet, n.IP)
 		if a, err := netip.ParseAddr(n.PublicIP); err == nil {
@@ -335,7 +334,8 @@ func (l *leases) grant(x wish) (grant, string) {
 			return g, "subnet " + x.subnet + " does not exist"
 		}
 		g.vpc, g.zone = s.VPC, s.AvailabilityZone
-		g.ip, ok = vpc.Lease(p, l.subnets[x.subnet])
+		g.ip, ok = vpc.LeaseFrom(p, l.next[x.subnet], l.subnets[x.subnet])
+		l.next[x.subnet] = g.ip
 	}
 	if !ok {
 		return g, "subnet " + cmp.Or(x.subnet, "of the Internet") + " has no free addresses"
