@@ -116,6 +116,7 @@ func Assemble(_ context.Context, c Core, h Hands) (*House, error) {
 	house.Access = access.New(access.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place})
 	house.Desk = dispatch.New(dispatch.Deps{
 		DB: c.DB, Clock: c.Clock, Real: c.Real, IDs: c.IDs, Place: c.Place, Minter: house.Access, Access: house.Access, Log: c.Log,
+		Metrics:      dispatch.Utilization(h.Series),
 		Authenticate: func(r *http.Request) (ident.Principal, error) { return invoke.f.Authenticate(r) },
 	})
 	var zones []string
