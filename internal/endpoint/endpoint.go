@@ -105,17 +105,27 @@ func (s *Server) Set(ctx context.Context, ls []Listener) error {
 		}
 		s.open[at] = d
 	}
-	for at, d := range maps.Clone(s.open) {
-		if !want[at] {
-			_ = d.srv.Close()
-			delete(s.open, at)
-		}
-	}
+	s.keep(want)
 	return errors.Join(errs...)
 }
 
+// keep closes what is not wanted.
+func (s *Server) keep(want map[where]bool) {
+	for at, d := range maps.Clone(s.open) {
+		if !want[at] {
+			_ = d.srv.Close() // it closes what it can
+			delete(s.open, at)
+		}
+	}
+}
+
 // Close closes all listeners and their connections.
-func (s *Server) Close() error { return s.Set(context.Background(), nil) }
+func (s *Server) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keep(nil)
+	return nil
+}
 
 // Open lists what listens now, for explanations: NAMESPACE ADDRESS SERVICE.
 func (s *Server) Open() []string {

@@ -93,17 +93,27 @@ func (r *Resolver) Set(ctx context.Context, c Config) error {
 			errs = append(errs, fmt.Errorf("resolver of %s: %w", z.Namespace, err))
 		}
 	}
+	r.keep(want)
+	return errors.Join(errs...)
+}
+
+// keep ends the zones that are not wanted.
+func (r *Resolver) keep(want map[string]bool) {
 	for _, name := range slices.Sorted(maps.Keys(r.zones)) {
 		if !want[name] {
 			r.zones[name].close(nil)
 			delete(r.zones, name)
 		}
 	}
-	return errors.Join(errs...)
 }
 
 // Close stops answering.
-func (r *Resolver) Close() error { return r.Set(context.Background(), Config{}) }
+func (r *Resolver) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keep(nil)
+	return nil
+}
 
 // listen opens what is missing and closes what is not wanted.
 func (r *Resolver) listen(ctx context.Context, s *served, z Zone) error {
