@@ -165,9 +165,7 @@ func (a *API) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) (*s
 		if err != nil {
 			return err
 		}
-		if len(state.NetworkInterfaces.By(tx, "subnet", s.ID)) > 0 || slices.ContainsFunc(state.NATGateways.By(tx, "vpc", s.VPC), func(n model.NATGateway) bool {
-			return n.Subnet == s.ID && n.State != "deleted"
-		}) {
+		if inhabited(tx, s) {
 			return depended("subnet", s.ID)
 		}
 		for _, t := range state.RouteTables.By(tx, "vpc", s.VPC) {
@@ -180,6 +178,13 @@ func (a *API) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) (*s
 		}
 		return state.Subnets.Delete(tx, s.ID)
 	})
+}
+
+// inhabited reports whether an interface is in a subnet, or will be.
+func inhabited(r store.Reader, s model.Subnet) bool {
+	return len(state.NetworkInterfaces.By(r, "subnet", s.ID)) > 0 ||
+		slices.ContainsFunc(state.NATGateways.By(r, "vpc", s.VPC), func(n model.NATGateway) bool { return n.Subnet == s.ID && n.State != "deleted" }) ||
+		slices.ContainsFunc(state.VPCEndpoints.By(r, "vpc", s.VPC), func(e model.VPCEndpoint) bool { return slices.Contains(e.Subnets, s.ID) })
 }
 
 // ModifySubnetAttribute changes whether interfaces get public addresses.
