@@ -8,6 +8,7 @@ import (
 	balancer "berth/internal/balancer/sim"
 	"berth/internal/clock"
 	"berth/internal/control"
+	"berth/internal/controllers/instance"
 	"berth/internal/daemon"
 	"berth/internal/dispatch/simagent"
 	"berth/internal/fault"
@@ -72,6 +73,7 @@ func (h *hands) daemon() daemon.Hands {
 		Machines: h.machines, Network: h.network, Edge: h.edge, Images: h.images, Tokens: h.tokens, Series: h.series, Functions: h.functions, Code: h.code,
 		More: func(house *daemon.House) []control.Loop {
 			h.kick = house.WakeTraffic
+			h.machines.Watch(func(string) { house.Engine.Kick("controllers/instance", instance.Census) })
 			return []control.Loop{simagent.Loop{DB: house.DB, Desk: house.Desk, Config: simagent.Config{
 				Seed: h.seed, BootMin: joinMin, BootMax: joinMax, PullMin: pullMin, PullMax: pullMax,
 				StartMin: startMin, StartMax: startMax, StopMin: stopMin, StopMax: stopMax,

@@ -28,9 +28,12 @@ import (
 
 const (
 	name = "controllers/instance"
-	// census is the key under which all machines are looked at.
-	census      = "machines"
-	censusEvery = 10 * time.Second
+	// A machine that died shows by its agent's connection, which wakes the
+	// census; one that was never connected waits for the next. For a while
+	// after an agent was seen last its machine may still be dying.
+	censusEvery = 5 * time.Minute
+	censusSoon  = 5 * time.Second
+	dying       = 2 * time.Minute
 	bootPoll    = time.Second
 	retryEvery  = 5 * time.Second
 	// maxAttempts bounds launches that fail for reasons of the host; after
@@ -41,6 +44,9 @@ const (
 	keyLife    = 6 * time.Hour
 	keyRefresh = keyLife / 4
 )
+
+// Census is the key under which all machines are looked at.
+const Census = "machines"
 
 // Minter makes keys for a role session and records them.
 type Minter interface {
@@ -77,10 +83,13 @@ func New(d Deps) Loop { return Loop{d} }
 func (Loop) Name() string { return name }
 
 // Wake implements control.Loop: an instance that has not ended wakes its id,
-// and so does its interface.
+// and so does its interface; a lost agent wakes the census.
 func (Loop) Wake(c store.Change) []string {
 	switch n := c.New.(type) {
 	case model.Instance:
+		if old, ok := c.Old.(model.Instance); ok && old.Connected && !n.Connected && n.State == "running" {
+			return []string{n.ID, Census}
+		}
 		if n.State != "terminated" {
 			return []string{n.ID}
 		}
@@ -93,11 +102,11 @@ func (Loop) Wake(c store.Change) []string {
 }
 
 // Start implements control.Starter.
-func (Loop) Start(store.Reader) []string { return []string{census} }
+func (Loop) Start(store.Reader) []string { return []string{Census} }
 
 // Reconcile implements control.Loop.
 func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
-	if r.Key == census {
+	if r.Key == Census {
 		return l.count(ctx, r)
 	}
 	view := l.DB.View()
@@ -388,13 +397,14 @@ func end(tx *store.Tx, id string, now time.Time, code, message string) error {
 // count compares the driver's machines with the records: a machine that died
 // ends its instance, and one that nobody wished for is ended.
 func (l Loop) count(ctx context.Context, r control.Request) (control.Result, error) {
-	again := control.Result{After: censusEvery}
-	res, err, running, done := l.Jobs.Take(census)
+	view := l.DB.View()
+	again := control.Result{After: next(view, r.Now)}
+	res, err, running, done := l.Jobs.Take(Census)
 	if running {
 		return control.Result{}, nil
 	}
 	if !done {
-		l.Jobs.Start(name, census, census, func(ctx context.Context) (any, error) { return l.Driver.List(ctx) })
+		l.Jobs.Start(name, Census, Census, func(ctx context.Context) (any, error) { return l.Driver.List(ctx) })
 		return again, nil
 	}
 	if err != nil {
@@ -405,10 +415,9 @@ func (l Loop) count(ctx context.Context, r control.Request) (control.Result, err
 	for _, m := range res.([]machine.Machine) {
 		machines[m.ID] = m
 	}
-	view := l.DB.View()
 	for _, i := range state.Instances.By(view, "state", "running") {
 		m, ok := machines[i.ID]
-		if ok && m.State != machine.Terminated || r.Now.Sub(i.LaunchedAt) < censusEvery && !ok {
+		if ok && m.State != machine.Terminated || r.Now.Sub(i.LaunchedAt) < censusSoon && !ok {
 			continue // a machine younger than the list is not missing from it
 		}
 		if err := l.ended(ctx, r.Now, i.ID, "Server.InternalError", reasonOf(m)); err != nil {
@@ -423,6 +432,16 @@ func (l Loop) count(ctx context.Context, r control.Request) (control.Result, err
 	return again, nil
 }
 
+// next is when to look at the machines again.
+func next(r store.Reader, now time.Time) time.Duration {
+	for _, i := range state.Instances.By(r, "state", "running") {
+		if !i.Connected && !i.LastSeenAt.IsZero() && now.Sub(i.LastSeenAt) < dying {
+			return censusSoon
+		}
+	}
+	return censusEvery
+}
+
 func reasonOf(m machine.Machine) string {
 	if m.Reason == "" {
 		return "The machine is gone."
@@ -434,5 +453,5 @@ func reasonOf(m machine.Machine) string {
 func (l Loop) forget(id string) {
 	job := "forget " + id
 	l.Jobs.Take(job)
-	l.Jobs.Start(name, census, job, func(ctx context.Context) (any, error) { return nil, l.Driver.Terminate(ctx, id) })
+	l.Jobs.Start(name, Census, job, func(ctx context.Context) (any, error) { return nil, l.Driver.Terminate(ctx, id) })
 }

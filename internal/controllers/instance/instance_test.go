@@ -216,14 +216,32 @@ func TestADeadMachineIsNoticedAndForgotten(t *testing.T) {
 	w := newWorld(t)
 	w.interfaceUp()
 	w.advance(time.Minute)
+	w.as("dispatch", func(tx *store.Tx) error {
+		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.Connected, i.LastSeenAt = true, w.clock.Now(); return nil })
+	})
+	w.as("dispatch", func(tx *store.Tx) error {
+		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.Connected = false; return nil })
+	})
+	w.settle() // it lives still
 	w.driver.Kill(id, "Server.InternalError: power lost")
-	w.advance(30 * time.Second)
+	w.advance(10 * time.Second)
 	if i := w.instance(); i.State != "terminated" || i.StateReason != "Server.InternalError: power lost" {
 		t.Fatalf("instance: %+v", i)
 	}
 	w.advance(30 * time.Second)
 	if all, _ := w.driver.List(t.Context()); len(all) != 0 {
 		t.Errorf("the driver still has %v", all)
+	}
+}
+
+func TestADeadMachineWithoutAnAgentIsNoticedToo(t *testing.T) {
+	w := newWorld(t)
+	w.interfaceUp()
+	w.advance(time.Minute)
+	w.driver.Kill(id, "Server.InternalError: power lost")
+	w.advance(6 * time.Minute)
+	if i := w.instance(); i.State != "terminated" {
+		t.Fatalf("instance: %+v", i)
 	}
 }
 

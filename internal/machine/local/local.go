@@ -237,6 +237,16 @@ type keys struct {
 	Expiration      time.Time
 }
 
+// left is how much real time there is until a moment on the control plane's
+// clock, which may run faster.
+func (d *Driver) left(at time.Time) time.Duration {
+	left := at.Sub(d.Clock.Now())
+	if c, ok := d.Clock.(interface{ Speed() float64 }); ok && c.Speed() > 0 {
+		left = time.Duration(float64(left) / c.Speed())
+	}
+	return left
+}
+
 // SetCredentials implements machine.Driver. The machine reads them in real
 // time, so the moment at which they end is translated.
 func (d *Driver) SetCredentials(_ context.Context, id string, c machine.Credentials) error {
@@ -250,7 +260,7 @@ func (d *Driver) SetCredentials(_ context.Context, id string, c machine.Credenti
 	now := d.Real.Now().UTC().Truncate(time.Second)
 	b, err := json.MarshalIndent(keys{
 		Code: "Success", LastUpdated: now, Type: "AWS-HMAC", AccessKeyId: c.AccessKeyID, SecretAccessKey: c.Secret, Token: c.Token,
-		Expiration: now.Add(c.Expires.Sub(d.Clock.Now())).Truncate(time.Second),
+		Expiration: now.Add(d.left(c.Expires)).Truncate(time.Second),
 	}, "", "  ")
 	if err != nil {
 		return err

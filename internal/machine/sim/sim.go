@@ -42,6 +42,7 @@ type Driver struct {
 	all     map[string]*simulated
 	refuse  map[string]error // by zone, or "" for all
 	attempt map[string]uint64
+	watch   func(id string)
 }
 
 type simulated struct {
@@ -87,12 +88,31 @@ func (d *Driver) RefuseZone(zone string, err error) {
 	d.refuse[zone] = err
 }
 
+// Watch makes the driver call fn, on its clock, whenever a machine dies by
+// itself; what real agents' connections tell.
+func (d *Driver) Watch(fn func(id string)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.watch = fn
+}
+
 // Kill ends a machine as a failing host would.
 func (d *Driver) Kill(id, reason string) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if m := d.all[id]; m != nil {
+	m, watch := d.all[id], d.watch
+	if m != nil {
 		m.dies, m.reason = d.Clock.Now(), reason
+	}
+	d.mu.Unlock()
+	if m != nil && watch != nil {
+		watch(id)
+	}
+}
+
+// toll tells the watcher when a machine's time has come. Called with mu held.
+func (d *Driver) toll(m *simulated) {
+	if watch := d.watch; watch != nil && !m.dies.IsZero() {
+		d.Clock.AfterFunc(m.dies.Sub(d.Clock.Now()), func() { watch(m.spec.ID) })
 	}
 }
 
@@ -133,6 +153,7 @@ func (d *Driver) Launch(_ context.Context, spec machine.Spec) (machine.Machine, 
 		m.dies, m.reason = m.up.Add(time.Duration(2*d.chance(spec.ID, "life", 0)*float64(d.LifeMean))), "Server.InternalError: the simulated host failed"
 	}
 	d.all[spec.ID] = m
+	d.toll(m)
 	return d.look(m), nil
 }
 
