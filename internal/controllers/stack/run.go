@@ -35,9 +35,10 @@ type run struct {
 	dirty   map[string]bool
 	gone    map[string]bool
 	events  []model.StackEvent
-	exports []model.Export // to write when outputs are ready; nil leaves them
-	settled bool           // exports are to be written
-	stale   bool           // another wish came in between
+	exports []model.Export  // to write when outputs are ready; nil leaves them
+	settled bool            // exports are to be written
+	stale   bool            // another wish came in between
+	used    map[string]bool // event ids given out
 }
 
 // load reads a stack and all it has; nil if nothing is under way.
@@ -49,7 +50,7 @@ func (l *Loop) load(ctx context.Context, req control.Request) (*run, error) {
 	}
 	r := &run{
 		Loop: l, ctx: ctx, now: req.Now, view: view, stack: model.Clone(s), operation: s.Operation, status: s.Status,
-		recs: map[string]*model.StackResource{}, dirty: map[string]bool{}, gone: map[string]bool{},
+		recs: map[string]*model.StackResource{}, dirty: map[string]bool{}, gone: map[string]bool{}, used: map[string]bool{},
 	}
 	for _, rec := range state.StackResources.By(view, "stack", s.ID) {
 		c := model.Clone(rec)
@@ -120,10 +121,22 @@ func (r *run) round() int64 {
 // note adds an event about a resource.
 func (r *run) note(rec *model.StackResource, status, reason string) {
 	r.events = append(r.events, model.StackEvent{
-		ID:        fmt.Sprintf("%s-%s-%s", rec.LogicalID, status, r.now.UTC().Format("2006-01-02T15:04:05.000Z")),
+		ID:        r.eventID(rec.LogicalID, status),
 		LogicalID: rec.LogicalID, PhysicalID: rec.PhysicalID, Type: rec.Type, Status: status, Reason: reason,
 		Properties: propertiesText(rec.Properties), Token: r.stack.RequestToken, At: r.now,
 	})
+}
+
+// eventID names an event as CloudFormation does. Clients tell events apart by
+// it, so two of the same moment get two names.
+func (r *run) eventID(logical, status string) string {
+	for at := r.now.UTC(); ; at = at.Add(time.Millisecond) {
+		id := logical + "-" + status + "-" + at.Format("2006-01-02T15:04:05.000Z")
+		if !r.used[id] {
+			r.used[id] = true
+			return id
+		}
+	}
 }
 
 // set moves a resource to a status and tells of it.
