@@ -96,7 +96,8 @@ type world struct {
 	db     *state.DB
 	clock  *clock.Stepped
 	engine *control.Engine
-	tasks  int
+	live   []string // tasks that are wished for, the oldest first
+	made   int
 }
 
 func newWorld(t *testing.T, edit func(*model.CapacityProvider)) *world {
@@ -150,21 +151,29 @@ func (w *world) as(room string, fn func(*store.Tx) error) {
 	}
 }
 
-// scale makes or stops the service's tasks, the newest first.
+// scale makes tasks of the service, or stops the newest.
 func (w *world) scale(n int, memory int64) {
 	w.Helper()
 	w.as("controllers/service", func(tx *store.Tx) error {
-		for ; w.tasks < n; w.tasks++ {
+		for len(w.live) < n {
+			arn := fmt.Sprintf("arn:aws:ecs:ap-northeast-1:000000000000:task/c/%04d", w.made)
+			w.made++
+			w.live = append(w.live, arn)
 			if err := state.Tasks.Put(tx, model.Task{
-				ARN: fmt.Sprintf("arn:aws:ecs:ap-northeast-1:000000000000:task/c/%03d", w.tasks), Cluster: "c", Service: service, Group: "service:web",
+				ARN: arn, Cluster: "c", Service: service, Group: "service:web",
 				TaskDefinition: definition, CPU: 256, Memory: memory, LastStatus: model.TaskProvisioning, DesiredStatus: "RUNNING", CreatedAt: w.clock.Now(),
 				Network: model.NetworkConfiguration{Subnets: []string{"subnet-a", "subnet-c"}},
 			}); err != nil {
 				return err
 			}
 		}
-		for ; w.tasks > n; w.tasks-- {
-			if err := state.Tasks.Edit(tx, fmt.Sprintf("arn:aws:ecs:ap-northeast-1:000000000000:task/c/%03d", w.tasks-1), func(t *model.Task) error {
+		for len(w.live) > n {
+			arn := w.live[len(w.live)-1]
+			w.live = w.live[:len(w.live)-1]
+			if _, ok := state.Tasks.Get(tx, arn); !ok {
+				continue // it ended with its instance and was forgotten
+			}
+			if err := state.Tasks.Edit(tx, arn, func(t *model.Task) error {
 				t.DesiredStatus = "STOPPED"
 				return nil
 			}); err != nil {
