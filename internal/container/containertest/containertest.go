@@ -23,8 +23,8 @@ type Subject struct {
 	New func(t *testing.T) container.Driver
 	// Base is completed with an ID and Args.
 	Base container.Spec
-	// Exits ends with code 7 after printing "hello"; Serves runs until
-	// SIGTERM; Deaf runs and ignores SIGTERM; Missing cannot be started.
+	// Exits ends with code 7 after printing "hello"; Serves prints "ready" and
+	// runs until SIGTERM; Deaf runs and ignores SIGTERM; Missing cannot be started.
 	Exits, Serves, Deaf, Missing []string
 	// Echo, run by Exec in Serves, prints "inside" and ends with code 3.
 	Echo []string
@@ -101,6 +101,26 @@ func status(t *testing.T, d container.Driver, id string) container.State {
 	return st
 }
 
+// ready waits until the program can take a signal: the kernel drops one that
+// the first process of a container has no handler for yet.
+func ready(t *testing.T, d container.Driver, id string) {
+	t.Helper()
+	path := status(t, d, id).LogPath
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		log, _ := os.ReadFile(path)
+		if strings.Contains(string(log), `"m":"ready"`) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("container %s does not get ready: %s", id, log)
+		case <-time.After(5 * time.Millisecond): // polls a condition, with a deadline
+		}
+	}
+}
+
 func exitCode(t *testing.T, s Subject) {
 	d := s.New(t)
 	s.make(t, d, "exits", s.Exits, false)
@@ -163,6 +183,7 @@ func waitAdopted(t *testing.T, s Subject) {
 func stop(t *testing.T, s Subject) {
 	d := s.New(t)
 	s.make(t, d, "stopped", s.Serves, true)
+	ready(t, d, "stopped")
 	if err := d.Stop(t.Context(), "stopped", patience); err != nil {
 		t.Fatal(err)
 	}

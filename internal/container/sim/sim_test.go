@@ -20,7 +20,7 @@ func program(s container.Spec) sim.Program {
 	case "missing":
 		return sim.Program{Fail: "exec: missing: not found"}
 	default:
-		return sim.Program{Exec: func(e container.ExecSpec) int {
+		return sim.Program{Output: []string{"ready"}, Exec: func(e container.ExecSpec) int {
 			_, _ = io.WriteString(e.Stdout, "inside\n")
 			return 3
 		}}

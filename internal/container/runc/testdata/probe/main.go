@@ -22,6 +22,7 @@ func main() {
 	case "serve":
 		c := make(chan os.Signal, 1)
 		signal.Notify(c, syscall.SIGTERM)
+		fmt.Println("ready")
 		<-c
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM)
