@@ -458,34 +458,38 @@ func (a *app) loadBalancers(ctx context.Context, c *client, stack string) ([]str
 	return urls, nil
 }
 
+// listening is one row of /_berth/listeners.
+type listening struct {
+	LoadBalancer, Host, Protocol, Trouble string
+	Port, HostPort                        int
+}
+
+// url is where the listener answers on this machine.
+func (l listening) url() string {
+	scheme := strings.ToLower(l.Protocol)
+	switch {
+	case l.HostPort == 0:
+		return fmt.Sprintf("%s://%s:%d/ does not answer here: %s", scheme, l.Host, l.Port, l.Trouble)
+	case scheme == "http" && l.HostPort == 80 || scheme == "https" && l.HostPort == 443:
+		return scheme + "://" + l.Host + "/"
+	default:
+		return fmt.Sprintf("%s://%s:%d/", scheme, l.Host, l.HostPort)
+	}
+}
+
+// listenerURLs lists where a load balancer answers, in order of its ports.
 func listenerURLs(ctx context.Context, c *client, lb string) ([]string, error) {
-	out, err := c.call(ctx, "elbv2", "DescribeLoadBalancers", map[string]any{"LoadBalancerArns": []string{lb}})
-	if err != nil {
-		return nil, err
-	}
-	lbs := list(out, "LoadBalancers")
-	if len(lbs) == 0 {
-		return nil, nil
-	}
-	dns := str(lbs[0], "DNSName")
-	out, err = c.call(ctx, "elbv2", "DescribeListeners", map[string]any{"LoadBalancerArn": lb})
-	if err != nil {
+	var rows []listening
+	if err := c.own(ctx, http.MethodGet, "/_berth/listeners", nil, &rows); err != nil {
 		return nil, err
 	}
 	var urls []string
-	for _, l := range list(out, "Listeners") {
-		urls = append(urls, listenerURL(dns, str(l, "Protocol"), str(l, "Port")))
+	for _, l := range rows {
+		if l.LoadBalancer == lb {
+			urls = append(urls, l.url())
+		}
 	}
-	sort.Slice(urls, func(i, j int) bool { return len(urls[i]) < len(urls[j]) })
 	return urls, nil
-}
-
-func listenerURL(dns, protocol, port string) string {
-	scheme := strings.ToLower(protocol)
-	if scheme == "http" && port == "80" || scheme == "https" && port == "443" {
-		return scheme + "://" + dns + "/"
-	}
-	return scheme + "://" + dns + ":" + port + "/"
 }
 
 func (a *app) down() *cobra.Command {

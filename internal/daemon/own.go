@@ -4,12 +4,14 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +40,7 @@ func (o *own) handler() http.Handler {
 	mux.HandleFunc("GET /_berth/health", o.health)
 	mux.HandleFunc("GET /_berth/events", o.events)
 	mux.HandleFunc("GET /_berth/explain", o.explain)
+	mux.HandleFunc("GET /_berth/listeners", o.listeners)
 	mux.HandleFunc("GET /_berth/clock", o.time)
 	mux.HandleFunc("POST /_berth/clock", o.setTime)
 	return mux
@@ -53,6 +56,39 @@ func (o *own) health(w http.ResponseWriter, _ *http.Request) {
 		"status": "ok", "region": o.cfg.Place.Region, "account": o.cfg.Place.Account, "data": o.cfg.Data, "version": Version,
 		"pid": os.Getpid(), "now": o.clock.Now(), "speed": o.clock.Speed(), "revision": o.db.View().Revision(),
 	})
+}
+
+// elsewhere finds in a listener's trouble the port that answers for its own.
+var elsewhere = regexp.MustCompile(`port (\d+) answers instead`)
+
+// listeners says where each load balancer answers on this machine.
+func (o *own) listeners(w http.ResponseWriter, _ *http.Request) {
+	type row struct {
+		LoadBalancer string `json:"loadBalancer"` // ARN
+		Host         string `json:"host"`
+		Port         int64  `json:"port"`     // of the listener
+		HostPort     int64  `json:"hostPort"` // on 127.0.0.1; 0 if nowhere
+		Protocol     string `json:"protocol"`
+		Trouble      string `json:"trouble,omitempty"`
+	}
+	v := o.db.View()
+	rows := []row{}
+	for _, l := range state.Listeners.All(v) {
+		lb, ok := state.LoadBalancers.Get(v, l.LoadBalancer)
+		if !ok {
+			continue
+		}
+		x := row{LoadBalancer: lb.ARN, Host: lb.DNSName, Port: l.Port, HostPort: l.Port, Protocol: l.Protocol, Trouble: l.Trouble}
+		if l.Trouble != "" {
+			x.HostPort = 0
+			if m := elsewhere.FindStringSubmatch(l.Trouble); m != nil {
+				x.HostPort, _ = strconv.ParseInt(m[1], 10, 64)
+			}
+		}
+		rows = append(rows, x)
+	}
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(strings.Compare(a.Host, b.Host), int(a.Port-b.Port)) })
+	answer(w, rows)
 }
 
 func (o *own) time(w http.ResponseWriter, _ *http.Request) {
