@@ -237,19 +237,30 @@ func (d *Desk) PollEndpoint(_ context.Context, p ident.Principal, cluster, insta
 	return Endpoints{Agent: host("ecs-a"), Telemetry: host("ecs-t"), ServiceConnect: host("ecs-sc"), SystemLogs: host("ecs-a")}, nil
 }
 
-// clockTime translates a moment of an agent's real time into the control
-// plane's.
+// clockTime translates a moment of an agent's past, in real time, into the
+// control plane's: on a clock that runs N times faster it is N times as long
+// ago.
 func (d *Desk) clockTime(real time.Time) time.Time {
 	if real.IsZero() {
 		return time.Time{}
 	}
-	return d.Clock.Now().Add(-max(0, d.Real.Now().Sub(real)))
+	ago := max(0, d.Real.Now().Sub(real))
+	return d.Clock.Now().Add(-time.Duration(float64(ago) * d.speed()))
 }
 
-// realTime translates a moment of the control plane's time into real time,
-// as agents and SDKs read it.
+// realTime translates a moment of the control plane's time to come into real
+// time, as agents and SDKs read it.
 func (d *Desk) realTime(at time.Time) time.Time {
-	return d.Real.Now().Add(at.Sub(d.Clock.Now()))
+	return d.Real.Now().Add(time.Duration(float64(at.Sub(d.Clock.Now())) / d.speed()))
+}
+
+// speed is how fast the control plane's clock runs; one that stands still or
+// is stepped counts as real.
+func (d *Desk) speed() float64 {
+	if c, ok := d.Clock.(interface{ Speed() float64 }); ok && c.Speed() > 0 {
+		return c.Speed()
+	}
+	return 1
 }
 
 // number gives payloads and manifests one ever growing count: an agent drops
