@@ -23,6 +23,20 @@ type pool struct {
 	tree  []most // heap-shaped: the children of i are 2i and 2i+1
 	leafs int
 	at    map[*Node]int
+	// past is where the search for asks of a kind may begin: nodes only fill
+	// while a plan is made, so that what had no room has none later.
+	past map[kind]int
+}
+
+// kind tells plain asks apart: those whose chances only depend on room.
+type kind struct {
+	cpu, memory, enis int64
+	architecture      string
+}
+
+func plainKind(a *Ask) (kind, bool) {
+	return kind{a.Need.CPU, a.Need.Memory, a.Need.ENIs, a.Architecture},
+		!a.Distinct && len(a.Member) == 0 && len(a.Need.Ports) == 0 && a.Impossible == ""
 }
 
 // most is the greatest free amount of each kind below a place of the tree.
@@ -70,7 +84,7 @@ func (w *world) pool(provider, zone string) *pool {
 	key := provider + "\x00" + zone
 	p := w.pools[key]
 	if p == nil {
-		p = &pool{at: map[*Node]int{}}
+		p = &pool{at: map[*Node]int{}, past: map[kind]int{}}
 		w.pools[key] = p
 		w.zones[provider] = append(w.zones[provider], zone)
 	}
@@ -113,8 +127,27 @@ func (p *pool) update(n *Node) {
 	}
 }
 
-// first finds the first node below place i that fits.
-func (p *pool) first(i int, a *Ask) *Node {
+// find finds the first node that fits.
+func (p *pool) find(a *Ask) *Node {
+	k, plain := plainKind(a)
+	if !plain {
+		return p.first(1, 0, p.leafs, 0, a)
+	}
+	n := p.first(1, 0, p.leafs, p.past[k], a)
+	if n == nil {
+		p.past[k] = p.leafs
+	} else {
+		p.past[k] = p.at[n]
+	}
+	return n
+}
+
+// first finds the first node that fits below place i, which stands for the
+// nodes from low to high, leaving out those before from.
+func (p *pool) first(i, low, high, from int, a *Ask) *Node {
+	if high <= from {
+		return nil
+	}
 	m := p.tree[i]
 	if m.cpu < a.Need.CPU || m.memory < a.Need.Memory || m.enis < a.Need.ENIs {
 		return nil
@@ -125,10 +158,11 @@ func (p *pool) first(i int, a *Ask) *Node {
 		}
 		return nil
 	}
-	if n := p.first(2*i, a); n != nil {
+	middle := (low + high) / 2
+	if n := p.first(2*i, low, middle, from, a); n != nil {
 		return n
 	}
-	return p.first(2*i+1, a)
+	return p.first(2*i+1, middle, high, from, a)
 }
 
 func (w *world) choose(a *Ask) *Node {
@@ -136,7 +170,7 @@ func (w *world) choose(a *Ask) *Node {
 		if a.Subnets != nil && a.Subnets[z] == "" {
 			continue
 		}
-		if n := w.pools[a.Provider+"\x00"+z].first(1, a); n != nil {
+		if n := w.pools[a.Provider+"\x00"+z].find(a); n != nil {
 			return n
 		}
 	}

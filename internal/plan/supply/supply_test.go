@@ -522,3 +522,15 @@ func BenchmarkAtRest(b *testing.B) {
 		supply.Decide(w)
 	}
 }
+
+// A burst of 100,000 tasks; the budget is five seconds.
+func BenchmarkBurst(b *testing.B) {
+	w := world("ap-northeast-1", &model.InstanceRequirements{VCpuCount: span(2, 64), MemoryMiB: span(1024, 1<<20)})
+	for i := range 100 {
+		add(&w, fmt.Sprintf("service:%d", i), 1000, int64(128+i*97%2048), int64(256+i*331%7000))
+	}
+	for b.Loop() {
+		supply.Decide(w)
+	}
+	b.ReportMetric(100000*float64(b.N)/b.Elapsed().Seconds(), "tasks/s")
+}
