@@ -1,0 +1,68 @@
+package reaper_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"berth/internal/control"
+	"berth/internal/controllers/reaper"
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+var now = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func TestOnlyWhatIsLongOverIsForgotten(t *testing.T) {
+	db, err := state.Open(t.Context(), store.NewMemory(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, fresh := now.Add(-reaper.Kept), now.Add(-reaper.Kept+time.Second)
+	if err := db.Update(t.Context(), "test", func(tx *store.Tx) error {
+		return errors.Join(
+			state.Tasks.Put(tx, model.Task{ARN: "old", LastStatus: "STOPPED", StoppedAt: old}),
+			state.Tasks.Put(tx, model.Task{ARN: "fresh", LastStatus: "STOPPED", StoppedAt: fresh}),
+			state.Tasks.Put(tx, model.Task{ARN: "runs", LastStatus: "RUNNING", StatusAt: old}),
+			state.Instances.Put(tx, model.Instance{ID: "old", State: "terminated", TerminatedAt: old}),
+			state.Instances.Put(tx, model.Instance{ID: "fresh", State: "terminated", TerminatedAt: fresh}),
+			state.Instances.Put(tx, model.Instance{ID: "runs", State: "running"}),
+			state.NATGateways.Put(tx, model.NATGateway{ID: "old", State: "deleted", DeletedAt: old}),
+			state.NATGateways.Put(tx, model.NATGateway{ID: "going", State: "deleting", DeletedAt: old}),
+			state.Credentials.Put(tx, model.Credential{AccessKeyID: "old", Expires: now.Add(-time.Second)}),
+			state.Credentials.Put(tx, model.Credential{AccessKeyID: "fresh", Expires: now.Add(time.Second)}),
+			state.Credentials.Put(tx, model.Credential{AccessKeyID: "for ever"}))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	l := reaper.New(reaper.Deps{DB: db})
+	r, err := l.Reconcile(t.Context(), control.Request{Key: "all", Now: now})
+	if err != nil || r.After != time.Minute {
+		t.Fatal(r, err)
+	}
+	var left []string
+	view := db.View()
+	for _, x := range state.Tasks.All(view) {
+		left = append(left, "task "+x.ARN)
+	}
+	for _, x := range state.Instances.All(view) {
+		left = append(left, "instance "+x.ID)
+	}
+	for _, x := range state.NATGateways.All(view) {
+		left = append(left, "gateway "+x.ID)
+	}
+	for _, x := range state.Credentials.All(view) {
+		left = append(left, "key "+x.AccessKeyID)
+	}
+	want := []string{"task fresh", "task runs", "instance fresh", "instance runs", "gateway going", "key for ever", "key fresh"}
+	if diff := cmp.Diff(want, left); diff != "" {
+		t.Error(diff)
+	}
+	before := view.Revision()
+	if _, err := l.Reconcile(t.Context(), control.Request{Key: "all", Now: now}); err != nil || db.View().Revision() != before {
+		t.Error("a second pass writes", err)
+	}
+}
