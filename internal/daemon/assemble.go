@@ -94,6 +94,7 @@ type House struct {
 	Engine   *control.Engine
 	Front    *front.Front
 	Desk     *dispatch.Desk
+	Usage    *dispatch.Utilization
 	Access   *access.Access
 	Registry *registry.Server
 }
@@ -114,9 +115,10 @@ func Assemble(_ context.Context, c Core, h Hands) (*House, error) {
 	house.Engine = control.New(c.DB, c.Clock, c.Log)
 	jobs := house.Engine.Jobs()
 	house.Access = access.New(access.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place})
+	house.Usage = dispatch.NewUtilization(dispatch.UtilizationDeps{DB: c.DB, Series: h.Series, Clock: c.Clock, Real: c.Real})
 	house.Desk = dispatch.New(dispatch.Deps{
 		DB: c.DB, Clock: c.Clock, Real: c.Real, IDs: c.IDs, Place: c.Place, Minter: house.Access, Access: house.Access, Log: c.Log,
-		Metrics:      dispatch.Utilization(h.Series),
+		Metrics:      house.Usage,
 		Authenticate: func(r *http.Request) (ident.Principal, error) { return invoke.f.Authenticate(r) },
 	})
 	var zones []string

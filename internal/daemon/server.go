@@ -198,6 +198,7 @@ func (s *server) run(ctx context.Context, ready func(addr string)) error {
 	g.Go(func() error { return s.house.Engine.Run(ctx) })
 	g.Go(func() error { return s.house.Desk.Run(ctx) })
 	g.Go(func() error { return s.edge.Run(ctx) })
+	g.Go(func() error { return s.house.Usage.Run(ctx) })
 	g.Go(func() error { return s.forget(ctx) })
 	g.Go(func() error {
 		if err := http1.Serve(l); !errors.Is(err, http.ErrServerClosed) {
