@@ -3,7 +3,7 @@ export CGO_ENABLED := 0
 export GOFLAGS := -buildvcs=false -trimpath=false
 GO ?= go
 DATA ?= /var/lib/berth
-SPEED ?= 1
+SPEED ?= 20
 PKGS ?= ./...
 
 .PHONY: help build up down deps test test-root script bench lint fmt generate verify check fuzz ci
