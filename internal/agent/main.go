@@ -36,7 +36,7 @@ func Main(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	driver, err := runc.New(runc.Deps{Dir: filepath.Join(c.Dir, "runc"), RuntimePath: runtime, Self: self, Clock: real, Log: log})
+	driver, err := runc.New(runc.Deps{Dir: filepath.Join(c.Dir, "runc"), RuntimePath: runtime, Self: self, Log: log})
 	if err != nil {
 		return err
 	}

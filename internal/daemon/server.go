@@ -118,7 +118,7 @@ func (s *server) hands(ctx context.Context, c Core) (Hands, error) {
 	if err != nil {
 		return Hands{}, err
 	}
-	sandboxes, err := runc.New(runc.Deps{Dir: filepath.Join(s.cfg.Data, "functions", "containers"), RuntimePath: s.cfg.Runtime, Self: s.cfg.Self, Clock: c.Real, Log: s.log})
+	sandboxes, err := runc.New(runc.Deps{Dir: filepath.Join(s.cfg.Data, "functions", "containers"), RuntimePath: s.cfg.Runtime, Self: s.cfg.Self, Log: s.log})
 	if err != nil {
 		return Hands{}, fmt.Errorf("%w: install runc (Debian: apt-get install runc) or give another OCI runtime with --runtime", err)
 	}

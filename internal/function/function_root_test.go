@@ -81,7 +81,7 @@ func newLab(t *testing.T) *lab {
 		t.Fatal(err)
 	}
 	real := clock.Real(t.Context())
-	driver, err := runc.New(runc.Deps{Dir: filepath.Join(dir, "ctr"), Self: self, Clock: real})
+	driver, err := runc.New(runc.Deps{Dir: filepath.Join(dir, "ctr"), Self: self})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"berth/internal/clock"
 	"berth/internal/container"
 	"berth/internal/fault"
 )
@@ -40,7 +39,6 @@ type Deps struct {
 	Dir         string // folder of this driver; absolute
 	RuntimePath string // the OCI runtime; "" looks for runc in PATH
 	Self        string // this program, which is run again as "Self shim …"
-	Clock       clock.Clock
 	Log         *slog.Logger
 }
 
@@ -356,7 +354,11 @@ func (d *Driver) settle(ctx context.Context, b bundle) (status, error) {
 		if st.Phase != phaseStarting || !st.Shim.alive() {
 			return st, nil
 		}
-		if err := clock.Sleep(ctx, d.Clock, 2*time.Millisecond); err != nil {
+		// It ends if the start fails; if not, its record says so soon.
+		look, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
+		_ = st.Shim.wait(look)
+		cancel()
+		if err := ctx.Err(); err != nil {
 			return st, err
 		}
 	}

@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"berth/internal/clock"
 	"berth/internal/container"
 	"berth/internal/container/containertest"
 	"berth/internal/container/runc"
@@ -75,7 +74,7 @@ func (l lab) driver(tb testing.TB) *runc.Driver {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	d, err := runc.New(runc.Deps{Dir: filepath.Join(l.dir, "run"), Self: self, Clock: clock.Real(tb.Context()), Log: slog.New(slog.DiscardHandler)})
+	d, err := runc.New(runc.Deps{Dir: filepath.Join(l.dir, "run"), Self: self, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -57,10 +57,12 @@ func (s *shim) run() error {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE)
 	unix.CloseOnExec(wordFD)
 	err := s.start()
+	if err != nil {
+		_ = os.Remove(s.b.statusFile()) // before the Driver hears of it, and may remove the rest
+	}
 	s.say(err)
 	if err != nil {
-		_ = os.Remove(s.b.statusFile())
-		return err
+		return nil // the Driver has been told
 	}
 	return s.finish(s.reap())
 }

@@ -29,5 +29,8 @@ func (d *Driver) Wait(ctx context.Context, id string) (container.State, error) {
 	if err := st.Container.wait(ctx); err != nil {
 		return container.State{}, err
 	}
+	if b.status().Phase == phaseRunning {
+		d.Log.WarnContext(ctx, "container ended unseen: its parent was killed before it", "container", id)
+	}
 	return b.state(id), nil
 }
