@@ -89,7 +89,7 @@ func (s *server) hands(ctx context.Context, c Core) (Hands, error) {
 	if err != nil {
 		return Hands{}, err
 	}
-	images, err := registry.Open(registry.Deps{Dir: filepath.Join(s.cfg.Data, "registry"), Clock: c.Real, IDs: c.IDs})
+	images, err := registry.Open(registry.Deps{Dir: filepath.Join(s.cfg.Data, "registry"), Clock: c.Clock, Real: c.Real, IDs: c.IDs})
 	if err != nil {
 		return Hands{}, err
 	}
