@@ -97,11 +97,16 @@ func Serve(ctx context.Context, c cli.ServerConfig, ready func(string)) error {
 		return err
 	}
 	defer unlock()
+	// First of all the address: without it nothing is started.
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("%w: is another server running? choose another address with --listen", err)
+	}
 	s, err := open(ctx, cfg, log)
 	if err != nil {
-		return err
+		return errors.Join(err, l.Close())
 	}
-	return s.run(ctx, func(addr string) {
+	return s.run(ctx, l, func(addr string) {
 		took := clock.Real(ctx).Now().Sub(began).Round(time.Millisecond)
 		ready(fmt.Sprintf("ready: http://%s  region %s  account %s  clock %gx  data %s  (%v)", addr, cfg.Place.Region, cfg.Place.Account, cfg.Speed, cfg.Data, took))
 	})

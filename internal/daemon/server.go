@@ -184,11 +184,7 @@ func (s *server) settle(ctx context.Context) {
 }
 
 // run serves until ctx ends.
-func (s *server) run(ctx context.Context, ready func(addr string)) error {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Listen)
-	if err != nil {
-		return fmt.Errorf("%w: is another server running? choose another address with --listen", err)
-	}
+func (s *server) run(ctx context.Context, l net.Listener, ready func(addr string)) error {
 	http1 := &http.Server{
 		Handler: s.house.Front.Handler(front.Listener{}), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
@@ -219,7 +215,7 @@ func (s *server) run(ctx context.Context, ready func(addr string)) error {
 		return err
 	}
 	ready(l.Addr().String())
-	err = g.Wait()
+	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
