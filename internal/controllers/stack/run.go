@@ -78,7 +78,11 @@ func (l *Loop) principal(r store.Reader, s model.Stack) (ident.Principal, error)
 	case s.Principal == "" || strings.HasSuffix(s.Principal, ":root"):
 		p = ident.Root(l.Place)
 	default:
-		p = asCaller(s.Principal)
+		// A bare service principal is not evaluated by IAM, so only the root
+		// and roles are marked as acting through CloudFormation.
+		if p = asCaller(s.Principal); p.Role == "" {
+			return p, nil
+		}
 	}
 	p.Service = service
 	return p, nil
