@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -311,8 +312,9 @@ func nothingLeft(t *testing.T, data string) {
 			t.Errorf("process %s: %q", p, c)
 		}
 	}
+	group := fmt.Sprintf("berth-%x", sha256.Sum256([]byte(data)))[:len("berth-")+8]
 	for _, dir := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids"} {
-		left, err := filepath.Glob(filepath.Join(dir, "berth-*"))
+		left, err := filepath.Glob(filepath.Join(dir, group))
 		if err != nil {
 			t.Fatal(err)
 		}
