@@ -337,3 +337,30 @@ func TestMaps(t *testing.T) {
 		t.Errorf("%s", b)
 	}
 }
+
+func TestEmptyLists(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		op    *wire.Operation
+		proto wire.Protocol
+		out   any
+		want  string
+	}{
+		"a list":                {ecs.Meta.Operation("ListClusters"), wire.JSON, &ecs.ListClustersOutput{}, `{"clusterArns":[]}`},
+		"failures":              {ecs.Meta.Operation("DescribeClusters"), wire.JSON, &ecs.DescribeClustersOutput{}, `{"clusters":[],"failures":[]}`},
+		"one thing":             {ecs.Meta.Operation("DescribeTaskDefinition"), wire.JSON, &ecs.DescribeTaskDefinitionOutput{}, `{}`},
+		"an answer to a change": {ecs.Meta.Operation("RegisterTaskDefinition"), wire.JSON, &ecs.RegisterTaskDefinitionOutput{}, `{}`},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, err := tt.op.Encode(tt.proto, tt.out, "r")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := string(r.Body); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}

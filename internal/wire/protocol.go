@@ -3,6 +3,8 @@ package wire
 import (
 	"net/http"
 	"net/url"
+	"reflect"
+	"strings"
 
 	"berth/internal/fault"
 )
@@ -90,6 +92,9 @@ func (o *Operation) Decode(p Protocol, r *Request) (in any, unknown []string, er
 func (o *Operation) Encode(p Protocol, out any, requestID string) (*Response, error) {
 	r := &Response{Status: http.StatusOK, Header: http.Header{}}
 	r.Header.Set("x-amzn-RequestId", requestID)
+	if o.lists() {
+		fillLists(reflect.ValueOf(out))
+	}
 	switch p {
 	case JSON:
 		o.encodeJSON(r, out)
@@ -107,4 +112,29 @@ func (o *Operation) Encode(p Protocol, out any, requestID string) (*Response, er
 		return nil, fault.New(fault.Internal, "InternalFailure", "no such protocol")
 	}
 	return r, nil
+}
+
+// lists reports whether the operation answers what there is of something. Its
+// answer then has every list, also an empty one, as AWS's have; an operation
+// on one thing leaves out what the thing does not have.
+func (o *Operation) lists() bool {
+	for _, verb := range []string{"List", "Batch", "Filter", "RunTask", "StartTask"} {
+		if strings.HasPrefix(o.Name, verb) {
+			return true
+		}
+	}
+	several := strings.HasSuffix(o.Name, "s") || strings.HasSuffix(o.Name, "Health") || strings.HasSuffix(o.Name, "Data")
+	return several && (strings.HasPrefix(o.Name, "Describe") || strings.HasPrefix(o.Name, "Get"))
+}
+
+// fillLists makes the nil lists of an output empty ones.
+func fillLists(v reflect.Value) {
+	if v = reflect.Indirect(v); v.Kind() != reflect.Struct {
+		return
+	}
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Kind() == reflect.Slice && f.Type().Elem().Kind() != reflect.Uint8 && f.IsNil() && f.CanSet() {
+			f.Set(reflect.MakeSlice(f.Type(), 0, 0))
+		}
+	}
 }
