@@ -80,27 +80,40 @@ func (r *round) plan(t model.Task) {
 // register registers a task's targets, after which it runs.
 func (r *round) register(t model.Task) {
 	m := move{task: t, to: model.TaskRunning, why: "nothing to register"}
-	if len(t.TargetGroups()) > 0 {
-		eni, ok := state.NetworkInterfaces.Get(r.view, t.ENI)
-		if !ok || eni.IP == "" {
+	for _, lb := range t.LoadBalancers {
+		if lb.TargetGroupARN == "" {
+			continue
+		}
+		if err := r.allowed(t, lb, "RegisterTargets"); err != nil {
+			r.refused("register", lb.TargetGroupARN, err)
+			return
+		}
+		x, ok := r.target(t, lb)
+		if !ok {
 			r.wait = true
 			return
 		}
-		for _, lb := range t.LoadBalancers {
-			if lb.TargetGroupARN == "" {
-				continue
-			}
-			if err := r.allowed(t, lb, "RegisterTargets"); err != nil {
-				r.refused("register", lb.TargetGroupARN, err)
-				return
-			}
-			m.register = append(m.register, model.Target{
-				Group: lb.TargetGroupARN, ID: eni.IP, Port: lb.ContainerPort, Zone: eni.AvailabilityZone, Task: t.ARN, RegisteredAt: r.now,
-			})
-		}
-		m.why = fmt.Sprintf("registered with %d target groups", len(m.register))
+		m.register = append(m.register, x)
+	}
+	if n := len(m.register); n > 0 {
+		m.why = fmt.Sprintf("registered with %d target groups", n)
 	}
 	r.moves = append(r.moves, m)
+}
+
+// target is what a task registers: the address of its own interface, or the
+// instance where the group's targets are instances. ok is false while that is
+// not known.
+func (r *round) target(t model.Task, lb model.ServiceLoadBalancer) (x model.Target, ok bool) {
+	x = model.Target{Group: lb.TargetGroupARN, Port: lb.ContainerPort, Task: t.ARN, RegisteredAt: r.now}
+	if g, _ := state.TargetGroups.Get(r.view, lb.TargetGroupARN); g.TargetType == "instance" {
+		i, found := state.Instances.One(r.view, "arn", t.Instance)
+		x.ID, x.Zone = i.ID, i.AvailabilityZone
+		return x, found
+	}
+	n, found := state.NetworkInterfaces.Get(r.view, t.ENI)
+	x.ID, x.Zone = n.IP, n.AvailabilityZone
+	return x, found && n.IP != ""
 }
 
 // deregister begins to drain a task's targets.

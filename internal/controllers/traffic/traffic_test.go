@@ -265,6 +265,41 @@ func TestARoleThatMayNotRegisterIsToldAndTriedAgain(t *testing.T) {
 	w.status(model.TaskRunning)
 }
 
+func TestATaskInTheHostsNetworkRegistersItsInstance(t *testing.T) {
+	w := newWorld(t)
+	w.put("controllers/capacity", func(tx *store.Tx) error {
+		return state.Instances.Put(tx, model.Instance{ID: "i-1", ARN: "arn:i-1", AvailabilityZone: "us-east-1a", Goal: "RUN", State: "pending"})
+	})
+	w.put("controllers/network", func(tx *store.Tx) error {
+		return state.Instances.Edit(tx, "i-1", func(i *model.Instance) error { i.PrivateIP = "10.0.0.30"; return nil })
+	})
+	const group = tgARN + "i"
+	w.put("api/elbv2", func(tx *store.Tx) error {
+		g, _ := state.TargetGroups.Get(tx, tgARN)
+		g.ARN, g.Name, g.TargetType = group, "tgi", "instance"
+		return state.TargetGroups.Put(tx, g)
+	})
+	w.put("api/ecs", func(tx *store.Tx) error {
+		return state.Tasks.Put(tx, model.Task{
+			ARN: taskARN, ID: "1", Cluster: "c", Service: svcARN, DesiredStatus: model.TaskRunning, LastStatus: model.TaskProvisioning,
+			LoadBalancers: []model.ServiceLoadBalancer{{TargetGroupARN: group, ContainerName: "app", ContainerPort: 8080}},
+		})
+	})
+	w.put("controllers/task", func(tx *store.Tx) error {
+		return state.Tasks.Edit(tx, taskARN, func(t *model.Task) error { t.Instance = "arn:i-1"; return nil })
+	})
+	w.put("dispatch", func(tx *store.Tx) error {
+		return state.Tasks.Edit(tx, taskARN, func(t *model.Task) error { t.LastStatus = model.TaskActivating; return nil })
+	})
+	w.settle()
+	w.status(model.TaskRunning)
+	c := traffic.Compile(w.db.View(), "")
+	want := []balancer.Target{{ID: "i-1", IP: "10.0.0.30", Port: 8080, Zone: "us-east-1a", Since: start}}
+	if diff := cmp.Diff(want, c.Groups[1].Targets); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestTasksThatNeverRanStopAtOnce(t *testing.T) {
 	for _, status := range []string{model.TaskPending} {
 		w := newWorld(t)
