@@ -97,11 +97,19 @@ func (t *target) become(state, reason, text string) {
 	t.state, t.reason, t.text = state, reason, text
 }
 
+// breather is what a check waits in real time when it is due already: on a
+// clock that runs very fast checks would follow each other without a pause.
+const breather = 50 * time.Millisecond
+
 // plan is called with the target's lock held.
 func (b *Balancer) plan(t *target, after time.Duration) {
 	t.epoch++
 	epoch := t.epoch
-	t.timer = b.deps.Clock.AfterFunc(after, func() { b.check(t, epoch) })
+	c, check := b.deps.Clock, func() { b.check(t, epoch) }
+	if after <= 0 {
+		c, after = b.deps.Real, breather
+	}
+	t.timer = c.AfterFunc(after, check)
 }
 
 // check runs one health check. The next one is due one interval after this
@@ -137,7 +145,7 @@ func (b *Balancer) conclude(t *target, epoch int, began time.Time, reason, text 
 	if changed && t.state == stateHealthy {
 		t.healthy = now
 	}
-	b.plan(t, max(g.cfg.Health.Interval-now.Sub(began), 0))
+	b.plan(t, g.cfg.Health.Interval-now.Sub(began))
 	t.mu.Unlock()
 	if changed {
 		g.refresh()
