@@ -2,18 +2,14 @@ package agent
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
 	"berth/internal/acs"
 	"berth/internal/fault"
 	"berth/internal/ident"
-	"berth/internal/kernel/cgroup"
 )
 
 const recordFile = "task.json"
@@ -321,113 +317,4 @@ func reasonOf(err error) string {
 		return code + ": " + fault.MessageOf(err)
 	}
 	return err.Error()
-}
-
-// prepare makes the task's folder, control group and metadata service.
-func (t *task) prepare(ctx context.Context) (closeService func(), err error) {
-	if err := t.furnish(); err != nil {
-		return nil, &fault.Error{Class: fault.Internal, Code: "ResourceInitializationError", Message: "failed to prepare the task's files: " + err.Error()}
-	}
-	if name := t.cgroup(); name != "" {
-		w := t.def
-		if err := t.agent.Groups.Create(name, cgroup.Limits{CPUs: w.CPU, CPUShares: t.shares(), MemoryBytes: w.Memory << 20}); err != nil {
-			return nil, &fault.Error{Class: fault.Internal, Code: "ResourceInitializationError", Message: "failed to create cgroup: " + err.Error()}
-		}
-	}
-	closeService, err = t.agent.serveTask(ctx, t)
-	if err != nil {
-		return nil, &fault.Error{Class: fault.Unavailable, Code: "ResourceInitializationError", Message: "failed to set up the task's network namespace: " + err.Error()}
-	}
-	return closeService, nil
-}
-
-// leastShares is the weight of what asks for no CPU, as ECS has it.
-const leastShares = 2
-
-// shares is the task's weight against the machine's other tasks: its own CPU
-// units, else those of its containers.
-func (t *task) shares() uint64 {
-	units := int64(t.def.CPU * 1024)
-	if units == 0 {
-		for _, c := range t.def.Containers {
-			units += c.CPU
-		}
-	}
-	return uint64(max(leastShares, units))
-}
-
-// furnish writes the files that the task's containers share.
-func (t *task) furnish() error {
-	for _, d := range []string{"", "volumes"} {
-		if err := os.MkdirAll(filepath.Join(t.dir, d), 0o711); err != nil {
-			return err
-		}
-	}
-	nameservers, search, hosts := []string{t.agent.Nameserver}, "", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-	for _, i := range t.def.Interfaces {
-		nameservers = i.Nameservers
-		if len(i.SearchDomains) > 0 {
-			search = "search " + strings.Join(i.SearchDomains, " ") + "\n"
-		}
-		for _, ip := range i.IPv4Addresses {
-			hosts += ip.PrivateAddress + "\t" + strings.TrimSpace(i.PrivateDNSName+" "+hostName(ip.PrivateAddress)) + "\n"
-		}
-	}
-	resolv := ""
-	for _, n := range nameservers {
-		resolv += "nameserver " + n + "\n"
-	}
-	bundle, err := t.agent.bundle()
-	if err != nil {
-		return err
-	}
-	for name, text := range map[string]string{"resolv.conf": resolv + search, "hosts": hosts, "ca-bundle.pem": bundle} {
-		if err := os.WriteFile(filepath.Join(t.dir, name), []byte(text), 0o644); err != nil { //nolint:gosec // containers of any user read them
-			return err
-		}
-	}
-	return nil
-}
-
-func hostName(ip string) string { return "ip-" + strings.ReplaceAll(ip, ".", "-") }
-
-// bundle is the host's certificates and the endpoints' authority, for
-// programs that know one bundle only.
-func (a *Agent) bundle() (string, error) {
-	if a.CAFile == "" {
-		return "", nil
-	}
-	own, err := os.ReadFile(a.CAFile)
-	if err != nil {
-		return "", fmt.Errorf("read the endpoints' authority: %w", err)
-	}
-	for _, f := range []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"} {
-		if b, err := os.ReadFile(f); err == nil {
-			return string(b) + "\n" + string(own), nil
-		}
-	}
-	return string(own), nil
-}
-
-// clean takes everything of the task away, after its end was heard.
-func (t *task) clean(ctx context.Context) {
-	ctx = context.WithoutCancel(ctx)
-	var errs []error
-	for _, r := range t.runs {
-		errs = append(errs, t.agent.Driver.Remove(ctx, r.id))
-	}
-	if name := t.cgroup(); name != "" {
-		errs = append(errs, t.agent.Groups.Remove(name))
-	}
-	if err := errors.Join(errs...); err != nil {
-		t.agent.Log.Warn("task not cleaned whole", "task", t.id(), "error", err)
-	}
-	now := t.agent.Clock.Now()
-	for _, c := range t.def.Containers {
-		t.agent.touch(c.Image, now)
-	}
-	t.agent.drop(t)
-	if err := os.RemoveAll(t.dir); err != nil {
-		t.agent.Log.Warn("folder of a task not removed", "task", t.id(), "error", err)
-	}
 }
