@@ -2,6 +2,8 @@ package instance
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +59,8 @@ func (l Loop) count(ctx context.Context, r control.Request) (control.Result, err
 			return again, err
 		}
 	}
-	for id, m := range t.machines {
+	for _, id := range slices.Sorted(maps.Keys(t.machines)) {
+		m := t.machines[id]
 		if i, ok := state.Instances.Get(view, id); !ok || i.State == "terminated" || m.State == machine.Terminated && i.State == "running" {
 			l.forget(id)
 		}
