@@ -140,6 +140,23 @@ type ScalingPolicy struct {
 	LastOutFrom int64 `json:"lastOutFrom,omitempty" w:"controllers/scaling"`
 }
 
+// ScheduledAction sets a target's bounds at times. Key: ARN.
+type ScheduledAction struct {
+	ARN       string    `json:"arn" w:"api/autoscaling"`
+	Name      string    `json:"name" w:"api/autoscaling"`
+	Target    string    `json:"target" w:"api/autoscaling"` // key of the ScalableTarget
+	Schedule  string    `json:"schedule" w:"api/autoscaling"`
+	Timezone  string    `json:"timezone,omitempty" w:"api/autoscaling"` // "" is UTC
+	StartAt   time.Time `json:"startAt,omitzero" w:"api/autoscaling"`
+	EndAt     time.Time `json:"endAt,omitzero" w:"api/autoscaling"`
+	Min       *int64    `json:"min,omitempty" w:"api/autoscaling"`
+	Max       *int64    `json:"max,omitempty" w:"api/autoscaling"`
+	CreatedAt time.Time `json:"createdAt" w:"api/autoscaling"`
+	// LastAt is when the action fell due that ran last; a change of the
+	// schedule begins anew.
+	LastAt time.Time `json:"lastAt,omitzero" w:"api/autoscaling,controllers/scaling"`
+}
+
 // ScalingActivity is one activity. Key: ID.
 type ScalingActivity struct {
 	ID          string    `json:"id"`

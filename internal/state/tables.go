@@ -87,6 +87,7 @@ var (
 	Alarms            = table("alarm", func(a model.Alarm) string { return a.Name })
 	ScalableTargets   = table("scalabletarget", model.ScalableTarget.Key)
 	ScalingPolicies   = table("scalingpolicy", func(p model.ScalingPolicy) string { return p.ARN }, store.By("target", func(p model.ScalingPolicy) string { return p.Target }))
+	ScheduledActions  = table("scheduledaction", func(a model.ScheduledAction) string { return a.ARN }, store.By("target", func(a model.ScheduledAction) string { return a.Target }))
 	ScalingActivities = table("scalingactivity", func(a model.ScalingActivity) string { return a.ID }, store.By("target", func(a model.ScalingActivity) string { return a.Target }))
 	Repositories      = table("repository", func(r model.Repository) string { return r.Name })
 
@@ -116,7 +117,7 @@ func defs() []store.Def {
 		LoadBalancers, Listeners, ListenerRules, TargetGroups, Targets,
 		Roles, InstanceProfiles, Policies, Credentials,
 		Stacks, StackResources, StackEvents, ChangeSets, Exports,
-		Functions, LogGroups, Alarms, ScalableTargets, ScalingPolicies, ScalingActivities, Repositories,
+		Functions, LogGroups, Alarms, ScalableTargets, ScalingPolicies, ScheduledActions, ScalingActivities, Repositories,
 		Decisions, Settings,
 	}
 }

@@ -1,12 +1,16 @@
-// Package scaling evaluates alarms and lets scaling policies act: it writes
-// alarms' states, sets desired counts through the ordinary API, and records
-// what it did and why it did not.
+// Package scaling is the loop that evaluates alarms, lets scaling policies
+// act, and runs scheduled actions: it writes alarms' states, changes desired
+// counts through ECS's own API as Application Auto Scaling's service-linked
+// role, and records what it did and why it did not.
 //
-// Keys: "alarm|NAME" is one alarm, looked at once a period; "activity|ID" is
-// a scaling activity that is over when the service runs what was asked. An
-// alarm that stays in ALARM acts again every minute, as CloudWatch's do for
-// scaling policies (facts/deployments 3.2). The loop holds nothing; how many
-// is plan/scaling's answer.
+// Keys: "alarm|NAME" is one alarm, evaluated each minute of the clock;
+// "target|KEY" is a scalable target, whose policies decide together when one
+// of their alarms changes and, while one is in ALARM, once a minute again, as
+// CloudWatch invokes scaling actions (facts/deployments 3.2); "scheduled|KEY"
+// is a target's scheduled actions, in the order in which they fall due. The
+// loop holds nothing: how many, and whether, is plan/scaling's answer. It owns
+// State, StateReason and StateData of alarms and the cooldowns of policies.
+// Only the control engine calls it.
 package scaling
 
 import (
@@ -17,7 +21,6 @@ import (
 	"berth/internal/control"
 	"berth/internal/ident"
 	"berth/internal/model"
-	plan "berth/internal/plan/scaling"
 	"berth/internal/series"
 	"berth/internal/state"
 	"berth/internal/store"
@@ -25,10 +28,18 @@ import (
 
 const name = "controllers/scaling"
 
+// Metrics are where the points of metrics come from; *series.Store is one.
+type Metrics interface {
+	// Query returns the points of a metric in [from, to), joined by periods
+	// that begin at multiples of period; periods without data are left out. A
+	// unit of "" takes all units, each in points of its own.
+	Query(m series.Metric, unit string, from, to time.Time, period time.Duration) ([]series.Point, error)
+}
+
 // Deps are what the loop needs.
 type Deps struct {
 	DB      *state.DB
-	Series  *series.Store
+	Series  Metrics
 	Invoker control.Invoker
 	IDs     *ident.Source
 	Place   ident.Place
@@ -47,112 +58,97 @@ func (l *Loop) Name() string { return name }
 
 // Wake implements control.Loop.
 func (l *Loop) Wake(c store.Change) []string {
-	switch x := c.New.(type) {
+	switch n := either(c).(type) {
 	case model.Alarm:
-		return []string{"alarm|" + x.Name}
+		return wakeAlarm(c, n)
+	case model.ScalableTarget:
+		return []string{"target|" + n.Key(), "scheduled|" + n.Key()}
+	case model.ScalingPolicy:
+		return []string{"target|" + n.Target}
+	case model.ScheduledAction:
+		return []string{"scheduled|" + n.Target}
 	case model.ScalingActivity:
-		if x.Status == inProgress {
-			return []string{"activity|" + x.ID}
+		return []string{"target|" + n.Target}
+	case model.Service:
+		if o, ok := c.Old.(model.Service); ok && c.New != nil && o.DesiredCount == n.DesiredCount && o.Status == n.Status && o.CurrentDeployment == n.CurrentDeployment {
+			return nil
 		}
+		return targetOf(n.ARN)
+	case model.Task:
+		if o, ok := c.Old.(model.Task); n.Service == "" || ok && c.New != nil && o.LastStatus == n.LastStatus {
+			return nil
+		}
+		return targetOf(n.Service)
 	}
 	return nil
+}
+
+func either(c store.Change) any {
+	if c.New != nil {
+		return c.New
+	}
+	return c.Old
+}
+
+// wakeAlarm wakes an alarm that was configured, and the targets of its actions
+// when its state or its actions changed.
+func wakeAlarm(c store.Change, n model.Alarm) []string {
+	var keys []string
+	o, ok := c.Old.(model.Alarm)
+	if !ok || c.New == nil || !o.ConfiguredAt.Equal(n.ConfiguredAt) {
+		keys = append(keys, "alarm|"+n.Name)
+	}
+	if ok && c.New != nil && o.State == n.State && o.ActionsEnabled == n.ActionsEnabled && o.ConfiguredAt.Equal(n.ConfiguredAt) {
+		return keys
+	}
+	for _, list := range [][]string{n.AlarmActions, n.OKActions, n.InsufficientActions} {
+		for _, arn := range list {
+			// arn:…:scalingPolicy:ID:resource/ecs/service/C/S:policyName/P
+			if _, rest, ok := strings.Cut(arn, ":resource/ecs/"); ok {
+				resource, _, _ := strings.Cut(rest, ":")
+				keys = append(keys, "target|"+targetKey(resource))
+			}
+		}
+	}
+	return keys
+}
+
+// targetOf is the target of a service, arn:…:service/C/S, if there is one.
+func targetOf(service string) []string {
+	return []string{"target|" + targetKey(service[strings.LastIndexByte(service, ':')+1:])}
+}
+
+func targetKey(resource string) string {
+	return model.ScalableTarget{Namespace: "ecs", ResourceID: resource, Dimension: "ecs:service:DesiredCount"}.Key()
 }
 
 // Reconcile implements control.Loop.
 func (l *Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	kind, key, _ := strings.Cut(r.Key, "|")
-	if kind == "activity" {
-		return l.activity(ctx, key, r.Now)
+	switch kind {
+	case "alarm":
+		return l.alarm(ctx, key, r.Now)
+	case "target":
+		return l.target(ctx, key, r.Now)
+	default:
+		return l.scheduled(ctx, key, r.Now)
 	}
-	return l.alarm(ctx, key, r.Now)
 }
 
-// delay is how long after the end of a period its points are looked at: they
-// come every 20 seconds.
+// delay is how long after the end of a minute its points are looked at: they
+// are written at that moment.
 const delay = 5 * time.Second
 
-// every is how often an alarm acts while it stays in ALARM.
-const every = time.Minute
-
-// alarm evaluates one alarm and lets it act.
-func (l *Loop) alarm(ctx context.Context, key string, now time.Time) (control.Result, error) {
-	a, ok := state.Alarms.Get(l.DB.View(), key)
-	if !ok {
-		return control.Result{}, nil
+// next is how long it is until the next period's points are there.
+func next(now time.Time, period time.Duration) time.Duration {
+	at := now.Truncate(period).Add(min(delay, period/2))
+	if !at.After(now) {
+		at = at.Add(period)
 	}
-	latest, err := l.evaluate(ctx, &a, now)
-	if err != nil {
-		return control.Result{}, err
-	}
-	if a.State == plan.Alarm && a.ActionsEnabled && now.Sub(a.ActedAt) >= every {
-		if err := l.act(ctx, a, latest, now); err != nil {
-			return control.Result{}, err
-		}
-	}
-	return control.Result{After: next(a, now)}, nil
+	return at.Sub(now)
 }
 
-// next is when the alarm's next period is there to be looked at.
-func next(a model.Alarm, now time.Time) time.Duration {
-	period := time.Duration(a.Period) * time.Second
-	end := now.Truncate(period).Add(delay)
-	for !end.After(now) {
-		end = end.Add(period)
-	}
-	return min(end.Sub(now), every)
-}
-
-// evaluate brings the alarm's state up to date, in a and in the store.
-func (l *Loop) evaluate(ctx context.Context, a *model.Alarm, now time.Time) (*plan.Point, error) {
-	points, err := l.points(*a, now)
-	if err != nil {
-		return nil, err
-	}
-	v := plan.Evaluate(*a, points)
-	// A state that was set by hand holds until a period has passed.
-	if v.State == a.State || now.Sub(a.StateAt) < min(time.Duration(a.Period)*time.Second, every) && !a.StateAt.Equal(a.ConfiguredAt) {
-		return v.Latest, nil
-	}
-	was := a.State
-	a.State, a.StateReason, a.StateAt, a.TransitionedAt = v.State, v.Reason, now, now
-	x := *a
-	return v.Latest, l.DB.Update(ctx, name, func(tx *store.Tx) error {
-		if _, ok := state.Alarms.Get(tx, x.Name); !ok {
-			return nil
-		}
-		err := state.Alarms.Edit(tx, x.Name, func(r *model.Alarm) error {
-			r.State, r.StateReason, r.StateAt, r.TransitionedAt, r.StateData = x.State, x.StateReason, now, now, ""
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		return state.Note(tx, now, model.Decision{
-			By: name, Subject: x.ARN, Verb: "alarm", Reason: "Alarm updated from " + was + " to " + x.State, Facts: map[string]string{"reason": x.StateReason},
-		})
-	})
-}
-
-// points reads what an evaluation needs.
-func (l *Loop) points(a model.Alarm, now time.Time) ([]plan.Point, error) {
-	from, to := plan.Window(a, now)
-	m := series.Metric{Namespace: a.Namespace, Name: a.Metric}
-	for _, d := range a.Dimensions {
-		m.Dimensions = append(m.Dimensions, series.Dimension{Name: d.Name, Value: d.Value})
-	}
-	found, err := l.Series.Query(m, a.Unit, from, to, time.Duration(a.Period)*time.Second)
-	if err != nil {
-		return nil, err
-	}
-	statistic := a.Statistic
-	if statistic == "" {
-		statistic = a.ExtendedStatistic
-	}
-	var out []plan.Point
-	for _, p := range found {
-		if v, ok := p.Set.Statistic(statistic); ok {
-			out = append(out, plan.Point{At: p.At, Value: v})
-		}
-	}
-	return out, nil
+// linked is the service-linked role's session.
+func (l *Loop) linked() ident.Principal {
+	return ident.AsService(l.Place, "application-autoscaling.amazonaws.com", "AWSServiceRoleForApplicationAutoScaling_ECSService", "AutoScaling-UpdateDesiredCapacity")
 }

@@ -4,103 +4,165 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"berth/internal/api/autoscaling"
+	"berth/internal/api/cloudwatch"
+	"berth/internal/api/ecs"
 	"berth/internal/clock"
 	"berth/internal/control"
 	"berth/internal/controllers/scaling"
 	"berth/internal/fault"
+	"berth/internal/front"
 	"berth/internal/ident"
 	"berth/internal/model"
 	"berth/internal/series"
 	"berth/internal/state"
 	"berth/internal/store"
+	sautoscaling "berth/internal/wire/shape/autoscaling"
+	scloudwatch "berth/internal/wire/shape/cloudwatch"
+	secs "berth/internal/wire/shape/ecs"
 )
 
 const (
-	svcARN    = "arn:aws:ecs:us-east-1:000000000000:service/c/web"
-	policyARN = "arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:p:resource/ecs/service/c/web:policyName/cpu"
-	targetKey = "ecs|service/c/web|ecs:service:DesiredCount"
+	svcARN   = "arn:aws:ecs:us-east-1:000000000000:service/c/web"
+	resource = "service/c/web"
+	dim      = "ecs:service:DesiredCount"
 )
 
-var start = time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)
+var (
+	place = ident.Place{Partition: "aws", Region: "us-east-1", Account: "000000000000"}
+	start = time.Date(2026, 8, 3, 0, 0, 0, 0, time.UTC) // a Monday
+)
 
-// world is a service whose tasks run at once, with a given load that they
-// share.
+// world is a service behind the real APIs whose tasks run a minute after they
+// are wished for, with a given load that they share.
 type world struct {
-	t      *testing.T
+	*testing.T
 	db     *state.DB
 	clock  *clock.Stepped
 	series *series.Store
 	engine *control.Engine
-	load   float64 // percent of one task
-	fail   bool
+	front  *front.Front
+	load   float64 // percent of one task; negative: no figures come
+	refuse error   // of UpdateService
+	stuck  bool    // tasks do not follow
 }
 
-// Invoke is ECS's UpdateService.
+// Invoke implements control.Invoker.
 func (w *world) Invoke(ctx context.Context, as ident.Principal, svc, op string, in map[string]any) (map[string]any, error) {
-	if svc != "ecs" || op != "UpdateService" || !as.Root {
-		return nil, fmt.Errorf("unexpected %s %s", svc, op)
+	if op == "UpdateService" && w.refuse != nil {
+		return nil, w.refuse
 	}
-	if w.fail {
-		return nil, fault.New(fault.Invalid, "ServiceNotActiveException", "Service was not ACTIVE.")
+	if as.Root || as.Service != "application-autoscaling.amazonaws.com" {
+		w.Errorf("%s is called by %+v", op, as)
 	}
-	return nil, w.db.Update(ctx, "api/ecs", func(tx *store.Tx) error {
-		return state.Services.Edit(tx, svcARN, func(s *model.Service) error { s.DesiredCount = in["desiredCount"].(int64); return nil })
-	})
+	return w.front.Invoke(ctx, as, svc, op, in)
 }
 
-func newWorld(t *testing.T, lo, hi, desired int64) *world {
+// access allows everything.
+type access struct{}
+
+// Assume implements control.Access.
+func (access) Assume(store.Reader, string, string, string) (ident.Principal, error) {
+	return ident.Principal{}, nil
+}
+
+// Allow implements control.Access.
+func (access) Allow(store.Reader, ident.Principal, string, string, map[string]string) error {
+	return nil
+}
+
+// Authorize implements front.Authorizer.
+func (access) Authorize(context.Context, ident.Principal, string, []string, map[string]string) error {
+	return nil
+}
+
+func newWorld(t *testing.T, desired int64) *world {
 	t.Helper()
 	db, err := state.Open(t.Context(), store.NewMemory(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := series.Memory()
+	data, err := series.Memory()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close(); _ = db.Close() })
-	w := &world{t: t, db: db, clock: clock.NewStepped(start), series: s}
-	loop := scaling.New(scaling.Deps{DB: db, Series: s, Invoker: w, IDs: ident.Seeded(1), Place: ident.Place{Partition: "aws", Region: "us-east-1", Account: "000000000000"}})
+	t.Cleanup(func() { _ = data.Close(); _ = db.Close() })
+	w := &world{T: t, db: db, clock: clock.NewStepped(start), series: data}
+	ids := ident.Seeded(1)
+	scale := autoscaling.New(autoscaling.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place, Invoker: w, Access: access{}})
+	w.front, err = front.New(front.Deps{Place: place, Clock: w.clock, IDs: ids, Auth: access{}, Log: slog.New(slog.DiscardHandler), Rooms: []front.Room{
+		{Meta: secs.Meta, API: ecs.New(ecs.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place}), Fields: ecs.Fields},
+		{Meta: scloudwatch.Meta, API: cloudwatch.New(cloudwatch.Deps{DB: db, Clock: w.clock, Place: place, Series: data}), Fields: cloudwatch.Fields},
+		{Meta: sautoscaling.Meta, API: scale, Fields: autoscaling.Fields, Resources: scale.Resources},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	loop := scaling.New(scaling.Deps{DB: db, Series: data, Invoker: w, IDs: ids, Place: place})
 	w.engine = control.New(db, w.clock, slog.New(slog.DiscardHandler), loop)
 	w.engine.Begin(t.Context(), true)
 	w.engine.Open()
 	w.put("api/ecs", func(tx *store.Tx) error {
-		return state.Services.Put(tx, model.Service{ARN: svcARN, Name: "web", Cluster: "c", Status: "ACTIVE", DesiredCount: desired})
+		_ = state.Clusters.Put(tx, model.Cluster{Name: "c", ARN: place.ARN("ecs", "cluster/c"), Status: "ACTIVE"})
+		d := model.TaskDefinition{ARN: place.ARN("ecs", "task-definition/d:1"), Family: "d", Revision: 1, Status: "ACTIVE", NetworkMode: "host"}
+		_ = state.TaskDefinitions.Put(tx, d)
+		return state.Services.Put(tx, model.Service{
+			ARN: svcARN, Name: "web", Cluster: "c", Status: "ACTIVE", DesiredCount: desired, TaskDefinition: d.ARN, Deployment: model.DeploymentConfiguration{Strategy: "ROLLING"},
+		})
 	})
-	alarm := func(name, comparison string, periods int64, threshold float64) model.Alarm {
-		return model.Alarm{
-			Name: name, ARN: "arn:aws:cloudwatch:us-east-1:000000000000:alarm:" + name, Namespace: "AWS/ECS", Metric: "CPUUtilization", Statistic: "Average", Period: 60,
-			EvaluationPeriods: periods, Threshold: threshold, Comparison: comparison, TreatMissing: "missing", ActionsEnabled: true, AlarmActions: []string{policyARN + ":createdBy/x"},
-			State: "INSUFFICIENT_DATA", ConfiguredAt: start, StateAt: start, Dimensions: []model.Dimension{{Name: "ClusterName", Value: "c"}, {Name: "ServiceName", Value: "web"}},
-		}
-	}
-	w.put("api/autoscaling", func(tx *store.Tx) error {
-		_ = state.ScalableTargets.Put(tx, model.ScalableTarget{Namespace: "ecs", ResourceID: "service/c/web", Dimension: "ecs:service:DesiredCount", Min: lo, Max: hi})
-		_ = state.Alarms.Put(tx, alarm("high", "GreaterThanThreshold", 3, 50))
-		_ = state.Alarms.Put(tx, alarm("low", "LessThanThreshold", 15, 45))
-		return state.ScalingPolicies.Put(tx, model.ScalingPolicy{ARN: policyARN, Name: "cpu", Type: "TargetTrackingScaling", Target: targetKey, TargetValue: 50, Alarms: []string{"high", "low"}})
-	})
-	w.settle()
+	w.follow()
 	return w
 }
 
+// track registers the service and gives it a policy that tracks 50 % CPU.
+func (w *world) track(low, high int64) {
+	w.Helper()
+	w.call("application-autoscaling", "RegisterScalableTarget", map[string]any{"MinCapacity": low, "MaxCapacity": high})
+	w.call("application-autoscaling", "PutScalingPolicy", map[string]any{"PolicyName": "cpu", "PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": map[string]any{
+		"TargetValue": 50, "PredefinedMetricSpecification": map[string]any{"PredefinedMetricType": "ECSServiceAverageCPUUtilization"},
+	}})
+	w.settle()
+}
+
+func (w *world) call(svc, op string, in map[string]any) map[string]any {
+	w.Helper()
+	if svc == "application-autoscaling" {
+		in["ServiceNamespace"], in["ResourceId"], in["ScalableDimension"] = "ecs", resource, dim
+	}
+	out, err := w.front.Invoke(w.Context(), ident.Root(place), svc, op, in)
+	if err != nil {
+		w.Fatalf("%s: %v", op, err)
+	}
+	return out
+}
+
 func (w *world) put(writer string, fn func(*store.Tx) error) {
-	w.t.Helper()
-	if err := w.db.Update(w.t.Context(), writer, fn); err != nil {
-		w.t.Fatal(err)
+	w.Helper()
+	if err := w.db.Update(w.Context(), writer, fn); err != nil {
+		w.Fatal(err)
 	}
 }
 
 func (w *world) settle() {
-	w.t.Helper()
-	if _, err := w.engine.Settle(w.t.Context(), 1000); err != nil {
-		w.t.Fatal(err)
+	w.Helper()
+	if _, err := w.engine.Settle(w.Context(), 2000); err != nil {
+		w.Fatal(err)
 	}
+}
+
+func (w *world) service(edit func(*model.Service)) {
+	w.Helper()
+	w.put("api/ecs", func(tx *store.Tx) error {
+		return state.Services.Edit(tx, svcARN, func(s *model.Service) error { edit(s); return nil })
+	})
+	w.settle()
 }
 
 func (w *world) desired() int64 {
@@ -108,141 +170,459 @@ func (w *world) desired() int64 {
 	return s.DesiredCount
 }
 
-// minutes lets time pass: tasks run as wished, and tell their load.
-func (w *world) minutes(n int) {
-	w.t.Helper()
-	for range n {
-		want := w.desired()
-		w.put("api/ecs", func(tx *store.Tx) error {
-			for i := range max(want, int64(state.Tasks.Len(tx))) {
-				arn := fmt.Sprintf("task-%03d", i)
-				if i >= want {
-					_ = state.Tasks.Delete(tx, arn)
-					continue
-				}
-				_ = state.Tasks.Put(tx, model.Task{ARN: arn, Service: svcARN, LastStatus: model.TaskRunning, DesiredStatus: model.TaskRunning})
+// follow lets tasks run as is wished.
+func (w *world) follow() {
+	w.Helper()
+	want := w.desired()
+	w.put("api/ecs", func(tx *store.Tx) error {
+		for i := range max(want, int64(state.Tasks.Len(tx))) {
+			arn := fmt.Sprintf("task-%03d", i)
+			if i >= want {
+				_ = state.Tasks.Delete(tx, arn)
+				continue
 			}
-			return nil
-		})
-		if w.load >= 0 {
-			err := w.series.In("AWS/ECS").Count(w.t.Context(), w.clock.Now(), "CPUUtilization", "Percent", map[string]string{"ClusterName": "c", "ServiceName": "web"},
-				[]float64{min(w.load/float64(max(want, 1)), 100)}, []float64{1})
+			_ = state.Tasks.Put(tx, model.Task{ARN: arn, ID: arn, Cluster: "c", Service: svcARN, LastStatus: model.TaskRunning, DesiredStatus: model.TaskRunning})
+		}
+		return nil
+	})
+}
+
+// minutes lets time pass, ten seconds at a time.
+func (w *world) minutes(n int) {
+	w.Helper()
+	for range n {
+		if running := int64(state.Tasks.Len(w.db.View())); w.load >= 0 && running > 0 {
+			err := w.series.In("AWS/ECS").Count(w.Context(), w.clock.Now(), "CPUUtilization", "Percent", map[string]string{"ClusterName": "c", "ServiceName": "web"},
+				[]float64{min(w.load/float64(running), 100)}, []float64{1})
 			if err != nil {
-				w.t.Fatal(err)
+				w.Fatal(err)
 			}
 		}
-		w.clock.Advance(time.Minute)
-		w.settle()
+		for range 6 {
+			w.clock.Advance(10 * time.Second)
+			w.settle()
+		}
+		if !w.stuck {
+			w.follow()
+			w.settle()
+		}
 	}
 }
 
-func (w *world) alarm(name, want string) {
-	w.t.Helper()
-	if a, _ := state.Alarms.Get(w.db.View(), name); a.State != want {
-		w.t.Errorf("alarm %s is %s (%s), want %s", name, a.State, a.StateReason, want)
+func (w *world) alarm(side string) model.Alarm {
+	w.Helper()
+	for _, a := range state.Alarms.All(w.db.View()) {
+		if strings.Contains(a.Name, side) {
+			return a
+		}
+	}
+	w.Fatalf("there is no alarm %s", side)
+	return model.Alarm{}
+}
+
+func (w *world) isAlarm(side, want string) {
+	w.Helper()
+	if a := w.alarm(side); a.State != want {
+		w.Errorf("%s is %s (%s), want %s", side, a.State, a.StateReason, want)
 	}
 }
 
+// activities are told oldest first, without the alarms' ids.
 func (w *world) activities() []string {
-	var out []string
-	for _, x := range state.ScalingActivities.All(w.db.View()) {
-		out = append(out, x.Status+": "+x.Description+" "+x.Cause)
+	w.Helper()
+	out := w.call("application-autoscaling", "DescribeScalingActivities", map[string]any{"IncludeNotScaledActivities": true})
+	var all []string
+	for _, a := range out["ScalingActivities"].([]any) {
+		x := a.(map[string]any)
+		cause := x["Cause"].(string)
+		for _, side := range []string{"High", "Low"} {
+			if a := "TargetTracking-" + resource + "-Alarm" + side + "-"; strings.Contains(cause, a) {
+				_, id, _ := strings.Cut(cause, a)
+				cause = strings.Replace(cause, a+strings.Fields(id)[0], side, 1)
+			}
+		}
+		text := fmt.Sprint(x["StatusCode"], ": ", x["Description"], " ", cause)
+		if m := x["StatusMessage"]; m != nil {
+			text += ". " + m.(string)
+		}
+		if r, ok := x["NotScaledReasons"].([]any); ok {
+			text += fmt.Sprint(" ", r[0])
+		}
+		all = append(all, text)
 	}
-	return out
+	slices.Reverse(all)
+	return all
 }
 
-func TestLoadTriplesAndGoes(t *testing.T) {
-	w := newWorld(t, 1, 8, 2)
-	w.load = 60 // two tasks at 30 %
-	w.minutes(5)
-	w.alarm("high", "OK")
-	if w.desired() != 2 {
-		t.Fatalf("desired %d without need", w.desired())
+func (w *world) same(want ...string) {
+	w.Helper()
+	if d := cmp.Diff(want, w.activities()); d != "" {
+		w.Error(d)
 	}
-	w.load = 190 // 95 %
+}
+
+const (
+	highCause = "monitor alarm High in state ALARM triggered policy cpu"
+	lowCause  = "monitor alarm Low in state ALARM triggered policy cpu"
+)
+
+// TestLoadTriplesAndGoes is rows 75 to 77.
+func TestLoadTriplesAndGoes(t *testing.T) {
+	w := newWorld(t, 2)
+	w.track(1, 8)
+	w.load = 98 // two tasks at 49 %
 	w.minutes(5)
+	w.isAlarm("AlarmHigh", "OK")
+	w.load = 192 // 96 %
+	w.minutes(2)
+	if w.desired() != 2 {
+		t.Fatalf("desired %d after two minutes", w.desired())
+	}
+	w.minutes(2)
 	if w.desired() != 4 {
-		t.Errorf("desired %d after three minutes at 95 %%", w.desired())
+		t.Errorf("desired %d after three minutes at 96 %%", w.desired())
 	}
 	w.minutes(10)
 	if w.desired() != 4 {
-		t.Errorf("desired %d: 47.5 %% is not too much", w.desired())
+		t.Errorf("desired %d: 48 %% is not too much", w.desired())
 	}
-	w.alarm("high", "OK")
+	w.isAlarm("AlarmHigh", "OK")
 	w.load = 20
-	w.minutes(14)
+	w.minutes(13)
 	if w.desired() != 4 {
 		t.Errorf("desired %d before fifteen quiet minutes", w.desired())
 	}
-	w.minutes(40)
+	w.minutes(30)
 	if w.desired() != 1 {
 		t.Errorf("desired %d in the end", w.desired())
 	}
-	w.alarm("low", "ALARM")
+	w.isAlarm("AlarmLow", "ALARM")
+	done := func(n int, cause string) string {
+		return fmt.Sprintf("Successful: Setting desired count to %d. %s. Successfully set desired count to %d. Change successfully fulfilled by ecs.", n, cause, n)
+	}
+	w.same(done(4, highCause), done(3, lowCause), done(2, lowCause), done(1, lowCause), "Failed: Attempting to scale due to alarm triggered "+lowCause+" map[Code:AlreadyAtMinCapacity MinCapacity:1]")
+	if a := w.alarm("AlarmLow"); !strings.HasPrefix(a.StateReason, "Threshold Crossed: 15 out of the last 15 datapoints [") || !strings.Contains(a.StateData, `"threshold":45.0`) {
+		t.Errorf("%s %s", a.StateReason, a.StateData)
+	}
+}
+
+// TestAnAlarmActsOnceAMinute is row 76.
+func TestAnAlarmActsOnceAMinute(t *testing.T) {
+	w := newWorld(t, 2)
+	w.track(1, 100)
+	w.call("application-autoscaling", "PutScalingPolicy", map[string]any{"PolicyName": "cpu", "PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": map[string]any{
+		"TargetValue": 50, "ScaleOutCooldown": 0, "ScaleInCooldown": 0, "PredefinedMetricSpecification": map[string]any{"PredefinedMetricType": "ECSServiceAverageCPUUtilization"},
+	}})
+	w.load = 1e6 // as many as there are, all are busy
+	w.minutes(3)
+	var got []int64
+	for range 4 {
+		w.minutes(1)
+		got = append(got, w.desired())
+	}
+	if d := cmp.Diff([]int64{4, 8, 16, 32}, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestTheCooldownHoldsUnlessTheNeedGrows(t *testing.T) {
+	w := newWorld(t, 2)
+	w.track(1, 100)
+	w.load = 1e6
+	w.minutes(8)
+	if w.desired() != 4 {
+		t.Errorf("desired %d during the cooldown", w.desired())
+	}
+	w.minutes(2)
+	if w.desired() != 8 {
+		t.Errorf("desired %d after it", w.desired())
+	}
 }
 
 func TestNoDataScalesNothing(t *testing.T) {
-	w := newWorld(t, 1, 8, 4)
+	w := newWorld(t, 4)
+	w.track(1, 8)
 	w.load = -1
 	w.minutes(30)
 	if w.desired() != 4 {
 		t.Errorf("desired %d", w.desired())
 	}
-	w.alarm("high", "INSUFFICIENT_DATA")
+	w.isAlarm("AlarmHigh", "INSUFFICIENT_DATA")
+	w.load = 10
+	w.minutes(3)
+	w.isAlarm("AlarmHigh", "OK")
+	w.isAlarm("AlarmLow", "INSUFFICIENT_DATA")
 }
 
+// TestNoScalingInDuringADeployment is rows 79 and 81.
 func TestNoScalingInDuringADeployment(t *testing.T) {
-	w := newWorld(t, 1, 8, 4)
-	w.put("api/ecs", func(tx *store.Tx) error {
-		return state.Services.Edit(tx, svcARN, func(s *model.Service) error { s.CurrentDeployment = "d"; return nil })
-	})
+	w := newWorld(t, 4)
+	w.track(1, 8)
+	w.service(func(s *model.Service) { s.CurrentDeployment = "d" })
 	w.load = 4
 	w.minutes(30)
 	if w.desired() != 4 {
 		t.Errorf("desired %d", w.desired())
 	}
-	want := []string{"Unfulfilled: Attempting to scale due to alarm triggered monitor alarm low in state ALARM triggered policy cpu"}
-	if diff := cmp.Diff(want, w.activities()); diff != "" {
-		t.Error(diff)
+	w.same("Failed: Attempting to scale due to alarm triggered " + lowCause + " map[Code:TargetServicePutResourceAsUnscalable]")
+	w.load = 396
+	w.minutes(4)
+	if w.desired() != 8 {
+		t.Errorf("desired %d: a deployment keeps nothing from scaling out", w.desired())
 	}
 }
 
 func TestAnActivityEndsWhenTheServiceRunsWhatWasAsked(t *testing.T) {
-	w := newWorld(t, 1, 8, 2)
-	w.load = 190
-	w.minutes(3)
-	cause := " Setting desired count to 4. monitor alarm high in state ALARM triggered policy cpu"
-	if diff := cmp.Diff([]string{"InProgress:" + cause}, w.activities()); diff != "" {
-		t.Error(diff)
-	}
+	w := newWorld(t, 2)
+	w.track(1, 8)
+	w.load, w.stuck = 192, true
+	w.minutes(4)
+	setting := ": Setting desired count to 4. " + highCause + ". Successfully set desired count to 4. "
+	w.same("InProgress" + setting + "Waiting for change to be fulfilled by ecs.")
+	w.stuck, w.load = false, 100
 	w.minutes(1)
-	if diff := cmp.Diff([]string{"Successful:" + cause}, w.activities()); diff != "" {
-		t.Error(diff)
-	}
+	w.same("Successful" + setting + "Change successfully fulfilled by ecs.")
 }
 
 func TestAnActivityIsOverriddenByHand(t *testing.T) {
-	w := newWorld(t, 1, 8, 2)
-	w.load = 190
-	w.minutes(3)
-	w.put("api/ecs", func(tx *store.Tx) error {
-		return state.Services.Edit(tx, svcARN, func(s *model.Service) error { s.DesiredCount = 6; return nil })
-	})
-	w.minutes(1)
-	if got := w.activities(); got[0][:10] != "Overridden" {
+	w := newWorld(t, 2)
+	w.track(1, 8)
+	w.load, w.stuck = 192, true
+	w.minutes(4)
+	w.service(func(s *model.Service) { s.DesiredCount = 6 })
+	w.same("Overridden: Setting desired count to 4. " + highCause + ". Successfully set desired count to 4. Found it was later changed to 6.")
+}
+
+func TestAnActivityThatNeverComesTrueIsUnfulfilled(t *testing.T) {
+	w := newWorld(t, 2)
+	w.track(1, 8)
+	w.load, w.stuck = 192, true
+	w.minutes(70)
+	if got := w.activities(); !strings.HasPrefix(got[0], "Unfulfilled: Setting desired count to 4.") {
 		t.Errorf("%v", got)
 	}
 }
 
-func TestAFailureIsRecorded(t *testing.T) {
-	w := newWorld(t, 1, 8, 2)
-	w.fail = true
-	w.load = 190
-	w.minutes(5)
+func TestARefusalByECSIsRecorded(t *testing.T) {
+	w := newWorld(t, 2)
+	w.track(1, 8)
+	w.refuse = fault.New(fault.Invalid, "ClientException", "No.")
+	w.load = 192
+	w.minutes(4)
 	if w.desired() != 2 {
 		t.Errorf("desired %d", w.desired())
 	}
-	if got := w.activities(); len(got) == 0 || got[0] != "Failed: Setting desired count to 4. monitor alarm high in state ALARM triggered policy cpu" {
+	if got := w.activities(); len(got) == 0 || got[0] != "Failed: Setting desired count to 4. "+highCause+". Failed to set desired count to 4. Reason: No." {
 		t.Errorf("%v", got)
+	}
+	w.refuse = nil
+	w.minutes(1)
+	if w.desired() != 4 {
+		t.Errorf("desired %d: it tries again a minute later", w.desired())
+	}
+}
+
+func TestBoundsSetByHandEndTheirActivity(t *testing.T) {
+	w := newWorld(t, 1)
+	w.call("application-autoscaling", "RegisterScalableTarget", map[string]any{"MinCapacity": 3, "MaxCapacity": 8})
+	w.minutes(1)
+	w.same("Successful: Setting desired count to 3. minimum capacity was set to 3. Successfully set desired count to 3. Change successfully fulfilled by ecs.")
+}
+
+func TestAUsersAlarmTriggersSteps(t *testing.T) {
+	w := newWorld(t, 2)
+	w.call("application-autoscaling", "RegisterScalableTarget", map[string]any{"MinCapacity": 1, "MaxCapacity": 8})
+	arn := w.call("application-autoscaling", "PutScalingPolicy", map[string]any{"PolicyName": "steps", "PolicyType": "StepScaling", "StepScalingPolicyConfiguration": map[string]any{
+		"AdjustmentType": "ChangeInCapacity", "StepAdjustments": []any{
+			map[string]any{"MetricIntervalLowerBound": 0, "MetricIntervalUpperBound": 20, "ScalingAdjustment": 1}, map[string]any{"MetricIntervalLowerBound": 20, "ScalingAdjustment": 3},
+		},
+	}})["PolicyARN"]
+	w.call("monitoring", "PutMetricAlarm", map[string]any{
+		"AlarmName": "queue", "AlarmActions": []any{arn}, "Namespace": "N", "MetricName": "M", "Statistic": "Maximum", "Period": 300, "EvaluationPeriods": 1, "Threshold": 100, "ComparisonOperator": "GreaterThanThreshold",
+	})
+	w.settle()
+	if err := w.series.In("N").Count(t.Context(), w.clock.Now(), "M", "", nil, []float64{130}, []float64{1}); err != nil {
+		t.Fatal(err)
+	}
+	w.minutes(2) // a period of five minutes ends with each minute
+	if w.desired() != 5 {
+		t.Errorf("desired %d", w.desired())
+	}
+	w.minutes(2)
+	if w.desired() != 5 {
+		t.Errorf("desired %d during the cooldown", w.desired())
+	}
+}
+
+func TestAStateSetByHandActsAtOnce(t *testing.T) {
+	w := newWorld(t, 4)
+	w.track(1, 8)
+	w.load = 240 // 60 %, as yet for two minutes
+	w.minutes(2)
+	w.clock.Advance(10 * time.Second)
+	w.settle()
+	w.call("monitoring", "SetAlarmState", map[string]any{"AlarmName": w.alarm("AlarmHigh").Name, "StateValue": "ALARM", "StateReason": "test"})
+	w.settle()
+	if w.desired() != 5 {
+		t.Errorf("desired %d", w.desired())
+	}
+}
+
+func TestAlarmsWithoutActionsDoNothing(t *testing.T) {
+	w := newWorld(t, 2)
+	w.track(1, 8)
+	w.call("monitoring", "DisableAlarmActions", map[string]any{"AlarmNames": []any{w.alarm("AlarmHigh").Name}})
+	w.load = 192
+	w.minutes(6)
+	w.isAlarm("AlarmHigh", "ALARM")
+	if w.desired() != 2 {
+		t.Errorf("desired %d", w.desired())
+	}
+	w.call("monitoring", "EnableAlarmActions", map[string]any{"AlarmNames": []any{w.alarm("AlarmHigh").Name}})
+	w.settle()
+	if w.desired() != 4 {
+		t.Errorf("desired %d", w.desired())
+	}
+}
+
+func TestATargetGoesWithItsService(t *testing.T) {
+	w := newWorld(t, 2)
+	w.track(1, 8)
+	w.service(func(s *model.Service) { s.Status = "INACTIVE" })
+	v := w.db.View()
+	if n := state.ScalableTargets.Len(v) + state.ScalingPolicies.Len(v) + state.Alarms.Len(v); n != 0 {
+		t.Errorf("%d records are left", n)
+	}
+}
+
+func TestOldActivitiesAreForgotten(t *testing.T) {
+	w := newWorld(t, 1)
+	w.call("application-autoscaling", "RegisterScalableTarget", map[string]any{"MinCapacity": 3, "MaxCapacity": 8})
+	w.minutes(1)
+	w.clock.Advance(43 * 24 * time.Hour)
+	w.service(func(s *model.Service) { s.DesiredCount = 4 })
+	if n := state.ScalingActivities.Len(w.db.View()); n != 0 {
+		t.Errorf("%d activities after six weeks", n)
+	}
+}
+
+// TestAChangeIsNeverWithoutAnActivity: the server was ended while ECS was
+// asked, and finds what was begun.
+func TestAChangeIsNeverWithoutAnActivity(t *testing.T) {
+	for _, c := range []struct {
+		to   int64
+		want string
+	}{
+		{2, "Successful: Setting desired count to 2. c. Successfully set desired count to 2. Change successfully fulfilled by ecs."},
+		{5, "Failed: Setting desired count to 5. c. Failed to set desired count to 5."},
+	} {
+		w := newWorld(t, 2)
+		w.call("application-autoscaling", "RegisterScalableTarget", map[string]any{"MinCapacity": 1, "MaxCapacity": 8})
+		w.put("controllers/scaling", func(tx *store.Tx) error {
+			return state.ScalingActivities.Put(tx, model.ScalingActivity{
+				ID: "1", Target: "ecs|" + resource + "|" + dim, To: c.to, Status: "Pending", Description: fmt.Sprintf("Setting desired count to %d.", c.to), Cause: "c", StartedAt: start,
+			})
+		})
+		w.settle()
+		w.same(c.want)
+	}
+}
+
+func TestNothingIsWrittenWhileNothingHappens(t *testing.T) {
+	w := newWorld(t, 2)
+	w.track(1, 8)
+	w.load = 98
+	w.minutes(20)
+	before := w.db.View().Revision()
+	for range 30 { // time passes, and tasks stay as they are
+		if err := w.series.In("AWS/ECS").Count(t.Context(), w.clock.Now(), "CPUUtilization", "Percent", map[string]string{"ClusterName": "c", "ServiceName": "web"}, []float64{49}, []float64{1}); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(time.Minute)
+		w.settle()
+	}
+	if after := w.db.View().Revision(); after != before {
+		t.Errorf("%d transactions in half an hour", after-before)
+	}
+}
+
+func TestScheduledActionsRunInOrder(t *testing.T) {
+	w := newWorld(t, 1)
+	w.call("application-autoscaling", "RegisterScalableTarget", map[string]any{"MinCapacity": 1, "MaxCapacity": 4})
+	for name, c := range map[string]struct {
+		schedule string
+		lo, hi   int64
+	}{"morning": {"cron(0 8 ? * MON-FRI *)", 3, 6}, "evening": {"cron(0 18 ? * MON-FRI *)", 1, 2}} {
+		w.call("application-autoscaling", "PutScheduledAction", map[string]any{
+			"ScheduledActionName": name, "Schedule": c.schedule, "ScalableTargetAction": map[string]any{"MinCapacity": c.lo, "MaxCapacity": c.hi},
+		})
+	}
+	w.settle()
+	w.clock.Advance(8*time.Hour - time.Second)
+	w.settle()
+	if w.desired() != 1 {
+		t.Errorf("desired %d before eight", w.desired())
+	}
+	w.clock.Advance(time.Second)
+	w.settle()
+	w.follow()
+	w.settle()
+	if w.desired() != 3 {
+		t.Errorf("desired %d at eight", w.desired())
+	}
+	want := []string{
+		"Successful: Setting min capacity to 3 and max capacity to 6 scheduled action name morning was triggered. Successfully set min capacity to 3 and max capacity to 6",
+		"Successful: Setting desired count to 3. minimum capacity was set to 3. Successfully set desired count to 3. Change successfully fulfilled by ecs.",
+	}
+	got := w.activities()
+	slices.Sort(got) // both are of one moment
+	slices.Sort(want)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	w.clock.Advance(14*24*time.Hour + 9*time.Hour) // a jump to a Monday at 17:00
+	w.settle()
+	target, _ := state.ScalableTargets.Get(w.db.View(), "ecs|"+resource+"|"+dim)
+	if w.desired() != 3 || target.Max != 6 {
+		t.Errorf("desired %d, maximum %d after a fortnight", w.desired(), target.Max)
+	}
+	w.call("application-autoscaling", "RegisterScalableTarget", map[string]any{"SuspendedState": map[string]any{"ScheduledScalingSuspended": true}})
+	w.clock.Advance(2 * time.Hour)
+	w.settle()
+	if w.desired() != 3 {
+		t.Errorf("desired %d although scheduled scaling is suspended", w.desired())
+	}
+}
+
+func TestWake(t *testing.T) {
+	loop := scaling.New(scaling.Deps{})
+	alarm := model.Alarm{Name: "a", State: "OK", ConfiguredAt: start, AlarmActions: []string{"arn:aws:autoscaling:r:a:scalingPolicy:id:resource/ecs/service/c/web:policyName/p:createdBy/x"}}
+	turned := alarm
+	turned.State = "ALARM"
+	acted := turned
+	acted.ActedAt = start
+	key := "ecs|service/c/web|ecs:service:DesiredCount"
+	task := model.Task{Service: svcARN, LastStatus: "PENDING"}
+	ran := task
+	ran.LastStatus = "RUNNING"
+	healthy := ran
+	healthy.Health = "HEALTHY"
+	for name, c := range map[string]struct {
+		change store.Change
+		want   []string
+	}{
+		"a new alarm":              {store.Change{New: alarm}, []string{"alarm|a", "target|" + key}},
+		"an alarm's state":         {store.Change{Old: alarm, New: turned}, []string{"target|" + key}},
+		"an alarm that acted":      {store.Change{Old: turned, New: acted}, nil},
+		"a task that runs":         {store.Change{Old: task, New: ran}, []string{"target|" + key}},
+		"a task that is healthy":   {store.Change{Old: ran, New: healthy}, nil},
+		"a task without a service": {store.Change{New: model.Task{LastStatus: "RUNNING"}}, nil},
+		"a service's events":       {store.Change{Old: model.Service{ARN: svcARN}, New: model.Service{ARN: svcARN, Events: []model.ServiceEvent{{}}}}, nil},
+		"a service's count":        {store.Change{Old: model.Service{ARN: svcARN}, New: model.Service{ARN: svcARN, DesiredCount: 2}}, []string{"target|" + key}},
+		"something else":           {store.Change{New: model.Role{}}, nil},
+	} {
+		if d := cmp.Diff(c.want, loop.Wake(c.change)); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
 	}
 }

@@ -1,10 +1,7 @@
 package scaling
 
 import (
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"berth/internal/model"
@@ -21,78 +18,90 @@ const (
 type Point struct {
 	At    time.Time // when the period begins
 	Value float64
+	Count float64 // of samples
 }
 
 // Verdict is the state that an alarm should have.
 type Verdict struct {
 	State  string
 	Reason string
-	// Latest is the newest point that was looked at, if there is one.
-	Latest *Point
+	// Data is the reason for machines: StateReasonData.
+	Data string
+	// Points are the real ones that were judged, newest first.
+	Points []Point
 }
 
 // late is how many periods beyond the evaluated ones are looked at, so that
-// data that comes late, or not at all for a moment, does not end the watch.
+// data that comes late, or not at all for a moment, does not end the watch:
+// three evaluated periods are an evaluation range of five (CloudWatch guide,
+// "Configuring how CloudWatch alarms treat missing data", read 2026-11).
 const late = 2
 
-// Window is the span of whole periods whose points an evaluation at now needs.
+func period(a model.Alarm) time.Duration { return time.Duration(a.Period) * time.Second }
+
+// Every is how often an alarm is evaluated: each minute, or each period if
+// that is shorter.
+func Every(a model.Alarm) time.Duration { return min(period(a), time.Minute) }
+
+// Window is the span of periods whose points an evaluation at now needs: whole
+// ones that end with the last whole minute.
 func Window(a model.Alarm, now time.Time) (from, to time.Time) {
-	period := time.Duration(a.Period) * time.Second
-	to = now.Truncate(period)
-	return to.Add(-time.Duration(a.EvaluationPeriods+late) * period), to
+	to = now.Truncate(Every(a))
+	return to.Add(-time.Duration(a.EvaluationPeriods+late) * period(a)), to
 }
 
-// Evaluate works out an alarm's state from the points of its window. Where
-// points are missing the alarm's own setting decides, as in CloudWatch.
-func Evaluate(a model.Alarm, points []Point) Verdict {
-	recent := slices.SortedFunc(slices.Values(points), func(x, y Point) int { return y.At.Compare(x.At) })
-	n, m := int(a.EvaluationPeriods), int(a.DatapointsToAlarm)
-	if m == 0 {
-		m = n
+// Evaluate works out an alarm's state from the points of its window at now.
+// Where points are missing the alarm's own setting decides.
+func Evaluate(a model.Alarm, points []Point, now time.Time) Verdict {
+	_, to := Window(a, now)
+	real := slices.SortedFunc(slices.Values(points), func(x, y Point) int { return y.At.Compare(x.At) })
+	c := count{n: int(a.EvaluationPeriods), m: int(a.DatapointsToAlarm)}
+	if c.m == 0 {
+		c.m = c.n
 	}
-	if len(recent) > n {
-		recent = recent[:n]
+	if len(real) > c.n {
+		real = real[:c.n]
 	}
-	bad := 0
-	for _, p := range recent {
+	for _, p := range real {
 		if breaches(a, p.Value) {
-			bad++
+			c.bad++
+			c.oldest = int(to.Sub(p.At) / period(a)) // the newest period is one period old
+		} else {
+			c.good++
 		}
 	}
-	v := Verdict{State: decide(a, n, m, len(recent), bad)}
-	if len(recent) > 0 {
-		v.Latest = &recent[0]
-	}
-	v.Reason = reason(a, v.State, recent, m)
+	v := Verdict{State: c.decide(a), Points: real}
+	v.Reason, v.Data = reason(a, v.State, real, c), data(a, real, now)
 	return v
 }
 
-// decide is the state for so many known points, of which bad ones breach.
-func decide(a model.Alarm, n, m, known, bad int) string {
-	missing, good := n-known, known-bad
+// count is what an evaluation found: n points are wanted, of which m must
+// breach; oldest is the age, in periods, of the oldest that does.
+type count struct{ n, m, good, bad, oldest int }
+
+func (c count) missing() int { return c.n - c.good - c.bad }
+
+// decide follows the two tables of the CloudWatch guide.
+func (c count) decide(a model.Alarm) string {
 	switch {
-	case bad >= m:
+	case c.bad >= c.m:
 		return Alarm
-	case missing == 0:
+	case c.missing() == 0:
 		return OK
 	case a.TreatMissing == "breaching":
-		if bad+missing >= m {
+		if c.bad+c.missing() >= c.m {
 			return Alarm
 		}
 		return OK
-	case a.TreatMissing == "notBreaching":
-		return OK
-	case good > n-m:
+	case a.TreatMissing == "notBreaching", c.good > 0:
 		return OK
 	case a.TreatMissing == "ignore":
 		return a.State
-	case known == 0:
-		return Insufficient
-	case good > 0:
-		return OK
+	case c.bad > 0 && c.oldest >= c.m:
+		// Nothing has spoken against it for as long as it would have taken.
+		return Alarm
 	default:
-		// Everything that is known breaches, and it is too little to tell.
-		return a.State
+		return Insufficient
 	}
 }
 
@@ -107,47 +116,4 @@ func breaches(a model.Alarm, v float64) bool {
 	default:
 		return v <= a.Threshold
 	}
-}
-
-var words = map[string]string{
-	"GreaterThanThreshold": "greater than", "GreaterThanOrEqualToThreshold": "greater than or equal to",
-	"LessThanThreshold": "less than", "LessThanOrEqualToThreshold": "less than or equal to",
-}
-
-// reason words a state as CloudWatch does.
-func reason(a model.Alarm, state string, recent []Point, m int) string {
-	n := int(a.EvaluationPeriods)
-	if state == Insufficient || len(recent) == 0 {
-		return fmt.Sprintf("Insufficient Data: %d %s unknown.", n, plural(n, "datapoint was", "datapoints were"))
-	}
-	var shown []string
-	count := 0
-	for _, p := range recent {
-		shown = append(shown, number(p.Value)+" ("+p.At.Format("02/01/06 15:04:05")+")")
-		if breaches(a, p.Value) == (state == Alarm) {
-			count++
-		}
-	}
-	is, least, move := "", m, "OK -> ALARM"
-	if state == OK {
-		is, least, move = "not ", n-m+1, "ALARM -> OK"
-	}
-	return fmt.Sprintf("Threshold Crossed: %d out of the last %d datapoints [%s] %s %s%s the threshold (%s) (minimum %d %s for %s transition).",
-		count, len(recent), strings.Join(shown, ", "), plural(count, "was", "were"), is, words[a.Comparison], number(a.Threshold), least, plural(least, "datapoint", "datapoints"), move)
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
-}
-
-// number writes a figure as CloudWatch's messages do, with a decimal point.
-func number(v float64) string {
-	s := strconv.FormatFloat(v, 'f', -1, 64)
-	if !strings.Contains(s, ".") {
-		s += ".0"
-	}
-	return s
 }

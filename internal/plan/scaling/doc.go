@@ -1,8 +1,9 @@
-// Package scaling answers how many tasks a service should have, and in which
-// state an alarm is: arithmetic on what is handed in, with reasons.
+// Package scaling answers in which state an alarm is, how many tasks a
+// service should have, and which scheduled actions are due: arithmetic on what
+// is handed in, with reasons.
 //
-// It knows CloudWatch's evaluation of alarms (facts/deployments 3.2) and
+// It knows CloudWatch's evaluation of alarms, missing data included, and
 // Application Auto Scaling's target tracking and step policies, their
-// cooldowns and their reasons not to scale. It sees no store and no clock, and
-// may be called by anybody, concurrently.
+// cooldowns, and its reasons not to scale (facts/deployments 3.2, 3.4). It
+// sees no store and no clock, and may be called by anybody, concurrently.
 package scaling

@@ -1,0 +1,84 @@
+package scaling
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"berth/internal/control"
+	"berth/internal/fault"
+	"berth/internal/model"
+	plan "berth/internal/plan/scaling"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+// scheduled runs the scheduled actions of a target that have fallen due, in
+// their order. While they are suspended they pass without effect.
+func (l *Loop) scheduled(ctx context.Context, key string, now time.Time) (control.Result, error) {
+	view := l.DB.View()
+	t, ok := state.ScalableTargets.Get(view, key)
+	if !ok {
+		return control.Result{}, nil
+	}
+	runs, at, more := plan.Due(state.ScheduledActions.By(view, "target", key), now)
+	for _, r := range runs {
+		if err := l.run(ctx, t, r, now); err != nil {
+			return control.Result{}, err
+		}
+	}
+	if !more {
+		return control.Result{}, nil
+	}
+	return control.Result{After: at.Sub(now)}, nil
+}
+
+// run carries out one scheduled action: the target gets the new bounds, and
+// the service with them.
+func (l *Loop) run(ctx context.Context, t model.ScalableTarget, r plan.Run, now time.Time) error {
+	if t.SuspendScheduled {
+		return l.ran(ctx, r, nil)
+	}
+	bounds := bounds(r.Action)
+	x := model.ScalingActivity{
+		ID: l.IDs.UUID(), Target: t.Key(), StartedAt: now, EndedAt: now, Description: "Setting " + bounds,
+		Cause: "scheduled action name " + r.Action.Name + " was triggered", Status: successful, Message: "Successfully set " + bounds,
+	}
+	in := map[string]any{"ServiceNamespace": t.Namespace, "ResourceId": t.ResourceID, "ScalableDimension": t.Dimension}
+	if r.Action.Min != nil {
+		in["MinCapacity"] = *r.Action.Min
+	}
+	if r.Action.Max != nil {
+		in["MaxCapacity"] = *r.Action.Max
+	}
+	if _, err := l.Invoker.Invoke(ctx, l.linked(), "application-autoscaling", "RegisterScalableTarget", in); err != nil {
+		x.Status, x.Message = failed, "Failed to set "+bounds+". Reason: "+fault.MessageOf(err)
+	}
+	return l.ran(ctx, r, &x)
+}
+
+func bounds(a model.ScheduledAction) string {
+	switch {
+	case a.Max == nil:
+		return fmt.Sprintf("min capacity to %d", *a.Min)
+	case a.Min == nil:
+		return fmt.Sprintf("max capacity to %d", *a.Max)
+	default:
+		return fmt.Sprintf("min capacity to %d and max capacity to %d", *a.Min, *a.Max)
+	}
+}
+
+// ran remembers that an action has run.
+func (l *Loop) ran(ctx context.Context, r plan.Run, x *model.ScalingActivity) error {
+	return l.DB.Update(ctx, name, func(tx *store.Tx) error {
+		if x != nil {
+			if err := state.ScalingActivities.Put(tx, *x); err != nil {
+				return err
+			}
+		}
+		if _, ok := state.ScheduledActions.Get(tx, r.Action.ARN); !ok {
+			return nil
+		}
+		return state.ScheduledActions.Edit(tx, r.Action.ARN, func(a *model.ScheduledAction) error { a.LastAt = r.At; return nil })
+	})
+}

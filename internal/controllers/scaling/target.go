@@ -1,0 +1,127 @@
+package scaling
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"berth/internal/control"
+	"berth/internal/fault"
+	"berth/internal/model"
+	plan "berth/internal/plan/scaling"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+// target lets the policies of one target decide, and ends its activities.
+func (l *Loop) target(ctx context.Context, key string, now time.Time) (control.Result, error) {
+	view := l.DB.View()
+	t, ok := state.ScalableTargets.Get(view, key)
+	if !ok {
+		return control.Result{}, nil
+	}
+	s, ok := service(view, t)
+	if !ok {
+		return control.Result{}, l.deregister(ctx, t)
+	}
+	if err := l.conclude(ctx, t, s, now); err != nil {
+		return control.Result{}, err
+	}
+	if s.Status != "ACTIVE" {
+		return control.Result{}, nil
+	}
+	w, err := l.world(view, t, s, now)
+	if err != nil {
+		return control.Result{}, err
+	}
+	p := plan.Decide(w)
+	if err := l.refuse(ctx, t, s, p.Kept, now); err != nil {
+		return control.Result{}, err
+	}
+	if p.Scale != nil {
+		if err := l.scale(ctx, w, s, *p.Scale); err != nil {
+			return control.Result{}, err
+		}
+	}
+	if p.Scale == nil && len(p.Kept) == 0 && !open(view, key) {
+		return control.Result{}, nil
+	}
+	return control.Result{After: next(now, time.Minute)}, nil
+}
+
+// service finds the service of a target: service/CLUSTER/NAME.
+func service(r store.Reader, t model.ScalableTarget) (model.Service, bool) {
+	s, ok := state.Services.One(r, "name", strings.TrimPrefix(t.ResourceID, "service/"))
+	return s, ok && s.Status != "INACTIVE"
+}
+
+// deregister forgets the target of a service that is gone.
+func (l *Loop) deregister(ctx context.Context, t model.ScalableTarget) error {
+	_, err := l.Invoker.Invoke(ctx, l.linked(), "application-autoscaling", "DeregisterScalableTarget", map[string]any{
+		"ServiceNamespace": t.Namespace, "ResourceId": t.ResourceID, "ScalableDimension": t.Dimension,
+	})
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
+}
+
+// world reads what a decision needs: alarms count whose actions, in their
+// present state, name a policy.
+func (l *Loop) world(r store.Reader, t model.ScalableTarget, s model.Service, now time.Time) (plan.World, error) {
+	w := plan.World{Now: now, Target: t, Desired: s.DesiredCount, Running: running(r, s), Deploying: s.CurrentDeployment != ""}
+	policies := state.ScalingPolicies.By(r, "target", t.Key())
+	if len(policies) == 0 {
+		return w, nil
+	}
+	alarms := state.Alarms.All(r)
+	for _, p := range policies {
+		x := plan.Policy{ScalingPolicy: p}
+		for _, a := range alarms {
+			if !triggers(a, p.ARN) {
+				continue
+			}
+			v, err := l.evaluate(a, now)
+			if err != nil {
+				return w, err
+			}
+			x.Signals = append(x.Signals, plan.Signal{Alarm: a, Points: v.Points, Fires: fires(a, now)})
+		}
+		w.Policies = append(w.Policies, x)
+	}
+	return w, nil
+}
+
+func running(r store.Reader, s model.Service) (n int64) {
+	for _, t := range state.Tasks.By(r, "service", s.ARN) {
+		if t.LastStatus == model.TaskRunning {
+			n++
+		}
+	}
+	return n
+}
+
+// triggers reports whether an alarm, in its present state, triggers a policy.
+func triggers(a model.Alarm, policy string) bool {
+	actions := a.InsufficientActions
+	switch a.State {
+	case plan.Alarm:
+		actions = a.AlarmActions
+	case plan.OK:
+		actions = a.OKActions
+	}
+	return a.ActionsEnabled && slices.ContainsFunc(actions, func(arn string) bool {
+		return arn == policy || strings.HasPrefix(arn, policy+":createdBy/")
+	})
+}
+
+// lull is how long an alarm that has acted does not act again: a minute, less
+// what a look may have been late.
+const lull = time.Minute - delay
+
+// fires reports whether an alarm's actions are due: they are when it comes
+// into its state, and then once a minute.
+func fires(a model.Alarm, now time.Time) bool {
+	return a.TransitionedAt.After(a.ActedAt) || now.Sub(a.ActedAt) >= lull
+}

@@ -1,0 +1,161 @@
+package scaling
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// wish is what one signal comes to: a new desired count, or why not. Which
+// way it pulls is known either way.
+type wish struct {
+	policy Policy
+	signal Signal
+	out    bool
+	from   int64
+	to     int64
+	why    string
+	kept   *Kept
+}
+
+// keep makes the wish come to nothing, with AWS's reason, if it has one, and
+// the figure that goes with it.
+func (x wish) keep(w World, code, why string) wish {
+	k := Kept{Policy: x.policy.ScalingPolicy, Alarm: x.signal.Alarm, Code: code, Why: why}
+	switch code {
+	case AtMax:
+		k.Max = &w.Target.Max
+	case AtMin:
+		k.Min = &w.Target.Min
+	case AtDesired, Flapping:
+		k.Current = &w.Desired
+	}
+	x.kept = &k
+	return x
+}
+
+// Decide says what the desired count should become. A scale-out that any
+// policy wants comes before every scale-in; target tracking policies scale in
+// only together; of several, the largest capacity wins (facts/deployments 3.2).
+func Decide(w World) Plan {
+	wishes := w.wishes()
+	w.together(wishes)
+	var plan Plan
+	best := choose(wishes)
+	for i, x := range wishes {
+		switch {
+		case i == best && !x.signal.Fires:
+			plan.Kept = append(plan.Kept, *x.keep(w, "", "the alarm has acted in this minute already").kept)
+		case i == best:
+			plan.Scale = &Scale{Policy: x.policy.ScalingPolicy, Alarm: x.signal.Alarm, From: x.from, To: x.to, Out: x.out, Why: x.why}
+		case x.kept != nil && !x.signal.Fires:
+			x.kept.Code = "" // it was told when the alarm acted
+			plan.Kept = append(plan.Kept, *x.kept)
+		case x.kept != nil:
+			plan.Kept = append(plan.Kept, *x.kept)
+		default:
+			plan.Kept = append(plan.Kept, *x.keep(w, "", "policy "+wishes[best].policy.Name+" wishes for more").kept)
+		}
+	}
+	return plan
+}
+
+// wishes asks every policy, in order of names.
+func (w World) wishes() []wish {
+	policies := slices.Clone(w.Policies)
+	slices.SortFunc(policies, func(p, q Policy) int { return cmp.Or(cmp.Compare(p.Name, q.Name), cmp.Compare(p.ARN, q.ARN)) })
+	var out []wish
+	for _, p := range policies {
+		signals := slices.Clone(p.Signals)
+		slices.SortFunc(signals, func(s, t Signal) int { return cmp.Compare(s.Alarm.Name, t.Alarm.Name) })
+		for _, s := range signals {
+			if p.Type == StepScaling {
+				out = append(out, w.step(p, s))
+			} else {
+				out = append(out, w.track(p, s))
+			}
+		}
+	}
+	return out
+}
+
+// together lets target tracking policies scale in only if all of them that
+// may are ready to, and none sees too much load.
+func (w World) together(wishes []wish) {
+	ready := map[string]bool{}
+	against := ""
+	for _, x := range wishes {
+		if x.policy.Type == TargetTracking {
+			ready[x.policy.ARN] = ready[x.policy.ARN] || !x.out
+			if x.out {
+				against = "policy " + x.policy.Name + " sees more load than its target"
+			}
+		}
+	}
+	for _, p := range w.Policies {
+		if against == "" && p.Type == TargetTracking && !p.DisableScaleIn && !ready[p.ARN] {
+			against = "policy " + p.Name + " is not ready to scale in"
+		}
+	}
+	for i, x := range wishes {
+		if against != "" && x.policy.Type == TargetTracking && !x.out && x.kept == nil {
+			wishes[i] = x.keep(w, "", against)
+		}
+	}
+}
+
+// choose finds the wish that comes true, or -1.
+func choose(wishes []wish) int {
+	best := -1
+	for i, x := range wishes {
+		switch {
+		case x.kept != nil:
+		case best < 0, x.out && !wishes[best].out, x.out == wishes[best].out && x.to > wishes[best].to:
+			best = i
+		}
+	}
+	return best
+}
+
+// grow raises the desired count to a capacity, within the bounds.
+func (w World) grow(x wish) wish {
+	x.out = true
+	x.to = min(max(x.to, w.Target.Min), w.Target.Max)
+	switch {
+	case w.Target.SuspendOut:
+		return x.keep(w, "", "scaling out is suspended")
+	case w.Desired >= w.Target.Max:
+		return x.keep(w, AtMax, x.why+", and the maximum is reached")
+	case x.to > w.Desired:
+		return x
+	case w.lasts(x.policy.LastOutAt, x.policy.outCooldown()):
+		return x.keep(w, "", x.why+", which is no larger than what the last scale-out wished for, whose cooldown lasts")
+	default:
+		return x.keep(w, AtDesired, x.why+", and "+fmt.Sprint(w.Desired)+" are wished for already")
+	}
+}
+
+// shrink lowers the desired count to a capacity, within the bounds; code is
+// the reason if that is no less than there is. A count that was set by hand
+// beyond the maximum goes there first.
+func (w World) shrink(x wish, code string) wish {
+	x.out = false
+	x.to = min(max(x.to, w.Target.Min), w.Target.Max)
+	switch {
+	case w.Target.SuspendIn:
+		return x.keep(w, "", "scaling in is suspended")
+	case w.Deploying:
+		return x.keep(w, Unscalable, "nothing is scaled in during a deployment")
+	case w.Desired <= w.Target.Min:
+		return x.keep(w, AtMin, "the minimum is reached")
+	}
+	for _, p := range w.Policies {
+		if w.lasts(p.LastInAt, p.inCooldown()) {
+			return x.keep(w, "", "the cooldown of the last scale-in lasts")
+		}
+	}
+	if x.to >= w.Desired {
+		return x.keep(w, code, x.why+", and no more are wished for")
+	}
+	return x
+}
