@@ -490,6 +490,76 @@ func TestACallerMayNotScaleWhatItMayNotChange(t *testing.T) {
 	w.refused(err, "ValidationException", "User: "+who.ARN+" is not authorized to perform: ecs:UpdateService on resource: arn:aws:ecs:us-east-1:000000000000:service/c/web")
 }
 
+func TestScheduledActions(t *testing.T) {
+	w := newWorld(t)
+	action := func(edit ...func(map[string]any)) map[string]any {
+		in := map[string]any{"ScheduledActionName": "a", "Schedule": "cron(0 8 ? * MON-FRI *)", "ScalableTargetAction": map[string]any{"MinCapacity": 2, "MaxCapacity": 4}}
+		for _, f := range edit {
+			f(in)
+		}
+		return in
+	}
+	_, err := w.call("PutScheduledAction", action())
+	w.refused(err, "ObjectNotFoundException", "No scalable target registered for service namespace: ecs, resource ID: service/c/web, scalable dimension: ecs:service:DesiredCount")
+	w.register(1, 4)
+	for name, c := range map[string]struct {
+		text string
+		edit func(map[string]any)
+	}{
+		"no schedule": {"Schedule must be specified", func(in map[string]any) { delete(in, "Schedule") }},
+		"nonsense":    {"", func(in map[string]any) { in["Schedule"] = "every day" }},
+		"no bounds":   {"At least one of MinCapacity and MaxCapacity must be specified", func(in map[string]any) { delete(in, "ScalableTargetAction") }},
+		"crossed": {"Maximum capacity cannot be less than minimum capacity", func(in map[string]any) {
+			in["ScalableTargetAction"] = map[string]any{"MinCapacity": 5, "MaxCapacity": 4}
+		}},
+		"no such zone": {"time zone Mars/Phobos is not known", func(in map[string]any) { in["Timezone"] = "Mars/Phobos" }},
+		"a bad name":   {"", func(in map[string]any) { in["ScheduledActionName"] = "a:b" }},
+		"ends early":   {"The end time must be after the start time", func(in map[string]any) { in["StartTime"], in["EndTime"] = w.clock.Now(), w.clock.Now() }},
+	} {
+		_, err := w.call("PutScheduledAction", action(c.edit))
+		if fault.CodeOf(err) != "ValidationException" || c.text != "" && fault.MessageOf(err) != c.text {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	start := w.clock.Now().Add(time.Hour)
+	w.must("PutScheduledAction", action(func(in map[string]any) { in["StartTime"], in["Timezone"] = start, "Asia/Tokyo" }))
+	show := func() map[string]any {
+		all := w.must("DescribeScheduledActions", map[string]any{"ResourceId": resource, "ScheduledActionNames": []any{"a"}})["ScheduledActions"].([]any)
+		if len(all) != 1 {
+			t.Fatalf("%v", all)
+		}
+		return all[0].(map[string]any)
+	}
+	got := show()
+	if arn := got["ScheduledActionARN"].(string); !regexp.MustCompile(`^arn:aws:autoscaling:us-east-1:000000000000:scheduledAction:[0-9a-f-]{36}:resource/ecs/service/c/web:scheduledActionName/a$`).MatchString(arn) {
+		t.Errorf("ARN %s", arn)
+	}
+	delete(got, "ScheduledActionARN")
+	want := map[string]any{
+		"ScheduledActionName": "a", "ServiceNamespace": "ecs", "ResourceId": resource, "ScalableDimension": dim, "Schedule": "cron(0 8 ? * MON-FRI *)", "Timezone": "Asia/Tokyo",
+		"CreationTime": w.clock.Now(), "StartTime": start, "ScalableTargetAction": map[string]any{"MinCapacity": int64(2), "MaxCapacity": int64(4)},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	w.must("PutScheduledAction", map[string]any{"ScheduledActionName": "a", "Schedule": "rate(1 hour)"}) // start and end go, the rest stays
+	delete(want, "StartTime")
+	want["Schedule"] = "rate(1 hour)"
+	got = show()
+	delete(got, "ScheduledActionARN")
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	w.must("DeleteScheduledAction", map[string]any{"ScheduledActionName": "a"})
+	_, err = w.call("DeleteScheduledAction", map[string]any{"ScheduledActionName": "a"})
+	w.refused(err, "ObjectNotFoundException", "")
+	w.must("PutScheduledAction", action())
+	w.must("DeregisterScalableTarget", map[string]any{})
+	if n := state.ScheduledActions.Len(w.db.View()); n != 0 {
+		t.Error("an action is left of a target that is gone")
+	}
+}
+
 func TestListsArePaged(t *testing.T) {
 	w := newWorld(t)
 	w.write("api/autoscaling", func(tx *store.Tx) error {

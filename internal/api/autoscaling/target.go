@@ -102,6 +102,11 @@ func (a *API) DeregisterScalableTarget(ctx context.Context, in *shape.Deregister
 				return err
 			}
 		}
+		for _, action := range state.ScheduledActions.By(tx, "target", p.key()) {
+			if err := state.ScheduledActions.Delete(tx, action.ARN); err != nil {
+				return err
+			}
+		}
 		return state.ScalableTargets.Delete(tx, p.key())
 	})
 }
