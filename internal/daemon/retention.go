@@ -2,11 +2,16 @@ package daemon
 
 import (
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
 	"time"
 
 	"berth/internal/api/logs"
 	"berth/internal/clock"
+	"berth/internal/container/image"
 	"berth/internal/series"
+	"berth/internal/state"
 )
 
 // sweepEvery is how often old log events and metric data are removed, on the
@@ -22,5 +27,26 @@ func (s *server) forget(ctx context.Context) error {
 		if err := s.series.Prune(s.clock.Now(), series.Retention{Logs: logs.Retention(s.house.DB.View())}); err != nil {
 			s.log.Warn("old logs and metrics stay", "error", err)
 		}
+		if err := s.collect(ctx); err != nil {
+			s.log.Warn("unused images or code stay", "error", err)
+		}
 	}
+}
+
+// imagesDir is where instances unpack images; they share the layers.
+func (s *server) imagesDir() string { return filepath.Join(s.cfg.Data, "images") }
+
+// collect removes the files that nothing has any more: blobs of deleted
+// images, layers of instances that are gone, code of deleted functions.
+func (s *server) collect(ctx context.Context) error {
+	_, rerr := s.images.Collect(ctx)
+	var ierr error
+	if _, err := os.Stat(filepath.Join(s.imagesDir(), "locks")); err == nil {
+		_, ierr = image.Collect(ctx, s.imagesDir(), s.house.Real)
+	}
+	used := s.functions.Using()
+	for _, fn := range state.Functions.All(s.house.DB.View()) {
+		used = append(used, fn.CodeSHA256)
+	}
+	return errors.Join(rerr, ierr, s.code.Keep(used, s.house.Real.Now().Add(-sweepEvery)))
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"berth/internal/clock"
+	"berth/internal/container/image"
 	"berth/internal/container/runc"
 	"berth/internal/controllers/network"
 	"berth/internal/edge"
@@ -45,6 +46,8 @@ type server struct {
 	doors     *endpoint.Server
 	inner     *inside
 	series    *series.Store
+	images    *registry.Store
+	code      *function.Store
 	kv        *pebble.KV
 	log       *slog.Logger
 }
@@ -71,7 +74,7 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (*server, error) {
 	if s.house, err = Assemble(ctx, core, hands); err != nil {
 		return nil, err
 	}
-	s.inner.house = s.house
+	s.inner.house, s.images, s.code = s.house, hands.Images, hands.Code
 	s.mount()
 	return s, nil
 }
@@ -85,6 +88,7 @@ func (s *server) hands(ctx context.Context, c Core) (Hands, error) {
 	machines, err := local.New(local.Deps{
 		Data: s.cfg.Data, Instance: []string{s.cfg.Self, "instance"}, Agent: []string{s.cfg.Self, "agent"},
 		Clock: s.clock, Real: c.Real, Overcommit: s.cfg.Overcommit, Log: s.log,
+		Forget: func(id string) error { return image.Forget(s.imagesDir(), id) },
 	})
 	if err != nil {
 		return Hands{}, err
@@ -125,7 +129,7 @@ func (s *server) hands(ctx context.Context, c Core) (Hands, error) {
 	if s.functions, err = function.New(ctx, function.Deps{
 		Dir: filepath.Join(s.cfg.Data, "functions", "sandboxes"), Code: code, Containers: sandboxes,
 		Network: legs{network.NewLegs(c.DB, spaceDir)}, Logs: functionRole{s}, Identity: functionRole{s},
-		Clock: c.Clock, Real: c.Real, IDs: c.IDs, Place: c.Place, CgroupParent: local.CgroupRoot(s.cfg.Data) + "/functions", Log: s.log,
+		Clock: c.Clock, Real: c.Real, IDs: c.IDs, Place: c.Place, CgroupParent: local.CgroupRoot(s.cfg.Data) + "/functions", CA: ca.Bundle(), Log: s.log,
 	}); err != nil {
 		return Hands{}, err
 	}

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"berth/internal/fault"
 )
@@ -83,9 +84,7 @@ func (s *Store) Put(data []byte) (digest string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(to); err == nil {
-		return digest, nil
-	}
+	// Written again if it is there: that makes it young, and Keep spares it.
 	f, err := os.CreateTemp(filepath.Dir(to), ".new-*")
 	if err != nil {
 		return "", fmt.Errorf("keep package: %w", err)
@@ -146,8 +145,9 @@ func (s *Store) Unpacked(ctx context.Context, digest string) (string, error) {
 	return dir, nil
 }
 
-// Keep removes packages and folders whose digests are not in used.
-func (s *Store) Keep(used []string) error {
+// Keep removes packages and folders whose digests are not in used and that
+// were made before a moment: a function may be about to be made of the others.
+func (s *Store) Keep(used []string, before time.Time) error {
 	keep := map[string]bool{}
 	for _, d := range used {
 		if p, err := s.zip(d); err == nil {
@@ -162,7 +162,8 @@ func (s *Store) Keep(used []string) error {
 			return fmt.Errorf("list functions' code: %w", err)
 		}
 		for _, e := range entries {
-			if keep[strings.TrimSuffix(e.Name(), ".zip")] {
+			info, err := e.Info()
+			if err != nil || keep[strings.TrimSuffix(e.Name(), ".zip")] || info.ModTime().After(before) {
 				continue
 			}
 			if err := os.RemoveAll(filepath.Join(s.dir, sub, e.Name())); err != nil {

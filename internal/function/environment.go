@@ -155,8 +155,8 @@ func (e *environment) spec(ctx context.Context, program entry, code string, addr
 			s.Mounts = append(s.Mounts, container.Mount{Source: h, Destination: h, ReadOnly: true})
 		}
 	}
-	if e.r.CABundle != "" {
-		s.Mounts = append(s.Mounts, container.Mount{Source: e.r.CABundle, Destination: runtimeDir + "/ca.pem", ReadOnly: true})
+	if e.r.bundle != "" {
+		s.Mounts = append(s.Mounts, container.Mount{Source: e.r.bundle, Destination: runtimeDir + "/ca.pem", ReadOnly: true})
 	}
 	return s, nil
 }
@@ -178,7 +178,7 @@ func (e *environment) variables(ctx context.Context, addr net.Addr) ([]string, e
 		"LANG=en_US.UTF-8", "TZ=:UTC", "PATH=/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin", "LD_LIBRARY_PATH=" + libPath,
 		"PYTHONPATH=" + runtimeDir, "PYTHONIOENCODING=utf-8", "PYTHONDONTWRITEBYTECODE=1", "NODE_PATH=/opt/nodejs/node_modules:" + runtimeDir + "/node_modules:" + runtimeDir + ":" + taskRoot,
 	}
-	if e.r.CABundle != "" {
+	if e.r.bundle != "" {
 		for _, k := range []string{"AWS_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"} {
 			env = append(env, k+"="+runtimeDir+"/ca.pem")
 		}

@@ -63,7 +63,15 @@ func TestPackagesAreKeptByDigestAndUnpackedInside(t *testing.T) {
 	if _, err := s.Open("../../etc/passwd"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a bad digest: %v", err)
 	}
-	if err := s.Keep(nil); err != nil {
+	if err := s.Keep(nil, time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := s.Open(digest); err != nil {
+		t.Errorf("a young package went: %v", err)
+	} else {
+		_ = f.Close()
+	}
+	if err := s.Keep(nil, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Open(digest); !fault.Is(err, fault.NotFound) {

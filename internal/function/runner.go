@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -37,9 +38,8 @@ type Deps struct {
 	Place       ident.Place
 	// CgroupParent is the group below which sandboxes are limited.
 	CgroupParent string
-	// CABundle is a PEM file of all authorities that functions trust; "" is
-	// the host's own.
-	CABundle string
+	// CA is the PEM of authorities that functions trust besides the host's.
+	CA []byte
 	// IdleAfter is how long a warm environment waits for another call; 0 is
 	// five minutes.
 	IdleAfter time.Duration
@@ -60,10 +60,12 @@ type Runner struct {
 	base     context.Context //nolint:containedctx // the life of environments, which no call owns
 	stop     context.CancelFunc
 	skeleton string
+	bundle   string // file of all authorities; "" without CA
 
 	mu    sync.Mutex // guards what follows; never held across I/O
 	warm  map[string][]*environment
-	busy  map[string]int
+	busy  map[string]int // calls by function
+	using map[string]int // calls by code
 	dead  bool
 	going sync.WaitGroup
 }
@@ -87,7 +89,7 @@ func New(ctx context.Context, d Deps) (*Runner, error) {
 		return nil, fmt.Errorf("resolve %s: %w", d.Dir, err)
 	}
 	d.Dir = abs
-	r := &Runner{Deps: d, skeleton: filepath.Join(abs, "root"), warm: map[string][]*environment{}, busy: map[string]int{}}
+	r := &Runner{Deps: d, skeleton: filepath.Join(abs, "root"), warm: map[string][]*environment{}, busy: map[string]int{}, using: map[string]int{}}
 	r.base, r.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := r.sweep(ctx); err != nil {
 		return nil, err
@@ -95,7 +97,31 @@ func New(ctx context.Context, d Deps) (*Runner, error) {
 	if err := skeleton(r.skeleton); err != nil {
 		return nil, fmt.Errorf("make root of sandboxes: %w", err)
 	}
+	if err := r.writeBundle(); err != nil {
+		return nil, err
+	}
 	return r, nil
+}
+
+// hostBundles are where systems keep their authorities in one file.
+var hostBundles = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"}
+
+func (r *Runner) writeBundle() error {
+	if len(r.CA) == 0 {
+		return nil
+	}
+	pem := slices.Clone(r.CA)
+	for _, p := range hostBundles {
+		if own, err := os.ReadFile(p); err == nil {
+			pem = append(append(pem, '\n'), own...)
+			break
+		}
+	}
+	r.bundle = filepath.Join(r.Dir, "ca.pem")
+	if err := os.WriteFile(r.bundle, pem, 0o644); err != nil {
+		return fmt.Errorf("write authorities for functions: %w", err)
+	}
+	return nil
 }
 
 // listen takes Lambda's own port, or another if a second environment shares
@@ -203,6 +229,7 @@ func (r *Runner) admit(fn model.Function) error {
 		return throttled()
 	}
 	r.busy[fn.Name]++
+	r.using[fn.CodeSHA256]++
 	r.going.Add(1)
 	return nil
 }
@@ -212,6 +239,9 @@ func (r *Runner) leave(fn model.Function) {
 	defer r.mu.Unlock()
 	if r.busy[fn.Name]--; r.busy[fn.Name] == 0 {
 		delete(r.busy, fn.Name)
+	}
+	if r.using[fn.CodeSHA256]--; r.using[fn.CodeSHA256] == 0 {
+		delete(r.using, fn.CodeSHA256)
 	}
 	r.going.Done()
 }
@@ -323,6 +353,19 @@ func (r *Runner) Retire(name, revision string) {
 	if len(keep) == 0 {
 		delete(r.warm, name)
 	}
+}
+
+// Using lists the packages that calls and environments have open.
+func (r *Runner) Using() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := slices.Collect(maps.Keys(r.using))
+	for _, all := range r.warm {
+		for _, e := range all {
+			out = append(out, e.fn.CodeSHA256)
+		}
+	}
+	return out
 }
 
 // Warm is how many idle environments a function has.

@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -311,6 +312,32 @@ func TestUnpackStaysInside(t *testing.T) {
 	}
 }
 
+func TestWhiteoutsBecomeWhatOverlayfsReads(t *testing.T) {
+	dir := t.TempDir()
+	data := archive(t, entry{name: "d/", kind: tar.TypeDir, mode: 0o750}, entry{name: "d/.wh..wh..opq"}, entry{name: "d/.wh.old"}, entry{name: "pipe", kind: tar.TypeFifo})
+	if err := image.Unpack(t.Context(), bytes.NewReader(data), dir); err != nil {
+		if os.Geteuid() != 0 {
+			t.Skipf("skipped: needs root on this file system: %v", err)
+		}
+		t.Fatal(err)
+	}
+	var st syscall.Stat_t
+	if err := syscall.Stat(filepath.Join(dir, "d/old"), &st); err != nil || st.Mode&syscall.S_IFMT != syscall.S_IFCHR || st.Rdev != 0 {
+		t.Errorf("whiteout: mode %o, device %d, %v", st.Mode, st.Rdev, err)
+	}
+	attribute := "trusted.overlay.opaque"
+	if os.Geteuid() != 0 {
+		attribute = "user.overlay.opaque"
+	}
+	value := make([]byte, 8)
+	if n, err := syscall.Getxattr(filepath.Join(dir, "d"), attribute, value); err != nil || string(value[:n]) != "y" {
+		t.Errorf("opaque: %q, %v", value, err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "d")); err != nil || info.Mode().Perm() != 0o750 {
+		t.Errorf("folder: %v, %v", info, err)
+	}
+}
+
 func FuzzUnpack(f *testing.F) {
 	f.Add([]byte("not an archive"))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -373,6 +400,16 @@ func TestFromSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	source(t, saved, image.KindArchive)
+
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		data, _ := os.ReadFile(saved)
+		_ = os.WriteFile(pipe, data, 0o600)
+	}()
+	source(t, pipe, image.KindArchive)
 
 	host, _, _ := serve(t)
 	want := push(t, host+"/x:y", fromBin)

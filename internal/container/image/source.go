@@ -78,6 +78,8 @@ func FromSource(ctx context.Context, source string, o SourceOptions) (*Source, e
 	switch {
 	case err == nil && info.IsDir():
 		return fromFolder(ctx, source, o)
+	case err == nil && !info.Mode().IsRegular():
+		return fromPipe(source, o)
 	case err == nil:
 		return fromFile(source, o)
 	case strings.HasPrefix(source, ".") || strings.HasPrefix(source, "/"):
@@ -94,6 +96,42 @@ func fromFolder(ctx context.Context, dir string, o SourceOptions) (*Source, erro
 		return fromGo(ctx, dir, o)
 	}
 	return fromBinaries(dir, o)
+}
+
+// fromPipe keeps what comes (docker save | berth image push web /dev/stdin) in
+// a file: an archive is read more than once.
+func fromPipe(path string, o SourceOptions) (*Source, error) {
+	in, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	defer func() { _ = in.Close() }()
+	dir, err := os.MkdirTemp("", "berth-image-")
+	if err != nil {
+		return nil, fmt.Errorf("make folder for archive: %w", err)
+	}
+	clean := func() error { return os.RemoveAll(dir) }
+	file := filepath.Join(dir, "image.tar")
+	out, err := os.Create(file)
+	if err == nil {
+		_, err = io.Copy(out, in)
+		err = errors.Join(err, out.Close())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), clean())
+	}
+	s, err := fromFile(file, o)
+	if err != nil {
+		return nil, errors.Join(err, clean())
+	}
+	inner := s.close
+	s.close = func() error {
+		if inner != nil {
+			return errors.Join(inner(), clean())
+		}
+		return clean()
+	}
+	return s, nil
 }
 
 func fromFile(path string, o SourceOptions) (*Source, error) {
