@@ -27,6 +27,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"berth/internal/clock"
+	"berth/internal/container/image"
 	"berth/internal/fault"
 	"berth/internal/ident"
 	"berth/internal/registry"
@@ -487,5 +488,59 @@ func TestRepositoryNames(t *testing.T) {
 		if got := registry.CheckName(name); got != want {
 			t.Errorf("%q: %v", name, got)
 		}
+	}
+}
+
+// inVPC sends every name to the server, except those that are cut off.
+type inVPC struct {
+	host string
+	cut  string
+}
+
+func (v inVPC) RoundTrip(r *http.Request) (*http.Response, error) {
+	if v.cut != "" && strings.Contains(r.URL.Host, v.cut) {
+		return nil, fmt.Errorf("dial tcp 203.0.113.7:443: i/o timeout")
+	}
+	to := r.Clone(r.Context())
+	to.Host, to.URL.Host, to.URL.Scheme = r.URL.Host, v.host, "http"
+	return http.DefaultTransport.RoundTrip(to)
+}
+
+func TestAnInstancePullsThroughItsEndpoints(t *testing.T) {
+	l := newLab(t, t.TempDir())
+	img := randomImage(t)
+	if err := remote.Write(ref(t, l.serve(t)+"/web:v1"), img); err != nil {
+		t.Fatal(err)
+	}
+	l.deps.Open = func(*http.Request) bool { return false }
+	l.deps.Redirect = func(*http.Request) bool { return true }
+	host := l.serve(t)
+	password, _, err := l.tokens.Issue(ident.Principal{Role: "reader"}, l.clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := image.Open(image.Deps{Dir: t.TempDir(), Owner: "i-1", Clock: clock.NewRunning(t.Context(), time.Now(), 1000)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := registry.Host(place) + "/web:v1"
+	o := image.PullOptions{Username: "AWS", Password: password, Transport: inVPC{host, "starport-layer-bucket"}}
+	_, err = store.Pull(t.Context(), name, o)
+	if fault.CodeOf(err) != image.PullCode || !strings.Contains(fault.MessageOf(err), "ref pull has been retried 5 time(s): failed to copy") || !strings.Contains(fault.MessageOf(err), "i/o timeout") {
+		t.Errorf("without a way to the bucket: %v", err)
+	}
+	o.Transport = inVPC{host: host}
+	got, err := store.Pull(t.Context(), name, o)
+	if err != nil || got.Digest != digestOf(t, img) || len(got.Layers) != 2 {
+		t.Fatalf("pull: %+v, %v", got, err)
+	}
+	o.Password = ""
+	o.Username = ""
+	if _, err := store.Pull(t.Context(), name, o); fault.ClassOf(err) != fault.Denied || !strings.HasPrefix(fault.MessageOf(err), "The task can't pull the image.") {
+		t.Errorf("without credentials: %v", err)
+	}
+	o.Username, o.Password = "AWS", password
+	if _, err := store.Pull(t.Context(), registry.Host(place)+"/none:v1", o); fault.ClassOf(err) != fault.NotFound || !strings.Contains(err.Error(), "The repository with name 'none' does not exist") {
+		t.Errorf("no repository: %v", err)
 	}
 }

@@ -76,11 +76,11 @@ func (s *Store) resolve(ctx context.Context, r name.Reference, o PullOptions) (I
 	if err != nil {
 		return Image{}, nil, fmt.Errorf("failed to resolve ref %s: %w", canonical(r), err)
 	}
-	id, err := img.ConfigName()
+	m, err := img.Manifest() // its configuration is a blob like the layers, and comes with them
 	if err != nil {
 		return Image{}, nil, fmt.Errorf("failed to resolve ref %s: %w", canonical(r), err)
 	}
-	return Image{Digest: desc.Digest.String(), ID: id.String()}, img, nil
+	return Image{Digest: desc.Digest.String(), ID: m.Config.Digest.String()}, img, nil
 }
 
 func (o PullOptions) remote(ctx context.Context) []remote.Option {
