@@ -1,6 +1,10 @@
 package model
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Function is a Lambda function. Key: Name.
 type Function struct {
@@ -81,6 +85,38 @@ type Alarm struct {
 	StateAt             time.Time   `json:"stateAt" w:"api/cloudwatch,api/autoscaling,controllers/scaling"`
 	TransitionedAt      time.Time   `json:"transitionedAt,omitzero" w:"api/cloudwatch,api/autoscaling,controllers/scaling"`
 	ActedAt             time.Time   `json:"actedAt,omitzero" w:"controllers/scaling"`
+}
+
+// Actions are those of the alarm's present state.
+func (a Alarm) Actions() []string {
+	switch a.State {
+	case "ALARM":
+		return a.AlarmActions
+	case "OK":
+		return a.OKActions
+	default:
+		return a.InsufficientActions
+	}
+}
+
+// Policies are the ARNs of the scaling policies that any of the alarm's
+// actions name, each once.
+func (a Alarm) Policies() []string {
+	var out []string
+	for _, arn := range slices.Concat(a.AlarmActions, a.OKActions, a.InsufficientActions) {
+		if strings.Contains(arn, ":scalingPolicy:") {
+			out = append(out, PolicyOf(arn))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// PolicyOf is the scaling policy that an alarm's action names: alarms that
+// Application Auto Scaling makes add who made them to its ARN.
+func PolicyOf(action string) string {
+	arn, _, _ := strings.Cut(action, ":createdBy/")
+	return arn
 }
 
 // ScalableTarget is an Application Auto Scaling target. Key: Namespace + "|"

@@ -82,9 +82,10 @@ var (
 	Exports = table("export", func(e model.Export) string { return e.Name },
 		store.By("stack", func(e model.Export) string { return e.Stack }))
 
-	Functions         = table("function", func(f model.Function) string { return f.Name }, store.By("arn", func(f model.Function) string { return f.ARN }))
-	LogGroups         = table("loggroup", func(g model.LogGroup) string { return g.Name })
-	Alarms            = table("alarm", func(a model.Alarm) string { return a.Name })
+	Functions = table("function", func(f model.Function) string { return f.Name }, store.By("arn", func(f model.Function) string { return f.ARN }))
+	LogGroups = table("loggroup", func(g model.LogGroup) string { return g.Name })
+	// Alarms are found by the scaling policies that their actions name, too.
+	Alarms            = table("alarm", func(a model.Alarm) string { return a.Name }, store.Index[model.Alarm]{Name: "policy", Values: model.Alarm.Policies})
 	ScalableTargets   = table("scalabletarget", model.ScalableTarget.Key)
 	ScalingPolicies   = table("scalingpolicy", func(p model.ScalingPolicy) string { return p.ARN }, store.By("target", func(p model.ScalingPolicy) string { return p.Target }))
 	ScheduledActions  = table("scheduledaction", func(a model.ScheduledAction) string { return a.ARN }, store.By("target", func(a model.ScheduledAction) string { return a.Target }))

@@ -130,13 +130,8 @@ func (a *API) undo(ctx context.Context, fresh []string, err error) error {
 // user made with the policy as action.
 func (a *API) showAlarms(x model.ScalingPolicy) []shape.Alarm {
 	out := []shape.Alarm{}
-	for _, alarm := range state.Alarms.All(a.DB.View()) {
-		acts := slices.ContainsFunc(slices.Concat(alarm.AlarmActions, alarm.OKActions, alarm.InsufficientActions), func(arn string) bool {
-			return arn == x.ARN || strings.HasPrefix(arn, x.ARN+":createdBy/")
-		})
-		if acts {
-			out = append(out, shape.Alarm{AlarmName: wire.Ptr(alarm.Name), AlarmARN: wire.Ptr(alarm.ARN)})
-		}
+	for _, alarm := range state.Alarms.By(a.DB.View(), "policy", x.ARN) {
+		out = append(out, shape.Alarm{AlarmName: wire.Ptr(alarm.Name), AlarmARN: wire.Ptr(alarm.ARN)})
 	}
 	return out
 }

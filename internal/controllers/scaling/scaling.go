@@ -101,13 +101,11 @@ func wakeAlarm(c store.Change, n model.Alarm) []string {
 	if ok && c.New != nil && o.State == n.State && o.ActionsEnabled == n.ActionsEnabled && o.ConfiguredAt.Equal(n.ConfiguredAt) {
 		return keys
 	}
-	for _, list := range [][]string{n.AlarmActions, n.OKActions, n.InsufficientActions} {
-		for _, arn := range list {
-			// arn:…:scalingPolicy:ID:resource/ecs/service/C/S:policyName/P
-			if _, rest, ok := strings.Cut(arn, ":resource/ecs/"); ok {
-				resource, _, _ := strings.Cut(rest, ":")
-				keys = append(keys, "target|"+targetKey(resource))
-			}
+	for _, arn := range n.Policies() {
+		// arn:…:scalingPolicy:ID:resource/ecs/service/C/S:policyName/P
+		if _, rest, ok := strings.Cut(arn, ":resource/ecs/"); ok {
+			resource, _, _ := strings.Cut(rest, ":")
+			keys = append(keys, "target|"+targetKey(resource))
 		}
 	}
 	return keys

@@ -71,14 +71,9 @@ func (l *Loop) deregister(ctx context.Context, t model.ScalableTarget) error {
 // present state, name a policy.
 func (l *Loop) world(r store.Reader, t model.ScalableTarget, s model.Service, now time.Time) (plan.World, error) {
 	w := plan.World{Now: now, Target: t, Desired: s.DesiredCount, Running: running(r, s), Deploying: s.CurrentDeployment != ""}
-	policies := state.ScalingPolicies.By(r, "target", t.Key())
-	if len(policies) == 0 {
-		return w, nil
-	}
-	alarms := state.Alarms.All(r)
-	for _, p := range policies {
+	for _, p := range state.ScalingPolicies.By(r, "target", t.Key()) {
 		x := plan.Policy{ScalingPolicy: p}
-		for _, a := range alarms {
+		for _, a := range state.Alarms.By(r, "policy", p.ARN) {
 			if !triggers(a, p.ARN) {
 				continue
 			}
@@ -104,16 +99,7 @@ func running(r store.Reader, s model.Service) (n int64) {
 
 // triggers reports whether an alarm, in its present state, triggers a policy.
 func triggers(a model.Alarm, policy string) bool {
-	actions := a.InsufficientActions
-	switch a.State {
-	case plan.Alarm:
-		actions = a.AlarmActions
-	case plan.OK:
-		actions = a.OKActions
-	}
-	return a.ActionsEnabled && slices.ContainsFunc(actions, func(arn string) bool {
-		return arn == policy || strings.HasPrefix(arn, policy+":createdBy/")
-	})
+	return a.ActionsEnabled && slices.ContainsFunc(a.Actions(), func(action string) bool { return model.PolicyOf(action) == policy })
 }
 
 // lull is how long an alarm that has acted does not act again: a minute, less
