@@ -23,10 +23,10 @@ type Point struct {
 
 // Verdict is the state that an alarm should have.
 type Verdict struct {
-	State  string
-	Reason string
-	// Data is the reason for machines: StateReasonData.
-	Data string
+	State string
+	// Reason is why, and Data the same for machines (StateReasonData), if the
+	// alarm has another state.
+	Reason, Data string
 	// Points are the real ones that were judged, newest first.
 	Points []Point
 }
@@ -71,7 +71,9 @@ func Evaluate(a model.Alarm, points []Point, now time.Time) Verdict {
 		}
 	}
 	v := Verdict{State: c.decide(a), Points: real}
-	v.Reason, v.Data = reason(a, v.State, real, c), data(a, real, now)
+	if v.State != a.State {
+		v.Reason, v.Data = reason(a, v.State, real, c), data(a, real, now)
+	}
 	return v
 }
 

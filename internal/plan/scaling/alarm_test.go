@@ -167,7 +167,7 @@ func TestAlarmLaws(t *testing.T) {
 		marks := rapid.SliceOfN(rapid.SampledFrom([]string{"X", "0", "-"}), int(n)+2, int(n)+2).Draw(t, "points")
 		points := drawn(strings.Join(marks, " "))
 		v := scaling.Evaluate(a, points, now)
-		if !json.Valid([]byte(v.Data)) || v.Reason == "" {
+		if told := json.Valid([]byte(v.Data)) && v.Reason != ""; told != (v.State != a.State) {
 			t.Fatalf("%+v", v)
 		}
 		bad := 0
