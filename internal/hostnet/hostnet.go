@@ -433,23 +433,25 @@ func replaced(have, want map[kernel.Route]bool) {
 // drop cuts off what is not wanted and leaves the rest to the background.
 func (n *Net) drop(want map[string]*space) error {
 	var errs []error
+	gone := map[string][]netip.Addr{} // by router
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		have, s := n.have[name], n.open[name]
 		if s == nil {
 			continue
 		}
-		for d := range have.links {
+		for d, l := range have.links {
 			if _, ok := want[name].links[d]; !ok {
+				if left := n.have[l.peer]; left != nil && want[l.peer] == nil {
+					gone[name] = append(gone[name], own(left)...)
+				}
 				delete(have.links, d)
 				forget(have, d)
 				n.bin.add(job{"", func() error { return unlessClosed(s.DeleteLink(d)) }})
 			}
 		}
 	}
-	var gone []netip.Addr
 	for _, name := range slices.Sorted(maps.Keys(n.have)) {
 		if want[name] == nil {
-			gone = append(gone, own(n.have[name])...)
 			n.discard(name)
 		}
 	}
@@ -476,13 +478,19 @@ func own(s *space) []netip.Addr {
 	return out
 }
 
-// flows forgets the connections of interfaces that are gone, so that the next
-// owner of an address does not inherit them.
-func (n *Net) flows(gone []netip.Addr) error {
+// flows forgets the connections of interfaces that are gone, by the router
+// that they hung on, so that the next owner of an address does not inherit
+// them. Another VPC may have the same addresses and keeps its connections; an
+// address of the Internet is one everywhere.
+func (n *Net) flows(gone map[string][]netip.Addr) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(n.open)) {
-		if len(gone) > 0 {
-			errs = append(errs, n.open[name].ForgetFlows(gone))
+		leave := gone[name]
+		if name != Internet {
+			leave = slices.Concat(leave, gone[Internet])
+		}
+		if len(leave) > 0 {
+			errs = append(errs, n.open[name].ForgetFlows(leave))
 		}
 	}
 	return errors.Join(errs...)
