@@ -220,8 +220,34 @@ func TestCreateServiceWritesRevisionAndDeployment(t *testing.T) {
 	if must(h, desc, err); *desc.ServiceDeployments[0].Status != "PENDING" || len(desc.Failures) != 1 {
 		t.Errorf("%+v", desc)
 	}
+	if r := desc.ServiceDeployments[0].TargetServiceRevision; *r.RequestedProductionTrafficWeight != 0 || *r.RequestedTestTrafficWeight != 0 {
+		t.Errorf("weights of a first revision before any shift: %v, %v", *r.RequestedProductionTrafficWeight, *r.RequestedTestTrafficWeight)
+	}
 	_, err = h.api.CreateService(h.ctx, seedService())
 	h.refused(err, "InvalidParameterException", "Creation of service was not idempotent.")
+}
+
+// Until a deployment shifts, all traffic is asked for the source.
+func TestWeightsBeforeAShift(t *testing.T) {
+	h := newHouse(t)
+	h.ready()
+	out, err := h.api.CreateService(h.ctx, seedService())
+	first := *must(h, out, err).Service.CurrentServiceDeployment
+	err = h.db.Update(h.ctx, "controllers/service", func(tx *store.Tx) error {
+		d, _ := state.ServiceDeployments.Get(tx, first)
+		d = model.Clone(d)
+		d.Status, d.Sources = "IN_PROGRESS", []string{"revision/0"}
+		return state.ServiceDeployments.Put(tx, d)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	desc, err := h.api.DescribeServiceDeployments(h.ctx, &shape.DescribeServiceDeploymentsInput{ServiceDeploymentArns: []string{first}})
+	d := must(h, desc, err).ServiceDeployments[0]
+	source, target := d.SourceServiceRevisions[0], d.TargetServiceRevision
+	if *source.RequestedProductionTrafficWeight != 100 || *target.RequestedProductionTrafficWeight != 0 || *source.RequestedTestTrafficWeight != 100 || *target.RequestedTestTrafficWeight != 0 {
+		t.Errorf("source %+v target %+v", source, *target)
+	}
 }
 
 func TestServiceIsCheckedAsOnAWS(t *testing.T) {

@@ -92,13 +92,28 @@ func summary(s model.Service, d model.ServiceDeployment, arn string, tasks []mod
 			out.RequestedTaskCount = wire.Ptr(o.Desired)
 		}
 	}
-	if w, ok := d.TestWeights[arn]; ok {
-		out.RequestedTestTrafficWeight = &w
-	}
-	if w, ok := d.ProductionWeights[arn]; ok {
-		out.RequestedProductionTrafficWeight = &w
+	for _, b := range s.LoadBalancers {
+		if b.TestListenerRule != "" {
+			out.RequestedTestTrafficWeight = weight(d, d.TestWeights, arn)
+		}
+		if b.ProductionListenerRule != "" {
+			out.RequestedProductionTrafficWeight = weight(d, d.ProductionWeights, arn)
+		}
 	}
 	return out
+}
+
+// weight is the share of traffic that is asked for a revision. Until a
+// deployment shifts, all of it is the source's.
+func weight(d model.ServiceDeployment, shifted map[string]float64, arn string) *float64 {
+	if d.Config.Strategy == "ROLLING" {
+		return nil
+	}
+	share := shifted[arn]
+	if len(shifted) == 0 && slices.Contains(d.Sources, arn) {
+		share = 100
+	}
+	return &share
 }
 
 // ListServiceDeployments lists a service's deployments, newest first. Errors:
