@@ -311,6 +311,21 @@ func TestFiltersAndPages(t *testing.T) {
 	}
 }
 
+// The interface of a function without a VPC is none of the account's.
+func TestInterfacesOutsideVPCsAreNotShown(t *testing.T) {
+	w, ctx := newWorld(t), t.Context()
+	err := w.db.Update(ctx, "controllers/network", func(tx *store.Tx) error {
+		return state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-0f", Kind: "function", IP: "100.64.0.1", State: "available"})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := must(w.DescribeNetworkInterfaces(ctx, &shape.DescribeNetworkInterfacesInput{}))(t).NetworkInterfaces; len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
+	fails[*shape.DescribeNetworkInterfacesOutput](t, "InvalidNetworkInterfaceID.NotFound", "does not exist")(w.DescribeNetworkInterfaces(ctx, &shape.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{"eni-0f"}}))
+}
+
 func TestManagedInstancesAreHiddenAndCannotBeEnded(t *testing.T) {
 	w, ctx := newWorld(t), t.Context()
 	v := w.vpc("10.0.0.0/16")
@@ -332,6 +347,9 @@ func TestManagedInstancesAreHiddenAndCannotBeEnded(t *testing.T) {
 	}
 	byID := must(w.DescribeInstances(ctx, &shape.DescribeInstancesInput{InstanceIds: []string{id}}))(t)
 	i := byID.Reservations[0].Instances[0]
+	if *i.ImageId != "ami-0098fbf35ac176022" {
+		t.Errorf("the instance says another image of itself than %s", *i.ImageId)
+	}
 	if *i.Operator.Principal != "ecs.amazonaws.com" || *i.VpcId != v || *i.InstanceType != "c6a.large" || *i.State.Name != "pending" || *i.Architecture != "x86_64" {
 		t.Errorf("%+v", i)
 	}

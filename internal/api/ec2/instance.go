@@ -2,6 +2,8 @@ package ec2
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -120,7 +122,7 @@ func (a *API) showInstance(r store.Reader, i model.Instance) shape.Instance {
 	out := shape.Instance{
 		InstanceId: &i.ID, InstanceType: &i.Type, State: stateOf(i), Architecture: wire.Ptr(t.Architecture()), Hypervisor: wire.Ptr("xen"),
 		VirtualizationType: wire.Ptr("hvm"), RootDeviceType: wire.Ptr("ebs"), RootDeviceName: wire.Ptr("/dev/xvda"), EbsOptimized: wire.Ptr(false), EnaSupport: yes,
-		ImageId: wire.Ptr(imageOf(t)), AmiLaunchIndex: &zero, LaunchTime: launched(i), Monitoring: &shape.Monitoring{State: wire.Ptr(monitoring(i))},
+		ImageId: wire.Ptr(a.imageOf(t)), AmiLaunchIndex: &zero, LaunchTime: launched(i), Monitoring: &shape.Monitoring{State: wire.Ptr(monitoring(i))},
 		Placement: &shape.Placement{AvailabilityZone: &i.AvailabilityZone, AvailabilityZoneId: text(s.AvailabilityZoneID), Tenancy: wire.Ptr("default"), GroupName: wire.Ptr("")},
 		SubnetId:  text(i.Subnet), VpcId: text(s.VPC), PrivateIpAddress: text(i.PrivateIP), PublicDnsName: wire.Ptr(""), PrivateDnsName: wire.Ptr(""),
 		SecurityGroups: groupsOf(r, i.SecurityGroups), SourceDestCheck: yes, Tags: showTags(i.Tags), ClientToken: text(i.FleetID),
@@ -177,9 +179,11 @@ func profileID(r store.Reader, arn string) string {
 }
 
 // imageOf is the id of the image that managed instances of an architecture
-// run, which no account owns.
-func imageOf(t catalog.Type) string {
-	return derived("ami", "ecs-managed-instances-standard", t.Architecture())
+// run, which no account owns. An instance says the same of itself
+// (controllers/instance).
+func (a *API) imageOf(t catalog.Type) string {
+	h := sha256.Sum256([]byte("ecs-managed-instances-standard-" + t.Architecture() + "|" + a.Place.Region))
+	return "ami-0" + hex.EncodeToString(h[:])[:16]
 }
 
 // DescribeInstanceStatus lists the checks of running instances, or of all.

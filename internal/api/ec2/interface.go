@@ -128,7 +128,8 @@ func (a *API) DescribeNetworkInterfaces(_ context.Context, in *shape.DescribeNet
 	if err != nil {
 		return nil, err
 	}
-	all := state.NetworkInterfaces.All(view)
+	outside := func(n model.NetworkInterface) bool { return n.VPC == "" } // a function's without a VPC is not the account's
+	all := slices.DeleteFunc(state.NetworkInterfaces.All(view), outside)
 	if len(in.NetworkInterfaceIds) == 0 && !wire.Val(in.IncludeManagedResources) && !visible(view) {
 		all = slices.DeleteFunc(all, func(n model.NetworkInterface) bool { return n.Kind == "instance" })
 	}
