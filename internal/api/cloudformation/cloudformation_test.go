@@ -114,6 +114,18 @@ func TestABadTemplateCreatesNothing(t *testing.T) {
 	}
 }
 
+func TestAStacksNameIsChecked(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	before := h.db.View().Revision()
+	for _, name := range []string{"a_b", "1a", strings.Repeat("a", 129), ""} {
+		check(t, h.create(name, logs), "ValidationError", "at 'stackName' failed to satisfy constraint: Member must satisfy regular expression pattern")
+	}
+	if h.db.View().Revision() != before {
+		t.Error("something was written")
+	}
+}
+
 func TestAChangeSetMakesAStackToReview(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -2,6 +2,7 @@ package cloudformation
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -14,11 +15,17 @@ import (
 	shape "berth/internal/wire/shape/cloudformation"
 )
 
+// nameForm is what a stack may be called.
+var nameForm = regexp.MustCompile(`^[a-zA-Z][-a-zA-Z0-9]{0,127}$`)
+
 // CreateStack wishes for a new stack. Errors: AlreadyExistsException,
 // InsufficientCapabilitiesException, ValidationError.
 func (a *API) CreateStack(ctx context.Context, in *shape.CreateStackInput) (*shape.CreateStackOutput, error) {
 	if in.DisableRollback != nil && in.OnFailure != nil {
 		return nil, invalid("You cannot specify both OnFailure and DisableRollback")
+	}
+	if !nameForm.MatchString(wire.Val(in.StackName)) {
+		return nil, invalid("1 validation error detected: Value '%s' at 'stackName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*", wire.Val(in.StackName))
 	}
 	now, eventID := a.now(ctx), a.IDs.UUID()
 	s := a.blank(ctx, wire.Val(in.StackName))
