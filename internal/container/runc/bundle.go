@@ -9,6 +9,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"berth/internal/container"
 )
@@ -114,6 +115,16 @@ func (b bundle) state(id string) container.State {
 		out.ExitCode = unseen
 	}
 	return out
+}
+
+// end records how a container ended.
+func (b bundle) end(st status, ws unix.WaitStatus, at time.Time) error {
+	st.Phase, st.FinishedAt, st.ExitCode = phaseStopped, at, ws.ExitStatus()
+	if ws.Signaled() {
+		st.ExitCode = 128 + int(ws.Signal())
+		st.OOMKilled = ws.Signal() == unix.SIGKILL && oomKilled(st.Cgroups)
+	}
+	return writeJSON(b.statusFile(), st)
 }
 
 // writeJSON replaces a file whole.

@@ -31,16 +31,25 @@ func see(pid int) (process, error) {
 	return process{pid, start}, nil
 }
 
-// startTicks is field 22 of /proc/PID/stat, counted after the command name,
-// which may hold anything.
-func startTicks(pid int) (uint64, error) {
+// statFields are the fields of /proc/PID/stat from the third, the state, on.
+// They are counted after the command name, which may hold anything.
+func statFields(pid int) ([]string, error) {
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	f := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 	if len(f) < 20 {
-		return 0, fmt.Errorf("read start of process %d: %q", pid, data)
+		return nil, fmt.Errorf("read start of process %d: %q", pid, data)
+	}
+	return f, nil
+}
+
+// startTicks is when a process started; ESRCH if it has ended.
+func startTicks(pid int) (uint64, error) {
+	f, err := statFields(pid)
+	if err != nil {
+		return 0, err
 	}
 	if f[0] == "Z" || f[0] == "X" {
 		return 0, unix.ESRCH // ended, and not yet reaped
@@ -85,29 +94,67 @@ func (p process) signal(sig unix.Signal) error {
 // wait blocks until the process is gone, or ctx ends. It costs no thread: the
 // descriptor becomes readable and Go's poller waits for that.
 func (p process) wait(ctx context.Context) error {
+	_, _, err := p.outcome(ctx)
+	return err
+}
+
+// outcome is wait, and tells how the process ended if the kernel does (from
+// 6.15 on it tells whoever holds a descriptor, not only the parent).
+func (p process) outcome(ctx context.Context) (ws unix.WaitStatus, known bool, err error) {
 	fd, err := p.open()
 	if errors.Is(err, unix.ESRCH) {
-		return nil
+		ws, known = p.zombie()
+		return ws, known, nil
 	}
 	if err != nil {
-		return fmt.Errorf("watch process %d: %w", p.PID, err)
+		return 0, false, fmt.Errorf("watch process %d: %w", p.PID, err)
 	}
 	f := os.NewFile(uintptr(fd), "pidfd")
 	defer func() { _ = f.Close() }()
 	conn, err := f.SyscallConn()
 	if err != nil {
-		return fmt.Errorf("watch process %d: %w", p.PID, err)
+		return 0, false, fmt.Errorf("watch process %d: %w", p.PID, err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	err = conn.Read(func(fd uintptr) bool { return readable(int(fd)) })
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return 0, false, ctx.Err()
 	}
 	if err != nil {
-		return fmt.Errorf("watch process %d: %w", p.PID, err)
+		return 0, false, fmt.Errorf("watch process %d: %w", p.PID, err)
 	}
-	return nil
+	ws, known = p.told(fd)
+	return ws, known, nil
+}
+
+// told asks the kernel how a process has ended. Until its parent has reaped
+// it, /proc says so; then, the descriptor does.
+func (p process) told(fd int) (unix.WaitStatus, bool) {
+	for range 20 {
+		if code, ok := p.zombie(); ok {
+			return code, true
+		}
+		info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}
+		if err := unix.IoctlPidfdInfo(fd, &info); err != nil && !errors.Is(err, unix.ESRCH) {
+			return 0, false
+		} else if err == nil && info.Mask&unix.PIDFD_INFO_EXIT != 0 {
+			return unix.WaitStatus(info.Exit_code), true
+		}
+		<-time.After(time.Millisecond) //nolint:forbidigo // real time: the reaper is another process
+	}
+	return 0, false
+}
+
+// zombie reads the wait status of a process that was not reaped yet: the last
+// field of its stat.
+func (p process) zombie() (unix.WaitStatus, bool) {
+	f, err := statFields(p.PID)
+	if err != nil || f[0] != "Z" || f[19] != strconv.FormatUint(p.Start, 10) {
+		return 0, false
+	}
+	code, err := strconv.ParseUint(f[len(f)-1], 10, 32)
+	return unix.WaitStatus(code), err == nil
 }
 
 func readable(fd int) bool {

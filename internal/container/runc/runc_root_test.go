@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"berth/internal/container"
 	"berth/internal/container/containertest"
 	"berth/internal/container/runc"
@@ -315,6 +317,7 @@ func TestTheContainerOutlivesAParentThatIsKilled(t *testing.T) {
 	if err := d.Start(t.Context(), spec.ID); err != nil {
 		t.Fatal(err)
 	}
+	awaitLine(t, d, spec.ID, "ready")
 	st, _ := d.State(t.Context(), spec.ID)
 	parent := parentOf(t, st.PID)
 	if err := syscall.Kill(parent, syscall.SIGKILL); err != nil {
@@ -324,12 +327,44 @@ func TestTheContainerOutlivesAParentThatIsKilled(t *testing.T) {
 	if st.Status != container.Running {
 		t.Fatalf("state: %+v", st)
 	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := d.Wait(t.Context(), spec.ID)
+		done <- err
+	}()
+	awaitWatch(t, st.PID)
 	if err := d.Stop(t.Context(), spec.ID, 10*time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if st, _ = d.State(t.Context(), spec.ID); st.Status != container.Stopped {
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	st, _ = d.State(t.Context(), spec.ID)
+	if st.Status != container.Stopped {
 		t.Errorf("state: %+v", st)
 	}
+	var release unix.Utsname
+	if err := unix.Uname(&release); err != nil {
+		t.Fatal(err)
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(release.Release[:]), "%d.%d", &major, &minor); err == nil && major*100+minor >= 615 && st.ExitCode != 0 {
+		t.Errorf("this kernel tells how a process ended, and the code is %d", st.ExitCode)
+	}
+}
+
+// awaitWatch waits until this process holds a descriptor of another.
+func awaitWatch(t *testing.T, pid int) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) { // polls a condition
+		files, _ := filepath.Glob("/proc/self/fdinfo/*")
+		for _, f := range files {
+			if data, _ := os.ReadFile(f); strings.Contains(string(data), fmt.Sprintf("\nPid:\t%d\n", pid)) {
+				return
+			}
+		}
+	}
+	t.Fatalf("nobody watches process %d", pid)
 }
 
 func parentOf(t *testing.T, pid int) int {

@@ -181,14 +181,9 @@ func (s *shim) reap() unix.WaitStatus {
 }
 
 func (s *shim) finish(ws unix.WaitStatus) error {
-	s.status.Phase, s.status.FinishedAt = phaseStopped, s.clock.Now()
-	s.status.ExitCode = ws.ExitStatus()
-	if ws.Signaled() {
-		s.status.ExitCode = 128 + int(ws.Signal())
-		s.status.OOMKilled = ws.Signal() == unix.SIGKILL && oomKilled(s.status.Cgroups)
-	}
+	now := s.clock.Now()
 	s.drain()
-	return writeJSON(s.b.statusFile(), s.status)
+	return s.b.end(s.status, ws, now)
 }
 
 // errNoWord: the runtime failed and did not say why.

@@ -3,6 +3,7 @@ package runc
 import (
 	"context"
 
+	"berth/internal/clock"
 	"berth/internal/container"
 	"berth/internal/fault"
 )
@@ -26,11 +27,20 @@ func (d *Driver) Wait(ctx context.Context, id string) (container.State, error) {
 	if err := st.Shim.wait(ctx); err != nil {
 		return container.State{}, err
 	}
-	if err := st.Container.wait(ctx); err != nil {
+	ws, known, err := st.Container.outcome(ctx)
+	if err != nil {
 		return container.State{}, err
 	}
-	if b.status().Phase == phaseRunning {
-		d.Log.WarnContext(ctx, "container ended unseen: its parent was killed before it", "container", id)
+	if st = b.status(); st.Phase == phaseRunning {
+		d.Log.WarnContext(ctx, "container's parent was killed before it", "container", id, "exit_known", known)
+		if known {
+			moment, cancel := context.WithCancel(ctx)
+			now := clock.Real(moment).Now()
+			cancel()
+			if err := b.end(st, ws, now); err != nil {
+				return container.State{}, err
+			}
+		}
 	}
 	return b.state(id), nil
 }
