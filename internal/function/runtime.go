@@ -1,11 +1,9 @@
 package function
 
 import (
-	"context"
 	"embed"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -142,13 +140,4 @@ func place(dir, path string) error {
 	default:
 		return os.WriteFile(to, nil, 0o644)
 	}
-}
-
-// Version asks an interpreter for its version, for logs and status.
-func Version(ctx context.Context, program string) string {
-	out, err := exec.CommandContext(ctx, program, "--version").Output()
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(out))
 }
