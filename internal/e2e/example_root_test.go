@@ -84,33 +84,38 @@ func (b *berth) run(limit time.Duration, args ...string) string {
 // ecs calls the ECS API as an SDK would.
 func (b *berth) ecs(op string, in map[string]any) map[string]any {
 	b.t.Helper()
-	body, err := json.Marshal(in)
+	out, err := callECS(b.t.Context(), b.addr, op, in)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, "http://"+b.addr+"/", bytes.NewReader(body))
+	return out
+}
+
+func callECS(ctx context.Context, addr, op string, in map[string]any) (map[string]any, error) {
+	body, err := json.Marshal(in)
 	if err != nil {
-		b.t.Fatal(err)
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	req.Header.Set("X-Amz-Target", "AmazonEC2ContainerServiceV20141113."+op)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		b.t.Fatal(err)
+		return nil, err
 	}
 	defer res.Body.Close()
 	out := map[string]any{}
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
-		b.t.Fatal(err)
+		return nil, err
 	}
 	if res.StatusCode != http.StatusOK {
-		b.t.Fatalf("%s: %s: %s", op, res.Status, text)
+		return nil, fmt.Errorf("%s: %s: %s", op, res.Status, text)
 	}
-	if err := json.Unmarshal(text, &out); err != nil {
-		b.t.Fatal(err)
-	}
-	return out
+	return out, json.Unmarshal(text, &out)
 }
 
 // picture is the part of `berth status --json` that the tests read.

@@ -1,0 +1,363 @@
+//go:build root
+
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// hello is the example's stack on a server of its own. Its hook refuses a
+// version named "bad" and thinks for a while about one named "slow…".
+type hello struct {
+	*berth
+	template string
+	url      string
+}
+
+// tempo is how much faster than real the clock of these tests runs.
+const tempo = 60
+
+// deployed makes the stack; KEY=VALUE are parameters of the template.
+func deployed(t *testing.T, parameters ...string) *hello {
+	t.Helper()
+	h := &hello{berth: start(t)}
+	text, err := os.ReadFile("../example/template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range [][2]string{
+		{`return {"hookStatus": "SUCCEEDED" if whole else "FAILED"}`, `names = [json.loads(a.data)["Version"] for a in answers]
+              if names[0].startswith("slow"):
+                  import time
+                  time.sleep(3)
+              return {"hookStatus": "SUCCEEDED" if whole and "bad" not in names else "FAILED"}`},
+	} {
+		if !bytes.Contains(text, []byte(change[0])) {
+			t.Fatalf("the template has no %q any more", change[0])
+		}
+		text = bytes.Replace(text, []byte(change[0]), []byte(change[1]), 1)
+	}
+	h.template = filepath.Join(t.TempDir(), "hello.yaml")
+	if err := os.WriteFile(h.template, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	args := []string{"up", h.template, "--image", "hello:latest=../example/page", "--listen", h.addr, "--speed", strconv.Itoa(tempo)}
+	for _, p := range parameters {
+		args = append(args, "-p", p)
+	}
+	out := h.run(4*time.Minute, args...)
+	t.Logf("the stack took %.1f s", time.Since(began).Seconds())
+	p := h.status()
+	if len(p.Clusters) != 1 || len(p.Clusters[0].Services) != 1 || len(p.Clusters[0].Services[0].URLs) == 0 {
+		t.Fatalf("no service that answers: %+v\n%s", p, out)
+	}
+	h.url = p.Clusters[0].Services[0].URLs[0]
+	return h
+}
+
+// outcome is how a change of the stack ended.
+type outcome struct {
+	out string
+	err error
+}
+
+// update changes the stack's parameters, in the background.
+func (h *hello) update(parameters ...string) <-chan outcome {
+	args := []string{"up", h.template}
+	for _, p := range parameters {
+		args = append(args, "-p", p)
+	}
+	end := make(chan outcome, 1)
+	go func() {
+		out, err := h.try(4*time.Minute, args...)
+		end <- outcome{out, err}
+	}()
+	return end
+}
+
+// deployment is the newest of the service, as DescribeServiceDeployments has
+// it.
+type deployment struct{ arn, stage, status, reason string }
+
+// deployments are the service's, the newest first. An error is that of a
+// server that is not there.
+func (h *hello) deployments() ([]deployment, error) {
+	out, err := h.call("ListServiceDeployments", map[string]any{"cluster": "hello", "service": "hello"})
+	if err != nil {
+		return nil, err
+	}
+	var arns []string
+	for _, d := range list(out["serviceDeployments"]) {
+		arns = append(arns, text(d["serviceDeploymentArn"]))
+	}
+	if out, err = h.call("DescribeServiceDeployments", map[string]any{"serviceDeploymentArns": arns}); err != nil {
+		return nil, err
+	}
+	all := list(out["serviceDeployments"])
+	slices.SortStableFunc(all, func(a, b map[string]any) int { return slices.Index(arns, text(a["serviceDeploymentArn"])) - slices.Index(arns, text(b["serviceDeploymentArn"])) })
+	var found []deployment
+	for _, d := range all {
+		found = append(found, deployment{text(d["serviceDeploymentArn"]), text(d["lifecycleStage"]), text(d["status"]), text(d["statusReason"])})
+	}
+	return found, nil
+}
+
+func list(v any) []map[string]any {
+	var out []map[string]any
+	l, _ := v.([]any)
+	for _, x := range l {
+		if m, ok := x.(map[string]any); ok {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func text(v any) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprint(v)
+}
+
+// call is ecs for a server that may be away.
+func (b *berth) call(op string, in map[string]any) (map[string]any, error) {
+	return callECS(context.Background(), b.addr, op, in)
+}
+
+// follow looks at deployments newer than those known until the stack's update
+// has ended; see hears of every look. It returns the stages that were seen of
+// each new deployment, in order.
+func (h *hello) follow(known map[string]bool, end <-chan outcome, see func(deployment)) (stages map[string][]string, last []deployment, how outcome) {
+	h.t.Helper()
+	stages = map[string][]string{}
+	limit := time.NewTimer(3 * time.Minute)
+	defer limit.Stop()
+	tick := time.NewTicker(15 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		all, err := h.deployments()
+		for _, d := range all {
+			if known[d.arn] {
+				continue
+			}
+			if s := stages[d.arn]; d.stage != "" && (len(s) == 0 || s[len(s)-1] != d.stage) {
+				stages[d.arn] = append(s, d.stage)
+			}
+			see(d)
+		}
+		if err == nil {
+			last = all
+		}
+		select {
+		case how = <-end:
+			if all, err := h.deployments(); err == nil {
+				last = all
+			}
+			return stages, last, how
+		case <-limit.C:
+			h.t.Fatalf("the deployment does not end: %+v", last)
+		case <-tick.C:
+		}
+	}
+}
+
+// known are the deployments that there are.
+func (h *hello) known() map[string]bool {
+	h.t.Helper()
+	all, err := h.deployments()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, d := range all {
+		known[d.arn] = true
+	}
+	return known
+}
+
+// order is how a deployment goes when nothing is in its way.
+var order = []string{
+	"RECONCILE_SERVICE", "PRE_SCALE_UP", "SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT",
+	"PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME", "CLEAN_UP",
+}
+
+// inOrder wants the stages that were seen in the order they have.
+func inOrder(t *testing.T, seen []string) {
+	t.Helper()
+	at := -1
+	for _, s := range seen {
+		n := slices.Index(order, s)
+		if n <= at {
+			t.Errorf("stages came as %v", seen)
+			return
+		}
+		at = n
+	}
+	for _, must := range []string{"SCALE_UP", "POST_TEST_TRAFFIC_SHIFT", "BAKE_TIME"} {
+		if !slices.Contains(seen, must) {
+			t.Errorf("stage %s was not seen: %v", must, seen)
+		}
+	}
+}
+
+// pid of the server, from its own word.
+func (h *hello) pid() int {
+	h.t.Helper()
+	for _, p := range processes(h.t, "server") {
+		if p.has("--data", h.data) {
+			return p.pid
+		}
+	}
+	h.t.Fatal("no server runs")
+	return 0
+}
+
+// proc is a process of ours.
+type proc struct {
+	pid  int
+	args []string
+}
+
+func (p proc) has(args ...string) bool {
+	return strings.Contains("\x00"+strings.Join(p.args, "\x00")+"\x00", "\x00"+strings.Join(args, "\x00")+"\x00")
+}
+
+func (p proc) mentions(text string) bool { return strings.Contains(strings.Join(p.args, "\x00"), text) }
+
+// processes are those of this program with that first argument; a zombie has
+// no arguments and is none.
+func processes(t *testing.T, kind string) []proc {
+	t.Helper()
+	var out []proc
+	for _, p := range everything(t) {
+		if len(p.args) > 1 && p.args[1] == kind && filepath.Base(p.args[0]) == filepath.Base(os.Getenv("BERTH_BIN")) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func everything(t *testing.T) []proc {
+	t.Helper()
+	dirs, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []proc
+	for _, dir := range dirs {
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			continue
+		}
+		if line, err := os.ReadFile(filepath.Join(dir, "cmdline")); err == nil && len(line) > 0 {
+			out = append(out, proc{pid, strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")})
+		}
+	}
+	return out
+}
+
+// ours are the processes of that kind that name this test's folder.
+func (h *hello) ours(kind string) []proc {
+	h.t.Helper()
+	return slices.DeleteFunc(processes(h.t, kind), func(p proc) bool { return !p.mentions(h.data) })
+}
+
+// pages are the process ids of the containers' own processes, by the
+// container's name: the children of shims.
+func (h *hello) pages() map[string]int {
+	h.t.Helper()
+	out := map[string]int{}
+	for _, s := range h.ours("shim") {
+		if !s.mentions("/instances/") {
+			continue
+		}
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", s.pid, s.pid))
+		if err != nil {
+			continue
+		}
+		all, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", s.pid))
+		for _, f := range all {
+			if c, err := os.ReadFile(f); err == nil {
+				children = append(children, ' ')
+				children = append(children, c...)
+			}
+		}
+		for _, f := range strings.Fields(string(children)) {
+			if pid, err := strconv.Atoi(f); err == nil {
+				out[s.args[len(s.args)-1]] = pid
+			}
+		}
+	}
+	return out
+}
+
+func kill9(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatalf("kill -9 %d: %v", pid, err)
+	}
+}
+
+// serve starts the server again and returns how long it took to answer.
+func (h *hello) serve() time.Duration {
+	h.t.Helper()
+	log, err := os.OpenFile(filepath.Join(h.data, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer log.Close()
+	began := time.Now()
+	cmd := exec.Command(h.bin, "server", "--data", h.data, "--listen", h.addr, "--speed", strconv.Itoa(tempo)) //nolint:noctx // it outlives this call
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	go func() { _ = cmd.Wait() }()
+	h.await(30*time.Second, "the server answers", func() bool {
+		res, err := http.Get("http://" + h.addr + "/_berth/health") //nolint:noctx // bounded by await
+		if err != nil {
+			return false
+		}
+		_ = res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	})
+	return time.Since(began)
+}
+
+// await polls a condition.
+func (h *hello) await(limit time.Duration, what string, ok func() bool) {
+	h.t.Helper()
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline.C:
+			h.t.Fatalf("after %v still not: %s", limit, what)
+		case <-tick.C:
+		}
+	}
+}
+
+// finish stops everything and looks whether anything is left.
+func (h *hello) finish() {
+	h.t.Helper()
+	h.run(time.Minute, "stop")
+	nothingLeft(h.t, h.data)
+}
