@@ -92,14 +92,17 @@ func Serve(ctx context.Context, c cli.ServerConfig, ready func(string)) error {
 	if err := os.MkdirAll(cfg.Data, 0o755); err != nil {
 		return err
 	}
-	unlock, err := lock(cfg.Data)
+	unlock, err := lock(ctx, cfg.Data)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	// First of all the address: without it nothing is started.
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
-	if err != nil {
+	var l net.Listener
+	if err := patiently(ctx, unix.EADDRINUSE, func() (err error) {
+		l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+		return err
+	}); err != nil {
 		return fmt.Errorf("%w: is another server running? choose another address with --listen", err)
 	}
 	s, err := open(ctx, cfg, log)
@@ -112,13 +115,30 @@ func Serve(ctx context.Context, c cli.ServerConfig, ready func(string)) error {
 	})
 }
 
+// dying is how long a server that was killed may still hold its folder and its
+// address.
+const dying = time.Second
+
+// patiently tries again while a server before this one may be dying.
+func patiently(ctx context.Context, held error, try func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, dying)
+	defer cancel()
+	real := clock.Real(ctx)
+	for {
+		err := try()
+		if !errors.Is(err, held) || clock.Sleep(ctx, real, 10*time.Millisecond) != nil {
+			return err
+		}
+	}
+}
+
 // lock makes sure that one server at a time has the folder.
-func lock(data string) (func(), error) {
+func lock(ctx context.Context, data string) (func(), error) {
 	f, err := os.OpenFile(filepath.Join(data, "server.lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := patiently(ctx, unix.EWOULDBLOCK, func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
 		return nil, errors.Join(fmt.Errorf("another server has %s (see server.json there for its address)", data), f.Close())
 	}
 	return func() { _ = f.Close() }, nil // the lock goes with the file

@@ -29,7 +29,7 @@ func Sweep(ctx context.Context, data string, out io.Writer) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	unlock, err := lock(data)
+	unlock, err := lock(ctx, data)
 	if err != nil {
 		return err
 	}
