@@ -122,18 +122,20 @@ func callECS(ctx context.Context, addr, op string, in map[string]any) (map[strin
 type picture struct {
 	Clusters []struct {
 		Name      string
-		Instances []struct {
-			ID, Type, Zone, Status string
-			Connected              bool
-			Tasks                  []struct{ ID, Status, Address string }
-		}
-		Services []struct {
+		Instances []instance
+		Services  []struct {
 			Name             string
 			Running, Desired int
 			Deployment       string
 			URLs             []string
 		}
 	}
+}
+
+type instance struct {
+	ID, Type, Zone, Status string
+	Connected              bool
+	Tasks                  []struct{ ID, Status, Address string }
 }
 
 func (b *berth) status() picture {

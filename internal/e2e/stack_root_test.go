@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -29,6 +30,9 @@ type hello struct {
 // tempo is how much faster than real the clock of these tests runs.
 const tempo = 60
 
+// apart, among the parameters, puts every task on an instance of its own.
+const apart = "distinctInstance"
+
 // deployed makes the stack; KEY=VALUE are parameters of the template.
 func deployed(t *testing.T, parameters ...string) *hello {
 	t.Helper()
@@ -43,7 +47,11 @@ func deployed(t *testing.T, parameters ...string) *hello {
                   import time
                   time.sleep(3)
               return {"hookStatus": "SUCCEEDED" if whole and "bad" not in names else "FAILED"}`},
+		{"      TaskDefinition: !Ref Page\n", "      TaskDefinition: !Ref Page\n      PlacementConstraints: [{Type: distinctInstance}]\n"},
 	} {
+		if strings.Contains(change[1], apart) && !slices.Contains(parameters, apart) {
+			continue
+		}
 		if !bytes.Contains(text, []byte(change[0])) {
 			t.Fatalf("the template has no %q any more", change[0])
 		}
@@ -56,7 +64,9 @@ func deployed(t *testing.T, parameters ...string) *hello {
 	began := time.Now()
 	args := []string{"up", h.template, "--image", "hello:latest=../example/page", "--listen", h.addr, "--speed", strconv.Itoa(tempo)}
 	for _, p := range parameters {
-		args = append(args, "-p", p)
+		if p != apart {
+			args = append(args, "-p", p)
+		}
 	}
 	out := h.run(4*time.Minute, args...)
 	t.Logf("the stack took %.1f s", time.Since(began).Seconds())
@@ -107,7 +117,9 @@ func (h *hello) deployments() ([]deployment, error) {
 		return nil, err
 	}
 	all := list(out["serviceDeployments"])
-	slices.SortStableFunc(all, func(a, b map[string]any) int { return slices.Index(arns, text(a["serviceDeploymentArn"])) - slices.Index(arns, text(b["serviceDeploymentArn"])) })
+	slices.SortStableFunc(all, func(a, b map[string]any) int {
+		return slices.Index(arns, text(a["serviceDeploymentArn"])) - slices.Index(arns, text(b["serviceDeploymentArn"]))
+	})
 	var found []deployment
 	for _, d := range all {
 		found = append(found, deployment{text(d["serviceDeploymentArn"]), text(d["lifecycleStage"]), text(d["status"]), text(d["statusReason"])})
@@ -136,6 +148,22 @@ func text(v any) string {
 // call is ecs for a server that may be away.
 func (b *berth) call(op string, in map[string]any) (map[string]any, error) {
 	return callECS(context.Background(), b.addr, op, in)
+}
+
+// callStack describes the stack, in XML.
+func callStack(addr string) (string, error) {
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+addr+"/", strings.NewReader("Action=DescribeStacks&Version=2010-05-15&StackName=hello"))
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	return string(b), err
 }
 
 // follow looks at deployments newer than those known until the stack's update
