@@ -24,24 +24,6 @@ func networks(v store.Reader, zone string) vpc.Snapshot {
 	}
 }
 
-// missingEndpoints says why an instance's agent does not reach its services,
-// by the rule or route that stops it.
-func missingEndpoints(v store.Reader, in model.Instance) string {
-	if _, ok := state.Subnets.Get(v, in.Subnet); !ok {
-		return "its subnet " + in.Subnet + " is gone"
-	}
-	var lack []string
-	for _, c := range vpc.Calls(networks(v, in.AvailabilityZone), in.ENI, agentServices...) {
-		if !c.Path.Open {
-			lack = append(lack, c.Service+" (at "+c.Address.String()+", "+place(c)+"): "+stop(c.Path))
-		}
-	}
-	if len(lack) > 0 {
-		return "it does not reach " + strings.Join(lack, "; ") + ". Add the endpoint, or a route to the Internet, or the rule"
-	}
-	return "its agent reaches the ecs, ecs-agent and ecs-telemetry endpoints: check the instance role's policies and the agent's log"
-}
-
 func place(c vpc.Call) string {
 	if c.Endpoint == "" {
 		return "the public address, since no endpoint of the VPC has the name"

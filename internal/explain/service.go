@@ -1,0 +1,105 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+func service(v store.Reader, s model.Service, now time.Time) Answer {
+	a := Answer{Subject: s.ARN, Kind: "service", History: history(v, s.ARN, s.Name)}
+	tasks := state.Tasks.By(v, "service", s.ARN)
+	a.say("%s, desired %d: %s", s.Status, s.DesiredCount, crowd(tasks))
+	ds := state.ServiceDeployments.By(v, "service", s.ARN)
+	slices.SortFunc(ds, func(x, y model.ServiceDeployment) int { return x.CreatedAt.Compare(y.CreatedAt) })
+	if len(ds) > 0 {
+		deployment(v, &a, ds[len(ds)-1], now)
+	}
+	if t, ok := troubled(tasks, s, now); ok {
+		of := task(v, t, now)
+		for _, line := range of.Say {
+			a.say("task %s: %s", t.ID[:min(8, len(t.ID))], line)
+		}
+		a.Cure = first(of.Cure, a.Cure)
+	}
+	for _, e := range s.Events[:min(3, len(s.Events))] {
+		a.say("%s %s", e.At.Format("15:04:05"), e.Message)
+	}
+	return a
+}
+
+// crowd counts tasks by their state.
+func crowd(tasks []model.Task) string {
+	by := map[string]int{}
+	for _, t := range tasks {
+		by[t.LastStatus]++
+	}
+	var counts []string
+	for _, st := range model.TaskStates {
+		if by[st] > 0 && st != model.TaskStopped {
+			counts = append(counts, fmt.Sprintf("%d %s", by[st], st))
+		}
+	}
+	return first(strings.Join(counts, ", "), "no tasks")
+}
+
+// deployment says where the newest deployment stands, or how it ended.
+func deployment(v store.Reader, a *Answer, d model.ServiceDeployment, now time.Time) {
+	if d.StatusReason != "" {
+		a.say("deployment %s is %s: %s", short(d.ARN), d.Status, d.StatusReason)
+	} else {
+		a.say("deployment %s is %s, stage %s for %s", short(d.ARN), d.Status, first(d.Stage, "none"), since(now, d.StageAt))
+	}
+	if d.RollbackReason != "" && d.RollbackReason != d.StatusReason {
+		a.say("it was given up: %s", d.RollbackReason)
+	}
+	for _, h := range d.Hooks {
+		a.say("hook %s at %s: %s", function(h), h.Stage, h.Status)
+		if h.Status == "FAILED" || h.Status == "TIMED_OUT" {
+			a.Cure = hookCure(v, d, h)
+		}
+	}
+	if strings.Contains(d.StatusReason+d.RollbackReason, "missing permissions on ECS Infrastructure Role") {
+		a.Cure = "attach AmazonECSInfrastructureRolePolicyForLoadBalancers to the role of the service's load balancer, then deploy again"
+	}
+}
+
+// troubled is the task that shows best what is wrong with a service: one that
+// does not get on, or else the last that ended by itself.
+func troubled(tasks []model.Task, s model.Service, now time.Time) (model.Task, bool) {
+	var worst, last model.Task
+	healthy := 0
+	for _, t := range tasks {
+		stuck := t.LastStatus != model.TaskRunning && t.DesiredStatus != model.TaskStopped && now.Sub(t.StatusAt) > time.Minute
+		switch {
+		case t.LastStatus == model.TaskRunning:
+			healthy++
+		case stuck && (worst.ARN == "" || t.StatusAt.Before(worst.StatusAt)):
+			worst = t
+		case t.DesiredStatus == model.TaskStopped && failed(t) && t.StoppingAt.After(last.StoppingAt):
+			last = t
+		}
+	}
+	if worst.ARN != "" {
+		return worst, true
+	}
+	return last, last.ARN != "" && int64(healthy) < s.DesiredCount
+}
+
+// failed tells a task that ended for a fault from one that was not needed.
+func failed(t model.Task) bool {
+	return !strings.HasPrefix(t.StoppedReason, "Scaling activity") && t.StopCode != "UserInitiated"
+}
+
+// function is the name of a hook's function.
+func function(h model.HookRun) string {
+	if i := strings.LastIndexByte(h.TargetARN, ':'); i >= 0 {
+		return h.TargetARN[i+1:]
+	}
+	return first(h.TargetARN, h.TargetType)
+}

@@ -1,0 +1,163 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+func findTask(v store.Reader, id string) (model.Task, bool) {
+	if t, ok := state.Tasks.Get(v, id); ok {
+		return t, true
+	}
+	var hits []model.Task
+	for _, t := range state.Tasks.All(v) {
+		if len(id) >= 4 && strings.HasPrefix(t.ID, id) {
+			hits = append(hits, t)
+		}
+	}
+	if len(hits) == 1 {
+		return hits[0], true
+	}
+	return model.Task{}, false
+}
+
+func task(v store.Reader, t model.Task, now time.Time) Answer {
+	a := Answer{Subject: t.ARN, Kind: "task", History: history(v, t.ARN, t.ID)}
+	a.say("%s (desired %s) for %s", t.LastStatus, t.DesiredStatus, since(now, t.StatusAt))
+	switch {
+	case t.DesiredStatus == model.TaskStopped:
+		ended(v, &a, t)
+	case t.LastStatus == model.TaskProvisioning && t.Instance == "":
+		waiting(v, &a, t, now)
+	case t.LastStatus == model.TaskProvisioning:
+		a.say("it is placed on %s and waits for its network interface", t.Instance)
+	case t.LastStatus == model.TaskPending:
+		starting(v, &a, t)
+	case t.LastStatus == model.TaskActivating || t.LastStatus == model.TaskRunning:
+		targets(v, &a, t)
+	}
+	return a
+}
+
+// ended explains a task that stops or has stopped.
+func ended(v store.Reader, a *Answer, t model.Task) {
+	a.say("it was told to stop: %s (%s)", first(t.StoppedReason, "no reason given"), first(t.StopCode, "no code"))
+	for _, c := range t.Containers {
+		if reason := strings.TrimSpace(c.Reason); c.ExitCode != nil || reason != "" && reason != t.StoppedReason {
+			a.say("container %s: exit code %s %s", c.Name, code(c.ExitCode), reason)
+		}
+	}
+	a.Cure = stoppedCure(v, t)
+}
+
+func code(c *int64) string {
+	if c == nil {
+		return "none"
+	}
+	return fmt.Sprint(*c)
+}
+
+// starting explains a task whose agent has not reported it running.
+func starting(v store.Reader, a *Answer, t model.Task) {
+	in, _ := state.Instances.One(v, "arn", t.Instance)
+	a.say("it is placed on %s (%s) with interface %s; the agent has not reported its containers running", in.ID, in.Type, t.ENI)
+	if !in.Connected {
+		a.say("the agent of %s is not connected", in.ID)
+		a.Cure = agentCure(v, in)
+		return
+	}
+	a.Cure = unreached(v, in, taskServices...)
+}
+
+// waiting explains a task that is not placed: first what placement and supply
+// said, then how far the machines are that could take it.
+func waiting(v store.Reader, a *Answer, t model.Task, now time.Time) {
+	a.say("it waits for an instance: %s", first(t.Refusal, "it was not looked at yet"))
+	if short := shortage(v, t); short != "" {
+		a.say("%s", short)
+		a.Cure = "raise vCpuCount and memoryMiB (or allow larger types) in the instance requirements of the capacity provider, or ask for less in the task definition"
+	}
+	for _, in := range state.Instances.By(v, "cluster", t.Cluster) {
+		if in.State == "terminated" {
+			continue
+		}
+		a.say("%s (%s, %s) is %s/%s for %s: %s", in.ID, in.Type, in.AvailabilityZone, in.State, first(in.Status, "not registered"), since(now, in.WantedAt), progress(in))
+		if late(in, now) {
+			a.Cure = agentCure(v, in)
+		}
+	}
+	providers := state.CapacityProviders.By(v, "cluster", t.Cluster)
+	for _, cp := range providers {
+		if cp.LastFailure == "" || cp.LastFailureAt.Before(t.CreatedAt) {
+			continue
+		}
+		a.say("capacity provider %s could not launch %s ago: %s", cp.Name, since(now, cp.LastFailureAt), cp.LastFailure)
+		a.Cure = first(launchCure(v, cp), a.Cure)
+	}
+	if len(providers) == 0 {
+		a.Cure = "give the cluster a Managed Instances capacity provider"
+	}
+}
+
+// shortage is why no machine may be bought for a task, by the last decision
+// of supply on it.
+func shortage(v store.Reader, t model.Task) string {
+	for _, d := range slices.Backward(history(v, t.ARN)) {
+		if d.By == "controllers/capacity" && d.Verb == "refused" {
+			return d.Reason
+		}
+	}
+	return ""
+}
+
+// late says that an instance should have its agent by now.
+func late(in model.Instance, now time.Time) bool {
+	return in.State == "running" && in.Goal == "RUN" && (in.Status == "" || in.Status == "ACTIVE" && !in.Connected) && now.Sub(in.LaunchedAt) > 2*time.Minute
+}
+
+func progress(in model.Instance) string {
+	switch {
+	case in.State == "pending" && in.ENI == "":
+		return "waiting for its network interface"
+	case in.State == "pending":
+		return "being launched"
+	case in.Status == "":
+		return "its agent has not registered"
+	case !in.Connected:
+		return "registered, but its agent is not connected"
+	case in.Status == "DRAINING":
+		return "draining, takes no new tasks"
+	default:
+		return "takes tasks"
+	}
+}
+
+func targets(v store.Reader, a *Answer, t model.Task) {
+	registered := state.Targets.By(v, "task", t.ARN)
+	for _, tg := range registered {
+		a.say("target %s:%d in %s is %s%s", tg.ID, tg.Port, groupName(tg.Group), tg.State, why(tg))
+		if g, ok := state.TargetGroups.Get(v, tg.Group); ok && tg.State == "unhealthy" {
+			a.Cure = healthCure(g, t.ARN)
+		}
+	}
+	switch {
+	case len(t.TargetGroups()) == 0:
+		a.say("it registers in no target group")
+	case len(registered) == 0 && t.LastStatus == model.TaskActivating:
+		a.say("it is not registered in %s", groupName(t.TargetGroups()[0]))
+		a.Cure = registerCure(v, t)
+	}
+}
+
+func why(t model.Target) string {
+	if t.Reason == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (%s: %s)", t.Reason, t.Description)
+}
