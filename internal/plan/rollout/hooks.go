@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"berth/internal/model"
@@ -173,7 +174,24 @@ func (p *pass) answer(h *model.HookRun, r Reply) {
 	default:
 		p.read(h, r)
 	}
-	p.note(p.d.ARN, "hook", "hook %s at %s is %s", h.TargetARN, h.Stage, h.Status)
+	p.note(p.d.ARN, "hook", "hook %s at %s is %s%s", h.TargetARN, h.Stage, h.Status, last(h, r))
+}
+
+// last is what is known of a failure besides AWS's words: a function's own
+// error is in its log only there.
+func last(h *model.HookRun, r Reply) string {
+	var e struct {
+		Type    string `json:"errorType"`
+		Message string `json:"errorMessage"`
+	}
+	switch {
+	case r.Crashed && json.Unmarshal(r.Payload, &e) == nil && e.Message != "":
+		return ": the function ended with " + strings.TrimPrefix(e.Type+": ", ": ") + e.Message
+	case h.Status == "FAILED":
+		return ": " + h.Reason
+	default:
+		return ""
+	}
 }
 
 // read understands a function's answer; what it cannot read is a failure.
