@@ -195,7 +195,7 @@ func TestADrainingInstanceGetsNoTask(t *testing.T) {
 	})
 	w.task("t1", nil)
 	w.run(now)
-	if x := w.get("t1"); x.Instance != "" || x.Refusal != "no container instance met all of its requirements: of 1, 1 is draining; the task needs 256 CPU units and 512 MiB and an interface" {
+	if x := w.get("t1"); x.Instance != "" || x.Refusal != "no container instance met all of its requirements: of 1 instance, 1 is draining; the task needs 256 CPU units and 512 MiB and an interface" {
 		t.Errorf("%+v", x)
 	}
 }

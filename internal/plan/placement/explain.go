@@ -3,6 +3,7 @@ package placement
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"berth/internal/ident"
@@ -26,22 +27,32 @@ func (w *world) explain(a *Ask) Refused {
 		}
 		of++
 		counts[cause]++
+		if cause == BlockedUnregistered {
+			continue // to AWS it is not there before it has registered
+		}
 		if r := slices.Index(closeness, cause); r > rank || r == rank && n.ID < near.ID {
 			near, rank = n, r
 		}
 	}
-	if near == nil {
-		return Refused{
-			Why:    met + ": capacity provider " + a.Provider + " has no instance",
-			Event:  met + ". Reason: No Container Instances were found in your capacity provider.",
-			Counts: counts,
-		}
-	}
-	return Refused{
-		Why:    fmt.Sprintf("%s: of %d, %s; the task needs %s", met, of, list(counts), w.need(a)),
-		Event:  fmt.Sprintf("%s. The closest matching container-instance %s %s.", met, ident.Last(near.ARN), Fits(near, a)),
+	out := Refused{
+		Why:    met + ": capacity provider " + a.Provider + " has no instance",
+		Event:  met + ". Reason: No Container Instances were found in your capacity provider.",
 		Counts: counts,
 	}
+	if of > 0 {
+		out.Why = fmt.Sprintf("%s: of %s, %s; the task needs %s", met, instances(of), list(counts), w.need(a))
+	}
+	if near != nil {
+		out.Event = fmt.Sprintf("%s. The closest matching container-instance %s %s.", met, ident.Last(near.ARN), Fits(near, a))
+	}
+	return out
+}
+
+func instances(n int) string {
+	if n == 1 {
+		return "1 instance"
+	}
+	return strconv.Itoa(n) + " instances"
 }
 
 func (w *world) need(a *Ask) string {

@@ -57,12 +57,27 @@ func TestOneZoneWithRoomIsUsedAtOnce(t *testing.T) {
 	if len(p.Placed) != 7 || len(p.Refused) != 1 {
 		t.Fatalf("%d placed, %d refused", len(p.Placed), len(p.Refused))
 	}
-	want := "no container instance met all of its requirements: of 1, 1 has insufficient memory available; the task needs 256 CPU units and 512 MiB and an interface"
+	want := "no container instance met all of its requirements: of 1 instance, 1 has insufficient memory available; the task needs 256 CPU units and 512 MiB and an interface"
 	if diff := cmp.Diff(want, p.Refused[0].Why); diff != "" {
 		t.Error(diff)
 	}
 	want = "no container instance met all of its requirements. The closest matching container-instance i1 has insufficient memory available."
 	if diff := cmp.Diff(want, p.Refused[0].Event); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// To AWS an instance is there when it has registered: a service hears of none
+// before, but we say that one is on its way.
+func TestAnUnregisteredInstanceIsNotTheClosest(t *testing.T) {
+	n := node("i1", "a", 0, 0, 0)
+	n.Blocked = placement.BlockedUnregistered
+	p := placement.Place([]placement.Node{n}, asks(1))
+	want := []string{
+		"no container instance met all of its requirements. Reason: No Container Instances were found in your capacity provider.",
+		"no container instance met all of its requirements: of 1 instance, 1 has not registered yet; the task needs 256 CPU units and 512 MiB and an interface",
+	}
+	if diff := cmp.Diff(want, []string{p.Refused[0].Event, p.Refused[0].Why}); diff != "" {
 		t.Error(diff)
 	}
 }
