@@ -66,9 +66,35 @@ func (a *app) events() *cobra.Command {
 	return cmd
 }
 
+// drawDecision prints a decision: on a terminal wrapped under its reason, else
+// as one whole line.
 func (a *app) drawDecision(d decision) {
-	line := fmt.Sprintf("%s  %-11s %-24s %s", d.At.Format("15:04:05"), d.Verb, clip(short(d.Subject), 24), d.Reason)
-	fmt.Fprintln(a.out, clip(line, max(width(a.out), 80)))
+	head := fmt.Sprintf("%s  %-11s %-24s ", d.At.Format("15:04:05"), d.Verb, clip(short(d.Subject), 24))
+	if !terminal(a.out) {
+		fmt.Fprintln(a.out, head+d.Reason)
+		return
+	}
+	indent := len([]rune(head))
+	fmt.Fprintln(a.out, head+strings.Join(wrap(d.Reason, max(width(a.out)-indent, 30)), "\n"+strings.Repeat(" ", indent)))
+}
+
+// wrap breaks text at spaces into lines of up to n runes; a longer word has a
+// line of its own.
+func wrap(text string, n int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		switch {
+		case line == "":
+			line = word
+		case len([]rune(line))+1+len([]rune(word)) <= n:
+			line += " " + word
+		default:
+			lines = append(lines, line)
+			line = word
+		}
+	}
+	return append(lines, line)
 }
 
 // short is the readable end of an ARN.
@@ -224,11 +250,15 @@ func (a *app) explain() *cobra.Command {
 				return a.print(e)
 			}
 			fmt.Fprintf(a.out, "%s %s\n", e.Kind, a.paint("bold", e.Subject))
+			room := 1 << 16
+			if terminal(a.out) {
+				room = max(width(a.out)-4, 40)
+			}
 			for _, s := range e.Say {
-				fmt.Fprintf(a.out, "  %s\n", s)
+				fmt.Fprintf(a.out, "  %s\n", strings.Join(wrap(s, room), "\n    "))
 			}
 			if e.Cure != "" {
-				fmt.Fprintf(a.out, "  %s %s\n", a.paint("green", "→"), e.Cure)
+				fmt.Fprintf(a.out, "  %s %s\n", a.paint("green", "→"), strings.Join(wrap(e.Cure, room), "\n    "))
 			}
 			if len(e.History) > 0 {
 				fmt.Fprintln(a.out, a.paint("dim", "history"))
