@@ -142,9 +142,11 @@ func (a *app) find(ctx context.Context) (*client, error) {
 	if r, ok := a.lookup(); base == "" && ok {
 		base = r.Endpoint
 	}
-	if base == "" {
-		base = first(os.Getenv("AWS_ENDPOINT_URL"), "http://"+DefaultListen)
-	}
+	return a.reach(ctx, first(base, os.Getenv("AWS_ENDPOINT_URL"), DefaultListen))
+}
+
+// reach asks the server at an address for its health.
+func (a *app) reach(ctx context.Context, base string) (*client, error) {
 	if !strings.Contains(base, "://") {
 		base = "http://" + base
 	}

@@ -133,11 +133,17 @@ func writePage() (string, error) {
 
 // ensure finds the server of the data folder or starts one.
 func (a *app) ensure(ctx context.Context, s ServerConfig) (*client, error) {
-	if c, err := a.find(ctx); err == nil {
-		fmt.Fprintf(a.out, "%s a server answers at %s (%s)\n", a.paint("green", "✓"), c.base, c.region)
-		return c, nil
-	} else if a.endpoint != "" {
-		return nil, fmt.Errorf("no server answers at %s: %w", a.endpoint, err)
+	if a.endpoint != "" {
+		return a.client(ctx)
+	}
+	if r, ok := a.lookup(); ok {
+		if c, err := a.reach(ctx, r.Endpoint); err == nil {
+			fmt.Fprintf(a.out, "%s a server answers at %s (%s)\n", a.paint("green", "✓"), c.base, c.region)
+			return c, nil
+		}
+	}
+	if c, err := a.reach(ctx, s.Listen); err == nil {
+		return nil, fmt.Errorf("another server answers at %s: use it with --endpoint %s, or start one beside it with --listen ADDR", c.base, c.base)
 	}
 	if os.Geteuid() != 0 {
 		return nil, errors.New("berth makes network namespaces and containers and must run as root: try `sudo berth up`")

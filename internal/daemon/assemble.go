@@ -25,6 +25,7 @@ import (
 	"berth/internal/controllers/network"
 	"berth/internal/controllers/reaper"
 	"berth/internal/controllers/resolve"
+	"berth/internal/controllers/scaling"
 	"berth/internal/controllers/service"
 	"berth/internal/controllers/stack"
 	"berth/internal/controllers/task"
@@ -34,6 +35,7 @@ import (
 	"berth/internal/function"
 	"berth/internal/ident"
 	"berth/internal/machine"
+	"berth/internal/meter"
 	"berth/internal/model/catalog"
 	"berth/internal/registry"
 	"berth/internal/series"
@@ -94,7 +96,6 @@ type House struct {
 	Engine   *control.Engine
 	Front    *front.Front
 	Desk     *dispatch.Desk
-	Usage    *dispatch.Utilization
 	Access   *access.Access
 	Registry *registry.Server
 }
@@ -115,10 +116,10 @@ func Assemble(_ context.Context, c Core, h Hands) (*House, error) {
 	house.Engine = control.New(c.DB, c.Clock, c.Log)
 	jobs := house.Engine.Jobs()
 	house.Access = access.New(access.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place})
-	house.Usage = dispatch.NewUtilization(dispatch.UtilizationDeps{DB: c.DB, Series: h.Series, Clock: c.Clock, Real: c.Real})
+	usage := meter.New(meter.Deps{DB: c.DB, Real: c.Real, Series: h.Series})
 	house.Desk = dispatch.New(dispatch.Deps{
 		DB: c.DB, Clock: c.Clock, Real: c.Real, IDs: c.IDs, Place: c.Place, Minter: house.Access, Access: house.Access, Log: c.Log,
-		Metrics:      house.Usage,
+		Metrics:      usage,
 		Authenticate: func(r *http.Request) (ident.Principal, error) { return invoke.f.Authenticate(r) },
 	})
 	var zones []string
@@ -148,6 +149,8 @@ func Assemble(_ context.Context, c Core, h Hands) (*House, error) {
 		dispatch.Loop{DB: c.DB},
 		functions.New(functions.Deps{DB: c.DB, Functions: h.Functions}),
 		traffic.New(traffic.Deps{DB: c.DB, Edge: h.Edge, Access: house.Access, IDs: c.IDs, Log: c.Log, HostAddress: h.HostAddress, Jobs: jobs, Metrics: h.Series.In("AWS/ApplicationELB")}),
+		usage,
+		scaling.New(scaling.Deps{DB: c.DB, Series: h.Series, Invoker: invoke, IDs: c.IDs, Place: c.Place}),
 		reaper.New(reaper.Deps{DB: c.DB}),
 	)
 	if h.Names != nil {

@@ -174,14 +174,11 @@ const settleWithin = 2 * time.Second
 func (s *server) settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
-	calm := 0
-	for calm < 3 {
-		if s.house.Engine.Idle() {
-			calm++
-		} else {
+	for calm := 0; calm < 3; calm++ {
+		if !s.house.Engine.Idle() {
 			calm = 0
 		}
-		if clock.Sleep(ctx, s.house.Real, 2*time.Millisecond) != nil {
+		if clock.Sleep(ctx, s.house.Real, 100*time.Microsecond) != nil {
 			return
 		}
 	}
@@ -198,7 +195,6 @@ func (s *server) run(ctx context.Context, l net.Listener, ready func(addr string
 	g.Go(func() error { return s.house.Engine.Run(ctx) })
 	g.Go(func() error { return s.house.Desk.Run(ctx) })
 	g.Go(func() error { return s.edge.Run(ctx) })
-	g.Go(func() error { return s.house.Usage.Run(ctx) })
 	g.Go(func() error { return s.forget(ctx) })
 	g.Go(func() error {
 		if err := http1.Serve(l); !errors.Is(err, http.ErrServerClosed) {

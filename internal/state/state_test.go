@@ -35,7 +35,12 @@ func TestATaskNeverMovesBack(t *testing.T) {
 	}{
 		{"to an earlier status", func(x *model.Task) { x.LastStatus = model.TaskPending }},
 		{"to another instance", func(x *model.Task) { x.Instance = "a"; _ = put(*x); x.Instance = "b" }},
-		{"to running after it was told to stop", func(x *model.Task) { x.Instance = "a"; x.DesiredStatus = "STOPPED"; _ = put(*x); x.DesiredStatus = "RUNNING" }},
+		{"to running after it was told to stop", func(x *model.Task) {
+			x.Instance = "a"
+			x.DesiredStatus = "STOPPED"
+			_ = put(*x)
+			x.DesiredStatus = "RUNNING"
+		}},
 	} {
 		v := task
 		c.change(&v)
