@@ -51,7 +51,7 @@ type status struct {
 }
 
 // make writes the folder; spec.json comes last and makes it count.
-func (b bundle) make(spec container.Spec, config *specs.Spec) error {
+func (b bundle) make(base string, spec container.Spec, config *specs.Spec) error {
 	for _, dir := range []string{"rootfs", "upper", "work", "l", "log"} {
 		if err := os.MkdirAll(b.file(dir), 0o755); err != nil {
 			return fmt.Errorf("make %s: %w", dir, err)
@@ -59,6 +59,9 @@ func (b bundle) make(spec container.Spec, config *specs.Spec) error {
 	}
 	// Short names beside the mount point: the options of an overlay of 127
 	// layers must fit into one page.
+	if err := os.Symlink(base, b.file("l/base")); err != nil {
+		return fmt.Errorf("link layer: %w", err)
+	}
 	for i, layer := range spec.Layers {
 		if err := os.Symlink(layer, b.file("l/"+strconv.Itoa(i))); err != nil {
 			return fmt.Errorf("link layer: %w", err)

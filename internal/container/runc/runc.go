@@ -89,11 +89,36 @@ func New(d Deps) (*Driver, error) {
 			return nil, fmt.Errorf("make folder of containers: %w", err)
 		}
 	}
+	if err := d.makeBase(); err != nil {
+		return nil, fmt.Errorf("make base of containers: %w", err)
+	}
 	return &Driver{Deps: d, locks: map[string]*sync.Mutex{}}, nil
 }
 
 func (d Deps) containers() string  { return filepath.Join(d.Dir, "c") }
 func (d Deps) runtimeRoot() string { return filepath.Join(d.Dir, "r") }
+
+func (d Deps) base() string { return filepath.Join(d.Dir, "base") }
+
+// makeBase writes the layer below all others: empty places for what every
+// container has mounted, so that a start need not make them in each.
+func (d Deps) makeBase() error {
+	for _, p := range []string{"dev", "proc", "sys", "etc"} {
+		if err := os.MkdirAll(filepath.Join(d.base(), p), 0o755); err != nil {
+			return err
+		}
+	}
+	for _, p := range []string{"hosts", "hostname", "resolv.conf"} {
+		f, err := os.OpenFile(filepath.Join(d.base(), "etc", p), os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			return err
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (d *Driver) bundle(id string) (bundle, error) {
 	if !goodID(id) {
@@ -145,7 +170,7 @@ func (d *Driver) Create(_ context.Context, spec container.Spec) error {
 	if err := os.RemoveAll(string(b)); err != nil {
 		return fmt.Errorf("clear folder of container %s: %w", spec.ID, err)
 	}
-	if err := b.make(spec, config); err != nil {
+	if err := b.make(d.base(), spec, config); err != nil {
 		return errors.Join(fmt.Errorf("create container %s: %w", spec.ID, err), os.RemoveAll(string(b)))
 	}
 	return nil

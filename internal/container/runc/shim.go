@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -114,13 +115,14 @@ func (s *shim) mountRoot(spec container.Spec) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("leave the mounts of the host: %w", err)
 	}
-	if len(spec.Layers) == 0 {
+	if len(spec.Layers) == 0 { // nothing but mounts
 		return nil
 	}
-	lower := make([]string, len(spec.Layers))
-	for i := range spec.Layers {
-		lower[len(lower)-1-i] = "l/" + strconv.Itoa(i)
+	var lower []string
+	for i := range slices.Backward(spec.Layers) {
+		lower = append(lower, "l/"+strconv.Itoa(i))
 	}
+	lower = append(lower, "l/base")
 	options := "lowerdir=" + strings.Join(lower, ":") + ",upperdir=upper,workdir=work"
 	// Volatile: nothing of this root is read again after its end, so its end
 	// need not wait for the disk. Kernels before 5.10 do not know it.
