@@ -167,6 +167,9 @@ func (l *load) endWithout(t *testing.T, what string, but ...func(failure) bool) 
 			bad = append(bad, fmt.Sprintf("at %.3f s: %s", f.at.Sub(l.began).Seconds(), f.why))
 		}
 	}
+	if n := len(l.failures); n > 0 {
+		t.Logf("%s: failures from %.3f s to %.3f s, the first: %s", what, l.failures[0].at.Sub(l.began).Seconds(), l.failures[n-1].at.Sub(l.began).Seconds(), l.failures[0].why)
+	}
 	if len(bad) > 0 {
 		t.Errorf("%s: %d requests failed that should not have, among them\n%s", what, len(bad), strings.Join(bad[:min(len(bad), failuresReported)], "\n"))
 	}

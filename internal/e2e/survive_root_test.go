@@ -77,8 +77,10 @@ func TestRootTheServerIsKilledInMidDeployment(t *testing.T) {
 		if after := h.pages(); !maps.Equal(before, after) || len(after) == 0 {
 			t.Errorf("processes were %v and are %v", before, after)
 		}
-		h.rests(2)
-		traffic.endWithout(t, "SIGTERM of the server and its start")
+		// A third task needs the agents, the network and the load balancer.
+		h.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": 3})
+		h.rests(3)
+		traffic.endWithout(t, "SIGTERM of the server, its start, and a third task")
 		t.Logf("it went in %v and answered %v after its start", gone.Round(time.Millisecond), answered.Round(time.Millisecond))
 	})
 	h.finish()
