@@ -49,17 +49,13 @@ func launchCure(v store.Reader, cp model.CapacityProvider) string {
 
 // agentCure says why an instance's agent does not come, and what lets it.
 func agentCure(v store.Reader, in model.Instance) string {
-	need := agentServices
-	if in.Status == "ACTIVE" {
-		need = agentServices[1:] // it has registered
-	}
-	if no := unreached(v, in, need...); no != "" {
-		return no
+	if unreached(v, in, "ecs", "ecs-agent") != "" {
+		return unreached(v, in, agentServices...)
 	}
 	if d, ok := denied(v, in); ok {
 		return fmt.Sprintf("the instance role %s may not %s: attach AmazonECSInstanceRolePolicyForManagedInstances to it", short(d.Subject), d.Facts["action"])
 	}
-	return "its agent reaches " + strings.Join(need, ", ") + " and nothing was denied to it: it should come by itself, else see the agent's log in the instance's folder"
+	return "the agent of " + in.ID + " reaches ecs and ecs-agent and nothing was denied to it: it should come by itself, else see the agent's log in the instance's folder"
 }
 
 // denied is the last call that an instance's role was refused.

@@ -75,7 +75,7 @@ func troubled(tasks []model.Task, s model.Service, now time.Time) (model.Task, b
 	var worst, last model.Task
 	healthy := 0
 	for _, t := range tasks {
-		stuck := t.LastStatus != model.TaskRunning && t.DesiredStatus != model.TaskStopped && now.Sub(t.StatusAt) > time.Minute
+		stuck := t.LastStatus != model.TaskRunning && t.LastStatus != model.TaskStopped && now.Sub(t.StatusAt) > time.Minute
 		switch {
 		case t.LastStatus == model.TaskRunning:
 			healthy++

@@ -54,6 +54,10 @@ func ended(v store.Reader, a *Answer, t model.Task) {
 		}
 	}
 	a.Cure = stoppedCure(v, t)
+	if in, ok := state.Instances.One(v, "arn", t.Instance); ok && t.LastStatus == model.TaskStopping && in.State == "running" && !in.Connected {
+		a.say("the agent of %s is not connected, so nobody stops it", in.ID)
+		a.Cure = agentCure(v, in)
+	}
 }
 
 func code(c *int64) string {
