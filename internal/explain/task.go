@@ -54,9 +54,13 @@ func ended(v store.Reader, a *Answer, t model.Task) {
 		}
 	}
 	a.Cure = stoppedCure(v, t)
-	if in, ok := state.Instances.One(v, "arn", t.Instance); ok && t.LastStatus == model.TaskStopping && in.State == "running" && !in.Connected {
-		a.say("the agent of %s is not connected, so nobody stops it", in.ID)
-		a.Cure = agentCure(v, in)
+	in, ok := state.Instances.One(v, "arn", t.Instance)
+	if !ok || t.LastStatus != model.TaskStopping || in.State != "running" {
+		return
+	}
+	if no := unreached(v, in, "ecs", "ecs-agent"); !in.Connected || no != "" {
+		a.say("the agent of %s does not hear of it, or is not heard", in.ID)
+		a.Cure = first(no, agentCure(v, in)) + "; aws ecs deregister-container-instance --force ends the machine with all that is on it"
 	}
 }
 
