@@ -50,6 +50,12 @@ func (sn *session) forward(l *listener, f *forward) bool {
 		return sn.answer(l.lb, errorPage(463), true)
 	}
 	if !ex.take(sticky) {
+		// A request that was held up while the rules moved on knows only the
+		// group that they moved away from.
+		if b := sn.s.binding.Load(); b != sn.bind {
+			sn.bind = b
+			return sn.handle()
+		}
 		return sn.answer(l.lb, errorPage(503), true)
 	}
 	defer ex.leave()
