@@ -45,6 +45,7 @@ type status struct {
 	Shim       process   `json:"shim"`
 	Container  process   `json:"container"`
 	Cgroups    []string  `json:"cgroups,omitempty"` // lines of /proc/PID/cgroup
+	Pipes      [2]uint64 `json:"pipes"`             // inodes of its stdout and stderr
 	ExitCode   int       `json:"exitCode"`
 	OOMKilled  bool      `json:"oomKilled,omitempty"`
 	StartedAt  time.Time `json:"startedAt"`

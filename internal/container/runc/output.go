@@ -39,6 +39,9 @@ func (p pipes) close() {
 	}
 }
 
+// streams are the names of a container's outputs, as descriptors 1 and 2.
+var streams = [2]string{"stdout", "stderr"}
+
 // outputs opens the log and starts to pump.
 func (s *shim) outputs() (pipes, error) {
 	log := &logFile{path: s.b.log()}
@@ -46,13 +49,17 @@ func (s *shim) outputs() (pipes, error) {
 		return pipes{}, err
 	}
 	var p pipes
-	for i, name := range []string{"stdout", "stderr"} {
+	for i, name := range streams {
 		r, w, err := os.Pipe()
 		if err != nil {
 			p.close()
 			return pipes{}, fmt.Errorf("make pipe: %w", err)
 		}
 		p.w[i] = w
+		if s.status.Pipes[i], err = inode(fmt.Sprintf("/proc/self/fd/%d", w.Fd())); err != nil {
+			p.close()
+			return pipes{}, fmt.Errorf("look at pipe: %w", err)
+		}
 		s.logs.Go(func() { pump(r, name, log, s.clock) })
 	}
 	return p, nil

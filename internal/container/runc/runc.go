@@ -25,7 +25,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -47,6 +46,8 @@ type Driver struct {
 	Deps
 	mu    sync.Mutex // guards locks
 	locks map[string]*sync.Mutex
+
+	adopting sync.Mutex
 }
 
 var _ container.Driver = (*Driver)(nil)
@@ -202,27 +203,9 @@ func (d *Driver) Start(ctx context.Context, id string) error {
 }
 
 // spawn starts the parent and waits for its word, which takes as long as the
-// runtime does: a start is not broken off half way. The parent is its own
-// session in its own mount namespace.
+// runtime does: a start is not broken off half way.
 func (d *Driver) spawn(id string, b bundle) error {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return fmt.Errorf("make pipe: %w", err)
-	}
-	defer func() { _ = r.Close() }()
-	cmd := exec.Command(d.Self, "shim", string(b), d.RuntimePath, d.runtimeRoot(), id) //nolint:noctx // it outlives the caller
-	cmd.Dir = "/"
-	// A collection while the program starts would cost more than the start.
-	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "GOMAXPROCS=2", "GOGC=off", "GOMEMLIMIT=16MiB"}
-	cmd.ExtraFiles = []*os.File{w}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_NEWNS}
-	err = cmd.Start()
-	_ = w.Close()
-	if err != nil {
-		return fmt.Errorf("start parent of container %s: %w", id, err)
-	}
-	go func() { _ = cmd.Wait() }() // reaps it if this process is still there
-	return awaitStart(r, id)
+	return d.parent(id, string(b), d.RuntimePath, d.runtimeRoot())
 }
 
 // word is what the parent says once, through its pipe.

@@ -31,11 +31,16 @@ const wordFD = 3
 // ShimMain is the small parent of one container: "Self shim BUNDLE RUNTIME
 // ROOT ID". It mounts the root file system in its own mount namespace, runs
 // the container, writes its output as JSON lines, and records its end. As
-// "Self shim init ARGS…" it is the first process inside a container that
-// asked for one.
+// "Self shim adopt BUNDLE ID" it does the latter two for a container whose
+// parent was killed, and as "Self shim init ARGS…" it is the first process
+// inside a container that asked for one.
 func ShimMain(ctx context.Context, args []string) error {
 	if len(args) > 1 && args[0] == initMode {
 		return runInit(args[1:])
+	}
+	if len(args) == 3 && args[0] == adoptMode {
+		s := shim{b: bundle(args[1]), id: args[2], clock: clock.Real(ctx)}
+		return s.adopted()
 	}
 	if len(args) != 4 {
 		return errors.New("the parent of a container is started by Berth itself: shim BUNDLE RUNTIME ROOT ID")
@@ -50,6 +55,7 @@ type shim struct {
 	clock             clock.Clock
 	status            status
 	logs              sync.WaitGroup
+	lock              *os.File // of one that adopts
 }
 
 func (s *shim) run() error {

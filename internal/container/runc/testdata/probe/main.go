@@ -24,6 +24,17 @@ func main() {
 		signal.Notify(c, syscall.SIGTERM)
 		fmt.Println("ready")
 		<-c
+	case "talk":
+		c := make(chan os.Signal, 1)
+		signal.Notify(c, syscall.SIGTERM, syscall.SIGUSR1)
+		fmt.Println("ready")
+		for s := range c {
+			if s == syscall.SIGTERM {
+				fmt.Println("bye")
+				os.Exit(3)
+			}
+			fmt.Println("heard")
+		}
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM)
 		for {
