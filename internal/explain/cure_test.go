@@ -154,6 +154,17 @@ func TestWhyATaskEnded(t *testing.T) {
 	}
 }
 
+func TestATaskThatIsForgottenIsStillExplained(t *testing.T) {
+	db := world(t, nil,
+		put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: "ACTIVE", DesiredCount: 1}),
+		func(tx *store.Tx) error {
+			return state.Note(tx, now, model.Decision{By: "dispatch", Subject: "task/c/abcd1234", Service: "svc", Verb: "state", Facts: map[string]string{"stoppedReason": "CannotStartContainerError: exec"}})
+		})
+	if got := cure(t, db, "web"); !strings.Contains(got, "check entryPoint and command") {
+		t.Error(got)
+	}
+}
+
 func TestWhyAHookFailed(t *testing.T) {
 	for _, c := range []struct{ reason, noted, want string }{
 		{"ECS was unable to assume role arn:aws:iam::1:role/hook", "", "let role hook of the hook trust ecs.amazonaws.com"},

@@ -12,7 +12,7 @@ import (
 )
 
 func service(v store.Reader, s model.Service, now time.Time) Answer {
-	a := Answer{Subject: s.ARN, Kind: "service", History: history(v, s.ARN, s.Name)}
+	a := Answer{Subject: s.ARN, Kind: "service", History: slices.DeleteFunc(history(v, s.ARN, s.Name), func(d model.Decision) bool { return d.At.Before(s.CreatedAt) })}
 	tasks := state.Tasks.By(v, "service", s.ARN)
 	a.say("%s, desired %d: %s", s.Status, s.DesiredCount, crowd(tasks))
 	ds := state.ServiceDeployments.By(v, "service", s.ARN)
@@ -26,6 +26,9 @@ func service(v store.Reader, s model.Service, now time.Time) Answer {
 			a.say("task %s: %s", t.ID[:min(8, len(t.ID))], line)
 		}
 		a.Cure = first(of.Cure, a.Cure)
+	} else if t, ok := forgotten(v, s, tasks); ok {
+		a.say("the last task that ended, %s: %s", t.ID[:min(8, len(t.ID))], t.StoppedReason)
+		a.Cure = first(stoppedCure(v, t), a.Cure)
 	}
 	for _, e := range s.Events[:min(3, len(s.Events))] {
 		a.say("%s %s", e.At.Format("15:04:05"), e.Message)
@@ -89,6 +92,25 @@ func troubled(tasks []model.Task, s model.Service, now time.Time) (model.Task, b
 		return worst, true
 	}
 	return last, last.ARN != "" && int64(healthy) < s.DesiredCount
+}
+
+// forgotten is the last task of a service without any that ended for a fault,
+// as far as decisions tell: tasks are forgotten an hour after their end.
+func forgotten(v store.Reader, s model.Service, tasks []model.Task) (model.Task, bool) {
+	if len(tasks) > 0 || s.DesiredCount == 0 {
+		return model.Task{}, false
+	}
+	var last model.Decision
+	for _, d := range state.Decisions.All(v) {
+		if d.Service == s.ARN && d.Facts["stoppedReason"] != "" && !d.At.Before(s.CreatedAt) && d.Seq > last.Seq {
+			last = d
+		}
+	}
+	t := model.Task{ARN: last.Subject, ID: short(last.Subject), TaskDefinition: s.TaskDefinition, LoadBalancers: s.LoadBalancers, StoppedReason: last.Facts["stoppedReason"]}
+	if t.StoppedReason == "Essential container in task exited" {
+		t.StopCode = "EssentialContainerExited"
+	}
+	return t, last.Seq > 0 && failed(t)
 }
 
 // failed tells a task that ended for a fault from one that was not needed.
