@@ -29,6 +29,8 @@ type load struct {
 	again    int // requests that went out twice: their kept connection had been closed
 	failures []failure
 	slowest  time.Duration
+	answered time.Time     // the last good answer
+	silence  time.Duration // the longest time without one
 	versions map[string]int
 }
 
@@ -131,6 +133,18 @@ func (l *load) note(began time.Time, took time.Duration, version string, tries i
 		return
 	}
 	l.versions[version]++
+	now := began.Add(took)
+	if !l.answered.IsZero() {
+		l.silence = max(l.silence, now.Sub(l.answered))
+	}
+	l.answered = now
+}
+
+// longestSilence is the longest time in which no request had a good answer.
+func (l *load) longestSilence() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.silence
 }
 
 // end stops the traffic.
@@ -147,8 +161,8 @@ func (l *load) end() {
 func (l *load) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return fmt.Sprintf("%d requests in %.1f s (%.0f a second), %d failed, %d sent again, slowest %v, by version %v",
-		l.requests, l.took.Seconds(), float64(l.requests)/l.took.Seconds(), len(l.failures), l.again, l.slowest.Round(time.Millisecond), l.versions)
+	return fmt.Sprintf("%d requests in %.1f s (%.0f a second), %d failed, %d sent again, slowest %v, longest time without a good answer %v, by version %v",
+		l.requests, l.took.Seconds(), float64(l.requests)/l.took.Seconds(), len(l.failures), l.again, l.slowest.Round(time.Millisecond), l.silence.Round(time.Millisecond), l.versions)
 }
 
 // endWithout stops the traffic and wants no failure, but those within a while

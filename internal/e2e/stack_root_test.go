@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -304,29 +305,26 @@ func (h *hello) ours(kind string) []proc {
 	return slices.DeleteFunc(processes(h.t, kind), func(p proc) bool { return !p.mentions(h.data) })
 }
 
-// pages are the process ids of the containers' own processes, by the
-// container's name: the children of shims.
+// pages are the processes of the tasks' containers by the container's id, as
+// their control groups have them: one for each container of the example.
 func (h *hello) pages() map[string]int {
 	h.t.Helper()
+	group := fmt.Sprintf("/berth-%x", sha256.Sum256([]byte(h.data)))[:len("/berth-")+8] + "/"
+	all, err := filepath.Glob("/proc/[0-9]*/cgroup")
+	if err != nil {
+		h.t.Fatal(err)
+	}
 	out := map[string]int{}
-	for _, s := range h.ours("shim") {
-		if !s.mentions("/instances/") {
-			continue
-		}
-		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", s.pid, s.pid))
+	for _, f := range all {
+		lines, err := os.ReadFile(f)
 		if err != nil {
 			continue
 		}
-		all, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", s.pid))
-		for _, f := range all {
-			if c, err := os.ReadFile(f); err == nil {
-				children = append(children, ' ')
-				children = append(children, c...)
-			}
-		}
-		for _, f := range strings.Fields(string(children)) {
-			if pid, err := strconv.Atoi(f); err == nil {
-				out[s.args[len(s.args)-1]] = pid
+		_, rest, ok := strings.Cut(string(lines), group)
+		path, _, _ := strings.Cut(rest, "\n")
+		if _, task, in := strings.Cut(path, "/ecs/"); ok && in {
+			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f))); err == nil {
+				out[filepath.Base(task)] = pid
 			}
 		}
 	}
