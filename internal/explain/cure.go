@@ -40,6 +40,8 @@ func launchCure(v store.Reader, cp model.CapacityProvider) string {
 		return denial(text, "AmazonECSInfrastructureRolePolicyForManagedInstances")
 	case strings.Contains(text, "instance profile") || strings.Contains(text, "Instance Profile"):
 		return "put a role into the instance profile " + cp.InstanceProfileARN
+	case strings.Contains(text, "this host has"):
+		return "this machine is smaller than the instance type: ask for less in the task definition, allow smaller types, or start the server with --overcommit"
 	case strings.Contains(text, "InsufficientInstanceCapacity") || strings.Contains(text, "UnfulfillableCapacity"):
 		return "allow more instance types or zones in the capacity provider; it tries again by itself"
 	default:

@@ -87,8 +87,8 @@ func starting(v store.Reader, a *Answer, t model.Task) {
 // said, then how far the machines are that could take it.
 func waiting(v store.Reader, a *Answer, t model.Task, now time.Time) {
 	a.say("it waits for an instance: %s", first(t.Refusal, "it was not looked at yet"))
-	if short := shortage(v, t); short != "" {
-		a.say("%s", short)
+	if d := shortage(v, t); d.Reason != "" && !superseded(v, t, d) {
+		a.say("%s", d.Reason)
 		a.Cure = "raise vCpuCount and memoryMiB (or allow larger types) in the instance requirements of the capacity provider, or ask for less in the task definition"
 	}
 	for _, in := range state.Instances.By(v, "cluster", t.Cluster) {
@@ -113,15 +113,21 @@ func waiting(v store.Reader, a *Answer, t model.Task, now time.Time) {
 	}
 }
 
-// shortage is why no machine may be bought for a task, by the last decision
-// of supply on it.
-func shortage(v store.Reader, t model.Task) string {
+// shortage is the last decision of supply that no machine may be bought for a
+// task.
+func shortage(v store.Reader, t model.Task) model.Decision {
 	for _, d := range slices.Backward(history(v, t.ARN)) {
 		if d.By == "controllers/capacity" && d.Verb == "refused" {
-			return d.Reason
+			return d
 		}
 	}
-	return ""
+	return model.Decision{}
+}
+
+// superseded says that machines were bought for the cluster since a decision
+// that none may be.
+func superseded(v store.Reader, t model.Task, d model.Decision) bool {
+	return slices.ContainsFunc(state.Instances.By(v, "cluster", t.Cluster), func(i model.Instance) bool { return i.WantedAt.After(d.At) })
 }
 
 // late says that an instance should have its agent by now.
