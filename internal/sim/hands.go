@@ -30,6 +30,7 @@ type hands struct {
 	functions *function.Sim
 	code      *function.Store
 	tokens    *registry.Tokens
+	fate      *fate
 	seed      uint64
 	kick      func()
 }
@@ -57,7 +58,8 @@ func newHands(o Options, c clock.Clock, ids *ident.Source) (*hands, error) {
 	if h.images, err = registry.Open(registry.Deps{Dir: filepath.Join(o.Dir, "registry"), Clock: c, IDs: ids}); err != nil {
 		return nil, err
 	}
-	h.functions = &function.Sim{IDs: ids}
+	h.fate = newFate(c, h.edge)
+	h.functions = &function.Sim{IDs: ids, Handle: h.fate.answer}
 	if h.code, err = function.OpenStore(filepath.Join(o.Dir, "functions")); err != nil {
 		return nil, err
 	}
@@ -72,12 +74,12 @@ func (h *hands) daemon() daemon.Hands {
 	return daemon.Hands{
 		Machines: h.machines, Network: h.network, Edge: h.edge, Images: h.images, Tokens: h.tokens, Series: h.series, Functions: h.functions, Code: h.code,
 		More: func(house *daemon.House) []control.Loop {
-			h.kick = house.WakeTraffic
+			h.kick, h.fate.house = house.WakeTraffic, house
 			h.machines.Watch(func(string) { house.Engine.Kick("controllers/instance", instance.Census) })
 			return []control.Loop{simagent.Loop{DB: house.DB, Desk: house.Desk, Config: simagent.Config{
 				Seed: h.seed, BootMin: joinMin, BootMax: joinMax, PullMin: pullMin, PullMax: pullMax,
-				StartMin: startMin, StartMax: startMax, StopMin: stopMin, StopMax: stopMax,
-			}}}
+				StartMin: startMin, StartMax: startMax, StopMin: stopMin, StopMax: stopMax, Faults: h.fate,
+			}}, h.fate}
 		},
 	}
 }
@@ -88,8 +90,10 @@ func (h *hands) fail(what string, args ...string) error {
 		h.machines.RefuseZone(args[0], nil)
 	case what == "machines" && len(args) == 2:
 		h.machines.RefuseZone(args[0], fault.New(fault.Capacity, args[1], "We currently do not have sufficient capacity in the Availability Zone you requested (%s).", args[0]))
+	case len(args) > 0:
+		return h.fate.fail(what, args[0], args[1:])
 	default:
-		return fmt.Errorf("fail machines ZONE [CODE]")
+		return fmt.Errorf("fail WHAT WHOM [HOW]")
 	}
 	return nil
 }

@@ -73,11 +73,20 @@ type run struct {
 //
 // Commands: `aws SERVICE OPERATION KEY=VALUE… | JSON`, `settle`, `advance D`,
 // `table NAME` (into the output), `cmp NAME FILE`, `stdout RE`, `stderr RE`,
-// `set NAME PATH` (from the last answer), `until D TABLE RE`, `kill NAME`,
-// `events SERVICE`. A command after `!` must fail.
+// `set NAME PATH` (from the last answer), `find NAME KIND N` (the identity of
+// the n-th task, instance, deployment, revision or hook), `until D TABLE RE`,
+// `never D TABLE RE`, `kill INSTANCE|ZONE`, `fail WHAT WHOM [HOW]` (see Fail),
+// `hook FUNCTION ANSWER…` (see Say), `load SERVICE CPU-UNITS`, `include NAME`.
+// A command after `!` must fail.
 func (s *Script) Run(ctx context.Context, w *World, update bool) error {
 	r := &run{w: w, s: s, update: update, vars: map[string]string{}}
-	return r.tell(ctx)
+	if err := r.tell(ctx); err != nil {
+		return err
+	}
+	if bad := w.Troubles(); len(bad) > 0 {
+		return fmt.Errorf("%s: a loop failed %d times, first: %s", s.Name, len(bad), bad[0])
+	}
+	return nil
 }
 
 func (r *run) tell(ctx context.Context) error {
@@ -170,7 +179,25 @@ func (r *run) do(ctx context.Context, args []string) (string, error) {
 	case "kill":
 		return "", r.w.Kill(ctx, args[1])
 	case "fail":
-		return "", r.w.Fail(args[1], args[2:]...)
+		return "", r.w.Fail(ctx, args[1], args[2], args[3:]...)
+	case "hook":
+		r.w.Say(args[1], args[2:]...)
+		return "", nil
+	case "load":
+		units, err := strconv.ParseFloat(args[2], 64)
+		if err != nil {
+			return "", err
+		}
+		return "", r.w.Load(ctx, args[1], units)
+	case "find":
+		n, err := strconv.Atoi(args[3])
+		if err != nil {
+			return "", err
+		}
+		r.vars[args[1]], err = r.w.Find(args[2], n)
+		return "", err
+	case "never":
+		return r.never(ctx, args[1:])
 	default:
 		return "", fmt.Errorf("no command %q", args[0])
 	}
@@ -211,6 +238,32 @@ func (r *run) until(ctx context.Context, args []string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("after %v it still is:\n%s", limit, out)
+}
+
+// never advances the clock in small steps and fails if a table shows what must
+// not be.
+func (r *run) never(ctx context.Context, args []string) (string, error) {
+	limit, err := time.ParseDuration(args[0])
+	if err != nil {
+		return "", err
+	}
+	re, err := regexp.Compile("(?m)" + args[len(args)-1])
+	if err != nil {
+		return "", err
+	}
+	for d := time.Duration(0); d < limit; d += time.Second {
+		if err := r.w.Advance(ctx, time.Second); err != nil {
+			return "", err
+		}
+		out, err := r.w.Table(args[1], args[2:len(args)-1]...)
+		if err != nil {
+			return "", err
+		}
+		if re.MatchString(out) {
+			return "", fmt.Errorf("after %v it is:\n%s", d+time.Second, out)
+		}
+	}
+	return "", nil
 }
 
 func (r *run) cmp(name, file string) (string, error) {

@@ -9,16 +9,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
-	"sort"
-	"strings"
-	"text/tabwriter"
+	"strconv"
 	"time"
 
 	"berth/internal/clock"
 	"berth/internal/daemon"
 	"berth/internal/ident"
-	"berth/internal/model"
 	"berth/internal/state"
 	"berth/internal/store"
 )
@@ -31,6 +27,7 @@ type World struct {
 	hands *hands
 	root  ident.Principal
 	start time.Time
+	bad   *troubles
 }
 
 // Options say what world it is.
@@ -57,7 +54,8 @@ func New(ctx context.Context, o Options) (*World, error) {
 		return nil, err
 	}
 	place := ident.Place{Partition: "aws", Region: o.Region, Account: "123456789012"}
-	w := &World{Clock: clock.NewStepped(Start), DB: db, root: ident.Root(place), start: Start}
+	w := &World{Clock: clock.NewStepped(Start), DB: db, root: ident.Root(place), start: Start, bad: &troubles{next: o.Log.Handler()}}
+	o.Log = slog.New(w.bad)
 	core := daemon.Core{DB: db, Clock: w.Clock, Real: w.Clock, IDs: ident.Seeded(o.Seed), Place: place, Log: o.Log}
 	if w.hands, err = newHands(o, w.Clock, core.IDs); err != nil {
 		return nil, err
@@ -107,145 +105,142 @@ func (w *World) Advance(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Kill ends what is named: an instance by id or by its number in order of
-// launch.
+// Kill ends what is named: an instance by its number in order of launch, or
+// all instances of a zone.
 func (w *World) Kill(ctx context.Context, name string) error {
+	n := 0
 	for i, in := range launched(w.DB.View()) {
-		if in.ID == name || name == fmt.Sprint(i+1) {
+		if in.ID == name || name == fmt.Sprint(i+1) || in.AvailabilityZone == name && in.State == "running" {
 			w.hands.machines.Kill(in.ID, "the host failed")
-			return w.Settle(ctx)
+			n++
 		}
 	}
-	return fmt.Errorf("no instance %s", name)
+	if n == 0 {
+		return fmt.Errorf("no instance %s", name)
+	}
+	return w.Settle(ctx)
 }
 
 // Fail makes something go wrong from now on: `fail machines ZONE CODE` refuses
-// launches there, `fail machines ZONE` lets them succeed again.
-func (w *World) Fail(what string, args ...string) error { return w.hands.fail(what, args...) }
-
-func launched(v store.Reader) []model.Instance {
-	all := state.Instances.All(v)
-	slices.SortStableFunc(all, func(a, b model.Instance) int {
-		if c := a.WantedAt.Compare(b.WantedAt); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
-	return all
+// launches there, `fail machines ZONE` lets them succeed again; the others are
+// fate's.
+func (w *World) Fail(ctx context.Context, what, whom string, how ...string) error {
+	id, err := w.named(what, whom)
+	if err != nil {
+		return err
+	}
+	if err := w.hands.fail(what, append([]string{id}, how...)...); err != nil {
+		return err
+	}
+	w.hands.fate.stir()
+	return w.Settle(ctx)
 }
 
-// Table renders one of the tables for people: tasks, instances,
-// capacityproviders, services, deployments, targets, stacks, events NAME,
-// time.
-func (w *World) Table(name string, args ...string) (string, error) {
-	var b strings.Builder
-	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	v := w.DB.View()
-	switch name {
-	case "time":
-		fmt.Fprintln(t, w.Clock.Now().Sub(w.start))
-	case "tasks":
-		w.tasks(t, v)
-	case "instances":
-		for i, in := range launched(v) {
-			fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", i+1, in.Type, in.AvailabilityZone, in.State, dash(in.Status), in.Goal)
+// named turns the number of a task or instance into its ARN or id.
+func (w *World) named(what, whom string) (string, error) {
+	n, err := strconv.Atoi(whom)
+	if err != nil {
+		return whom, nil
+	}
+	if what == "agent" {
+		return w.Find("instance-id", n)
+	}
+	return w.Find("task", n)
+}
+
+// Find returns the identity of the n-th of a kind in order of creation.
+func (w *World) Find(kind string, n int) (string, error) {
+	var all []string
+	view := w.DB.View()
+	switch kind {
+	case "task":
+		for _, t := range created(view) {
+			all = append(all, t.ARN)
 		}
-	case "capacityproviders":
-		for _, c := range state.CapacityProviders.All(v) {
-			fmt.Fprintf(t, "%s\t%s\t%s\n", c.Name, c.Status, c.UpdateStatus)
+	case "instance":
+		for _, i := range launched(view) {
+			all = append(all, i.ARN)
 		}
-	case "services":
-		for _, s := range state.Services.All(v) {
-			fmt.Fprintf(t, "%s\t%s\t%d\n", s.Name, s.Status, s.DesiredCount)
+	case "instance-id":
+		for _, i := range launched(view) {
+			all = append(all, i.ID)
 		}
-	case "deployments":
-		ds := state.ServiceDeployments.All(v)
-		sort.SliceStable(ds, func(i, j int) bool { return ds[i].CreatedAt.Before(ds[j].CreatedAt) })
-		for i, d := range ds {
-			fmt.Fprintf(t, "%d\t%s\t%s\t%s\n", i+1, d.Status, dash(d.Stage), dash(d.StatusReason))
+	case "deployment":
+		for _, d := range deployed(view) {
+			all = append(all, d.ARN)
 		}
-	case "targets":
-		for _, x := range state.Targets.All(v) {
-			fmt.Fprintf(t, "%s\t%s:%d\t%s\t%s\n", groupName(x.Group), x.ID, x.Port, x.State, dash(x.Reason))
+	case "revision":
+		for _, r := range revised(view) {
+			all = append(all, r.ARN)
 		}
-	case "rules":
-		for _, r := range state.ListenerRules.All(v) {
-			if r.Default {
-				continue
-			}
-			l, _ := state.Listeners.Get(v, r.Listener)
-			for _, a := range r.Actions {
-				for _, x := range a.Targets {
-					fmt.Fprintf(t, "%d\t%s\t%d\n", l.Port, groupName(x.TargetGroupARN), x.Weight)
-				}
-			}
-		}
-	case "stacks":
-		for _, s := range state.Stacks.All(v) {
-			fmt.Fprintf(t, "%s\t%s\t%s\n", s.Name, s.Status, dash(s.StatusReason))
-		}
-	case "stackevents":
-		for _, e := range state.StackEvents.All(v) {
-			fmt.Fprintf(t, "%s\t%s\t%s\n", e.LogicalID, e.Status, dash(e.Reason))
-		}
-	case "events":
-		for _, s := range state.Services.All(v) {
-			if len(args) > 0 && s.Name != args[0] {
-				continue
-			}
-			for _, e := range slices.Backward(s.Events) {
-				fmt.Fprintf(t, "%s\t%s\n", e.At.Sub(w.start), e.Message)
+	case "hook":
+		for _, d := range deployed(view) {
+			for _, h := range d.Hooks {
+				all = append(all, h.ID)
 			}
 		}
 	default:
-		return "", fmt.Errorf("no table %q", name)
+		return "", fmt.Errorf("no kind %q", kind)
 	}
-	if err := t.Flush(); err != nil {
-		return "", err
+	if n < 1 || n > len(all) {
+		return "", fmt.Errorf("%s %d of %d", kind, n, len(all))
 	}
-	return b.String(), nil
+	return all[n-1], nil
 }
 
-func groupName(arn string) string {
-	f := strings.Split(arn, "/")
-	if len(f) < 2 {
-		return arn
-	}
-	return f[len(f)-2]
+// Say lines up what a function answers when it is called: each answer once,
+// the last from then on.
+func (w *World) Say(function string, answers ...string) {
+	w.hands.fate.mu.Lock()
+	defer w.hands.fate.mu.Unlock()
+	w.hands.fate.said[function] = answers
 }
 
-func (w *World) tasks(t *tabwriter.Writer, v store.Reader) {
-	number := map[string]int{}
-	for i, in := range launched(v) {
-		number[in.ARN] = i + 1
-	}
-	all := state.Tasks.All(v)
-	slices.SortStableFunc(all, func(a, b model.Task) int {
-		if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
-	n := 0
-	for _, x := range all {
-		n++
-		if x.LastStatus == model.TaskStopped {
-			continue
-		}
-		on := "-"
-		if x.Instance != "" {
-			on = fmt.Sprint(number[x.Instance])
-		}
-		fmt.Fprintf(t, "%d\t%s\t%s\tinstance %s\t%s\n", n, x.LastStatus, x.DesiredStatus, on, dash(x.Refusal))
-	}
+// Load asks CPU units of a service from now on.
+func (w *World) Load(ctx context.Context, service string, units float64) error {
+	w.hands.fate.mu.Lock()
+	w.hands.fate.loads[service] = units
+	w.hands.fate.mu.Unlock()
+	w.house.Engine.Kick(w.hands.fate.Name(), loadKey)
+	return w.Settle(ctx)
 }
 
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
+// Troubles are the faults of loops that nobody scripted: panics, and writes
+// that the state refused.
+func (w *World) Troubles() []string { return w.bad.all }
+
+// troubles is a log handler that keeps what no healthy house logs.
+type troubles struct {
+	next slog.Handler
+	all  []string
 }
+
+// Enabled implements slog.Handler.
+func (t *troubles) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle implements slog.Handler.
+func (t *troubles) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == "reconcile failed" {
+		text := ""
+		r.Attrs(func(a slog.Attr) bool {
+			if a.Key == "error" || a.Key == "key" {
+				text += a.Value.String() + ": "
+			}
+			return true
+		})
+		t.all = append(t.all, text)
+	}
+	if t.next.Enabled(ctx, r.Level) {
+		return t.next.Handle(ctx, r)
+	}
+	return nil
+}
+
+// WithAttrs implements slog.Handler.
+func (t *troubles) WithAttrs([]slog.Attr) slog.Handler { return t }
+
+// WithGroup implements slog.Handler.
+func (t *troubles) WithGroup(string) slog.Handler { return t }
 
 // Read is os.ReadFile, for the tests that tell scripts.
 func Read(file string) (*Script, error) {
