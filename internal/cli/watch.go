@@ -271,6 +271,28 @@ func (a *app) explain() *cobra.Command {
 	}
 }
 
+// followClock shows, on a terminal, where the clock is during a long jump.
+func (a *app) followClock(ctx context.Context, c *client) (stop func()) {
+	if !terminal(a.out) || a.asJSON {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for pause(ctx, 700*time.Millisecond) == nil {
+			if h, err := c.health(ctx); err == nil {
+				fmt.Fprintf(a.out, "\r\x1b[K… %s", h.Now.Format(time.RFC3339))
+			}
+		}
+		a.clear(true)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
 func (a *app) clock() *cobra.Command {
 	show := func(cmd *cobra.Command, in map[string]any) error {
 		c, err := a.client(cmd.Context())
@@ -289,7 +311,10 @@ func (a *app) clock() *cobra.Command {
 		if in != nil {
 			body = in
 		}
-		if err := c.own(cmd.Context(), method, "/_berth/clock", body, &out); err != nil {
+		stop := a.followClock(cmd.Context(), c)
+		err = c.own(cmd.Context(), method, "/_berth/clock", body, &out)
+		stop()
+		if err != nil {
 			return err
 		}
 		if a.asJSON {
