@@ -10,6 +10,7 @@ package access
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -239,10 +240,14 @@ func (a *Access) keys(r store.Reader, p ident.Principal, more map[string]string)
 	return k
 }
 
+// namesAll are the services that name the resource also when it is any; the
+// others leave it out.
+var namesAll = []string{"ecs", "ecr", "lambda"}
+
 // denied words a refusal as AWS does.
 func (a *Access) denied(r store.Reader, p ident.Principal, action, resource string, d policy.Decision) error {
 	text := "User: " + p.ARN + " is not authorized to perform: " + action
-	if resource != "*" {
+	if service, _, _ := strings.Cut(action, ":"); resource != "*" || slices.Contains(namesAll, service) {
 		text += " on resource: " + resource
 	}
 	if d.Explicit {

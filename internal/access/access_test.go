@@ -124,9 +124,9 @@ func TestDenials(t *testing.T) {
 	nameOnly.Attached = []string{"arn:aws:iam::aws:policy/AIDevOpsAgentFullAccess"}
 	a, db := newAccess(t, deny, bound, nameOnly)
 	for r, want := range map[string]string{
-		deny.ARN:     "User: arn:aws:sts::000000000000:assumed-role/deny/s is not authorized to perform: ecs:RunTask with an explicit deny in an identity-based policy",
-		bound.ARN:    "User: arn:aws:sts::000000000000:assumed-role/bound/s is not authorized to perform: ecs:RunTask because no permissions boundary allows the ecs:RunTask action",
-		nameOnly.ARN: "User: arn:aws:sts::000000000000:assumed-role/names/s is not authorized to perform: ecs:RunTask because no identity-based policy allows the ecs:RunTask action (Berth does not have the document of arn:aws:iam::aws:policy/AIDevOpsAgentFullAccess)",
+		deny.ARN:     "User: arn:aws:sts::000000000000:assumed-role/deny/s is not authorized to perform: ecs:RunTask on resource: * with an explicit deny in an identity-based policy",
+		bound.ARN:    "User: arn:aws:sts::000000000000:assumed-role/bound/s is not authorized to perform: ecs:RunTask on resource: * because no permissions boundary allows the ecs:RunTask action",
+		nameOnly.ARN: "User: arn:aws:sts::000000000000:assumed-role/names/s is not authorized to perform: ecs:RunTask on resource: * because no identity-based policy allows the ecs:RunTask action (Berth does not have the document of arn:aws:iam::aws:policy/AIDevOpsAgentFullAccess)",
 	} {
 		err := a.Authorize(t.Context(), ident.AsRole(r, "s"), "ecs:RunTask", []string{"*"}, nil)
 		if !fault.Is(err, fault.Denied) || fault.MessageOf(err) != want {
