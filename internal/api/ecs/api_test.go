@@ -172,6 +172,9 @@ func TestDefinitionIsChecked(t *testing.T) {
 		{"odd cpu", "ClientException", "cpu", func(i in) { i.Cpu = p("many") }},
 		{"stop timeout", "ClientException", "stopTimeout", func(i in) { i.ContainerDefinitions[0].StopTimeout = p[int64](86401) }},
 		{"ports", "ClientException", "must match", func(i in) { i.ContainerDefinitions[0].PortMappings[0].HostPort = p[int64](81) }},
+		{"soft over hard", "ClientException", "The soft limit 5000 of the ulimit nofile is greater than its hard limit 1000.", func(i in) {
+			i.ContainerDefinitions[0].Ulimits = []shape.Ulimit{{Name: p("nofile"), SoftLimit: p[int64](5000), HardLimit: p[int64](1000)}}
+		}},
 		{"unknown volume", "ClientException", "Unknown volume", func(i in) {
 			i.ContainerDefinitions[0].MountPoints = []shape.MountPoint{{SourceVolume: p("v"), ContainerPath: p("/v")}}
 		}},

@@ -137,6 +137,11 @@ func checkContainer(d model.TaskDefinition, c model.ContainerDefinition) error {
 			return client("When networkMode=host, the host ports and container ports in port mappings must match.")
 		}
 	}
+	for _, u := range c.Ulimits {
+		if u.Soft > u.Hard && u.Hard >= 0 {
+			return bad("The soft limit %d of the ulimit %s is greater than its hard limit %d.", u.Soft, u.Name, u.Hard)
+		}
+	}
 	for _, m := range c.MountPoints {
 		if !slices.ContainsFunc(d.Volumes, func(v model.Volume) bool { return v.Name == m.SourceVolume }) {
 			return client("Unknown volume '%s'.", m.SourceVolume)
