@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 
 	"berth/internal/clock"
 	"berth/internal/explain"
+	"berth/internal/kernel"
 	"berth/internal/model"
 	"berth/internal/state"
 	"berth/internal/store"
@@ -33,6 +35,8 @@ type own struct {
 	settle func(ctx context.Context)
 	// changed is called after the clock was set.
 	changed func(ctx context.Context) error
+	// edge weighs the load balancer's process.
+	edge func(ctx context.Context, collect bool) (kernel.Figures, error)
 }
 
 func (o *own) handler() http.Handler {
@@ -43,6 +47,8 @@ func (o *own) handler() http.Handler {
 	mux.HandleFunc("GET /_berth/listeners", o.listeners)
 	mux.HandleFunc("GET /_berth/clock", o.time)
 	mux.HandleFunc("POST /_berth/clock", o.setTime)
+	mux.HandleFunc("GET /_berth/debug", o.debug)
+	mux.HandleFunc("GET /_berth/debug/{profile}", profile)
 	return mux
 }
 
@@ -89,6 +95,34 @@ func (o *own) listeners(w http.ResponseWriter, _ *http.Request) {
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(strings.Compare(a.Host, b.Host), int(a.Port-b.Port)) })
 	answer(w, rows)
+}
+
+// debug says what the server and the edge hold at this moment; with ?collect,
+// after both have collected their garbage.
+func (o *own) debug(w http.ResponseWriter, r *http.Request) {
+	collect := r.URL.Query().Has("collect")
+	out := map[string]any{"server": kernel.Self(collect)}
+	if f, err := o.edge(r.Context(), collect); err != nil {
+		out["trouble"] = err.Error()
+	} else {
+		out["edge"] = f
+	}
+	answer(w, out)
+}
+
+// profile writes one of the Go runtime's profiles of the server: goroutine as
+// text, heap and the others as pprof reads them.
+func profile(w http.ResponseWriter, r *http.Request) {
+	p := pprof.Lookup(r.PathValue("profile"))
+	if p == nil {
+		http.Error(w, "there is no such profile", http.StatusNotFound)
+		return
+	}
+	text := 0
+	if p.Name() == "goroutine" {
+		text = 1
+	}
+	_ = p.WriteTo(w, text) // the client may have gone; nothing is left to do
 }
 
 func (o *own) time(w http.ResponseWriter, _ *http.Request) {

@@ -157,7 +157,7 @@ func (s *server) wake() {
 
 // mount gives the paths that are no AWS API to their rooms.
 func (s *server) mount() {
-	o := &own{cfg: s.cfg, db: s.house.DB, clock: s.clock, settle: s.settle, changed: s.followClock}
+	o := &own{cfg: s.cfg, db: s.house.DB, clock: s.clock, settle: s.settle, changed: s.followClock, edge: s.edge.Figures}
 	s.house.Front.Handle("/_berth/", o.handler())
 	s.house.Front.Handle("/v2/", s.house.Registry)
 	s.house.Front.Handle("/ws", s.house.Desk.Handler())

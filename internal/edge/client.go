@@ -22,6 +22,7 @@ import (
 	"berth/internal/balancer"
 	"berth/internal/clock"
 	"berth/internal/fault"
+	"berth/internal/kernel"
 )
 
 // Options say how a Client finds and starts the process.
@@ -243,6 +244,19 @@ func (c *Client) Counters(ctx context.Context) (epoch string, all []balancer.Cou
 	defer cancel()
 	err = c.call(ctx, http.MethodGet, "/counters", nil, &f)
 	return f.Epoch, f.Counters, err
+}
+
+// Figures asks what the process holds; with collect, after it has collected
+// its garbage.
+func (c *Client) Figures(ctx context.Context, collect bool) (f kernel.Figures, err error) {
+	path := "/figures"
+	if collect {
+		path += "?collect"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	err = c.call(ctx, http.MethodGet, path, nil, &f)
+	return f, err
 }
 
 // Stop ends the process when its requests are done; a process that does not

@@ -263,6 +263,9 @@ func (p *process) handler() http.Handler {
 	mux.HandleFunc("GET /counters", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, figures{Epoch: p.epoch, Counters: p.b.Counters()})
 	})
+	mux.HandleFunc("GET /figures", func(w http.ResponseWriter, r *http.Request) {
+		reply(w, kernel.Self(r.URL.Query().Has("collect")))
+	})
 	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, struct{}{})
 		p.quit()
