@@ -48,9 +48,14 @@ type rig struct {
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
+	return newRigIn(t, loopback{})
+}
+
+func newRigIn(t testing.TB, place balancer.Net) *rig {
+	t.Helper()
 	step := clock.NewStepped(time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC))
 	b := balancer.New(t.Context(), balancer.Deps{
-		Open:   func(string) (balancer.Net, error) { return loopback{}, nil },
+		Open:   func(string) (balancer.Net, error) { return place, nil },
 		Clock:  step,
 		Real:   clock.Real(t.Context()),
 		Random: ident.Seeded(1).Bytes,

@@ -169,6 +169,14 @@ func (ex *exchange) run() bool {
 	}
 	for attempt := 0; ; attempt++ {
 		if code := ex.connect(now, attempt > 0); code != 0 {
+			if ex.elsewhere() {
+				attempt = -1
+				continue
+			}
+			if b := ex.s.binding.Load(); whole == 0 && ex.t.drains.Load() && b != ex.bind {
+				ex.bind = b // the rules may know other groups by now
+				return ex.handle()
+			}
 			return ex.fail(code)
 		}
 		again, keep := ex.try(whole >= 0)
@@ -176,6 +184,21 @@ func (ex *exchange) run() bool {
 			return keep
 		}
 	}
+}
+
+// elsewhere gives a request that waited for a connection to another target if
+// its own is being deregistered by now: nothing of it was sent.
+func (ex *exchange) elsewhere() bool {
+	old := ex.t
+	if !old.drains.Load() {
+		return false
+	}
+	ex.g = old.group.Load()
+	if !ex.take("") {
+		return false
+	}
+	ex.release(old)
+	return true
 }
 
 // wholeRequest is the length of the body if all of it is in the buffer, or -1.

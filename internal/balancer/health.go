@@ -69,6 +69,7 @@ func (b *Balancer) settle(t *target, g *group, cfg Target) {
 	case t.gone:
 	case cfg.Draining:
 		t.stopChecks()
+		t.cutDials()
 		t.become(stateDraining, "Target.DeregistrationInProgress", textDraining)
 	case !g.used:
 		t.stopChecks()

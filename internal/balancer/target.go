@@ -55,14 +55,18 @@ type target struct {
 	gone    bool
 	idle    map[string][]*upstream // by node
 	used    map[*upstream]struct{}
+	dials   map[*dialing]struct{}
 }
+
+// dialing is one connection on its way to a target.
+type dialing struct{ cut context.CancelFunc }
 
 func newTarget(lb string, g string, t Target) *target {
 	return &target{
 		key: keyOf(g, t), cfg: t, token: token(lb, g, t.ID, strconv.Itoa(t.Port)),
 		address: net.JoinHostPort(t.IP, strconv.Itoa(t.Port)),
 		state:   stateUnused, reason: "Target.NotInUse", text: textNotInUse,
-		idle: map[string][]*upstream{}, used: map[*upstream]struct{}{},
+		idle: map[string][]*upstream{}, used: map[*upstream]struct{}{}, dials: map[*dialing]struct{}{},
 	}
 }
 
@@ -171,9 +175,11 @@ func (t *target) prune(now time.Time) {
 // remove ends the target: its checks stop and its connections close, which
 // cuts what is still in flight, as ALB does when the delay ends.
 func (t *target) remove() {
+	t.drains.Store(true)
 	t.mu.Lock()
 	t.gone = true
 	t.stopChecks()
+	t.cutDials()
 	var all []*upstream
 	for _, list := range t.idle {
 		all = append(all, list...)
@@ -308,12 +314,39 @@ func (g *group) ramp(ts []*target, now time.Time, random func() uint64) *target 
 	return ts[0]
 }
 
+// cutDials ends connections on their way to a target that gets no new ones:
+// nothing was sent, so their requests can go to another. Called with mu held.
+func (t *target) cutDials() {
+	for d := range t.dials {
+		d.cut()
+	}
+}
+
+// dialed notes that a connection is on its way, until done is called.
+func (t *target) dialed(cut context.CancelFunc) (done func()) {
+	d := &dialing{cut}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.dials[d] = struct{}{}
+	if t.drains.Load() {
+		cut()
+	}
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.dials, d)
+		cut()
+	}
+}
+
 // dial opens a connection to the target from the node.
 func (t *target) dial(ctx context.Context, n *node, now time.Time) (*upstream, error) {
 	place, err := n.net()
 	if err != nil {
 		return nil, err
 	}
+	ctx, cut := context.WithCancel(ctx)
+	defer t.dialed(cut)()
 	c, err := place.DialContext(ctx, "tcp", t.address)
 	if err != nil {
 		return nil, err
