@@ -184,3 +184,27 @@ func TestWhyAHookFailed(t *testing.T) {
 		}
 	}
 }
+
+func TestWhyAStackWasRolledBack(t *testing.T) {
+	old := put(state.Stacks, model.Stack{ID: "stack/old", Name: "web", Status: "DELETE_COMPLETE", CreatedAt: now.Add(-time.Hour)})
+	made := put(state.Stacks, model.Stack{ID: "stack/new", Name: "web", Status: "ROLLBACK_COMPLETE", CreatedAt: now, Started: now})
+	event := func(typ, reason string) func(*store.Tx) error {
+		return put(state.StackEvents, model.StackEvent{Stack: "stack/new", Seq: 1, LogicalID: "It", Type: typ, PhysicalID: "arn:aws:ecs:r:1:service/c/s", Status: "CREATE_FAILED", Reason: reason, At: now})
+	}
+	noted := func(verb, reason string) func(*store.Tx) error {
+		return func(tx *store.Tx) error {
+			return state.Note(tx, now, model.Decision{By: "controllers/service", Subject: "d", Service: "s", Verb: verb, Reason: reason})
+		}
+	}
+	for want, more := range map[string][]func(*store.Tx) error{
+		"widen vCpuCount": {event("AWS::ECS::CapacityProvider", "No instance types satisfy the instance requirements")},
+		"berth logs check": {
+			event("AWS::ECS::Service", "No rollback candidate was found to run the rollback."),
+			noted("hook", "hook arn:aws:lambda:r:1:function:check at S is FAILED: it returned FAILED"), noted("rollback", "Service deployment rolled back because"),
+		},
+	} {
+		if got := cure(t, world(t, nil, append(more, old, made)...), "web"); !strings.Contains(got, want) {
+			t.Errorf("%q is not in %q", want, got)
+		}
+	}
+}

@@ -35,20 +35,18 @@ func Find(v store.Reader, id string, now time.Time) (Answer, bool) {
 	if i, ok := findInstance(v, id); ok {
 		return instance(v, i, now), true
 	}
-	for _, s := range state.Services.All(v) {
-		if s.ARN == id || s.Name == id || s.Cluster+"/"+s.Name == id {
-			return service(v, s, now), true
-		}
+	if s, ok := newest(state.Services.All(v), func(s model.Service) (bool, time.Time) {
+		return s.ARN == id || s.Name == id || s.Cluster+"/"+s.Name == id, s.CreatedAt
+	}); ok {
+		return service(v, s, now), true
 	}
 	for _, g := range state.TargetGroups.All(v) {
 		if g.ARN == id || g.Name == id {
 			return group(v, g), true
 		}
 	}
-	for _, s := range state.Stacks.All(v) {
-		if s.ID == id || s.Name == id {
-			return stack(v, s, now), true
-		}
+	if s, ok := newest(state.Stacks.All(v), func(s model.Stack) (bool, time.Time) { return s.ID == id || s.Name == id, s.CreatedAt }); ok {
+		return stack(v, s, now), true
 	}
 	if a, ok := findPlace(v, id); ok {
 		return a, true
@@ -57,6 +55,19 @@ func Find(v store.Reader, id string, now time.Time) (Answer, bool) {
 		return Answer{Subject: id, Kind: "record", Say: []string{"this is what was decided about it"}, History: h}, true
 	}
 	return Answer{}, false
+}
+
+// newest is the last made of the records that are meant: names are used again.
+func newest[T any](all []T, meant func(T) (bool, time.Time)) (T, bool) {
+	var out T
+	var at time.Time
+	found := false
+	for _, r := range all {
+		if is, made := meant(r); is && (!found || made.After(at)) {
+			out, at, found = r, made, true
+		}
+	}
+	return out, found
 }
 
 func history(v store.Reader, subjects ...string) []model.Decision {
@@ -104,22 +115,6 @@ func group(v store.Reader, g model.TargetGroup) Answer {
 			a.Cure = healthCure(g, t.Task)
 		case t.Reason == "Target.NotInUse":
 			a.Cure = "no listener rule forwards to this group: let one, weight 0 is enough"
-		}
-	}
-	return a
-}
-
-func stack(v store.Reader, s model.Stack, now time.Time) Answer {
-	a := Answer{Subject: s.ID, Kind: "stack", History: history(v, s.ID)}
-	a.say("%s %s", s.Status, s.StatusReason)
-	for _, r := range state.StackResources.By(v, "stack", s.ID) {
-		if !strings.Contains(r.Status, "FAILED") && !strings.HasSuffix(r.Status, "IN_PROGRESS") {
-			continue
-		}
-		a.say("%s (%s) %s %s", r.LogicalID, r.Type, r.Status, r.StatusReason)
-		if made, ok := state.Services.Get(v, r.PhysicalID); ok && r.Type == "AWS::ECS::Service" {
-			of := service(v, made, now)
-			a.Say, a.Cure = append(a.Say, of.Say...), of.Cure
 		}
 	}
 	return a
