@@ -28,7 +28,7 @@ test: ## tests that need neither root nor network
 	@$(GO) test $(PKGS)
 
 test-root: deps build ## the truth: namespaces, packets, containers (as root)
-	@BERTH_BIN=$(CURDIR)/bin/berth $(GO) test -tags root -p 1 -run Root $(PKGS)
+	@BERTH_BIN=$(CURDIR)/bin/berth $(GO) test -tags root -p 1 -timeout 20m $$(find internal -name '*_root_test.go' -printf './%h\n' | sort -u)
 
 script: ## the stories of internal/sim/testdata/script on virtual time (UPDATE=1 rewrites them)
 	@$(GO) test ./internal/sim -run Script $(if $(UPDATE),-args -update)
@@ -39,10 +39,11 @@ bench: ## benchmarks, beside their peers
 fuzz: ## every fuzz target for ten seconds
 	@sh scripts/fuzz
 
-lint: ## vet, formatting and the house rules
+lint: ## vet, staticcheck, formatting and the house rules
 	@test -z "$$(gofmt -l cmd internal *.go)" || { gofmt -l cmd internal *.go; echo "run make fmt"; exit 1; }
 	@$(GO) vet ./...
 	@$(GO) vet -tags root ./...
+	@$(GO) tool -modfile=tools/go.mod staticcheck -tags root ./...
 	@$(GO) test -run 'TestImports|TestHouse|TestDocs' .
 
 fmt: ## format
