@@ -234,6 +234,8 @@ func hookCure(v store.Reader, d model.ServiceDeployment, h model.HookRun) string
 		return "nobody answered, or somebody said ROLLBACK: aws ecs continue-service-deployment lets a paused one go on"
 	case strings.Contains(h.Reason, "unable to assume role"):
 		return "let role " + short(h.RoleARN) + " of the hook trust ecs.amazonaws.com"
+	case strings.Contains(h.Reason, "Function not found"):
+		return "the function " + name + " of the hook does not exist: create it, or take the hook out of the service's deploymentConfiguration"
 	case strings.Contains(h.Reason, "unable to invoke"):
 		return fmt.Sprintf("allow role %s lambda:InvokeFunction on function %s", short(h.RoleARN), name)
 	}

@@ -155,6 +155,17 @@ func TestWhyATaskEnded(t *testing.T) {
 	}
 }
 
+func TestWhyADeploymentWasGivenUp(t *testing.T) {
+	db := world(t, nil,
+		put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: "ACTIVE", DesiredCount: 1}),
+		put(state.ServiceDeployments, model.ServiceDeployment{ARN: "d", Service: "svc", Status: "ROLLBACK_SUCCESSFUL", StatusReason: "tasks failed to start.", RollbackReason: "tasks failed to start.", Target: "new"}),
+		put(state.Tasks, model.Task{ARN: "task/good", ID: "good", Service: "svc", Revision: "old", LastStatus: "RUNNING", DesiredStatus: "RUNNING"}),
+		put(state.Tasks, model.Task{ARN: "task/bad", ID: "bad", Service: "svc", Revision: "new", LastStatus: "STOPPED", DesiredStatus: "STOPPED", StoppedReason: "CannotStartContainerError: exec", StoppingAt: now}))
+	if got := cure(t, db, "web"); !strings.Contains(got, "check entryPoint and command") {
+		t.Error(got)
+	}
+}
+
 func TestATaskThatIsForgottenIsStillExplained(t *testing.T) {
 	db := world(t, nil,
 		put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: "ACTIVE", DesiredCount: 1}),
@@ -169,6 +180,7 @@ func TestATaskThatIsForgottenIsStillExplained(t *testing.T) {
 func TestWhyAHookFailed(t *testing.T) {
 	for _, c := range []struct{ reason, noted, want string }{
 		{"ECS was unable to assume role arn:aws:iam::1:role/hook", "", "let role hook of the hook trust ecs.amazonaws.com"},
+		{"ECS was unable to invoke hook target x due to Function not found: x", "", "the function check of the hook does not exist"},
 		{"ECS was unable to invoke hook target x due to User", "", "allow role hook lambda:InvokeFunction on function check"},
 		{"ECS was unable to parse the response", "hook x at S is FAILED: the function ended with ValueError: boom", "the hook's function ended with ValueError: boom: berth logs check"},
 		{"Lifecycle hook target x returned FAILED status.", "", "did not return {\"hookStatus\": \"SUCCEEDED\"}: berth logs check"},

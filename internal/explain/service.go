@@ -17,10 +17,14 @@ func service(v store.Reader, s model.Service, now time.Time) Answer {
 	a.say("%s, desired %d: %s", s.Status, s.DesiredCount, crowd(tasks))
 	ds := state.ServiceDeployments.By(v, "service", s.ARN)
 	slices.SortFunc(ds, func(x, y model.ServiceDeployment) int { return x.CreatedAt.Compare(y.CreatedAt) })
+	var given model.ServiceDeployment // up
 	if len(ds) > 0 {
 		deployment(v, &a, ds[len(ds)-1], now)
+		if ds[len(ds)-1].RollbackReason != "" && a.Cure == "" {
+			given = ds[len(ds)-1]
+		}
 	}
-	if t, ok := troubled(tasks, s, now); ok {
+	if t, ok := troubled(tasks, s, given, now); ok {
 		of := task(v, t, now)
 		for _, line := range of.Say {
 			a.say("task %s: %s", t.ID[:min(8, len(t.ID))], line)
@@ -73,8 +77,9 @@ func deployment(v store.Reader, a *Answer, d model.ServiceDeployment, now time.T
 }
 
 // troubled is the task that shows best what is wrong with a service: one that
-// does not get on, or else the last that ended by itself.
-func troubled(tasks []model.Task, s model.Service, now time.Time) (model.Task, bool) {
+// does not get on, or else the last that ended by itself, if tasks are missing
+// or their ends made a deployment fail.
+func troubled(tasks []model.Task, s model.Service, given model.ServiceDeployment, now time.Time) (model.Task, bool) {
 	var worst, last model.Task
 	healthy := 0
 	for _, t := range tasks {
@@ -91,7 +96,7 @@ func troubled(tasks []model.Task, s model.Service, now time.Time) (model.Task, b
 	if worst.ARN != "" {
 		return worst, true
 	}
-	return last, last.ARN != "" && int64(healthy) < s.DesiredCount
+	return last, last.ARN != "" && (int64(healthy) < s.DesiredCount || given.ARN != "" && last.Revision == given.Target)
 }
 
 // forgotten is the last task of a service without any that ended for a fault,
