@@ -311,6 +311,30 @@ func TestFiltersAndPages(t *testing.T) {
 	}
 }
 
+// A service that has endpoints of both types is listed twice under one name;
+// no size of page loses one.
+func TestPagesOfWhatSharesAnID(t *testing.T) {
+	w, ctx := newWorld(t), t.Context()
+	kinds := func(size int64) (out []string) {
+		in := &shape.DescribeVpcEndpointServicesInput{MaxResults: &size}
+		for {
+			page := must(w.DescribeVpcEndpointServices(ctx, in))(t)
+			for _, s := range page.ServiceDetails {
+				out = append(out, *s.ServiceName+" "+*s.ServiceType[0].ServiceType)
+			}
+			if in.NextToken = page.NextToken; in.NextToken == nil {
+				return out
+			}
+		}
+	}
+	whole := kinds(1000)
+	for size := int64(1); size < int64(len(whole)); size++ {
+		if got := kinds(size); !slices.Equal(got, whole) {
+			t.Errorf("in pages of %d: %d of %d", size, len(got), len(whole))
+		}
+	}
+}
+
 // The interface of a function without a VPC is none of the account's.
 func TestInterfacesOutsideVPCsAreNotShown(t *testing.T) {
 	w, ctx := newWorld(t), t.Context()

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"berth/internal/fault"
@@ -174,20 +175,39 @@ func single(pattern string, p int, c byte) (int, bool) {
 // page cuts one page. The token names the last record of the page before, so
 // that records that come and go between do not shift it.
 func page[T any](all []T, id func(T) string, next *string, size *int64) ([]T, *string, error) {
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(x, y T) int { return strings.Compare(id(x), id(y)) })
+	from := 0
 	if next != nil {
-		b, err := base64.RawURLEncoding.DecodeString(*next)
-		if err != nil || len(b) == 0 {
+		last, same, ok := readToken(*next)
+		if !ok {
 			return nil, nil, bad("InvalidNextToken", "The token '%s' is invalid.", *next)
 		}
-		last := string(b)
-		all = slices.DeleteFunc(slices.Clone(all), func(v T) bool { return id(v) <= last })
+		for from < len(all) && (id(all[from]) < last || id(all[from]) == last && same > 0) {
+			if id(all[from]) == last {
+				same--
+			}
+			from++
+		}
 	}
-	slices.SortStableFunc(all, func(x, y T) int { return strings.Compare(id(x), id(y)) })
-	n := int(wire.Val(size))
-	if size == nil || n <= 0 || n >= len(all) {
-		return all, nil, nil
+	to := from + int(wire.Val(size))
+	if to <= from || to >= len(all) {
+		return all[from:], nil, nil
 	}
-	return all[:n], wire.Ptr(base64.RawURLEncoding.EncodeToString([]byte(id(all[n-1])))), nil
+	last, same := id(all[to-1]), 0
+	for i := to; i > 0 && id(all[i-1]) == last; i-- {
+		same++
+	}
+	return all[from:to], wire.Ptr(base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", same, last))), nil
+}
+
+// readToken reads a page's token: the last id shown, and how many with that id
+// were shown, for an id can belong to more than one.
+func readToken(token string) (last string, same int, ok bool) {
+	b, err := base64.RawURLEncoding.DecodeString(token)
+	count, last, found := strings.Cut(string(b), " ")
+	same, bad := strconv.Atoi(count)
+	return last, same, err == nil && bad == nil && found && same > 0 && last != ""
 }
 
 // one is a filter on a single value.
