@@ -36,9 +36,6 @@ func newAPI(d Deps) *api {
 	return &api{Deps: d, http: &http.Client{Transport: d.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
-// host of a service in the machine's Region.
-func (a *api) host(label string) string { return label + "." + a.Region + ".amazonaws.com" }
-
 // metadata reads a path of instance metadata. Errors: fault.NotFound,
 // fault.Unavailable.
 func (a *api) metadata(ctx context.Context, path string) (string, error) {

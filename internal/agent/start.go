@@ -80,12 +80,10 @@ func arguments(c *acs.Container, img image.Config) []string {
 
 func hostOf(w acs.Task) string {
 	for _, i := range w.Interfaces {
-		for _, ip := range i.IPv4Addresses {
-			if i.PrivateDNSName != "" {
-				return i.PrivateDNSName
-			}
-			return hostName(ip.PrivateAddress)
+		if len(i.IPv4Addresses) == 0 {
+			continue
 		}
+		return cmp.Or(i.PrivateDNSName, hostName(i.IPv4Addresses[0].PrivateAddress))
 	}
 	return ""
 }
