@@ -402,6 +402,8 @@ func guarded(ctx context.Context, fn func(context.Context) (any, error)) (res an
 }
 
 // Take implements Jobs.
+//
+//lint:ignore ST1008 the error is the job's, a part of what it left
 func (j *jobs) Take(name string) (any, error, bool, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
