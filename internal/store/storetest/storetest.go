@@ -33,7 +33,7 @@ func Run(t *testing.T, open Factory) {
 		if rev != 2 {
 			t.Errorf("revision %d, want 2", rev)
 		}
-		if want := `a\x00y=3 b\x00= `; fmt.Sprintf("%s", render(got)) != want {
+		if want := `a\x00y=3 b\x00= `; render(got) != want {
 			t.Errorf("got %q, want %q", render(got), want)
 		}
 	})
