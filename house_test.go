@@ -2,6 +2,7 @@ package berth_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -194,4 +195,88 @@ func imports(f *ast.File, name string) bool {
 		}
 		return path.Base(p) == name && p != "crypto/rand" || name == "rand" && strings.HasPrefix(p, "math/rand")
 	})
+}
+
+// TestDocsDependencies holds docs/DEPENDENCIES.md together with go.mod and the
+// imports: every module that we import has a row with just the rooms that
+// import it, or is named as one of the tests', and go.mod calls it direct.
+func TestDocsDependencies(t *testing.T) {
+	doc, err := os.ReadFile("docs/DEPENDENCIES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{}
+	tests := ""
+	for line := range strings.Lines(string(doc)) {
+		if f := strings.Split(line, "|"); len(f) == 6 && strings.Contains(f[1], ".") {
+			rows[strings.TrimSpace(f[1])] = strings.TrimSpace(f[3])
+		}
+		if rest, ok := strings.CutPrefix(line, "Tests only: "); ok {
+			tests = rest
+		}
+	}
+	direct := directModules(t)
+	for m, rooms := range importers(t, direct) {
+		want := strings.Join(rooms, ", ")
+		switch row, ok := rows[m]; {
+		case len(rooms) == 0 && !strings.Contains(tests, m+" ("):
+			t.Errorf("only tests import %s: name it behind \"Tests only:\" in docs/DEPENDENCIES.md, or drop it with go mod tidy", m)
+		case len(rooms) > 0 && !ok:
+			t.Errorf("%s has no row in docs/DEPENDENCIES.md: licence, rooms (%s), why", m, want)
+		case len(rooms) > 0 && row != want:
+			t.Errorf("docs/DEPENDENCIES.md says that %s is imported by %s; it is imported by %s", m, row, want)
+		}
+	}
+	for m := range rows {
+		if !slices.Contains(direct, m) {
+			t.Errorf("docs/DEPENDENCIES.md has %s; go.mod does not require it directly", m)
+		}
+	}
+}
+
+// directModules are the modules that go.mod requires without "// indirect".
+func directModules(t *testing.T) []string {
+	t.Helper()
+	out, err := exec.Command("go", "mod", "edit", "-json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mod struct {
+		Require []struct {
+			Path     string
+			Indirect bool
+		}
+	}
+	if err := json.Unmarshal(out, &mod); err != nil {
+		t.Fatal(err)
+	}
+	var direct []string
+	for _, r := range mod.Require {
+		if !r.Indirect {
+			direct = append(direct, r.Path)
+		}
+	}
+	return direct
+}
+
+// importers says which rooms import each module in what is built.
+func importers(t *testing.T, modules []string) map[string][]string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./internal/...", "./cmd/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := map[string][]string{}
+	for _, m := range modules {
+		by[m] = nil
+	}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		for _, m := range modules {
+			if slices.ContainsFunc(f[1:], func(p string) bool { return p == m || strings.HasPrefix(p, m+"/") }) {
+				by[m] = append(by[m], strings.TrimPrefix(f[0], "berth/internal/"))
+			}
+		}
+	}
+	return by
 }
