@@ -142,18 +142,10 @@ func (p *pass) releaseLeaving(c crew, n, lower, room int64) {
 	if room <= 0 {
 		floor = min(lower, n)
 	}
-	can := c.healthy() - floor
+	// A task that runs and has not yet proven its health serves all the same:
+	// it goes first, and not before somebody stands in for it.
 	slices.SortStableFunc(busy, func(a, b *member) int { return order(a.healthy, b.healthy) })
-	k := 0
-	for _, m := range busy {
-		if m.healthy {
-			if can <= 0 {
-				break
-			}
-			can--
-		}
-		k++
-	}
+	k := min(max(healthyIn(c.good)+int64(len(busy))-floor, 0), int64(len(busy)))
 	p.stop(c.r, busy[:k], scaling)
 }
 
