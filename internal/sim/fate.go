@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,6 +39,8 @@ type fate struct {
 	broken map[string]bool    // addresses whose checks were broken here
 	said   map[string][]string
 	calls  []call
+	born   map[string][]string // by kind: task ARNs and instance ids in order of birth
+	number map[string]int
 }
 
 // call is a hook's call and when it was made.
@@ -56,6 +59,7 @@ func newFate(c clock.Clock, edge *balancer.Edge) *fate {
 	return &fate{
 		clock: c, edge: edge, pulls: map[string]string{}, exits: map[string]int64{}, ill: map[string]bool{}, sick: map[string]string{},
 		silent: map[string]bool{}, loads: map[string]float64{}, broken: map[string]bool{}, said: map[string][]string{},
+		born: map[string][]string{}, number: map[string]int{},
 	}
 }
 
@@ -128,12 +132,34 @@ func (f *fate) answer(fn model.Function, payload []byte) function.Result {
 func (f *fate) Name() string { return "sim/fate" }
 
 // Wake implements control.Loop: a target that ECS registers is judged by the
-// image behind it.
+// image behind it. It also numbers what is born, since records are forgotten.
 func (f *fate) Wake(c store.Change) []string {
-	if t, ok := c.New.(model.Target); ok && t.Task != "" {
-		return []string{t.Task}
+	switch n := c.New.(type) {
+	case model.Target:
+		if n.Task != "" {
+			return []string{n.Task}
+		}
+	case model.Task:
+		f.count("task", n.ARN)
+	case model.Instance:
+		f.count("instance", n.ID)
 	}
 	return nil
+}
+
+func (f *fate) count(kind, name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.number[name] == 0 {
+		f.born[kind] = append(f.born[kind], name)
+		f.number[name] = len(f.born[kind])
+	}
+}
+
+func (f *fate) children(kind string) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.born[kind])
 }
 
 const loadKey = "load"

@@ -73,7 +73,7 @@ type run struct {
 //
 // Commands: `aws SERVICE OPERATION KEY=VALUE… | JSON`, `settle`, `advance D`,
 // `table NAME` (into the output), `cmp NAME FILE`, `stdout RE`, `stderr RE`,
-// `set NAME PATH` (from the last answer), `find NAME KIND N` (the identity of
+// `set NAME PATH` (from the last answer), `let NAME VALUE`, `find NAME KIND N` (the identity of
 // the n-th task, instance, deployment, revision or hook), `until D TABLE RE`,
 // `never D TABLE RE`, `kill INSTANCE|ZONE`, `fail WHAT WHOM [HOW]` (see Fail),
 // `hook FUNCTION ANSWER…` (see Say), `load SERVICE CPU-UNITS`, `include NAME`.
@@ -176,6 +176,9 @@ func (r *run) do(ctx context.Context, args []string) (string, error) {
 		return r.cmp(args[1], args[2])
 	case "set":
 		return "", r.set(args[1], args[2])
+	case "let":
+		r.vars[args[1]] = args[2]
+		return "", nil
 	case "kill":
 		return "", r.w.Kill(ctx, args[1])
 	case "fail":
@@ -206,7 +209,11 @@ func (r *run) do(ctx context.Context, args []string) (string, error) {
 // include tells another story first: include/NAME.txtar beside this one. What
 // it sets stays set, and its files are not taken over.
 func (r *run) include(ctx context.Context, name string) error {
-	other, err := Read(filepath.Join(filepath.Dir(r.s.Name), "include", name+".txtar"))
+	dir := filepath.Dir(r.s.Name)
+	if filepath.Base(dir) != "include" {
+		dir = filepath.Join(dir, "include")
+	}
+	other, err := Read(filepath.Join(dir, name+".txtar"))
 	if err != nil {
 		return err
 	}

@@ -64,12 +64,34 @@ func by[T any](all []T, at func(T) time.Time, name func(T) string) []T {
 	return all
 }
 
-func launched(v store.Reader) []model.Instance {
-	return by(state.Instances.All(v), func(i model.Instance) time.Time { return i.WantedAt }, func(i model.Instance) string { return i.ID })
+// taskRow and machineRow are records with their number in order of birth.
+type (
+	taskRow struct {
+		model.Task
+		n int
+	}
+	machineRow struct {
+		model.Instance
+		n int
+	}
+)
+
+func (w *World) tasks(v store.Reader) (out []taskRow) {
+	for i, arn := range w.hands.fate.children("task") {
+		if t, ok := state.Tasks.Get(v, arn); ok {
+			out = append(out, taskRow{t, i + 1})
+		}
+	}
+	return out
 }
 
-func created(v store.Reader) []model.Task {
-	return by(state.Tasks.All(v), func(t model.Task) time.Time { return t.CreatedAt }, func(t model.Task) string { return t.ID })
+func (w *World) instances(v store.Reader) (out []machineRow) {
+	for i, id := range w.hands.fate.children("instance") {
+		if in, ok := state.Instances.Get(v, id); ok {
+			out = append(out, machineRow{in, i + 1})
+		}
+	}
+	return out
 }
 
 func deployed(v store.Reader) []model.ServiceDeployment {
@@ -87,13 +109,16 @@ var (
 
 // plain puts numbers in order of creation in the place of identities, so that
 // a text says the same whatever chance drew.
-func plain(v store.Reader, text string) string {
+func (w *World) plain(v store.Reader, text string) string {
 	var pairs []string
-	for i, t := range created(v) {
-		pairs = append(pairs, t.ID, fmt.Sprint(i+1))
+	for i, arn := range w.hands.fate.children("task") {
+		pairs = append(pairs, last(arn), fmt.Sprint(i+1))
 	}
-	for i, in := range launched(v) {
-		pairs = append(pairs, in.ID, fmt.Sprintf("i-%d", i+1), in.ARN[strings.LastIndexByte(in.ARN, '/')+1:], fmt.Sprintf("instance-%d", i+1))
+	for i, id := range w.hands.fate.children("instance") {
+		pairs = append(pairs, id, fmt.Sprintf("i-%d", i+1))
+		if in, ok := state.Instances.Get(v, id); ok {
+			pairs = append(pairs, last(in.ARN), fmt.Sprintf("instance-%d", i+1))
+		}
 	}
 	for i, d := range deployed(v) {
 		pairs = append(pairs, d.RolloutID, fmt.Sprintf("ecs-svc/%d", i+1), d.ARN, fmt.Sprintf("deployment-%d", i+1))
@@ -105,40 +130,43 @@ func plain(v store.Reader, text string) string {
 	return anyUUID.ReplaceAllString(strings.NewReplacer(pairs...).Replace(text), "UUID")
 }
 
-func instances(_ *World, t io.Writer, v store.Reader, _ []string) {
-	for i, in := range launched(v) {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", i+1, in.Type, in.AvailabilityZone, in.State, dash(in.Status), in.Goal)
+// last is what follows the last slash of an ARN.
+func last(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
+
+func instances(w *World, t io.Writer, v store.Reader, _ []string) {
+	for _, in := range w.instances(v) {
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", in.n, in.Type, in.AvailabilityZone, in.State, dash(in.Status), in.Goal)
 	}
 }
 
-func capacityProviders(_ *World, t io.Writer, v store.Reader, _ []string) {
+func capacityProviders(w *World, t io.Writer, v store.Reader, _ []string) {
 	for _, c := range state.CapacityProviders.All(v) {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", c.Name, c.Status, c.UpdateStatus)
 	}
 }
 
-func services(_ *World, t io.Writer, v store.Reader, _ []string) {
+func services(w *World, t io.Writer, v store.Reader, _ []string) {
 	for _, s := range state.Services.All(v) {
 		fmt.Fprintf(t, "%s\t%s\t%d\n", s.Name, s.Status, s.DesiredCount)
 	}
 }
 
 // rollouts are what DescribeServices lists as deployments.
-func rollouts(_ *World, t io.Writer, v store.Reader, _ []string) {
+func rollouts(w *World, t io.Writer, v store.Reader, _ []string) {
 	for _, s := range state.Services.All(v) {
 		for _, r := range s.Rollouts {
-			fmt.Fprintf(t, "%s\t%s\t%s\tfailed %d\t%s\n", s.Name, r.Status, r.State, r.FailedTasks, plain(v, dash(r.Reason)))
+			fmt.Fprintf(t, "%s\t%s\t%s\tfailed %d\t%s\n", s.Name, r.Status, r.State, r.FailedTasks, w.plain(v, dash(r.Reason)))
 		}
 	}
 }
 
-func deployments(_ *World, t io.Writer, v store.Reader, _ []string) {
+func deployments(w *World, t io.Writer, v store.Reader, _ []string) {
 	for i, d := range deployed(v) {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\n", i+1, d.Status, dash(d.Stage), plain(v, dash(d.StatusReason)))
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\n", i+1, d.Status, dash(d.Stage), w.plain(v, dash(d.StatusReason)))
 	}
 }
 
-func hooks(_ *World, t io.Writer, v store.Reader, _ []string) {
+func hooks(w *World, t io.Writer, v store.Reader, _ []string) {
 	for i, d := range deployed(v) {
 		for _, h := range d.Hooks {
 			target := "-"
@@ -164,20 +192,20 @@ func calls(w *World, t io.Writer, v store.Reader, _ []string) {
 		}
 		_ = json.Unmarshal(c.payload, &in)
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", w.since(c.at), c.function, dash(in.LifecycleStage),
-			asJSON(v, in.ExecutionDetails.TestTrafficWeights), asJSON(v, in.ExecutionDetails.ProductionTrafficWeights), asJSON(v, in.HookDetails))
+			w.asJSON(v, in.ExecutionDetails.TestTrafficWeights), w.asJSON(v, in.ExecutionDetails.ProductionTrafficWeights), w.asJSON(v, in.HookDetails))
 	}
 }
 
 // asJSON is a value as JSON, with numbers for identities.
-func asJSON(v store.Reader, x any) string {
+func (w *World) asJSON(v store.Reader, x any) string {
 	b, _ := json.Marshal(x)
-	return plain(v, string(b))
+	return w.plain(v, string(b))
 }
 
-func targets(_ *World, t io.Writer, v store.Reader, _ []string) {
+func targets(w *World, t io.Writer, v store.Reader, _ []string) {
 	number := map[string]int{}
-	for i, x := range created(v) {
-		number[x.ARN] = i + 1
+	for _, x := range w.tasks(v) {
+		number[x.ARN] = x.n
 	}
 	for _, x := range state.Targets.All(v) {
 		who := x.ID
@@ -188,7 +216,7 @@ func targets(_ *World, t io.Writer, v store.Reader, _ []string) {
 	}
 }
 
-func rules(_ *World, t io.Writer, v store.Reader, _ []string) {
+func rules(w *World, t io.Writer, v store.Reader, _ []string) {
 	for _, r := range state.ListenerRules.All(v) {
 		if r.Default {
 			continue
@@ -210,21 +238,21 @@ func groupName(arn string) string {
 	return f[len(f)-2]
 }
 
-func stacks(_ *World, t io.Writer, v store.Reader, _ []string) {
+func stacks(w *World, t io.Writer, v store.Reader, _ []string) {
 	for _, s := range state.Stacks.All(v) {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", s.Name, s.Status, dash(s.StatusReason))
 	}
 }
 
-func stackResources(_ *World, t io.Writer, v store.Reader, _ []string) {
+func stackResources(w *World, t io.Writer, v store.Reader, _ []string) {
 	for _, r := range state.StackResources.All(v) {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", r.LogicalID, r.Type, r.Status)
 	}
 }
 
-func stackEvents(_ *World, t io.Writer, v store.Reader, _ []string) {
+func stackEvents(w *World, t io.Writer, v store.Reader, _ []string) {
 	for _, e := range state.StackEvents.All(v) {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", e.LogicalID, e.Status, plain(v, dash(e.Reason)))
+		fmt.Fprintf(t, "%s\t%s\t%s\n", e.LogicalID, e.Status, w.plain(v, dash(e.Reason)))
 	}
 }
 
@@ -234,18 +262,18 @@ func events(w *World, t io.Writer, v store.Reader, args []string) {
 			continue
 		}
 		for _, e := range slices.Backward(s.Events) {
-			fmt.Fprintf(t, "%s\t%s\n", w.since(e.At), plain(v, e.Message))
+			fmt.Fprintf(t, "%s\t%s\n", w.since(e.At), w.plain(v, e.Message))
 		}
 	}
 }
 
 // tasks are those that are not yet STOPPED.
-func tasks(_ *World, t io.Writer, v store.Reader, _ []string) {
+func tasks(w *World, t io.Writer, v store.Reader, _ []string) {
 	number := map[string]int{}
-	for i, in := range launched(v) {
-		number[in.ARN] = i + 1
+	for _, in := range w.instances(v) {
+		number[in.ARN] = in.n
 	}
-	for n, x := range created(v) {
+	for _, x := range w.tasks(v) {
 		if x.LastStatus == model.TaskStopped {
 			continue
 		}
@@ -253,12 +281,12 @@ func tasks(_ *World, t io.Writer, v store.Reader, _ []string) {
 		if x.Instance != "" {
 			on = fmt.Sprint(number[x.Instance])
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\tinstance %s\t%s\n", n+1, x.LastStatus, x.DesiredStatus, on, plain(v, dash(x.Refusal)))
+		fmt.Fprintf(t, "%d\t%s\t%s\tinstance %s\t%s\n", x.n, x.LastStatus, x.DesiredStatus, on, w.plain(v, dash(x.Refusal)))
 	}
 }
 
-func stopped(_ *World, t io.Writer, v store.Reader, _ []string) {
-	for n, x := range created(v) {
+func stopped(w *World, t io.Writer, v store.Reader, _ []string) {
+	for _, x := range w.tasks(v) {
 		if x.DesiredStatus != "STOPPED" {
 			continue
 		}
@@ -266,20 +294,20 @@ func stopped(_ *World, t io.Writer, v store.Reader, _ []string) {
 		if len(x.Containers) > 0 && x.Containers[0].ExitCode != nil {
 			code = fmt.Sprint(*x.Containers[0].ExitCode)
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\texit %s\t%s\n", n+1, x.LastStatus, dash(x.StopCode), code, plain(v, dash(x.StoppedReason)))
+		fmt.Fprintf(t, "%d\t%s\t%s\texit %s\t%s\n", x.n, x.LastStatus, dash(x.StopCode), code, w.plain(v, dash(x.StoppedReason)))
 	}
 }
 
 func activities(w *World, t io.Writer, v store.Reader, _ []string) {
 	all := by(state.ScalingActivities.All(v), func(a model.ScalingActivity) time.Time { return a.StartedAt }, func(a model.ScalingActivity) string { return a.ID })
 	for _, a := range all {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", w.since(a.StartedAt), a.Status, dash(a.Description), plain(v, dash(a.Cause)), dash(strings.Join(a.NotScaled, " ")))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", w.since(a.StartedAt), a.Status, dash(a.Description), w.plain(v, dash(a.Cause)), dash(strings.Join(a.NotScaled, " ")))
 	}
 }
 
-func alarms(_ *World, t io.Writer, v store.Reader, _ []string) {
+func alarms(w *World, t io.Writer, v store.Reader, _ []string) {
 	for _, a := range state.Alarms.All(v) {
-		fmt.Fprintf(t, "%s\t%s\t%g\t%d of %ds\t%s\n", plain(v, a.Name), a.Comparison, a.Threshold, a.EvaluationPeriods, a.Period, a.State)
+		fmt.Fprintf(t, "%s\t%s\t%g\t%d of %ds\t%s\n", w.plain(v, a.Name), a.Comparison, a.Threshold, a.EvaluationPeriods, a.Period, a.State)
 	}
 }
 

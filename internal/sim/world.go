@@ -109,8 +109,8 @@ func (w *World) Advance(ctx context.Context, d time.Duration) error {
 // all instances of a zone.
 func (w *World) Kill(ctx context.Context, name string) error {
 	n := 0
-	for i, in := range launched(w.DB.View()) {
-		if in.ID == name || name == fmt.Sprint(i+1) || in.AvailabilityZone == name && in.State == "running" {
+	for _, in := range w.instances(w.DB.View()) {
+		if in.ID == name || name == fmt.Sprint(in.n) || in.AvailabilityZone == name && in.State == "running" {
 			w.hands.machines.Kill(in.ID, "the host failed")
 			n++
 		}
@@ -154,16 +154,13 @@ func (w *World) Find(kind string, n int) (string, error) {
 	view := w.DB.View()
 	switch kind {
 	case "task":
-		for _, t := range created(view) {
-			all = append(all, t.ARN)
-		}
-	case "instance":
-		for _, i := range launched(view) {
-			all = append(all, i.ARN)
-		}
+		all = w.hands.fate.children("task")
 	case "instance-id":
-		for _, i := range launched(view) {
-			all = append(all, i.ID)
+		all = w.hands.fate.children("instance")
+	case "instance":
+		for _, id := range w.hands.fate.children("instance") {
+			i, _ := state.Instances.Get(view, id)
+			all = append(all, i.ARN)
 		}
 	case "deployment":
 		for _, d := range deployed(view) {
