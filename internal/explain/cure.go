@@ -17,6 +17,9 @@ import (
 // refused matches the refusals of IAM: who may not do what.
 var refused = regexp.MustCompile(`assumed-role/([^/]+)/\S+ is not authorized to perform: (\S+)`)
 
+// untrusted matches a service that a role does not trust.
+var untrusted = regexp.MustCompile(`User: (\S+) is not authorized to perform: sts:AssumeRole on resource: \S+role/(\S+)`)
+
 // denial words a refusal of IAM; policy is what AWS offers for such a role.
 func denial(text, policy string) string {
 	m := refused.FindStringSubmatch(text)
@@ -34,8 +37,9 @@ func launchCure(v store.Reader, cp model.CapacityProvider) string {
 		role := text[strings.LastIndex(text, "role/")+1:]
 		role, _, _ = strings.Cut(strings.TrimPrefix(role, "ole/"), " ")
 		return fmt.Sprintf("role %s may not pass the instance role %s, since AWS's policy covers names that begin with ecsInstanceRole: rename the instance role, or allow iam:PassRole on it", short(cp.InfrastructureRoleARN), role)
-	case strings.Contains(text, "sts:AssumeRole") || strings.Contains(text, "AssumeRole"):
-		return "a role does not trust the service that takes it: the infrastructure role must trust ecs.amazonaws.com and the instance role ec2.amazonaws.com"
+	case untrusted.MatchString(text):
+		m := untrusted.FindStringSubmatch(text)
+		return "let role " + m[2] + " trust " + m[1] + " (its AssumeRolePolicyDocument)"
 	case refused.MatchString(text):
 		return denial(text, "AmazonECSInfrastructureRolePolicyForManagedInstances")
 	case strings.Contains(text, "instance profile") || strings.Contains(text, "Instance Profile"):

@@ -17,14 +17,15 @@ func service(v store.Reader, s model.Service, now time.Time) Answer {
 	a.say("%s, desired %d: %s", s.Status, s.DesiredCount, crowd(tasks))
 	ds := state.ServiceDeployments.By(v, "service", s.ARN)
 	slices.SortFunc(ds, func(x, y model.ServiceDeployment) int { return x.CreatedAt.Compare(y.CreatedAt) })
-	var given model.ServiceDeployment // up
+	var wanting model.ServiceDeployment
 	if len(ds) > 0 {
-		deployment(v, &a, ds[len(ds)-1], now)
-		if ds[len(ds)-1].RollbackReason != "" && a.Cure == "" {
-			given = ds[len(ds)-1]
+		d := ds[len(ds)-1]
+		deployment(v, &a, d, now)
+		if a.Cure == "" && (d.RollbackReason != "" || d.Stage == "SCALE_UP") {
+			wanting = d
 		}
 	}
-	if t, ok := troubled(tasks, s, given, now); ok {
+	if t, ok := troubled(tasks, s, wanting, now); ok {
 		of := task(v, t, now)
 		for _, line := range of.Say {
 			a.say("task %s: %s", t.ID[:min(8, len(t.ID))], line)
@@ -78,8 +79,8 @@ func deployment(v store.Reader, a *Answer, d model.ServiceDeployment, now time.T
 
 // troubled is the task that shows best what is wrong with a service: one that
 // does not get on, or else the last that ended by itself, if tasks are missing
-// or their ends made a deployment fail.
-func troubled(tasks []model.Task, s model.Service, given model.ServiceDeployment, now time.Time) (model.Task, bool) {
+// or a deployment wants for its own.
+func troubled(tasks []model.Task, s model.Service, wanting model.ServiceDeployment, now time.Time) (model.Task, bool) {
 	var worst, last model.Task
 	healthy := 0
 	for _, t := range tasks {
@@ -96,7 +97,7 @@ func troubled(tasks []model.Task, s model.Service, given model.ServiceDeployment
 	if worst.ARN != "" {
 		return worst, true
 	}
-	return last, last.ARN != "" && (int64(healthy) < s.DesiredCount || given.ARN != "" && last.Revision == given.Target)
+	return last, last.ARN != "" && (int64(healthy) < s.DesiredCount || wanting.ARN != "" && last.Revision == wanting.Target)
 }
 
 // forgotten is the last task of a service without any that ended for a fault,
