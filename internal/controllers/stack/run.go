@@ -232,11 +232,14 @@ func (r *run) writeResources(tx *store.Tx) error {
 }
 
 func (r *run) decide(tx *store.Tx) error {
-	reason := r.stack.StatusReason
-	if reason == "" {
-		reason = "all resources are as the template wants them"
+	reason := r.stack.Status
+	switch {
+	case r.stack.StatusReason != "":
+		reason += ": " + r.stack.StatusReason
+	case r.stack.Status == "CREATE_COMPLETE" || r.stack.Status == "UPDATE_COMPLETE":
+		reason += ": all resources are as the template wants them"
 	}
-	return state.Note(tx, r.now, model.Decision{By: room, Subject: r.stack.ID, Verb: "state", Reason: r.stack.Status + ": " + reason})
+	return state.Note(tx, r.now, model.Decision{By: room, Subject: r.stack.ID, Verb: "state", Reason: reason})
 }
 
 func (r *run) add(rec *model.StackResource) {
