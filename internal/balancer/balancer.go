@@ -80,6 +80,9 @@ type Balancer struct {
 	lbStats map[string]*balancerStats
 	tgStats map[string]*groupStats
 	closed  bool
+	// What the process before left, until the first Set.
+	sockIn   map[Handed]net.Listener
+	healthIn map[targetKey]TargetReport
 }
 
 // world is one configuration, compiled.
@@ -188,6 +191,7 @@ func New(ctx context.Context, d Deps) *Balancer {
 		deps: d, notify: make(chan struct{}, 1), world: &world{},
 		targets: map[targetKey]*target{}, nodes: map[string]*node{}, sockets: map[socketKey]*socket{},
 		lbStats: map[string]*balancerStats{}, tgStats: map[string]*groupStats{},
+		sockIn: map[Handed]net.Listener{}, healthIn: map[targetKey]TargetReport{},
 	}
 	b.ctx, b.cancel = context.WithCancel(ctx)
 	b.random.ChaCha8 = rand.NewChaCha8([32]byte(d.Random(32)))
@@ -231,6 +235,7 @@ func (b *Balancer) Set(c Config) error {
 		}
 	}
 	b.dropNodes(w)
+	b.forgetLegacy()
 	b.changed()
 	return nil
 }
@@ -352,6 +357,7 @@ func (b *Balancer) adoptTargets(w *world) {
 			}
 			g.targets = append(g.targets, t)
 			b.settle(t, g, tc)
+			b.remember(t)
 		}
 		g.refresh()
 	}

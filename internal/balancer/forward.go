@@ -394,7 +394,7 @@ func (ex *exchange) respond(n, got int) bool {
 	if ex.res.status == http.StatusSwitchingProtocols {
 		return ex.tunnel(n, got)
 	}
-	keep := ex.req.keepAlive && !ex.req.ambiguous && !ex.s.closing.Load() && !ex.worn(now)
+	keep := ex.req.keepAlive && !ex.req.ambiguous && !ex.s.ends() && !ex.worn(now)
 	dechunk := ex.res.framing == bodyChunked && ex.req.minor == 0
 	if dechunk || ex.res.framing == bodyUntilClose {
 		keep = false
@@ -613,6 +613,10 @@ func (up *upload) stop() {
 	_ = up.ex.u.SetWriteDeadline(past)
 	<-up.ended
 	up.clientErr = nil
+	if up.err == nil {
+		// It had just been done: the connection may carry other requests.
+		_ = up.ex.u.SetWriteDeadline(time.Time{})
+	}
 }
 
 // run copies. It is the only reader of the client meanwhile.

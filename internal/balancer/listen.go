@@ -60,7 +60,9 @@ type socket struct {
 	key     socketKey
 	binding atomic.Pointer[binding]
 	closing atomic.Bool
+	leaving atomic.Bool // another process accepts now
 	done    sync.WaitGroup
+	loops   sync.WaitGroup // that accept
 
 	mu      sync.Mutex
 	open    net.Listener // nil while it could not be opened
@@ -88,10 +90,13 @@ func (b *Balancer) openSocket(key socketKey, bind *binding) {
 func (s *socket) retry(b *Balancer, key socketKey) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open != nil || s.closing.Load() {
+	if s.open != nil || s.ends() {
 		return false
 	}
-	l, err := s.listen(b.ctx, key.port)
+	l, err := b.inherited(key, false), error(nil)
+	if l == nil {
+		l, err = s.listen(b.ctx, key.port)
+	}
 	if err == nil {
 		s.open, s.trouble = l, ""
 		s.accept(b, l)
@@ -121,6 +126,10 @@ func (s *socket) listen(ctx context.Context, port int) (net.Listener, error) {
 // taken or may not be bound: 10000 higher, 20000 higher, and so on, so that
 // it is the same one after a restart.
 func (s *socket) alternative(b *Balancer) net.Listener {
+	if l := b.inherited(s.key, true); l != nil {
+		s.accept(b, l)
+		return l
+	}
 	for port := s.key.port + 10000; port < 1<<16; port += 10000 {
 		if l, err := s.listen(b.ctx, port); err == nil {
 			s.accept(b, l)
@@ -171,11 +180,13 @@ func (s *socket) report(trouble map[string]string) {
 }
 
 func (s *socket) accept(b *Balancer, l net.Listener) {
+	s.loops.Add(1)
 	b.work.Go(func() {
+		defer s.loops.Done()
 		for {
 			c, err := l.Accept()
 			if err != nil {
-				if s.closing.Load() || b.ctx.Err() != nil || isClosed(err) {
+				if s.ends() || b.ctx.Err() != nil || isClosed(err) {
 					return
 				}
 				b.deps.Log.Warn("accept", "address", l.Addr().String(), "reason", err.Error())

@@ -199,7 +199,7 @@ func (sn *session) refuse(err error) {
 // answer writes an answer of our own; it reports whether the connection may
 // be used again.
 func (sn *session) answer(lb *balancerRuntime, o own, keep bool) bool {
-	keep = keep && sn.req.keepAlive && sn.skipBody() && !sn.s.closing.Load()
+	keep = keep && sn.req.keepAlive && sn.skipBody() && !sn.s.ends()
 	isHead := string(sn.req.method) == "HEAD"
 	sn.out = o.appendTo(sn.out[:0], sn.b.dateHeader(sn.b.deps.Real.Now()), keep, isHead)
 	if lb != nil {

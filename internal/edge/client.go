@@ -61,6 +61,9 @@ func Ensure(ctx context.Context, o Options) (*Client, error) {
 	if err := c.ensure(ctx); err != nil {
 		return nil, err
 	}
+	if err := c.renew(ctx); err != nil {
+		o.Log.Warn("the edge of another version goes on", "error", err)
+	}
 	return c, nil
 }
 

@@ -50,6 +50,7 @@ type order struct {
 type State struct {
 	Epoch   string          `json:"epoch"` // one a process: counters start again
 	PID     int             `json:"pid"`
+	Program string          `json:"program"` // its file: another build has another
 	Seq     uint64          `json:"seq"`
 	Applied string          `json:"applied"` // Digest of the configuration in force
 	Report  balancer.Report `json:"report"`
@@ -74,12 +75,14 @@ func Digest(c balancer.Config) string {
 // grace is how long requests may go on when the process is told to stop.
 const grace = 10 * time.Second
 
-// Main is the process berth edge. Arguments: --data DIR, --now TIME, --speed N.
+// Main is the process berth edge. Arguments: --data DIR, --now TIME, --speed N,
+// and --inherit N when it takes over from another one.
 func Main(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("edge", flag.ContinueOnError)
 	data := fs.String("data", "", "the server's data folder")
 	now := fs.String("now", "", "the control plane's time")
 	speed := fs.Float64("speed", 1, "how fast the control plane's clock runs")
+	sockets := fs.Int("inherit", -1, "how many listening sockets another edge hands over")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -96,19 +99,26 @@ func Main(ctx context.Context, args []string) error {
 		at = parsed
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	p := &process{data: *data, clock: clock.NewRunning(ctx, at, *speed), real: real, log: log}
+	p := &process{data: *data, clock: clock.NewRunning(ctx, at, *speed), real: real, log: log, sockets: *sockets}
 	return p.run(ctx)
 }
 
 // process is one running edge.
 type process struct {
-	data  string
-	clock *clock.Running
-	real  clock.Clock
-	log   *slog.Logger
-	b     *balancer.Balancer
-	epoch string
-	quit  context.CancelFunc
+	data    string
+	clock   *clock.Running
+	real    clock.Clock
+	log     *slog.Logger
+	b       *balancer.Balancer
+	epoch   string
+	program string
+	quit    context.CancelFunc
+
+	control net.Listener
+	lock    int  // descriptor of the folder's lock
+	sockets int  // inherited; below 0 this process begins afresh
+	before  int  // id of the process whose place it takes
+	left    bool // another process goes on
 
 	set     sync.Mutex // one configuration at a time
 	mu      sync.Mutex
@@ -124,32 +134,58 @@ func (p *process) run(ctx context.Context) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("edge: %w", err)
 	}
-	unlock, err := lock(filepath.Join(dir, "lock"))
-	if err != nil {
-		return err
+	var err error
+	if p.sockets < 0 {
+		unlock, fd, err := lock(filepath.Join(dir, "lock"))
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		p.lock = fd
 	}
-	defer unlock()
 	p.epoch = hex.EncodeToString(random(8))
+	p.program = program("/proc/self/exe")
 	p.changed = make(chan struct{})
 	p.b = balancer.New(context.WithoutCancel(ctx), balancer.Deps{
 		Open: p.open, Clock: p.clock, Real: p.real, Random: random, Log: p.log,
 	})
-	p.resume()
-	l, err := p.listen(ctx, filepath.Join(dir, "edge.sock"))
+	if p.sockets < 0 {
+		p.control, err = p.listen(ctx, filepath.Join(dir, "edge.sock"))
+	} else {
+		err = p.inherit(p.sockets)
+	}
 	if err != nil {
 		return err
 	}
+	p.resume()
 	srv := &http.Server{Handler: p.handler(), ReadHeaderTimeout: time.Minute}
 	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(l) }()
+	go func() { failed <- srv.Serve(p.control) }()
 	go p.watch(ctx)
 	go p.stay(ctx, filepath.Join(dir, "lock"))
-	p.log.Info("edge serves", "data", p.data, "pid", os.Getpid())
+	p.log.Info("edge serves", "data", p.data, "pid", os.Getpid(), "inherited", max(p.sockets, 0))
+	if p.sockets >= 0 {
+		if err := announce(); err != nil {
+			return err
+		}
+		defer p.endBefore()
+	}
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
+	p.set.Lock() // a handing over has been answered
+	left := p.left
+	p.set.Unlock()
+	if u, ok := p.control.(*net.UnixListener); ok && left {
+		u.SetUnlinkOnClose(false)
+	}
 	_ = srv.Close()
+	if left {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
+		_ = p.b.Leave(last)
+		cancel()
+	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	if cerr := p.b.Close(end); cerr != nil {
@@ -165,16 +201,16 @@ func random(n int) []byte {
 }
 
 // lock makes sure that a data folder has one edge.
-func lock(path string) (func(), error) {
+func lock(path string) (unlock func(), fd int, err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("edge: %w", err)
+		return nil, -1, fmt.Errorf("edge: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("edge: another one serves this data folder: %w", err)
+		return nil, -1, fmt.Errorf("edge: another one serves this data folder: %w", err)
 	}
-	return func() { _ = f.Close() }, nil
+	return func() { _ = f.Close() }, int(f.Fd()), nil
 }
 
 func (p *process) listen(ctx context.Context, path string) (net.Listener, error) {
@@ -266,6 +302,7 @@ func (p *process) handler() http.Handler {
 	mux.HandleFunc("GET /figures", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, kernel.Self(r.URL.Query().Has("collect")))
 	})
+	mux.HandleFunc("POST /replace", p.replace)
 	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, struct{}{})
 		p.quit()
@@ -325,9 +362,9 @@ func (p *process) apply(c balancer.Config) error {
 	return nil
 }
 
-// keep writes a configuration so that it is there whole or not at all.
-func keep(path string, c balancer.Config) error {
-	raw, err := json.Marshal(c)
+// keep writes something so that it is there whole or not at all.
+func keep(path string, what any) error {
+	raw, err := json.Marshal(what)
 	if err != nil {
 		return err
 	}
@@ -380,7 +417,7 @@ func (p *process) bump() {
 
 func (p *process) now() State {
 	p.mu.Lock()
-	s := State{Epoch: p.epoch, PID: os.Getpid(), Seq: p.seq, Applied: p.applied}
+	s := State{Epoch: p.epoch, PID: os.Getpid(), Program: p.program, Seq: p.seq, Applied: p.applied}
 	p.mu.Unlock()
 	s.Report = p.b.Report()
 	return s

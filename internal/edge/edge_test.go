@@ -10,6 +10,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -58,6 +60,12 @@ func server(t *testing.T, data string) (*edge.Client, context.CancelFunc) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serverOf(t, data, self)
+}
+
+// serverOf is the server's end of that program.
+func serverOf(t *testing.T, data, self string) (*edge.Client, context.CancelFunc) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	real := clock.Real(ctx)
 	c, err := edge.Ensure(ctx, edge.Options{
@@ -162,6 +170,71 @@ func TestTheEdgeEndsWithItsFolder(t *testing.T) {
 	end()
 	if err := os.RemoveAll(filepath.Join(data, "edge")); err != nil {
 		t.Fatal(err)
+	}
+	eventually(t, "the end", func() bool { return answer(url) != "one" })
+}
+
+func TestAnEdgeIsReplacedWithoutAFailedRequest(t *testing.T) {
+	data, port := t.TempDir(), freePort(t)
+	url := "http://127.0.0.1:" + strconv.Itoa(port) + "/"
+	c, end := server(t, data)
+	c.Set(config(port, "one"))
+	eventually(t, "first answer", func() bool { return answer(url) == "one" })
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var work sync.WaitGroup
+	var asked, failed atomic.Int64
+	for i := range 8 {
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: i%2 == 0}}
+		work.Go(func() {
+			for ctx.Err() == nil {
+				asked.Add(1)
+				res, err := client.Get(url) //nolint:noctx // a test's own server
+				if err != nil {
+					failed.Add(1)
+					t.Log(err)
+					continue
+				}
+				if b, err := io.ReadAll(res.Body); err != nil || string(b) != "one" {
+					failed.Add(1)
+					t.Logf("%q %v", b, err)
+				}
+				_ = res.Body.Close()
+			}
+		})
+	}
+	// Another build of the program, as an upgrade brings it.
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		was, _ := c.State()
+		end()
+		other := filepath.Join(t.TempDir(), "edge"+strconv.Itoa(i)+".test")
+		if err := os.WriteFile(other, raw, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		c, end = serverOf(t, data, other)
+		now, ok := c.State()
+		if !ok || now.PID == was.PID || now.Program == was.Program || now.Applied != was.Applied {
+			t.Fatalf("the process was %+v and is %+v, %v", was, now, ok)
+		}
+	}
+	before := asked.Load()
+	eventually(t, "more requests", func() bool { return asked.Load() > before+50 })
+	stop()
+	work.Wait()
+	if failed.Load() > 0 {
+		t.Errorf("%d of %d requests failed", failed.Load(), asked.Load())
+	}
+	t.Logf("%d requests while the process was replaced three times", asked.Load())
+	if err := c.Stop(t.Context()); err != nil {
+		t.Error(err)
 	}
 	eventually(t, "the end", func() bool { return answer(url) != "one" })
 }
