@@ -121,6 +121,12 @@ func (a *Access) Decide(r store.Reader, p ident.Principal, action, resource stri
 	if err != nil {
 		return policy.Decision{}, err
 	}
+	if set.Resource, err = a.ofResource(r, resource); err != nil {
+		return policy.Decision{}, err
+	}
+	if set.Endpoint, err = a.ofEndpoint(r, keys["aws:SourceVpce"]); err != nil {
+		return policy.Decision{}, err
+	}
 	return policy.Evaluate(&policy.Request{Principal: asPolicy(p), Action: action, Resource: resource, Keys: a.keys(r, p, keys)}, set), nil
 }
 
@@ -161,6 +167,42 @@ func (a *Access) addManaged(r store.Reader, to *[]policy.Named, arn string) erro
 		return a.add(to, arn, text)
 	}
 	return nil
+}
+
+// ofResource is the policy of a function or a repository; nil if it has none.
+func (a *Access) ofResource(r store.Reader, arn string) (*policy.Named, error) {
+	x, ok := ident.ParseARN(arn)
+	if !ok {
+		return nil, nil
+	}
+	text := ""
+	switch x.Service {
+	case "lambda":
+		fn, _ := state.Functions.One(r, "arn", arn)
+		text = fn.Policy
+	case "ecr":
+		repo, _ := state.Repositories.Get(r, strings.TrimPrefix(x.Resource, "repository/"))
+		text = repo.Policy
+	}
+	return a.named(arn, text)
+}
+
+// ofEndpoint is the policy of a VPC endpoint.
+func (a *Access) ofEndpoint(r store.Reader, id string) (*policy.Named, error) {
+	e, _ := state.VPCEndpoints.Get(r, id)
+	return a.named(id, e.Policy)
+}
+
+// named is a parsed policy; nil if there is no text.
+func (a *Access) named(name, text string) (*policy.Named, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var list []policy.Named
+	if err := a.add(&list, name, text); err != nil {
+		return nil, err
+	}
+	return &list[0], nil
 }
 
 // document finds the default version of a managed policy.

@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -145,6 +146,54 @@ func TestDenials(t *testing.T) {
 	}
 	if err := a.Allow(db.View(), ident.AsRole(place.GlobalARN("iam", "role/gone"), "s"), "x:y", "*", nil); !fault.Is(err, fault.Denied) {
 		t.Error("a role that is gone may act:", err)
+	}
+}
+
+// The policy of a repository or a function lets in whom it names, and keeps
+// out whom it denies; the policy of a VPC endpoint bounds what comes through.
+func TestPoliciesOfResourcesAndEndpoints(t *testing.T) {
+	t.Parallel()
+	may := role("may", trust(`"*"`))
+	may.Inline = []model.InlinePolicy{{Name: "a", Document: allowAll}}
+	bare := role("bare", trust(`"*"`))
+	a, db := newAccess(t, may, bare)
+	web, hook := place.ARN("ecr", "repository/web"), place.ARN("lambda", "function:hook")
+	write := func(room string, f func(tx *store.Tx) error) {
+		t.Helper()
+		if err := db.Update(t.Context(), room, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("api/ecr", func(tx *store.Tx) error {
+		return state.Repositories.Put(tx, model.Repository{Name: "web", ARN: web, Policy: `{"Statement":[{"Effect":"Deny","Principal":"*","Action":"ecr:PutImage"},{"Effect":"Allow","Principal":{"AWS":"` + bare.ARN + `"},"Action":"ecr:BatchGetImage"}]}`})
+	})
+	write("api/lambda", func(tx *store.Tx) error {
+		return state.Functions.Put(tx, model.Function{Name: "hook", ARN: hook, Policy: `{"Version":"2012-10-17","Statement":[{"Sid":"s","Effect":"Allow","Principal":{"AWS":"` + bare.ARN + `"},"Action":"lambda:InvokeFunction","Resource":"` + hook + `"}]}`})
+	})
+	write("api/ec2", func(tx *store.Tx) error {
+		return state.VPCEndpoints.Put(tx, model.VPCEndpoint{ID: "vpce-1", Policy: `{"Statement":{"Effect":"Allow","Principal":"*","Action":"ecr:*","Resource":"*"}}`})
+	})
+	through := map[string]string{"aws:SourceVpce": "vpce-1"}
+	for _, c := range []struct {
+		role, action, resource string
+		keys                   map[string]string
+		want                   string // end of the refusal; "" is allowed
+	}{
+		{may.ARN, "ecr:BatchGetImage", web, nil, ""},
+		{may.ARN, "ecr:PutImage", web, nil, "on resource: " + web + " with an explicit deny in a resource-based policy"},
+		{may.ARN, "ecr:PutImage", place.ARN("ecr", "repository/other"), nil, ""},
+		{bare.ARN, "ecr:BatchGetImage", web, nil, ""},
+		{bare.ARN, "ecr:ListImages", web, nil, "because no identity-based policy allows the ecr:ListImages action"},
+		{bare.ARN, "lambda:InvokeFunction", hook, nil, ""},
+		{bare.ARN, "lambda:InvokeFunction", hook + "2", nil, "because no identity-based policy allows the lambda:InvokeFunction action"},
+		{may.ARN, "ecr:BatchGetImage", web, through, ""},
+		{may.ARN, "ecs:RunTask", "*", through, "because no VPC endpoint policy allows the ecs:RunTask action"},
+		{bare.ARN, "ecr:ListImages", web, through, "because no identity-based policy allows the ecr:ListImages action"},
+	} {
+		err := a.Allow(db.View(), ident.AsRole(c.role, "s"), c.action, c.resource, c.keys)
+		if (err == nil) != (c.want == "") || err != nil && !strings.HasSuffix(fault.MessageOf(err), c.want) {
+			t.Errorf("%s on %s by %s: %v, want %q", c.action, c.resource, c.role, err, c.want)
+		}
 	}
 }
 

@@ -55,6 +55,7 @@ type Set struct {
 	Identity []Named
 	Boundary *Named // permissions boundary; nil if there is none
 	Resource *Named // policy of the resource; nil if it has none
+	Endpoint *Named // policy of the VPC endpoint that the request came through; nil if it came otherwise
 }
 
 // Source is where a decision came from, as AWS words it.
@@ -65,6 +66,7 @@ const (
 	ByIdentity Source = "identity-based policy"
 	ByBoundary Source = "permissions boundary"
 	ByResource Source = "resource-based policy"
+	ByEndpoint Source = "VPC endpoint policy"
 	ByNothing  Source = ""
 )
 
@@ -103,12 +105,18 @@ func (d Decision) place() string {
 }
 
 // Evaluate decides a request of a principal of the resource's own account: a
-// deny anywhere wins; else the identity's policies must allow, within the
-// boundary, or the resource's policy must name the principal.
+// deny anywhere wins; else the VPC endpoint must let it through, and the
+// identity's policies must allow, within the boundary, or the resource's
+// policy must name the principal.
 func Evaluate(r *Request, set Set) Decision {
 	for _, p := range set.all() {
 		if s, i := p.first(r, p.source, true); s != nil {
 			return Decision{Explicit: true, Source: p.source, Policy: p.Name, Statement: s, Index: i}
+		}
+	}
+	if set.Endpoint != nil {
+		if s, _ := (sourced{*set.Endpoint, ByEndpoint}).first(r, ByEndpoint, false); s == nil {
+			return Decision{Source: ByEndpoint}
 		}
 	}
 	if set.Resource != nil {
@@ -152,6 +160,9 @@ func (s Set) all() []sourced {
 	if s.Resource != nil {
 		out = append(out, sourced{*s.Resource, ByResource})
 	}
+	if s.Endpoint != nil {
+		out = append(out, sourced{*s.Endpoint, ByEndpoint})
+	}
 	return out
 }
 
@@ -159,7 +170,7 @@ func (s Set) all() []sourced {
 func (p sourced) first(r *Request, source Source, deny bool) (*Statement, int) {
 	for i := range p.Statements {
 		s := &p.Statements[i]
-		if s.Deny != deny || source == ByResource && s.names(r.Principal) == nobody {
+		if s.Deny != deny || (source == ByResource || source == ByEndpoint) && s.names(r.Principal) == nobody {
 			continue
 		}
 		if s.matches(r) {
