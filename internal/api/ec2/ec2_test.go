@@ -240,6 +240,13 @@ func TestEndpoints(t *testing.T) {
 	fails[*shape.CreateVpcEndpointOutput](t, "InvalidParameter", "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true for "+v)(make("ecs", nil))
 	must(w.ModifyVpcAttribute(ctx, &shape.ModifyVpcAttributeInput{VpcId: &v, EnableDnsHostnames: &shape.AttributeBooleanValue{Value: wire.Ptr(true)}}))(t)
 	fails[*shape.CreateVpcEndpointOutput](t, "DuplicateSubnetsInSameZone", "availability zone of "+again)(make("ecs", func(in *shape.CreateVpcEndpointInput) { in.SubnetIds = []string{c, again} }))
+	document := func(text string) func(*shape.CreateVpcEndpointInput) {
+		return func(in *shape.CreateVpcEndpointInput) { in.PolicyDocument = &text }
+	}
+	fails[*shape.CreateVpcEndpointOutput](t, "InvalidPolicyDocument", "The policy document is not valid: Syntax errors in policy.")(make("ecs", document("{")))
+	fails[*shape.CreateVpcEndpointOutput](t, "NotImplemented", "Berth does not hold requests to com.amazonaws.ap-northeast-1.ecr.dkr against the policy")(
+		make("ecr.dkr", document(`{"Statement":{"Effect":"Allow","Principal":"*","Action":"ecr:BatchGetImage","Resource":"*"}}`)))
+	must(make("ecr.dkr", document(`{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}`)))(t)
 	e := must(make("ecs", nil))(t).VpcEndpoint
 	if *e.State != "pending" || len(e.Groups) != 1 || len(e.DnsEntries) != 4 || *e.DnsEntries[3].DnsName != "ecs.ap-northeast-1.amazonaws.com" {
 		t.Errorf("%+v", e)

@@ -4,11 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"slices"
 	"strings"
 
 	"berth/internal/fault"
+	"berth/internal/lang/policy"
 	"berth/internal/model"
 	"berth/internal/state"
 	"berth/internal/store"
@@ -80,11 +80,30 @@ func policed(e *model.VPCEndpoint, document *string) error {
 	if document == nil || *document == "" {
 		return nil
 	}
-	if !json.Valid([]byte(*document)) {
-		return bad("InvalidPolicyDocument", "The policy document is not valid JSON.")
+	d, err := policy.Check(policy.Resource, *document)
+	if err != nil {
+		return bad("InvalidPolicyDocument", "The policy document is not valid: %s", fault.MessageOf(err))
+	}
+	service := e.ServiceName[strings.LastIndexByte(e.ServiceName, '.')+1:]
+	if slices.Contains(unguarded, service) && !opens(d) {
+		return fault.New(fault.NotImplemented, "NotImplemented", "Berth does not hold requests to %s against the policy of a VPC endpoint; leave the parameter PolicyDocument out, or allow everything in it.", e.ServiceName)
 	}
 	e.Policy = *document
 	return nil
+}
+
+// unguarded are the ends of the services' names whose requests do not pass by
+// IAM with the way they came: layers, the registry, and the agent's sockets.
+var unguarded = []string{"s3", "dkr", "ecs-agent", "ecs-telemetry"}
+
+// opens reports whether a policy lets everything through, as the usual one.
+func opens(d *policy.Document) bool {
+	if len(d.Statements) != 1 {
+		return false
+	}
+	s := d.Statements[0]
+	everyone := s.Principal != nil && (s.Principal.Any || slices.Contains(s.Principal.AWS, "*"))
+	return !s.Deny && everyone && slices.Contains(s.Actions, "*") && slices.Contains(s.Resources, "*") && len(s.Conditions) == 0
 }
 
 // service finds an endpoint service by its full name.
