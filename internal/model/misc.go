@@ -221,7 +221,6 @@ type Repository struct {
 	TagMutability string    `json:"tagMutability" w:"api/ecr"`
 	ScanOnPush    bool      `json:"scanOnPush,omitempty" w:"api/ecr"`
 	Encryption    string    `json:"encryption" w:"api/ecr"`
-	Lifecycle     string    `json:"lifecycle,omitempty" w:"api/ecr"`
 	Policy        string    `json:"policy,omitempty" w:"api/ecr"`
 	Tags          []Tag     `json:"tags,omitempty" w:"api/ecr"`
 	CreatedAt     time.Time `json:"createdAt" w:"api/ecr"`

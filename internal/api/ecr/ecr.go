@@ -98,10 +98,6 @@ func repositoryOf(in any) string {
 		return wire.Val(v.RepositoryName)
 	case *shape.GetLifecyclePolicyInput:
 		return wire.Val(v.RepositoryName)
-	case *shape.PutLifecyclePolicyInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.DeleteLifecyclePolicyInput:
-		return wire.Val(v.RepositoryName)
 	case *shape.GetRepositoryPolicyInput:
 		return wire.Val(v.RepositoryName)
 	case *shape.SetRepositoryPolicyInput:

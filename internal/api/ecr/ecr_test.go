@@ -210,18 +210,22 @@ func TestDirectoryAnswersTheDataPlane(t *testing.T) {
 	wantCode(t, "another account", err, "RepositoryNotFoundException")
 }
 
-func TestPoliciesAreKept(t *testing.T) {
+func TestPoliciesOfRepositories(t *testing.T) {
 	a, _ := newAPI(t)
 	repo := create(t, a, "web", shape.CreateRepositoryInput{}).RepositoryName
 	_, err := a.GetLifecyclePolicy(t.Context(), &shape.GetLifecyclePolicyInput{RepositoryName: repo})
-	wantCode(t, "none yet", err, "LifecyclePolicyNotFoundException")
-	_, err = a.PutLifecyclePolicy(t.Context(), &shape.PutLifecyclePolicyInput{RepositoryName: repo, LifecyclePolicyText: wire.Ptr(`{"rules":[{}]}`)})
-	wantCode(t, "a bad one", err, "InvalidParameterException")
-	text := `{"rules":[{"rulePriority":1,"selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":3},"action":{"type":"expire"}}]}`
-	if _, err := a.PutLifecyclePolicy(t.Context(), &shape.PutLifecyclePolicyInput{RepositoryName: repo, LifecyclePolicyText: &text}); err != nil {
+	wantCode(t, "there is none", err, "LifecyclePolicyNotFoundException")
+	_, err = a.PutLifecyclePolicy(t.Context(), &shape.PutLifecyclePolicyInput{RepositoryName: repo, LifecyclePolicyText: wire.Ptr(`{"rules":[]}`)})
+	wantCode(t, "it would have no effect", err, "NotImplemented")
+	for _, bad := range []string{"", "{}", `{"Statement":{"Effect":"Allow","Action":"ecr:*"}}`} {
+		_, err = a.SetRepositoryPolicy(t.Context(), &shape.SetRepositoryPolicyInput{RepositoryName: repo, PolicyText: &bad})
+		wantCode(t, bad, err, "InvalidParameterException")
+	}
+	text := `{"Version":"2012-10-17","Statement":[{"Sid":"pull by all","Effect":"Allow","Principal":"*","Action":"ecr:BatchGetImage"}]}`
+	if _, err := a.SetRepositoryPolicy(t.Context(), &shape.SetRepositoryPolicyInput{RepositoryName: repo, PolicyText: &text}); err != nil {
 		t.Error(err)
 	}
-	if got, err := a.GetLifecyclePolicy(t.Context(), &shape.GetLifecyclePolicyInput{RepositoryName: repo}); err != nil || *got.LifecyclePolicyText != text {
+	if got, err := a.GetRepositoryPolicy(t.Context(), &shape.GetRepositoryPolicyInput{RepositoryName: repo}); err != nil || *got.PolicyText != text {
 		t.Errorf("get: %+v, %v", got, err)
 	}
 }

@@ -133,15 +133,6 @@ func findRepository(ctx context.Context, a *act) (bool, error) {
 }
 
 func repositoryPolicies(ctx context.Context, a *act) error {
-	if a.changed("LifecyclePolicy") {
-		in, op := map[string]any{"repositoryName": a.id()}, "DeleteLifecyclePolicy"
-		if v, ok := dig(a.props, "LifecyclePolicy", "LifecyclePolicyText").(string); ok {
-			in["lifecyclePolicyText"], op = v, "PutLifecyclePolicy"
-		}
-		if err := a.do(ctx, ecr, op, in); err != nil {
-			return err
-		}
-	}
 	if a.changed("RepositoryPolicyText") {
 		in, op := map[string]any{"repositoryName": a.id()}, "DeleteRepositoryPolicy"
 		if v := document(a.props["RepositoryPolicyText"]); v != nil {
