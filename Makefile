@@ -6,7 +6,7 @@ DATA ?= /var/lib/berth
 SPEED ?= 20
 PKGS ?= ./...
 
-.PHONY: help build up down deps test test-root script bench lint fmt generate verify check fuzz ci
+.PHONY: help build up down deps test test-root script bench bench-go lint fmt generate verify check fuzz ci
 
 help: ## what you can make
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
@@ -33,7 +33,10 @@ test-root: deps build ## the truth: namespaces, packets, containers (as root)
 script: ## the stories of internal/sim/testdata/script on virtual time (UPDATE=1 rewrites them)
 	@$(GO) test ./internal/sim -run Script $(if $(UPDATE),-args -update)
 
-bench: ## benchmarks, beside their peers
+bench: deps build ## one table of figures, beside the peers that are in PATH (as root; ARGS="-json", "-only edge,boot", "-rounds 9")
+	@$(GO) run ./internal/bench $(ARGS)
+
+bench-go: ## the Go benchmarks of the rooms
 	@$(GO) test -run '^$$' -bench . -benchtime 1s $(PKGS)
 
 fuzz: ## every fuzz target for ten seconds

@@ -1,0 +1,124 @@
+// Command bench measures Berth beside its peers on this machine and prints
+// one table, or JSON: what `make bench` runs.
+//
+// It owns its data folders, its control groups and every process that it
+// starts, and removes them. The stable figure is CPU time per unit of work,
+// accounted over whole process trees by control group; figures are medians
+// of rounds that alternate between Berth and its peers. A peer that is not in
+// PATH is left out; nothing is installed. It needs root.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// bench is one run.
+type bench struct {
+	bin      string // the program
+	probe    string // source of the probe's image
+	page     string // source of the example's page
+	template string // another stack to deploy, with its image
+	image    string
+	listen   string
+	rounds   int
+	dir      string // everything temporary
+	table    *table
+}
+
+// section is one part of the run.
+type section struct {
+	name string
+	run  func(context.Context, *bench) error
+}
+
+func sections() []section {
+	return []section{
+		{"placement", placements}, {"store", stores}, {"edge", edges}, {"boot", boots},
+		{"tasks", tasks}, {"deploy", deploys},
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	b := &bench{table: &table{}}
+	asJSON := flag.Bool("json", false, "print JSON")
+	only := flag.String("only", "", "comma-separated sections: "+strings.Join(names(), ", "))
+	flag.StringVar(&b.bin, "berth", "bin/berth", "the program")
+	flag.StringVar(&b.probe, "probe", "internal/bench/probe", "source of the probe's image")
+	flag.StringVar(&b.page, "page", "internal/example/page", "source of the example's page")
+	flag.StringVar(&b.template, "template", "", "a second template for the section deploy")
+	flag.StringVar(&b.image, "image", "", "the image of the second template, REPO:TAG; the example's page is put there")
+	flag.StringVar(&b.listen, "listen", "127.0.0.1:4815", "address for the servers under test")
+	flag.IntVar(&b.rounds, "rounds", 5, "rounds per figure")
+	flag.Parse()
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("needs root: control groups, namespaces and containers")
+	}
+	if err := b.prepare(); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	for _, s := range sections() {
+		if *only != "" && !slices.Contains(strings.Split(*only, ","), s.name) {
+			continue
+		}
+		began := time.Now()
+		if err := s.run(ctx, b); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		fmt.Fprintf(os.Stderr, "bench: %s took %.0f s\n", s.name, time.Since(began).Seconds())
+	}
+	if *asJSON {
+		e := json.NewEncoder(os.Stdout)
+		e.SetIndent("", "  ")
+		return e.Encode(struct {
+			At      time.Time `json:"at"`
+			Machine machine   `json:"machine"`
+			Rows    []row     `json:"rows"`
+		}{time.Now().UTC().Truncate(time.Second), thisMachine(), b.table.rows})
+	}
+	m := thisMachine()
+	fmt.Printf("%s, %s\n\n", time.Now().UTC().Format(time.DateOnly), m)
+	return b.table.print(os.Stdout)
+}
+
+func (b *bench) prepare() error {
+	var err error
+	for _, p := range []*string{&b.bin, &b.probe, &b.page} {
+		if *p, err = filepath.Abs(*p); err != nil {
+			return err
+		}
+		if _, err = os.Stat(*p); err != nil {
+			return err
+		}
+	}
+	b.dir, err = os.MkdirTemp("", "berth-bench-")
+	return err
+}
+
+func names() []string {
+	var out []string
+	for _, s := range sections() {
+		out = append(out, s.name)
+	}
+	return out
+}
