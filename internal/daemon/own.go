@@ -201,7 +201,7 @@ func (o *own) events(w http.ResponseWriter, r *http.Request) {
 func past(v store.Reader) []model.Decision {
 	out := state.Decisions.All(v)
 	for _, s := range state.Services.All(v) {
-		for _, e := range s.Events {
+		for _, e := range slices.Backward(s.Events) { // they are kept newest first
 			out = append(out, serviceEvent(s, e))
 		}
 	}
