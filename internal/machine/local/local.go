@@ -372,7 +372,8 @@ func (d *Driver) sweep(id string) error {
 	return nil
 }
 
-// Close removes the control group of the data folder, if no machine is left.
+// Close ends whatever is left in the control group of the data folder, such as
+// a machine whose folder was taken away, and removes the group.
 func (d *Driver) Close() error {
 	g, err := cgroup.Open(d.root)
 	if fault.Is(err, fault.NotFound) {
@@ -381,5 +382,5 @@ func (d *Driver) Close() error {
 	if err != nil {
 		return err
 	}
-	return g.Remove()
+	return errors.Join(g.Kill(), g.Remove())
 }
