@@ -233,6 +233,7 @@ func TestAnEdgeIsReplacedWithoutAFailedRequest(t *testing.T) {
 		t.Errorf("%d of %d requests failed", failed.Load(), asked.Load())
 	}
 	t.Logf("%d requests while the process was replaced three times", asked.Load())
+	end() // it would start the process again
 	if err := c.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
