@@ -32,11 +32,19 @@ func (a *API) CreateChangeSet(ctx context.Context, in *shape.CreateChangeSetInpu
 		ID: a.Place.ARN("cloudformation", "changeSet/"+wire.Val(in.ChangeSetName)+"/"+a.IDs.UUID()), Name: wire.Val(in.ChangeSetName),
 		Type: kind, Description: wire.Val(in.Description), Capabilities: in.Capabilities, RoleARN: wire.Val(in.RoleARN),
 		OnStackFailure: wire.Val(in.OnStackFailure), CreatedAt: now,
+		Token: wire.Val(in.ClientToken), Nested: wire.Val(in.IncludeNestedStacks),
 	}
 	err := a.DB.Update(ctx, room, func(tx *store.Tx) error {
 		s, isNew, err := subject(tx, in, fresh, kind)
 		if err != nil {
 			return err
+		}
+		if old, ok := named(tx, s, c.Name); ok {
+			if c.Token == "" || old.Token != c.Token {
+				return fault.New(fault.Conflict, "AlreadyExistsException", "ChangeSet [%s] already exists", old.ID)
+			}
+			c = old // the same request again
+			return nil
 		}
 		c.Stack, c.StackName, c.Tags = s.ID, s.Name, s.Tags
 		if in.Tags != nil {
@@ -83,12 +91,17 @@ func subject(r store.Reader, in *shape.CreateChangeSetInput, fresh model.Stack, 
 			return s, false, err
 		}
 	}
-	for _, other := range state.ChangeSets.By(r, "stack", s.ID) {
-		if other.Name == wire.Val(in.ChangeSetName) {
-			return s, false, fault.New(fault.Conflict, "AlreadyExistsException", "ChangeSet [%s] already exists", other.ID)
+	return s, false, nil
+}
+
+// named finds a stack's change set by its name.
+func named(r store.Reader, s model.Stack, name string) (model.ChangeSet, bool) {
+	for _, c := range state.ChangeSets.By(r, "stack", s.ID) {
+		if c.Name == name {
+			return c, true
 		}
 	}
-	return s, false, nil
+	return model.ChangeSet{}, false
 }
 
 // compute fills in what the change set changes, and whether it may be executed.
@@ -106,7 +119,7 @@ func (a *API) compute(ctx context.Context, tx *store.Tx, in *shape.CreateChangeS
 		return err
 	}
 	for _, ch := range changes {
-		c.Changes = append(c.Changes, recorded(ch))
+		c.Changes = append(c.Changes, recorded(ch, changedParameters(p, s)))
 	}
 	c.Status, c.ExecutionStatus = "CREATE_COMPLETE", "AVAILABLE"
 	if len(changes) == 0 && !retrying(s) {
@@ -115,8 +128,26 @@ func (a *API) compute(ctx context.Context, tx *store.Tx, in *shape.CreateChangeS
 	return nil
 }
 
-// recorded turns a difference into the record that is kept.
-func recorded(ch template.Change) model.ResourceChange {
+// changedParameters answers which of the parameters that a property is written
+// with have another value than the stack has.
+func changedParameters(p prepared, s model.Stack) func(id, property string) []string {
+	was := map[string]string{}
+	for _, x := range s.Parameters {
+		was[x.Key] = x.Value + "\x00" + x.Resolved
+	}
+	changed := map[string]bool{}
+	for _, x := range p.parameters {
+		old, had := was[x.Key]
+		changed[x.Key] = had && old != x.Value+"\x00"+x.Resolved
+	}
+	return func(id, property string) []string {
+		return slices.DeleteFunc(p.bound.ParametersOf(id, property), func(name string) bool { return !changed[name] })
+	}
+}
+
+// recorded turns a difference into the record that is kept. parameters names
+// the changed parameters behind a property.
+func recorded(ch template.Change, parameters func(id, property string) []string) model.ResourceChange {
 	out := model.ResourceChange{Action: ch.Action, LogicalID: ch.ID, PhysicalID: ch.PhysicalID, Type: ch.Type}
 	if ch.Action != "Modify" {
 		return out
@@ -124,7 +155,7 @@ func recorded(ch template.Change) model.ResourceChange {
 	out.Replacement = ch.Replacement
 	for _, p := range ch.Properties {
 		out.Properties = append(out.Properties, p.Name)
-		out.Details = append(out.Details, details(ch, p)...)
+		out.Details = append(out.Details, details(ch, p, parameters(ch.ID, p.Name))...)
 	}
 	if ch.Tags && !slices.Contains(out.Properties, "Tags") {
 		out.Details = append(out.Details, model.ChangeDetail{Attribute: "Tags", Recreation: "Never", Evaluation: "Static", Source: "DirectModification"})
@@ -132,15 +163,23 @@ func recorded(ch template.Change) model.ResourceChange {
 	return out
 }
 
-func details(ch template.Change, p template.PropertyChange) []model.ChangeDetail {
+func details(ch template.Change, p template.PropertyChange, parameters []string) []model.ChangeDetail {
 	d := model.ChangeDetail{Attribute: "Properties", Name: p.Name, Recreation: string(p.Recreation), Evaluation: "Static", Source: "DirectModification"}
 	if t, ok := template.TypeOf(ch.Type); ok && p.Name == t.TagProperty {
 		d.Attribute, d.Name = "Tags", ""
 	}
-	if p.Unknown == nil {
-		return []model.ChangeDetail{d}
-	}
 	var out []model.ChangeDetail
+	for _, name := range parameters {
+		e := d
+		e.Source, e.Causing = "ParameterReference", name
+		out = append(out, e)
+	}
+	if p.Unknown == nil {
+		if len(parameters) > 0 {
+			d.Evaluation = "Dynamic" // as CloudFormation marks what a parameter may have changed
+		}
+		return append(out, d)
+	}
 	for _, att := range p.Unknown.Attributes {
 		e := d
 		e.Evaluation, e.Source, e.Causing = "Dynamic", "ResourceReference", att

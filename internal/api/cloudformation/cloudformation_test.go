@@ -2,6 +2,7 @@ package cloudformation_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,6 +175,60 @@ func TestNothingToChange(t *testing.T) {
 	}
 	if *set.Status != "FAILED" || *set.ExecutionStatus != "UNAVAILABLE" || !strings.HasPrefix(*set.StatusReason, "The submitted information didn't contain changes.") {
 		t.Errorf("%s %s %s", *set.Status, *set.ExecutionStatus, *set.StatusReason)
+	}
+}
+
+// A change by a parameter is told twice: by the parameter, and as what the
+// property is then written with.
+func TestAChangeSetNamesTheParameter(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	body := func(days string) string {
+		return "Parameters:\n  Days: {Type: Number, Default: " + days + "}\n" +
+			"Resources:\n  G: {Type: AWS::Logs::LogGroup, Properties: {RetentionInDays: !Ref Days}}\n"
+	}
+	if err := h.create("s", body("7")); err != nil {
+		t.Fatal(err)
+	}
+	h.rest("s", "CREATE_COMPLETE")
+	if err := h.change("s", "c", "UPDATE", body("14")); err != nil {
+		t.Fatal(err)
+	}
+	set, err := h.DescribeChangeSet(h.ctx(), &shape.DescribeChangeSetInput{StackName: wire.Ptr("s"), ChangeSetName: wire.Ptr("c")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, d := range set.Changes[0].ResourceChange.Details {
+		got = append(got, *d.Target.Name+" "+*d.Evaluation+" "+*d.ChangeSource+" "+wire.Val(d.CausingEntity))
+	}
+	if want := []string{"RetentionInDays Static ParameterReference Days", "RetentionInDays Dynamic DirectModification "}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
+// A request that is sent again with its token is answered as the first time.
+func TestAChangeSetAskedForTwiceIsOne(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	in := &shape.CreateChangeSetInput{
+		StackName: wire.Ptr("s"), ChangeSetName: wire.Ptr("c"), ChangeSetType: wire.Ptr("CREATE"), TemplateBody: wire.Ptr(logs),
+		ClientToken: wire.Ptr("token"), IncludeNestedStacks: wire.Ptr(true),
+	}
+	first, err := h.CreateChangeSet(h.ctx(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := h.CreateChangeSet(h.ctx(), in)
+	if err != nil || *again.Id != *first.Id || *again.StackId != *first.StackId {
+		t.Errorf("%+v, %v; first %+v", again, err, first)
+	}
+	in.ClientToken = wire.Ptr("another")
+	_, err = h.CreateChangeSet(h.ctx(), in)
+	check(t, err, "AlreadyExistsException", "already exists")
+	set, err := h.DescribeChangeSet(h.ctx(), &shape.DescribeChangeSetInput{StackName: wire.Ptr("s"), ChangeSetName: wire.Ptr("c")})
+	if err != nil || !*set.IncludeNestedStacks {
+		t.Errorf("%+v, %v", set, err)
 	}
 }
 

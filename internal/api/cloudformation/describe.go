@@ -233,7 +233,7 @@ func (a *API) DescribeChangeSet(_ context.Context, in *shape.DescribeChangeSetIn
 		ChangeSetName: &c.Name, ChangeSetId: &c.ID, StackId: &c.Stack, StackName: &c.StackName, Description: optional(c.Description),
 		Parameters: shown(c.Parameters), CreationTime: &c.CreatedAt, ExecutionStatus: &c.ExecutionStatus, Status: &c.Status,
 		StatusReason: optional(c.StatusReason), NotificationARNs: []string{}, RollbackConfiguration: &shape.RollbackConfiguration{},
-		Capabilities: c.Capabilities, Tags: shapeTags(c.Tags), Changes: items, NextToken: next, IncludeNestedStacks: wire.Ptr(false),
+		Capabilities: c.Capabilities, Tags: shapeTags(c.Tags), Changes: items, NextToken: next, IncludeNestedStacks: &c.Nested,
 		OnStackFailure: optional(c.OnStackFailure),
 	}, nil
 }
@@ -270,7 +270,7 @@ func (a *API) ListChangeSets(_ context.Context, in *shape.ListChangeSetsInput) (
 		out = append(out, shape.ChangeSetSummary{
 			StackId: wire.Ptr(c.Stack), StackName: wire.Ptr(c.StackName), ChangeSetId: wire.Ptr(c.ID), ChangeSetName: wire.Ptr(c.Name),
 			ExecutionStatus: wire.Ptr(c.ExecutionStatus), Status: wire.Ptr(c.Status), StatusReason: optional(c.StatusReason),
-			CreationTime: wire.Ptr(c.CreatedAt), Description: optional(c.Description), IncludeNestedStacks: wire.Ptr(false),
+			CreationTime: wire.Ptr(c.CreatedAt), Description: optional(c.Description), IncludeNestedStacks: wire.Ptr(c.Nested),
 		})
 	}
 	items, next, err := page(out, in.NextToken, 100)

@@ -207,7 +207,7 @@ func (a *API) CancelUpdateStack(ctx context.Context, in *shape.CancelUpdateStack
 			return invalid("CancelUpdateStack cannot be called from current stack status")
 		}
 		s = model.Clone(s)
-		s.Status, s.StatusReason = "UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated"
+		s.Status, s.StatusReason, s.RequestToken = "UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated", wire.Val(in.ClientRequestToken)
 		if err := event(tx, &s, eventID, s.Status, s.StatusReason, now); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	"berth/internal/fault"
 	"berth/internal/lang/template"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -28,6 +29,11 @@ func (a *API) GetTemplate(_ context.Context, in *shape.GetTemplateInput) (*shape
 			return nil, err
 		}
 		body = s.Template
+	}
+	if wire.Val(in.TemplateStage) == "Processed" {
+		if t, err := template.Parse(body); err == nil && len(t.Transforms) > 0 {
+			return nil, fault.New(fault.NotImplemented, "NotImplemented", "Berth does not keep the processed form of templates with transforms; ask for the stage Original.")
+		}
 	}
 	return &shape.GetTemplateOutput{TemplateBody: &body, StagesAvailable: []string{"Original", "Processed"}}, nil
 }
