@@ -147,7 +147,8 @@ type ChangeSet struct {
 	Capabilities     []string         `json:"capabilities,omitempty"`
 	Tags             []Tag            `json:"tags,omitempty"`
 	RoleARN          string           `json:"roleArn,omitempty"`
-	NotificationARNs []string         `json:"notificationArns,omitempty"`
+	Token            string           `json:"token,omitempty"`
+	Nested           bool             `json:"nested,omitempty"` // asked for nested stacks' changes, of which there are none
 	OnStackFailure   string           `json:"onStackFailure,omitempty"`
 	Changes          []ResourceChange `json:"changes,omitempty"`
 	CreatedAt        time.Time        `json:"createdAt"`
