@@ -21,6 +21,9 @@ func (a *API) AllocateAddress(ctx context.Context, in *shape.AllocateAddressInpu
 	if err != nil {
 		return nil, err
 	}
+	if d := wire.Or(in.Domain, "vpc"); d != "vpc" {
+		return nil, value("Invalid value '%s' for domain. Addresses are allocated for use in a VPC.", d)
+	}
 	x := model.Address{AllocationID: a.IDs.EC2("eipalloc"), Tags: tags}
 	err = a.update(ctx, in.DryRun, func(tx *store.Tx) error {
 		taken := map[netip.Addr]bool{}

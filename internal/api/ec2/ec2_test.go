@@ -205,6 +205,9 @@ func TestSecurityGroupRules(t *testing.T) {
 		w.AuthorizeSecurityGroupEgress(ctx, &shape.AuthorizeSecurityGroupEgressInput{GroupId: &alb, IpPermissions: []shape.IpPermission{{IpProtocol: p("-1"), FromPort: wire.Ptr(int64(-1)), ToPort: wire.Ptr(int64(-1)), IpRanges: []shape.IpRange{{CidrIp: p("0.0.0.0/0")}}}}}))
 	fails[*shape.DeleteSecurityGroupOutput](t, "DependencyViolation", "dependent object")(w.DeleteSecurityGroup(ctx, &shape.DeleteSecurityGroupInput{GroupId: &alb}))
 
+	foreign := tcp(81, alb)
+	foreign.UserIdGroupPairs[0].UserId = p("111111111111")
+	fails[*shape.AuthorizeSecurityGroupIngressOutput](t, "InvalidGroup.NotFound", "The security group '111111111111/"+alb+"' does not exist")(in(ecs, foreign))
 	got := must(w.DescribeSecurityGroups(ctx, &shape.DescribeSecurityGroupsInput{GroupIds: []string{alb}}))(t).SecurityGroups[0]
 	if len(got.IpPermissions) != 2 || *got.IpPermissions[1].FromPort != 8080 || len(got.IpPermissionsEgress) != 1 || got.IpPermissionsEgress[0].FromPort != nil {
 		t.Errorf("%+v", got)

@@ -27,7 +27,7 @@ type given struct {
 }
 
 // rules reads what was given as rules without ids, one for each peer.
-func (v given) rules(r store.Reader, g model.SecurityGroup) ([]model.SecurityRule, error) {
+func (a *API) rules(r store.Reader, g model.SecurityGroup, v given) ([]model.SecurityRule, error) {
 	list := v.permissions
 	if len(list) == 0 {
 		if v.protocol == nil {
@@ -44,7 +44,7 @@ func (v given) rules(r store.Reader, g model.SecurityGroup) ([]model.SecurityRul
 	}
 	var out []model.SecurityRule
 	for _, p := range list {
-		rules, err := permission(r, g, p, v.egress)
+		rules, err := a.permission(r, g, p, v.egress)
 		if err != nil {
 			return nil, err
 		}
@@ -53,7 +53,7 @@ func (v given) rules(r store.Reader, g model.SecurityGroup) ([]model.SecurityRul
 	return out, nil
 }
 
-func permission(r store.Reader, g model.SecurityGroup, p shape.IpPermission, egress bool) ([]model.SecurityRule, error) {
+func (a *API) permission(r store.Reader, g model.SecurityGroup, p shape.IpPermission, egress bool) ([]model.SecurityRule, error) {
 	base, err := ports(p.IpProtocol, p.FromPort, p.ToPort)
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func permission(r store.Reader, g model.SecurityGroup, p shape.IpPermission, egr
 		add(l.Description, func(x *model.SecurityRule) { x.PrefixList = wire.Val(l.PrefixListId) })
 	}
 	for _, pair := range p.UserIdGroupPairs {
-		peer, err := peerGroup(r, g, pair)
+		peer, err := a.peerGroup(r, g, pair)
 		if err != nil {
 			return nil, err
 		}
@@ -149,7 +149,10 @@ func peerCIDR(s string, six bool) (string, error) {
 	return p.Masked().String(), nil
 }
 
-func peerGroup(r store.Reader, g model.SecurityGroup, pair shape.UserIdGroupPair) (string, error) {
+func (a *API) peerGroup(r store.Reader, g model.SecurityGroup, pair shape.UserIdGroupPair) (string, error) {
+	if owner := wire.Or(pair.UserId, a.Place.Account); owner != a.Place.Account {
+		return "", bad("InvalidGroup.NotFound", "The security group '%s/%s' does not exist", owner, wire.Or(pair.GroupId, wire.Val(pair.GroupName)))
+	}
 	if pair.GroupId == nil && pair.GroupName != nil {
 		for _, o := range state.SecurityGroups.By(r, "vpc", g.VPC) {
 			if o.Name == *pair.GroupName {
@@ -162,7 +165,7 @@ func peerGroup(r store.Reader, g model.SecurityGroup, pair shape.UserIdGroupPair
 	if !ok {
 		return "", nouns.group.gone(wire.Val(pair.GroupId))
 	}
-	if o.VPC != g.VPC {
+	if o.VPC != g.VPC || wire.Or(pair.VpcId, o.VPC) != o.VPC {
 		return "", bad("InvalidGroup.NotFound", "You have specified two resources that belong to different networks.")
 	}
 	return o.ID, nil

@@ -51,7 +51,7 @@ func (a *API) authorize(ctx context.Context, dry *bool, id, name *string, specs 
 		if err != nil {
 			return err
 		}
-		rules, err := v.rules(tx, g)
+		rules, err := a.rules(tx, g, v)
 		if err != nil {
 			return err
 		}
@@ -103,7 +103,7 @@ func (a *API) revoke(ctx context.Context, dry *bool, id, name *string, ids []str
 		if err != nil {
 			return err
 		}
-		doomed, err := named(tx, g, ids, v)
+		doomed, err := a.named(tx, g, ids, v)
 		if err != nil {
 			return err
 		}
@@ -121,7 +121,7 @@ func (a *API) revoke(ctx context.Context, dry *bool, id, name *string, ids []str
 }
 
 // named finds the rules that a call means.
-func named(r store.Reader, g model.SecurityGroup, ids []string, v given) ([]model.SecurityRule, error) {
+func (a *API) named(r store.Reader, g model.SecurityGroup, ids []string, v given) ([]model.SecurityRule, error) {
 	var out []model.SecurityRule
 	for _, id := range ids {
 		i := slices.IndexFunc(g.Rules, func(x model.SecurityRule) bool { return x.ID == id && x.Egress == v.egress })
@@ -133,7 +133,7 @@ func named(r store.Reader, g model.SecurityGroup, ids []string, v given) ([]mode
 	if len(ids) > 0 {
 		return out, nil
 	}
-	rules, err := v.rules(r, g)
+	rules, err := a.rules(r, g, v)
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +222,7 @@ func (a *API) ModifySecurityGroupRules(ctx context.Context, in *shape.ModifySecu
 			return err
 		}
 		for _, u := range in.SecurityGroupRules {
-			if err := replace(tx, &g, u); err != nil {
+			if err := a.replace(tx, &g, u); err != nil {
 				return err
 			}
 		}
@@ -232,7 +232,7 @@ func (a *API) ModifySecurityGroupRules(ctx context.Context, in *shape.ModifySecu
 }
 
 // replace changes one rule of a group in a copy of its own.
-func replace(r store.Reader, g *model.SecurityGroup, u shape.SecurityGroupRuleUpdate) error {
+func (a *API) replace(r store.Reader, g *model.SecurityGroup, u shape.SecurityGroupRuleUpdate) error {
 	i := slices.IndexFunc(g.Rules, func(x model.SecurityRule) bool { return x.ID == wire.Val(u.SecurityGroupRuleId) })
 	if i < 0 {
 		return noRule(wire.Val(u.SecurityGroupRuleId))
@@ -252,7 +252,7 @@ func replace(r store.Reader, g *model.SecurityGroup, u shape.SecurityGroupRuleUp
 	case q.ReferencedGroupId != nil:
 		p.UserIdGroupPairs = []shape.UserIdGroupPair{{GroupId: q.ReferencedGroupId, Description: q.Description}}
 	}
-	rules, err := permission(r, *g, p, g.Rules[i].Egress)
+	rules, err := a.permission(r, *g, p, g.Rules[i].Egress)
 	if err != nil {
 		return err
 	}
@@ -286,17 +286,17 @@ func (a *API) redescribe(ctx context.Context, dry *bool, id, name *string, byID 
 		}
 		words := map[string]string{}
 		for _, d := range byID {
-			if _, err := named(tx, g, []string{wire.Val(d.SecurityGroupRuleId)}, v); err != nil {
+			if _, err := a.named(tx, g, []string{wire.Val(d.SecurityGroupRuleId)}, v); err != nil {
 				return err
 			}
 			words[wire.Val(d.SecurityGroupRuleId)] = wire.Val(d.Description)
 		}
 		if len(byID) == 0 {
-			rules, err := v.rules(tx, g)
+			rules, err := a.rules(tx, g, v)
 			if err != nil {
 				return err
 			}
-			found, err := named(tx, g, nil, v)
+			found, err := a.named(tx, g, nil, v)
 			if err != nil {
 				return err
 			}

@@ -17,6 +17,9 @@ func (a *API) DescribeAvailabilityZones(_ context.Context, in *shape.DescribeAva
 	if _, err := a.look(in.DryRun); err != nil {
 		return nil, err
 	}
+	if wire.Val(in.AllAvailabilityZones) {
+		return nil, fault.New(fault.NotImplemented, "NotImplemented", "Berth has no Local Zones or Wavelength Zones; leave AllAvailabilityZones out.")
+	}
 	all := a.zones()
 	for _, n := range in.ZoneNames {
 		if !slices.ContainsFunc(all, func(z catalog.Zone) bool { return z.Name == n }) {
