@@ -255,7 +255,8 @@ func (a *API) DisableAlarmActions(ctx context.Context, in *shape.DisableAlarmAct
 // far as decisions are kept. Errors: InvalidNextToken.
 func (a *API) DescribeAlarmHistory(_ context.Context, in *shape.DescribeAlarmHistoryInput) (*shape.DescribeAlarmHistoryOutput, error) {
 	out := &shape.DescribeAlarmHistoryOutput{AlarmHistoryItems: []shape.AlarmHistoryItem{}}
-	if t := wire.Or(in.HistoryItemType, "StateUpdate"); t != "StateUpdate" {
+	composite := len(in.AlarmTypes) > 0 && !slices.Contains(in.AlarmTypes, "MetricAlarm")
+	if t := wire.Or(in.HistoryItemType, "StateUpdate"); t != "StateUpdate" || composite {
 		return out, nil
 	}
 	v := a.DB.View()
