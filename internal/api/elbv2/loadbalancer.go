@@ -87,7 +87,7 @@ func readSubnets(plain []string, mapped []shape.SubnetMapping) ([]string, error)
 	}
 	out := slices.Clone(plain)
 	for _, m := range mapped {
-		if m.AllocationId != nil || m.PrivateIPv4Address != nil || m.IPv6Address != nil {
+		if m.AllocationId != nil || m.PrivateIPv4Address != nil || m.IPv6Address != nil || m.SourceNatIpv6Prefix != nil {
 			return nil, invalid("Elastic IP addresses and private addresses are not supported for load balancers with type 'application'")
 		}
 		out = append(out, wire.Val(m.SubnetId))
