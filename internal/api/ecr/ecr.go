@@ -199,6 +199,9 @@ func (a *API) CreateRepository(ctx context.Context, in *shape.CreateRepositoryIn
 	if !registry.CheckName(name) {
 		return nil, invalid("repositoryName", "must satisfy regular expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*'")
 	}
+	if id := wire.Or(in.RegistryId, a.Place.Account); id != a.Place.Account {
+		return nil, invalid("registryId", "must be the account's own, "+a.Place.Account)
+	}
 	mutability, err := mutabilityOf(in.ImageTagMutability)
 	if err != nil {
 		return nil, err
