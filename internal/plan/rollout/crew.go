@@ -101,7 +101,7 @@ func (p *pass) keep(r *model.Rollout, n int64) {
 	need, room := n-int64(len(c.good)), upper-p.present(counted)
 	started := p.startable(r, need, room)
 	p.start(r, started, min(started, int64(len(c.ill))))
-	p.replaceIll(c, n, room-started)
+	p.replaceIll(c, n, room)
 	p.releaseLeaving(c, n, lower, room-started)
 	if over := int64(len(c.good)) - n; over > 0 {
 		p.stop(r, p.choose(c.good, over), scaling)
