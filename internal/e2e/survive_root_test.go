@@ -5,6 +5,9 @@ package e2e_test
 import (
 	"fmt"
 	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -175,25 +178,73 @@ func within(began time.Time, d time.Duration) func(failure) bool {
 	return func(f failure) bool { return !f.at.Before(began.Add(-time.Second)) && f.at.Before(began.Add(d)) }
 }
 
-// TestRootTheEdgeIsKilled kills the load balancer's process: it is back within
-// a second.
-func TestRootTheEdgeIsKilled(t *testing.T) {
+// TestRootTheEdgeIsKilledAndReplaced kills the load balancer's process: it is
+// back within a second. Then it starts a server of another build: that
+// replaces the process, and no request notices.
+func TestRootTheEdgeIsKilledAndReplaced(t *testing.T) {
 	h := deployed(t, "DesiredCount=2", "BakeMinutes=0")
 	h.rests(2)
-	traffic := underLoad(t, h.url)
-	for range 3 {
-		began := time.Now()
-		kill9(t, h.ours("edge")[0].pid)
-		h.await(10*time.Second, "the page is there again", func() bool { code, _ := page(t, h.url); return code == 200 })
-		t.Logf("kill -9 of the edge: it serves after %v", time.Since(began).Round(time.Millisecond))
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("it took %v", took)
+	t.Run("killed", func(t *testing.T) {
+		traffic := underLoad(t, h.url)
+		var excuses []func(failure) bool
+		for range 3 {
+			began := time.Now()
+			kill9(t, h.ours("edge")[0].pid)
+			excuses = append(excuses, within(began, time.Second))
+			h.await(10*time.Second, "the page is there again", func() bool { code, _ := page(t, h.url); return code == 200 })
+			took := time.Since(began)
+			t.Logf("kill -9 of the edge: it serves after %v", took.Round(time.Millisecond))
+			if took > time.Second {
+				t.Errorf("it took %v", took)
+			}
+			h.rests(2)
 		}
+		traffic.endWithout(t, "kill -9 of the edge, three times", excuses...)
+	})
+	t.Run("killed without a server", func(t *testing.T) {
+		if err := syscall.Kill(h.pid(), syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		h.await(20*time.Second, "the server has gone", func() bool { return len(h.ours("server")) == 0 })
+		kill9(t, h.ours("edge")[0].pid)
+		began := time.Now()
+		h.serve()
+		h.await(10*time.Second, "the page is there again", func() bool { code, _ := page(t, h.url); return code == 200 })
+		t.Logf("the page is there %v after the server's start", time.Since(began).Round(time.Millisecond))
 		h.rests(2)
-	}
-	traffic.end()
-	t.Logf("kill -9 of the edge, three times: %v", traffic)
+	})
+	t.Run("replaced", func(t *testing.T) {
+		traffic := underLoad(t, h.url)
+		was := h.ours("edge")[0].pid
+		kill9(t, h.pid())
+		h.another()
+		answered := h.serve()
+		// The old one waits for those that are connected and do not ask.
+		http.DefaultClient.CloseIdleConnections()
+		h.await(10*time.Second, "a new edge serves alone", func() bool {
+			all := h.ours("edge")
+			return len(all) == 1 && all[0].pid != was
+		})
+		h.rests(2)
+		traffic.endWithout(t, "the edge replaced by one of another build")
+		t.Logf("the server answered after %v", answered.Round(time.Millisecond))
+	})
 	h.finish()
+}
+
+// another makes this server's program a copy, which is another build to those
+// who look. It lies beside the data folder, and as long as that.
+func (h *hello) another() {
+	h.t.Helper()
+	raw, err := os.ReadFile(h.bin)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	path := filepath.Join(filepath.Dir(h.data), filepath.Base(h.bin))
+	if err := os.WriteFile(path, raw, 0o700); err != nil {
+		h.t.Fatal(err)
+	}
+	h.bin = path
 }
 
 // TestRootPartsOfAnInstanceAreKilled kills the agent, a container's parent and
