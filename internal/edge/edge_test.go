@@ -117,10 +117,11 @@ func TestTheEdgeOutlivesTheServerAndItself(t *testing.T) {
 	})
 	c.Set(config(port, "one"))
 	eventually(t, "first answer", func() bool { return answer(url) == "one" })
-	s, ok := c.State()
-	if !ok {
-		t.Fatal("no state")
-	}
+	var s edge.State
+	eventually(t, "the configuration is kept", func() bool {
+		s, _ = c.State()
+		return s.Applied == edge.Digest(config(port, "one"))
+	})
 	end() // the server is gone
 	if got := answer(url); got != "one" {
 		t.Fatalf("without a server: %q", got)
