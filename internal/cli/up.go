@@ -350,7 +350,7 @@ func (a *app) follow(ctx context.Context, c *client, stack string, began time.Ti
 					}
 				}
 				a.clear(live)
-				fmt.Fprintf(a.out, "%s %6s  %-22s %-44s %s\n", mark, took(start.Add(2*time.Second)), status, str(e, "ResourceType"), logical)
+				a.finished(mark, start.Add(2*time.Second), status, str(e, "ResourceType"), logical)
 			}
 		}
 		firstPass = false
@@ -375,6 +375,20 @@ func (a *app) follow(ctx context.Context, c *client, stack string, began time.Ti
 			return err
 		}
 	}
+}
+
+// finished prints one resource that is done; a narrow terminal gets its name
+// and type, and its status only if that is not the usual one.
+func (a *app) finished(mark string, began time.Time, status, kind, logical string) {
+	if wide := width(a.out); wide < 104 {
+		short := strings.TrimPrefix(kind, "AWS::")
+		if !strings.HasSuffix(status, "_COMPLETE") || strings.Contains(status, "ROLLBACK") {
+			short = status + " " + short
+		}
+		fmt.Fprintf(a.out, "%s %6s  %s\n", mark, took(began), clip(fmt.Sprintf("%-24s %s", logical, short), wide-11))
+		return
+	}
+	fmt.Fprintf(a.out, "%s %6s  %-22s %-47s %s\n", mark, took(began), status, kind, logical)
 }
 
 func (a *app) clear(live bool) {
