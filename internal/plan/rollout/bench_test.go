@@ -199,6 +199,10 @@ func (b *bench) begin(t *model.Task) {
 		return
 	}
 	t.LastStatus, t.StartedAt = model.TaskRunning, b.w.Now
+	if how == "crash" {
+		t.DesiredStatus, t.StopCode, t.StoppedReason, t.StoppingAt = model.TaskStopped, "EssentialContainerExited", "Essential container in task exited", b.w.Now
+		return
+	}
 	if b.digest {
 		for i := range t.Containers {
 			t.Containers[i].ImageDigest = "sha256:abc"

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"slices"
 	"time"
 
 	"berth/internal/model"
@@ -95,6 +96,20 @@ func failed(t model.Task) bool {
 		(t.StopCode == "TaskFailedToStart" || t.StopCode == "EssentialContainerExited")
 }
 
+// crashed reports whether a task that ran ended by itself before any of its
+// health checks passed. AWS counts it for the circuit breaker, but only starts
+// of tasks that never ran are held back (containers-roadmap #1206).
+func (p *pass) crashed(t model.Task) bool {
+	return t.DesiredStatus == model.TaskStopped && !t.StartedAt.IsZero() && !t.Noted && !t.Proven &&
+		t.StopCode == "EssentialContainerExited" && p.hasCheck(t)
+}
+
+// hasCheck reports whether anything looks at the task's health.
+func (p *pass) hasCheck(t model.Task) bool {
+	return p.hasContainerCheck(t) ||
+		slices.ContainsFunc(t.LoadBalancers, func(lb model.ServiceLoadBalancer) bool { return lb.TargetGroupARN != "" })
+}
+
 // count takes note of tasks that failed to start and of those that have
 // become healthy: a healthy task ends a run of failures.
 func (p *pass) count() {
@@ -103,9 +118,13 @@ func (p *pass) count() {
 		if r == nil {
 			continue
 		}
-		if failed(m.t) {
+		switch {
+		case failed(m.t):
 			p.plan.Noted = append(p.plan.Noted, m.t.ARN)
 			p.fail1(r, m.t.StoppingAt)
+		case p.crashed(m.t):
+			p.plan.Noted = append(p.plan.Noted, m.t.ARN)
+			r.FailedTasks, r.UpdatedAt = r.FailedTasks+1, p.now
 		}
 	}
 	for _, m := range p.tasks {

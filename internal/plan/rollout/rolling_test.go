@@ -115,6 +115,43 @@ func TestBreakerRollsARollingDeploymentBack(t *testing.T) {
 	}
 }
 
+// TestBreakerCountsTasksThatCrashBeforeTheyAreHealthy: containers-roadmap
+// #1206. Without a health check nobody can tell that they never were.
+func TestBreakerCountsTasksThatCrashBeforeTheyAreHealthy(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		config         model.DeploymentConfiguration
+		balanced, trip bool
+	}{
+		{"rolling, health checks", rolling(100, 200), true, true},
+		{"blue/green, health checks", blueGreen(), true, true},
+		{"rolling, no health checks", rolling(100, 200), false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.config.CircuitBreaker, c.config.CircuitRollback = true, true
+			b := newBench(t, c.config, 2, c.balanced)
+			b.deploy()
+			b.settle(time.Hour)
+			crashes := 0
+			b.start = func(t model.Task) string {
+				if crashes++; t.Revision == "rev2" && crashes <= 9 {
+					return "crash"
+				}
+				return "healthy"
+			}
+			b.deploy()
+			b.settle(time.Hour)
+			d := b.last()
+			if tripped := d.Status == rollout.RollbackSuccessful && d.FailureCount >= 3; tripped != c.trip || !c.trip && d.Status != rollout.Successful {
+				t.Errorf("%s after %d failures", d.Status, d.FailureCount)
+			}
+			if b.said("unable to consistently start") {
+				t.Errorf("starts were held back: %q", b.log)
+			}
+		})
+	}
+}
+
 func TestWithoutRollbackTheServiceStalls(t *testing.T) {
 	c := rolling(100, 200)
 	c.CircuitBreaker = true
