@@ -11,16 +11,19 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/tidwall/btree"
+	"golang.org/x/sync/errgroup"
 )
 
 // Reader is a View or a Tx.
@@ -96,30 +99,69 @@ func Open(ctx context.Context, kv KV, defs ...Def) (*DB, error) {
 		db.defs[d.tableName()] = d
 		v.tables[d.tableName()] = &data{btree.NewMap[string, any](32), btree.NewMap[string, string](32)}
 	}
+	var rows []*stored
 	rev, err := kv.Load(ctx, func(key string, value []byte) error {
 		name, k, ok := strings.Cut(key, "\x00")
 		def := db.defs[name]
 		if !ok || def == nil {
 			return fmt.Errorf("unknown table %q", name)
 		}
-		rec, err := def.decode(value)
-		if err != nil {
-			return fmt.Errorf("decode %s %q: %w", name, k, err)
-		}
-		t := v.tables[name]
-		t.rows.Set(k, rec)
-		for _, ik := range def.indexKeys(rec) {
-			t.index.Set(ik+"\x00"+k, k)
-		}
+		rows = append(rows, &stored{def: def, key: k, value: bytes.Clone(value)})
 		return nil
 	})
+	if err == nil {
+		err = decode(rows)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
+	}
+	for _, r := range rows {
+		t := v.tables[r.def.tableName()]
+		t.rows.Set(r.key, r.record)
+		for _, ik := range r.index {
+			t.index.Set(ik, r.key)
+		}
 	}
 	v.rev = rev
 	db.head = v
 	db.pub.Store(v)
 	return db, nil
+}
+
+// stored is one record as Open meets it.
+type stored struct {
+	def    Def
+	key    string
+	value  []byte
+	record any
+	index  []string
+}
+
+func (r *stored) decode() (err error) {
+	if r.record, err = r.def.decode(r.value); err != nil {
+		return fmt.Errorf("decode %s %q: %w", r.def.tableName(), r.key, err)
+	}
+	r.value = nil
+	for _, ik := range r.def.indexKeys(r.record) {
+		r.index = append(r.index, ik+"\x00"+r.key)
+	}
+	return nil
+}
+
+// decode reads records on every processor: it is most of what Open does.
+func decode(rows []*stored) error {
+	var g errgroup.Group
+	for part := range slices.Chunk(rows, max(1, (len(rows)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))) {
+		g.Go(func() error {
+			for _, r := range part {
+				if err := r.decode(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
 }
 
 // Close closes the KV.
