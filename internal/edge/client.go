@@ -267,7 +267,7 @@ func (c *Client) Figures(ctx context.Context, collect bool) (f kernel.Figures, e
 func (c *Client) Stop(ctx context.Context) error {
 	err := c.call(ctx, http.MethodPost, "/stop", nil, nil)
 	var dial *net.OpError
-	if errors.As(err, &dial) {
+	if errors.As(err, &dial) || errors.Is(err, io.EOF) { // it has gone, perhaps before its answer did
 		return nil
 	}
 	return err
