@@ -126,7 +126,11 @@ func adopt(p kernel.Picture, want *space) *space {
 	s := newSpace()
 	for _, l := range p.Links {
 		if want != nil && want.ends[l.Name] || want == nil && l.Name == interfaceDev {
-			s.ends[l.Name] = true
+			// One that is down is the rest of a making that was cut short: not
+			// known here, the pair is made again.
+			if !l.Down {
+				s.ends[l.Name] = true
+			}
 		} else {
 			s.links[l.Name] = link{}
 		}

@@ -27,7 +27,7 @@ func (s *linuxSpace) Look() (Picture, error) {
 	for _, l := range links {
 		names[l.Attrs().Index] = l.Attrs().Name
 		if l.Type() == "veth" {
-			p.Links = append(p.Links, Link{Name: l.Attrs().Name, MAC: l.Attrs().HardwareAddr.String()})
+			p.Links = append(p.Links, Link{Name: l.Attrs().Name, MAC: l.Attrs().HardwareAddr.String(), Down: l.Attrs().Flags&net.FlagUp == 0})
 		}
 	}
 	for _, read := range []func(*netlink.Handle, map[int]string, *Picture) error{readAddresses, readRoutes, readRules} {

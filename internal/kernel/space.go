@@ -53,6 +53,9 @@ type Link struct {
 	// ever: the kernel keeps few neighbours that it had to ask for, 1,024 for
 	// all namespaces together. It needs the other end's MAC. Look leaves it out.
 	Neighbor netip.Addr
+	// Down is only what Look says of a link that was never brought up, or was
+	// taken down since.
+	Down bool
 }
 
 // Address is an address on a device.

@@ -149,7 +149,8 @@ func (s *linuxSpace) Close() error {
 	return errors.Join(err, s.ns.Close())
 }
 
-// AddLink makes a veth pair.
+// AddLink makes a veth pair. The far end comes up last: a pair whose far end
+// is down is one that was not finished.
 func (s *linuxSpace) AddLink(l Link, peer Space, p Link) error {
 	other, ok := peer.(*linuxSpace)
 	if !ok {
@@ -174,7 +175,17 @@ func (s *linuxSpace) AddLink(l Link, peer Space, p Link) error {
 	if err := h.LinkAdd(v); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("add link %s: %w", l.Name, err)
 	}
-	return errors.Join(s.raise(l.Name), other.raise(p.Name), s.neighbor(l, v.PeerHardwareAddr), other.neighbor(p, v.HardwareAddr))
+	for _, step := range []func() error{
+		func() error { return s.raise(l.Name) },
+		func() error { return s.neighbor(l, v.PeerHardwareAddr) },
+		func() error { return other.neighbor(p, v.HardwareAddr) },
+		func() error { return other.raise(p.Name) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *linuxSpace) neighbor(l Link, mac net.HardwareAddr) error {
