@@ -5,8 +5,10 @@ GO ?= go
 DATA ?= /var/lib/berth
 SPEED ?= 20
 PKGS ?= ./...
+MINUTES ?= 15
+SEED ?= 1
 
-.PHONY: help build up down deps test test-root script bench bench-go lint fmt generate verify check fuzz ci
+.PHONY: help build up down deps test test-root script bench bench-go soak lint fmt generate verify check fuzz ci
 
 help: ## what you can make
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
@@ -35,6 +37,9 @@ script: ## the stories of internal/sim/testdata/script on virtual time (UPDATE=1
 
 bench: deps build ## one table of figures, beside the peers that are in PATH (as root; ARGS="-json", "-only edge,boot", "-rounds 9")
 	@$(GO) run ./internal/bench $(ARGS)
+
+soak: deps build ## rounds of deeds and kills, counting failed requests and leaks (as root; MINUTES=15, SEED=1)
+	@SOAK_MINUTES=$(MINUTES) SOAK_SEED=$(SEED) BERTH_BIN=$(CURDIR)/bin/berth $(GO) test -tags root -count=1 -timeout 0 -v -run RootSoak ./internal/soak
 
 bench-go: ## the Go benchmarks of the rooms
 	@$(GO) test -run '^$$' -bench . -benchtime 1s $(PKGS)
