@@ -1,6 +1,6 @@
 // Package reaper is the loop that forgets: tasks, instances and NAT gateways an
-// hour after their end, as AWS does, decisions beyond the last ten thousand, and keys
-// that have expired.
+// hour after their end, as AWS does, deleted stacks with their events after 90
+// days, decisions beyond the last ten thousand, and keys that have expired.
 //
 // It deletes records and changes none. Only the control engine calls it.
 package reaper
@@ -20,6 +20,8 @@ const (
 	every = time.Minute
 	// Kept is how long what has ended stays describable.
 	Kept = time.Hour
+	// KeptStacks is how long a deleted stack stays describable.
+	KeptStacks = 90 * 24 * time.Hour
 	// MaxDecisions is how many decisions are kept.
 	MaxDecisions = 10000
 	// most bounds one transaction.
@@ -59,10 +61,13 @@ func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result,
 }
 
 // old are the keys of what may be forgotten.
-type old struct{ tasks, instances, gateways, decisions, credentials []string }
+type old struct {
+	tasks, instances, gateways, decisions, credentials []string
+	stacks, events, changes                            []string
+}
 
 func (o old) empty() bool {
-	return len(o.tasks)+len(o.instances)+len(o.gateways)+len(o.decisions)+len(o.credentials) == 0
+	return len(o.tasks)+len(o.instances)+len(o.gateways)+len(o.decisions)+len(o.credentials)+len(o.stacks) == 0
 }
 
 func find(view store.Reader, now time.Time) old {
@@ -88,6 +93,7 @@ func find(view store.Reader, now time.Time) old {
 			o.credentials = append(o.credentials, c.AccessKeyID)
 		}
 	}
+	o.findStacks(view, now)
 	surplus := min(state.Decisions.Len(view)-MaxDecisions, most)
 	if surplus > 0 {
 		state.Decisions.From(view, "", func(d model.Decision) bool {
@@ -97,6 +103,22 @@ func find(view store.Reader, now time.Time) old {
 	}
 	o.tasks, o.instances, o.credentials = o.tasks[:min(len(o.tasks), most)], o.instances[:min(len(o.instances), most)], o.credentials[:min(len(o.credentials), most)]
 	return o
+}
+
+// findStacks finds deleted stacks with all that is kept of them.
+func (o *old) findStacks(view store.Reader, now time.Time) {
+	for _, s := range state.Stacks.All(view) {
+		if s.Status != "DELETE_COMPLETE" || s.DeletedAt.IsZero() || now.Before(s.DeletedAt.Add(KeptStacks)) || len(o.events) >= most {
+			continue
+		}
+		o.stacks = append(o.stacks, s.ID)
+		for _, e := range state.StackEvents.By(view, "stack", s.ID) {
+			o.events = append(o.events, state.StackEvents.Key(e))
+		}
+		for _, c := range state.ChangeSets.By(view, "stack", s.ID) {
+			o.changes = append(o.changes, c.ID)
+		}
+	}
 }
 
 func latest(a, b time.Time) time.Time {
@@ -129,6 +151,25 @@ func (o old) forget(tx *store.Tx) error {
 	}
 	for _, k := range o.decisions {
 		if err := state.Decisions.Delete(tx, k); err != nil {
+			return err
+		}
+	}
+	return o.forgetStacks(tx)
+}
+
+func (o old) forgetStacks(tx *store.Tx) error {
+	for _, k := range o.stacks {
+		if err := state.Stacks.Delete(tx, k); err != nil {
+			return err
+		}
+	}
+	for _, k := range o.events {
+		if err := state.StackEvents.Delete(tx, k); err != nil {
+			return err
+		}
+	}
+	for _, k := range o.changes {
+		if err := state.ChangeSets.Delete(tx, k); err != nil {
 			return err
 		}
 	}

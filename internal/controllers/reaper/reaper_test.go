@@ -66,3 +66,40 @@ func TestOnlyWhatIsLongOverIsForgotten(t *testing.T) {
 		t.Error("a second pass writes", err)
 	}
 }
+
+// A deleted stack goes with its events and change sets; one that lives, or was
+// deleted a moment later, stays whole.
+func TestDeletedStacksAreForgottenAfterNinetyDays(t *testing.T) {
+	db, err := state.Open(t.Context(), store.NewMemory(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Update(t.Context(), "test", func(tx *store.Tx) error {
+		var all []error
+		for id, s := range map[string]model.Stack{
+			"old":   {Status: "DELETE_COMPLETE", DeletedAt: now.Add(-reaper.KeptStacks)},
+			"fresh": {Status: "DELETE_COMPLETE", DeletedAt: now.Add(-reaper.KeptStacks + time.Second)},
+			"lives": {Status: "CREATE_COMPLETE"},
+		} {
+			s.ID = id
+			all = append(all, state.Stacks.Put(tx, s), state.StackEvents.Put(tx, model.StackEvent{Stack: id, Seq: 1}),
+				state.StackEvents.Put(tx, model.StackEvent{Stack: id, Seq: 2}), state.ChangeSets.Put(tx, model.ChangeSet{ID: "set " + id, Stack: id}))
+		}
+		return errors.Join(all...)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reaper.New(reaper.Deps{DB: db}).Reconcile(t.Context(), control.Request{Key: "all", Now: now}); err != nil {
+		t.Fatal(err)
+	}
+	view := db.View()
+	for id, want := range map[string]int{"old": 0, "fresh": 4, "lives": 4} {
+		got := len(state.StackEvents.By(view, "stack", id)) + len(state.ChangeSets.By(view, "stack", id))
+		if _, ok := state.Stacks.Get(view, id); ok {
+			got++
+		}
+		if got != want {
+			t.Errorf("%s: %d records, want %d", id, got, want)
+		}
+	}
+}
