@@ -4,11 +4,10 @@ import "time"
 
 // StackParameter is a parameter's given value.
 type StackParameter struct {
-	Key         string `json:"key"`
-	Value       string `json:"value"`
-	Resolved    string `json:"resolved,omitempty"`
-	UsePrevious bool   `json:"usePrevious,omitempty"`
-	NoEcho      bool   `json:"noEcho,omitempty"` // shown as asterisks
+	Key      string `json:"key"`
+	Value    string `json:"value"`
+	Resolved string `json:"resolved,omitempty"`
+	NoEcho   bool   `json:"noEcho,omitempty"` // shown as asterisks
 }
 
 // StackOutput is an output of a stack.
@@ -36,7 +35,6 @@ type Stack struct {
 	Tags                  []Tag            `json:"tags,omitempty" w:"api/cloudformation,controllers/stack"`
 	PreviousTags          []Tag            `json:"previousTags,omitempty" w:"api/cloudformation,controllers/stack"`
 	RoleARN               string           `json:"roleArn,omitempty" w:"api/cloudformation"`
-	NotificationARNs      []string         `json:"notificationArns,omitempty" w:"api/cloudformation"`
 	DisableRollback       bool             `json:"disableRollback,omitempty" w:"api/cloudformation"`
 	OnFailure             string           `json:"onFailure,omitempty" w:"api/cloudformation"`
 	TimeoutMinutes        int64            `json:"timeoutMinutes,omitempty" w:"api/cloudformation"`
@@ -133,25 +131,25 @@ type ChangeDetail struct {
 
 // ChangeSet is a change set. Key: ID (its ARN).
 type ChangeSet struct {
-	ID               string           `json:"id"`
-	Name             string           `json:"name"`
-	Stack            string           `json:"stack"` // stack ID
-	StackName        string           `json:"stackName"`
-	Type             string           `json:"type"` // CREATE, UPDATE
-	Description      string           `json:"description,omitempty"`
-	Status           string           `json:"status"`
-	StatusReason     string           `json:"statusReason,omitempty"`
-	ExecutionStatus  string           `json:"executionStatus"`
-	Template         string           `json:"template"`
-	Parameters       []StackParameter `json:"parameters,omitempty"`
-	Capabilities     []string         `json:"capabilities,omitempty"`
-	Tags             []Tag            `json:"tags,omitempty"`
-	RoleARN          string           `json:"roleArn,omitempty"`
-	Token            string           `json:"token,omitempty"`
-	Nested           bool             `json:"nested,omitempty"` // asked for nested stacks' changes, of which there are none
-	OnStackFailure   string           `json:"onStackFailure,omitempty"`
-	Changes          []ResourceChange `json:"changes,omitempty"`
-	CreatedAt        time.Time        `json:"createdAt"`
+	ID              string           `json:"id"`
+	Name            string           `json:"name"`
+	Stack           string           `json:"stack"` // stack ID
+	StackName       string           `json:"stackName"`
+	Type            string           `json:"type"` // CREATE, UPDATE
+	Description     string           `json:"description,omitempty"`
+	Status          string           `json:"status"`
+	StatusReason    string           `json:"statusReason,omitempty"`
+	ExecutionStatus string           `json:"executionStatus"`
+	Template        string           `json:"template"`
+	Parameters      []StackParameter `json:"parameters,omitempty"`
+	Capabilities    []string         `json:"capabilities,omitempty"`
+	Tags            []Tag            `json:"tags,omitempty"`
+	RoleARN         string           `json:"roleArn,omitempty"`
+	Token           string           `json:"token,omitempty"`
+	Nested          bool             `json:"nested,omitempty"` // asked for nested stacks' changes, of which there are none
+	OnStackFailure  string           `json:"onStackFailure,omitempty"`
+	Changes         []ResourceChange `json:"changes,omitempty"`
+	CreatedAt       time.Time        `json:"createdAt"`
 }
 
 // Export is an exported output. Key: Name.

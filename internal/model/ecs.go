@@ -197,7 +197,6 @@ type TaskDefinition struct {
 	ExecutionRoleARN        string                `json:"executionRoleArn,omitempty" w:"api/ecs"`
 	RequiresCompatibilities []string              `json:"requiresCompatibilities,omitempty" w:"api/ecs"`
 	Compatibilities         []string              `json:"compatibilities,omitempty" w:"api/ecs"`
-	RequiresAttributes      []string              `json:"requiresAttributes,omitempty" w:"api/ecs"`
 	PlacementConstraints    []PlacementConstraint `json:"placementConstraints,omitempty" w:"api/ecs"`
 	CPUArchitecture         string                `json:"cpuArchitecture,omitempty" w:"api/ecs"` // X86_64, ARM64, "" any
 	OSFamily                string                `json:"osFamily,omitempty" w:"api/ecs"`
@@ -315,7 +314,6 @@ type Service struct {
 	DesiredCount       int64                   `json:"desiredCount" w:"api/ecs"`
 	Strategy           []StrategyItem          `json:"strategy,omitempty" w:"api/ecs,controllers/service"`
 	LaunchType         string                  `json:"launchType,omitempty" w:"api/ecs"`
-	PlatformVersion    string                  `json:"platformVersion,omitempty" w:"api/ecs"`
 	LoadBalancers      []ServiceLoadBalancer   `json:"loadBalancers,omitempty" w:"api/ecs,controllers/service"`
 	Network            NetworkConfiguration    `json:"network" w:"api/ecs,controllers/service"`
 	Deployment         DeploymentConfiguration `json:"deployment" w:"api/ecs"`

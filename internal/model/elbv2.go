@@ -60,13 +60,11 @@ type Condition struct {
 
 // Listener listens on one port of a load balancer. Key: ARN.
 type Listener struct {
-	ARN          string   `json:"arn" w:"api/elbv2"`
-	LoadBalancer string   `json:"loadBalancer" w:"api/elbv2"` // ARN
-	Port         int64    `json:"port" w:"api/elbv2"`
-	Protocol     string   `json:"protocol" w:"api/elbv2"` // HTTP, HTTPS
-	SSLPolicy    string   `json:"sslPolicy,omitempty" w:"api/elbv2"`
-	Certificates []string `json:"certificates,omitempty" w:"api/elbv2"`
-	Tags         []Tag    `json:"tags,omitempty" w:"api/elbv2"`
+	ARN          string `json:"arn" w:"api/elbv2"`
+	LoadBalancer string `json:"loadBalancer" w:"api/elbv2"` // ARN
+	Port         int64  `json:"port" w:"api/elbv2"`
+	Protocol     string `json:"protocol" w:"api/elbv2"` // HTTP, HTTPS
+	Tags         []Tag  `json:"tags,omitempty" w:"api/elbv2"`
 	// Trouble is why the listener does not answer on this host, for example
 	// that its port is taken.
 	Trouble string `json:"trouble,omitempty" w:"controllers/traffic"`

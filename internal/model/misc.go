@@ -24,7 +24,6 @@ type Function struct {
 	SecurityGroups []string          `json:"securityGroups,omitempty" w:"api/lambda"`
 	EphemeralMB    int64             `json:"ephemeralMb" w:"api/lambda"`
 	LogGroup       string            `json:"logGroup" w:"api/lambda"`
-	LogFormat      string            `json:"logFormat,omitempty" w:"api/lambda"`
 	Concurrency    *int64            `json:"concurrency,omitempty" w:"api/lambda"`
 	Tags           []Tag             `json:"tags,omitempty" w:"api/lambda"`
 	RevisionID     string            `json:"revisionId" w:"api/lambda"`

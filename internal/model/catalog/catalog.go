@@ -73,9 +73,6 @@ func Lookup(name string) (Type, bool) {
 	return *t, true
 }
 
-// All lists every type that is known, by name, retired ones too.
-func All() []Type { return types().all }
-
 // Types lists the types that a Region offers, by name.
 func Types(region string) []Type { return in(region).sold().types }
 

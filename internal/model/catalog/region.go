@@ -157,16 +157,6 @@ func PriceOf(regionName, name string) (Price, bool) {
 // Zones lists a Region's zones by name; none for a Region that is unknown.
 func Zones(regionName string) []Zone { return in(regionName).zones() }
 
-// ZoneID is the id of a zone, or "".
-func ZoneID(regionName, zone string) string {
-	for _, z := range Zones(regionName) {
-		if z.Name == zone {
-			return z.ID
-		}
-	}
-	return ""
-}
-
 // Regions lists all Regions by name.
 var Regions = sync.OnceValue(func() []Region {
 	var out []Region
