@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -116,11 +115,6 @@ func ParseARN(s string) (a ARN, ok bool) {
 		return ARN{}, false
 	}
 	return ARN{f[1], f[2], f[3], f[4], f[5]}, true
-}
-
-// String joins the parts again.
-func (a ARN) String() string {
-	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", a.Partition, a.Service, a.Region, a.Account, a.Resource)
 }
 
 // Last returns what follows the last slash of an ARN or path.
