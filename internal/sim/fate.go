@@ -63,12 +63,13 @@ func newFate(c clock.Clock, edge *balancer.Edge) *fate {
 	}
 }
 
-// of finds what a story says of a task, or of an image that it runs.
-func of[T any](t model.Task, m map[string]T) (x T, ok bool) {
+// of finds what a story says of a task, or of an image of its definition.
+func of[T any](f *fate, t model.Task, m map[string]T) (x T, ok bool) {
 	if x, ok = m[t.ARN]; ok {
 		return x, true
 	}
-	for _, c := range t.Containers {
+	d, _ := state.TaskDefinitions.Get(f.house.DB.View(), t.TaskDefinition)
+	for _, c := range d.Containers {
 		if x, ok = m[c.Image]; ok {
 			return x, true
 		}
@@ -80,7 +81,7 @@ func of[T any](t model.Task, m map[string]T) (x T, ok bool) {
 func (f *fate) Pull(t model.Task) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	why, _ := of(t, f.pulls)
+	why, _ := of(f, t, f.pulls)
 	return why
 }
 
@@ -88,14 +89,14 @@ func (f *fate) Pull(t model.Task) string {
 func (f *fate) Exit(t model.Task) (int64, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return of(t, f.exits)
+	return of(f, t, f.exits)
 }
 
 // Health implements simagent.Faults.
 func (f *fate) Health(t model.Task) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, ill := of(t, f.ill); ill {
+	if _, ill := of(f, t, f.ill); ill {
 		return "UNHEALTHY"
 	}
 	return "HEALTHY"
@@ -173,7 +174,7 @@ func (f *fate) Reconcile(ctx context.Context, r control.Request) (control.Result
 	t, _ := state.Tasks.Get(view, r.Key)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	why, sick := of(t, f.sick)
+	why, sick := of(f, t, f.sick)
 	for _, x := range state.Targets.By(view, "task", r.Key) {
 		switch {
 		case sick:

@@ -192,14 +192,21 @@ func calls(w *World, t io.Writer, v store.Reader, _ []string) {
 		}
 		_ = json.Unmarshal(c.payload, &in)
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", w.since(c.at), c.function, dash(in.LifecycleStage),
-			w.asJSON(v, in.ExecutionDetails.TestTrafficWeights), w.asJSON(v, in.ExecutionDetails.ProductionTrafficWeights), w.asJSON(v, in.HookDetails))
+			w.weights(v, in.ExecutionDetails.TestTrafficWeights), w.weights(v, in.ExecutionDetails.ProductionTrafficWeights), asJSON(in.HookDetails))
 	}
 }
 
-// asJSON is a value as JSON, with numbers for identities.
-func (w *World) asJSON(v store.Reader, x any) string {
+func (w *World) weights(v store.Reader, m map[string]float64) string {
+	out := map[string]float64{}
+	for revision, percent := range m {
+		out[w.plain(v, revision)] = percent
+	}
+	return asJSON(out)
+}
+
+func asJSON(x any) string {
 	b, _ := json.Marshal(x)
-	return w.plain(v, string(b))
+	return string(b)
 }
 
 func targets(w *World, t io.Writer, v store.Reader, _ []string) {
