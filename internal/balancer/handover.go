@@ -26,8 +26,6 @@ type Handed struct {
 	Other bool `json:"other,omitempty"`
 }
 
-func (h Handed) key() socketKey { return socketKey{node: h.Node, address: h.Address, port: h.Port} }
-
 // HandOver says what another process needs to go on, with a descriptor of
 // each listening socket, in order; the caller closes them. Nothing changes
 // here until Leave.
