@@ -13,13 +13,13 @@ func TestRootDeploymentsUnderLoadDropNothing(t *testing.T) {
 	h := deployed(t, "DesiredCount=2", "BakeMinutes=2")
 	t.Run("taken", func(t *testing.T) {
 		known, traffic := h.known(), underLoad(t, h.url)
-		stages, all, how := h.follow(known, h.update("Version=v2", "DesiredCount=2", "BakeMinutes=2"), func(deployment) {})
-		traffic.endWithout(t, "deploy v2")
+		stages, all, how := h.follow(known, h.update("Version=slow2", "DesiredCount=2", "BakeMinutes=2"), func(deployment) {})
+		traffic.endWithout(t, "deploy a version that the hook takes")
 		if how.err != nil {
 			t.Fatalf("%v\n%s", how.err, how.out)
 		}
 		inOrder(t, stages[all[0].arn])
-		if all[0].status != "SUCCESSFUL" || traffic.versions["v2"] == 0 || traffic.versions["v1"] == 0 {
+		if all[0].status != "SUCCESSFUL" || traffic.versions["slow2"] == 0 || traffic.versions["v1"] == 0 {
 			t.Errorf("ended %+v; served %v", all[0], traffic.versions)
 		}
 		t.Logf("stages %v", stages[all[0].arn])

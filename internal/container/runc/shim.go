@@ -200,6 +200,9 @@ var errNoWord = errors.New("the container runtime failed")
 // runtimeError finds the runtime's last word in its log.
 func runtimeError(path string) error {
 	data, rerr := os.ReadFile(path)
+	if errors.Is(rerr, os.ErrNotExist) {
+		return errNoWord // it was killed before it could say anything
+	}
 	if rerr != nil {
 		return fmt.Errorf("%w: %w", errNoWord, rerr)
 	}
