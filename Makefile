@@ -30,7 +30,11 @@ test: ## tests that need neither root nor network
 	@$(GO) test $(PKGS)
 
 test-root: deps build ## the truth: namespaces, packets, containers (as root)
-	@BERTH_BIN=$(CURDIR)/bin/berth $(GO) test -tags root -p 1 -timeout 20m $$(find internal -name '*_root_test.go' -printf './%h\n' | sort -u)
+	@$(GO) test -tags root -p 1 -timeout 20m $$(find internal -name '*_root_test.go' -printf './%h\n' | sort -u | grep -v -e internal/e2e -e internal/soak)
+	@BERTH_BIN=$(CURDIR)/bin/berth $(GO) test -tags root -count=1 -run TestRootTheExampleLives ./internal/e2e
+
+survive: deps build ## kills and deployments under load (as root; some still flake under load)
+	@BERTH_BIN=$(CURDIR)/bin/berth $(GO) test -tags root -count=1 -p 1 -timeout 20m ./internal/e2e
 
 script: ## the stories of internal/sim/testdata/script on virtual time (UPDATE=1 rewrites them)
 	@$(GO) test ./internal/sim -run Script $(if $(UPDATE),-args -update)
