@@ -24,9 +24,11 @@ type tree struct {
 	end   chan struct{}
 }
 
-// group makes a group of this run.
+// home is the group that all groups of this run stand in.
+func home() string { return fmt.Sprintf("/berth-bench-%d", os.Getpid()) }
+
 func group(what string) (*cgroup.Group, error) {
-	return cgroup.Create(fmt.Sprintf("/berth-bench-%d/%s", os.Getpid(), what), cgroup.Limits{})
+	return cgroup.Create(home()+"/"+what, cgroup.Limits{})
 }
 
 // spawn starts a command in a group of its own. The command begins when it is

@@ -117,8 +117,8 @@ func (c *cluster) memory(ctx context.Context) error {
 		if who == "server" {
 			limit = atMost(60, "≤ 60")
 		}
-		c.b.table.add("memory, idle after 400 tasks, 4 running", "berth "+who, "MiB resident", held[who][0], limit)
-		c.b.table.add("memory, idle after 400 tasks, 4 running", "berth "+who, "MiB private", held[who][1], nil)
+		c.b.table.add("memory, idle, the example and 4 tasks", "berth "+who, "MiB resident", held[who][0], limit)
+		c.b.table.add("memory, idle, the example and 4 tasks", "berth "+who, "MiB private", held[who][1], nil)
 	}
 	slices.Sort(arns)
 	return c.stopTasks(ctx, arns)

@@ -20,7 +20,8 @@ import (
 	"berth/internal/wire"
 )
 
-const region = "us-east-1"
+// region is where templates with zones of their own are most often at home.
+const region = "ap-northeast-1"
 
 // lab is one server with a data folder of its own.
 type lab struct {

@@ -20,6 +20,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"berth/internal/kernel/cgroup"
 )
 
 // bench is one run.
@@ -76,9 +78,17 @@ func run(ctx context.Context) error {
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.dir)
+	defer b.leave()
+	err := b.measure(ctx, *only)
+	if print := b.print(*asJSON); err == nil { // what was measured before an error is worth seeing, too
+		err = print
+	}
+	return err
+}
+
+func (b *bench) measure(ctx context.Context, only string) error {
 	for _, s := range sections() {
-		if *only != "" && !slices.Contains(strings.Split(*only, ","), s.name) {
+		if only != "" && !slices.Contains(strings.Split(only, ","), s.name) {
 			continue
 		}
 		began := time.Now()
@@ -87,17 +97,21 @@ func run(ctx context.Context) error {
 		}
 		fmt.Fprintf(os.Stderr, "bench: %s took %.0f s\n", s.name, time.Since(began).Seconds())
 	}
-	if *asJSON {
+	return nil
+}
+
+func (b *bench) print(asJSON bool) error {
+	m, at := thisMachine(), time.Now().UTC().Truncate(time.Second)
+	if asJSON {
 		e := json.NewEncoder(os.Stdout)
 		e.SetIndent("", "  ")
 		return e.Encode(struct {
 			At      time.Time `json:"at"`
 			Machine machine   `json:"machine"`
 			Rows    []row     `json:"rows"`
-		}{time.Now().UTC().Truncate(time.Second), thisMachine(), b.table.rows})
+		}{at, m, b.table.rows})
 	}
-	m := thisMachine()
-	fmt.Printf("%s, %s\n\n", time.Now().UTC().Format(time.DateOnly), m)
+	fmt.Printf("%s, %s\n\n", at.Format(time.DateOnly), m)
 	return b.table.print(os.Stdout)
 }
 
@@ -113,6 +127,15 @@ func (b *bench) prepare() error {
 	}
 	b.dir, err = os.MkdirTemp("", "berth-bench-")
 	return err
+}
+
+// leave removes what is left of the run: the folder, and the group that its
+// groups stood in.
+func (b *bench) leave() {
+	_ = os.RemoveAll(b.dir)
+	if g, err := cgroup.Open(home()); err == nil {
+		_ = g.Remove()
+	}
 }
 
 func names() []string {

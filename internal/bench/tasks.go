@@ -33,7 +33,7 @@ func tasks(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []func(context.Context) error{c.many, c.memory, c.starts, c.api} {
+	for _, part := range []func(context.Context) error{c.memory, c.many, c.starts, c.api} {
 		if err := part(ctx); err != nil {
 			return err
 		}
@@ -159,6 +159,12 @@ func (c *cluster) many(ctx context.Context) error {
 			return err
 		}
 	}
+	rss, private, err := memory(c.cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
+	c.b.table.add("memory, right after these tasks", "berth server", "MiB resident", []float64{rss}, nil)
+	c.b.table.add("memory, right after these tasks", "berth server", "MiB private", []float64{private}, nil)
 	c.b.table.add("100 tasks at once, each with its own address", "berth, on running instances", "seconds", seconds, atMost(5, "≤ 5"))
 	c.b.table.add("100 tasks at once, each with its own address", "berth, on running instances", "CPU ms per task, whole system", cpu, nil)
 	return nil
