@@ -102,6 +102,10 @@ const (
 type Heartbeat struct {
 	Healthy   bool   `json:"healthy"`
 	MessageID string `json:"messageId,omitempty"`
+	// PublishEvery, on the telemetry connection, is how often, in seconds of
+	// real time, figures are wanted: a control plane whose clock runs fast has
+	// short minutes. Berth's own addition; the stock agent passes over it.
+	PublishEvery float64 `json:"berthPublishEvery,omitempty"`
 }
 
 // Ack answers a payload or a manifest.

@@ -60,6 +60,22 @@ func TestATaskFromPayloadToItsEnd(t *testing.T) {
 	})
 }
 
+func TestFiguresComeAsOftenAsTheServersClockWants(t *testing.T) {
+	w := newWorld(t)
+	w.speed.Store(60) // a minute of it is a second
+	w.start()
+	w.reaches(w.task("t1", app(ecrImage)), model.TaskActivating)
+	began := w.real.Now()
+	wait(t, "figures of three minutes", func() (int, bool) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.samples), len(w.samples) >= 3
+	})
+	if took := w.real.Now().Sub(began); took > 19*time.Second {
+		t.Errorf("three intervals took %v: the agent kept to its own 20 seconds", took)
+	}
+}
+
 func TestCredentialsOfTheTaskRole(t *testing.T) {
 	w := newWorld(t)
 	env := make(chan []string, 1)

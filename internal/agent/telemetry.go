@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -20,10 +21,12 @@ import (
 	"berth/internal/container"
 )
 
-// Telemetry is sent every 20 seconds from samples of every 5, in real time.
+// Telemetry is sent every 20 seconds of real time unless the server asks for
+// it more often, from four samples each.
 const (
 	publishEvery  = 20 * time.Second
-	sampleEvery   = 5 * time.Second
+	publishLeast  = 100 * time.Millisecond
+	samplesEach   = 4
 	tasksPerFrame = 10
 )
 
@@ -61,22 +64,42 @@ func (a *Agent) telemetry(ctx context.Context) error {
 		a.Log.Info("connected", "what", "tcs")
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
-		go func() {
-			for {
-				if _, err := receive(ctx, conn); err != nil {
-					cancel(err)
-					return
-				}
-			}
-		}()
-		if err := a.publishLoop(ctx, conn); err != nil {
+		tempo := make(chan time.Duration)
+		go func() { cancel(hearTempo(ctx, conn, tempo)) }()
+		if err := a.publishLoop(ctx, conn, tempo); err != nil {
 			return cmp.Or(context.Cause(ctx), err)
 		}
 		return nil
 	})
 }
 
-func (a *Agent) publishLoop(ctx context.Context, conn *websocket.Conn) error {
+// hearTempo hands on how often the server wants figures, until the connection
+// ends.
+func hearTempo(ctx context.Context, conn *websocket.Conn, tempo chan<- time.Duration) error {
+	for {
+		e, err := receive(ctx, conn)
+		if err != nil {
+			return err
+		}
+		if e.Type != acs.TypeHeartbeat {
+			continue
+		}
+		var m acs.Heartbeat
+		if err := json.Unmarshal(e.Message, &m); err != nil {
+			return err
+		}
+		if m.PublishEvery <= 0 {
+			continue
+		}
+		select {
+		case tempo <- min(max(time.Duration(m.PublishEvery*float64(time.Second)), publishLeast), publishEvery):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (a *Agent) publishLoop(ctx context.Context, conn *websocket.Conn, tempo <-chan time.Duration) error {
 	if err := a.publishStatus(ctx, conn); err != nil {
 		return err
 	}
@@ -85,8 +108,9 @@ func (a *Agent) publishLoop(ctx context.Context, conn *websocket.Conn) error {
 	}
 	m := &meter{last: map[string]reading{}, sets: map[string]*samples{}}
 	m.sample(ctx, a)
-	next := a.Clock.Now().Add(publishEvery)
-	tick := clock.After(a.Clock, sampleEvery)
+	every := publishEvery
+	next := a.Clock.Now().Add(every)
+	tick := clock.After(a.Clock, every/samplesEach)
 	for {
 		var err error
 		select {
@@ -94,11 +118,16 @@ func (a *Agent) publishLoop(ctx context.Context, conn *websocket.Conn) error {
 			return ctx.Err()
 		case <-a.health:
 			err = a.publishHealth(ctx, conn)
+		case d := <-tempo:
+			if d != every {
+				every, next = d, a.Clock.Now().Add(d)
+				tick = clock.After(a.Clock, every/samplesEach)
+			}
 		case <-tick:
-			tick = clock.After(a.Clock, sampleEvery)
+			tick = clock.After(a.Clock, every/samplesEach)
 			m.sample(ctx, a)
-			if !a.Clock.Now().Before(next) {
-				next = next.Add(publishEvery)
+			if now := a.Clock.Now(); !now.Before(next) {
+				next = now.Add(every)
 				err = a.publish(ctx, conn, m)
 			}
 		}

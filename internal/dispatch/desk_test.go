@@ -372,6 +372,37 @@ func TestTelemetryBecomesSamplesAndHealth(t *testing.T) {
 	}
 }
 
+// racing is a clock that says how fast it runs.
+type racing struct {
+	clock.Clock
+	mu    sync.Mutex
+	speed float64
+}
+
+func (r *racing) Speed() float64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.speed
+}
+
+func TestAFastClockWantsFiguresOnceAMinuteOfIts(t *testing.T) {
+	b := newBench(t)
+	c := &racing{Clock: b.clock, speed: 60}
+	b.desk.Clock = c
+	conn := b.dial(tcsQuery)
+	if m := next[acs.Heartbeat](t, conn, acs.TypeHeartbeat); m.PublishEvery != 1 {
+		t.Errorf("at 60x figures are wanted every %v s", m.PublishEvery)
+	}
+	for _, x := range []struct{ speed, every float64 }{{1, 20}, {6, 10}, {10_000, 1}} {
+		c.mu.Lock()
+		c.speed = x.speed
+		c.mu.Unlock()
+		if m := next[acs.Heartbeat](t, conn, acs.TypeHeartbeat); m.PublishEvery != x.every {
+			t.Errorf("at %vx figures are wanted every %v s, not %v", x.speed, m.PublishEvery, x.every)
+		}
+	}
+}
+
 func TestAClosedConnectionIsALostAgent(t *testing.T) {
 	b := newBench(t)
 	conn := b.dial(acsQuery)

@@ -20,6 +20,9 @@ import (
 func (d *Desk) tcs(ctx context.Context, conn *websocket.Conn, inst model.Instance, _ *http.Request) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if err := d.setTempo(ctx, conn, d.publishEvery()); err != nil {
+		return err
+	}
 	go d.keepAlive(ctx, conn)
 	for {
 		_, b, err := conn.Read(ctx)
@@ -46,13 +49,41 @@ func (d *Desk) tcs(ctx context.Context, conn *websocket.Conn, inst model.Instanc
 	}
 }
 
+// keepAlive sends heartbeats, and one at once when figures are wanted more or
+// less often than before.
 func (d *Desk) keepAlive(ctx context.Context, conn *websocket.Conn) {
-	for clock.Sleep(ctx, d.Real, heartbeat) == nil {
-		b, err := acs.Encode(acs.TypeHeartbeat, acs.Heartbeat{Healthy: true})
-		if err != nil || conn.Write(ctx, websocket.MessageText, b) != nil {
+	told, at := d.publishEvery(), d.Real.Now()
+	for clock.Sleep(ctx, d.Real, lookAtTempo) == nil {
+		every := d.publishEvery()
+		if every == told && d.Real.Now().Sub(at) < heartbeat {
+			continue
+		}
+		if d.setTempo(ctx, conn, every) != nil {
 			return
 		}
+		told, at = every, d.Real.Now()
 	}
+}
+
+// setTempo sends a heartbeat that says how often figures are wanted.
+func (d *Desk) setTempo(ctx context.Context, conn *websocket.Conn, every time.Duration) error {
+	b, err := acs.Encode(acs.TypeHeartbeat, acs.Heartbeat{Healthy: true, PublishEvery: every.Seconds()})
+	if err != nil {
+		return err
+	}
+	return conn.Write(ctx, websocket.MessageText, b)
+}
+
+// Figures come every 20 seconds of real time, as from the stock agent, or once
+// a minute of a clock whose minutes are shorter; a second is the least.
+const (
+	publishSlowest = 20 * time.Second
+	publishFastest = time.Second
+	lookAtTempo    = 2 * time.Second
+)
+
+func (d *Desk) publishEvery() time.Duration {
+	return min(max(time.Duration(float64(time.Minute)/d.speed()), publishFastest), publishSlowest)
 }
 
 // figures works one message in and names the answer to it.

@@ -3,8 +3,9 @@
 // namespace AWS/ECS, one point a minute and service, over the tasks of all of
 // its revisions (facts/deployments 3.3).
 //
-// Agents live in real time and send every 20 seconds; the control plane's
-// minutes may be shorter, or be jumped over. So the newest figures of a task
+// Agents live in real time and send every 20 seconds, or once a minute of a
+// clock that runs fast (at most every second); minutes may be shorter still, or
+// be jumped over. So the newest figures of a task
 // stand for every minute in which it runs, until they are old in real time: a
 // point says what is known of its minute, and after that there is none. The
 // room owns those figures, in memory only, and writes to series; it judges
