@@ -159,7 +159,9 @@ func TestRootAnInstanceIsKilled(t *testing.T) {
 	// As on AWS a request that a dead target refuses is answered with 502,
 	// until the control plane has taken the target away; others are answered.
 	traffic.endWithout(t, "kill -9 of an instance", within(began, time.Second))
-	if gap := traffic.longestSilence(); gap > 300*time.Millisecond {
+	// Who connects to an address that is nobody's waits until the target is
+	// taken away; health checks alone would take two timeouts for that.
+	if gap := traffic.longestSilence(); gap > soonerThanHealthChecks {
 		t.Errorf("for %v nobody had an answer", gap)
 	}
 	t.Logf("the task was replaced after %.1f s", took.Seconds())
@@ -172,6 +174,10 @@ func TestRootAnInstanceIsKilled(t *testing.T) {
 	}
 	h.finish()
 }
+
+// soonerThanHealthChecks is less than what the load balancer would need to
+// find out by itself that a target is silent, however busy this machine is.
+const soonerThanHealthChecks = 3 * time.Second
 
 // within excuses failures of requests that began in a span of time.
 func within(began time.Time, d time.Duration) func(failure) bool {
