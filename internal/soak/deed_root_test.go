@@ -100,12 +100,24 @@ func (w *world) deploy(change map[string]string, may ...string) error {
 	return err
 }
 
-func (w *world) create() error {
+const created, undone = "CREATE_COMPLETE", "ROLLBACK_COMPLETE"
+
+// create makes the stack. A hook may refuse a first deployment whose page or
+// load balancer is hit while it looks: on AWS such a stack has to be deleted
+// before it can be created again.
+func (w *world) create(may ...string) error {
 	if err := w.send("CreateStack", nil); err != nil {
 		return err
 	}
-	if _, err := w.stack(3*time.Minute, "CREATE_COMPLETE"); err != nil {
+	status, err := w.stack(3*time.Minute, may...)
+	if err != nil {
 		return err
+	}
+	if status == undone {
+		if err := w.remove(); err != nil {
+			return err
+		}
+		return w.create(created)
 	}
 	return await(20*time.Second, 20*time.Millisecond, func() error { return ask(api) })
 }
@@ -127,17 +139,21 @@ func (w *world) service(change map[string]any) error {
 
 const taken, rolledBack = "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"
 
-// ends are the ends that a good deployment may have: one whose page, hook or
-// load balancer was hit while the hook looked may be refused.
+// gentle is whether a round's blows leave alone what a hook looks at: a
+// deployment whose page, hook or load balancer is hit meanwhile may be
+// refused.
+func gentle(r soak.Round) bool {
+	return !slices.ContainsFunc(r.Blows, func(b soak.Blow) bool {
+		return b.Victim != soak.Server && b.Victim != soak.ServerStop && b.Victim != soak.Agent
+	})
+}
+
+// ends are the ends that a good deployment may have.
 func ends(r soak.Round) []string {
-	for _, b := range r.Blows {
-		switch b.Victim {
-		case soak.Server, soak.ServerStop, soak.Agent:
-		default:
-			return []string{taken, rolledBack}
-		}
+	if gentle(r) {
+		return []string{taken}
 	}
-	return []string{taken}
+	return []string{taken, rolledBack}
 }
 
 // do does the deed of a round.
@@ -167,12 +183,12 @@ func (w *world) do(r soak.Round) error {
 	case soak.Drain:
 		return w.drain(r.Tasks)
 	case soak.Recreate:
-		return w.again(0)
+		return w.again(r, 0)
 	case soak.Abandon:
 		if err := w.service(map[string]any{"forceNewDeployment": true}); err != nil {
 			return err
 		}
-		return w.again(time.Duration(r.Tasks) * 300 * time.Millisecond)
+		return w.again(r, time.Duration(r.Tasks)*300*time.Millisecond)
 	}
 	return nil
 }
@@ -226,7 +242,7 @@ func (w *world) drain(n int) error {
 
 // again deletes the stack after a while, looks whether anything is left, and
 // creates it.
-func (w *world) again(after time.Duration) error {
+func (w *world) again(r soak.Round, after time.Duration) error {
 	time.Sleep(after)
 	gone := w.outages.Begin("the stack is not there", time.Now())
 	defer func() { gone.Close(time.Now()) }()
@@ -237,5 +253,8 @@ func (w *world) again(after time.Duration) error {
 		w.leak(strays)
 	}
 	w.weigh("no stack")
-	return w.create()
+	if gentle(r) {
+		return w.create(created)
+	}
+	return w.create(created, undone)
 }

@@ -56,7 +56,7 @@ func TestRootSoak(t *testing.T) {
 	w.serve()
 	w.publish()
 	began := time.Now()
-	if err := w.create(); err != nil {
+	if err := w.create(created); err != nil {
 		t.Fatal(err)
 	}
 	r := w.read()
