@@ -251,11 +251,11 @@ func (q *queue) once(ctx context.Context, it *item) {
 		return
 	case err != nil:
 		it.fails++
-		wait := backoff(it.fails)
+		wait, level := backoff(it.fails), slog.LevelWarn
 		if fault.Is(err, fault.Conflict) {
-			wait = 0
+			wait, level = afterConflict(it.fails), slog.LevelDebug
 		}
-		q.log.WarnContext(ctx, "reconcile failed", "key", it.key, "fails", it.fails, "retry_in", wait.String(), "error", err)
+		q.log.Log(ctx, level, "reconcile failed", "key", it.key, "fails", it.fails, "retry_in", wait.String(), "error", err)
 		q.schedule(it.key, now.Add(wait), false)
 	default:
 		it.fails = 0
@@ -271,6 +271,12 @@ func (q *queue) once(ctx context.Context, it *item) {
 		delete(q.keys, it.key)
 	}
 	q.mu.Unlock()
+}
+
+// afterConflict doubles from ten milliseconds: whoever was faster has to be
+// seen first, and a transaction is seen when it is on disk.
+func afterConflict(fails int) time.Duration {
+	return min(10*time.Millisecond<<min(fails-1, 12), 30*time.Second)
 }
 
 // backoff doubles from half a second to half a minute.
