@@ -220,12 +220,13 @@ func (c *Client) Set(cfg balancer.Config) {
 	}
 }
 
-// Report returns the newest report; ok is false while the process does not
+// Report returns the newest report, and whether it was made under the
+// configuration that was Set last; ok is false while the process does not
 // answer.
-func (c *Client) Report() (r balancer.Report, ok bool) {
+func (c *Client) Report() (r balancer.Report, current, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.last.Report, c.known
+	return c.last.Report, c.wanted != nil && c.last.Applied == c.digest, c.known
 }
 
 // State returns the newest state, for status pages.

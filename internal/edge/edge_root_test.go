@@ -73,7 +73,7 @@ func TestTheEdgeListensAndDialsInsideItsInterfaces(t *testing.T) {
 	}
 	eventually(t, "an answer from inside", func() bool { return ask(ns) == "inside" })
 	eventually(t, "a healthy target", func() bool {
-		r, ok := c.Report()
+		r, _, ok := c.Report()
 		return ok && len(r.Targets) == 1 && r.Targets[0].State == "healthy"
 	})
 	if err := kernel.DeleteNetns(path); err != nil {

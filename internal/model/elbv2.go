@@ -80,7 +80,12 @@ type ListenerRule struct {
 	Conditions []Condition `json:"conditions,omitempty" w:"api/elbv2"`
 	Actions    []Action    `json:"actions" w:"api/elbv2"`
 	Tags       []Tag       `json:"tags,omitempty" w:"api/elbv2"`
+	Changes    int64       `json:"changes,omitempty" w:"api/elbv2"`          // how often Actions changed
+	Served     int64       `json:"served,omitempty" w:"controllers/traffic"` // the Changes that the data plane acts on
 }
+
+// InForce reports whether the data plane acts on the rule as it is.
+func (r ListenerRule) InForce() bool { return r.Served >= r.Changes }
 
 // TargetGroup is a target group. Key: ARN. Times in seconds.
 type TargetGroup struct {

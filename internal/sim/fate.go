@@ -228,7 +228,7 @@ func steadily(v float64) dispatch.Figures {
 //
 //	fail pull IMAGE [REASON]       fail exit IMAGE|TASK [CODE]
 //	fail health IMAGE|TASK [yes]   fail target IMAGE|TASK [REASON]
-//	fail agent INSTANCE [yes]
+//	fail agent INSTANCE [yes]      fail edge slow [yes]
 //
 // Tasks and instances are meant by their number or ARN.
 func (f *fate) fail(what, whom string, how []string) error {
@@ -242,6 +242,11 @@ func (f *fate) fail(what, whom string, how []string) error {
 		turn(f.ill, whom, true, len(how) > 0)
 	case "target":
 		turn(f.sick, whom, reason, len(how) > 0)
+	case "edge":
+		if whom != "slow" {
+			return fmt.Errorf("an edge cannot be %q", whom)
+		}
+		f.edge.Slow(len(how) > 0)
 	case "agent":
 		turn(f.silent, whom, true, len(how) > 0)
 	case "exit":

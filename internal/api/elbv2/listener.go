@@ -32,7 +32,7 @@ func (a *API) CreateListener(ctx context.Context, in *shape.CreateListenerInput)
 	l := model.Listener{
 		ARN: a.arn("listener/" + fullName(lb) + "/" + a.IDs.Hex(16)), LoadBalancer: lb, Port: wire.Val(in.Port), Protocol: wire.Val(in.Protocol), Tags: tags,
 	}
-	rule := model.ListenerRule{ARN: ruleARN(l.ARN, a.IDs.Hex(16)), Listener: l.ARN, Default: true, Actions: actions}
+	rule := model.ListenerRule{ARN: ruleARN(l.ARN, a.IDs.Hex(16)), Listener: l.ARN, Default: true, Actions: actions, Changes: 1}
 	var out shape.Listener
 	err = a.update(ctx, func(tx *store.Tx) error {
 		if _, ok := state.LoadBalancers.Get(tx, lb); !ok {
@@ -173,7 +173,11 @@ func (a *API) ModifyListener(ctx context.Context, in *shape.ModifyListenerInput)
 			if err := checkTargets(tx, l.LoadBalancer, d.ARN, actions); err != nil {
 				return err
 			}
-			if err := state.ListenerRules.Edit(tx, d.ARN, func(r *model.ListenerRule) error { r.Actions = actions; return nil }); err != nil {
+			if err := state.ListenerRules.Edit(tx, d.ARN, func(r *model.ListenerRule) error {
+				r.Actions = actions
+				r.Changes++
+				return nil
+			}); err != nil {
 				return err
 			}
 		}

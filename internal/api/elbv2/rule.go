@@ -39,7 +39,7 @@ func (a *API) CreateRule(ctx context.Context, in *shape.CreateRuleInput) (*shape
 	}
 	r := model.ListenerRule{
 		ARN: ruleARN(wire.Val(in.ListenerArn), a.IDs.Hex(16)), Listener: wire.Val(in.ListenerArn),
-		Priority: wire.Val(in.Priority), Conditions: conditions, Actions: actions, Tags: tags,
+		Priority: wire.Val(in.Priority), Conditions: conditions, Actions: actions, Tags: tags, Changes: 1,
 	}
 	err = a.update(ctx, func(tx *store.Tx) error {
 		l, ok := state.Listeners.Get(tx, r.Listener)
@@ -167,6 +167,7 @@ func (a *API) ModifyRule(ctx context.Context, in *shape.ModifyRuleInput) (*shape
 			}
 			if actions != nil {
 				r.Actions = actions
+				r.Changes++
 			}
 			return nil
 		})

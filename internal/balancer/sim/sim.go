@@ -30,6 +30,8 @@ type Edge struct {
 	broken   map[string]string // by IP: the reason to give
 	inFlight map[string]int    // by IP
 	down     bool
+	slow     bool
+	late     *balancer.Config // what a slow one has not taken yet
 }
 
 type key struct {
@@ -63,10 +65,27 @@ func (e *Edge) OnReport(notify func()) {
 	e.notify = notify
 }
 
-// Set takes a configuration; it is in force at once. An equal one changes
-// nothing.
+// Slow makes the data plane not take what it is given, as if it were busy;
+// when that ends it takes the newest.
+func (e *Edge) Slow(slow bool) {
+	e.mu.Lock()
+	late := e.late
+	e.slow, e.late = slow, nil
+	e.mu.Unlock()
+	if late != nil {
+		e.Set(*late)
+	}
+}
+
+// Set takes a configuration; it is in force at once, unless the data plane is
+// slow. An equal one changes nothing.
 func (e *Edge) Set(c balancer.Config) {
 	e.mu.Lock()
+	if e.slow && e.set {
+		e.late = &c
+		e.mu.Unlock()
+		return
+	}
 	if e.set && reflect.DeepEqual(e.cfg, c) {
 		e.mu.Unlock()
 		return
@@ -227,13 +246,13 @@ func (e *Edge) Down(down bool) {
 	e.down = down
 }
 
-// Report tells every target's health; ok is false before the first Set and
-// while it is down.
-func (e *Edge) Report() (r balancer.Report, ok bool) {
+// Report tells every target's health; current is false while the newest
+// configuration is not in force, ok before the first Set and while it is down.
+func (e *Edge) Report() (r balancer.Report, current, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.set || e.down {
-		return r, false
+		return r, false, false
 	}
 	for _, lb := range e.cfg.LoadBalancers {
 		r.LoadBalancers = append(r.LoadBalancers, lb.ID)
@@ -247,7 +266,7 @@ func (e *Edge) Report() (r balancer.Report, ok bool) {
 		r.Targets = append(r.Targets, one)
 	}
 	slices.SortFunc(r.Targets, func(a, b balancer.TargetReport) int { return strings.Compare(a.Group+a.ID, b.Group+b.ID) })
-	return r, true
+	return r, e.late == nil || reflect.DeepEqual(*e.late, e.cfg), true
 }
 
 // Config returns the configuration in force.

@@ -58,6 +58,8 @@ func (l *Loop) Wake(c store.Change) []string {
 		return keys(c, func(t model.Task) string { return t.Service })
 	case state.Targets.Name():
 		return prefixed("task|", keys(c, func(t model.Target) string { return t.Task }))
+	case state.ListenerRules.Name():
+		return prefixed("rule|", cameIntoForce(c))
 	case state.Alarms.Name():
 		return prefixed("alarm|", keys(c, func(a model.Alarm) string { return a.Name }))
 	case state.Instances.Name():
@@ -65,6 +67,15 @@ func (l *Loop) Wake(c store.Change) []string {
 	default:
 		return nil
 	}
+}
+
+// cameIntoForce is the ARN of a rule for which a shift of traffic may wait.
+func cameIntoForce(c store.Change) []string {
+	was, _ := c.Old.(model.ListenerRule)
+	if r, ok := c.New.(model.ListenerRule); ok && r.InForce() && !was.InForce() {
+		return []string{r.ARN}
+	}
+	return nil
 }
 
 // drained is the ARN of an instance that begins to be emptied, else "".
@@ -134,6 +145,12 @@ func services(v store.Reader, key string) []string {
 		for _, t := range state.Tasks.By(v, "instance", id) {
 			add(t.Service)
 		}
+	case kind == "rule":
+		for _, d := range state.ServiceDeployments.All(v) {
+			if rev, ok := state.ServiceRevisions.Get(v, d.Target); ok && !rollout.Final(d.Status) && usesRule(rev, id) {
+				add(d.Service)
+			}
+		}
 	case kind == "alarm":
 		for _, d := range state.ServiceDeployments.All(v) {
 			if !rollout.Final(d.Status) && slices.Contains(d.Config.Alarms, id) {
@@ -142,6 +159,12 @@ func services(v store.Reader, key string) []string {
 		}
 	}
 	return out
+}
+
+func usesRule(rev model.ServiceRevision, rule string) bool {
+	return slices.ContainsFunc(rev.LoadBalancers, func(lb model.ServiceLoadBalancer) bool {
+		return lb.ProductionListenerRule == rule || lb.TestListenerRule == rule
+	})
 }
 
 // soon is how long to wait before looking at what an act has changed.

@@ -36,6 +36,7 @@ type round struct {
 	view    *store.View
 	now     time.Time
 	service string
+	data    *facts // what the data plane says; nil where nobody asked
 	moves   []move
 	wait    bool
 	errors  []string // texts of service events
@@ -43,7 +44,10 @@ type round struct {
 
 // tasks moves the tasks of a service, or one without a service, on.
 func (l *Loop) tasks(ctx context.Context, now time.Time, service string, ts []model.Task) (control.Result, error) {
-	r := &round{loop: l, view: l.DB.View(), now: now, service: service}
+	return l.turn(ctx, &round{loop: l, view: l.DB.View(), now: now, service: service}, ts)
+}
+
+func (l *Loop) turn(ctx context.Context, r *round, ts []model.Task) (control.Result, error) {
 	for _, t := range ts {
 		if concerns(t) {
 			r.plan(t)
@@ -153,24 +157,18 @@ func (r *round) balancerOf(t model.Task, group string) model.ServiceLoadBalancer
 }
 
 // leaveTask lets a task go whose targets are all draining: when the data
-// plane has none of its requests in flight, or the delay has ended
-// (facts/deployments 1.13: ECS does not wait out the whole delay).
+// plane knows that and has none of its requests in flight, or the delay has
+// ended (facts/deployments 1.13: ECS does not wait out the whole delay). That
+// is decided where the data plane was just configured from the same view.
 func (r *round) leaveTask(t model.Task, targets []model.Target) {
-	rep, known := r.loop.Edge.Report()
+	if r.data == nil {
+		return // the targets' change, or a report, wakes the key of the edge
+	}
 	for _, x := range targets {
-		if !r.now.Before(x.DrainingAt.Add(drainDelay(r.view, x.Group))) {
-			continue
-		}
-		if !known {
-			r.wait = true
+		rep, ok := r.data.of(x)
+		over := !r.now.Before(x.DrainingAt.Add(drainDelay(r.view, x.Group)))
+		if !r.data.heard(x) || !over && (!r.data.known || ok && rep.InFlight > 0) {
 			return
-		}
-		for _, y := range rep.Targets {
-			same := y.Group == x.Group && y.ID == x.ID && int64(y.Port) == x.Port && y.Since.Equal(x.RegisteredAt)
-			if same && (y.State != "draining" || y.InFlight > 0) {
-				r.wait = true
-				return
-			}
 		}
 	}
 	r.moves = append(r.moves, move{task: t, to: model.TaskStopping, why: "its targets have no requests in flight"})
@@ -324,18 +322,20 @@ func (r *round) events() []string {
 	return append(texts, r.errors...)
 }
 
-// leave lets tasks go that wait for the data plane, after a new report.
-func (l *Loop) leave(ctx context.Context, now time.Time) error {
+// leave lets tasks go that wait for the data plane, which was configured from
+// that view.
+func (l *Loop) leave(ctx context.Context, view *store.View, data *facts) error {
 	byService := map[string][]model.Task{}
 	var order []string
-	for _, t := range state.Tasks.By(l.DB.View(), "status", model.TaskDeactivating) {
+	for _, t := range state.Tasks.By(view, "status", model.TaskDeactivating) {
 		if byService[t.Service] == nil {
 			order = append(order, t.Service)
 		}
 		byService[t.Service] = append(byService[t.Service], t)
 	}
 	for _, s := range order {
-		if _, err := l.tasks(ctx, now, s, byService[s]); err != nil {
+		r := &round{loop: l, view: view, now: data.now, service: s, data: data}
+		if _, err := l.turn(ctx, r, byService[s]); err != nil {
 			return err
 		}
 	}

@@ -40,8 +40,9 @@ type Edge interface {
 	// Set says what should be served; it does not wait.
 	Set(c balancer.Config)
 	// Report returns the newest report; ok is false while the data plane
-	// does not answer.
-	Report() (r balancer.Report, ok bool)
+	// does not answer. current is whether it was made under the configuration
+	// that was Set last.
+	Report() (r balancer.Report, current, ok bool)
 }
 
 // Deps are what the loop needs.
@@ -166,45 +167,51 @@ func (l *Loop) Reconcile(ctx context.Context, r control.Request) (control.Result
 func (l *Loop) edge(ctx context.Context, now time.Time) (control.Result, error) {
 	view := l.DB.View()
 	l.Edge.Set(Compile(view, l.HostAddress))
-	rep, ok := l.Edge.Report()
-	f := facts{now: now, known: ok, report: rep}
+	rep, current, ok := l.Edge.Report()
+	f := facts{now: now, known: ok, current: current, report: rep}
 	changed := f.look(view)
 	if changed {
 		if err := l.DB.Update(ctx, name, f.write); err != nil {
 			return control.Result{}, err
 		}
 	}
-	return control.Result{After: f.next}, l.leave(ctx, now)
+	return control.Result{After: f.next}, l.leave(ctx, view, &f)
 }
 
 // facts are what a report says that the state does not know yet.
 type facts struct {
-	now    time.Time
-	known  bool
-	report balancer.Report
+	now     time.Time
+	known   bool // the data plane answers
+	current bool // the report was made under the newest configuration
+	report  balancer.Report
 
+	byKey     map[string]balancer.TargetReport
 	next      time.Duration // until the next draining ends
 	ended     []string      // keys of targets whose draining is over
 	health    map[string]balancer.TargetReport
 	active    []string          // load balancers that serve now
 	listeners map[string]string // trouble by ARN
+	served    map[string]int64  // changes of rules that are in force now, by ARN
 }
 
 // look compares; it reports whether there is anything to write.
 func (f *facts) look(r store.Reader) bool {
 	f.health, f.listeners = map[string]balancer.TargetReport{}, map[string]string{}
-	byKey := map[string]balancer.TargetReport{}
+	f.byKey = map[string]balancer.TargetReport{}
 	for _, t := range f.report.Targets {
-		byKey[state.TargetKey(t.Group, t.ID, int64(t.Port))] = t
+		f.byKey[state.TargetKey(t.Group, t.ID, int64(t.Port))] = t
 	}
 	used := usedGroups(r)
 	for _, t := range state.Targets.All(r) {
-		f.target(r, t, byKey, used[t.Group])
+		f.target(r, t, used[t.Group])
 	}
 	if f.known {
 		f.balancers(r)
 	}
-	return len(f.ended)+len(f.health)+len(f.active)+len(f.listeners) > 0
+	if f.known && f.current {
+		f.rules(r)
+	}
+	return len(f.ended)+len(f.health)+len(f.active)+len(f.listeners)+len(f.served) > 0
 }
 
 func usedGroups(r store.Reader) map[string]bool {
@@ -219,20 +226,36 @@ func usedGroups(r store.Reader) map[string]bool {
 	return used
 }
 
-func (f *facts) target(r store.Reader, t model.Target, byKey map[string]balancer.TargetReport, used bool) {
+// of finds what is reported of a registration.
+func (f *facts) of(t model.Target) (rep balancer.TargetReport, ok bool) {
+	rep, ok = f.byKey[state.TargetKey(t.Group, t.ID, t.Port)]
+	return rep, ok && rep.Since.Equal(t.RegisteredAt)
+}
+
+// heard is whether the data plane sends nothing new to a draining target, or
+// does not answer: until then the target has to live, however short its delay.
+func (f *facts) heard(t model.Target) bool {
+	rep, ok := f.of(t)
+	return !f.known || f.current || ok && rep.State == "draining"
+}
+
+func (f *facts) target(r store.Reader, t model.Target, used bool) {
 	key := state.TargetKey(t.Group, t.ID, t.Port)
 	if !t.DrainingAt.IsZero() {
 		left := t.DrainingAt.Add(drainDelay(r, t.Group)).Sub(f.now)
-		if left <= 0 || !used {
+		switch heard := f.heard(t); {
+		case heard && (left <= 0 || !used):
 			f.ended = append(f.ended, key)
 			return
+		case !heard:
+			left = max(left, lookAgain) // its report comes sooner
 		}
 		if f.next == 0 || left < f.next {
 			f.next = left
 		}
 	}
-	rep, ok := byKey[key]
-	if ok && rep.Since.Equal(t.RegisteredAt) && (rep.State != t.State || rep.Reason != t.Reason || rep.Description != t.Description) {
+	rep, ok := f.of(t)
+	if ok && (rep.State != t.State || rep.Reason != t.Reason || rep.Description != t.Description) {
 		f.health[key] = rep
 	}
 }
@@ -256,7 +279,26 @@ func (f *facts) balancers(r store.Reader) {
 	}
 }
 
+// rules finds those that came into force with the configuration.
+func (f *facts) rules(r store.Reader) {
+	f.served = map[string]int64{}
+	for _, x := range state.ListenerRules.All(r) {
+		if !x.InForce() {
+			f.served[x.ARN] = x.Changes
+		}
+	}
+}
+
 func (f *facts) write(tx *store.Tx) error {
+	for _, x := range state.ListenerRules.All(tx) {
+		n, ok := f.served[x.ARN]
+		if !ok {
+			continue
+		}
+		if err := state.ListenerRules.Edit(tx, x.ARN, func(x *model.ListenerRule) error { x.Served = n; return nil }); err != nil {
+			return err
+		}
+	}
 	for _, key := range f.ended {
 		if err := state.Targets.Delete(tx, key); err != nil {
 			return err

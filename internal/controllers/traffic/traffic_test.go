@@ -239,6 +239,23 @@ func TestTheDelayEndsADrainThatDoesNotEnd(t *testing.T) {
 	w.status(model.TaskStopping)
 }
 
+// However short the delay, and whatever the old report says: a task must not
+// go before the data plane has stopped sending to it.
+func TestATaskStaysUntilTheDataPlaneHasHeard(t *testing.T) {
+	w := newWorld(t)
+	w.task(model.TaskActivating, toGroup(""))
+	w.settle()
+	w.edge.Slow(true)
+	w.stop()
+	w.settle()
+	w.advance(10 * time.Minute)
+	w.status(model.TaskDeactivating)
+	w.target("healthy")
+	w.edge.Slow(false)
+	w.settle()
+	w.status(model.TaskStopping)
+}
+
 func TestATaskThatEndedByItselfIsDeregistered(t *testing.T) {
 	w := newWorld(t)
 	w.task(model.TaskActivating, toGroup(""))

@@ -150,7 +150,8 @@ func (p *pass) attach() bool {
 }
 
 // wish compares a rule with the wanted weights (percent to the first group)
-// and plans the change if they differ. The order is first, then second; the
+// and plans the change if they differ. It reports whether traffic goes by
+// them. The order is first, then second; the
 // rule becomes a forward to two groups with stickiness disabled (1.10).
 func (p *pass) wish(lb model.ServiceLoadBalancer, rule, first, second string, percent float64, why string) bool {
 	live, ok := p.w.Rules[rule]
@@ -160,7 +161,7 @@ func (p *pass) wish(lb model.ServiceLoadBalancer, rule, first, second string, pe
 	want := weights(first, second, percent)
 	// On the way back a rule that was never touched is left alone.
 	if same(forward(live), want) || percent == 0 && slices.Equal(serving(live), []string{second}) {
-		return true
+		return live.InForce() // what follows counts on the traffic, not on the record
 	}
 	p.plan.Shifts = append(p.plan.Shifts, Shift{Rule: rule, Role: lb.RoleARN, Default: live.Default, Listener: live.Listener, Targets: want, Why: why})
 	return false
