@@ -114,6 +114,9 @@ func (w *world) round(r soak.Round, rd *reader, k *kills) bool {
 			w.fault(r, "a request failed at %.2f s of the round, after %d ms: %s", f.began.Sub(began).Seconds(), f.ended.Sub(f.began).Milliseconds(), f.why)
 		}
 	}
+	if len(bad) > 0 || rested != nil {
+		w.tell(r)
+	}
 	figures := w.weigh(kind(want, survey))
 	fmt.Printf("round %3d  %-13s %4.1f s + %4.1f s  %-7d requests, %d failed, %d excused  %s  %s\n",
 		r.Number, r.Deed, did.Seconds(), (time.Since(began) - did).Seconds(), requests, len(bad), excused, figures, strings.Join(blows, ", "))
@@ -127,6 +130,19 @@ func (w *world) fault(r soak.Round, format string, args ...any) {
 	text := fmt.Sprintf("round %d (%s): ", r.Number, r.Deed) + fmt.Sprintf(format, args...)
 	w.faults = append(w.faults, text)
 	fmt.Printf("           FAULT at %s: %s\n", time.Now().Format("15:04:05.000"), text)
+}
+
+// tell keeps what the server decided around a round that went wrong.
+func (w *world) tell(r soak.Round) {
+	events, err := w.run(time.Minute, "events")
+	if err != nil {
+		events += err.Error()
+	}
+	path := fmt.Sprintf("%s.round-%d", strings.TrimSuffix(w.log.Name(), ".log"), r.Number)
+	if err := os.WriteFile(path, []byte(events), 0o600); err != nil {
+		w.t.Error(err)
+	}
+	fmt.Printf("           what was decided is in %s\n", path)
 }
 
 // leak notes strays that were not known yet.

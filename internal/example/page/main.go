@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -38,6 +39,7 @@ func main() {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(f)
 	})
+	mux.HandleFunc("GET /busy", busy)
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		mine := f
 		mine.Path = r.URL.Path
@@ -63,6 +65,20 @@ func main() {
 		os.Exit(1)
 	}
 	fmt.Println("page is done")
+}
+
+// most is the longest that one request may keep a CPU busy.
+const most = 5 * time.Second
+
+// busy keeps a CPU busy for ?ms= milliseconds (200), to see the service scale.
+func busy(w http.ResponseWriter, r *http.Request) {
+	long := 200 * time.Millisecond
+	if ms, err := strconv.Atoi(r.FormValue("ms")); err == nil {
+		long = min(time.Duration(ms)*time.Millisecond, most)
+	}
+	for end := time.Now().Add(long); time.Now().Before(end) && r.Context().Err() == nil; {
+	}
+	fmt.Fprintf(w, "busy for %v\n", long)
 }
 
 // lookup asks the task metadata endpoint who we are; away from ECS the facts
