@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -212,6 +213,34 @@ func TestUnsentReportsOutliveTheAgent(t *testing.T) {
 	if *got.Containers[0].ExitCode != 4 || got.Containers[0].Reason != "OutOfMemoryError: Container killed due to memory usage" {
 		t.Errorf("container: %+v", got.Containers[0])
 	}
+}
+
+// A kill between the two may leave a record of an end that nobody was told.
+func TestAnEndThatWasRecordedIsToldByTheNextAgent(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	arn := w.task("t1", app("x:1"))
+	id := w.reaches(arn, model.TaskActivating).Containers[0].RuntimeID
+	w.stop()
+	w.driver.Kill(id, 0, false)
+	path := filepath.Join(w.conf.Dir, "tasks", "t1", "task.json")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var record map[string]any
+	if err := json.Unmarshal(b, &record); err != nil {
+		t.Fatal(err)
+	}
+	record["over"] = true
+	if b, err = json.Marshal(record); err == nil {
+		err = os.WriteFile(path, b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	w.reaches(arn, model.TaskDeprovisioning)
 }
 
 func TestContainersStartAndStopInOrder(t *testing.T) {

@@ -230,6 +230,7 @@ func (t *task) run(ctx context.Context) {
 		}
 		t.conclude(err)
 	}
+	t.tell("STOPPED") // also for a run that was killed before it could
 	if <-heard {
 		t.clean(ctx)
 	}
@@ -297,7 +298,7 @@ func (t *task) await(ctx context.Context) error {
 	return nil
 }
 
-// conclude records the end of the task and reports it.
+// conclude records the end of the task.
 func (t *task) conclude(err error) {
 	t.edit(func(r *record) {
 		r.Over, r.Ended = true, t.agent.Clock.Now()
@@ -308,7 +309,6 @@ func (t *task) conclude(err error) {
 			c.Status = "STOPPED"
 		}
 	})
-	t.tell("STOPPED")
 }
 
 // reasonOf words an error as a stopped reason: its AWS code, then its text.
