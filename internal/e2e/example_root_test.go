@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,6 +93,69 @@ func (b *berth) ecs(op string, in map[string]any) map[string]any {
 }
 
 func callECS(ctx context.Context, addr, op string, in map[string]any) (map[string]any, error) {
+	return callJSON(ctx, addr, "AmazonEC2ContainerServiceV20141113."+op, in)
+}
+
+// json calls an API of protocol JSON 1.1 by its target.
+func (b *berth) json(target string, in map[string]any) map[string]any {
+	b.t.Helper()
+	out, err := callJSON(b.t.Context(), b.addr, target, in)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return out
+}
+
+// The versions by which query APIs are known.
+const (
+	versionEC2            = "2016-11-15"
+	versionIAM            = "2010-05-08"
+	versionCloudFormation = "2010-05-15"
+)
+
+func (b *berth) ec2(action string, kv ...string) string {
+	b.t.Helper()
+	return b.query(versionEC2, action, kv...)
+}
+
+func (b *berth) iam(action string, kv ...string) string {
+	b.t.Helper()
+	return b.query(versionIAM, action, kv...)
+}
+
+// query calls an API of protocol query; it returns the answer's XML.
+func (b *berth) query(version, action string, kv ...string) string {
+	b.t.Helper()
+	form := url.Values{"Action": {action}, "Version": {version}}
+	for i := 0; i < len(kv); i += 2 {
+		form.Set(kv[i], kv[i+1])
+	}
+	out, err := callQuery(b.t.Context(), b.addr, form)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return out
+}
+
+func callQuery(ctx context.Context, addr string, form url.Values) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/", strings.NewReader(form.Encode()))
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", form.Get("Action"), res.Status, body)
+	}
+	return string(body), err
+}
+
+func callJSON(ctx context.Context, addr, target string, in map[string]any) (map[string]any, error) {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return nil, err
@@ -101,7 +165,7 @@ func callECS(ctx context.Context, addr, op string, in map[string]any) (map[strin
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	req.Header.Set("X-Amz-Target", "AmazonEC2ContainerServiceV20141113."+op)
+	req.Header.Set("X-Amz-Target", target)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, err
@@ -113,7 +177,7 @@ func callECS(ctx context.Context, addr, op string, in map[string]any) (map[strin
 		return nil, err
 	}
 	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %s: %s", op, res.Status, text)
+		return nil, fmt.Errorf("%s: %s: %s", target, res.Status, text)
 	}
 	return out, json.Unmarshal(text, &out)
 }

@@ -7,8 +7,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -151,20 +151,9 @@ func (b *berth) call(op string, in map[string]any) (map[string]any, error) {
 	return callECS(context.Background(), b.addr, op, in)
 }
 
-// callStack describes the stack, in XML.
+// callStack describes the stack, in XML; the server may be away.
 func callStack(addr string) (string, error) {
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+addr+"/", strings.NewReader("Action=DescribeStacks&Version=2010-05-15&StackName=hello"))
-	if err != nil {
-		return "", err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	return string(b), err
+	return callQuery(context.Background(), addr, url.Values{"Action": {"DescribeStacks"}, "Version": {versionCloudFormation}, "StackName": {"hello"}})
 }
 
 // follow looks at deployments newer than those known until the stack's update
