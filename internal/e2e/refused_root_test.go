@@ -90,7 +90,7 @@ func breakages(https []string) []breakage {
 					template["ec2InstanceProfileArn"] = "arn:aws:iam::000000000000:instance-profile/foo"
 				})
 			},
-			says: []string{"foo", "iam:PassRole"},
+			says: []string{"may not pass the instance role foo", "rename the instance role"},
 			mend: func(h *hello) {
 				h.provider(func(template map[string]any) {
 					template["ec2InstanceProfileArn"] = "arn:aws:iam::000000000000:instance-profile/ecsInstanceRole-hello"
@@ -102,7 +102,7 @@ func breakages(https []string) []breakage {
 			spoil: func(h *hello) {
 				h.iam("DetachRolePolicy", "RoleName", "ecsInstanceRole-hello", "PolicyArn", "arn:aws:iam::aws:policy/AmazonECSInstanceRolePolicyForManagedInstances")
 			},
-			says: []string{"ecsInstanceRole-hello"},
+			says: []string{"the instance role ecsInstanceRole-hello may not ecs:RegisterContainerInstance: attach"},
 			mend: func(h *hello) {
 				h.iam("AttachRolePolicy", "RoleName", "ecsInstanceRole-hello", "PolicyArn", "arn:aws:iam::aws:policy/AmazonECSInstanceRolePolicyForManagedInstances")
 			},
@@ -125,7 +125,7 @@ func breakages(https []string) []breakage {
 			spoil: func(h *hello) {
 				h.revise(func(def map[string]any, c map[string]any) { def["cpu"], def["memory"] = "16384", "65536" })
 			},
-			says: []string{"16384 CPU units", "65536 MiB"},
+			says: []string{"16384 CPU units", "65536 MiB", "→ raise vCpuCount and memoryMiB"},
 			mend: func(h *hello) {
 				h.revise(func(def map[string]any, c map[string]any) { def["cpu"], def["memory"] = "256", "512" })
 			},

@@ -31,8 +31,37 @@ type hello struct {
 // tempo is how much faster than real the clock of these tests runs.
 const tempo = 60
 
-// apart, among the parameters, puts every task on an instance of its own.
-const apart = "distinctInstance"
+// Among the parameters, apart puts every task on an instance of its own, and
+// rolling makes the service's deployments rolling ones with a circuit breaker.
+const (
+	apart   = "distinctInstance"
+	rolling = "ROLLING"
+)
+
+// changes of the example's template; one that is named is made when asked for.
+var changes = []struct{ name, from, to string }{
+	{"", `return {"hookStatus": "SUCCEEDED" if whole else "FAILED"}`, `names = [json.loads(a.data)["Version"] for a in answers]
+              if names[0].startswith("slow"):
+                  import time
+                  time.sleep(3)
+              return {"hookStatus": "SUCCEEDED" if whole and "bad" not in names else "FAILED"}`},
+	{apart, "      TaskDefinition: !Ref Page\n", "      TaskDefinition: !Ref Page\n      PlacementConstraints: [{Type: distinctInstance}]\n"},
+	{rolling, `        Strategy: BLUE_GREEN
+        BakeTimeInMinutes: !If [Bakes, !Ref BakeMinutes, 0]
+        LifecycleHooks:
+          - HookTargetArn: !GetAtt Hook.Arn
+            RoleArn: !GetAtt HookCallerRole.Arn
+            LifecycleStages: [POST_TEST_TRAFFIC_SHIFT]
+`, `        Strategy: ROLLING
+        DeploymentCircuitBreaker: {Enable: true, Rollback: true}
+`},
+	{rolling, `          AdvancedConfiguration:
+            AlternateTargetGroupArn: !Ref Green
+            ProductionListenerRule: !Ref ProductionRule
+            TestListenerRule: !Ref TestRule
+            RoleArn: !GetAtt BalancerRole.Arn
+`, ""},
+}
 
 // deployed makes the stack; KEY=VALUE are parameters of the template.
 func deployed(t *testing.T, parameters ...string) *hello {
@@ -42,21 +71,14 @@ func deployed(t *testing.T, parameters ...string) *hello {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, change := range [][2]string{
-		{`return {"hookStatus": "SUCCEEDED" if whole else "FAILED"}`, `names = [json.loads(a.data)["Version"] for a in answers]
-              if names[0].startswith("slow"):
-                  import time
-                  time.sleep(3)
-              return {"hookStatus": "SUCCEEDED" if whole and "bad" not in names else "FAILED"}`},
-		{"      TaskDefinition: !Ref Page\n", "      TaskDefinition: !Ref Page\n      PlacementConstraints: [{Type: distinctInstance}]\n"},
-	} {
-		if strings.Contains(change[1], apart) && !slices.Contains(parameters, apart) {
+	for _, c := range changes {
+		if c.name != "" && !slices.Contains(parameters, c.name) {
 			continue
 		}
-		if !bytes.Contains(text, []byte(change[0])) {
-			t.Fatalf("the template has no %q any more", change[0])
+		if !bytes.Contains(text, []byte(c.from)) {
+			t.Fatalf("the template has no %q any more", c.from)
 		}
-		text = bytes.Replace(text, []byte(change[0]), []byte(change[1]), 1)
+		text = bytes.Replace(text, []byte(c.from), []byte(c.to), 1)
 	}
 	h.template = filepath.Join(t.TempDir(), "hello.yaml")
 	if err := os.WriteFile(h.template, text, 0o600); err != nil {
@@ -65,7 +87,7 @@ func deployed(t *testing.T, parameters ...string) *hello {
 	began := time.Now()
 	args := []string{"up", h.template, "--image", "hello:latest=../example/page", "--listen", h.addr, "--speed", strconv.Itoa(tempo)}
 	for _, p := range parameters {
-		if p != apart {
+		if p != apart && p != rolling {
 			args = append(args, "-p", p)
 		}
 	}
