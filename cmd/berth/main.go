@@ -41,7 +41,7 @@ func main() {
 		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Main(ctx, cli.Hooks{Server: daemon.Serve, Sweep: daemon.Sweep, Compatibility: daemon.Compatibility}, os.Args[1:], os.Stdout, os.Stderr)
+	code := cli.Main(ctx, cli.Hooks{Server: daemon.Serve, Sweep: daemon.Sweep, Compatibility: daemon.Compatibility, Version: daemon.Version}, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }

@@ -106,7 +106,7 @@ func TestStatusDrawsWhatTheAPIsSay(t *testing.T) {
 	if code != 0 {
 		t.Fatal(errs)
 	}
-	for _, want := range []string{"stack web  CREATE_COMPLETE", "i-0  c6a.large", "256/2048", "10.0.0.9", "BLUE_GREEN IN_PROGRESS BAKE_TIME", "production 100 %"} {
+	for _, want := range []string{"stack web  CREATE_COMPLETE", "i-0  c6a.large", "256/2048", "10.0.0.9", "BLUE_GREEN IN_PROGRESS BAKE_TIME", "production ██████████ 100 %"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

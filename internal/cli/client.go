@@ -22,6 +22,7 @@ import (
 type client struct {
 	base   string // http://127.0.0.1:4566
 	region string
+	now    health // as it was when the server was found
 	http   *http.Client
 }
 
@@ -106,8 +107,15 @@ func (c *client) do(ctx context.Context, method, path string, h http.Header, bod
 	for k, v := range h {
 		req.Header[k] = v
 	}
-	return c.http.Do(req)
+	res, err := c.http.Do(req)
+	if err != nil && ctx.Err() == nil && c.region != "" { // it did answer before
+		return nil, fmt.Errorf("the server at %s is gone: %w\n  what it ran goes on; `berth server` takes it up again", c.base, err)
+	}
+	return res, err
 }
+
+// errAnswer is an answer that says no.
+var errAnswer = errors.New("")
 
 // own calls one of Berth's own paths and decodes its JSON answer.
 func (c *client) own(ctx context.Context, method, path string, in, out any) error {
@@ -129,7 +137,7 @@ func (c *client) own(ctx context.Context, method, path string, in, out any) erro
 		return err
 	}
 	if res.StatusCode >= 300 {
-		return fmt.Errorf("%s", strings.TrimSpace(string(b)))
+		return fmt.Errorf("%s%w", strings.TrimSpace(string(b)), errAnswer)
 	}
 	if out == nil {
 		return nil
@@ -150,7 +158,7 @@ type health struct {
 }
 
 func (c *client) health(ctx context.Context) (health, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	var h health
 	err := c.own(ctx, http.MethodGet, "/_berth/health", nil, &h)

@@ -3,8 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -65,35 +65,42 @@ type servicePicture struct {
 	Stage      string   `json:"stage,omitempty"`
 	Reason     string   `json:"reason,omitempty"`
 	Weights    []string `json:"weights,omitempty"`
-	URLs       []string `json:"urls,omitempty"`
-	LastEvent  string   `json:"lastEvent,omitempty"`
+
+	revisions []revisionPicture
+	URLs      []string `json:"urls,omitempty"`
+	LastEvent string   `json:"lastEvent,omitempty"`
+}
+
+// revisionPicture is a revision that a deployment is about.
+type revisionPicture struct {
+	id, running, of  string
+	production, test float64 // percent of the traffic
+	tests            bool    // there is a listener for test traffic
 }
 
 func (a *app) status() *cobra.Command {
 	var watch bool
 	cmd := &cobra.Command{
 		Use:     "status",
-		Short:   "Show clusters, instances with the tasks packed in them, and deployments",
-		Example: "  berth status\n  berth status -w",
-		Args:    cobra.NoArgs,
+		Short:   "Show stacks, instances with their tasks, and deployments",
+		Long:    "Shows stacks, clusters, instances with the tasks packed in them, and services with the stage and the traffic of their deployments. What waits or failed: berth explain ID.",
+		Example: "  berth status\n  berth status -w   # live; Ctrl-C leaves\n  berth status --json | jq '.clusters[].services[].deployment'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
+			}
+			if watch && !a.asJSON && terminal(a.out) {
+				return a.watch(cmd.Context(), c)
 			}
 			for {
 				p, err := look(cmd.Context(), c)
 				if err != nil {
 					return err
 				}
-				switch {
-				case a.asJSON:
+				if a.asJSON {
 					err = a.print(p)
-				case watch && terminal(a.out):
-					var b strings.Builder
-					a.draw(&b, p)
-					fmt.Fprint(a.out, "\x1b[H\x1b[2J"+b.String())
-				default:
+				} else {
 					a.draw(a.out, p)
 				}
 				if err != nil || !watch {
@@ -101,6 +108,9 @@ func (a *app) status() *cobra.Command {
 				}
 				if err := pause(cmd.Context(), time.Second); err != nil {
 					return nil //nolint:nilerr // the user ended the watch
+				}
+				if !a.asJSON {
+					fmt.Fprintln(a.out)
 				}
 			}
 		},
@@ -298,9 +308,21 @@ func lookDeployment(ctx context.Context, c *client, service string, s *servicePi
 				w += ", test " + t + " %"
 			}
 			s.Weights = append(s.Weights, w)
+			s.revisions = append(s.revisions, revisionPicture{
+				id: id[max(0, len(id)-6):], running: str(r, "runningTaskCount"), of: str(r, "requestedTaskCount"),
+				production: percent(r, "requestedProductionTrafficWeight"), test: percent(r, "requestedTestTrafficWeight"), tests: r["requestedTestTrafficWeight"] != nil,
+			})
 		}
 	}
 	return nil
+}
+
+func percent(r map[string]any, key string) float64 {
+	f, err := strconv.ParseFloat(str(r, key), 64)
+	if err != nil {
+		return 0
+	}
+	return f
 }
 
 func trim(n string) string {
@@ -312,7 +334,7 @@ func trim(n string) string {
 
 // serviceURLs finds the URLs of the listeners behind a service's target groups.
 func serviceURLs(ctx context.Context, c *client, d map[string]any) []string {
-	var urls []string
+	var all []listening
 	seen := map[string]bool{}
 	for _, lb := range list(d, "loadBalancers") {
 		tg := str(lb, "targetGroupArn")
@@ -329,117 +351,12 @@ func serviceURLs(ctx context.Context, c *client, d map[string]any) []string {
 					continue
 				}
 				seen[arn] = true
-				us, err := listenerURLs(ctx, c, arn)
+				ls, err := listeners(ctx, c, arn)
 				if err == nil {
-					urls = append(urls, us...)
+					all = append(all, ls...)
 				}
 			}
 		}
 	}
-	return urls
-}
-
-// stage says in a few words where the deployment under way is.
-func (a *app) stage(ctx context.Context, c *client) string {
-	p, err := look(ctx, c)
-	if err != nil {
-		return ""
-	}
-	var parts []string
-	for _, cl := range p.Clusters {
-		for _, s := range cl.Services {
-			if s.Deployment == "IN_PROGRESS" || s.Deployment == "PENDING" || strings.HasPrefix(s.Deployment, "ROLLBACK") {
-				parts = append(parts, fmt.Sprintf("%s, %d of %d tasks running", first(s.Stage, s.Deployment), s.Running, s.Desired))
-			}
-		}
-		if len(cl.Waiting) > 0 {
-			parts = append(parts, fmt.Sprintf("%d waiting for an instance", len(cl.Waiting)))
-		}
-	}
-	return strings.Join(parts, "; ")
-}
-
-// draw writes the picture for people.
-func (a *app) draw(w io.Writer, p picture) {
-	fmt.Fprintf(w, "%s  %s  clock %s at %gx\n", a.paint("bold", "berth"), p.Region, p.Now.Format("2006-01-02 15:04:05"), p.Speed)
-	for _, s := range p.Stacks {
-		fmt.Fprintf(w, "stack %s  %s\n", a.paint("bold", s.Name), a.paint(mood(s.Status), s.Status))
-	}
-	if len(p.Clusters) == 0 {
-		fmt.Fprintln(w, "no clusters; `berth up` deploys the example")
-	}
-	wide := width(a.out)
-	for _, cl := range p.Clusters {
-		fmt.Fprintf(w, "\ncluster %s  %s\n", a.paint("bold", cl.Name), a.paint("dim", strings.Join(cl.Providers, " ")))
-		zone := ""
-		for _, in := range cl.Instances {
-			if in.Zone != zone {
-				zone = in.Zone
-				fmt.Fprintf(w, "  %s\n", a.paint("dim", zone))
-			}
-			conn := ""
-			if !in.Connected {
-				conn = a.paint("red", " agent disconnected")
-			}
-			fmt.Fprintf(w, "    %s  %-13s %s%s  cpu %s %d/%d  mem %s %d/%d MiB\n", in.ID, in.Type, a.paint(mood(in.Status), in.Status), conn,
-				bar(in.CPU, 8), in.CPU[0], in.CPU[1], bar(in.Memory, 8), in.Memory[0], in.Memory[1])
-			for _, t := range in.Tasks {
-				a.drawTask(w, t, wide)
-			}
-		}
-		if len(cl.Waiting) > 0 {
-			fmt.Fprintf(w, "  %s\n", a.paint("yellow", "waiting for an instance (berth explain TASK says why)"))
-			for _, t := range cl.Waiting {
-				a.drawTask(w, t, wide)
-			}
-		}
-		for _, s := range cl.Services {
-			fmt.Fprintf(w, "  service %s  %s  %d/%d running", a.paint("bold", s.Name), a.paint(mood(s.Status), s.Status), s.Running, s.Desired)
-			if s.Pending > 0 {
-				fmt.Fprintf(w, ", %d pending", s.Pending)
-			}
-			fmt.Fprintf(w, "  %s %s", s.Strategy, a.paint(mood(s.Deployment), s.Deployment))
-			if s.Stage != "" && (s.Deployment == "IN_PROGRESS" || strings.Contains(s.Deployment, "ROLLBACK_IN")) {
-				fmt.Fprintf(w, " %s", a.paint("cyan", s.Stage))
-			}
-			fmt.Fprintln(w)
-			for _, x := range s.Weights {
-				fmt.Fprintf(w, "    revision %s\n", x)
-			}
-			if s.Reason != "" && s.Deployment != "SUCCESSFUL" {
-				fmt.Fprintf(w, "    %s\n", clip(s.Reason, wide-4))
-			}
-			for _, u := range s.URLs {
-				fmt.Fprintf(w, "    %s\n", u)
-			}
-			if s.LastEvent != "" {
-				fmt.Fprintf(w, "    %s\n", a.paint("dim", clip(s.LastEvent, wide-4)))
-			}
-		}
-	}
-}
-
-func (a *app) drawTask(w io.Writer, t taskPicture, wide int) {
-	state := t.Status
-	if t.Desired == "STOPPED" && t.Status == "RUNNING" {
-		state = "RUNNING→STOPPED"
-	}
-	line := fmt.Sprintf("      %-12s %-26s %-18s %s", clip(t.ID, 12), clip(strings.TrimPrefix(t.Group, "service:"), 26), clip(t.Revision, 18), t.Address)
-	fmt.Fprintf(w, "%s  %s\n", clip(line, wide-16), a.paint(mood(t.Status), state))
-}
-
-func clip(s string, n int) string {
-	r := []rune(s)
-	if n < 4 || len(r) <= n {
-		return s
-	}
-	return string(r[:n-1]) + "…"
-}
-
-func bar(v [2]int, n int) string {
-	if v[1] <= 0 {
-		return strings.Repeat("·", n)
-	}
-	full := min(n, (v[0]*n+v[1]-1)/v[1])
-	return strings.Repeat("█", full) + strings.Repeat("░", n-full)
+	return urls(all)
 }

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -34,7 +32,6 @@ func (a *app) events() *cobra.Command {
 		Use:     "events",
 		Short:   "Show what was decided and done, and why",
 		Example: "  berth events\n  berth events -f\n  berth events --json | jq 'select(.verb==\"refused\")'",
-		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client(cmd.Context())
 			if err != nil {
@@ -59,6 +56,9 @@ func (a *app) events() *cobra.Command {
 				}
 				a.drawDecision(d)
 			}
+			if cmd.Context().Err() != nil {
+				return nil // the user ended the watch
+			}
 			return sc.Err()
 		},
 	}
@@ -69,32 +69,18 @@ func (a *app) events() *cobra.Command {
 // drawDecision prints a decision: on a terminal wrapped under its reason, else
 // as one whole line.
 func (a *app) drawDecision(d decision) {
-	head := fmt.Sprintf("%s  %-11s %-24s ", d.At.Format("15:04:05"), d.Verb, clip(short(d.Subject), 24))
+	verb, subject := fmt.Sprintf("%-11s", d.Verb), fmt.Sprintf("%-24s", clip(short(d.Subject), 24))
+	head := d.At.Format("15:04:05") + "  " + a.paint(mood(d.Verb), verb) + " " + subject + " "
 	if !terminal(a.out) {
 		fmt.Fprintln(a.out, head+d.Reason)
 		return
 	}
-	indent := len([]rune(head))
-	fmt.Fprintln(a.out, head+strings.Join(wrap(d.Reason, max(width(a.out)-indent, 30)), "\n"+strings.Repeat(" ", indent)))
-}
-
-// wrap breaks text at spaces into lines of up to n runes; a longer word has a
-// line of its own.
-func wrap(text string, n int) []string {
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		switch {
-		case line == "":
-			line = word
-		case len([]rune(line))+1+len([]rune(word)) <= n:
-			line += " " + word
-		default:
-			lines = append(lines, line)
-			line = word
-		}
+	indent := visible(head)
+	if width(a.out) < 100 { // the reason has lines of its own
+		indent = 10
+		head += "\n" + strings.Repeat(" ", indent)
 	}
-	return append(lines, line)
+	fmt.Fprintln(a.out, head+strings.Join(wrap(d.Reason, max(width(a.out)-indent, 30)), "\n"+strings.Repeat(" ", indent)))
 }
 
 // short is the readable end of an ARN.
@@ -109,119 +95,6 @@ func short(s string) string {
 	return s
 }
 
-func (a *app) logs() *cobra.Command {
-	var follow bool
-	var n int
-	cmd := &cobra.Command{
-		Use:     "logs NAME",
-		Short:   "Show the log of a task, a service, a function or a log group",
-		Long:    "NAME is a log group (/ecs/hello), a function's name, a service's name, or a task id. `berth logs server` shows the server's own log.",
-		Example: "  berth logs hello -f\n  berth logs /aws/lambda/hello-Hook-1ABC\n  berth logs server",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if args[0] == "server" {
-				fmt.Fprintln(a.out, tail(a.data+"/server.log", n))
-				return nil
-			}
-			c, err := a.client(cmd.Context())
-			if err != nil {
-				return err
-			}
-			groups, filter, err := a.logGroups(cmd.Context(), c, args[0])
-			if err != nil {
-				return err
-			}
-			return a.showLogs(cmd.Context(), c, groups, filter, n, follow)
-		},
-	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on as lines come")
-	cmd.Flags().IntVarP(&n, "lines", "n", 50, "how many lines to begin with")
-	return cmd
-}
-
-// logGroups finds the groups that a name may mean, and the text that stream
-// names must contain.
-func (a *app) logGroups(ctx context.Context, c *client, name string) (groups []string, stream string, err error) {
-	out, err := c.call(ctx, "logs", "DescribeLogGroups", map[string]any{})
-	if err != nil {
-		return nil, "", err
-	}
-	var all []string
-	for _, g := range list(out, "logGroups") {
-		all = append(all, str(g, "logGroupName"))
-	}
-	for _, g := range all {
-		if g == name || g == "/aws/lambda/"+name {
-			return []string{g}, "", nil
-		}
-	}
-	if len(name) >= 8 && strings.Trim(name, "0123456789abcdef") == "" {
-		return all, name, nil
-	}
-	for _, g := range all {
-		if strings.Contains(g, name) {
-			groups = append(groups, g)
-		}
-	}
-	if len(groups) == 0 {
-		return nil, "", fmt.Errorf("no log group is or contains %q; there are: %s", name, strings.Join(all, " "))
-	}
-	return groups, "", nil
-}
-
-func (a *app) showLogs(ctx context.Context, c *client, groups []string, stream string, n int, follow bool) error {
-	seen := map[string]bool{}
-	for {
-		type line struct {
-			at   int64
-			text string
-			id   string
-		}
-		var lines []line
-		for _, g := range groups {
-			token := ""
-			for {
-				in := map[string]any{"logGroupName": g}
-				if token != "" {
-					in["nextToken"] = token
-				}
-				out, err := c.call(ctx, "logs", "FilterLogEvents", in)
-				if err != nil {
-					return err
-				}
-				for _, e := range list(out, "events") {
-					if stream != "" && !strings.Contains(str(e, "logStreamName"), stream) {
-						continue
-					}
-					at, _ := strconv.ParseInt(str(e, "timestamp"), 10, 64)
-					lines = append(lines, line{at, fmt.Sprintf("%s %s  %s", time.UnixMilli(at).UTC().Format("15:04:05.000"), a.paint("dim", clip(str(e, "logStreamName"), 40)), strings.TrimRight(str(e, "message"), "\n")), str(e, "eventId")})
-				}
-				if token = str(out, "nextToken"); token == "" {
-					break
-				}
-			}
-		}
-		sort.SliceStable(lines, func(i, j int) bool { return lines[i].at < lines[j].at })
-		if len(seen) == 0 && len(lines) > n {
-			for _, l := range lines[:len(lines)-n] {
-				seen[l.id] = true
-			}
-		}
-		for _, l := range lines {
-			if !seen[l.id] {
-				seen[l.id] = true
-				fmt.Fprintln(a.out, l.text)
-			}
-		}
-		if !follow {
-			return nil
-		}
-		if err := pause(ctx, time.Second); err != nil {
-			return nil //nolint:nilerr // the user ended the watch
-		}
-	}
-}
-
 // explanation is the answer of /_berth/explain.
 type explanation struct {
 	Subject string     `json:"subject"`
@@ -234,16 +107,16 @@ type explanation struct {
 func (a *app) explain() *cobra.Command {
 	return &cobra.Command{
 		Use:     "explain ARN|ID",
-		Short:   "Say why a task waits, why an instance has its type or is kept, why a target is unhealthy",
-		Example: "  berth explain i-0123456789abcdef0\n  berth explain 4f6c…   # a task id or the beginning of one\n  berth explain hello   # a service",
-		Args:    cobra.ExactArgs(1),
+		Short:   "Say why something is as it is, and what to do about it",
+		Long:    "Says why a task waits or ended, why an instance has its type, why a target is unhealthy, where a deployment stands, why a stack failed; and what to do about it. It takes the ARN, id or name of a task, service, deployment, instance, container instance, target, target group, load balancer, capacity provider, cluster, stack, subnet or network interface.",
+		Example: "  berth explain 4f6c2a1b           # a task: its id or the beginning of one\n  berth explain hello              # a service, stack, cluster, …\n  berth explain i-0123456789abcdef0\n  berth explain 10.20.16.11        # a target",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
-			var e explanation
-			if err := c.own(cmd.Context(), http.MethodGet, "/_berth/explain?id="+url.QueryEscape(args[0]), nil, &e); err != nil {
+			e, err := c.explain(cmd.Context(), args[0])
+			if err != nil {
 				return err
 			}
 			if a.asJSON {
@@ -285,7 +158,7 @@ func (a *app) followClock(ctx context.Context, c *client) (stop func()) {
 				fmt.Fprintf(a.out, "\r\x1b[K… %s", h.Now.Format(time.RFC3339))
 			}
 		}
-		a.clear(true)
+		a.clear()
 	}()
 	return func() {
 		cancel()
@@ -324,11 +197,11 @@ func (a *app) clock() *cobra.Command {
 		return nil
 	}
 	cmd := &cobra.Command{
-		Use: "clock", Short: "Show, speed up or advance the control plane's clock", Example: "  berth clock\n  berth clock speed 60\n  berth clock advance 14d",
-		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return show(cmd, nil) },
+		Use: "clock", Short: "Show, speed up or advance the control plane's clock", Long: "Shows the control plane's clock. It runs --speed times as fast as real time and can be advanced: what falls due in between runs in order.", Example: "  berth clock\n  berth clock speed 60\n  berth clock advance 14d",
+		RunE: func(cmd *cobra.Command, _ []string) error { return show(cmd, nil) },
 	}
 	cmd.AddCommand(&cobra.Command{
-		Use: "advance DURATION", Short: "Jump: everything that falls due in between runs in order", Example: "  berth clock advance 15m\n  berth clock advance 14d", Args: cobra.ExactArgs(1),
+		Use: "advance DURATION", Short: "Jump ahead; what falls due in between runs in order", Example: "  berth clock advance 15m\n  berth clock advance 14d",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := duration(args[0])
 			if err != nil {
@@ -337,7 +210,7 @@ func (a *app) clock() *cobra.Command {
 			return show(cmd, map[string]any{"advanceSeconds": d.Seconds()})
 		},
 	}, &cobra.Command{
-		Use: "speed N", Short: "Run N times as fast as real time", Example: "  berth clock speed 60", Args: cobra.ExactArgs(1),
+		Use: "speed N", Short: "Run N times as fast as real time", Example: "  berth clock speed 60",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n, err := strconv.ParseFloat(strings.TrimSuffix(args[0], "x"), 64)
 			if err != nil || n <= 0 || n > 100000 {
@@ -351,18 +224,27 @@ func (a *app) clock() *cobra.Command {
 
 // duration reads a Go duration, or days: 14d, 1d12h.
 func duration(s string) (time.Duration, error) {
+	bad := fmt.Errorf("%q is no time to advance by: write days, hours, minutes or seconds, as in 14d, 1d12h, 90m or 30s", s)
+	var d time.Duration
 	days, rest, ok := strings.Cut(s, "d")
-	if !ok {
-		return time.ParseDuration(s)
+	if ok {
+		n, err := strconv.ParseFloat(days, 64)
+		if err != nil {
+			return 0, bad
+		}
+		d = time.Duration(n * 24 * float64(time.Hour))
+	} else {
+		rest = s
 	}
-	n, err := strconv.ParseFloat(days, 64)
-	if err != nil {
-		return 0, fmt.Errorf("duration %s: write 14d, 90m or 1d12h", s)
+	if rest != "" {
+		more, err := time.ParseDuration(rest)
+		if err != nil {
+			return 0, bad
+		}
+		d += more
 	}
-	d := time.Duration(n * 24 * float64(time.Hour))
-	if rest == "" {
-		return d, nil
+	if d <= 0 {
+		return 0, fmt.Errorf("%q does not lead ahead, and time does not run backwards", s)
 	}
-	more, err := time.ParseDuration(rest)
-	return d + more, err
+	return d, nil
 }

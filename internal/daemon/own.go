@@ -156,9 +156,14 @@ func (o *own) setTime(w http.ResponseWriter, r *http.Request) {
 
 func (o *own) explain(w http.ResponseWriter, r *http.Request) {
 	id := r.URL.Query().Get("id")
-	a, ok := explain.Find(o.db.View(), id, o.clock.Now())
+	v := o.db.View()
+	a, ok := explain.Find(v, id, o.clock.Now())
 	if !ok {
-		http.Error(w, fmt.Sprintf("nothing here is called %q: give a task, instance, service, target group or stack, by ARN, id or name", id), http.StatusNotFound)
+		question := ""
+		if near := explain.Near(v, id); len(near) > 0 {
+			question = "; did you mean " + strings.Join(near, " or ") + "?"
+		}
+		http.Error(w, fmt.Sprintf("nothing here is called %q%s\n  give a task, instance, service, deployment, target, target group, load balancer, capacity provider, cluster, stack,\n  subnet or network interface, by ARN, id or name", id, question), http.StatusNotFound)
 		return
 	}
 	answer(w, a)

@@ -2,12 +2,14 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,7 +68,7 @@ func check(c cli.ServerConfig) (Config, error) {
 	case c.Speed <= 0 || c.Speed > 100_000:
 		return cfg, fmt.Errorf("--speed %g: give a number above 0 and up to 100000", c.Speed)
 	case os.Geteuid() != 0:
-		return cfg, errors.New("berth makes network namespaces and containers and must run as root")
+		return cfg, errors.New("a server makes network namespaces and containers and must run as root\n  try: sudo berth server")
 	}
 	return cfg, nil
 }
@@ -90,7 +92,7 @@ func Serve(ctx context.Context, c cli.ServerConfig, ready func(string)) error {
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	if err := os.MkdirAll(cfg.Data, 0o755); err != nil {
-		return err
+		return fmt.Errorf("--data %s: %w", cfg.Data, err)
 	}
 	unlock, err := lock(ctx, cfg.Data)
 	if err != nil {
@@ -103,7 +105,7 @@ func Serve(ctx context.Context, c cli.ServerConfig, ready func(string)) error {
 		l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 		return err
 	}); err != nil {
-		return fmt.Errorf("%w: is another server running? choose another address with --listen", err)
+		return fmt.Errorf("--listen %s: %w\n  if another program has that address, choose another port", cfg.Listen, err)
 	}
 	s, err := open(ctx, cfg, log)
 	if err != nil {
@@ -132,14 +134,35 @@ func patiently(ctx context.Context, held error, try func() error) error {
 	}
 }
 
-// lock makes sure that one server at a time has the folder.
+// lock makes sure that one server at a time has the folder, and that the folder
+// is Berth's: what is in it is removed in the end.
 func lock(ctx context.Context, data string) (func(), error) {
+	files, err := os.ReadDir(data)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) > 0 && !slices.ContainsFunc(files, func(f os.DirEntry) bool { return f.Name() == "server.lock" || f.Name() == "server.log" }) {
+		return nil, fmt.Errorf("--data %s: there are other files in that folder, and `berth stop` would remove them\n  name a folder of its own", data)
+	}
 	f, err := os.OpenFile(filepath.Join(data, "server.lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	if err := patiently(ctx, unix.EWOULDBLOCK, func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
-		return nil, errors.Join(fmt.Errorf("another server has %s (see server.json there for its address)", data), f.Close())
+		return nil, errors.Join(fmt.Errorf("another server has %s%s\n  `berth status --data %s` shows it, `berth stop --data %s` ends it with all that it runs", data, whose(data), data, data), f.Close())
 	}
 	return func() { _ = f.Close() }, nil // the lock goes with the file
+}
+
+// whose says where the server of a folder answers.
+func whose(data string) string {
+	b, err := os.ReadFile(filepath.Join(data, "server.json"))
+	var s struct {
+		Endpoint string
+		PID      int
+	}
+	if err != nil || json.Unmarshal(b, &s) != nil || s.Endpoint == "" {
+		return "" // it is on its way
+	}
+	return fmt.Sprintf(" (pid %d, at %s)", s.PID, s.Endpoint)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"berth/internal/ident"
 	"berth/internal/model"
 	"berth/internal/state"
 	"berth/internal/store"
@@ -26,8 +27,9 @@ type Answer struct {
 
 func (a *Answer) say(format string, args ...any) { a.Say = append(a.Say, fmt.Sprintf(format, args...)) }
 
-// Find explains what id names: an ARN, an id, the beginning of a task id, or
-// the name of a service, stack, load balancer or target group.
+// Find explains what id names: an ARN, an id, the beginning of a task id, the
+// name of a service, target group, capacity provider, stack, load balancer or
+// cluster, the id of a deployment, or the address of a target.
 func Find(v store.Reader, id string, now time.Time) (Answer, bool) {
 	if t, ok := findTask(v, id); ok {
 		return task(v, t, now), true
@@ -45,8 +47,31 @@ func Find(v store.Reader, id string, now time.Time) (Answer, bool) {
 			return group(v, g), true
 		}
 	}
+	for _, cp := range state.CapacityProviders.All(v) {
+		if cp.ARN == id || cp.Name == id {
+			return provider(v, cp, now), true
+		}
+	}
+	for _, d := range state.ServiceDeployments.All(v) {
+		if d.ARN == id || short(d.ARN) == id || d.RolloutID == id {
+			return ofDeployment(v, d, now), true
+		}
+	}
 	if s, ok := newest(state.Stacks.All(v), func(s model.Stack) (bool, time.Time) { return s.ID == id || s.Name == id, s.CreatedAt }); ok {
 		return stack(v, s, now), true
+	}
+	for _, b := range state.LoadBalancers.All(v) {
+		if b.ARN == id || b.Name == id || b.DNSName == id {
+			return loadBalancer(v, b), true
+		}
+	}
+	for _, c := range state.Clusters.All(v) {
+		if c.ARN == id || c.Name == id {
+			return cluster(v, c, now), true
+		}
+	}
+	if a, ok := findTargets(v, id); ok {
+		return a, true
 	}
 	if a, ok := findPlace(v, id); ok {
 		return a, true
@@ -55,6 +80,41 @@ func Find(v store.Reader, id string, now time.Time) (Answer, bool) {
 		return Answer{Subject: id, Kind: "record", Say: []string{"this is what was decided about it"}, History: h}, true
 	}
 	return Answer{}, false
+}
+
+// Near returns what somebody who wrote id may have meant: the tasks that it
+// begins, or names that are like it.
+func Near(v store.Reader, id string) []string {
+	var tasks, names []string
+	for _, t := range state.Tasks.All(v) {
+		if id != "" && strings.HasPrefix(t.ID, id) && len(tasks) < 5 {
+			tasks = append(tasks, t.ID)
+		}
+	}
+	if len(tasks) > 0 {
+		return tasks
+	}
+	for _, s := range state.Services.All(v) {
+		if s.Status != "INACTIVE" {
+			names = append(names, s.Name)
+		}
+	}
+	for _, s := range state.Stacks.All(v) {
+		names = append(names, s.Name)
+	}
+	for _, g := range state.TargetGroups.All(v) {
+		names = append(names, g.Name)
+	}
+	for _, cp := range state.CapacityProviders.All(v) {
+		names = append(names, cp.Name)
+	}
+	for _, b := range state.LoadBalancers.All(v) {
+		names = append(names, b.Name)
+	}
+	for _, in := range state.Instances.All(v) {
+		names = append(names, in.ID)
+	}
+	return ident.Near(short(id), names)
 }
 
 // newest is the last made of the records that are meant: names are used again.
@@ -103,22 +163,6 @@ func groupName(arn string) string {
 }
 
 func short(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
-
-func group(v store.Reader, g model.TargetGroup) Answer {
-	a := Answer{Subject: g.ARN, Kind: "target group"}
-	ts := state.Targets.By(v, "group", g.ARN)
-	a.say("%s", count(len(ts), "target"))
-	for _, t := range ts {
-		a.say("%s:%d %s%s", t.ID, t.Port, t.State, why(t))
-		switch {
-		case t.State == "unhealthy":
-			a.Cure = healthCure(g, t.Task)
-		case t.Reason == "Target.NotInUse":
-			a.Cure = "no listener rule forwards to this group: let one, weight 0 is enough"
-		}
-	}
-	return a
-}
 
 // count writes a number with its noun.
 func count(n int, noun string) string {

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"strings"
 	"time"
 
 	"berth/internal/model"
@@ -12,7 +13,15 @@ func findInstance(v store.Reader, id string) (model.Instance, bool) {
 	if i, ok := state.Instances.Get(v, id); ok {
 		return i, true
 	}
-	return state.Instances.One(v, "arn", id)
+	if i, ok := state.Instances.One(v, "arn", id); ok {
+		return i, true
+	}
+	for _, i := range state.Instances.All(v) { // the id of a container instance is 32 hexadecimal digits
+		if len(id) == 32 && strings.HasSuffix(i.ARN, "/"+id) {
+			return i, true
+		}
+	}
+	return model.Instance{}, false
 }
 
 func instance(v store.Reader, in model.Instance, now time.Time) Answer {

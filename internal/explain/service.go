@@ -58,7 +58,9 @@ func crowd(tasks []model.Task) string {
 
 // deployment says where the newest deployment stands, or how it ended.
 func deployment(v store.Reader, a *Answer, d model.ServiceDeployment, now time.Time) {
-	if d.StatusReason != "" {
+	if end := over(d); d.StatusReason == "" && !end.IsZero() {
+		a.say("deployment %s has been %s for %s", short(d.ARN), d.Status, since(now, end))
+	} else if d.StatusReason != "" {
 		a.say("deployment %s is %s: %s", short(d.ARN), d.Status, d.StatusReason)
 	} else {
 		a.say("deployment %s is %s, stage %s for %s", short(d.ARN), d.Status, first(d.Stage, "none"), since(now, d.StageAt))
@@ -75,6 +77,29 @@ func deployment(v store.Reader, a *Answer, d model.ServiceDeployment, now time.T
 	if strings.Contains(d.StatusReason+d.RollbackReason, "missing permissions on ECS Infrastructure Role") {
 		a.Cure = "attach AmazonECSInfrastructureRolePolicyForLoadBalancers to the role of the service's load balancer, then deploy again"
 	}
+}
+
+// over is when a deployment ended.
+func over(d model.ServiceDeployment) time.Time {
+	if d.FinishedAt.IsZero() {
+		return d.StoppedAt
+	}
+	return d.FinishedAt
+}
+
+// ofDeployment explains a deployment: the newest one by what its service is
+// about, an older one by how it ended.
+func ofDeployment(v store.Reader, d model.ServiceDeployment, now time.Time) Answer {
+	a := Answer{Subject: d.ARN, Kind: "deployment", History: history(v, d.ARN)}
+	s, ok := state.Services.Get(v, d.Service)
+	newer := slices.ContainsFunc(state.ServiceDeployments.By(v, "service", d.Service), func(o model.ServiceDeployment) bool { return o.CreatedAt.After(d.CreatedAt) })
+	if ok && !newer {
+		of := service(v, s, now)
+		a.Say, a.Cure = of.Say, of.Cure
+		return a
+	}
+	deployment(v, &a, d, now)
+	return a
 }
 
 // troubled is the task that shows best what is wrong with a service: one that
@@ -112,11 +137,18 @@ func forgotten(v store.Reader, s model.Service, tasks []model.Task) (model.Task,
 			last = d
 		}
 	}
-	t := model.Task{ARN: last.Subject, ID: short(last.Subject), TaskDefinition: s.TaskDefinition, LoadBalancers: s.LoadBalancers, StoppedReason: last.Facts["stoppedReason"]}
+	t := remembered(last)
+	t.TaskDefinition, t.LoadBalancers = s.TaskDefinition, s.LoadBalancers
+	return t, last.Seq > 0 && failed(t)
+}
+
+// remembered is as much of a task as a decision about its end tells.
+func remembered(d model.Decision) model.Task {
+	t := model.Task{ARN: d.Subject, ID: short(d.Subject), StoppedReason: d.Facts["stoppedReason"]}
 	if t.StoppedReason == "Essential container in task exited" {
 		t.StopCode = "EssentialContainerExited"
 	}
-	return t, last.Seq > 0 && failed(t)
+	return t
 }
 
 // failed tells a task that ended for a fault from one that was not needed.

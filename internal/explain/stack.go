@@ -19,7 +19,7 @@ func stack(v store.Reader, s model.Stack, now time.Time) Answer {
 		}
 	}
 	for _, e := range state.StackEvents.By(v, "stack", s.ID) {
-		if !strings.HasSuffix(e.Status, "FAILED") || e.Type == "AWS::CloudFormation::Stack" || e.Reason == "Resource creation cancelled" || e.At.Before(s.Started) {
+		if !strings.HasSuffix(e.Status, "FAILED") || e.Type == "AWS::CloudFormation::Stack" || e.Reason == "Resource creation cancelled" || e.Reason == "Resource update cancelled" || e.At.Before(s.Started) {
 			continue
 		}
 		a.say("%s (%s) %s: %s", e.LogicalID, e.Type, e.Status, e.Reason)
@@ -55,7 +55,7 @@ func serviceOf(v store.Reader, a *Answer, s model.Stack, typ, arn string, now ti
 			continue
 		}
 		if why := d.Facts["stoppedReason"]; why != "" {
-			a.Cure = stoppedCure(v, model.Task{ARN: d.Subject, ID: short(d.Subject), StoppedReason: why})
+			a.Cure = stoppedCure(v, remembered(d))
 		}
 	}
 	if last.Seq > 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -31,7 +32,25 @@ func read(body string) (*Node, error) {
 	return readYAML(body)
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+)`)
+var yamlLine = regexp.MustCompile(`^yaml: (?:line \d+: )?`)
+
+// yamlPlace is where a body stops being YAML. The reader tells the line where
+// the block began that it could not end; what is wrong is the first line with
+// which its complaint comes up.
+func yamlPlace(body string, complaint error) (line, col int) {
+	text := func(err error) string {
+		if err == nil {
+			return ""
+		}
+		return yamlLine.ReplaceAllString(err.Error(), "")
+	}
+	lines := strings.SplitAfter(body, "\n")
+	n := sort.Search(len(lines), func(n int) bool {
+		return text(yaml.Unmarshal([]byte(strings.Join(lines[:n+1], "")), new(yaml.Node))) == text(complaint)
+	})
+	n = min(n, len(lines)-1)
+	return n + 1, len(lines[n]) - len(strings.TrimLeft(lines[n], " ")) + 1
+}
 
 func readYAML(body string) (*Node, error) {
 	var doc yaml.Node
@@ -40,11 +59,8 @@ func readYAML(body string) (*Node, error) {
 		if errors.Is(err, io.EOF) {
 			return nil, malformed("unsupported structure.")
 		}
-		line := "1"
-		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-			line = m[1]
-		}
-		return nil, malformed("YAML not well-formed. (line %s, column 1)", line)
+		line, col := yamlPlace(body, err)
+		return nil, malformed("YAML not well-formed. (line %d, column %d)", line, col)
 	}
 	var more yaml.Node
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {

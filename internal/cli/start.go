@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// ensure finds the server of the data folder or starts one.
+func (a *app) ensure(ctx context.Context, w wish) (*client, error) {
+	if a.endpoint != "" {
+		c, err := a.client(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return c, a.agree(ctx, c, w)
+	}
+	if r, ok := a.lookup(); ok {
+		if c, err := a.reach(ctx, r.Endpoint); err == nil {
+			fmt.Fprintf(a.note, "%s a server answers at %s (%s)\n", tint(a.note, "green", "✓"), c.base, c.region)
+			return c, a.agree(ctx, c, w)
+		}
+	}
+	if c, err := a.reach(ctx, w.server.Listen); err == nil {
+		return nil, fmt.Errorf("another server answers at %s, with its data in %s\n  use it with --endpoint %s, or start one beside it with --listen 127.0.0.1:PORT --data FOLDER", c.base, c.now.Data, c.base)
+	}
+	if os.Geteuid() != 0 {
+		return nil, errors.New("a server makes network namespaces and containers and must run as root\n  try: sudo berth up")
+	}
+	return a.start(ctx, w.server)
+}
+
+// agree applies to a server that runs what flags ask of it, or refuses them.
+func (a *app) agree(ctx context.Context, c *client, w wish) error {
+	s := w.server
+	for _, f := range []struct{ name, want, has string }{
+		{"region", s.Region, c.now.Region}, {"account", s.Account, c.now.Account}, {"listen", s.Listen, strings.TrimPrefix(c.base, "http://")},
+		{"runtime", s.Runtime, ""}, {"overcommit", "true", ""}, {"verbose", "true", ""},
+	} {
+		if !w.given(f.name) || f.want == f.has {
+			continue
+		}
+		is := ""
+		if f.has != "" {
+			is = " (it has " + f.has + ")"
+		}
+		return fmt.Errorf("--%s is for a server that starts, and one runs already%s\n  leave it out, or end that one first: `berth stop --keep-data%s` keeps its state, `berth stop%s` does not", f.name, is, a.folder(), a.folder())
+	}
+	if !w.given("speed") || s.Speed == c.now.Speed {
+		return nil
+	}
+	if err := c.own(ctx, http.MethodPost, "/_berth/clock", map[string]any{"speed": s.Speed}, nil); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.note, "%s its clock runs at %gx now, before at %gx\n", tint(a.note, "green", "✓"), s.Speed, c.now.Speed)
+	return nil
+}
+
+// start runs a server in the background and waits until it answers.
+func (a *app) start(ctx context.Context, s ServerConfig) (*client, error) {
+	if err := os.MkdirAll(a.data, 0o755); errors.Is(err, os.ErrPermission) {
+		return nil, notYours(a.data)
+	} else if err != nil {
+		return nil, fmt.Errorf("the data folder: %w", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	logPath := filepath.Join(a.data, "server.log")
+	logFile, err := os.OpenFile(logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer logFile.Close()
+	end, err := logFile.Seek(0, 2)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"server", "--data", a.data, "--listen", s.Listen, "--region", s.Region, "--account", s.Account, "--speed", fmt.Sprint(s.Speed)}
+	if s.Runtime != "" {
+		args = append(args, "--runtime", s.Runtime)
+	}
+	if s.Overcommit {
+		args = append(args, "--overcommit")
+	}
+	if s.Verbose {
+		args = append(args, "--verbose")
+	}
+	cmd := exec.Command(self, args...)
+	cmd.Stdout, cmd.Stderr = logFile, logFile
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the server: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	done := a.busy("starting a server")
+	defer done("")
+	c := &client{base: "http://" + s.Listen, http: &http.Client{}}
+	for time.Since(began) < 30*time.Second {
+		select {
+		case <-ended:
+			done("")
+			return nil, fmt.Errorf("the server did not start\n%s", strings.ReplaceAll(tail(logPath, end, 12), "  berth: ", "  "))
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+		if h, err := c.health(ctx); err == nil {
+			done("")
+			c.region, c.now = h.Region, h
+			fmt.Fprintf(a.note, "%s server started at %s in %s (%s, clock at %gx, data in %s)\n", tint(a.note, "green", "✓"), c.base, took(began), c.region, s.Speed, a.data)
+			return c, nil
+		}
+	}
+	return nil, fmt.Errorf("the server does not answer at %s; see %s:\n%s", c.base, logPath, tail(logPath, end, 12))
+}
+
+func took(began time.Time) string {
+	d := time.Since(began)
+	if d < time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(100 * time.Millisecond).String()
+}
+
+// tail is the end of a file, of what was written after a place in it.
+func tail(file string, from int64, lines int) string {
+	b, err := os.ReadFile(file)
+	if err != nil || int64(len(b)) <= from {
+		return ""
+	}
+	all := strings.Split(strings.TrimRight(string(b[from:]), "\n"), "\n")
+	if len(all) > lines {
+		all = all[len(all)-lines:]
+	}
+	return "  " + strings.Join(all, "\n  ")
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
