@@ -8,7 +8,7 @@ PKGS ?= ./...
 MINUTES ?= 15
 SEED ?= 1
 
-.PHONY: help build up down deps test test-root script bench bench-go soak lint fmt generate verify check fuzz ci bench-go soak tools
+.PHONY: help build up down deps test test-root survive script bench bench-go soak lint fmt generate verify check fuzz ci tools pictures
 
 help: ## what you can make
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ fmt: ## format
 generate: ## write generated code and documents again
 	@$(GO) run ./internal/gen
 	@$(GO) run ./cmd/berth compatibility > docs/COMPATIBILITY.md
+
+pictures: deps build ## the pictures of the README, from a server of their own (as root)
+	@sh scripts/pictures
 
 verify: generate ## fail if generated code or documents differ from what is committed
 	@git diff --exit-code -- internal/wire/shape docs/COMPATIBILITY.md

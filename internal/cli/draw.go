@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -38,7 +39,7 @@ func (a *app) frames(ctx context.Context, c *client) (lines []string, err error)
 		if _, rows := size(a.out); rows > 3 && len(shown) > rows-1 {
 			shown = append(slices.Clone(shown[:rows-2]), a.paint("dim", fmt.Sprintf("… %d more lines", len(lines)-rows+2)))
 		}
-		fmt.Fprint(a.out, "\x1b[H"+strings.Join(shown, "\x1b[K\n")+"\x1b[K\n\x1b[J")
+		fmt.Fprint(a.out, "\x1b[H\x1b[K"+strings.Join(shown, "\n\x1b[K")+"\n\x1b[J")
 		if pause(ctx, time.Second) != nil {
 			return lines, nil
 		}
@@ -170,9 +171,11 @@ func (a *app) drawService(w io.Writer, s servicePicture) {
 		fmt.Fprintf(w, "    %s\n", u)
 	}
 	if s.LastEvent != "" {
-		fmt.Fprintf(w, "    %s\n", a.paint("dim", s.LastEvent))
+		fmt.Fprintf(w, "    %s\n", a.paint("dim", anyARN.ReplaceAllStringFunc(s.LastEvent, short)))
 	}
 }
+
+var anyARN = regexp.MustCompile(`arn:aws[^\s(),]*`)
 
 func bar(v [2]int, n int) string {
 	if v[1] <= 0 {

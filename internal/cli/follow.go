@@ -58,10 +58,16 @@ func (a *app) follow(ctx context.Context, c *client, name, id, verb string, bega
 		switch status := str(st, "StackStatus"); {
 		case strings.HasSuffix(status, "IN_PROGRESS"):
 		case status == map[string]string{"creating": "CREATE_COMPLETE", "updating": "UPDATE_COMPLETE", "deleting": "DELETE_COMPLETE"}[verb]:
+			if err := f.events(ctx, false); err != nil { // what came since the look above
+				return err
+			}
 			a.clear()
 			fmt.Fprintf(a.note, "%s %s after %s\n", tint(a.note, "green", "✓"), status, took(began))
 			return nil
 		default:
+			if err := f.events(ctx, false); err != nil {
+				return err
+			}
 			a.clear()
 			return f.failed(ctx, status, str(st, "StackStatusReason"))
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -28,71 +29,115 @@ type decision struct {
 
 func (a *app) events() *cobra.Command {
 	var follow bool
+	var n int
 	cmd := &cobra.Command{
 		Use:     "events",
 		Short:   "Show what was decided and done, and why",
-		Example: "  berth events\n  berth events -f\n  berth events --json | jq 'select(.verb==\"refused\")'",
+		Long:    "Shows in the order of time what was decided and done, and why: decisions of placement, supply and deployments, the events of services and stacks, the states of tasks.",
+		Example: "  berth events -n 20\n  berth events -f\n  berth events --json | jq 'select(.verb==\"refused\")'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
-			path := "/_berth/events?follow=" + strconv.FormatBool(follow)
-			res, err := c.do(cmd.Context(), http.MethodGet, path, nil, nil)
-			if err != nil {
-				return err
-			}
-			defer res.Body.Close()
-			sc := bufio.NewScanner(res.Body)
-			sc.Buffer(nil, 1<<20)
-			for sc.Scan() {
-				if a.asJSON {
-					fmt.Fprintln(a.out, sc.Text())
-					continue
-				}
-				var d decision
-				if err := json.Unmarshal(sc.Bytes(), &d); err != nil {
+			skip := 0
+			if n > 0 {
+				had := 0
+				if err := c.decisions(cmd.Context(), false, func([]byte) error { had++; return nil }); err != nil {
 					return err
 				}
-				a.drawDecision(d)
+				skip = max(had-n, 0)
 			}
+			err = c.decisions(cmd.Context(), follow, func(line []byte) error {
+				if skip--; skip >= 0 {
+					return nil
+				}
+				if a.asJSON {
+					_, err := fmt.Fprintf(a.out, "%s\n", line)
+					return err
+				}
+				var d decision
+				if err := json.Unmarshal(line, &d); err != nil {
+					return err
+				}
+				a.drawDecision(d, false)
+				return nil
+			})
 			if cmd.Context().Err() != nil {
-				return nil // the user ended the watch
+				return nil //nolint:nilerr // the user ended the watch
 			}
-			return sc.Err()
+			return err
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on as events come")
+	cmd.Flags().IntVarP(&n, "lines", "n", 0, "how many `events` to begin with (default: all)")
 	return cmd
 }
 
-// drawDecision prints a decision: on a terminal wrapped under its reason, else
-// as one whole line.
-func (a *app) drawDecision(d decision) {
-	verb, subject := fmt.Sprintf("%-11s", d.Verb), fmt.Sprintf("%-24s", clip(short(d.Subject), 24))
-	head := d.At.Format("15:04:05") + "  " + a.paint(mood(d.Verb), verb) + " " + subject + " "
-	if !terminal(a.out) {
-		fmt.Fprintln(a.out, head+d.Reason)
-		return
+// decisions reads the lines of /_berth/events.
+func (c *client) decisions(ctx context.Context, follow bool, each func(line []byte) error) error {
+	res, err := c.do(ctx, http.MethodGet, "/_berth/events?follow="+strconv.FormatBool(follow), nil, nil)
+	if err != nil {
+		return err
 	}
-	indent := visible(head)
-	if width(a.out) < 100 { // the reason has lines of its own
-		indent = 10
-		head += "\n" + strings.Repeat(" ", indent)
+	defer res.Body.Close()
+	sc := bufio.NewScanner(res.Body)
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		if err := each(sc.Bytes()); err != nil {
+			return err
+		}
 	}
-	fmt.Fprintln(a.out, head+strings.Join(wrap(d.Reason, max(width(a.out)-indent, 30)), "\n"+strings.Repeat(" ", indent)))
+	return sc.Err()
 }
+
+// drawDecision prints a decision: on a terminal wrapped under its reason, else
+// as one whole line. The subject is left out where it is known.
+func (a *app) drawDecision(d decision, known bool) {
+	verb, reason := d.Verb, d.Reason
+	if d.By == "stack" { // its verb is the status of a resource
+		verb, reason = "stack", d.Verb+" "+d.Reason
+	}
+	head := fmt.Sprintf("%s  %-11s ", d.At.Format("15:04:05"), verb)
+	if !known {
+		head += fmt.Sprintf("%-24s ", clip(short(d.Subject), 24))
+	}
+	text := head + reason
+	if terminal(a.out) {
+		reason = anyARN.ReplaceAllStringFunc(reason, short)
+		indent := len([]rune(head))
+		if width(a.out) < 100 && !known { // the reason has lines of its own
+			indent = 10
+			head = strings.TrimRight(head, " ") + "\n" + strings.Repeat(" ", indent)
+		}
+		text = head + strings.Join(wrap(reason, max(width(a.out)-indent, 30)), "\n"+strings.Repeat(" ", indent))
+	}
+	if verb != d.Verb {
+		text = strings.Replace(text, d.Verb, a.paint(mood(d.Verb), d.Verb), 1)
+	}
+	fmt.Fprintln(a.out, text)
+}
+
+var hexID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // short is the readable end of an ARN.
 func short(s string) string {
-	if f := strings.SplitN(s, ":", 6); len(f) == 6 {
-		kind, rest, ok := strings.Cut(f[5], "/")
-		if ok {
-			return kind + "/" + last(rest)
-		}
-		return f[5]
+	f := strings.SplitN(s, ":", 6)
+	if len(f) < 6 {
+		return s
 	}
-	return s
+	kind, rest, ok := strings.Cut(f[5], "/")
+	switch {
+	case !ok:
+		return f[5]
+	case kind == "stack" || kind == "targetgroup": // KIND/NAME/ID
+		rest, _, _ = strings.Cut(rest, "/")
+	default:
+		if rest = last(rest); hexID.MatchString(rest) {
+			rest = clip8(rest)
+		}
+	}
+	return strings.TrimPrefix(kind, "service-") + "/" + rest
 }
 
 // explanation is the answer of /_berth/explain.
@@ -137,7 +182,7 @@ func (a *app) explain() *cobra.Command {
 				fmt.Fprintln(a.out, a.paint("dim", "history"))
 			}
 			for _, d := range e.History {
-				a.drawDecision(d)
+				a.drawDecision(d, d.Subject == e.Subject)
 			}
 			return nil
 		},
