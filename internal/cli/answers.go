@@ -46,11 +46,16 @@ func (a *app) answers(ctx context.Context, c *client, stack string) error {
 	}
 	f := a.folder()
 	fmt.Fprintln(a.out)
-	for _, next := range [][2]string{
+	next := [][2]string{
 		{"berth status -w" + f, "what runs, live"}, {"eval $(berth env" + f + ")", "point the AWS CLI here"},
 		{"berth down " + stack + f, "delete the stack"}, {"berth stop" + f, "end everything"},
-	} {
-		fmt.Fprintf(a.out, "  %-28s %s\n", next[0], a.paint("dim", next[1]))
+	}
+	wide := 0
+	for _, n := range next {
+		wide = max(wide, len(n[0]))
+	}
+	for _, n := range next {
+		fmt.Fprintf(a.out, "  %-*s  %s\n", wide, n[0], a.paint("dim", n[1]))
 	}
 	return nil
 }

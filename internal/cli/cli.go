@@ -216,7 +216,7 @@ func (a *app) stopAll(ctx context.Context, keep bool) error {
 		return notYours(a.data)
 	case err != nil:
 		return err
-	case len(files) > 0 && !slices.ContainsFunc(files, func(f os.DirEntry) bool { return f.Name() == "server.lock" || f.Name() == "server.log" }):
+	case foreign(files):
 		return fmt.Errorf("%s is no data folder of Berth: nothing was stopped or removed", a.data)
 	}
 	done := a.busy("stopping what runs from " + a.data)
@@ -276,6 +276,13 @@ func alive(pid int) bool {
 	}
 	_, rest, _ := strings.Cut(string(b), ") ")
 	return !strings.HasPrefix(rest, "Z")
+}
+
+// foreign says that a folder with those files is not Berth's. A server that did
+// not come up left its log alone.
+func foreign(files []os.DirEntry) bool {
+	return slices.ContainsFunc(files, func(f os.DirEntry) bool { return f.Name() != "server.log" }) &&
+		!slices.ContainsFunc(files, func(f os.DirEntry) bool { return f.Name() == "server.lock" })
 }
 
 // notYours is for whoever uses the folder of another user.

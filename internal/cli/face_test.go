@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -74,6 +75,23 @@ func TestAServerThatEnded(t *testing.T) {
 	}
 	if _, _, errs := alone(t, "status", "--data", dir); !strings.Contains(errs, "has ended; it answered at http://127.0.0.1:1") || !strings.Contains(errs, "berth server --data "+dir) {
 		t.Errorf("%s", errs)
+	}
+}
+
+// Another server may have taken the address of one that ended.
+func TestAnotherServerAtTheAddress(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /_berth/health", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"status":"ok","region":"eu-west-1","data":%q}`, other)
+	})
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+	if err := os.WriteFile(filepath.Join(dir, "server.json"), fmt.Appendf(nil, `{"endpoint":%q,"pid":1}`, srv.URL), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := alone(t, "env", "--data", dir); code != 1 || out != "" || !strings.Contains(errs, "the server of "+dir+" has ended") {
+		t.Errorf("code %d, printed %q, said %q", code, out, errs)
 	}
 }
 

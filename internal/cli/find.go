@@ -37,8 +37,11 @@ func (a *app) client(ctx context.Context) (*client, error) {
 		return nil, err
 	}
 	c, err := a.reach(ctx, base)
-	if err == nil {
+	switch {
+	case err == nil && (r.PID == 0 || a.owns(c.now)):
 		return c, nil
+	case err == nil: // another server has the address now
+		return nil, a.ended(c.base)
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -79,7 +82,7 @@ func (a *app) silent(base string, r running, err error) error {
 	case a.endpoint != "":
 		return fmt.Errorf("no server answers at %s: %s\n  without --endpoint the server of %s is asked; `berth up` starts one", base, why, a.data)
 	case r.PID != 0 && !alive(r.PID):
-		return fmt.Errorf("the server of %s has ended; it answered at %s\n  `berth server%s` takes up what it left running, `berth stop%s` ends that", a.data, base, a.folder(), a.folder())
+		return a.ended(base)
 	case r.PID != 0:
 		return fmt.Errorf("the server of %s (pid %d) does not answer at %s: %s\n  `berth logs server%s` shows what it says", a.data, r.PID, base, why, a.folder())
 	case os.Getenv("AWS_ENDPOINT_URL") != "":
@@ -87,6 +90,17 @@ func (a *app) silent(base string, r running, err error) error {
 	default:
 		return errors.New("no server runs on this machine\n  `berth up` starts one and deploys the example; `berth server` starts one alone")
 	}
+}
+
+func (a *app) ended(base string) error {
+	return fmt.Errorf("the server of %s has ended; it answered at %s\n  `berth server%s` takes up what it left running, `berth stop%s` ends that", a.data, base, a.folder(), a.folder())
+}
+
+// owns says that a server that answers is that of our data folder.
+func (a *app) owns(h health) bool {
+	ours, err := os.Stat(a.data)
+	theirs, err2 := os.Stat(h.Data)
+	return h.Data == "" || err == nil && err2 == nil && os.SameFile(ours, theirs)
 }
 
 // reason is what keeps a server from answering, in few words.

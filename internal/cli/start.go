@@ -23,7 +23,7 @@ func (a *app) ensure(ctx context.Context, w wish) (*client, error) {
 		return c, a.agree(ctx, c, w)
 	}
 	if r, ok := a.lookup(); ok {
-		if c, err := a.reach(ctx, r.Endpoint); err == nil {
+		if c, err := a.reach(ctx, r.Endpoint); err == nil && a.owns(c.now) {
 			fmt.Fprintf(a.note, "%s a server answers at %s (%s)\n", tint(a.note, "green", "✓"), c.base, c.region)
 			return c, a.agree(ctx, c, w)
 		}
@@ -69,6 +69,9 @@ func (a *app) start(ctx context.Context, s ServerConfig) (*client, error) {
 		return nil, notYours(a.data)
 	} else if err != nil {
 		return nil, fmt.Errorf("the data folder: %w", err)
+	}
+	if files, err := os.ReadDir(a.data); err == nil && foreign(files) {
+		return nil, fmt.Errorf("--data %s: there are other files in that folder, and `berth stop` would remove them\n  name a folder of its own", a.data)
 	}
 	self, err := os.Executable()
 	if err != nil {

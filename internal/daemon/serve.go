@@ -141,7 +141,10 @@ func lock(ctx context.Context, data string) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(files) > 0 && !slices.ContainsFunc(files, func(f os.DirEntry) bool { return f.Name() == "server.lock" || f.Name() == "server.log" }) {
+	named := func(name string) bool {
+		return slices.ContainsFunc(files, func(f os.DirEntry) bool { return f.Name() == name })
+	}
+	if ours := named("server.lock") || len(files) == 1 && named("server.log"); len(files) > 0 && !ours {
 		return nil, fmt.Errorf("--data %s: there are other files in that folder, and `berth stop` would remove them\n  name a folder of its own", data)
 	}
 	f, err := os.OpenFile(filepath.Join(data, "server.lock"), os.O_CREATE|os.O_RDWR, 0o644)
