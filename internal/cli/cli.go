@@ -137,7 +137,11 @@ func (a *app) server() *cobra.Command {
 		Example: "  berth server --data /srv/berth --region ap-northeast-1 --speed 60",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.Data = a.data
-			return a.hooks.Server(cmd.Context(), c, func(line string) { fmt.Fprintln(a.out, line) })
+			err := a.hooks.Server(cmd.Context(), c, func(line string) { fmt.Fprintln(a.out, line) })
+			if err == nil && terminal(a.out) {
+				fmt.Fprintf(a.out, "\nthe server has ended; what it ran goes on\n  `berth server%s` takes it up again, `berth stop%s` ends it\n", a.folder(), a.folder())
+			}
+			return err
 		},
 	}
 	serverFlags(cmd, &c, 1)

@@ -90,9 +90,9 @@ func standing(d *deployment, status string) error {
 	case strings.HasSuffix(status, "IN_PROGRESS"):
 		return fmt.Errorf("stack %s is %s: wait for its end (`berth status -w`)", d.stack, status)
 	case status == "UPDATE_ROLLBACK_FAILED":
-		return fmt.Errorf("stack %s is %s: `berth explain %s` says why\n  then `aws cloudformation continue-update-rollback --stack-name %s`", d.stack, status, d.stack, d.stack)
+		return fmt.Errorf("stack %s is %s: `berth explain stack/%s` says why\n  then `aws cloudformation continue-update-rollback --stack-name %s`", d.stack, status, d.stack, d.stack)
 	case status == "CREATE_FAILED" || status == "ROLLBACK_FAILED" || status == "DELETE_FAILED":
-		return fmt.Errorf("stack %s is %s and cannot be updated: `berth explain %s` says why\n  `berth down %s` takes it away, then deploy again", d.stack, status, d.stack, d.stack)
+		return fmt.Errorf("stack %s is %s and cannot be updated: `berth explain stack/%s` says why\n  `berth down %s` takes it away, then deploy again", d.stack, status, d.stack, d.stack)
 	default:
 		d.update = true
 	}

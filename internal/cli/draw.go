@@ -66,7 +66,7 @@ func (a *app) sketch(w io.Writer, p picture) {
 	for _, s := range p.Stacks {
 		hint := ""
 		if m := mood(s.Status); m == "red" {
-			hint = a.paint("dim", "  why: berth explain "+s.Name)
+			hint = a.paint("dim", "  why: berth explain stack/"+s.Name)
 		}
 		fmt.Fprintf(w, "stack %s  %s%s\n", a.paint("bold", s.Name), a.paint(mood(s.Status), s.Status), hint)
 	}

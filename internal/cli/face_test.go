@@ -163,7 +163,7 @@ func TestUpRefuses(t *testing.T) {
 		{args: "-p Nane=x", want: "berth: -p Nane: the template has no such parameter; did you mean Name?\n  it has: Name, Other\n"},
 		{status: "CREATE_IN_PROGRESS", want: "stack t is being created already\n  `berth status -w` shows it, `berth explain t` says what it waits for\n  `berth down t` gives it up\n"},
 		{status: "UPDATE_IN_PROGRESS", want: "`aws cloudformation cancel-update-stack --stack-name t` gives it up\n"},
-		{status: "DELETE_FAILED", want: "stack t is DELETE_FAILED and cannot be updated: `berth explain t` says why\n  `berth down t` takes it away, then deploy again\n"},
+		{status: "DELETE_FAILED", want: "stack t is DELETE_FAILED and cannot be updated: `berth explain stack/t` says why\n  `berth down t` takes it away, then deploy again\n"},
 		{status: "CREATE_COMPLETE", args: "-p Name=x --region eu-west-2", want: "--region is for a server that starts, and one runs already (it has eu-west-1)\n"},
 		{status: "CREATE_COMPLETE", args: "-p Name=x --overcommit", want: "--overcommit is for a server that starts, and one runs already\n"},
 	} {

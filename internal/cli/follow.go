@@ -231,7 +231,11 @@ func (f *follower) stage(ctx context.Context, arn string) string {
 	if lookDeployment(ctx, f.c, arn, &s) != nil || s.Deployment == "" || s.Deployment == "SUCCESSFUL" {
 		return ""
 	}
-	return fmt.Sprintf("%s, %s of %s tasks running", first(s.Stage, s.Deployment), str(d, "runningCount"), str(d, "desiredCount"))
+	stage := first(s.Stage, s.Deployment)
+	if len(s.revisions) > 1 && !strings.Contains(s.Deployment, "ROLLBACK") { // the new one comes first
+		return fmt.Sprintf("%s, %s of %s new tasks running", stage, s.revisions[0].running, s.revisions[0].of)
+	}
+	return fmt.Sprintf("%s, %s of %s tasks running", stage, str(d, "runningCount"), str(d, "desiredCount"))
 }
 
 // cut is the text between two others.
@@ -347,7 +351,7 @@ func (f *follower) failed(ctx context.Context, status, reason string) error {
 	if e.Cure != "" {
 		lines = append(lines, "  → "+e.Cure)
 	} else {
-		lines = append(lines, "  `berth explain "+f.stack+f.a.folder()+"` tells more")
+		lines = append(lines, "  `berth explain stack/"+f.stack+f.a.folder()+"` tells more")
 	}
 	return fmt.Errorf("%s", strings.Join(lines, "\n"))
 }

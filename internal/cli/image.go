@@ -59,7 +59,7 @@ func (a *app) pushImage(ctx context.Context, c *client, name, source string) (re
 		return registry.Pushed{}, fmt.Errorf("%q is no name for a repository: write small letters, digits and - _ . / between them, as in web:v2", repo)
 	}
 	began := time.Now()
-	say := a.busy("image " + repo + ":" + tag + ": reading " + source)
+	say := a.busy("image " + repo + ":" + tag + ": building it from " + source)
 	p, err := registry.Push(ctx, registry.PushOptions{
 		Endpoint: c.base, Region: c.region, Repo: repo, Tag: tag, Source: source,
 		Progress: func(done, total int64) {

@@ -89,6 +89,9 @@ func (a *app) runUp(ctx context.Context, w wish) error {
 	for _, im := range w.images {
 		name, source, _ := splitImage(im)
 		if _, err := a.pushImage(ctx, c, name, source); err != nil {
+			if ctx.Err() != nil {
+				fmt.Fprintln(a.note, "interrupted before anything was deployed; the server goes on")
+			}
 			return err
 		}
 	}

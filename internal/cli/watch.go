@@ -153,7 +153,7 @@ func (a *app) explain() *cobra.Command {
 	return &cobra.Command{
 		Use:     "explain ARN|ID",
 		Short:   "Say why something is as it is, and what to do about it",
-		Long:    "Says why a task waits or ended, why an instance has its type, why a target is unhealthy, where a deployment stands, why a stack failed; and what to do about it. It takes the ARN, id or name of a task, service, deployment, instance, container instance, target, target group, load balancer, capacity provider, cluster, stack, subnet or network interface.",
+		Long:    "Says why a task waits or ended, why an instance has its type, why a target is unhealthy, where a deployment stands, why a stack failed; and what to do about it. It takes the ARN, id or name of a task, service, deployment, instance, container instance, target, target group, load balancer, capacity provider, cluster, stack, subnet or network interface; stack/NAME is the stack where a service has the same name.",
 		Example: "  berth explain 4f6c2a1b           # a task: its id or the beginning of one\n  berth explain hello              # a service, stack, cluster, …\n  berth explain i-0123456789abcdef0\n  berth explain 10.20.16.11        # a target",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client(cmd.Context())

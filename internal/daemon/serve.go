@@ -86,11 +86,7 @@ func Serve(ctx context.Context, c cli.ServerConfig, ready func(string)) error {
 	if err != nil {
 		return err
 	}
-	level := slog.LevelInfo
-	if c.Verbose {
-		level = slog.LevelDebug
-	}
-	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	log := slog.New(logTo(os.Stderr, c.Verbose))
 	if err := os.MkdirAll(cfg.Data, 0o755); err != nil {
 		return fmt.Errorf("--data %s: %w", cfg.Data, err)
 	}
@@ -115,6 +111,24 @@ func Serve(ctx context.Context, c cli.ServerConfig, ready func(string)) error {
 		took := clock.Real(ctx).Now().Sub(began).Round(time.Millisecond)
 		ready(fmt.Sprintf("ready: http://%s  region %s  account %s  clock %gx  data %s  (%v)", addr, cfg.Place.Region, cfg.Place.Account, cfg.Speed, cfg.Data, took))
 	})
+}
+
+// logTo writes JSON for machines, and shorter lines on a terminal.
+func logTo(f *os.File, verbose bool) slog.Handler {
+	o := &slog.HandlerOptions{Level: slog.LevelInfo}
+	if verbose {
+		o.Level = slog.LevelDebug
+	}
+	if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err != nil {
+		return slog.NewJSONHandler(f, o)
+	}
+	o.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey && len(groups) == 0 {
+			return slog.String(a.Key, a.Value.Time().Format(time.TimeOnly))
+		}
+		return a
+	}
+	return slog.NewTextHandler(f, o)
 }
 
 // dying is how long a server that was killed may still hold its folder and its

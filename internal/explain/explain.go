@@ -29,7 +29,8 @@ func (a *Answer) say(format string, args ...any) { a.Say = append(a.Say, fmt.Spr
 
 // Find explains what id names: an ARN, an id, the beginning of a task id, the
 // name of a service, target group, capacity provider, stack, load balancer or
-// cluster, the id of a deployment, or the address of a target.
+// cluster, the id of a deployment, or the address of a target. A stack that has
+// the name of a service is stack/NAME.
 func Find(v store.Reader, id string, now time.Time) (Answer, bool) {
 	if t, ok := findTask(v, id); ok {
 		return task(v, t, now), true
@@ -37,9 +38,13 @@ func Find(v store.Reader, id string, now time.Time) (Answer, bool) {
 	if i, ok := findInstance(v, id); ok {
 		return instance(v, i, now), true
 	}
-	if s, ok := newest(state.Services.All(v), func(s model.Service) (bool, time.Time) {
-		return s.ARN == id || s.Name == id || s.Cluster+"/"+s.Name == id, s.CreatedAt
-	}); ok {
+	if name, ok := strings.CutPrefix(id, "stack/"); ok {
+		if s, ok := findStack(v, name); ok {
+			return stack(v, s, now), true
+		}
+	}
+	s, named := findService(v, id)
+	if named && s.Status != "INACTIVE" {
 		return service(v, s, now), true
 	}
 	for _, g := range state.TargetGroups.All(v) {
@@ -57,8 +62,11 @@ func Find(v store.Reader, id string, now time.Time) (Answer, bool) {
 			return ofDeployment(v, d, now), true
 		}
 	}
-	if s, ok := newest(state.Stacks.All(v), func(s model.Stack) (bool, time.Time) { return s.ID == id || s.Name == id, s.CreatedAt }); ok {
+	if s, ok := findStack(v, id); ok {
 		return stack(v, s, now), true
+	}
+	if named { // one that is gone
+		return service(v, s, now), true
 	}
 	for _, b := range state.LoadBalancers.All(v) {
 		if b.ARN == id || b.Name == id || b.DNSName == id {
@@ -115,6 +123,16 @@ func Near(v store.Reader, id string) []string {
 		names = append(names, in.ID)
 	}
 	return ident.Near(short(id), names)
+}
+
+func findStack(v store.Reader, id string) (model.Stack, bool) {
+	return newest(state.Stacks.All(v), func(s model.Stack) (bool, time.Time) { return s.ID == id || s.Name == id, s.CreatedAt })
+}
+
+func findService(v store.Reader, id string) (model.Service, bool) {
+	return newest(state.Services.All(v), func(s model.Service) (bool, time.Time) {
+		return s.ARN == id || s.Name == id || s.Cluster+"/"+s.Name == id, s.CreatedAt
+	})
 }
 
 // newest is the last made of the records that are meant: names are used again.

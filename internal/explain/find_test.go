@@ -26,6 +26,10 @@ func town(t *testing.T) *state.DB {
 		put(state.Tasks, model.Task{ARN: "arn:aws:ecs:r:1:task/town/aabbccee00000000", ID: "aabbccee00000000", Cluster: "town", LastStatus: "STOPPED", DesiredStatus: "STOPPED"}),
 		put(state.ServiceDeployments, model.ServiceDeployment{ARN: "arn:aws:ecs:r:1:service-deployment/town/web/OLD", RolloutID: "ecs-svc/1", Service: "arn:aws:ecs:r:1:service/town/web", Status: "SUCCESSFUL", Stage: "CLEAN_UP", CreatedAt: now.Add(-time.Hour), FinishedAt: now.Add(-50 * time.Minute)}),
 		put(state.ServiceDeployments, model.ServiceDeployment{ARN: "arn:aws:ecs:r:1:service-deployment/town/web/NEW", RolloutID: "ecs-svc/2", Service: "arn:aws:ecs:r:1:service/town/web", Status: "IN_PROGRESS", Stage: "SCALE_UP", StageAt: now.Add(-5 * time.Minute), CreatedAt: now.Add(-5 * time.Minute)}),
+		put(state.Stacks, model.Stack{ID: "arn:aws:cloudformation:r:1:stack/web/1", Name: "web", Status: "ROLLBACK_COMPLETE"}),
+		put(state.Stacks, model.Stack{ID: "arn:aws:cloudformation:r:1:stack/gone/1", Name: "gone", Status: "ROLLBACK_COMPLETE"}),
+		put(state.Services, model.Service{ARN: "arn:aws:ecs:r:1:service/town/gone", Name: "gone", Cluster: "town", Status: "INACTIVE"}),
+		put(state.Services, model.Service{ARN: "arn:aws:ecs:r:1:service/town/alone", Name: "alone", Cluster: "town", Status: "INACTIVE"}),
 		put(state.TargetGroups, model.TargetGroup{ARN: "arn:tg/targetgroup/blue/1", Name: "blue", HealthPath: "/healthz", Matcher: "200", HealthTimeout: 3}),
 		put(state.Targets, model.Target{Group: "arn:tg/targetgroup/blue/1", ID: "10.0.0.9", Port: 80, Task: "arn:aws:ecs:r:1:task/town/aabbccdd00000000", State: "unhealthy", Reason: "Target.Timeout", Description: "Request timed out"}),
 		put(state.LoadBalancers, model.LoadBalancer{ARN: "arn:lb/app/front/1", Name: "front", DNSName: "front-1.elb.localhost", Scheme: "internet-facing"}),
@@ -49,6 +53,10 @@ func TestWhatCanBeAskedFor(t *testing.T) {
 		{"blue", "target group", "1 target", "asks for /healthz"},
 		{"front", "load balancer", "port 10080 answers instead", ""},
 		{"front-1.elb.localhost", "load balancer", "internet-facing", ""},
+		{"stack/web", "stack", "ROLLBACK_COMPLETE", ""},
+		{"web", "service", "ACTIVE, desired 1", "may not pass"},
+		{"gone", "stack", "ROLLBACK_COMPLETE", ""},
+		{"alone", "service", "INACTIVE", ""},
 		{"town", "cluster", "service web, desired 1: 1 PROVISIONING", "may not pass the instance role foo"},
 	} {
 		a, ok := explain.Find(v, c.id, now)
