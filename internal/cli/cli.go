@@ -71,7 +71,7 @@ func (a *app) root() *cobra.Command {
 		Short: "Amazon ECS with Managed Instances, on your own machine",
 		Long: "Berth takes the CloudFormation template, CLI command, SDK or CDK app that you would send to AWS and makes it real on this machine: instances, containers, subnets, " +
 			"security groups, VPC endpoints, load balancers, Lambda hooks.",
-		Example: "  berth up                                   # start a server, deploy the example\n  berth up stack.yaml --image web=./cmd/web  # deploy your template and image\n" +
+		Example: "  berth up                                   # start a server, and the example\n  berth up stack.yaml --image web=./cmd/web  # deploy your template and image\n" +
 			"  eval $(berth env)                          # point the AWS CLI here\n  berth status -w\n  berth explain TASK                         # why it waits, and what to do\n  berth stop                                 # end everything",
 		Version:           a.hooks.Version,
 		SilenceUsage:      true,

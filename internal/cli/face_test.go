@@ -43,6 +43,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{"up --paramter A=b", "berth: unknown flag: --paramter; did you mean --parameter?\n  `berth up -h` lists the flags\n"},
 		{"up --speed fast", "berth: invalid argument \"fast\" for \"--speed\" flag: not a number\n  `berth up -h` lists the flags\n"},
 		{"image push web", "berth: berth image push: SOURCE is missing\n  usage: berth image push REPO[:TAG] SOURCE\n  as in: berth image push web ./cmd/web\n"},
+		{"image push", "berth: berth image push: REPO[:TAG] and SOURCE are missing\n  usage: berth image push REPO[:TAG] SOURCE\n  as in: berth image push web ./cmd/web\n"},
 		{"status web", "berth: berth status: \"web\" is one word too many\n  usage: berth status\n  as in: berth status\n"},
 		{"clock advance soon", "berth: \"soon\" is no time to advance by: write days, hours, minutes or seconds, as in 14d, 1d12h, 90m or 30s\n"},
 		{"clock advance 5", "berth: \"5\" is no time to advance by: write days, hours, minutes or seconds, as in 14d, 1d12h, 90m or 30s\n"},
@@ -95,7 +96,7 @@ func TestAnotherServerAtTheAddress(t *testing.T) {
 	}
 }
 
-// Every command has help with an example, and fits a terminal of 88 columns.
+// Every command has help with an example, and fits a terminal of 80 columns.
 func TestHelp(t *testing.T) {
 	_, root, _ := alone(t, "-h")
 	names := regexp.MustCompile(`(?m)^  ([a-z]+) {2,}[A-Z]`).FindAllStringSubmatch(root, -1)
@@ -108,7 +109,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("berth %s -h: code %d\n%s", args[1], code, out)
 		}
 		for line := range strings.Lines(out) {
-			if n := len([]rune(line)) - 1; n > 88 && !strings.Contains(line, "(default") {
+			if n := len([]rune(line)) - 1; n > 80 && !strings.Contains(line, "(default") {
 				t.Errorf("berth %s -h: %d columns: %s", args[1], n, line)
 			}
 		}

@@ -59,7 +59,8 @@ func words(cmd *cobra.Command, args []string) error {
 	how := "\n  usage: " + strings.Join(append([]string{cmd.CommandPath()}, want...), " ") + "\n  as in: " + sample(cmd)
 	switch {
 	case len(args) < need:
-		return fmt.Errorf("%s: %s is missing%s", cmd.CommandPath(), strings.Join(want[len(args):need], " and "), how)
+		verb := map[bool]string{true: "is", false: "are"}[need-len(args) == 1]
+		return fmt.Errorf("%s: %s %s missing%s", cmd.CommandPath(), strings.Join(want[len(args):need], " and "), verb, how)
 	case len(args) > len(want):
 		return fmt.Errorf("%s: %q is one word too many%s", cmd.CommandPath(), args[len(want)], how)
 	}
@@ -116,7 +117,7 @@ Flags of every command:
 
 // dress gives a tree of commands its help, its errors and its checks.
 func (a *app) dress(root *cobra.Command) {
-	wide := min(width(a.out), 88)
+	wide := min(width(a.out), 80)
 	root.SetUsageTemplate(strings.ReplaceAll(usageTemplate, "WIDTH", fmt.Sprint(wide)))
 	root.SetFlagErrorFunc(flags)
 	root.SetVersionTemplate("berth {{.Version}}\n")
