@@ -132,61 +132,81 @@ func distinct(asks []placement.Ask) []placement.Ask {
 	return out
 }
 
-// thrift is how much more than the best a type may cost for the share of it
-// that the tasks use. It judges kinds of machine, not sizes: a small machine
-// that carries one task for want of interfaces or of sustained CPU is dear for
-// what it does, however low its price (facts/managed-instances §2, "Observed
-// choice").
+// thrift is how much more than the best a hobbled type may cost for the share
+// of it that the tasks use. It judges kinds of machine, not sizes: a small
+// machine that carries one task for want of interfaces or of sustained CPU is
+// dear for what it does, however low its price (facts/managed-instances §2,
+// "Observed choice").
 const thrift = 1.15
 
-// thrifty are the types whose cost for the share that the tasks use is near
-// the best, the cheapest first. Types that carry all the tasks say what the
-// best is, if there are any.
-func (m *market) thrifty(zone string, asks []placement.Ask, sustained bool) []*offer {
-	shapes, total := distinct(asks), sum(asks)
-	var some, all []*offer
-	for _, o := range m.zones[zone] {
-		fit := 0
-		for i := range shapes {
+// pool are the types to pack into, the cheapest first: those that carry some of
+// the tasks, without the hobbled ones that are dear for what they do, and
+// without those than which a clearly cheaper one is no smaller. It is empty if
+// a task has no type.
+func (m *market) pool(zone string, asks []placement.Ask, sustained bool) []*offer {
+	shapes := distinct(asks)
+	carry := map[*offer][]bool{}
+	mark := map[*offer]bool{}
+	for i := range shapes {
+		var some []*offer
+		for _, o := range m.zones[zone] {
 			if o.carries(&shapes[i], sustained) {
-				fit++
+				some = append(some, o)
+				if carry[o] == nil {
+					carry[o] = make([]bool, len(shapes))
+				}
+				carry[o][i] = true
 			}
 		}
-		if fit > 0 {
-			some = append(some, o)
-		}
-		if fit == len(shapes) {
-			all = append(all, o)
-		}
-	}
-	judges := all
-	if len(all) == 0 {
-		judges = some
-	}
-	best := math.Inf(1)
-	for _, o := range judges {
-		best = min(best, o.share(total, sustained))
-	}
-	pool := slices.DeleteFunc(some, func(o *offer) bool { return o.share(total, sustained) > best*thrift })
-	return m.cover(zone, pool, shapes, sustained)
-}
-
-// cover adds the cheapest type for each shape that no thrifty type carries;
-// it returns nothing if a shape has none.
-func (m *market) cover(zone string, pool []*offer, shapes []placement.Ask, sustained bool) []*offer {
-	for i := range shapes {
-		fits := func(o *offer) bool { return o.carries(&shapes[i], sustained) }
-		if slices.ContainsFunc(pool, fits) {
-			continue
-		}
-		k := slices.IndexFunc(m.zones[zone], fits)
-		if k < 0 {
+		if len(some) == 0 {
 			return nil
 		}
-		pool = append(pool, m.zones[zone][k])
+		fit(mark, some, shapes[i].Need, sustained)
 	}
-	slices.SortFunc(pool, cheaper)
-	return pool
+	var out []*offer
+	for _, o := range m.zones[zone] {
+		if mark[o] && !slices.ContainsFunc(out, func(p *offer) bool { return p.beats(o, sustained) && covers(carry[p], carry[o]) }) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// fit marks the types that are worth their cost for a shape.
+func fit(mark map[*offer]bool, types []*offer, need model.Resources, sustained bool) {
+	best := math.Inf(1)
+	for _, o := range types {
+		best = min(best, o.share(need, sustained))
+	}
+	for _, o := range types {
+		if !o.hobbled(need) || o.share(need, sustained) <= best*thrift {
+			mark[o] = true
+		}
+	}
+}
+
+// hobbled reports whether a type carries less than its size says: its CPU is
+// not sustained, or its interfaces run out first.
+func (o *offer) hobbled(need model.Resources) bool {
+	have := o.nominal.Free
+	return o.sustained.Free.CPU < have.CPU ||
+		part(need.ENIs, have.ENIs) > max(part(need.CPU, have.CPU), part(need.Memory, have.Memory))
+}
+
+// beats reports whether a type costs clearly less than another and is no
+// smaller.
+func (o *offer) beats(p *offer, sustained bool) bool {
+	a, b := o.node(sustained).Free, p.node(sustained).Free
+	return o.cost*near < p.cost && a.CPU >= b.CPU && a.Memory >= b.Memory && a.ENIs >= b.ENIs
+}
+
+func covers(a, b []bool) bool {
+	for i := range b {
+		if b[i] && !a[i] {
+			return false
+		}
+	}
+	return true
 }
 
 func sum(asks []placement.Ask) (total model.Resources) {

@@ -33,23 +33,25 @@ func (b *bin) add(a *placement.Ask) {
 }
 
 // pack finds the cheapest fleet for a zone's tasks, which come the largest
-// first. For every thrifty type it packs First Fit Decreasing into instances
-// of that type, shrinks each to the cheapest that still holds its tasks, and
+// first. For every type of the pool it packs First Fit Decreasing into
+// instances of that type; for tasks of several shapes it blends types as well.
+// It shrinks each instance to the cheapest that still holds its tasks, and
 // compares the sums.
 func (m *market) pack(zone string, asks []placement.Ask) []bin {
 	if len(asks) == 0 {
 		return nil
 	}
 	sustained := true
-	pool := m.thrifty(zone, asks, sustained)
+	pool := m.pool(zone, asks, sustained)
 	if len(pool) == 0 {
 		sustained = false
-		pool = m.thrifty(zone, asks, sustained)
+		pool = m.pool(zone, asks, sustained)
 	}
 	var fleets []fleet
 	for _, lead := range leads(pool, asks, sustained) {
 		fleets = append(fleets, pack(lead, pool, asks, sustained))
 	}
+	fleets = append(fleets, blend(pool, asks, sustained)...)
 	best := choose(fleets)
 	for i := range best.bins {
 		best.bins[i].why = reason(best.bins[i], m.offers, len(pool), sustained)
@@ -62,7 +64,7 @@ func reason(b bin, of, among int, sustained bool) string {
 	if !sustained {
 		kind = "capacity (no type sustains their CPU)"
 	}
-	return fmt.Sprintf("the cheapest %s that holds them with their interfaces, at $%.4f an hour with the fee; %d types may be bought and %d are cheap for what the tasks use",
+	return fmt.Sprintf("the cheapest %s that holds them with their interfaces, at $%.4f an hour with the fee; %d types may be bought and %d suit the tasks",
 		kind, b.offer.cost, of, among)
 }
 
@@ -70,7 +72,7 @@ func reason(b bin, of, among int, sustained bool) string {
 // those few that would cost least by the share of them that it fills, since
 // trying each takes time in proportion to the batch.
 func leads(pool []*offer, asks []placement.Ask, sustained bool) []*offer {
-	const few, large = 12, 100
+	const few, large = 8, 100
 	if len(asks) <= large || len(pool) <= few {
 		return pool
 	}

@@ -1,8 +1,8 @@
 package supply_test
 
 import (
+	order "cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -409,35 +409,71 @@ func TestDecideLaws(t *testing.T) {
 	})
 }
 
-// The oracle tries every multiset of up to three instances of a few types and
-// takes the cheapest that holds the tasks. Supply may cost more, since it
-// judges kinds of machine by their share and favours newer ones, but never
-// more than half as much again, and never less than the oracle.
+// cheap are four types with little to choose between them, in one zone.
+func cheap() supply.World {
+	w := world("ap-northeast-1", &model.InstanceRequirements{
+		AllowedInstanceTypes: []string{"c6a.large", "c6a.xlarge", "m6a.large", "r6a.large"}, OnDemandMaxPricePercentageOverLowestPrice: num(999999),
+	})
+	w.Subnets = w.Subnets[:1]
+	return w
+}
+
+func TestMixedShapesGetMixedTypes(t *testing.T) {
+	type tasks struct {
+		n           int
+		cpu, memory int64
+	}
+	tests := []struct {
+		all  []tasks
+		want string
+	}{
+		// Each kind of task on the kind of machine that suits it.
+		{[]tasks{{3, 128, 3796}, {2, 2048, 128}}, "c6a.large a 1, c6a.large a 1, r6a.large a 3"},
+		// Two that hold them all would cost more than one that does.
+		{[]tasks{{2, 421, 128}, {2, 540, 3668}}, "r6a.large a 4"},
+		// One for two of them would be cheap for what it carries, were there two.
+		{[]tasks{{1, 2034, 3701}}, "m6a.large a 1"},
+		{[]tasks{{2, 272, 1770}}, "c6a.large a 2"},
+	}
+	for _, tt := range tests {
+		w := cheap()
+		for k, x := range tt.all {
+			add(&w, fmt.Sprintf("service:%d", k), x.n, x.cpu, x.memory)
+		}
+		if diff := cmp.Diff(tt.want, bought(supply.Decide(w))); diff != "" {
+			t.Errorf("%+v: %s", tt.all, diff)
+		}
+	}
+}
+
+// The oracle tries every multiset of up to seven instances of a few types and
+// takes the cheapest that holds the tasks. Supply may cost more, since it packs
+// greedily and favours newer types, but hardly: in 100,000 worlds it never was
+// a quarter.
 func TestCostIsNearTheBestOnSmallWorlds(t *testing.T) {
-	names := []string{"c6a.large", "c6a.xlarge", "m6a.large", "r6a.large"}
+	all := fleets(cheap().Provider.Requirements.AllowedInstanceTypes, 7)
+	slices.SortFunc(all, func(a, b []string) int { return order.Compare(bill(a), bill(b)) })
 	rapid.Check(t, func(t *rapid.T) {
-		w := world("ap-northeast-1", &model.InstanceRequirements{AllowedInstanceTypes: names, OnDemandMaxPricePercentageOverLowestPrice: num(999999)})
-		w.Subnets = w.Subnets[:1]
-		add(&w, "service:web", rapid.IntRange(1, 3).Draw(t, "tasks"), rapid.Int64Range(128, 2048).Draw(t, "cpu"), rapid.Int64Range(128, 12000).Draw(t, "memory"))
-		add(&w, "service:two", rapid.IntRange(0, 2).Draw(t, "more"), rapid.Int64Range(128, 2048).Draw(t, "cpu"), rapid.Int64Range(128, 12000).Draw(t, "memory"))
-		var cost float64
+		w := cheap()
+		for k, most := range []int{3, 2, 2} {
+			add(&w, fmt.Sprintf("service:%d", k), rapid.IntRange(0, most).Draw(t, "tasks"), rapid.Int64Range(128, 2048).Draw(t, "cpu"), rapid.Int64Range(128, 12000).Draw(t, "memory"))
+		}
+		var got []string
 		for _, b := range supply.Decide(w).Buy {
-			cost += total(b.Type.Name)
+			got = append(got, b.Type.Name)
 		}
-		best := math.Inf(1)
-		for _, fleet := range fleets(names, 5) {
-			var c float64
-			for _, n := range fleet {
-				c += total(n)
-			}
-			if c < best && holds(fleet, w.Facts.Tasks) {
-				best = c
-			}
-		}
-		if cost < best*(1-1e-9) || cost > best*1.5 {
-			t.Fatalf("%.4f, and the best is %.4f", cost, best)
+		best := all[slices.IndexFunc(all, func(fleet []string) bool { return holds(fleet, w.Facts.Tasks) })]
+		if bill(got) < bill(best)*(1-1e-9) || bill(got) > bill(best)*1.25 {
+			t.Fatalf("%v for %.4f, and the best is %v for %.4f", got, bill(got), best, bill(best))
 		}
 	})
+}
+
+func bill(fleet []string) (c float64) {
+	for _, n := range fleet {
+		c += total(n)
+	}
+	return c
 }
 
 func total(name string) float64 {
