@@ -47,7 +47,7 @@ func launchCure(v store.Reader, cp model.CapacityProvider) string {
 	case strings.Contains(text, "this host has"):
 		return "this machine is smaller than the instance type: ask for less in the task definition, allow smaller types, or start the server with --overcommit"
 	case strings.Contains(text, "InsufficientInstanceCapacity") || strings.Contains(text, "UnfulfillableCapacity"):
-		return "allow more instance types or zones in the capacity provider; it tries again by itself"
+		return "it tries its other zones at once, and one that refused after five minutes with another type if there is one: allow more instance types or zones in the capacity provider"
 	default:
 		return ""
 	}

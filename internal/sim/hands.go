@@ -87,9 +87,9 @@ func (h *hands) daemon() daemon.Hands {
 func (h *hands) fail(what string, args ...string) error {
 	switch {
 	case what == "machines" && len(args) == 1:
-		h.machines.RefuseZone(args[0], nil)
+		h.machines.RefuseIn(args[0], nil)
 	case what == "machines" && len(args) == 2:
-		h.machines.RefuseZone(args[0], fault.New(fault.Capacity, args[1], "We currently do not have sufficient capacity in the Availability Zone you requested (%s).", args[0]))
+		h.machines.RefuseIn(args[0], fault.New(fault.Capacity, args[1], "We currently do not have sufficient capacity (%s).", args[0]))
 	case len(args) > 0:
 		return h.fate.fail(what, args[0], args[1:])
 	default:

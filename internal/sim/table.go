@@ -8,10 +8,12 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"berth/internal/explain"
 	"berth/internal/model"
 	"berth/internal/state"
 	"berth/internal/store"
@@ -36,6 +38,7 @@ var tables = map[string]func(w *World, t io.Writer, v store.Reader, args []strin
 	"stopped":           stopped,
 	"targets":           targets,
 	"tasks":             tasks,
+	"why":               why,
 	"time":              func(w *World, t io.Writer, _ store.Reader, _ []string) { fmt.Fprintln(t, w.since(w.Clock.Now())) },
 }
 
@@ -315,6 +318,21 @@ func activities(w *World, t io.Writer, v store.Reader, _ []string) {
 func alarms(w *World, t io.Writer, v store.Reader, _ []string) {
 	for _, a := range state.Alarms.All(v) {
 		fmt.Fprintf(t, "%s\t%s\t%g\t%d of %ds\t%s\n", w.plain(v, a.Name), a.Comparison, a.Threshold, a.EvaluationPeriods, a.Period, a.State)
+	}
+}
+
+// why explains what its argument names: a task by its number, or anything by
+// its name.
+func why(w *World, t io.Writer, v store.Reader, args []string) {
+	for _, id := range args {
+		if n, err := strconv.Atoi(id); err == nil {
+			id, _ = w.Find("task", n)
+		}
+		a, _ := explain.Find(v, id, w.Clock.Now())
+		for _, s := range a.Say {
+			fmt.Fprintln(t, w.plain(v, s))
+		}
+		fmt.Fprintf(t, "cure: %s\n", w.plain(v, dash(a.Cure)))
 	}
 }
 

@@ -121,9 +121,9 @@ func (w *World) Kill(ctx context.Context, name string) error {
 	return w.Settle(ctx)
 }
 
-// Fail makes something go wrong from now on: `fail machines ZONE CODE` refuses
-// launches there, `fail machines ZONE` lets them succeed again; the others are
-// fate's.
+// Fail makes something go wrong from now on: `fail machines WHAT CODE`
+// refuses launches in a zone or of a type, `fail machines WHAT` lets them succeed
+// again; the others are fate's.
 func (w *World) Fail(ctx context.Context, what, whom string, how ...string) error {
 	id, err := w.named(what, whom)
 	if err != nil {

@@ -199,13 +199,13 @@ func TestAMissingPassRoleReadsAsOnAWS(t *testing.T) {
 
 func TestRefusedCapacityEndsTheInstanceAndHostTroubleIsTriedAgain(t *testing.T) {
 	w := newWorld(t)
-	w.driver.RefuseZone("", fault.New(fault.Unavailable, "", "the host is busy"))
+	w.driver.RefuseIn("", fault.New(fault.Unavailable, "", "the host is busy"))
 	w.interfaceUp()
 	w.advance(7 * time.Second)
 	if i := w.instance(); i.State != "pending" || i.Attempts == 0 {
 		t.Fatalf("after trouble of the host: %+v", i)
 	}
-	w.driver.RefuseZone("", fault.New(fault.Capacity, "InsufficientInstanceCapacity", "We currently do not have sufficient capacity."))
+	w.driver.RefuseIn("", fault.New(fault.Capacity, "InsufficientInstanceCapacity", "We currently do not have sufficient capacity."))
 	w.advance(7 * time.Second)
 	if i := w.instance(); i.State != "terminated" || !strings.HasPrefix(i.StateReason, "InsufficientInstanceCapacity") {
 		t.Fatalf("after a refusal: %+v", i)

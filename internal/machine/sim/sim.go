@@ -40,7 +40,7 @@ type Driver struct {
 	Config
 	mu      sync.Mutex
 	all     map[string]*simulated
-	refuse  map[string]error // by zone, or "" for all
+	refuse  map[string]error // by zone, by type, or "" for all
 	attempt map[string]uint64
 	watch   func(id string)
 }
@@ -76,16 +76,16 @@ func (d *Driver) chance(id, purpose string, n uint64) float64 {
 	return float64(x>>11) / (1 << 53)
 }
 
-// RefuseZone makes launches in a zone ("" is all) fail with err until it is
-// called with nil.
-func (d *Driver) RefuseZone(zone string, err error) {
+// RefuseIn makes launches in a zone, or of a type ("" is all), fail with err
+// until it is called with nil.
+func (d *Driver) RefuseIn(what string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err == nil {
-		delete(d.refuse, zone)
+		delete(d.refuse, what)
 		return
 	}
-	d.refuse[zone] = err
+	d.refuse[what] = err
 }
 
 // Watch makes the driver call fn, on its clock, whenever a machine dies by
@@ -138,8 +138,8 @@ func (d *Driver) Launch(_ context.Context, spec machine.Spec) (machine.Machine, 
 		return d.look(m), nil
 	}
 	d.attempt[spec.ID]++
-	for _, zone := range []string{spec.Zone, ""} {
-		if err := d.refuse[zone]; err != nil {
+	for _, what := range []string{spec.Zone, spec.Type, ""} {
+		if err := d.refuse[what]; err != nil {
 			return machine.Machine{}, err
 		}
 	}

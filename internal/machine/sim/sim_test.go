@@ -55,14 +55,19 @@ func TestChanceComesFromTheSeed(t *testing.T) {
 	}
 }
 
-func TestZonesRefuse(t *testing.T) {
+func TestZonesAndTypesRefuse(t *testing.T) {
 	d := sim.New(sim.Config{Clock: clock.NewStepped(start)})
 	want := errors.New("no room")
-	d.RefuseZone("z1", want)
+	d.RefuseIn("z1", want)
 	if _, err := d.Launch(t.Context(), spec(1)); !errors.Is(err, want) {
 		t.Errorf("launched: %v", err)
 	}
-	d.RefuseZone("z1", nil)
+	d.RefuseIn("z1", nil)
+	d.RefuseIn(spec(1).Type, want)
+	if _, err := d.Launch(t.Context(), spec(1)); !errors.Is(err, want) {
+		t.Errorf("launched: %v", err)
+	}
+	d.RefuseIn(spec(1).Type, nil)
 	if _, err := d.Launch(t.Context(), spec(1)); err != nil {
 		t.Error(err)
 	}

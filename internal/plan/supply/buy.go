@@ -56,10 +56,11 @@ func (w *World) asks() (asks []placement.Ask, oldest, newest time.Time) {
 }
 
 // wait is how long buying has to wait: for company, or after a refusal unless
-// the provider has been changed since.
+// the provider has been changed since. A zone without capacity keeps nothing
+// from being bought in another.
 func (w *World) wait(oldest, newest time.Time) time.Duration {
 	company := min(newest.Add(Batch).Sub(w.Now), oldest.Add(BatchMost).Sub(w.Now))
-	if w.Provider.LastFailureAt.IsZero() || w.Provider.ChangedAt.After(w.Provider.LastFailureAt) {
+	if w.Provider.LastFailureAt.IsZero() || w.Provider.ChangedAt.After(w.Provider.LastFailureAt) || scarce(w.Provider.LastFailure) {
 		return company
 	}
 	return max(company, w.Provider.LastFailureAt.Add(Backoff).Sub(w.Now))
@@ -88,8 +89,12 @@ func (w *World) buy(p *Plan, asks []placement.Ask, placed []placement.Placed) {
 	for i := range asks {
 		a := &asks[i]
 		zone, why := z.next(m, a)
-		if zone == "" {
+		switch {
+		case why != "":
 			p.Short = append(p.Short, Shortage{a.Task, why})
+			continue
+		case w.lacking.zone(zone):
+			p.again(w.lacking[zone].Sub(w.Now))
 			continue
 		}
 		share[zone] = append(share[zone], *a)
@@ -128,10 +133,11 @@ type zoning struct {
 	tasks     map[string]map[string]int // group → zone → tasks
 	instances map[string]int            // by zone
 	used      map[string]int            // instances by subnet
+	lacking   lack
 }
 
 func (w *World) zoning(placed []placement.Placed) *zoning {
-	z := &zoning{subnets: map[string][]Subnet{}, tasks: map[string]map[string]int{}, instances: map[string]int{}, used: map[string]int{}}
+	z := &zoning{subnets: map[string][]Subnet{}, tasks: map[string]map[string]int{}, instances: map[string]int{}, used: map[string]int{}, lacking: w.lacking}
 	for _, s := range w.Subnets {
 		if z.subnets[s.Zone] == nil {
 			z.names = append(z.names, s.Zone)
@@ -165,7 +171,9 @@ func (z *zoning) add(group, zone string) {
 	z.tasks[group][zone]++
 }
 
-// next is the zone for a task, or why there is none.
+// next is the zone for a task, or why there is none. A zone without capacity
+// comes after those that may have it, and the one that will be tried again
+// first before the others.
 func (z *zoning) next(m *market, a *placement.Ask) (zone, why string) {
 	if a.Impossible != "" {
 		return "", a.Impossible
@@ -188,9 +196,11 @@ func (z *zoning) next(m *market, a *placement.Ask) (zone, why string) {
 		return "", m.tooLarge(a)
 	}
 	zone = slices.MinFunc(can, func(x, y string) int {
-		return cmp.Or(cmp.Compare(z.tasks[a.Group][x], z.tasks[a.Group][y]), cmp.Compare(z.instances[x], z.instances[y]), strings.Compare(x, y))
+		return cmp.Or(z.lacking[x].Compare(z.lacking[y]), cmp.Compare(z.tasks[a.Group][x], z.tasks[a.Group][y]), cmp.Compare(z.instances[x], z.instances[y]), strings.Compare(x, y))
 	})
-	z.add(a.Group, zone)
+	if !z.lacking.zone(zone) {
+		z.add(a.Group, zone)
+	}
 	return zone, ""
 }
 

@@ -164,7 +164,7 @@ func (w *World) rightsize(p *Plan, needed map[string]bool) {
 	trials := 0
 	for _, i := range w.emptiest() {
 		tasks := w.tasksOn(i)
-		if len(tasks) == 0 || i.Goal != "RUN" || needed[i.ID] || !w.movable(tasks) || w.Now.Before(w.touched(i, tasks).Add(max(wait, IdleWait))) {
+		if len(tasks) == 0 || i.Goal != "RUN" || needed[i.ID] || w.lacking.zone(i.AvailabilityZone) || !w.movable(tasks) || w.Now.Before(w.touched(i, tasks).Add(max(wait, IdleWait))) {
 			continue
 		}
 		if trials++; trials > mostTrials {

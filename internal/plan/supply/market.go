@@ -19,6 +19,7 @@ type market struct {
 	offers   int
 	zones    map[string][]*offer // the cheapest first
 	held     map[string]bool
+	lacking  lack
 }
 
 // offer is a type that a zone sells, what an hour of it costs with the fee,
@@ -52,7 +53,7 @@ func cheaper(a, b *offer) int {
 
 func (w *World) market() *market {
 	types := w.candidates()
-	m := &market{provider: w.Provider.Name, offers: len(types), zones: map[string][]*offer{}, held: map[string]bool{}}
+	m := &market{provider: w.Provider.Name, offers: len(types), zones: map[string][]*offer{}, held: map[string]bool{}, lacking: w.lacking}
 	for _, s := range w.Subnets {
 		if m.zones[s.Zone] != nil {
 			continue
@@ -143,13 +144,13 @@ const thrift = 1.15
 // the tasks, without the hobbled ones that are dear for what they do, and
 // without those than which a clearly cheaper one is no smaller. It is empty if
 // a task has no type.
-func (m *market) pool(zone string, asks []placement.Ask, sustained bool) []*offer {
+func pool(offers []*offer, asks []placement.Ask, sustained bool) []*offer {
 	shapes := distinct(asks)
 	carry := map[*offer][]bool{}
 	mark := map[*offer]bool{}
 	for i := range shapes {
 		var some []*offer
-		for _, o := range m.zones[zone] {
+		for _, o := range offers {
 			if o.carries(&shapes[i], sustained) {
 				some = append(some, o)
 				if carry[o] == nil {
@@ -164,7 +165,7 @@ func (m *market) pool(zone string, asks []placement.Ask, sustained bool) []*offe
 		fit(mark, some, shapes[i].Need, sustained)
 	}
 	var out []*offer
-	for _, o := range m.zones[zone] {
+	for _, o := range offers {
 		if mark[o] && !slices.ContainsFunc(out, func(p *offer) bool { return p.beats(o, sustained) && covers(carry[p], carry[o]) }) {
 			out = append(out, o)
 		}

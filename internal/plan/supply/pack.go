@@ -41,12 +41,7 @@ func (m *market) pack(zone string, asks []placement.Ask) []bin {
 	if len(asks) == 0 {
 		return nil
 	}
-	sustained := true
-	pool := m.pool(zone, asks, sustained)
-	if len(pool) == 0 {
-		sustained = false
-		pool = m.pool(zone, asks, sustained)
-	}
+	pool, sustained := m.choice(zone, asks)
 	var fleets []fleet
 	for _, lead := range leads(pool, asks, sustained) {
 		fleets = append(fleets, pack(lead, pool, asks, sustained))
@@ -57,6 +52,19 @@ func (m *market) pack(zone string, asks []placement.Ask) []bin {
 		best.bins[i].why = reason(best.bins[i], m.offers, len(pool), sustained)
 	}
 	return best.bins
+}
+
+// choice is what there is to pack into. Types that the zone lately did not have
+// and CPU that is not sustained are taken when nothing else will do.
+func (m *market) choice(zone string, asks []placement.Ask) (types []*offer, sustained bool) {
+	for _, offers := range [][]*offer{m.lacking.fresh(zone, m.zones[zone]), m.zones[zone]} {
+		for _, sustained := range []bool{true, false} {
+			if types := pool(offers, asks, sustained); len(types) > 0 {
+				return types, sustained
+			}
+		}
+	}
+	return nil, false
 }
 
 func reason(b bin, of, among int, sustained bool) string {

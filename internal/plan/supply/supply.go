@@ -32,8 +32,12 @@ const (
 	Lifetime = 21 * 24 * time.Hour
 	// Join is how long an instance may take to register.
 	Join = 30 * time.Minute
-	// Backoff is how long no instance is bought after a refused launch.
+	// Backoff is how long no instance is bought after a refused launch; in the
+	// same zone, if it was the zone that had no capacity.
 	Backoff = 5 * time.Minute
+	// Shun is how long a type that a zone did not have is not bought there
+	// while another will do.
+	Shun = 30 * time.Minute
 	// Batch is how long the newest task may wait for company before capacity
 	// is bought, and BatchMost how long the oldest may.
 	Batch     = time.Second
@@ -72,6 +76,7 @@ type World struct {
 	on      map[string][]model.Task // tasks that have not stopped, by instance ARN
 	stopped map[string]time.Time    // when a task last stopped, by instance ARN
 	mine    []model.Instance
+	lacking lack
 }
 
 // Purchase is an instance to be bought.
@@ -127,7 +132,7 @@ func Decide(w World) Plan {
 			w.on[t.Instance] = append(w.on[t.Instance], t)
 		}
 	}
-	w.mine = w.find()
+	w.mine, w.lacking = w.find(), w.lack()
 	var p Plan
 	needed := w.purchases(&p)
 	for _, i := range w.own() {

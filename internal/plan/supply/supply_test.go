@@ -189,6 +189,53 @@ func TestBuyingWaitsForCompanyAndAfterAFailure(t *testing.T) {
 	}
 }
 
+func TestAZoneWithoutCapacityIsLeftAloneForAWhile(t *testing.T) {
+	refused := func(w *supply.World, typ, zone, code string, ago time.Duration) {
+		why := code + ": We currently do not have sufficient capacity."
+		w.Facts.Instances = append(w.Facts.Instances, model.Instance{
+			ID: fmt.Sprintf("i-%d", len(w.Facts.Instances)), CapacityProvider: "cp", Type: typ, AvailabilityZone: "ap-northeast-1" + zone,
+			Goal: "RUN", State: "terminated", StateReason: why, TerminatedAt: w.Now.Add(-ago),
+		})
+		w.Provider.LastFailure, w.Provider.LastFailureAt = why, w.Now.Add(-ago)
+	}
+	const none = "InsufficientInstanceCapacity"
+	tests := []struct {
+		name string
+		edit func(*supply.World)
+		want string
+		next time.Duration
+	}{
+		{"the other zone at once", func(w *supply.World) { refused(w, "c6a.large", "a", none, time.Second) }, "c6a.large c 2", 0},
+		{"the same again later, with another type", func(w *supply.World) {
+			refused(w, "c6a.large", "c", none, 6*time.Minute)
+			refused(w, "c6a.large", "a", none, 5*time.Minute)
+		}, "c5a.large a 1, c5a.large c 1", 0},
+		{"the same type when it is long ago", func(w *supply.World) { refused(w, "c6a.large", "a", none, 30*time.Minute) }, "c6a.large a 1, c6a.large c 1", 0},
+		{"nowhere", func(w *supply.World) {
+			refused(w, "c6a.large", "a", none, 3*time.Minute)
+			refused(w, "c6a.large", "c", "UnfulfillableCapacity", time.Minute)
+		}, "", 2 * time.Minute},
+		{"a changed provider tries at once", func(w *supply.World) {
+			refused(w, "c6a.large", "a", none, 3*time.Minute)
+			w.Provider.ChangedAt = w.Now.Add(-time.Minute)
+		}, "c6a.large a 1, c6a.large c 1", 0},
+		{"nothing else is allowed", func(w *supply.World) {
+			w.Provider.Requirements.AllowedInstanceTypes = []string{"c6a.large"}
+			refused(w, "c6a.large", "a", none, 5*time.Minute)
+		}, "c6a.large a 1, c6a.large c 1", 0},
+		{"a quota holds everywhere", func(w *supply.World) { refused(w, "c6a.large", "a", "VcpuLimitExceeded", time.Minute) }, "", 4 * time.Minute},
+	}
+	for _, tt := range tests {
+		w := world("ap-northeast-1", seed())
+		add(&w, "service:web", 2, 256, 512)
+		tt.edit(&w)
+		p := supply.Decide(w)
+		if bought(p) != tt.want || p.Next != tt.next || len(p.Short) != 0 {
+			t.Errorf("%s: bought %q, next %v, short %v", tt.name, bought(p), p.Next, p.Short)
+		}
+	}
+}
+
 // idle returns a world with one instance whose only task has just stopped.
 func idle(scaleIn *int64) supply.World {
 	w := world("ap-northeast-1", seed())
