@@ -54,6 +54,10 @@ func ended(v store.Reader, a *Answer, t model.Task) {
 		}
 	}
 	a.Cure = stoppedCure(v, t)
+	if t.Instance == "" && t.StopCode == "TaskFailedToStart" {
+		a.say("it waited for an instance from %s until %s", t.CreatedAt.UTC().Format(time.TimeOnly), t.StoppingAt.UTC().Format(time.TimeOnly))
+		unfilled(v, a, t, t.StoppingAt)
+	}
 	in, ok := state.Instances.One(v, "arn", t.Instance)
 	if !ok || t.LastStatus != model.TaskStopping || in.State != "running" {
 		return
@@ -89,7 +93,7 @@ func waiting(v store.Reader, a *Answer, t model.Task, now time.Time) {
 	a.say("it waits for an instance: %s", first(t.Refusal, "it was not looked at yet"))
 	if d := shortage(v, t); d.Reason != "" && !superseded(v, t, d) {
 		a.say("%s", d.Reason)
-		a.Cure = "raise vCpuCount and memoryMiB (or allow larger types) in the instance requirements of the capacity provider, or ask for less in the task definition"
+		a.Cure = fitting(d.Reason)
 	}
 	for _, in := range state.Instances.By(v, "cluster", t.Cluster) {
 		if in.State == "terminated" {
@@ -100,9 +104,37 @@ func waiting(v store.Reader, a *Answer, t model.Task, now time.Time) {
 			a.Cure = agentCure(v, in)
 		}
 	}
+	launches(v, a, t, now)
+}
+
+// fitting is what lets a machine be bought for a task for which none may be.
+func fitting(shortage string) string {
+	switch {
+	case strings.Contains(shortage, "placement constraints"):
+		return "loosen the task's placementConstraints, or allow the types that they name in the instance requirements of the capacity provider"
+	case strings.Contains(shortage, "architecture"):
+		return "change runtimePlatform.cpuArchitecture in the task definition, or allow types of that architecture (cpuManufacturers, allowedInstanceTypes) that this host runs"
+	case strings.Contains(shortage, "subnets"):
+		return "give the task subnets in the capacity provider's zones, or the capacity provider subnets in the task's"
+	default:
+		return "raise vCpuCount and memoryMiB (or allow larger types) in the instance requirements of the capacity provider, or ask for less in the task definition"
+	}
+}
+
+// unfilled explains why a task that is over was never placed.
+func unfilled(v store.Reader, a *Answer, t model.Task, now time.Time) {
+	if d := shortage(v, t); d.Reason != "" {
+		a.say("%s", d.Reason)
+		a.Cure = fitting(d.Reason)
+	}
+	launches(v, a, t, now)
+}
+
+// launches says what capacity providers could not launch since a task came.
+func launches(v store.Reader, a *Answer, t model.Task, now time.Time) {
 	providers := state.CapacityProviders.By(v, "cluster", t.Cluster)
 	for _, cp := range providers {
-		if cp.LastFailure == "" || cp.LastFailureAt.Before(t.CreatedAt) {
+		if cp.LastFailure == "" || cp.LastFailureAt.Before(t.CreatedAt) || cp.LastFailureAt.After(now) {
 			continue
 		}
 		a.say("capacity provider %s could not launch %s ago: %s", cp.Name, since(now, cp.LastFailureAt), cp.LastFailure)

@@ -3,7 +3,8 @@
 //
 // It owns a task's Instance, CapacityProvider, AvailabilityZone, Subnet,
 // PlacedAt and Refusal, and moves on the tasks that nobody else can: those
-// told to stop before they had an instance, and those whose instance is gone.
+// told to stop before they had an instance, those that waited for one too long,
+// and those whose instance is gone.
 // It buys nothing (controllers/capacity does) and gives no address
 // (controllers/network does). Only the control engine calls it.
 package task
@@ -11,6 +12,7 @@ package task
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"berth/internal/control"
@@ -22,6 +24,11 @@ import (
 )
 
 const name = "controllers/task"
+
+// weariness is how long a task without a service waits for capacity before it
+// is given up: on AWS between 10 and 30 minutes (aws/containers-roadmap#2381,
+// read 2026-11-29). A service would only make another.
+const weariness = 30 * time.Minute
 
 // patience is how long a task waits before its service is told why. Waiting
 // for an instance that is on its way is no event on AWS.
@@ -82,6 +89,13 @@ func still(o, n model.Instance) bool {
 		o.Registered.CPU == n.Registered.CPU && o.Registered.Memory == n.Registered.Memory
 }
 
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
 // Reconcile implements control.Loop.
 func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	view := l.DB.View()
@@ -89,11 +103,13 @@ func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result,
 	if len(w.facts.Tasks) == 0 {
 		return control.Result{}, nil
 	}
-	moves := append(w.lost(), w.cancelled()...)
 	asks := w.facts.Asks()
 	plan := placement.Place(w.facts.Now(), asks)
 	w.explain(plan)
 	events, after := w.events(plan)
+	weary, then := w.weary(plan)
+	moves := slices.Concat(w.lost(), w.cancelled(), weary)
+	after = sooner(after, then)
 	for i := range events {
 		events[i].id = l.IDs.UUID()
 	}

@@ -36,8 +36,12 @@ func look(view store.Reader, r control.Request) *world {
 	}}
 }
 
-// move takes a task out of the world of the living.
-type move struct{ task, code, reason string }
+// move takes a task out of the world of the living; waiting says that it goes
+// only while it has no instance.
+type move struct {
+	task, code, reason string
+	waiting            bool
+}
 
 // lost are the tasks whose instance has ended under them.
 func (w *world) lost() []move {
@@ -61,7 +65,7 @@ func (w *world) lost() []move {
 		if id == "" {
 			id = t.Instance[strings.LastIndexByte(t.Instance, '/')+1:]
 		}
-		out = append(out, move{t.ARN, "TerminationNotice", fmt.Sprintf("Host EC2 (instance %s) terminated.", id)})
+		out = append(out, move{task: t.ARN, code: "TerminationNotice", reason: fmt.Sprintf("Host EC2 (instance %s) terminated.", id)})
 	}
 	return out
 }
@@ -71,10 +75,33 @@ func (w *world) cancelled() []move {
 	var out []move
 	for _, t := range w.facts.Tasks {
 		if t.Instance == "" && t.LastStatus == model.TaskProvisioning && t.DesiredStatus == model.TaskStopped {
-			out = append(out, move{task: t.ARN})
+			out = append(out, move{task: t.ARN, waiting: true})
 		}
 	}
 	return out
+}
+
+// weary are the tasks without a service that have waited for capacity too
+// long, and when the next one will have.
+func (w *world) weary(plan placement.Plan) (out []move, after time.Duration) {
+	alone := map[string]time.Time{}
+	for _, t := range w.facts.Tasks {
+		if t.Service == "" && placement.Waiting(t) {
+			alone[t.ARN] = t.CreatedAt
+		}
+	}
+	for _, r := range plan.Refused {
+		born, ok := alone[r.Task]
+		if !ok {
+			continue
+		}
+		if wait := born.Add(weariness).Sub(w.now); wait > 0 {
+			after = sooner(after, wait)
+			continue
+		}
+		out = append(out, move{task: r.Task, code: "TaskFailedToStart", reason: r.Code, waiting: true})
+	}
+	return out, after
 }
 
 func ended(t model.Task) bool {

@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,6 +15,13 @@ const met = "no container instance met all of its requirements"
 // closeness orders causes from the least to the most promising: the last one
 // that occurs names the closest instance.
 var closeness = []string{CauseProvider, CauseZone, CauseArchitecture, CauseMember, CauseDistinct, CausePort, CauseENI, CauseCPU, CauseMemory}
+
+// codes are the causes in the words of RunTask's failures.
+var codes = map[string]string{
+	CauseZone: "LOCATION", CauseArchitecture: "ATTRIBUTE", CauseMember: "MemberOf placement constraint unsatisfied.",
+	CauseDistinct: "DistinctInstance placement constraint unsatisfied.", CausePort: "RESOURCE:PORTS", CauseENI: "RESOURCE:ENI",
+	CauseCPU: "RESOURCE:CPU", CauseMemory: "RESOURCE:MEMORY", BlockedAgent: "AGENT",
+}
 
 func (w *world) explain(a *Ask) Refused {
 	counts := map[string]int{}
@@ -37,6 +45,7 @@ func (w *world) explain(a *Ask) Refused {
 	out := Refused{
 		Why:    met + ": capacity provider " + a.Provider + " has no instance",
 		Event:  met + ". Reason: No Container Instances were found in your capacity provider.",
+		Code:   "EMPTY CAPACITY PROVIDER",
 		Counts: counts,
 	}
 	if of > 0 {
@@ -44,6 +53,7 @@ func (w *world) explain(a *Ask) Refused {
 	}
 	if near != nil {
 		out.Event = fmt.Sprintf("%s. The closest matching container-instance %s %s.", met, ident.Last(near.ARN), Fits(near, a))
+		out.Code = cmp.Or(codes[Fits(near, a)], out.Code)
 	}
 	return out
 }

@@ -71,6 +71,8 @@ type Refused struct {
 	Why string
 	// Event is the reason in the words of an ECS service event.
 	Event string
+	// Code is the reason in the words of RunTask's failures (RESOURCE:MEMORY).
+	Code string
 	// Counts says how many instances were refused for each cause.
 	Counts map[string]int
 }

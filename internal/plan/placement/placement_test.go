@@ -65,6 +65,9 @@ func TestOneZoneWithRoomIsUsedAtOnce(t *testing.T) {
 	if diff := cmp.Diff(want, p.Refused[0].Event); diff != "" {
 		t.Error(diff)
 	}
+	if got := p.Refused[0].Code; got != "RESOURCE:MEMORY" {
+		t.Errorf("code %q", got)
+	}
 }
 
 // To AWS an instance is there when it has registered: a service hears of none

@@ -193,7 +193,7 @@ func (z *zoning) next(m *market, a *placement.Ask) (zone, why string) {
 		}
 	}
 	if len(can) == 0 {
-		return "", m.tooLarge(a)
+		return "", m.unfit(open, a)
 	}
 	zone = slices.MinFunc(can, func(x, y string) int {
 		return cmp.Or(z.lacking[x].Compare(z.lacking[y]), cmp.Compare(z.tasks[a.Group][x], z.tasks[a.Group][y]), cmp.Compare(z.instances[x], z.instances[y]), strings.Compare(x, y))

@@ -87,7 +87,21 @@ func (m *market) none() string {
 	return "No instance types satisfy the instance requirements specified in the Managed Instances capacity provider " + m.provider + ", of those that the host can run"
 }
 
-func (m *market) tooLarge(a *placement.Ask) string {
+// unfit says why no type that the zones sell can take a task.
+func (m *market) unfit(zones []string, a *placement.Ask) string {
+	causes := map[string]bool{}
+	for _, zone := range zones {
+		for _, o := range m.zones[zone] {
+			causes[placement.Fits(&o.nominal, a)] = true
+		}
+	}
+	only := func(cause string) bool { return causes[cause] && len(causes) == 1 }
+	switch {
+	case only(placement.CauseArchitecture):
+		return fmt.Sprintf("No instance type of capacity provider %s has the task's CPU architecture %s", m.provider, a.Architecture)
+	case !causes[placement.CauseCPU] && !causes[placement.CauseMemory] && causes[placement.CauseMember]:
+		return fmt.Sprintf("No instance type of capacity provider %s satisfies the task's placement constraints", m.provider)
+	}
 	return fmt.Sprintf("No instance type of capacity provider %s can hold the task: it needs %d CPU units and %d MiB", m.provider, a.Need.CPU, a.Need.Memory)
 }
 

@@ -153,6 +153,14 @@ func TestShortagesSayWhy(t *testing.T) {
 		want string
 	}{
 		{"too large", func(w *supply.World) { w.Facts.Tasks[0].Memory = 8192 }, "No instance type of capacity provider cp can hold the task: it needs 256 CPU units and 8192 MiB"},
+		{"another architecture", func(w *supply.World) {
+			w.Facts.Definition = func(string) (model.TaskDefinition, bool) {
+				return model.TaskDefinition{ARN: "td", NetworkMode: "awsvpc", CPUArchitecture: "ARM64"}, true
+			}
+		}, "No instance type of capacity provider cp has the task's CPU architecture ARM64"},
+		{"another type", func(w *supply.World) {
+			w.Facts.Tasks[0].Constraints = []model.PlacementConstraint{{Type: "memberOf", Expression: "attribute:ecs.instance-type == m5.large"}}
+		}, "No instance type of capacity provider cp satisfies the task's placement constraints"},
 		{"no type", func(w *supply.World) { w.MostVCPU = 1 }, "No instance types satisfy the instance requirements"},
 		{"no zone", func(w *supply.World) { w.Subnets = []supply.Subnet{{ID: "s", Zone: "ap-northeast-1d"}} }, "none of the task's subnets is in a zone of capacity provider cp, which has subnets in ap-northeast-1d"},
 	}
