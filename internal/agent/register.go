@@ -103,7 +103,7 @@ const (
 
 // register signs the machine in.
 func (a *Agent) register(ctx context.Context) error {
-	wait := registerFirst
+	wait, said := registerFirst, ""
 	for {
 		err := a.registerOnce(ctx)
 		if err == nil {
@@ -112,7 +112,10 @@ func (a *Agent) register(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		a.Log.Warn("not registered yet", "error", err)
+		if err.Error() != said {
+			said = err.Error()
+			a.Log.Warn("not registered yet", "error", err)
+		}
 		if err := clock.Sleep(ctx, a.Clock, wait); err != nil {
 			return err
 		}

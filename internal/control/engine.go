@@ -37,7 +37,7 @@ type Engine struct {
 func New(src Source, c clock.Clock, log *slog.Logger, loops ...Loop) *Engine {
 	e := &Engine{clock: c, log: log, src: src}
 	e.jobs.e = e
-	e.jobs.m = map[string]*job{}
+	e.jobs.m, e.jobs.outs = map[string]*job{}, map[string]int{}
 	for i, l := range loops {
 		e.loops = append(e.loops, &queue{e: e, order: i, loop: l, log: log.With("loop", l.Name()), keys: map[string]*item{}, ready: make(chan struct{}, 1)})
 	}
@@ -149,13 +149,15 @@ func (e *Engine) NextDue() (time.Time, bool) {
 	return t, found
 }
 
-// item is one key of one loop: when it is due, and how often it failed.
+// item is one key of one loop: when it is due, how often it failed since it
+// last worked, and what was said of that.
 type item struct {
 	key     string
 	at      time.Time
 	seq     uint64
 	index   int // in the heap, -1 while it runs or is asleep
 	fails   int
+	said    string
 	running bool
 	again   bool // woken while it ran
 }
@@ -250,15 +252,9 @@ func (q *queue) once(ctx context.Context, it *item) {
 	case ctx.Err() != nil:
 		return
 	case err != nil:
-		it.fails++
-		wait, level := backoff(it.fails), slog.LevelWarn
-		if fault.Is(err, fault.Conflict) {
-			wait, level = afterConflict(it.fails), slog.LevelDebug
-		}
-		q.log.Log(ctx, level, "reconcile failed", "key", it.key, "fails", it.fails, "retry_in", wait.String(), "error", err)
-		q.schedule(it.key, now.Add(wait), false)
+		q.schedule(it.key, now.Add(q.failed(ctx, it, err)), false)
 	default:
-		it.fails = 0
+		q.worked(ctx, it)
 		if res.After > 0 {
 			q.schedule(it.key, now.Add(res.After), false)
 		}
@@ -277,6 +273,35 @@ func (q *queue) once(ctx context.Context, it *item) {
 // seen first, and a transaction is seen when it is on disk.
 func afterConflict(fails int) time.Duration {
 	return min(10*time.Millisecond<<min(fails-1, 12), 30*time.Second)
+}
+
+// failed counts a failure and says how long to wait. It is logged when it
+// begins and when its cause becomes another; the tries in between are steps.
+func (q *queue) failed(ctx context.Context, it *item, err error) time.Duration {
+	it.fails++
+	wait, level := backoff(it.fails), slog.LevelWarn
+	switch {
+	case fault.Is(err, fault.Conflict):
+		wait, level = afterConflict(it.fails), slog.LevelDebug
+	case it.said == err.Error():
+		level = slog.LevelDebug
+	default:
+		it.said = err.Error()
+	}
+	q.log.Log(ctx, level, "reconcile failed", "key", it.key, "fails", it.fails, "retry_in", wait.String(), "error", err)
+	return wait
+}
+
+// worked forgets the failures of a key, unless a job of it is out: what was
+// tried again is known to work when the job's result has been taken.
+func (q *queue) worked(ctx context.Context, it *item) {
+	if it.fails == 0 || q.e.jobs.out(q.loop.Name(), it.key) {
+		return
+	}
+	if it.said != "" {
+		q.log.InfoContext(ctx, "reconcile works again", "key", it.key, "fails", it.fails)
+	}
+	it.fails, it.said = 0, ""
 }
 
 // backoff doubles from half a second to half a minute.
@@ -348,8 +373,9 @@ func (h *items) Pop() any {
 	return it
 }
 
-// job is one piece of slow work.
+// job is one piece of slow work, for a key of a loop.
 type job struct {
+	key     string
 	running bool
 	result  any
 	err     error
@@ -359,7 +385,9 @@ type jobs struct {
 	e  *Engine
 	mu sync.Mutex
 	m  map[string]*job
-	wg sync.WaitGroup
+	// outs counts the jobs of a key that run or were not taken.
+	outs map[string]int
+	wg   sync.WaitGroup
 	// ctx is replaced by Run's; until then jobs run with the one given here.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -380,8 +408,9 @@ func (j *jobs) Start(loop, key, name string, fn func(context.Context) (any, erro
 		j.mu.Unlock()
 		return false
 	}
-	w := &job{running: true}
+	w := &job{key: loop + " " + key, running: true}
 	j.m[name] = w
+	j.outs[w.key]++
 	j.mu.Unlock()
 	work := func() {
 		res, err := guarded(j.ctx, fn)
@@ -407,6 +436,13 @@ func guarded(ctx context.Context, fn func(context.Context) (any, error)) (res an
 	return fn(ctx)
 }
 
+// out reports whether a job of a key runs or was not taken.
+func (j *jobs) out(loop, key string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.outs[loop+" "+key] > 0
+}
+
 // Take implements Jobs.
 //
 //lint:ignore ST1008 the error is the job's, a part of what it left
@@ -421,6 +457,9 @@ func (j *jobs) Take(name string) (any, error, bool, bool) {
 		return nil, nil, true, false
 	}
 	delete(j.m, name)
+	if j.outs[w.key]--; j.outs[w.key] == 0 {
+		delete(j.outs, w.key)
+	}
 	return w.result, w.err, false, true
 }
 

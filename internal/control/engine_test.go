@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,6 +102,65 @@ func TestAFailureIsTriedAgainAndAConflictAtOnce(t *testing.T) {
 	}
 	if len(l.ran) != 4 {
 		t.Errorf("ran %d times, want three failures and a success", len(l.ran))
+	}
+}
+
+func TestAFailureIsLoggedWhenItBeginsWhenItChangesAndWhenItEnds(t *testing.T) {
+	var log strings.Builder
+	causes := []string{"dark", "dark", "cold", "cold", "cold", ""}
+	l := &loop{name: "l", do: func(control.Request) (control.Result, error) {
+		cause := causes[0]
+		if causes = causes[1:]; cause == "" {
+			return control.Result{}, nil
+		}
+		return control.Result{}, errors.New(cause)
+	}}
+	db, c, _ := world(t)
+	e := control.New(db, c, slog.New(slog.NewTextHandler(&log, nil)), l)
+	e.Begin(t.Context(), true)
+	e.Open()
+	for range 6 {
+		settle(t, e)
+		c.Advance(30 * time.Second)
+	}
+	var got []string
+	for line := range strings.Lines(log.String()) {
+		_, line, _ = strings.Cut(line, "msg=")
+		got = append(got, strings.TrimSpace(line))
+	}
+	want := []string{
+		`"reconcile failed" loop=l key=old fails=1 retry_in=500ms error=dark`,
+		`"reconcile failed" loop=l key=old fails=3 retry_in=2s error=cold`,
+		`"reconcile works again" loop=l key=old fails=5`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("logged %q", got)
+	}
+}
+
+// A try whose job is out has not worked yet: the wait goes on growing.
+func TestAJobThatFailsAgainAndAgainWaitsLonger(t *testing.T) {
+	var e *control.Engine
+	l := &loop{name: "l"}
+	l.do = func(r control.Request) (control.Result, error) {
+		if _, err, _, done := e.Jobs().Take("job"); done && err != nil {
+			return control.Result{}, err
+		}
+		e.Jobs().Start("l", r.Key, "job", func(context.Context) (any, error) { return nil, errors.New("no") })
+		return control.Result{}, nil
+	}
+	_, c, e2 := world(t)
+	e = e2
+	e.Add(l)
+	e.Kick("l", "k")
+	settle(t, e)
+	for range 8 {
+		next, _ := e.NextDue()
+		c.Advance(next.Sub(c.Now()))
+		settle(t, e)
+	}
+	if next, _ := e.NextDue(); next.Sub(c.Now()) != 30*time.Second {
+		t.Errorf("after nine failures it waits %v", next.Sub(c.Now()))
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync"
 
 	"berth/internal/control"
@@ -58,6 +59,8 @@ type Loop struct {
 	set *vpc.HostNetwork // what the host has; nil until the first job ended well
 	// told are the refusals that were already recorded, by owner.
 	told map[string]string
+	// left are the records that the last network was told to do without.
+	left []string
 }
 
 var (
@@ -135,9 +138,7 @@ func (l *Loop) Reconcile(ctx context.Context, r control.Request) (control.Result
 	if l.set != nil && l.set.Equal(want) {
 		return control.Result{}, nil
 	}
-	for _, problem := range want.Problems {
-		l.Log.WarnContext(ctx, "a record is left out of the network", "reason", problem)
-	}
+	l.warn(ctx, want.Problems)
 	l.Jobs.Start(name, key, job, func(ctx context.Context) (any, error) {
 		if err := l.Driver.Set(ctx, want); err != nil {
 			return nil, fmt.Errorf("set the host's network: %w", err)
@@ -145,6 +146,16 @@ func (l *Loop) Reconcile(ctx context.Context, r control.Request) (control.Result
 		return want, nil
 	})
 	return control.Result{}, nil
+}
+
+// warn tells of records that the network does without, once each.
+func (l *Loop) warn(ctx context.Context, problems []string) {
+	for _, p := range problems {
+		if !slices.Contains(l.left, p) {
+			l.Log.WarnContext(ctx, "a record is left out of the network", "reason", p)
+		}
+	}
+	l.left = problems
 }
 
 // present are the interfaces that the host has; nil if nothing is known.

@@ -2,10 +2,12 @@ package network_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,17 +31,18 @@ type house struct {
 	net    *sim.Net
 }
 
-func newHouse(t testing.TB) *house {
+func newHouse(t testing.TB) *house { return loggedHouse(t, slog.DiscardHandler) }
+
+func loggedHouse(t testing.TB, log slog.Handler) *house {
 	t.Helper()
 	db, err := state.Open(t.Context(), store.NewMemory(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := &house{t: t, db: db, clock: clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)), net: sim.New()}
-	log := slog.New(slog.DiscardHandler)
-	h.engine = control.New(db, h.clock, log)
+	h.engine = control.New(db, h.clock, slog.New(log))
 	h.engine.Add(network.New(network.Deps{
-		DB: db, IDs: ident.Seeded(1), Place: ident.Place{Partition: "aws", Region: "ap-northeast-1", Account: "000000000000"}, Jobs: h.engine.Jobs(), Driver: h.net, Log: log,
+		DB: db, IDs: ident.Seeded(1), Place: ident.Place{Partition: "aws", Region: "ap-northeast-1", Account: "000000000000"}, Jobs: h.engine.Jobs(), Driver: h.net, Log: slog.New(log),
 	}))
 	h.engine.Begin(t.Context(), true)
 	h.engine.Open()
@@ -138,6 +141,43 @@ func TestNothingIsAvailableBeforeTheHostHasIt(t *testing.T) {
 	h.settle()
 	if got := h.get("a"); got.LastStatus != model.TaskPending {
 		t.Errorf("task is still %s", got.LastStatus)
+	}
+}
+
+// A host that cannot be set is tried ever more rarely, and is no news while
+// nothing about it changes.
+func TestAHostThatCannotBeSetIsLoggedOnce(t *testing.T) {
+	var log strings.Builder
+	h := loggedHouse(t, slog.NewTextHandler(&log, nil))
+	h.world()
+	h.write("api/ec2", func(tx *store.Tx) error {
+		return state.Subnets.Put(tx, model.Subnet{ID: "subnet-x", VPC: "vpc-1", CIDR: "nonsense", AvailabilityZone: "ap-northeast-1a"})
+	})
+	h.settle()
+	h.task("a")
+	log.Reset()
+	h.net.Fail(errors.New("no kernel today"))
+	tries := 0
+	for end := h.clock.Now().Add(10 * time.Minute); h.clock.Now().Before(end); tries++ {
+		h.settle()
+		next, ok := h.engine.NextDue()
+		if !ok {
+			t.Fatal("it is not tried again")
+		}
+		h.clock.Advance(next.Sub(h.clock.Now()))
+	}
+	if tries > 30 {
+		t.Errorf("%d tries in ten minutes", tries)
+	}
+	h.net.Fail(nil)
+	h.settle()
+	for text, want := range map[string]int{"reconcile failed": 1, "left out": 0, "reconcile works again": 1} {
+		if got := strings.Count(log.String(), text); got != want {
+			t.Errorf("%q is logged %d times, want %d:\n%s", text, got, want, log.String())
+		}
+	}
+	if got := h.get("a"); got.LastStatus != model.TaskPending {
+		t.Errorf("task is %s", got.LastStatus)
 	}
 }
 
