@@ -30,6 +30,9 @@ func findTask(v store.Reader, id string) (model.Task, bool) {
 func task(v store.Reader, t model.Task, now time.Time) Answer {
 	a := Answer{Subject: t.ARN, Kind: "task", History: history(v, t.ARN, t.ID)}
 	a.say("%s (desired %s) for %s", t.LastStatus, t.DesiredStatus, since(now, t.StatusAt))
+	if t.Balancing && t.StartedAt.IsZero() {
+		a.say("it is to even its service out over Availability Zones, and stands in for no other task before it is healthy")
+	}
 	switch {
 	case t.DesiredStatus == model.TaskStopped:
 		ended(v, &a, t)

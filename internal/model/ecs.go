@@ -1,6 +1,10 @@
 package model
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Cluster is an ECS cluster. Key: Name.
 type Cluster struct {
@@ -341,6 +345,17 @@ type Service struct {
 	Rollouts []Rollout `json:"rollouts,omitempty" w:"api/ecs,controllers/service"`
 }
 
+// Balanceable reports whether a service's tasks may be moved between zones: AWS
+// excludes a maximum of 100 % and constraints on zones.
+func (s Service) Balanceable() bool {
+	return s.Deployment.MaximumPercent > 100 && !OnZone(s.Constraints)
+}
+
+// OnZone reports whether constraints speak of Availability Zones.
+func OnZone(cs []PlacementConstraint) bool {
+	return slices.ContainsFunc(cs, func(c PlacementConstraint) bool { return strings.Contains(c.Expression, "ecs.availability-zone") })
+}
+
 // Rollout is one entry of DescribeServices.deployments.
 type Rollout struct {
 	ID                 string    `json:"id"`     // ecs-svc/…; tasks carry it as startedBy
@@ -537,6 +552,8 @@ type Task struct {
 	StoppedAt          time.Time       `json:"stoppedAt,omitzero" w:"controllers/network,controllers/task"`
 	// Unregistered is when the task's targets were deregistered.
 	DeregisteredAt time.Time `json:"deregisteredAt,omitzero" w:"controllers/traffic"`
+	// Balancing is set on a task that is to even its service out over zones.
+	Balancing bool `json:"balancing,omitempty" w:"controllers/service"`
 	// Noted is set when the service loop has counted the task as failed to
 	// start, Proven when it has once seen it healthy.
 	Noted   bool  `json:"noted,omitempty" w:"controllers/service"`

@@ -34,8 +34,8 @@ func (a *API) CreateService(ctx context.Context, in *shape.CreateServiceInput) (
 	}
 	s := model.Service{
 		Name: *in.ServiceName, Status: "ACTIVE", DesiredCount: wire.Or(in.DesiredCount, 1), ControllerType: "ECS", SchedulingStrategy: "REPLICA",
-		GracePeriodSeconds: wire.Val(in.HealthCheckGracePeriodSeconds), AZRebalancing: wire.Or(in.AvailabilityZoneRebalancing, "ENABLED"),
-		PropagateTags: wire.Or(in.PropagateTags, "NONE"), ECSManagedTags: wire.Val(in.EnableECSManagedTags), Tags: tags,
+		GracePeriodSeconds: wire.Val(in.HealthCheckGracePeriodSeconds),
+		PropagateTags:      wire.Or(in.PropagateTags, "NONE"), ECSManagedTags: wire.Val(in.EnableECSManagedTags), Tags: tags,
 		CreatedAt: a.Clock.Now(), CreatedBy: caller(ctx).ARN, ClientToken: wire.Val(in.ClientToken),
 	}
 	if s.Deployment, err = readRollout(model.DeploymentConfiguration{}, in.DeploymentConfiguration); err != nil {
@@ -49,6 +49,9 @@ func (a *API) CreateService(ctx context.Context, in *shape.CreateServiceInput) (
 	}
 	s.Constraints = readConstraints(in.PlacementConstraints)
 	if err := checkConstraints(s.Constraints, true); err != nil {
+		return nil, err
+	}
+	if s.AZRebalancing, err = readBalancing(s, in.AvailabilityZoneRebalancing); err != nil {
 		return nil, err
 	}
 	if s.GracePeriodSeconds > 0 && len(s.LoadBalancers) == 0 {
@@ -67,6 +70,22 @@ func (a *API) CreateService(ctx context.Context, in *shape.CreateServiceInput) (
 		return nil, err
 	}
 	return &shape.CreateServiceOutput{Service: &out}, nil
+}
+
+// readBalancing reads whether a service is to be kept even over zones: by
+// default a new one is if it may be, and an old one stays as it is.
+func readBalancing(s model.Service, in *string) (string, error) {
+	switch {
+	case in == nil && s.AZRebalancing != "":
+		return s.AZRebalancing, nil
+	case in == nil && s.Balanceable():
+		return "ENABLED", nil
+	case in == nil:
+		return "DISABLED", nil
+	case *in == "ENABLED" && !s.Balanceable():
+		return "", invalid("Availability Zone rebalancing does not support a maximumPercent of 100 or less, nor placement constraints on attribute:ecs.availability-zone.")
+	}
+	return *in, nil
 }
 
 // checkCreate checks what needs no state.

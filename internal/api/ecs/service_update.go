@@ -82,13 +82,16 @@ func change(s *model.Service, in *shape.UpdateServiceInput) error {
 	}
 	s.DesiredCount = wire.Or(in.DesiredCount, s.DesiredCount)
 	s.GracePeriodSeconds = wire.Or(in.HealthCheckGracePeriodSeconds, s.GracePeriodSeconds)
-	s.AZRebalancing = wire.Or(in.AvailabilityZoneRebalancing, s.AZRebalancing)
 	s.PropagateTags = wire.Or(in.PropagateTags, s.PropagateTags)
 	s.ECSManagedTags = wire.Or(in.EnableECSManagedTags, s.ECSManagedTags)
 	if in.PlacementConstraints != nil {
 		s.Constraints = readConstraints(in.PlacementConstraints)
 	}
-	return checkConstraints(s.Constraints, true)
+	if err := checkConstraints(s.Constraints, true); err != nil {
+		return err
+	}
+	s.AZRebalancing, err = readBalancing(*s, in.AvailabilityZoneRebalancing)
+	return err
 }
 
 // rewrite writes what a revision is made of, and checks the whole.

@@ -48,7 +48,35 @@ func world(r store.Reader, arn string, in input) rollout.World {
 	for _, t := range state.Tasks.By(r, "service", arn) {
 		readTask(r, &w, t)
 	}
+	if s.AZRebalancing == "ENABLED" {
+		w.Zones = zones(r, s)
+	}
 	return w
+}
+
+// zones are those of the service's subnets in which its capacity providers
+// have some too.
+func zones(r store.Reader, s model.Service) map[string]string {
+	strategy := s.Strategy
+	if len(strategy) == 0 {
+		c, _ := state.Clusters.Get(r, s.Cluster)
+		strategy = c.DefaultStrategy
+	}
+	have := map[string]bool{}
+	for _, i := range strategy {
+		cp, _ := state.CapacityProviders.Get(r, i.Provider)
+		for _, id := range cp.Subnets {
+			subnet, _ := state.Subnets.Get(r, id)
+			have[subnet.AvailabilityZone] = true
+		}
+	}
+	out := map[string]string{}
+	for _, id := range s.Network.Subnets {
+		if subnet, ok := state.Subnets.Get(r, id); ok && have[subnet.AvailabilityZone] {
+			out[id] = subnet.AvailabilityZone
+		}
+	}
+	return out
 }
 
 func readRevision(r store.Reader, w *rollout.World, arn string) {

@@ -37,7 +37,9 @@ type bench struct {
 	// refuse is why rule changes are refused, "" if they are made.
 	refuse string
 	// start says what becomes of a new task: "healthy", "fail", "ill", "slow".
-	start  func(t model.Task) string
+	start func(t model.Task) string
+	// place gives a task its zone, "" if it finds none.
+	place  func(t model.Task) string
 	nth    int
 	stages []string
 	digest bool
@@ -172,6 +174,9 @@ func (b *bench) run() {
 		t := b.w.Tasks[i]
 		if t.DesiredStatus == model.TaskStopped {
 			if t.LastStatus == model.TaskStopped {
+				if t.Balancing && b.w.Now.Sub(t.StoppingAt) < time.Hour {
+					kept = append(kept, t)
+				}
 				continue
 			}
 			t.LastStatus = model.TaskStopped
@@ -191,6 +196,12 @@ func (b *bench) run() {
 
 func (b *bench) begin(t *model.Task) {
 	how := b.start(*t)
+	if b.place != nil {
+		if t.AvailabilityZone = b.place(*t); t.AvailabilityZone == "" {
+			return
+		}
+		t.Instance = "i-" + t.AvailabilityZone
+	}
 	switch how {
 	case "slow":
 		return

@@ -92,6 +92,7 @@ func (p *pass) startable(r *model.Rollout, wanted, room int64) int64 {
 // start first where the maximum leaves room, else stop one at a time.
 func (p *pass) keep(r *model.Rollout, n int64) {
 	c, pc := p.crew(r), p.s.Deployment
+	c.good = p.standing(c, n)
 	lower, upper, counted := (n*pc.MinimumHealthyPercent+99)/100, max(n*pc.MaximumPercent/100, n), r
 	if !p.shiftingNow() {
 		// What is rolled shares one maximum; what is shifted has one each.
@@ -103,9 +104,7 @@ func (p *pass) keep(r *model.Rollout, n int64) {
 	p.start(r, started, min(started, int64(len(c.ill))))
 	p.replaceIll(c, n, room)
 	p.releaseLeaving(c, n, lower, room-started)
-	if over := int64(len(c.good)) - n; over > 0 {
-		p.stop(r, p.choose(c.good, over), scaling)
-	}
+	p.trim(c, n)
 }
 
 // replaceIll stops the ill for whom healthy tasks stand in; if no more may be
@@ -163,7 +162,10 @@ func order(a, b bool) int {
 const scaling = ""
 
 // stop plans the end of tasks. An empty reason means the scheduler's own.
-func (p *pass) stop(r *model.Rollout, ms []*member, reason string) {
+func (p *pass) stop(r *model.Rollout, ms []*member, reason string) { p.stopFor(r, ms, reason, "") }
+
+// stopFor stops tasks and tells of running ones with a cause.
+func (p *pass) stopFor(r *model.Rollout, ms []*member, reason, cause string) {
 	var running []string
 	pending := 0
 	for _, m := range ms {
@@ -184,7 +186,7 @@ func (p *pass) stop(r *model.Rollout, ms []*member, reason string) {
 		}
 	}
 	if len(running) > 0 {
-		p.say("has stopped %d running tasks: %s.", len(running), strings.Join(running, " "))
+		p.say("has stopped %d running tasks%s: %s.", len(running), cause, strings.Join(running, " "))
 	}
 	if pending > 0 {
 		p.say("stopped %d pending tasks.", pending)

@@ -61,6 +61,7 @@ func Decide(w World) Plan {
 		p.retire()
 		p.work()
 		p.steady()
+		p.balance()
 	}
 	return p.finish()
 }

@@ -38,6 +38,8 @@ type World struct {
 	Rules map[string]model.ListenerRule
 	// Alarms holds the state of each alarm by name.
 	Alarms map[string]string
+	// Zones are the zones of the subnets that its tasks may use.
+	Zones map[string]string
 	// Draining names the container instances that are being emptied.
 	Draining map[string]bool
 	// Calling names the hook runs whose function is being called now, and
