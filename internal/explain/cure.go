@@ -48,6 +48,8 @@ func launchCure(v store.Reader, cp model.CapacityProvider) string {
 		return "this machine is smaller than the instance type: ask for less in the task definition, allow smaller types, or start the server with --overcommit"
 	case strings.Contains(text, "InsufficientInstanceCapacity") || strings.Contains(text, "UnfulfillableCapacity"):
 		return "it tries its other zones at once, and one that refused after five minutes with another type if there is one: allow more instance types or zones in the capacity provider"
+	case strings.Contains(text, "LimitExceeded") || strings.Contains(text, "CountExceeded"):
+		return "a quota of the account is used up: raise it, or end what uses it; it tries again every five minutes"
 	default:
 		return ""
 	}

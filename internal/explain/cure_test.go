@@ -115,6 +115,7 @@ func TestWhyNothingIsLaunched(t *testing.T) {
 		unauthorized + "iam:PassRole on resource: arn:aws:iam::1:role/foo because no identity-based policy allows the iam:PassRole action":                                                     "role infra may not pass the instance role foo, since AWS's policy covers names that begin with ecsInstanceRole: rename",
 		unauthorized + "ec2:CreateFleet on resource: arn:aws:ec2:r:1:fleet/* because no":                                                                                                       "role infra may not ec2:CreateFleet: attach AmazonECSInfrastructureRolePolicyForManagedInstances",
 		"UnauthorizedOperation: You are not authorized to perform this operation. User: ecs.amazonaws.com is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::1:role/infra": "let role infra trust ecs.amazonaws.com",
+		"MaxSpotInstanceCountExceeded: Max spot instance count exceeded.":                                                                                                                      "a quota of the account is used up",
 		"InsufficientInstanceCapacity: none": "allow more instance types or zones",
 		"InsufficientInstanceCapacity: no m6a.2xlarge capacity: it has 32768 MiB of memory and this host has 24105 MiB.": "start the server with --overcommit",
 	} {
