@@ -45,6 +45,8 @@ var changes = []struct{ name, from, to string }{
                   import time
                   time.sleep(3)
               return {"hookStatus": "SUCCEEDED" if whole and "bad" not in names else "FAILED"}`},
+	// The service's ten minutes of patience with its zones are ten seconds here.
+	{"", "      TaskDefinition: !Ref Page\n", "      TaskDefinition: !Ref Page\n      AvailabilityZoneRebalancing: DISABLED\n"},
 	{apart, "      TaskDefinition: !Ref Page\n", "      TaskDefinition: !Ref Page\n      PlacementConstraints: [{Type: distinctInstance}]\n"},
 	{rolling, `        Strategy: BLUE_GREEN
         BakeTimeInMinutes: !If [Bakes, !Ref BakeMinutes, 0]
