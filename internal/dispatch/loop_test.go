@@ -4,10 +4,37 @@ import (
 	"slices"
 	"testing"
 
+	"berth/internal/control"
 	"berth/internal/dispatch"
 	"berth/internal/model"
+	"berth/internal/state"
 	"berth/internal/store"
 )
+
+// Nobody else may end a task of a lost machine: whoever did, would leave its
+// targets to the next task that gets its address.
+func TestATaskOfALostMachineGoesPastItsTargets(t *testing.T) {
+	b := newBench(t)
+	registered := b.task("t1", model.ContainerDefinition{Name: "app"}, nil)
+	alone := b.task("t2", model.ContainerDefinition{Name: "app"}, nil)
+	b.as("controllers/traffic", func(tx *store.Tx) error {
+		return state.Targets.Put(tx, model.Target{Group: "g", ID: "192.168.2.11", Port: 80, Task: registered})
+	})
+	b.as("controllers/instance", func(tx *store.Tx) error {
+		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.State = "terminated"; return nil })
+	})
+	for range 2 { // what waits for controllers/traffic is left to it
+		if _, err := (dispatch.Loop{DB: b.db}).Reconcile(t.Context(), control.Request{Key: id, Now: start}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for arn, want := range map[string]string{registered: model.TaskDeactivating, alone: model.TaskDeprovisioning} {
+		x, _ := state.Tasks.Get(b.db.View(), arn)
+		if x.LastStatus != want || x.DesiredStatus != "STOPPED" || x.StopCode != "TerminationNotice" || x.StoppedReason != "Host EC2 (instance "+id+") terminated." {
+			t.Errorf("want %s: %+v", want, x)
+		}
+	}
+}
 
 func TestWhatWakesTheLoop(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -17,6 +17,7 @@ import (
 	"berth/internal/controllers/capacity"
 	"berth/internal/controllers/reaper"
 	"berth/internal/controllers/task"
+	"berth/internal/dispatch"
 	"berth/internal/ident"
 	"berth/internal/model"
 	"berth/internal/state"
@@ -113,7 +114,7 @@ func newWorld(t *testing.T, edit func(*model.CapacityProvider)) *world {
 	w.engine.Add(
 		task.New(task.Deps{DB: db, IDs: ids, Log: log}),
 		capacity.New(capacity.Deps{DB: db, IDs: ids, Place: place, Architectures: []string{"x86_64"}, Log: log}),
-		reaper.New(reaper.Deps{DB: db}), hands{db})
+		reaper.New(reaper.Deps{DB: db}), dispatch.Loop{DB: db}, hands{db})
 	low, high := 1.0, 5.0
 	small, large := 1024.0, 5120.0
 	p := model.CapacityProvider{

@@ -3,8 +3,8 @@
 //
 // It owns a task's Instance, CapacityProvider, AvailabilityZone, Subnet,
 // PlacedAt and Refusal, and moves on the tasks that nobody else can: those
-// told to stop before they had an instance, those that waited for one too long,
-// and those whose instance is gone.
+// told to stop before they had an instance, and those that waited for one too
+// long. Tasks whose instance is gone are dispatch's: they may have targets.
 // It buys nothing (controllers/capacity does) and gives no address
 // (controllers/network does). Only the control engine calls it.
 package task
@@ -12,7 +12,6 @@ package task
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"time"
 
 	"berth/internal/control"
@@ -108,7 +107,7 @@ func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result,
 	w.explain(plan)
 	events, after := w.events(plan)
 	weary, then := w.weary(plan)
-	moves := slices.Concat(w.lost(), w.cancelled(), weary)
+	moves := append(w.cancelled(), weary...)
 	after = sooner(after, then)
 	for i := range events {
 		events[i].id = l.IDs.UUID()

@@ -163,21 +163,6 @@ func TestTheServiceIsToldOnceAfterFiveMinutes(t *testing.T) {
 	}
 }
 
-func TestTasksOfAnInstanceThatEnded(t *testing.T) {
-	w := newWorld(t)
-	w.instance("i-1", "a")
-	w.task("t1", nil)
-	w.run(now)
-	w.as("controllers/instance", func(tx *store.Tx) error {
-		return state.Instances.Edit(tx, "i-1", func(i *model.Instance) error { i.State = "terminated"; return nil })
-	})
-	w.run(now.Add(time.Minute))
-	x := w.get("t1")
-	if x.DesiredStatus != "STOPPED" || x.LastStatus != "DEPROVISIONING" || x.StopCode != "TerminationNotice" || x.StoppedReason != "Host EC2 (instance i-1) terminated." {
-		t.Errorf("%+v", x)
-	}
-}
-
 func TestATaskStoppedBeforeItWasPlaced(t *testing.T) {
 	w := newWorld(t)
 	w.task("t1", func(t *model.Task) { t.DesiredStatus = "STOPPED" })

@@ -36,46 +36,15 @@ func look(view store.Reader, r control.Request) *world {
 	}}
 }
 
-// move takes a task out of the world of the living; waiting says that it goes
-// only while it has no instance.
-type move struct {
-	task, code, reason string
-	waiting            bool
-}
-
-// lost are the tasks whose instance has ended under them.
-func (w *world) lost() []move {
-	gone := map[string]string{}
-	here := map[string]bool{}
-	for _, i := range w.facts.Instances {
-		here[i.ARN] = true
-		if i.State == "terminated" {
-			gone[i.ARN] = i.ID
-		}
-	}
-	var out []move
-	for _, t := range w.facts.Tasks {
-		if t.Instance == "" || ended(t) {
-			continue
-		}
-		id, dead := gone[t.Instance]
-		if !dead && here[t.Instance] {
-			continue
-		}
-		if id == "" {
-			id = t.Instance[strings.LastIndexByte(t.Instance, '/')+1:]
-		}
-		out = append(out, move{task: t.ARN, code: "TerminationNotice", reason: fmt.Sprintf("Host EC2 (instance %s) terminated.", id)})
-	}
-	return out
-}
+// move takes a waiting task out of the world of the living.
+type move struct{ task, code, reason string }
 
 // cancelled are the tasks that were told to stop before they were placed.
 func (w *world) cancelled() []move {
 	var out []move
 	for _, t := range w.facts.Tasks {
 		if t.Instance == "" && t.LastStatus == model.TaskProvisioning && t.DesiredStatus == model.TaskStopped {
-			out = append(out, move{task: t.ARN, waiting: true})
+			out = append(out, move{task: t.ARN})
 		}
 	}
 	return out
@@ -99,7 +68,7 @@ func (w *world) weary(plan placement.Plan) (out []move, after time.Duration) {
 			after = sooner(after, wait)
 			continue
 		}
-		out = append(out, move{task: r.Task, code: "TaskFailedToStart", reason: r.Code, waiting: true})
+		out = append(out, move{task: r.Task, code: "TaskFailedToStart", reason: r.Code})
 	}
 	return out, after
 }

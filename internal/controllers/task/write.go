@@ -43,7 +43,7 @@ func write(tx *store.Tx, now time.Time, moves []move, asks []placement.Ask, plan
 // finish moves a task to DEPROVISIONING. It may have moved since the look.
 func finish(tx *store.Tx, now time.Time, m move) error {
 	t, ok := state.Tasks.Get(tx, m.task)
-	if !ok || ended(t) || m.waiting && t.Instance != "" {
+	if !ok || ended(t) || t.Instance != "" {
 		return nil
 	}
 	if err := state.Tasks.Edit(tx, m.task, func(t *model.Task) error {
