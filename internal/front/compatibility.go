@@ -24,23 +24,30 @@ func Compatibility(entries []Entry) (string, error) {
 	var details strings.Builder
 	for _, e := range entries {
 		f, err := readFields(e.Meta, e.Fields)
+		if err == nil {
+			err = describe(&details, e.Meta, f)
+		}
 		if err != nil {
 			return "", fmt.Errorf("fields of %s: %w", e.Meta.Name, err)
 		}
 		fmt.Fprintf(&b, "| %s | %s | %d | %d |\n", e.Meta.Title, e.Meta.Version, len(f), len(e.Meta.Operations()))
-		describe(&details, e.Meta, f)
 	}
 	return b.String() + details.String(), nil
 }
 
-func describe(b *strings.Builder, s *wire.Service, f map[string]fields) {
+func describe(b *strings.Builder, s *wire.Service, f map[string]func() (fields, error)) error {
 	fmt.Fprintf(b, "\n## %s\n\n| operation | parameters built | refused |\n| --- | --- | --- |\n", s.Title)
 	for _, name := range s.Operations() {
-		if one, ok := f[name]; ok {
+		if read, ok := f[name]; ok {
+			one, err := read()
+			if err != nil {
+				return err
+			}
 			built, refused := one.columns(s.Operation(name))
 			fmt.Fprintf(b, "| %s | %s | %s |\n", name, built, refused)
 		}
 	}
+	return nil
 }
 
 // columns says what is built and what is not, the shorter way round.

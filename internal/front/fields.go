@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"berth/internal/fault"
 	"berth/internal/wire"
@@ -17,9 +18,11 @@ type fields struct {
 }
 
 // readFields reads a fields.txt: `Operation: member member -member.nested`,
-// one operation a line; # begins a comment; * stands for all members.
-func readFields(s *wire.Service, text string) (map[string]fields, error) {
-	out := map[string]fields{}
+// one operation a line; # begins a comment; * stands for all members. The
+// members of an operation are held against the model when first asked for:
+// reading all shapes of all services was a quarter of a server's start.
+func readFields(s *wire.Service, text string) (map[string]func() (fields, error), error) {
+	out := map[string]func() (fields, error){}
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, "#")
 		name, rest, ok := strings.Cut(strings.TrimSpace(line), ":")
@@ -33,11 +36,13 @@ func readFields(s *wire.Service, text string) (map[string]fields, error) {
 		if op == nil || !op.Built() {
 			return nil, fmt.Errorf("no operation %q with types", name)
 		}
-		f, err := readMembers(op, strings.Fields(rest))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		out[name] = f
+		out[name] = sync.OnceValues(func() (fields, error) {
+			f, err := readMembers(op, strings.Fields(rest))
+			if err != nil {
+				return f, fmt.Errorf("fields of %s: %w", op, err)
+			}
+			return f, nil
+		})
 	}
 	return out, nil
 }
@@ -92,7 +97,13 @@ func known(s *wire.Shape, path []string) error {
 
 // refuseUnbuilt refuses members that are set and not built, by name.
 func (r *room) refuseUnbuilt(op *wire.Operation, in any) error {
-	f := r.fields[op.Name]
+	var f fields
+	if read := r.fields[op.Name]; read != nil {
+		var err error
+		if f, err = read(); err != nil {
+			return fault.Wrap(fault.Internal, err, "")
+		}
+	}
 	s, v := op.Input(), reflect.ValueOf(in).Elem()
 	for i := range s.Members {
 		if m := &s.Members[i]; !f.built[m.Name] && isSet(v.Field(i)) {

@@ -78,7 +78,7 @@ type Front struct {
 // room is a Room with its fields read.
 type room struct {
 	Room
-	fields map[string]fields
+	fields map[string]func() (fields, error) // by operation
 }
 
 type mount struct {
@@ -86,7 +86,9 @@ type mount struct {
 	handler http.Handler
 }
 
-// New makes a Front. It fails on a fields.txt that does not fit the model.
+// New makes a Front. It fails on a fields.txt with operations that the model
+// has not; one with members that it has not is found by Compatibility, and by
+// the call.
 func New(d Deps) (*Front, error) {
 	f := &Front{Deps: d, rooms: map[string]*room{}}
 	for _, r := range d.Rooms {

@@ -263,9 +263,25 @@ func TestInvoke(t *testing.T) {
 
 func TestFieldsThatDoNotFit(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"CreateCluster clusterName", "MakeCoffee: a", "CreateCluster: nope", "CreateCluster: -configuration.nope"} {
+	for _, text := range []string{"CreateCluster clusterName", "MakeCoffee: a"} {
 		if _, err := front.New(front.Deps{Rooms: []front.Room{{Meta: ecs.Meta, Fields: text}}}); err == nil {
 			t.Errorf("%q was read", text)
+		}
+	}
+	// Members are looked at when they are asked for.
+	for _, text := range []string{"CreateCluster: nope", "CreateCluster: -configuration.nope"} {
+		if _, err := front.Compatibility([]front.Entry{{Meta: ecs.Meta, Fields: text}}); err == nil {
+			t.Errorf("%q was described", text)
+		}
+		f, err := front.New(front.Deps{
+			Place: place, Clock: clock.NewStepped(start), IDs: ident.Seeded(1), Keys: keys{}, Auth: &auth{}, Log: slog.New(slog.DiscardHandler),
+			Rooms: []front.Room{{Meta: ecs.Meta, API: toyECS{}, Fields: text}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Invoke(t.Context(), ident.Root(place), "ecs", "CreateCluster", nil); !fault.Is(err, fault.Internal) {
+			t.Errorf("%q: a call was answered with %v", text, err)
 		}
 	}
 }

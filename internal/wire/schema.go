@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Kind is the kind of a shape.
@@ -45,7 +46,7 @@ type Shape struct {
 	Time             string // timestamp format
 	Modeled          string // the model's own type, for example long
 
-	pattern *regexp.Regexp // nil: not checked
+	pattern func() *regexp.Regexp // compiled when first asked for; nil: not checked
 	index   map[string]int
 }
 
@@ -161,8 +162,9 @@ func (s *Service) member(l *memberLine) *Member {
 	}
 }
 
-// compile anchors a pattern: AWS matches the whole value.
-func compile(l shapeLine) *regexp.Regexp {
+// compile anchors a pattern: AWS matches the whole value. One that Go cannot
+// read is not checked.
+func compile(l shapeLine) func() *regexp.Regexp {
 	p := l.Pattern
 	if l.Rexp != "" {
 		p = l.Rexp
@@ -170,9 +172,11 @@ func compile(l shapeLine) *regexp.Regexp {
 	if p == "" || p == "-" {
 		return nil
 	}
-	re, err := regexp.Compile(`\A(?s:` + p + `)\z`)
-	if err != nil {
-		return nil
-	}
-	return re
+	return sync.OnceValue(func() *regexp.Regexp {
+		re, err := regexp.Compile(`\A(?s:` + p + `)\z`)
+		if err != nil {
+			return nil
+		}
+		return re
+	})
 }

@@ -91,7 +91,10 @@ func (c *checker) text(s *Shape, t, path string) {
 		return
 	}
 	c.length(s, utf8.RuneCountInString(t), path, func() string { return t })
-	if s.pattern != nil && !s.pattern.MatchString(t) {
+	if s.pattern == nil {
+		return
+	}
+	if re := s.pattern(); re != nil && !re.MatchString(t) {
 		c.add(path, t, "pattern", 0, "Member must satisfy regular expression pattern: %s", s.Pattern)
 	}
 }

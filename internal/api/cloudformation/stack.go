@@ -2,7 +2,6 @@ package cloudformation
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -15,8 +14,15 @@ import (
 	shape "berth/internal/wire/shape/cloudformation"
 )
 
-// nameForm is what a stack may be called.
-var nameForm = regexp.MustCompile(`^[a-zA-Z][-a-zA-Z0-9]{0,127}$`)
+// isStackName reports whether a stack may be called s: a letter, and up to 127
+// letters, digits and hyphens. Written out, since every process of the program
+// would compile a pattern when it starts.
+func isStackName(s string) bool {
+	letter := func(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
+	return s != "" && len(s) <= 128 && letter(rune(s[0])) && strings.IndexFunc(s, func(r rune) bool {
+		return !letter(r) && (r < '0' || r > '9') && r != '-'
+	}) < 0
+}
 
 // CreateStack wishes for a new stack. Errors: AlreadyExistsException,
 // InsufficientCapabilitiesException, ValidationError.
@@ -24,7 +30,7 @@ func (a *API) CreateStack(ctx context.Context, in *shape.CreateStackInput) (*sha
 	if in.DisableRollback != nil && in.OnFailure != nil {
 		return nil, invalid("You cannot specify both OnFailure and DisableRollback")
 	}
-	if !nameForm.MatchString(wire.Val(in.StackName)) {
+	if !isStackName(wire.Val(in.StackName)) {
 		return nil, invalid("1 validation error detected: Value '%s' at 'stackName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*", wire.Val(in.StackName))
 	}
 	now, eventID := a.now(ctx), a.IDs.UUID()

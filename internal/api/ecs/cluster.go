@@ -34,7 +34,7 @@ func readSettings(have map[string]string, in []shape.ClusterSetting) (map[string
 // is. Errors: InvalidParameterException, NotImplemented.
 func (a *API) CreateCluster(ctx context.Context, in *shape.CreateClusterInput) (*shape.CreateClusterOutput, error) {
 	name := wire.Or(in.ClusterName, "default")
-	if !nameForm.MatchString(name) {
+	if !isName(name) {
 		return nil, invalid("Invalid cluster name. Up to 255 letters (uppercase and lowercase), numbers, underscores, and hyphens are allowed.")
 	}
 	if len(in.CapacityProviders) > 0 {

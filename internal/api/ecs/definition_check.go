@@ -19,7 +19,7 @@ var placementSubjects = []string{
 // NotImplemented.
 func checkDefinition(d model.TaskDefinition) error {
 	switch {
-	case !nameForm.MatchString(d.Family):
+	case !isName(d.Family):
 		return client("Family contains invalid characters. Up to 255 letters (uppercase and lowercase), numbers, hyphens, and underscores are allowed.")
 	case len(d.Containers) == 0:
 		return client("Container list cannot be empty.")
@@ -63,7 +63,7 @@ func checkDefinition(d model.TaskDefinition) error {
 func checkVolumes(d model.TaskDefinition) error {
 	for _, v := range d.Volumes {
 		switch {
-		case !nameForm.MatchString(v.Name):
+		case !isName(v.Name):
 			return client("Volume name is invalid: %s", v.Name)
 		case v.HostPath != "" && !strings.HasPrefix(v.HostPath, "/var") && !strings.HasPrefix(v.HostPath, "/tmp"):
 			return client("Invalid host path %s for volume %s: on Managed Instances only paths under /var and /tmp are writable.", v.HostPath, v.Name)
@@ -103,7 +103,7 @@ func checkContainer(d model.TaskDefinition, c model.ContainerDefinition) error {
 		return client("Invalid setting for container '"+c.Name+"'. "+format, args...)
 	}
 	switch {
-	case !nameForm.MatchString(c.Name):
+	case !isName(c.Name):
 		return client("Container name '%s' is invalid.", c.Name)
 	case c.Image == "":
 		return client("Container.image should not be null or empty.")

@@ -2,7 +2,6 @@ package ecs
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,8 +13,6 @@ import (
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/ecs"
 )
-
-var providerForm = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}$`)
 
 const (
 	minStorage, maxStorage, usualStorage = 30, 16384, 80
@@ -29,7 +26,7 @@ func checkProviderName(name string) error {
 			return invalid("The specified capacity provider name is invalid. Capacity provider names cannot begin with \"aws\", \"ecs\", or \"fargate\".")
 		}
 	}
-	if !providerForm.MatchString(name) {
+	if !isName(name) {
 		return invalid("The specified capacity provider name is invalid. Up to 255 characters are allowed, including letters (upper and lowercase), numbers, underscores, and hyphens.")
 	}
 	return nil

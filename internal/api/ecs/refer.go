@@ -1,7 +1,6 @@
 package ecs
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -14,7 +13,14 @@ import (
 	shape "berth/internal/wire/shape/ecs"
 )
 
-var nameForm = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}$`)
+// isName reports whether something may be called s: 1 to 255 letters, digits,
+// underscores and hyphens. Written out, since every process of the program
+// would compile such a pattern when it starts.
+func isName(s string) bool {
+	return s != "" && len(s) <= 255 && strings.IndexFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-'
+	}) < 0
+}
 
 // clusterName reads a cluster's name or ARN; nothing means default.
 func clusterName(given *string) string {

@@ -91,7 +91,7 @@ func readBalancing(s model.Service, in *string) (string, error) {
 // checkCreate checks what needs no state.
 func checkCreate(in *shape.CreateServiceInput) error {
 	switch {
-	case !nameForm.MatchString(wire.Val(in.ServiceName)):
+	case !isName(wire.Val(in.ServiceName)):
 		return invalid("Invalid service name. Up to 255 letters (uppercase and lowercase), numbers, hyphens, and underscores are allowed.")
 	case wire.Val(in.TaskDefinition) == "":
 		return invalid("TaskDefinition cannot be null or empty.")
