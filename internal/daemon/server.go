@@ -79,7 +79,31 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (*server, error) {
 	return s, nil
 }
 
+// hands makes the drivers. The edge's process and the store of series are
+// opened beside the rest, since both mostly wait: for a process to answer, and
+// for the disk.
 func (s *server) hands(ctx context.Context, c Core) (Hands, error) {
+	var g errgroup.Group
+	g.Go(func() (err error) {
+		s.edge, err = edge.Ensure(ctx, edge.Options{
+			Data: s.cfg.Data, Self: s.cfg.Self, Real: c.Real, Log: s.log, Notify: s.wake,
+			Time: func() edge.Moment { return edge.Moment{Now: s.clock.Now(), Speed: s.clock.Speed()} },
+		})
+		return err
+	})
+	g.Go(func() (err error) {
+		s.series, err = series.Open(filepath.Join(s.cfg.Data, "series"))
+		return err
+	})
+	h, err := s.otherHands(ctx, c)
+	if err := errors.Join(g.Wait(), err); err != nil {
+		return Hands{}, err
+	}
+	h.Edge, h.Series = s.edge, s.series
+	return h, nil
+}
+
+func (s *server) otherHands(ctx context.Context, c Core) (Hands, error) {
 	spaces, err := kernel.NewLinux(filepath.Join(s.cfg.Data, "run", "netns"))
 	if err != nil {
 		return Hands{}, err
@@ -101,17 +125,8 @@ func (s *server) hands(ctx context.Context, c Core) (Hands, error) {
 	if err != nil {
 		return Hands{}, err
 	}
-	if s.edge, err = edge.Ensure(ctx, edge.Options{
-		Data: s.cfg.Data, Self: s.cfg.Self, Real: c.Real, Log: s.log, Notify: s.wake,
-		Time: func() edge.Moment { return edge.Moment{Now: s.clock.Now(), Speed: s.clock.Speed()} },
-	}); err != nil {
-		return Hands{}, err
-	}
 	ca, err := endpoint.OpenCA(filepath.Join(s.cfg.Data, "ca"), c.Real)
 	if err != nil {
-		return Hands{}, err
-	}
-	if s.series, err = series.Open(filepath.Join(s.cfg.Data, "series")); err != nil {
 		return Hands{}, err
 	}
 	spaceDir := filepath.Join(s.cfg.Data, "run", "netns")
@@ -135,7 +150,7 @@ func (s *server) hands(ctx context.Context, c Core) (Hands, error) {
 	}
 	return Hands{
 		Functions: s.functions, Code: code,
-		Machines: machines, Network: s.net, Edge: s.edge, Names: s.names, Doors: s.doors, Images: images, Tokens: tokens, Series: s.series,
+		Machines: machines, Network: s.net, Names: s.names, Doors: s.doors, Images: images, Tokens: tokens,
 		CABundle: ca.Bundle(), HostAddress: "127.0.0.1", Architectures: []string{architecture()},
 		Redirect: func(r *http.Request) bool { _, inside := endpoint.From(r.Context()); return inside },
 	}, nil
