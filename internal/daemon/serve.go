@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -103,7 +104,11 @@ func Serve(ctx context.Context, c cli.ServerConfig, ready func(string)) error {
 	}); err != nil {
 		return fmt.Errorf("--listen %s: %w\n  if another program has that address, choose another port", cfg.Listen, err)
 	}
+	// What is read now stays: to collect while it grows would walk it again and
+	// again.
+	percent := debug.SetGCPercent(-1)
 	s, err := open(ctx, cfg, log)
+	debug.SetGCPercent(percent)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

@@ -11,19 +11,16 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/tidwall/btree"
-	"golang.org/x/sync/errgroup"
 )
 
 // Reader is a View or a Tx.
@@ -45,16 +42,49 @@ type Change struct {
 // Def describes a table to the DB; *Table[T] is the only implementation.
 type Def interface {
 	tableName() string
-	decode(b []byte) (any, error)
-	indexKeys(v any) []string
+	decode(r *reader, b []byte) (any, error)
+	indexNames() []string
+	values(index int, v any) []string
 }
 
 type data struct {
 	rows  *btree.Map[string, any]
-	index *btree.Map[string, string] // index name \0 value \0 key → key
+	index []*btree.BTreeG[entry] // in the order of the table's indexes
+	own   []bool                 // indexes that are no longer shared with the version before
 }
 
-func (d *data) copy() *data { return &data{d.rows.Copy(), d.index.Copy()} }
+// entry says that a record is found under a value.
+type entry struct{ value, key string }
+
+func (e entry) compare(o entry) int {
+	if c := strings.Compare(e.value, o.value); c != 0 {
+		return c
+	}
+	return strings.Compare(e.key, o.key)
+}
+
+func (e entry) before(o entry) bool { return e.compare(o) < 0 }
+
+func newData(d Def) *data {
+	n := len(d.indexNames())
+	t := &data{btree.NewMap[string, any](32), make([]*btree.BTreeG[entry], n), make([]bool, n)}
+	for i := range t.index {
+		t.index[i] = btree.NewBTreeGOptions(entry.before, btree.Options{NoLocks: true})
+	}
+	return t
+}
+
+func (d *data) copy() *data {
+	return &data{d.rows.Copy(), slices.Clone(d.index), make([]bool, len(d.index))}
+}
+
+// mutable is an index that may be written to.
+func (d *data) mutable(i int) *btree.BTreeG[entry] {
+	if !d.own[i] {
+		d.index[i], d.own[i] = d.index[i].Copy(), true
+	}
+	return d.index[i]
+}
 
 type version struct {
 	rev    int64
@@ -97,71 +127,16 @@ func Open(ctx context.Context, kv KV, defs ...Def) (*DB, error) {
 			return nil, fmt.Errorf("open store: two tables named %s", d.tableName())
 		}
 		db.defs[d.tableName()] = d
-		v.tables[d.tableName()] = &data{btree.NewMap[string, any](32), btree.NewMap[string, string](32)}
+		v.tables[d.tableName()] = newData(d)
 	}
-	var rows []*stored
-	rev, err := kv.Load(ctx, func(key string, value []byte) error {
-		name, k, ok := strings.Cut(key, "\x00")
-		def := db.defs[name]
-		if !ok || def == nil {
-			return fmt.Errorf("unknown table %q", name)
-		}
-		rows = append(rows, &stored{def: def, key: k, value: bytes.Clone(value)})
-		return nil
-	})
-	if err == nil {
-		err = decode(rows)
-	}
+	rev, err := db.load(ctx, v)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
-	}
-	for _, r := range rows {
-		t := v.tables[r.def.tableName()]
-		t.rows.Set(r.key, r.record)
-		for _, ik := range r.index {
-			t.index.Set(ik, r.key)
-		}
 	}
 	v.rev = rev
 	db.head = v
 	db.pub.Store(v)
 	return db, nil
-}
-
-// stored is one record as Open meets it.
-type stored struct {
-	def    Def
-	key    string
-	value  []byte
-	record any
-	index  []string
-}
-
-func (r *stored) decode() (err error) {
-	if r.record, err = r.def.decode(r.value); err != nil {
-		return fmt.Errorf("decode %s %q: %w", r.def.tableName(), r.key, err)
-	}
-	r.value = nil
-	for _, ik := range r.def.indexKeys(r.record) {
-		r.index = append(r.index, ik+"\x00"+r.key)
-	}
-	return nil
-}
-
-// decode reads records on every processor: it is most of what Open does.
-func decode(rows []*stored) error {
-	var g errgroup.Group
-	for part := range slices.Chunk(rows, max(1, (len(rows)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))) {
-		g.Go(func() error {
-			for _, r := range part {
-				if err := r.decode(); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return g.Wait()
 }
 
 // Close closes the KV.

@@ -192,3 +192,22 @@ func TestIndexesAndRowsAgreeAfterAnyHistory(t *testing.T) {
 		}
 	})
 }
+
+func TestBackwardBeginsWithTheGreatest(t *testing.T) {
+	db := open(t, store.NewMemory())
+	for id, color := range map[string]string{"a": "red:01", "b": "red:10", "c": "red:09", "d": "redder:99", "e": "blue:11"} {
+		put(t, db, thing{ID: id, Color: color})
+	}
+	var got []string
+	things.Backward(db.View(), "color", "red:", func(v thing) bool {
+		got = append(got, v.ID)
+		return len(got) < 2
+	})
+	if !slices.Equal(got, []string{"b", "c"}) {
+		t.Errorf("got %v", got)
+	}
+	things.Backward(db.View(), "color", "green:", func(v thing) bool {
+		t.Errorf("%v is not green", v)
+		return true
+	})
+}

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
+	"sync"
 
 	"berth/internal/fault"
 )
@@ -32,30 +35,43 @@ type Table[T any] struct {
 	key     func(T) string
 	indexes []Index[T]
 	clone   func(T) T
+	plan    func() plan // made when a record is first read
 }
 
 // NewTable describes a table. clone copies a record through and through.
 func NewTable[T any](name string, clone func(T) T, key func(T) string, indexes ...Index[T]) *Table[T] {
-	return &Table[T]{name, key, indexes, clone}
+	return &Table[T]{name, key, indexes, clone, sync.OnceValue(func() plan { return planFor(reflect.TypeFor[T]()) })}
 }
 
 func (t *Table[T]) tableName() string { return t.name }
 
-func (t *Table[T]) decode(b []byte) (any, error) {
-	var v T
-	err := json.Unmarshal(b, &v)
-	return v, err
+func (t *Table[T]) decode(r *reader, b []byte) (any, error) {
+	v, ok := r.scratch.(*T)
+	if !ok {
+		v = new(T)
+		r.scratch = v
+	}
+	var zero T
+	*v = zero
+	if read := t.plan(); read != nil {
+		if r.b, r.i = b, 0; read(r, reflect.ValueOf(v).Elem()) && r.i == len(b) {
+			return *v, nil
+		}
+		*v = zero // what was read may be shared with no record
+	}
+	err := json.Unmarshal(b, v)
+	return *v, err
 }
 
-func (t *Table[T]) indexKeys(v any) []string {
-	var out []string
-	for _, ix := range t.indexes {
-		for _, s := range ix.Values(v.(T)) {
-			out = append(out, ix.Name+"\x00"+s)
-		}
+func (t *Table[T]) indexNames() []string {
+	names := make([]string, len(t.indexes))
+	for i, ix := range t.indexes {
+		names[i] = ix.Name
 	}
-	return out
+	return names
 }
+
+func (t *Table[T]) values(i int, v any) []string { return t.indexes[i].Values(v.(T)) }
 
 // Name is the table's name.
 func (t *Table[T]) Name() string { return t.name }
@@ -106,34 +122,61 @@ func (t *Table[T]) Last(r Reader) (T, bool) {
 // By returns the records that an index has under value, in order of keys. It
 // panics on an index that the table has not.
 func (t *Table[T]) By(r Reader, index, value string) []T {
-	t.must(index)
-	d := r.table(t.name)
-	prefix := index + "\x00" + value + "\x00"
-	var out []T
-	d.index.Ascend(prefix, func(ik, key string) bool {
-		if len(ik) < len(prefix) || ik[:len(prefix)] != prefix {
-			return false
-		}
-		v, _ := d.rows.Get(key)
-		out = append(out, v.(T))
+	var found []any // records are large: they are copied once, when their number is known
+	t.each(r, index, value, func(v any) bool {
+		found = append(found, v)
 		return true
 	})
+	if found == nil {
+		return nil
+	}
+	out := make([]T, len(found))
+	for i, v := range found {
+		out[i] = v.(T)
+	}
 	return out
 }
 
 // One returns the first record that an index has under value.
 func (t *Table[T]) One(r Reader, index, value string) (T, bool) {
-	if all := t.By(r, index, value); len(all) > 0 {
-		return all[0], true
-	}
-	var zero T
-	return zero, false
+	var one T
+	found := false
+	t.each(r, index, value, func(v any) bool {
+		one, found = v.(T), true
+		return false
+	})
+	return one, found
 }
 
-func (t *Table[T]) must(index string) {
-	for _, ix := range t.indexes {
+// Backward calls fn for the records that an index has under values that begin
+// with prefix, the greatest value first, until it returns false.
+func (t *Table[T]) Backward(r Reader, index, prefix string, fn func(T) bool) {
+	d := r.table(t.name)
+	// No text has the byte 0xff.
+	d.index[t.position(index)].Descend(entry{prefix + "\xff", ""}, func(e entry) bool {
+		if !strings.HasPrefix(e.value, prefix) {
+			return false
+		}
+		v, _ := d.rows.Get(e.key)
+		return fn(v.(T))
+	})
+}
+
+func (t *Table[T]) each(r Reader, index, value string, fn func(any) bool) {
+	d := r.table(t.name)
+	d.index[t.position(index)].Ascend(entry{value, ""}, func(e entry) bool {
+		if e.value != value {
+			return false
+		}
+		v, _ := d.rows.Get(e.key)
+		return fn(v)
+	})
+}
+
+func (t *Table[T]) position(index string) int {
+	for i, ix := range t.indexes {
 		if ix.Name == index {
-			return
+			return i
 		}
 	}
 	panic(fmt.Sprintf("store: table %s has no index %q", t.name, index))
@@ -191,17 +234,28 @@ func (tx *Tx) set(def Def, table, key string, old, updated any) error {
 		}
 	}
 	d := tx.own1(table)
-	if old != nil {
-		for _, ik := range def.indexKeys(old) {
-			d.index.Delete(ik + "\x00" + key)
-		}
-	}
 	if updated == nil {
 		d.rows.Delete(key)
 	} else {
 		d.rows.Set(key, updated)
-		for _, ik := range def.indexKeys(updated) {
-			d.index.Set(ik+"\x00"+key, key)
+	}
+	for i := range d.index {
+		var before, after []string
+		if old != nil {
+			before = def.values(i, old)
+		}
+		if updated != nil {
+			after = def.values(i, updated)
+		}
+		if slices.Equal(before, after) {
+			continue // most changes move nothing
+		}
+		ix := d.mutable(i)
+		for _, v := range before {
+			ix.Delete(entry{v, key})
+		}
+		for _, v := range after {
+			ix.Set(entry{v, key})
 		}
 	}
 	at := table + "\x00" + key
