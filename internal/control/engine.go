@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"berth/internal/clock"
@@ -29,6 +30,9 @@ type Engine struct {
 	loops []*queue
 	jobs  jobs
 	watch *store.Watch
+	// opened is set when everything has been woken: before that nothing is
+	// due, and yet the engine is not idle.
+	opened atomic.Bool
 }
 
 // New makes an engine for the loops, in the order given: the stepper runs
@@ -67,6 +71,7 @@ func (e *Engine) Open() {
 			}
 		}
 	}
+	e.opened.Store(true)
 }
 
 func (e *Engine) changed(cs []store.Change) {
@@ -126,8 +131,12 @@ func (e *Engine) Settle(ctx context.Context, limit int) (int, error) {
 	return n, nil
 }
 
-// Idle reports whether no key is due at this moment and no job is running.
+// Idle reports whether the engine is open, no key is due at this moment and no
+// job is running.
 func (e *Engine) Idle() bool {
+	if !e.opened.Load() {
+		return false
+	}
 	now := e.clock.Now()
 	for _, q := range e.loops {
 		if q.pending(now) {

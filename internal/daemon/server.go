@@ -205,17 +205,19 @@ func (s *server) run(ctx context.Context, l net.Listener, ready func(addr string
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	s.house.Engine.Begin(ctx, false)
-	s.house.Engine.Open()
-	g.Go(func() error { return s.house.Engine.Run(ctx) })
-	g.Go(func() error { return s.house.Desk.Run(ctx) })
-	g.Go(func() error { return s.edge.Run(ctx) })
-	g.Go(func() error { return s.forget(ctx) })
+	// Answers come from the state, and what is written before the loops look
+	// they find there: with a large state their first look takes a while.
 	g.Go(func() error {
 		if err := http1.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
 	})
+	s.house.Engine.Open()
+	g.Go(func() error { return s.house.Engine.Run(ctx) })
+	g.Go(func() error { return s.house.Desk.Run(ctx) })
+	g.Go(func() error { return s.edge.Run(ctx) })
+	g.Go(func() error { return s.forget(ctx) })
 	g.Go(func() error {
 		<-ctx.Done()
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
