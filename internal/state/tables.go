@@ -18,8 +18,9 @@ var (
 	Clusters          = table("cluster", func(c model.Cluster) string { return c.Name }, store.By("arn", func(c model.Cluster) string { return c.ARN }))
 	CapacityProviders = table("capacityprovider", func(c model.CapacityProvider) string { return c.Name },
 		store.By("cluster", func(c model.CapacityProvider) string { return c.Cluster }))
+	// TaskDefinitions are found by family and revision.
 	TaskDefinitions = table("taskdefinition", func(d model.TaskDefinition) string { return d.ARN },
-		store.By("family", func(d model.TaskDefinition) string { return d.Family }))
+		store.By("revision", func(d model.TaskDefinition) string { return RevisionOf(d.Family, d.Revision) }))
 	Services = table("service", func(s model.Service) string { return s.ARN },
 		store.By("cluster", func(s model.Service) string { return s.Cluster }),
 		store.By("name", func(s model.Service) string { return s.Cluster + "/" + s.Name }))
@@ -103,6 +104,12 @@ var (
 type Setting struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+}
+
+// RevisionOf is the value under which a revision of a family is found; those
+// of one family sort as their numbers do.
+func RevisionOf(family string, revision int64) string {
+	return fmt.Sprintf("%s:%010d", family, revision)
 }
 
 // TargetKey is the key of a registered target.

@@ -29,9 +29,10 @@ func (a *API) RegisterTaskDefinition(ctx context.Context, in *shape.RegisterTask
 	d.RegisteredBy = caller(ctx).ARN
 	err = a.update(ctx, func(tx *store.Tx) error {
 		d.Revision = 1
-		for _, o := range state.TaskDefinitions.By(tx, "family", d.Family) {
-			d.Revision = max(d.Revision, o.Revision+1)
-		}
+		state.TaskDefinitions.Backward(tx, "revision", d.Family+":", func(o model.TaskDefinition) bool {
+			d.Revision = o.Revision + 1
+			return false
+		})
 		d.ARN = a.arn("task-definition/" + d.Family + ":" + strconv.FormatInt(d.Revision, 10))
 		return state.TaskDefinitions.Put(tx, d)
 	})

@@ -79,16 +79,17 @@ func definition(r store.Reader, given string) (model.TaskDefinition, bool) {
 	if numbered && err != nil {
 		return model.TaskDefinition{}, false
 	}
-	var best model.TaskDefinition
-	for _, d := range state.TaskDefinitions.By(r, "family", family) {
-		if numbered && d.Revision == n {
-			return d, true
-		}
-		if !numbered && d.Status == "ACTIVE" && d.Revision > best.Revision {
-			best = d
-		}
+	if numbered {
+		return state.TaskDefinitions.One(r, "revision", state.RevisionOf(family, n))
 	}
-	return best, best.Revision > 0
+	var latest model.TaskDefinition
+	state.TaskDefinitions.Backward(r, "revision", family+":", func(d model.TaskDefinition) bool {
+		if d.Status == "ACTIVE" {
+			latest = d
+		}
+		return latest.ARN == ""
+	})
+	return latest, latest.ARN != ""
 }
 
 // usable finds a task definition that tasks may be started from. Errors:
