@@ -12,6 +12,7 @@ package task
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"berth/internal/control"
@@ -67,6 +68,9 @@ func (Loop) Wake(c store.Change) []string {
 		}
 		return []string{n.Cluster}
 	case model.Cluster:
+		if o, ok := c.Old.(model.Cluster); ok && c.New != nil && slices.Equal(o.DefaultStrategy, n.DefaultStrategy) {
+			return nil // its tags are none of placement's business
+		}
 		return []string{n.Name}
 	}
 	return nil
