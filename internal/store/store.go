@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -157,8 +158,8 @@ func (v *View) table(name string) *data { return v.v.tables[name] }
 type Tx struct {
 	db      *DB
 	rev     int64
-	tables  map[string]*data // of head, replaced by copies as they are written
-	own     map[string]bool
+	base    *version
+	own     map[string]*data // copies of the tables that were written to
 	changes []Change
 	seen    map[string]int // table \0 key → position in changes
 	guard   Guard
@@ -167,14 +168,18 @@ type Tx struct {
 // Revision is the revision that the transaction will make.
 func (tx *Tx) Revision() int64 { return tx.rev }
 
-func (tx *Tx) table(name string) *data { return tx.tables[name] }
+func (tx *Tx) table(name string) *data {
+	if d := tx.own[name]; d != nil {
+		return d
+	}
+	return tx.base.tables[name]
+}
 
 func (tx *Tx) own1(name string) *data {
-	if !tx.own[name] {
-		tx.tables[name] = tx.tables[name].copy()
-		tx.own[name] = true
+	if tx.own[name] == nil {
+		tx.own[name] = tx.base.tables[name].copy()
 	}
-	return tx.tables[name]
+	return tx.own[name]
 }
 
 // Guard looks at each change before it is taken; its error refuses the whole
@@ -205,17 +210,16 @@ func (db *DB) Update(ctx context.Context, guard Guard, fn func(*Tx) error) (int6
 func (db *DB) apply(guard Guard, fn func(*Tx) error) (*batch, int64, error) {
 	db.write.Lock()
 	defer db.write.Unlock()
-	tx := &Tx{db: db, rev: db.head.rev + 1, tables: make(map[string]*data, len(db.head.tables)), own: map[string]bool{}, seen: map[string]int{}, guard: guard}
-	for k, v := range db.head.tables {
-		tx.tables[k] = v
-	}
+	tx := &Tx{db: db, rev: db.head.rev + 1, base: db.head, own: map[string]*data{}, seen: map[string]int{}, guard: guard}
 	if err := fn(tx); err != nil {
 		return nil, 0, err
 	}
 	if len(tx.changes) == 0 {
 		return nil, db.head.rev, nil
 	}
-	b := &batch{ver: &version{rev: tx.rev, tables: tx.tables}, changes: tx.changes, done: make(chan error, 1)}
+	tables := maps.Clone(db.head.tables)
+	maps.Copy(tables, tx.own)
+	b := &batch{ver: &version{rev: tx.rev, tables: tables}, changes: tx.changes, done: make(chan error, 1)}
 	for _, c := range tx.changes {
 		op := Op{Key: c.Table + "\x00" + c.Key, Delete: c.New == nil}
 		if !op.Delete {
@@ -240,6 +244,9 @@ func (db *DB) apply(guard Guard, fn func(*Tx) error) (*batch, int64, error) {
 // writers that arrive during one commit share the next.
 func (db *DB) commit() {
 	for {
+		// Writers that are about to come share this commit: a sync costs more
+		// than all that they do.
+		runtime.Gosched()
 		db.write.Lock()
 		q := db.queue
 		db.queue = nil
