@@ -52,9 +52,7 @@ func blend(pool []*offer, asks []placement.Ask, sustained bool) []fleet {
 		return nil // one shape is packed as well by one type
 	}
 	var fleets []fleet
-	for _, order := range orders {
-		some := slices.Clone(all)
-		slices.SortStableFunc(some, order)
+	for _, some := range orders(all) {
 		f := fleet{lead: pool[0]}
 		for len(some) > 0 {
 			f.bins = append(f.bins, next(some, pool, sustained)...)
@@ -66,12 +64,41 @@ func blend(pool []*offer, asks []placement.Ask, sustained bool) []fleet {
 	return fleets
 }
 
-// orders are what to fill an instance with first: the dearest tasks, those
-// that want the most memory for their CPU, and the most CPU.
-var orders = []func(a, b lot) int{
-	func(a, b lot) int { return cmp.Compare(b.price, a.price) },
-	func(a, b lot) int { return cmp.Compare(a.Need.CPU*b.Need.Memory, b.Need.CPU*a.Need.Memory) },
-	func(a, b lot) int { return cmp.Compare(b.Need.CPU*a.Need.Memory, a.Need.CPU*b.Need.Memory) },
+// orders are what to fill an instance with first: all orders of a few lots; of
+// many, the dearest tasks, those that want the most memory for their CPU, the
+// most CPU, and each of the first few before the dearest.
+func orders(all []lot) [][]lot {
+	const few = 4
+	if len(all) <= few {
+		return permutations(all)
+	}
+	var out [][]lot
+	for _, order := range []func(a, b lot) int{
+		func(a, b lot) int { return cmp.Compare(b.price, a.price) },
+		func(a, b lot) int { return cmp.Compare(a.Need.CPU*b.Need.Memory, b.Need.CPU*a.Need.Memory) },
+		func(a, b lot) int { return cmp.Compare(b.Need.CPU*a.Need.Memory, a.Need.CPU*b.Need.Memory) },
+	} {
+		some := slices.Clone(all)
+		slices.SortStableFunc(some, order)
+		out = append(out, some)
+	}
+	for k := 1; k <= few; k++ {
+		out = append(out, slices.Concat(out[0][k:k+1], out[0][:k], out[0][k+1:]))
+	}
+	return out
+}
+
+func permutations(all []lot) [][]lot {
+	if len(all) == 0 {
+		return [][]lot{nil}
+	}
+	var out [][]lot
+	for k := range all {
+		for _, rest := range permutations(slices.Concat(all[:k], all[k+1:])) {
+			out = append(out, append([]lot{all[k]}, rest...))
+		}
+	}
+	return out
 }
 
 // next takes the tasks of the best instance out of the lots, and as many more

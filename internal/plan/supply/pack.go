@@ -43,8 +43,10 @@ func (m *market) pack(zone string, asks []placement.Ask) []bin {
 	}
 	pool, sustained := m.choice(zone, asks)
 	var fleets []fleet
-	for _, lead := range leads(pool, asks, sustained) {
-		fleets = append(fleets, pack(lead, pool, asks, sustained))
+	for _, some := range sorted(asks) {
+		for _, lead := range leads(pool, asks, sustained) {
+			fleets = append(fleets, pack(lead, pool, some, sustained))
+		}
 	}
 	fleets = append(fleets, blend(pool, asks, sustained)...)
 	best := choose(fleets)
@@ -92,6 +94,31 @@ func leads(pool []*offer, asks []placement.Ask, sustained bool) []*offer {
 	return by[:few]
 }
 
+// sorted are the orders in which a type is packed: the given one, and for small
+// batches by memory, by CPU, and one of each shape in turn.
+func sorted(asks []placement.Ask) [][]placement.Ask {
+	const small = 30
+	if len(asks) > small {
+		return [][]placement.Ask{asks}
+	}
+	memory, cpu := slices.Clone(asks), slices.Clone(asks)
+	slices.SortStableFunc(memory, func(a, b placement.Ask) int { return cmp.Compare(b.Need.Memory, a.Need.Memory) })
+	slices.SortStableFunc(cpu, func(a, b placement.Ask) int { return cmp.Compare(b.Need.CPU, a.Need.CPU) })
+	return [][]placement.Ask{asks, memory, cpu, inTurn(asks)}
+}
+
+func inTurn(asks []placement.Ask) []placement.Ask {
+	turn, nth := map[string]int{}, make(map[string]int, len(asks))
+	for i := range asks {
+		key := form(&asks[i])
+		nth[asks[i].Task] = turn[key]
+		turn[key]++
+	}
+	out := slices.Clone(asks)
+	slices.SortStableFunc(out, func(a, b placement.Ask) int { return cmp.Compare(nth[a.Task], nth[b.Task]) })
+	return out
+}
+
 type fleet struct {
 	bins []bin
 	lead *offer
@@ -129,6 +156,7 @@ func pack(lead *offer, pool []*offer, asks []placement.Ask, sustained bool) flee
 // shrink exchanges each instance for a clearly cheaper one that holds its
 // tasks, if there is one.
 func (f *fleet) shrink(pool []*offer, sustained bool) {
+	f.merge(pool, sustained)
 	for i := range f.bins {
 		b := &f.bins[i]
 		for _, o := range pool {
@@ -143,6 +171,24 @@ func (f *fleet) shrink(pool []*offer, sustained bool) {
 		f.cost += b.offer.cost
 		if i == 0 || b.offer.Generation < f.oldest {
 			f.oldest = b.offer.Generation
+		}
+	}
+}
+
+// merge puts the tasks of two instances on one, where one costs less.
+func (f *fleet) merge(pool []*offer, sustained bool) {
+	const few = 30
+	for i := 0; i < len(f.bins) && len(f.bins) <= few; i++ {
+		for k := i + 1; k < len(f.bins); k++ {
+			a, b := &f.bins[i], &f.bins[k]
+			both := bin{asks: slices.Concat(a.asks, b.asks), need: model.Resources{CPU: a.need.CPU + b.need.CPU, Memory: a.need.Memory + b.need.Memory, ENIs: a.need.ENIs + b.need.ENIs}}
+			n := slices.IndexFunc(pool, func(o *offer) bool { return holds(o, &both, sustained) })
+			if n < 0 || pool[n].cost >= a.offer.cost+b.offer.cost {
+				continue
+			}
+			both.offer = pool[n]
+			f.bins[i], f.bins = both, slices.Delete(f.bins, k, k+1)
+			k = i
 		}
 	}
 }

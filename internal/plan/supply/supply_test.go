@@ -483,12 +483,16 @@ func TestMixedShapesGetMixedTypes(t *testing.T) {
 		want string
 	}{
 		// Each kind of task on the kind of machine that suits it.
-		{[]tasks{{3, 128, 3796}, {2, 2048, 128}}, "c6a.large a 1, c6a.large a 1, r6a.large a 3"},
+		{[]tasks{{3, 128, 3796}, {2, 2048, 128}}, "c6a.xlarge a 2, r6a.large a 3"},
 		// Two that hold them all would cost more than one that does.
 		{[]tasks{{2, 421, 128}, {2, 540, 3668}}, "r6a.large a 4"},
 		// One for two of them would be cheap for what it carries, were there two.
 		{[]tasks{{1, 2034, 3701}}, "m6a.large a 1"},
 		{[]tasks{{2, 272, 1770}}, "c6a.large a 2"},
+		// Two halves of the same, since the two largest leave no room for the rest.
+		{[]tasks{{2, 577, 128}, {2, 762, 3860}, {2, 133, 7654}}, "r6a.large a 3, r6a.large a 3"},
+		// The largest first would leave two that miss a smaller one by a hair.
+		{[]tasks{{2, 128, 128}, {2, 1025, 128}, {2, 1793, 128}}, "c6a.xlarge a 4, c6a.large a 2"},
 	}
 	for _, tt := range tests {
 		w := cheap()
@@ -503,9 +507,9 @@ func TestMixedShapesGetMixedTypes(t *testing.T) {
 
 // The oracle tries every multiset of up to seven instances of a few types and
 // takes the cheapest that holds the tasks. Supply may cost more, since it packs
-// greedily and favours newer types, but hardly: in 100,000 worlds it never was
-// a quarter.
+// greedily and favours newer types.
 func TestCostIsNearTheBestOnSmallWorlds(t *testing.T) {
+	const bound = 1.25
 	all := fleets(cheap().Provider.Requirements.AllowedInstanceTypes, 7)
 	slices.SortFunc(all, func(a, b []string) int { return order.Compare(bill(a), bill(b)) })
 	rapid.Check(t, func(t *rapid.T) {
@@ -518,7 +522,7 @@ func TestCostIsNearTheBestOnSmallWorlds(t *testing.T) {
 			got = append(got, b.Type.Name)
 		}
 		best := all[slices.IndexFunc(all, func(fleet []string) bool { return holds(fleet, w.Facts.Tasks) })]
-		if bill(got) < bill(best)*(1-1e-9) || bill(got) > bill(best)*1.25 {
+		if bill(got) < bill(best)*(1-1e-9) || bill(got) > bill(best)*bound {
 			t.Fatalf("%v for %.4f, and the best is %v for %.4f", got, bill(got), best, bill(best))
 		}
 	})
