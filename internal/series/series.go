@@ -43,7 +43,7 @@ func open(dir string, fs vfs.FS) (*Store, error) {
 	cache := pebble.NewCache(4 << 20)
 	defer cache.Unref()
 	db, err := pebble.Open(dir, &pebble.Options{
-		FS: fs, Cache: cache, Logger: quiet{}, MemTableSize: 4 << 20, FormatMajorVersion: pebble.FormatNewest,
+		FS: fs, Cache: cache, Logger: quiet{}, MemTableSize: 2 << 20, FormatMajorVersion: pebble.FormatNewest,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open series in %q: %w", dir, err)

@@ -27,7 +27,7 @@ type KV struct {
 func Open(dir string) (*KV, error) {
 	db, err := pebble.Open(dir, &pebble.Options{
 		Logger:             quiet{},
-		MemTableSize:       8 << 20,
+		MemTableSize:       2 << 20,
 		CacheSize:          4 << 20,
 		FormatMajorVersion: pebble.FormatNewest,
 	})
