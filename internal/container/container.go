@@ -1,7 +1,7 @@
 // Package container is the door to containers on one instance: create, start,
 // stop, look, exec, remove, and find again what runs after a restart. It does
-// not know tasks. Drivers are container/runc (an OCI runtime, with a small
-// parent for each container that owns its exit status and its log) and
+// not know tasks. Drivers are container/runc (an OCI runtime, with one small
+// parent of all containers that owns their exit statuses and their logs) and
 // container/sim; both pass the suite in containertest. Images are the
 // business of container/image.
 package container

@@ -253,8 +253,25 @@ func (h *hello) another() {
 	h.bin = path
 }
 
-// TestRootPartsOfAnInstanceAreKilled kills the agent, a container's parent and
-// the runtime in the middle of a start.
+// parents are the parents of the instances' containers.
+func (h *hello) parents() []proc {
+	h.t.Helper()
+	return slices.DeleteFunc(h.ours("shim"), func(p proc) bool { return !p.mentions("/instances/") })
+}
+
+// adopted waits until every instance has another parent of its containers.
+func (h *hello) adopted(killed []proc) {
+	h.t.Helper()
+	h.await(10*time.Second, "the containers have new parents", func() bool {
+		now := h.parents()
+		return len(now) == len(killed) && !slices.ContainsFunc(now, func(p proc) bool {
+			return slices.ContainsFunc(killed, func(k proc) bool { return k.pid == p.pid })
+		})
+	})
+}
+
+// TestRootPartsOfAnInstanceAreKilled kills the agent, the containers' parent
+// and the runtime in the middle of a start.
 func TestRootPartsOfAnInstanceAreKilled(t *testing.T) {
 	h := deployed(t, "DesiredCount=2", "BakeMinutes=0")
 	h.rests(2)
@@ -274,14 +291,11 @@ func TestRootPartsOfAnInstanceAreKilled(t *testing.T) {
 	})
 	t.Run("shim", func(t *testing.T) {
 		before, traffic := h.pages(), underLoad(t, h.url)
-		for _, s := range h.ours("shim") {
-			if s.mentions("/instances/") {
-				kill9(t, s.pid)
-			}
+		parents := h.parents()
+		for _, p := range parents {
+			kill9(t, p.pid)
 		}
-		h.await(10*time.Second, "the containers have new parents", func() bool {
-			return len(slices.DeleteFunc(h.ours("shim"), func(p proc) bool { return !p.has("shim", "adopt") })) == len(before)
-		})
+		h.adopted(parents)
 		// What they write still arrives, and so does their end.
 		h.rests(2)
 		traffic.endWithout(t, "kill -9 of the containers' parents")
@@ -291,14 +305,11 @@ func TestRootPartsOfAnInstanceAreKilled(t *testing.T) {
 	})
 	t.Run("shim and agent", func(t *testing.T) {
 		before, traffic := h.pages(), underLoad(t, h.url)
-		for _, p := range append(h.ours("agent"), h.ours("shim")...) {
-			if !p.mentions("/functions/") {
-				kill9(t, p.pid)
-			}
+		parents := h.parents()
+		for _, p := range append(h.ours("agent"), parents...) {
+			kill9(t, p.pid)
 		}
-		h.await(10*time.Second, "the containers have new parents", func() bool {
-			return len(slices.DeleteFunc(h.ours("shim"), func(p proc) bool { return !p.has("shim", "adopt") })) == len(before)
-		})
+		h.adopted(parents)
 		h.rests(2)
 		traffic.endWithout(t, "kill -9 of agents and parents at once")
 		if after := h.pages(); !maps.Equal(before, after) {
@@ -351,18 +362,25 @@ func TestRootPartsOfAnInstanceAreKilled(t *testing.T) {
 		traffic := underLoad(t, h.url)
 		running := h.pages()
 		h.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": 6})
-		killed := 0
-		h.await(30*time.Second, "a new parent is seen", func() bool {
-			for _, p := range h.ours("shim") {
-				id := p.args[len(p.args)-1]
-				if _, old := running[id]; !old && p.mentions("/instances/") && syscall.Kill(p.pid, syscall.SIGKILL) == nil {
-					killed++
+		parents, killed := h.parents(), 0
+		h.await(30*time.Second, "a start is seen", func() bool {
+			for _, r := range everything(t) {
+				for _, p := range parents {
+					if r.has("run", "--detach") && r.mentions(p.args[2]) && syscall.Kill(p.pid, syscall.SIGKILL) == nil {
+						killed++
+					}
 				}
 			}
 			return killed > 0
 		})
 		h.rests(6)
 		traffic.endWithout(t, "kill -9 of a parent in mid-start")
+		after := h.pages()
+		for id, pid := range running {
+			if after[id] != pid {
+				t.Errorf("the process of %s was %d and is %d", id, pid, after[id])
+			}
+		}
 	})
 	h.finish()
 }

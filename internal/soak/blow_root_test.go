@@ -29,9 +29,9 @@ var hits = map[soak.Victim]func(soak.Proc) bool{
 	soak.Edge:       func(p soak.Proc) bool { return p.Kind == "edge" },
 	soak.Instance:   func(p soak.Proc) bool { return p.Kind == "instance" },
 	soak.Agent:      func(p soak.Proc) bool { return p.Kind == "agent" },
-	soak.Shim:       func(p soak.Proc) bool { return p.Kind == "shim" && p.Task != "" },
+	soak.Shim:       func(p soak.Proc) bool { return p.Kind == "shim" && p.Instance != "" },
 	soak.Page:       func(p soak.Proc) bool { return p.Kind == "" && p.Task != "" },
-	soak.Sandbox:    func(p soak.Proc) bool { return p.Kind == "shim" && p.Function != "" },
+	soak.Sandbox:    func(p soak.Proc) bool { return p.Kind == "" && p.Function != "" },
 	soak.Runtime:    func(p soak.Proc) bool { return p.Kind == "runc" },
 }
 

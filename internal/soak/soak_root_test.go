@@ -159,16 +159,16 @@ func (w *world) leak(strays []string) (fresh []string) {
 
 // kind names what runs, for comparisons.
 func kind(want soak.Wanted, s soak.Survey) string {
-	tasks, functions := 0, 0
+	tasks, functions := 0, map[string]bool{}
 	for _, i := range want.Instances {
 		tasks += len(i)
 	}
 	for _, p := range s.Procs {
-		if p.Kind == "shim" && p.Function != "" {
-			functions++
+		if p.Function != "" {
+			functions[p.Function] = true
 		}
 	}
-	return fmt.Sprintf("%d tasks on %d instances, %d functions", tasks, len(want.Instances), functions)
+	return fmt.Sprintf("%d tasks on %d instances, %d functions", tasks, len(want.Instances), len(functions))
 }
 
 // weigh takes the figures of the processes that live long.

@@ -44,7 +44,8 @@ func (s Survey) strayProcs(w Wanted) (out []string, sandboxes map[string]bool) {
 		}
 	}
 	for id, tasks := range w.Instances {
-		if i, a, sh := count["instance "+id], count["agent "+id], count["shim "+id]; i != 1 || a != 1 || sh != len(tasks) {
+		i, a, sh := count["instance "+id], count["agent "+id], count["shim "+id]
+		if i != 1 || a != 1 || sh > 1 || sh < 1 && len(tasks) > 0 {
 			say("instance %s has %d first processes, %d agents and %d shims for %d tasks", id, i, a, sh, len(tasks))
 		}
 	}

@@ -212,7 +212,11 @@ func twice(t *testing.T, s Subject) {
 		f    func() error
 	}{
 		{"create", func() error { return d.Create(t.Context(), spec) }},
-		{"start", func() error { return d.Start(t.Context(), "twice") }},
+		{"start", func() error {
+			err := d.Start(t.Context(), "twice")
+			ready(t, d, "twice")
+			return err
+		}},
 		{"stop", func() error { return d.Stop(t.Context(), "twice", patience) }},
 	}
 	for _, step := range steps {

@@ -28,11 +28,11 @@ func (b bundle) runtimeLog() string      { return b.file("runtime.log") }
 // Log is the container's output.
 func (b bundle) log() string { return b.file("log/output.log") }
 
-// phases of status.json. A folder without it was created and not started.
+// phases of status.json. A folder without it was created and not started, or
+// its start is under way or was broken off.
 const (
-	phaseStarting = "starting" // its parent is at work; nothing runs yet
-	phaseRunning  = "running"
-	phaseStopped  = "stopped"
+	phaseRunning = "running"
+	phaseStopped = "stopped"
 )
 
 // unseen is the exit code of a container whose end nobody saw, because its
@@ -42,7 +42,7 @@ const unseen = 137
 // status is what the parent records; each write replaces the whole file.
 type status struct {
 	Phase      string    `json:"phase"`
-	Shim       process   `json:"shim"`
+	Parent     process   `json:"parent"`
 	Container  process   `json:"container"`
 	Cgroups    []string  `json:"cgroups,omitempty"` // lines of /proc/PID/cgroup
 	Pipes      [2]uint64 `json:"pipes"`             // inodes of its stdout and stderr
@@ -103,11 +103,11 @@ func (b bundle) state(id string) container.State {
 		out.Labels = spec.Labels
 	}
 	st := b.status()
-	if st.Phase == "" || st.Phase == phaseStarting {
+	if st.Phase == "" {
 		return out
 	}
 	out.StartedAt, out.Status, out.PID = st.StartedAt, container.Running, st.Container.PID
-	if st.Phase == phaseRunning && (st.Shim.alive() || st.Container.alive()) {
+	if st.Phase == phaseRunning && (st.Parent.alive() || st.Container.alive()) {
 		return out
 	}
 	if st.Phase == phaseRunning {

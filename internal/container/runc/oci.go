@@ -1,6 +1,7 @@
 package runc
 
 import (
+	"cmp"
 	"os"
 	"path"
 	"path/filepath"
@@ -45,10 +46,6 @@ func ociSpec(d Deps, b bundle, s container.Spec) (*specs.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	group := s.CgroupParent
-	if group == "" {
-		group = defaultGroup
-	}
 	out := &specs.Spec{
 		Version:  "1.0.2",
 		Hostname: s.Hostname,
@@ -59,7 +56,7 @@ func ociSpec(d Deps, b bundle, s container.Spec) (*specs.Spec, error) {
 		},
 		Mounts: mounts,
 		Linux: &specs.Linux{
-			CgroupsPath: path.Join(group, s.ID),
+			CgroupsPath: path.Join(groupOf(s), s.ID),
 			Namespaces:  namespaces(s),
 			Resources:   resources(s),
 			Sysctl:      sysctls(s),
@@ -74,6 +71,9 @@ func ociSpec(d Deps, b bundle, s container.Spec) (*specs.Spec, error) {
 	out.Linux.Seccomp = seccomp(caps.Bounding)
 	return out, nil
 }
+
+// groupOf is the cgroup above the container's own.
+func groupOf(s container.Spec) string { return cmp.Or(s.CgroupParent, defaultGroup) }
 
 func command(s container.Spec) []string {
 	if !s.Init {

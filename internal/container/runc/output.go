@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"berth/internal/clock"
 )
@@ -16,9 +19,6 @@ import (
 const (
 	maxLine = 256 << 10 // a longer line becomes several
 	maxFile = 16 << 20  // then the log is renamed to .1, replacing the last
-	// drainTime bounds the wait for output after the end, for the case that
-	// a descriptor was handed out of the container.
-	drainTime = 500 * time.Millisecond
 )
 
 // line is one line of the log.
@@ -28,13 +28,13 @@ type line struct {
 	Text   string `json:"m"`
 }
 
-// pipes are the write ends for the container's stdout and stderr.
-type pipes struct{ w [2]*os.File }
+// pipes are the container's ends of its stdout and stderr.
+type pipes [2]int
 
 func (p pipes) close() {
-	for _, f := range p.w {
-		if f != nil {
-			_ = f.Close()
+	for _, fd := range p {
+		if fd > 0 {
+			_ = unix.Close(fd)
 		}
 	}
 }
@@ -43,42 +43,65 @@ func (p pipes) close() {
 var streams = [2]string{"stdout", "stderr"}
 
 // outputs opens the log and starts to pump.
-func (s *shim) outputs() (pipes, error) {
-	log := &logFile{path: s.b.log()}
-	if err := log.open(); err != nil {
+func (c *child) outputs(k clock.Clock) (pipes, error) {
+	if err := c.log.open(); err != nil {
 		return pipes{}, err
 	}
 	var p pipes
 	for i, name := range streams {
-		r, w, err := os.Pipe()
+		r, w, err := pipe()
 		if err != nil {
 			p.close()
 			return pipes{}, fmt.Errorf("make pipe: %w", err)
 		}
-		p.w[i] = w
-		if s.status.Pipes[i], err = inode(fmt.Sprintf("/proc/self/fd/%d", w.Fd())); err != nil {
+		p[i] = w
+		c.pump(r, name, k)
+		var st unix.Stat_t
+		if err := unix.Fstat(w, &st); err != nil {
 			p.close()
 			return pipes{}, fmt.Errorf("look at pipe: %w", err)
 		}
-		s.logs.Go(func() { pump(r, name, log, s.clock) })
+		c.status.Pipes[i] = st.Ino
 	}
 	return p, nil
 }
 
-// drain waits for the last output.
-func (s *shim) drain() {
-	done := make(chan struct{})
-	go func() { s.logs.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-clock.After(s.clock, drainTime):
+func (c *child) pump(r *os.File, stream string, k clock.Clock) {
+	c.outs = append(c.outs, r)
+	c.logs.Go(func() { pump(r, stream, &c.log, k) })
+}
+
+// closeOutputs ends what is read, and the log.
+func (c *child) closeOutputs() {
+	for _, r := range c.outs {
+		_ = r.Close()
 	}
+	c.logs.Wait()
+	if c.log.f != nil {
+		_ = c.log.f.Close()
+	}
+}
+
+// pipe makes a pipe whose writer's end could be read from, too. So a container
+// is not killed for writing while it has no parent: to the kernel there is a
+// reader, and a new parent finds what was written.
+func pipe() (r *os.File, w int, err error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return nil, 0, err
+	}
+	defer func() { _ = unix.Close(fds[1]) }()
+	w, err = unix.Open("/proc/self/fd/"+strconv.Itoa(fds[1]), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		_ = unix.Close(fds[0])
+		return nil, 0, err
+	}
+	return os.NewFile(uintptr(fds[0]), "output"), w, nil
 }
 
 // pump reads lines until the last writer has gone. It never stops reading: a
 // full pipe would block the container.
-func pump(r io.ReadCloser, stream string, log *logFile, c clock.Clock) {
-	defer func() { _ = r.Close() }()
+func pump(r io.Reader, stream string, log *logFile, c clock.Clock) {
 	buf := bufio.NewReaderSize(r, 16<<10)
 	var text []byte
 	flush := func() {

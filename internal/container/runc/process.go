@@ -91,15 +91,10 @@ func (p process) signal(sig unix.Signal) error {
 	return unix.PidfdSendSignal(fd, sig, nil, 0)
 }
 
-// wait blocks until the process is gone, or ctx ends. It costs no thread: the
-// descriptor becomes readable and Go's poller waits for that.
-func (p process) wait(ctx context.Context) error {
-	_, _, err := p.outcome(ctx)
-	return err
-}
-
-// outcome is wait, and tells how the process ended if the kernel does (from
-// 6.15 on it tells whoever holds a descriptor, not only the parent).
+// outcome blocks until the process is gone, or ctx ends, and tells how it ended
+// if the kernel does (from 6.15 on it tells whoever holds a descriptor, not
+// only the parent). It costs no thread: the descriptor becomes readable and
+// Go's poller waits for that.
 func (p process) outcome(ctx context.Context) (ws unix.WaitStatus, known bool, err error) {
 	fd, err := p.open()
 	if errors.Is(err, unix.ESRCH) {

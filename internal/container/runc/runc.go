@@ -2,12 +2,12 @@
 // another with the same command line).
 //
 // Every container has a folder with its specification, its bundle, its log
-// and its status, and while it runs a small parent (see ShimMain) that owns
-// its output and its exit status. So a container, its log and its exit code
-// outlive the process that started it: a new Driver on the same folder finds
-// them all. The root file system is an overlay mounted in the parent's own
-// mount namespace: it is gone when the parent is, and the caller's mount table
-// never grows. The package refuses nothing that the kernel grants and adds
+// and its status; the containers of a folder have one small parent (see
+// ShimMain) that owns their output and their exit statuses. So a container,
+// its log and its exit code outlive the process that started it: a new Driver
+// on the same folder finds them all. The root file system is an overlay
+// mounted in a mount namespace of its own: it is gone when the container is,
+// and the caller's mount table never grows. The package refuses nothing that the kernel grants and adds
 // nothing of its own: limits and names are the caller's.
 //
 // A Driver is safe for concurrent use; two Drivers may share a folder.
@@ -15,10 +15,8 @@ package runc
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -31,6 +29,7 @@ import (
 
 	"berth/internal/container"
 	"berth/internal/fault"
+	"berth/internal/kernel/cgroup"
 )
 
 // Deps are what a Driver is made of.
@@ -47,13 +46,15 @@ type Driver struct {
 	mu    sync.Mutex // guards locks
 	locks map[string]*sync.Mutex
 
-	adopting sync.Mutex
+	linking sync.Mutex // guards link
+	link    *link      // to the containers' parent; nil before it was needed
+
+	groups func() (*cgroup.Host, error)
 }
 
 var _ container.Driver = (*Driver)(nil)
 
-// goodID is [a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}. It is no regular expression
-// because compiling one would be a part of every parent's start.
+// goodID is [a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}.
 func goodID(id string) bool {
 	if id == "" || len(id) > 128 || strings.ContainsRune("_.-", rune(id[0])) {
 		return false
@@ -93,7 +94,7 @@ func New(d Deps) (*Driver, error) {
 	if err := d.makeBase(); err != nil {
 		return nil, fmt.Errorf("make base of containers: %w", err)
 	}
-	return &Driver{Deps: d, locks: map[string]*sync.Mutex{}}, nil
+	return &Driver{Deps: d, locks: map[string]*sync.Mutex{}, groups: sync.OnceValues(cgroup.Detect)}, nil
 }
 
 func (d Deps) containers() string  { return filepath.Join(d.Dir, "c") }
@@ -177,9 +178,10 @@ func (d *Driver) Create(_ context.Context, spec container.Spec) error {
 	return nil
 }
 
-// Start runs the container through a new parent and returns when its process
-// has been executed. One that runs already is success; one that has stopped
-// is fault.Conflict: remove it and create it again.
+// Start has the parent run the container and returns when its process has been
+// executed, which takes as long as the runtime does: a start is not broken off
+// half way. One that runs already is success; one that has stopped is
+// fault.Conflict: remove it and create it again.
 func (d *Driver) Start(ctx context.Context, id string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -189,44 +191,21 @@ func (d *Driver) Start(ctx context.Context, id string) error {
 		return err
 	}
 	defer d.lock(id)()
-	if _, err := d.settle(ctx, b); err != nil {
-		return err
-	}
-	switch s := b.state(id); s.Status {
+	switch b.state(id).Status {
 	case container.Running:
 		return nil
 	case container.Stopped:
 		return fault.New(fault.Conflict, "", "container %s has stopped and is not started again", id)
 	case container.Created:
 	}
-	return d.spawn(id, b)
-}
-
-// spawn starts the parent and waits for its word, which takes as long as the
-// runtime does: a start is not broken off half way.
-func (d *Driver) spawn(id string, b bundle) error {
-	return d.parent(id, string(b), d.RuntimePath, d.runtimeRoot())
-}
-
-// word is what the parent says once, through its pipe.
-type word struct {
-	PID   int    `json:"pid,omitempty"`
-	Error string `json:"error,omitempty"`
-}
-
-func awaitStart(r io.Reader, id string) error {
-	data, err := io.ReadAll(r)
-	var s word
-	if err == nil {
-		err = json.Unmarshal(data, &s)
-	}
+	l, err := d.parent()
 	if err != nil {
+		return err
+	}
+	if err = l.ask(context.WithoutCancel(ctx), doStart, id); errors.Is(err, errGone) {
 		return fault.Wrap(fault.Internal, err, "start container %s: its parent ended without a word", id)
 	}
-	if s.Error != "" {
-		return fault.New(fault.Invalid, "", "%s", s.Error)
-	}
-	return nil
+	return err
 }
 
 // Signal sends a signal to the first process; a container that does not run
@@ -334,7 +313,7 @@ func (d *Driver) Remove(ctx context.Context, id string) error {
 		return err
 	}
 	defer d.lock(id)()
-	st, err := d.settle(ctx, b)
+	st, err := d.settle(ctx, b, id)
 	if err != nil {
 		return err
 	}
@@ -343,7 +322,7 @@ func (d *Driver) Remove(ctx context.Context, id string) error {
 			return fmt.Errorf("kill container %s before it is removed: %w", id, err)
 		}
 	}
-	if err := d.forget(ctx, id, st); err != nil {
+	if err := d.forget(ctx, id, b); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(string(b)); err != nil {
@@ -355,36 +334,18 @@ func (d *Driver) Remove(ctx context.Context, id string) error {
 	return nil
 }
 
-// settle waits until a start that an earlier Driver began is over.
-func (d *Driver) settle(ctx context.Context, b bundle) (status, error) {
-	for {
-		st := b.status()
-		if st.Phase != phaseStarting || !st.Shim.alive() {
-			return st, nil
-		}
-		// It ends if the start fails; if not, its record says so soon.
-		look, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
-		_ = st.Shim.wait(look)
-		cancel()
-		if err := ctx.Err(); err != nil {
-			return st, err
-		}
+// settle waits until a start that another Driver began is over.
+func (d *Driver) settle(ctx context.Context, b bundle, id string) (status, error) {
+	st := b.status()
+	if st.Phase != "" {
+		return st, nil
 	}
-}
-
-// forget tells the runtime to drop what it keeps of the container.
-func (d *Driver) forget(ctx context.Context, id string, st status) error {
-	if st.Shim.PID != 0 {
-		if err := st.Shim.wait(ctx); err != nil {
-			return fmt.Errorf("wait for the parent of container %s: %w", id, err)
-		}
-	}
-	if _, err := os.Stat(filepath.Join(d.runtimeRoot(), id)); err != nil {
-		return nil
-	}
-	out, err := exec.CommandContext(ctx, d.RuntimePath, "--root", d.runtimeRoot(), "delete", "--force", id).CombinedOutput()
+	l, err := d.anyParent()
 	if err != nil {
-		return fmt.Errorf("%s delete %s: %w: %s", filepath.Base(d.RuntimePath), id, err, out)
+		return st, nil //nolint:nilerr // without a parent there is no start
 	}
-	return nil
+	if err := l.ask(ctx, doSettle, id); err != nil && !errors.Is(err, errGone) {
+		return st, err
+	}
+	return b.status(), nil
 }

@@ -241,9 +241,9 @@ func TestInitReapsAndPassesTheExitCodeOn(t *testing.T) {
 	l := setUp(t)
 	spec := l.spec("init", "orphan")
 	spec.Init = true
-	st, _ := output(t, l, spec)
+	st, out := output(t, l, spec)
 	if st.ExitCode != 5 {
-		t.Errorf("state: %+v", st)
+		t.Errorf("state: %+v, output %q", st, out)
 	}
 	d := l.driver(t)
 	spec = l.spec("init-stop", "serve")
@@ -356,13 +356,43 @@ func TestTheContainerOutlivesAParentThatIsKilled(t *testing.T) {
 	}
 }
 
+func TestAContainerMayWriteWhileItHasNoParent(t *testing.T) {
+	l := setUp(t)
+	d := l.driver(t)
+	spec := l.spec("unheard", "talk")
+	if err := d.Create(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := d.Remove(context.WithoutCancel(t.Context()), spec.ID); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := d.Start(t.Context(), spec.ID); err != nil {
+		t.Fatal(err)
+	}
+	awaitLine(t, d, spec.ID, "ready")
+	st, _ := d.State(t.Context(), spec.ID)
+	if err := syscall.Kill(parentOf(t, st.PID), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Signal(t.Context(), spec.ID, "SIGUSR1"); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = d.Wait(t.Context(), spec.ID) }() // brings a parent
+	awaitLine(t, d, spec.ID, "heard")
+	if now, _ := d.State(t.Context(), spec.ID); now.Status != container.Running || now.PID != st.PID {
+		t.Errorf("state: %+v, before: %+v", now, st)
+	}
+}
+
 // anotherParent waits until the container's record names another parent.
 func anotherParent(t *testing.T, l lab, id string, than int) int {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) { // polls a condition
-		var st struct{ Shim struct{ PID int } }
-		if data, err := os.ReadFile(filepath.Join(l.dir, "run/c", id, "status.json")); err == nil && json.Unmarshal(data, &st) == nil && st.Shim.PID != than {
-			return st.Shim.PID
+		var st struct{ Parent struct{ PID int } }
+		if data, err := os.ReadFile(filepath.Join(l.dir, "run/c", id, "status.json")); err == nil && json.Unmarshal(data, &st) == nil && st.Parent.PID != than {
+			return st.Parent.PID
 		}
 	}
 	t.Fatal("the container has no new parent")

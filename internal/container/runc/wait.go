@@ -2,14 +2,15 @@ package runc
 
 import (
 	"context"
+	"errors"
 
 	"berth/internal/clock"
 	"berth/internal/container"
 	"berth/internal/fault"
 )
 
-// maxParents is how many parents a container may have had: what kills them,
-// such as a lack of memory, would kill the next one too.
+// maxParents is how many parents a container may have while it is waited for:
+// what kills them, such as a lack of memory, would kill the next one too.
 const maxParents = 10
 
 // Wait blocks until the container has stopped. One that was not started is
@@ -22,23 +23,25 @@ func (d *Driver) Wait(ctx context.Context, id string) (container.State, error) {
 	for parents := 1; ; parents++ {
 		st := b.status()
 		switch st.Phase {
-		case "", phaseStarting:
+		case "":
 			return container.State{}, fault.New(fault.Conflict, "", "container %s was not started", id)
 		case phaseStopped:
 			return b.state(id), nil
 		}
-		// The parent records the end and goes. If it was killed, the container
-		// gets a new one.
-		if err := st.Shim.wait(ctx); err != nil {
-			return container.State{}, err
-		}
-		if st = b.status(); st.Phase != phaseRunning {
-			continue
-		}
-		if parents == maxParents || !st.Container.alive() {
+		if parents > maxParents || !st.Parent.alive() && !st.Container.alive() {
 			return d.unattended(ctx, id, b, st)
 		}
-		if err := d.adopt(ctx, id, b); err != nil {
+		// If the parent was killed, a new one takes over all that runs.
+		l, err := d.parent()
+		if err == nil {
+			err = l.ask(ctx, doWait, id)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return container.State{}, ctx.Err()
+		case errors.Is(err, errGone):
+			d.Log.WarnContext(ctx, "the containers' parent was killed", "container", id)
+		case err != nil || b.status().Phase == phaseRunning:
 			d.Log.WarnContext(ctx, "container has no parent", "container", id, "error", err)
 			return d.unattended(ctx, id, b, st)
 		}

@@ -1,0 +1,145 @@
+package runc
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// launch runs a container on a thread of its own, which has a mount namespace
+// of its own and ends with the start.
+func (p *parent) launch(c *child) error {
+	p.reaper.begin()
+	defer p.reaper.done()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: the thread is of no more use
+		err := c.mountRoot()
+		if err == nil {
+			err = p.runRuntime(c)
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		return err
+	}
+	c.status.Phase, c.status.Parent, c.status.StartedAt = phaseRunning, p.self, p.clock.Now()
+	return writeJSON(c.b.statusFile(), c.status)
+}
+
+// mountRoot makes the container's root from its layers, in this thread's mount
+// namespace only. Paths are relative to the bundle so that any number of
+// layers, with any name, fits.
+func (c *child) mountRoot() error {
+	spec, err := c.b.readSpec()
+	if err != nil {
+		return err
+	}
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("make a mount namespace: %w", err)
+	}
+	if err := unix.Chdir(string(c.b)); err != nil { // of this thread
+		return fmt.Errorf("go to the container's folder: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+		return fmt.Errorf("leave the mounts of the host: %w", err)
+	}
+	if len(spec.Layers) == 0 { // nothing but mounts
+		return nil
+	}
+	var lower strings.Builder
+	for i := range spec.Layers {
+		fmt.Fprintf(&lower, "l/%d:", len(spec.Layers)-1-i)
+	}
+	options := "lowerdir=" + lower.String() + "l/base,upperdir=upper,workdir=work"
+	// Volatile: nothing of this root is read again after its end, so its end
+	// need not wait for the disk. Kernels before 5.10 do not know it.
+	err = unix.Mount("overlay", "rootfs", "overlay", unix.MS_NODEV, options+",volatile")
+	if errors.Is(err, unix.EINVAL) {
+		err = unix.Mount("overlay", "rootfs", "overlay", unix.MS_NODEV, options)
+	}
+	if err != nil {
+		return fmt.Errorf("mount root file system of %d layers: %w", len(spec.Layers), err)
+	}
+	return nil
+}
+
+// runtimeEnv is the runtime's environment. A collection while it starts a
+// container would cost more than the start.
+var runtimeEnv = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "GOMAXPROCS=2", "GOGC=off", "GOMEMLIMIT=16MiB"}
+
+// runRuntime runs the container detached; its process becomes our child when
+// the runtime has gone. The runtime is killed with us: nobody would wait for
+// what it makes.
+func (p *parent) runRuntime(c *child) error {
+	out, err := c.outputs(p.clock)
+	if err != nil {
+		return err
+	}
+	argv := []string{
+		p.RuntimePath, "--root", p.runtimeRoot(), "--log", c.b.runtimeLog(), "--log-format", "json",
+		"run", "--detach", "--bundle", string(c.b), "--pid-file", c.b.pidFile(), c.id,
+	}
+	pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
+		Dir: "/", Env: runtimeEnv, Files: []uintptr{p.null.Fd(), uintptr(out[0]), uintptr(out[1])},
+		Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+	})
+	out.close()
+	if err != nil {
+		return fmt.Errorf("run the container runtime: %w", err)
+	}
+	if ws := <-p.reaper.await(pid); !ws.Exited() || ws.ExitStatus() != 0 {
+		return runtimeError(c.b.runtimeLog())
+	}
+	data, err := os.ReadFile(c.b.pidFile())
+	if err != nil {
+		return fmt.Errorf("read process id: %w", err)
+	}
+	pid, err = strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil {
+		return fmt.Errorf("read process id: %w", err)
+	}
+	c.status.Container = process{PID: pid}
+	if q, err := see(pid); err == nil { // it may have ended already
+		c.status.Container = q
+	}
+	if data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup"); err == nil {
+		c.status.Cgroups = strings.Split(strings.TrimSpace(string(data)), "\n")
+	}
+	c.end = p.reaper.await(pid)
+	return nil
+}
+
+// errNoWord: the runtime failed and did not say why.
+var errNoWord = errors.New("the container runtime failed")
+
+// runtimeError finds the runtime's last word in its log.
+func runtimeError(path string) error {
+	data, rerr := os.ReadFile(path)
+	if errors.Is(rerr, os.ErrNotExist) {
+		return errNoWord // it was killed before it could say anything
+	}
+	if rerr != nil {
+		return fmt.Errorf("%w: %w", errNoWord, rerr)
+	}
+	last := ""
+	for sc := bufio.NewScanner(bytes.NewReader(data)); sc.Scan(); {
+		var line struct{ Level, Msg string }
+		if json.Unmarshal(sc.Bytes(), &line) == nil && line.Level == "error" {
+			last = line.Msg
+		}
+	}
+	if last == "" {
+		return errNoWord
+	}
+	return errors.New(last)
+}
