@@ -120,7 +120,7 @@ func New(d Deps) (*Agent, error) {
 	}
 	a := &Agent{Deps: d, tasks: map[string]*task{}, used: map[string]time.Time{}, health: make(chan struct{}, 1), first: true, began: d.Clock.Now()}
 	a.api = newAPI(d)
-	return a, a.load()
+	return a, errors.Join(a.writeBundle(), a.load())
 }
 
 // Run takes up what ran before, signs in and works until ctx ends. Containers

@@ -11,6 +11,7 @@ import (
 
 	"berth/internal/container"
 	csim "berth/internal/container/sim"
+	"berth/internal/kernel"
 	"berth/internal/model"
 	"berth/internal/state"
 )
@@ -156,7 +157,7 @@ func TestARestartedAgentTakesUpWhatRuns(t *testing.T) {
 	id := w.reaches(arn, model.TaskActivating).Containers[0].RuntimeID
 	w.sent("g p/app/t1 world")
 	wait(t, "remembered as sent", func() (string, bool) {
-		b, _ := os.ReadFile(filepath.Join(w.conf.Dir, "tasks", "t1", "task.json"))
+		b, _ := os.ReadFile(filepath.Join(w.conf.Dir, "tasks", "t1", "task.jsonl"))
 		return string(b), strings.Contains(string(b), `"logAt":`)
 	})
 	w.stop()
@@ -201,7 +202,7 @@ func TestUnsentReportsOutliveTheAgent(t *testing.T) {
 	w.mu.Unlock()
 	w.driver.Kill(id, 4, true)
 	wait(t, "recorded", func() (string, bool) {
-		b, _ := os.ReadFile(filepath.Join(w.conf.Dir, "tasks", "t1", "task.json"))
+		b, _ := os.ReadFile(filepath.Join(w.conf.Dir, "tasks", "t1", "task.jsonl"))
 		return string(b), strings.Contains(string(b), `"unsent":["STOPPED"]`)
 	})
 	w.stop()
@@ -223,8 +224,8 @@ func TestAnEndThatWasRecordedIsToldByTheNextAgent(t *testing.T) {
 	id := w.reaches(arn, model.TaskActivating).Containers[0].RuntimeID
 	w.stop()
 	w.driver.Kill(id, 0, false)
-	path := filepath.Join(w.conf.Dir, "tasks", "t1", "task.json")
-	b, err := os.ReadFile(path)
+	path := filepath.Join(w.conf.Dir, "tasks", "t1", "task.jsonl")
+	b, err := kernel.LastRecord(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +235,7 @@ func TestAnEndThatWasRecordedIsToldByTheNextAgent(t *testing.T) {
 	}
 	record["over"] = true
 	if b, err = json.Marshal(record); err == nil {
-		err = os.WriteFile(path, b, 0o600)
+		err = kernel.AppendRecord(path, b)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"berth/internal/fault"
@@ -47,10 +48,8 @@ func (t *task) shares() uint64 {
 
 // furnish writes the files that the task's containers share.
 func (t *task) furnish() error {
-	for _, d := range []string{"", "volumes"} {
-		if err := os.MkdirAll(filepath.Join(t.dir, d), 0o711); err != nil {
-			return err
-		}
+	if err := os.MkdirAll(t.dir, 0o711); err != nil {
+		return err
 	}
 	nameservers, search, hosts := []string{t.agent.Nameserver}, "", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 	for _, i := range t.def.Interfaces {
@@ -66,11 +65,7 @@ func (t *task) furnish() error {
 	for _, n := range nameservers {
 		resolv += "nameserver " + n + "\n"
 	}
-	bundle, err := t.agent.bundle()
-	if err != nil {
-		return err
-	}
-	for name, text := range map[string]string{"resolv.conf": resolv + search, "hosts": hosts, "ca-bundle.pem": bundle} {
+	for name, text := range map[string]string{"resolv.conf": resolv + search, "hosts": hosts} {
 		if err := os.WriteFile(filepath.Join(t.dir, name), []byte(text), 0o644); err != nil { //nolint:gosec // containers of any user read them
 			return err
 		}
@@ -80,22 +75,30 @@ func (t *task) furnish() error {
 
 func hostName(ip string) string { return "ip-" + strings.ReplaceAll(ip, ".", "-") }
 
-// bundle is the host's certificates and the endpoints' authority, for
+// bundleFile holds what writeBundle wrote, for all tasks.
+func (a *Agent) bundleFile() string { return filepath.Join(a.Dir, "ca-bundle.pem") }
+
+// writeBundle joins the host's certificates and the endpoints' authority, for
 // programs that know one bundle only.
-func (a *Agent) bundle() (string, error) {
+func (a *Agent) writeBundle() error {
 	if a.CAFile == "" {
-		return "", nil
+		return nil
 	}
-	own, err := os.ReadFile(a.CAFile)
+	bundle, err := os.ReadFile(a.CAFile)
 	if err != nil {
-		return "", fmt.Errorf("read the endpoints' authority: %w", err)
+		return fmt.Errorf("read the endpoints' authority: %w", err)
 	}
 	for _, f := range []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"} {
 		if b, err := os.ReadFile(f); err == nil {
-			return string(b) + "\n" + string(own), nil
+			bundle = slices.Concat(b, []byte("\n"), bundle)
+			break
 		}
 	}
-	return string(own), nil
+	// A new file: containers that run keep theirs.
+	if err := os.WriteFile(a.bundleFile()+".new", bundle, 0o644); err != nil { //nolint:gosec // containers of any user read it
+		return err
+	}
+	return os.Rename(a.bundleFile()+".new", a.bundleFile())
 }
 
 // clean takes everything of the task away, after its end was heard.

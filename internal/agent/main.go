@@ -48,8 +48,12 @@ func Main(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	host, err := cgroup.Detect()
+	if err != nil {
+		return err
+	}
 	a, err := New(Deps{
-		Config: c, Driver: driver, Images: images, Network: namespaces{}, Groups: groups{}, Clock: real, IDs: ident.Crypto(), Transport: transport, Log: log,
+		Config: c, Driver: driver, Images: images, Network: namespaces{}, Groups: groups{host}, Clock: real, IDs: ident.Crypto(), Transport: transport, Log: log,
 		Collect: func(ctx context.Context) error { _, err := image.Collect(ctx, c.ImagesDir, real); return err },
 	})
 	if err != nil {
@@ -151,22 +155,22 @@ func (namespaces) Listen(ctx context.Context, path, address string) (net.Listene
 }
 
 // groups is Groups on this machine.
-type groups struct{}
+type groups struct{ *cgroup.Host }
 
 // Create implements Groups.
-func (groups) Create(name string, l cgroup.Limits) error {
-	_, err := cgroup.Create(name, l)
+func (h groups) Create(name string, l cgroup.Limits) error {
+	_, err := h.Host.Create(name, l)
 	return err
 }
 
 // Remove implements Groups.
-func (groups) Remove(name string) error {
-	g, err := cgroup.Open(name)
+func (h groups) Remove(name string) error {
+	g, err := h.Open(name)
 	if fault.Is(err, fault.NotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(g.Kill(), g.Remove())
+	return g.Destroy()
 }

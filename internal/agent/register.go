@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"berth/internal/clock"
 	"berth/internal/fault"
+	"berth/internal/kernel"
 )
 
 // identity is what an agent remembers of its registration.
@@ -21,19 +21,19 @@ type identity struct {
 	Seen     int64  `json:"seen"`     // highest number of a payload or manifest
 }
 
-func (a *Agent) identityFile() string { return filepath.Join(a.Dir, "identity.json") }
+func (a *Agent) identityFile() string { return filepath.Join(a.Dir, "identity.jsonl") }
 
 func (a *Agent) remember() error {
 	a.mu.Lock()
 	id := identity{a.instance, a.seen}
 	a.mu.Unlock()
-	return writeJSON(a.identityFile(), id)
+	return writeRecord(a.identityFile(), id)
 }
 
 // load reads the folder of an earlier run.
 func (a *Agent) load() error {
 	var id identity
-	if err := readJSON(a.identityFile(), &id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := readRecord(a.identityFile(), &id); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read the agent's identity: %w", err)
 	}
 	a.instance, a.seen = id.Instance, id.Seen
@@ -43,7 +43,7 @@ func (a *Agent) load() error {
 	}
 	for _, f := range files {
 		var r record
-		if err := readJSON(f, &r); err != nil || r.Task.ARN == "" {
+		if err := readRecord(f, &r); err != nil || r.Task.ARN == "" {
 			a.Log.Warn("record of a task cannot be read", "file", f, "error", err)
 			continue
 		}
@@ -52,24 +52,21 @@ func (a *Agent) load() error {
 	return nil
 }
 
-func readJSON(path string, into any) error {
-	b, err := os.ReadFile(path)
+func readRecord(path string, into any) error {
+	b, err := kernel.LastRecord(path)
 	if err != nil {
 		return err
 	}
 	return json.Unmarshal(b, into)
 }
 
-// writeJSON puts a whole new file in the place of the old one.
-func writeJSON(path string, v any) error {
+// writeRecord survives the agent, and ends with the machine.
+func writeRecord(path string, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return kernel.AppendRecord(path, b)
 }
 
 type attribute struct {

@@ -147,7 +147,7 @@ func (r *run) mounts() ([]container.Mount, error) {
 		out = append(out, container.Mount{Source: filepath.Join(t.dir, name), Destination: at})
 	}
 	if t.agent.CAFile != "" {
-		out = append(out, container.Mount{Source: filepath.Join(t.dir, "ca-bundle.pem"), Destination: bundlePath, ReadOnly: true})
+		out = append(out, container.Mount{Source: t.agent.bundleFile(), Destination: bundlePath, ReadOnly: true})
 	}
 	slices.SortFunc(out, func(a, b container.Mount) int { return strings.Compare(a.Destination, b.Destination) })
 	for at, options := range r.host.Tmpfs {

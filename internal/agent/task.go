@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -12,7 +14,7 @@ import (
 	"berth/internal/ident"
 )
 
-const recordFile = "task.json"
+const recordFile = "task.jsonl"
 
 // record is what is kept of a task on disk.
 type record struct {
@@ -91,9 +93,12 @@ func (t *task) edit(f func(*record)) {
 func (t *task) save() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	err := os.MkdirAll(t.dir, 0o711)
-	if err == nil {
-		err = writeJSON(filepath.Join(t.dir, recordFile), t.rec)
+	path := filepath.Join(t.dir, recordFile)
+	err := writeRecord(path, t.rec)
+	if errors.Is(err, fs.ErrNotExist) { // the first
+		if err = os.MkdirAll(t.dir, 0o711); err == nil {
+			err = writeRecord(path, t.rec)
+		}
 	}
 	if err != nil {
 		t.agent.Log.Error("record of a task not written", "task", t.id(), "error", err)

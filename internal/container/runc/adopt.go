@@ -26,7 +26,7 @@ func (p *parent) adopt(ctx context.Context) error {
 			continue
 		}
 		c.status.Parent = p.self
-		if c.takeOutput(p) != nil || writeJSON(c.b.statusFile(), c.status) != nil {
+		if c.takeOutput(p) != nil || c.b.record(c.status) != nil {
 			c.closeOutputs() // its Driver waits for it without us
 			continue
 		}

@@ -89,7 +89,7 @@ func BenchmarkStart(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		config = []byte(strings.ReplaceAll(string(config), filepath.Join(bundle, "rootfs"), l.layer))
+		config = []byte(strings.ReplaceAll(string(config), filepath.Join(l.dir, "run/rootfs"), l.layer))
 		if err := os.WriteFile(filepath.Join(bundle, "config.json"), config, 0o600); err != nil {
 			b.Fatal(err)
 		}

@@ -1,18 +1,21 @@
 package runc
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"berth/internal/container"
+	"berth/internal/kernel"
 )
 
 // bundle is the folder of one container.
@@ -20,15 +23,14 @@ type bundle string
 
 func (b bundle) file(name string) string { return filepath.Join(string(b), name) }
 func (b bundle) spec() string            { return b.file("spec.json") }
-func (b bundle) statusFile() string      { return b.file("status.json") }
+func (b bundle) statusFile() string      { return b.file("status.jsonl") }
 func (b bundle) pidFile() string         { return b.file("pid") }
-func (b bundle) rootfs() string          { return b.file("rootfs") }
 func (b bundle) runtimeLog() string      { return b.file("runtime.log") }
 
 // Log is the container's output.
-func (b bundle) log() string { return b.file("log/output.log") }
+func (b bundle) log() string { return b.file("output.log") }
 
-// phases of status.json. A folder without it was created and not started, or
+// phases of status.jsonl. A folder without it was created and not started, or
 // its start is under way or was broken off.
 const (
 	phaseRunning = "running"
@@ -39,7 +41,7 @@ const (
 // parent or the whole machine ended first: that of a killed process.
 const unseen = 137
 
-// status is what the parent records; each write replaces the whole file.
+// status is what the parent records; each record replaces those before it.
 type status struct {
 	Phase      string    `json:"phase"`
 	Parent     process   `json:"parent"`
@@ -52,27 +54,47 @@ type status struct {
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
 }
 
-// make writes the folder; spec.json comes last and makes it count.
-func (b bundle) make(base string, spec container.Spec, config *specs.Spec) error {
-	for _, dir := range []string{"rootfs", "upper", "work", "l", "log"} {
-		if err := os.MkdirAll(b.file(dir), 0o755); err != nil {
-			return fmt.Errorf("make %s: %w", dir, err)
+// make writes the folder; spec.json comes last and makes it count. Every file
+// less is a task's start that is cheaper: making an inode is dear on ext4
+// while many have just been removed.
+func (b bundle) make(spec container.Spec, config *specs.Spec) error {
+	for _, dir := range []string{"", "upper", "work"} {
+		if err := os.Mkdir(b.file(dir), 0o755); err != nil { //nolint:gosec // containers of any user have their root below it
+			return fmt.Errorf("make folder: %w", err)
 		}
 	}
-	// Short names beside the mount point: the options of an overlay of 127
-	// layers must fit into one page.
-	if err := os.Symlink(base, b.file("l/base")); err != nil {
-		return fmt.Errorf("link layer: %w", err)
+	data, err := json.Marshal(config)
+	if err == nil {
+		err = os.WriteFile(b.file("config.json"), data, 0o600)
 	}
-	for i, layer := range spec.Layers {
-		if err := os.Symlink(layer, b.file("l/"+strconv.Itoa(i))); err != nil {
-			return fmt.Errorf("link layer: %w", err)
-		}
-	}
-	if err := writeJSON(b.file("config.json"), config); err != nil {
-		return err
+	if err != nil {
+		return fmt.Errorf("write config.json: %w", err)
 	}
 	return writeJSON(b.spec(), spec)
+}
+
+// linkLayer gives a layer a short name in the driver's folder: the options of
+// an overlay of 127 layers must fit into one page.
+func (d Deps) linkLayer(layer string) error {
+	name := filepath.Join(d.layers(), layerName(layer))
+	if to, err := os.Readlink(name); err == nil && to == layer {
+		return nil
+	}
+	err := os.Symlink(layer, name)
+	if errors.Is(err, fs.ErrExist) {
+		if to, rerr := os.Readlink(name); rerr == nil && to == layer {
+			return nil // somebody else was quicker
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("link layer: %w", err)
+	}
+	return nil
+}
+
+func layerName(layer string) string {
+	h := sha256.Sum256([]byte(layer))
+	return hex.EncodeToString(h[:6])
 }
 
 func (b bundle) readSpec() (container.Spec, error) {
@@ -90,10 +112,21 @@ func (b bundle) readSpec() (container.Spec, error) {
 // status reads the record; the zero value means never started.
 func (b bundle) status() status {
 	var s status
-	if data, err := os.ReadFile(b.statusFile()); err == nil {
+	if data, err := kernel.LastRecord(b.statusFile()); err == nil {
 		_ = json.Unmarshal(data, &s)
 	}
 	return s
+}
+
+func (b bundle) record(s status) error {
+	data, err := json.Marshal(s)
+	if err == nil {
+		err = kernel.AppendRecord(b.statusFile(), data)
+	}
+	if err != nil {
+		return fmt.Errorf("record a container's state: %w", err)
+	}
+	return nil
 }
 
 // state is the record held against what really runs.
@@ -129,7 +162,7 @@ func (b bundle) end(st status, ws unix.WaitStatus, at time.Time) error {
 		st.ExitCode = 128 + int(ws.Signal())
 		st.OOMKilled = ws.Signal() == unix.SIGKILL && oomKilled(st.Cgroups)
 	}
-	return writeJSON(b.statusFile(), st)
+	return b.record(st)
 }
 
 // writeJSON replaces a file whole.
@@ -138,7 +171,6 @@ func writeJSON(path string, v any) error {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", filepath.Base(path), err)
 	}
-	// A name of its own: two Drivers may record the same end.
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", filepath.Base(path), err)

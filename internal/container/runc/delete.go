@@ -24,7 +24,7 @@ func (d *Driver) forget(ctx context.Context, id string, b bundle) error {
 			return fmt.Errorf("%s delete %s: %w: %s", filepath.Base(d.RuntimePath), id, err, out)
 		}
 	}
-	if err := d.removeGroup(b, id, !ended); err != nil {
+	if err := d.removeGroup(b, id); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(kept); err != nil {
@@ -42,8 +42,8 @@ func plain(kept string) bool {
 	return err == nil && len(entries) == 1 && entries[0].Name() == "state.json"
 }
 
-// removeGroup also kills what a broken start has left in it.
-func (d *Driver) removeGroup(b bundle, id string, kill bool) error {
+// removeGroup also ends what a broken start has left in it.
+func (d *Driver) removeGroup(b bundle, id string) error {
 	spec, err := b.readSpec()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // it was never started
@@ -59,11 +59,8 @@ func (d *Driver) removeGroup(b bundle, id string, kill bool) error {
 	if fault.Is(err, fault.NotFound) {
 		return nil
 	}
-	if err == nil && kill {
-		err = g.Kill()
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = g.Remove()
-	}
-	return err
+	return g.Destroy()
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,7 +34,7 @@ func (p *parent) launch(c *child) error {
 		return err
 	}
 	c.status.Phase, c.status.Parent, c.status.StartedAt = phaseRunning, p.self, p.clock.Now()
-	return writeJSON(c.b.statusFile(), c.status)
+	return c.b.record(c.status)
 }
 
 // mountRoot makes the container's root from its layers, in this thread's mount
@@ -53,19 +54,16 @@ func (c *child) mountRoot() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("leave the mounts of the host: %w", err)
 	}
-	if len(spec.Layers) == 0 { // nothing but mounts
-		return nil
-	}
 	var lower strings.Builder
-	for i := range spec.Layers {
-		fmt.Fprintf(&lower, "l/%d:", len(spec.Layers)-1-i)
+	for _, layer := range slices.Backward(spec.Layers) {
+		lower.WriteString("../../l/" + layerName(layer) + ":")
 	}
-	options := "lowerdir=" + lower.String() + "l/base,upperdir=upper,workdir=work"
+	options := "lowerdir=" + lower.String() + "../../base,upperdir=upper,workdir=work"
 	// Volatile: nothing of this root is read again after its end, so its end
 	// need not wait for the disk. Kernels before 5.10 do not know it.
-	err = unix.Mount("overlay", "rootfs", "overlay", unix.MS_NODEV, options+",volatile")
+	err = unix.Mount("overlay", "../../rootfs", "overlay", unix.MS_NODEV, options+",volatile")
 	if errors.Is(err, unix.EINVAL) {
-		err = unix.Mount("overlay", "rootfs", "overlay", unix.MS_NODEV, options)
+		err = unix.Mount("overlay", "../../rootfs", "overlay", unix.MS_NODEV, options)
 	}
 	if err != nil {
 		return fmt.Errorf("mount root file system of %d layers: %w", len(spec.Layers), err)

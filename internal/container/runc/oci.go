@@ -26,7 +26,7 @@ const (
 // ociSpec says to the runtime what the container is. Defaults are those that
 // Docker's documentation gives: fourteen capabilities, a read-only /sys, the
 // masked paths.
-func ociSpec(d Deps, b bundle, s container.Spec) (*specs.Spec, error) {
+func ociSpec(d Deps, s container.Spec) (*specs.Spec, error) {
 	if len(s.Args) == 0 {
 		return nil, fault.New(fault.Invalid, "", "no command specified")
 	}
@@ -49,7 +49,7 @@ func ociSpec(d Deps, b bundle, s container.Spec) (*specs.Spec, error) {
 	out := &specs.Spec{
 		Version:  "1.0.2",
 		Hostname: s.Hostname,
-		Root:     &specs.Root{Path: b.rootfs(), Readonly: s.ReadonlyRoot},
+		Root:     &specs.Root{Path: d.rootfs(), Readonly: s.ReadonlyRoot},
 		Process: &specs.Process{
 			User: user, Args: command(s), Env: environment(s), Cwd: cwd(s.Cwd),
 			Capabilities: caps, Rlimits: limits, NoNewPrivileges: s.NoNewPrivileges,

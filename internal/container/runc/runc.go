@@ -86,7 +86,7 @@ func New(d Deps) (*Driver, error) {
 		return nil, fmt.Errorf("resolve %s: %w", d.Dir, err)
 	}
 	d.Dir = dir
-	for _, p := range []string{d.containers(), d.runtimeRoot()} {
+	for _, p := range []string{d.containers(), d.runtimeRoot(), d.layers(), d.rootfs()} {
 		if err := os.MkdirAll(p, 0o711); err != nil {
 			return nil, fmt.Errorf("make folder of containers: %w", err)
 		}
@@ -100,7 +100,11 @@ func New(d Deps) (*Driver, error) {
 func (d Deps) containers() string  { return filepath.Join(d.Dir, "c") }
 func (d Deps) runtimeRoot() string { return filepath.Join(d.Dir, "r") }
 
-func (d Deps) base() string { return filepath.Join(d.Dir, "base") }
+func (d Deps) layers() string { return filepath.Join(d.Dir, "l") }
+func (d Deps) base() string   { return filepath.Join(d.Dir, "base") }
+
+// rootfs is where every container's root is mounted, each in its own namespace.
+func (d Deps) rootfs() string { return filepath.Join(d.Dir, "rootfs") }
 
 // makeBase writes the layer below all others: empty places for what every
 // container has mounted, so that a start need not make them in each.
@@ -164,7 +168,7 @@ func (d *Driver) Create(_ context.Context, spec container.Spec) error {
 	if _, err := os.Stat(b.spec()); err == nil {
 		return nil
 	}
-	config, err := ociSpec(d.Deps, b, spec)
+	config, err := ociSpec(d.Deps, spec)
 	if err != nil {
 		return err
 	}
@@ -172,7 +176,12 @@ func (d *Driver) Create(_ context.Context, spec container.Spec) error {
 	if err := os.RemoveAll(string(b)); err != nil {
 		return fmt.Errorf("clear folder of container %s: %w", spec.ID, err)
 	}
-	if err := b.make(d.base(), spec, config); err != nil {
+	for _, layer := range spec.Layers {
+		if err := d.linkLayer(layer); err != nil {
+			return err
+		}
+	}
+	if err := b.make(spec, config); err != nil {
 		return errors.Join(fmt.Errorf("create container %s: %w", spec.ID, err), os.RemoveAll(string(b)))
 	}
 	return nil

@@ -391,7 +391,7 @@ func anotherParent(t *testing.T, l lab, id string, than int) int {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) { // polls a condition
 		var st struct{ Parent struct{ PID int } }
-		if data, err := os.ReadFile(filepath.Join(l.dir, "run/c", id, "status.json")); err == nil && json.Unmarshal(data, &st) == nil && st.Parent.PID != than {
+		if data, err := os.ReadFile(filepath.Join(l.dir, "run/c", id, "status.jsonl")); err == nil && json.Unmarshal(data[bytes.LastIndex(data, []byte("\n{"))+1:], &st) == nil && st.Parent.PID != than {
 			return st.Parent.PID
 		}
 	}

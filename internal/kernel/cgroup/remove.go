@@ -74,21 +74,34 @@ func alive(pid int) bool {
 // trying again while the kernel still counts a dying process in one. An
 // absent group is success; one with living processes is fault.Conflict.
 func (g *Group) Remove() error {
-	return g.until("removed", func() (bool, error) {
-		var busy error
-		for _, d := range g.dirs() {
-			if err := removeTree(d); err != nil {
-				busy = errors.Join(busy, err)
-			}
-		}
-		if busy == nil || errors.Is(busy, unix.EBUSY) {
-			return busy == nil, nil
-		}
-		return false, busy
-	})
+	return g.until("removed", g.remove)
+}
+
+// Destroy is Kill and Remove; a group that is empty already is not searched.
+func (g *Group) Destroy() error {
+	if done, err := g.remove(); done || err != nil {
+		return err
+	}
+	return errors.Join(g.Kill(), g.Remove())
+}
+
+// remove tries once; false is that something holds the group.
+func (g *Group) remove() (done bool, err error) {
+	for _, d := range g.dirs() {
+		err = errors.Join(err, removeTree(d))
+	}
+	if errors.Is(err, unix.EBUSY) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func removeTree(dir string) error {
+	// Most have no groups below them: looking for some costs more.
+	err := unix.Rmdir(dir)
+	if err == nil || gone(err) {
+		return nil
+	}
 	entries, err := os.ReadDir(dir)
 	if gone(err) {
 		return nil
