@@ -101,6 +101,7 @@ type Agent struct {
 	mu      sync.Mutex
 	tasks   map[string]*task // by ARN
 	used    map[string]time.Time
+	tokens  map[token]login
 	seen    int64         // highest seqNum or timeline
 	health  chan struct{} // poked when a container's health changed
 	first   bool          // no connection was made yet
@@ -118,7 +119,7 @@ func New(d Deps) (*Agent, error) {
 			return nil, err
 		}
 	}
-	a := &Agent{Deps: d, tasks: map[string]*task{}, used: map[string]time.Time{}, health: make(chan struct{}, 1), first: true, began: d.Clock.Now()}
+	a := &Agent{Deps: d, tasks: map[string]*task{}, used: map[string]time.Time{}, tokens: map[token]login{}, health: make(chan struct{}, 1), first: true, began: d.Clock.Now()}
 	a.api = newAPI(d)
 	return a, errors.Join(a.writeBundle(), a.load())
 }

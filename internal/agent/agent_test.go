@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -112,6 +113,22 @@ func TestAnEssentialExitIsReportedAfterRunning(t *testing.T) {
 	}
 }
 
+func TestARegistryTokenServesUntilItIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	for n, want := range []string{"AWS:for-exec", "AWS:for-exec", "AWS:for-exec-2"} {
+		if n == 2 {
+			w.images.mu.Lock()
+			w.images.refused = "for-exec"
+			w.images.mu.Unlock()
+		}
+		w.reaches(w.task(fmt.Sprint("t", n), app(ecrImage)), model.TaskActivating)
+		if log := w.images.log; len(log) != n+1 || log[n] != ecrImage+" as "+want {
+			t.Errorf("pulls: %v", log)
+		}
+	}
+}
+
 func TestFailuresReadAsOnAWS(t *testing.T) {
 	for name, c := range map[string]struct {
 		image   string
@@ -203,7 +220,7 @@ func TestUnsentReportsOutliveTheAgent(t *testing.T) {
 	w.driver.Kill(id, 4, true)
 	wait(t, "recorded", func() (string, bool) {
 		b, _ := os.ReadFile(filepath.Join(w.conf.Dir, "tasks", "t1", "task.jsonl"))
-		return string(b), strings.Contains(string(b), `"unsent":["STOPPED"]`)
+		return string(b), strings.Contains(string(b), `"STOPPED"],"unsent":[`)
 	})
 	w.stop()
 	w.mu.Lock()

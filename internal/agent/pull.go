@@ -26,7 +26,7 @@ func (t *task) pull(ctx context.Context) {
 	if len(missing) == 0 || t.halted() {
 		return
 	}
-	t.edit(func(r *record) {
+	t.note(func(r *record) {
 		if r.PullStart.IsZero() {
 			r.PullStart = t.agent.Clock.Now()
 		}
@@ -49,7 +49,7 @@ func (t *task) pull(ctx context.Context) {
 		})
 	}
 	wg.Wait()
-	t.edit(func(r *record) { r.PullStop = t.agent.Clock.Now() })
+	t.note(func(r *record) { r.PullStop = t.agent.Clock.Now() })
 	if t.resolved() {
 		t.tell("PENDING") // so that the revision's digests are known early
 	}
@@ -71,36 +71,65 @@ func (r *run) pull(ctx context.Context) error {
 	a := r.task.agent
 	img, err := a.Images.Get(r.def.Image)
 	if err != nil || !strings.Contains(r.def.Image, "@") {
-		var o image.PullOptions
-		if o, err = r.pullOptions(ctx); err != nil {
+		if img, err = r.fetch(ctx); err != nil {
 			return err
-		}
-		if img, err = a.Images.Pull(ctx, r.def.Image, o); err != nil {
-			return pullFailed(err)
 		}
 	}
 	a.touch(r.def.Image, a.Clock.Now())
-	r.task.container(r.def.Name, func(c *containerRecord) { c.Image, c.Digest, c.ImageID = img.Ref, img.Digest, img.ID })
+	r.task.note(func(t *record) {
+		c := t.Containers[r.def.Name]
+		c.Image, c.Digest, c.ImageID = img.Ref, img.Digest, img.ID
+	})
 	return nil
 }
 
 func pullFailed(err error) error {
-	if fault.CodeOf(err) != "" {
+	if err == nil || fault.CodeOf(err) != "" {
 		return err
 	}
 	return &fault.Error{Class: fault.ClassOf(err), Code: image.PullCode, Message: err.Error(), Cause: err}
 }
 
-func (r *run) pullOptions(ctx context.Context) (image.PullOptions, error) {
-	o := image.PullOptions{Transport: r.task.agent.Transport}
+// fetch pulls the image. A registry token serves every task of its role, as
+// with the stock agent; one that is refused may have ended, so that another is
+// asked for once.
+func (r *run) fetch(ctx context.Context) (image.Image, error) {
+	a, o := r.task.agent, image.PullOptions{Transport: r.task.agent.Transport}
 	auth := r.def.RegistryAuth
 	if auth == nil || auth.Type != acs.RegistryECR || auth.ECR == nil {
-		return o, nil
+		img, err := a.Images.Pull(ctx, r.def.Image, o)
+		return img, pullFailed(err)
 	}
-	var err error
-	o.Username, o.Password, err = r.login(ctx, auth.ECR)
-	return o, err
+	of := token{region: auth.ECR.Region, registry: auth.ECR.RegistryID}
+	if k := r.task.keys(acs.RoleExecution); k != nil {
+		of.role = k.RoleARN
+	}
+	a.mu.Lock()
+	l, kept := a.tokens[of]
+	a.mu.Unlock()
+	for {
+		if !kept {
+			var err error
+			if l.user, l.password, err = r.login(ctx, auth.ECR); err != nil {
+				return image.Image{}, err
+			}
+			a.mu.Lock()
+			a.tokens[of] = l
+			a.mu.Unlock()
+		}
+		o.Username, o.Password = l.user, l.password
+		img, err := a.Images.Pull(ctx, r.def.Image, o)
+		if !kept || !fault.Is(err, fault.Denied) {
+			return img, pullFailed(err)
+		}
+		kept = false
+	}
 }
+
+// token names a registry token by who may use it and where.
+type token struct{ role, region, registry string }
+
+type login struct{ user, password string }
 
 // login gets a registry token with the execution role's keys, or the
 // machine's own if the task has no execution role.

@@ -52,7 +52,7 @@ func (t *task) report(ctx context.Context) bool {
 		if !t.submit(ctx, next) {
 			return false
 		}
-		t.edit(func(r *record) { r.Unsent = r.Unsent[1:] })
+		t.note(func(r *record) { r.Unsent = r.Unsent[1:] })
 	}
 }
 

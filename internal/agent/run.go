@@ -58,18 +58,19 @@ func (r *run) live(ctx context.Context) {
 	if ctx.Err() != nil {
 		return // it goes on without us
 	}
-	r.task.container(r.def.Name, func(c *containerRecord) {
+	r.task.note(func(t *record) {
+		c := t.Containers[r.def.Name]
 		c.Status, c.Ended = "STOPPED", r.task.agent.Clock.Now()
-		if err != nil {
-			c.Reason = reasonOf(err)
+		if err == nil {
+			return
+		}
+		c.Reason = reasonOf(err)
+		if t.Reason == "" && !t.Halt && r.def.Essential {
+			t.Reason = c.Reason
 		}
 	})
 	if err != nil {
-		r.task.edit(func(t *record) {
-			if t.Reason == "" && !t.Halt && r.def.Essential {
-				t.Reason = reasonOf(err)
-			}
-		})
+		r.task.save() // nobody would find that out anew
 	}
 	close(r.done)
 	if r.def.Essential {
@@ -186,7 +187,8 @@ func (r *run) outcome(ctx context.Context, st container.State, err error, stoppe
 // ended records how the container's process ended.
 func (r *run) ended(st container.State) {
 	code := int64(st.ExitCode)
-	r.task.container(r.def.Name, func(c *containerRecord) {
+	r.task.note(func(t *record) {
+		c := t.Containers[r.def.Name]
 		c.Exit, c.Ended = &code, st.FinishedAt
 		if st.OOMKilled {
 			c.Reason = "OutOfMemoryError: Container killed due to memory usage"

@@ -32,7 +32,7 @@ func (r *run) start(ctx context.Context) error {
 	if err := d.Create(ctx, spec); err != nil {
 		return fault.New(fault.ClassOf(err), "CannotCreateContainerError", "%s", fault.MessageOf(err))
 	}
-	r.task.container(r.def.Name, func(c *containerRecord) { c.Created = r.task.agent.Clock.Now() })
+	r.task.note(func(t *record) { t.Containers[r.def.Name].Created = r.task.agent.Clock.Now() })
 	if err := d.Start(ctx, r.id); err != nil {
 		return fault.New(fault.ClassOf(err), "CannotStartContainerError", "%s", fault.MessageOf(err))
 	}

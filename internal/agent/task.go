@@ -84,10 +84,16 @@ func (t *task) id() string { return ident.Last(t.arn()) }
 
 // edit changes the record and puts it on disk.
 func (t *task) edit(f func(*record)) {
-	t.mu.Lock()
-	f(&t.rec)
-	t.mu.Unlock()
+	t.note(f)
 	t.save()
+}
+
+// note changes the record, which gets onto the disk with the next edit: what
+// another agent would find out anew, or may tell twice.
+func (t *task) note(f func(*record)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f(&t.rec)
 }
 
 func (t *task) save() {
@@ -305,7 +311,7 @@ func (t *task) await(ctx context.Context) error {
 
 // conclude records the end of the task.
 func (t *task) conclude(err error) {
-	t.edit(func(r *record) {
+	t.note(func(r *record) {
 		r.Over, r.Ended = true, t.agent.Clock.Now()
 		if err != nil && !r.Halt {
 			r.Reason = reasonOf(err)

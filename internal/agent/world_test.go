@@ -72,6 +72,7 @@ type world struct {
 	noGroup  bool              // the log group is missing
 	deny     map[string]string // operation → error code
 	samples  []dispatch.Sample
+	logins   int
 	breaking bool // refuse all reports
 
 	speed atomic.Int64 // of the server's clock, as it says; 0 is real
@@ -106,6 +107,8 @@ type images struct {
 	mu   sync.Mutex
 	have map[string]image.Image
 	log  []string
+	// refused is a password that is not taken any more.
+	refused string
 }
 
 func (i *images) Get(ref string) (image.Image, error) {
@@ -122,6 +125,9 @@ func (i *images) Pull(_ context.Context, ref string, o image.PullOptions) (image
 	defer i.mu.Unlock()
 	if strings.HasPrefix(ref, "missing") {
 		return image.Image{}, fault.New(fault.NotFound, image.PullCode, "pull image manifest has been retried 1 time(s): failed to resolve ref %s: not found", ref)
+	}
+	if o.Password != "" && o.Password == i.refused {
+		return image.Image{}, fault.New(fault.Denied, image.PullCode, "your authorization token has expired")
 	}
 	i.log = append(i.log, ref+" as "+o.Username+":"+o.Password)
 	img := image.Image{Ref: ref, Digest: digest, ID: "sha256:id", Layers: []string{"/l"}, Config: image.Config{Cmd: []string{"serve"}, Env: []string{"FROM=image"}}, PulledAt: time.Now()}
@@ -394,7 +400,13 @@ func (w *world) call(r *http.Request, p ident.Principal, operation string, in ma
 		}
 		return w.submit(r.Context(), p, in)
 	case "GetAuthorizationToken":
-		return map[string]any{"authorizationData": []map[string]any{{"authorizationToken": base64.StdEncoding.EncodeToString([]byte("AWS:for-" + ident.Last(p.Role)))}}}, nil
+		user := "AWS:for-" + ident.Last(p.Role)
+		w.mu.Lock()
+		if w.logins++; w.logins > 1 {
+			user += fmt.Sprint("-", w.logins)
+		}
+		w.mu.Unlock()
+		return map[string]any{"authorizationData": []map[string]any{{"authorizationToken": base64.StdEncoding.EncodeToString([]byte(user))}}}, nil
 	case "CreateLogStream":
 		w.mu.Lock()
 		defer w.mu.Unlock()

@@ -58,12 +58,32 @@ func (s *Store) Pull(ctx context.Context, ref string, o PullOptions) (Image, err
 	if err != nil {
 		return Image{}, err
 	}
+	if have, ok := s.current(ref, out); ok {
+		have.PulledAt = s.Clock.Now()
+		return have, nil
+	}
 	err = s.retry(ctx, o, "ref pull", func() error { return s.unpackAll(ctx, img, &out, o) })
 	if err != nil {
 		return Image{}, err
 	}
 	out.Ref, out.PulledAt = ref, s.Clock.Now()
 	return out, s.record(out)
+}
+
+// current is what this owner has of a reference, if it is still what the
+// registry names: then nothing else need be asked for. The record keeps the
+// moment at which the image came.
+func (s *Store) current(ref string, now Image) (Image, bool) {
+	have, err := s.Get(ref)
+	if err != nil || have.Digest != now.Digest || have.ID != now.ID {
+		return Image{}, false
+	}
+	for _, l := range have.Layers {
+		if !exists(l) {
+			return Image{}, false
+		}
+	}
+	return have, true
 }
 
 // resolve finds the manifest for the platform.
