@@ -12,6 +12,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -60,6 +61,7 @@ type Groups interface {
 // Config is what an agent is told of its machine.
 type Config struct {
 	Dir        string // its own folder
+	Memory     string // a folder for what ends with the machine, best in memory; "" is Dir
 	ImagesDir  string
 	Netns      string // folder of network namespaces, by interface id
 	Cgroup     string // the machine's control group; "" makes none
@@ -114,8 +116,9 @@ type Agent struct {
 
 // New returns an agent; its folder is read, nothing runs yet.
 func New(d Deps) (*Agent, error) {
-	for _, dir := range []string{"tasks", "host"} {
-		if err := os.MkdirAll(filepath.Join(d.Dir, dir), 0o711); err != nil {
+	d.Memory = cmp.Or(d.Memory, d.Dir)
+	for _, dir := range []string{filepath.Join(d.Memory, "tasks"), filepath.Join(d.Dir, "volumes"), filepath.Join(d.Dir, "host")} {
+		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return nil, err
 		}
 	}

@@ -119,7 +119,7 @@ func (t *task) clean(ctx context.Context) {
 		t.agent.touch(c.Image, now)
 	}
 	t.agent.drop(t)
-	if err := os.RemoveAll(t.dir); err != nil {
+	if err := errors.Join(os.RemoveAll(t.volumes()), os.RemoveAll(t.dir)); err != nil {
 		t.agent.Log.Warn("folder of a task not removed", "task", t.id(), "error", err)
 	}
 }

@@ -36,7 +36,11 @@ func Main(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	driver, err := runc.New(runc.Deps{Dir: filepath.Join(c.Dir, "runc"), RuntimePath: runtime, Self: self, Log: log})
+	deps := runc.Deps{Dir: filepath.Join(c.Dir, "runc"), RuntimePath: runtime, Self: self, Places: []string{bundlePath}, Log: log}
+	if c.Memory != "" {
+		deps.Memory = filepath.Join(c.Memory, "runc")
+	}
+	driver, err := runc.New(deps)
 	if err != nil {
 		return err
 	}
@@ -69,6 +73,7 @@ func Main(ctx context.Context, args []string) error {
 func parse(args []string) (c Config, runtime string, err error) {
 	fs := flag.NewFlagSet("agent", flag.ContinueOnError)
 	fs.StringVar(&c.Dir, "dir", "", "the agent's own folder")
+	fs.StringVar(&c.Memory, "memory-dir", "", "a folder for what ends with the machine")
 	fs.StringVar(&c.ImagesDir, "images", "", "folder of unpacked images")
 	fs.StringVar(&c.Netns, "netns", "", "folder of network namespaces")
 	fs.StringVar(&c.Cgroup, "cgroup", "", "the machine's control group")

@@ -21,7 +21,7 @@ type identity struct {
 	Seen     int64  `json:"seen"`     // highest number of a payload or manifest
 }
 
-func (a *Agent) identityFile() string { return filepath.Join(a.Dir, "identity.jsonl") }
+func (a *Agent) identityFile() string { return filepath.Join(a.Memory, "identity.jsonl") }
 
 func (a *Agent) remember() error {
 	a.mu.Lock()
@@ -37,7 +37,7 @@ func (a *Agent) load() error {
 		return fmt.Errorf("read the agent's identity: %w", err)
 	}
 	a.instance, a.seen = id.Instance, id.Seen
-	files, err := filepath.Glob(filepath.Join(a.Dir, "tasks", "*", recordFile))
+	files, err := filepath.Glob(filepath.Join(a.Memory, "tasks", "*", recordFile))
 	if err != nil {
 		return err
 	}

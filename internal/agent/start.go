@@ -173,7 +173,7 @@ func (t *task) volume(name string) (string, error) {
 		if v.Name != name {
 			continue
 		}
-		dir := filepath.Join(t.dir, "volumes", name)
+		dir := filepath.Join(t.volumes(), name)
 		if v.Host.SourcePath != "" {
 			dir = filepath.Join(t.agent.Dir, "host", filepath.Clean("/"+v.Host.SourcePath))
 		}

@@ -63,7 +63,7 @@ type task struct {
 }
 
 func newTask(a *Agent, r record) *task {
-	t := &task{agent: a, def: r.Task, rec: r, dir: filepath.Join(a.Dir, "tasks", ident.Last(r.Task.ARN)), runs: map[string]*run{}, stop: make(chan struct{}), sent: make(chan struct{}, 1)}
+	t := &task{agent: a, def: r.Task, rec: r, dir: filepath.Join(a.Memory, "tasks", ident.Last(r.Task.ARN)), runs: map[string]*run{}, stop: make(chan struct{}), sent: make(chan struct{}, 1)}
 	for i := range t.def.Containers {
 		c := &t.def.Containers[i]
 		if t.rec.Containers[c.Name] == nil {
@@ -77,6 +77,9 @@ func newTask(a *Agent, r record) *task {
 	}
 	return t
 }
+
+// volumes is the folder of the task's own volumes.
+func (t *task) volumes() string { return filepath.Join(t.agent.Dir, "volumes", t.id()) }
 
 func (t *task) arn() string { return t.def.ARN }
 

@@ -264,7 +264,10 @@ func (c *cluster) one(ctx context.Context) (float64, error) {
 // bareBundle makes a bundle for the bare runtime from that of a running task
 // and returns what runs it once.
 func (c *cluster) bareBundle(task string) (func() (cpu, wall float64, err error), error) {
-	found, _ := filepath.Glob(filepath.Join(c.data, "instances", "*", "agent", "runc", "c", task+"-*"))
+	found, err := c.bundles(task)
+	if err != nil {
+		return nil, err
+	}
 	if len(found) != 1 {
 		return nil, fmt.Errorf("task %s has %d bundles", task, len(found))
 	}
@@ -319,6 +322,25 @@ func (c *cluster) bareBundle(task string) (func() (cpu, wall float64, err error)
 		}
 		return ms(used(g) - before), wall, nil
 	}, nil
+}
+
+// bundles are the folders of a task's containers. They are in the memory of
+// its instance, which is seen through one of the instance's processes.
+func (c *cluster) bundles(task string) ([]string, error) {
+	slice, ok := c.slice()
+	if !ok {
+		return nil, fmt.Errorf("there is no instance")
+	}
+	pids, err := slice.Procs()
+	if err != nil {
+		return nil, err
+	}
+	for _, pid := range pids {
+		if found, _ := filepath.Glob(fmt.Sprintf("/proc/%d/root%s/instances/*/memory/runc/c/%s-*", pid, c.data, task)); len(found) > 0 {
+			return found, nil
+		}
+	}
+	return nil, nil
 }
 
 func readJSON(file string, into any) error {

@@ -366,7 +366,7 @@ func TestRootPartsOfAnInstanceAreKilled(t *testing.T) {
 		h.await(30*time.Second, "a start is seen", func() bool {
 			for _, r := range everything(t) {
 				for _, p := range parents {
-					if r.has("run", "--detach") && r.mentions(p.args[2]) && syscall.Kill(p.pid, syscall.SIGKILL) == nil {
+					if r.has("run", "--detach") && r.mentions(p.args[3]) && syscall.Kill(p.pid, syscall.SIGKILL) == nil {
 						killed++
 					}
 				}

@@ -8,7 +8,7 @@ import (
 )
 
 // recordSize is the size at which a record's file is begun anew.
-const recordSize = 256 << 10
+const recordSize = 64 << 10
 
 // AppendRecord puts a record (one line of text, such as JSON) on disk, in the
 // place of those before it in the file. It costs one write where a new file

@@ -18,17 +18,22 @@ import (
 	"berth/internal/kernel"
 )
 
-// bundle is the folder of one container.
-type bundle string
+// bundle is a container's two folders: that of its records, and that of its
+// disk.
+type bundle struct{ dir, disk string }
 
-func (b bundle) file(name string) string { return filepath.Join(string(b), name) }
+func (d Deps) bundleOf(id string) bundle {
+	return bundle{filepath.Join(d.containers(), id), filepath.Join(d.disks(), id)}
+}
+
+func (b bundle) file(name string) string { return filepath.Join(b.dir, name) }
 func (b bundle) spec() string            { return b.file("spec.json") }
 func (b bundle) statusFile() string      { return b.file("status.jsonl") }
 func (b bundle) pidFile() string         { return b.file("pid") }
 func (b bundle) runtimeLog() string      { return b.file("runtime.log") }
 
 // Log is the container's output.
-func (b bundle) log() string { return b.file("output.log") }
+func (b bundle) log() string { return filepath.Join(b.disk, "output.log") }
 
 // phases of status.jsonl. A folder without it was created and not started, or
 // its start is under way or was broken off.
@@ -54,12 +59,18 @@ type status struct {
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
 }
 
-// make writes the folder; spec.json comes last and makes it count. Every file
+// remove takes both folders away; the records last, so that whoever is killed
+// in between can be asked again.
+func (b bundle) remove() error {
+	return errors.Join(os.RemoveAll(b.disk), os.RemoveAll(b.dir))
+}
+
+// make writes the folders; spec.json comes last and makes it count. Every file
 // less is a task's start that is cheaper: making an inode is dear on ext4
 // while many have just been removed.
 func (b bundle) make(spec container.Spec, config *specs.Spec) error {
-	for _, dir := range []string{"", "upper", "work"} {
-		if err := os.Mkdir(b.file(dir), 0o755); err != nil { //nolint:gosec // containers of any user have their root below it
+	for _, dir := range []string{b.dir, b.disk, filepath.Join(b.disk, "upper"), filepath.Join(b.disk, "work")} {
+		if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // containers of any user have their root below it
 			return fmt.Errorf("make folder: %w", err)
 		}
 	}

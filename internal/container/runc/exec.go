@@ -34,7 +34,7 @@ func (d *Driver) Exec(ctx context.Context, id string, e container.ExecSpec) (int
 	if b.state(id).Status != container.Running {
 		return 0, fault.New(fault.Conflict, "", "container %s is not running", id)
 	}
-	dir, err := os.MkdirTemp(string(b), "exec-")
+	dir, err := os.MkdirTemp(b.dir, "exec-")
 	if err != nil {
 		return 0, fmt.Errorf("make folder of command: %w", err)
 	}

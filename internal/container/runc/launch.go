@@ -48,7 +48,7 @@ func (c *child) mountRoot() error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("make a mount namespace: %w", err)
 	}
-	if err := unix.Chdir(string(c.b)); err != nil { // of this thread
+	if err := unix.Chdir(c.b.disk); err != nil { // of this thread
 		return fmt.Errorf("go to the container's folder: %w", err)
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
@@ -85,7 +85,7 @@ func (p *parent) runRuntime(c *child) error {
 	}
 	argv := []string{
 		p.RuntimePath, "--root", p.runtimeRoot(), "--log", c.b.runtimeLog(), "--log-format", "json",
-		"run", "--detach", "--bundle", string(c.b), "--pid-file", c.b.pidFile(), c.id,
+		"run", "--detach", "--bundle", c.b.dir, "--pid-file", c.b.pidFile(), c.id,
 	}
 	pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
 		Dir: "/", Env: runtimeEnv, Files: []uintptr{p.null.Fd(), uintptr(out[0]), uintptr(out[1])},

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -25,7 +24,7 @@ const initMode = "init"
 const wordFD = 3
 
 // ShimMain is the parent of all containers of one folder: "Self shim DIR
-// RUNTIME". It mounts their root file systems in mount namespaces of their
+// MEMORY RUNTIME". It mounts their root file systems in mount namespaces of their
 // own, has the runtime start them, writes their output as JSON lines, and
 // records their ends. It takes over those whose parent was killed, and goes
 // when it has no container and no Driver is connected. As "Self shim init
@@ -34,11 +33,11 @@ func ShimMain(ctx context.Context, args []string) error {
 	if len(args) > 1 && args[0] == initMode {
 		return runInit(args[1:])
 	}
-	if len(args) != 2 {
-		return errors.New("the parent of containers is started by Berth itself: shim DIR RUNTIME")
+	if len(args) != 3 {
+		return errors.New("the parent of containers is started by Berth itself: shim DIR MEMORY RUNTIME")
 	}
 	p := &parent{
-		Deps: Deps{Dir: args[0], RuntimePath: args[1]}, clock: clock.Real(ctx), reaper: newReaper(),
+		Deps: Deps{Dir: args[0], Memory: args[1], RuntimePath: args[2]}, clock: clock.Real(ctx), reaper: newReaper(),
 		children: map[string]*child{}, over: make(chan struct{}),
 	}
 	return p.run(ctx)
@@ -74,7 +73,7 @@ type child struct {
 }
 
 func (p *parent) newChild(id string) *child {
-	b := bundle(filepath.Join(p.containers(), id))
+	b := p.bundleOf(id)
 	return &child{id: id, b: b, log: logFile{path: b.log()}, started: make(chan struct{}), ended: make(chan struct{})}
 }
 
@@ -280,7 +279,7 @@ func (p *parent) finish(ctx context.Context, c *child, ws unix.WaitStatus) {
 	}
 	c.closeOutputs()
 	for c.b.end(c.status, ws, now) != nil {
-		if _, err := os.Stat(string(c.b)); err != nil || clock.Sleep(ctx, p.clock, retryTime) != nil {
+		if _, err := os.Stat(c.b.dir); err != nil || clock.Sleep(ctx, p.clock, retryTime) != nil {
 			return // it was removed
 		}
 	}

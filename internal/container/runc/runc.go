@@ -14,6 +14,7 @@
 package runc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,14 @@ import (
 
 // Deps are what a Driver is made of.
 type Deps struct {
-	Dir         string // folder of this driver; absolute
+	Dir string // folder of this driver; absolute
+	// Memory is a folder for what ends with the machine anyway, best a file
+	// system in memory; "" is a part of Dir. What containers write, and their
+	// logs, are in Dir.
+	Memory string
+	// Places are files (paths from the root of a container) that most
+	// containers have mounted: empty ones lie below every image.
+	Places      []string
 	RuntimePath string // the OCI runtime; "" looks for runc in PATH
 	Self        string // this program, which is run again as "Self shim …"
 	Log         *slog.Logger
@@ -86,7 +94,7 @@ func New(d Deps) (*Driver, error) {
 		return nil, fmt.Errorf("resolve %s: %w", d.Dir, err)
 	}
 	d.Dir = dir
-	for _, p := range []string{d.containers(), d.runtimeRoot(), d.layers(), d.rootfs()} {
+	for _, p := range []string{d.containers(), d.runtimeRoot(), d.disks(), d.layers(), d.rootfs()} {
 		if err := os.MkdirAll(p, 0o711); err != nil {
 			return nil, fmt.Errorf("make folder of containers: %w", err)
 		}
@@ -97,8 +105,11 @@ func New(d Deps) (*Driver, error) {
 	return &Driver{Deps: d, locks: map[string]*sync.Mutex{}, groups: sync.OnceValues(cgroup.Detect)}, nil
 }
 
-func (d Deps) containers() string  { return filepath.Join(d.Dir, "c") }
-func (d Deps) runtimeRoot() string { return filepath.Join(d.Dir, "r") }
+func (d Deps) containers() string  { return filepath.Join(cmp.Or(d.Memory, d.Dir), "c") }
+func (d Deps) runtimeRoot() string { return filepath.Join(cmp.Or(d.Memory, d.Dir), "r") }
+
+// disks holds what containers write: DIR/d/ID.
+func (d Deps) disks() string { return filepath.Join(d.Dir, "d") }
 
 func (d Deps) layers() string { return filepath.Join(d.Dir, "l") }
 func (d Deps) base() string   { return filepath.Join(d.Dir, "base") }
@@ -114,8 +125,12 @@ func (d Deps) makeBase() error {
 			return err
 		}
 	}
-	for _, p := range []string{"hosts", "hostname", "resolv.conf"} {
-		f, err := os.OpenFile(filepath.Join(d.base(), "etc", p), os.O_CREATE|os.O_WRONLY, 0o644)
+	for _, p := range append([]string{"etc/hosts", "etc/hostname", "etc/resolv.conf"}, d.Places...) {
+		p = filepath.Join(d.base(), p)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			return err
+		}
+		f, err := os.OpenFile(p, os.O_CREATE|os.O_WRONLY, 0o644)
 		if err != nil {
 			return err
 		}
@@ -128,19 +143,19 @@ func (d Deps) makeBase() error {
 
 func (d *Driver) bundle(id string) (bundle, error) {
 	if !goodID(id) {
-		return "", fault.New(fault.Invalid, "", "container id %q is not valid", id)
+		return bundle{}, fault.New(fault.Invalid, "", "container id %q is not valid", id)
 	}
-	return bundle(filepath.Join(d.containers(), id)), nil
+	return d.bundleOf(id), nil
 }
 
 // known is bundle, and fault.NotFound if there is no such container.
 func (d *Driver) known(id string) (bundle, error) {
 	b, err := d.bundle(id)
 	if err != nil {
-		return "", err
+		return bundle{}, err
 	}
 	if _, err := os.Stat(b.spec()); err != nil {
-		return "", fault.New(fault.NotFound, "", "no container %s", id)
+		return bundle{}, fault.New(fault.NotFound, "", "no container %s", id)
 	}
 	return b, nil
 }
@@ -173,7 +188,7 @@ func (d *Driver) Create(_ context.Context, spec container.Spec) error {
 		return err
 	}
 	// A folder without spec.json is what a crash in the middle of Create left.
-	if err := os.RemoveAll(string(b)); err != nil {
+	if err := b.remove(); err != nil {
 		return fmt.Errorf("clear folder of container %s: %w", spec.ID, err)
 	}
 	for _, layer := range spec.Layers {
@@ -182,7 +197,7 @@ func (d *Driver) Create(_ context.Context, spec container.Spec) error {
 		}
 	}
 	if err := b.make(spec, config); err != nil {
-		return errors.Join(fmt.Errorf("create container %s: %w", spec.ID, err), os.RemoveAll(string(b)))
+		return errors.Join(fmt.Errorf("create container %s: %w", spec.ID, err), b.remove())
 	}
 	return nil
 }
@@ -334,7 +349,7 @@ func (d *Driver) Remove(ctx context.Context, id string) error {
 	if err := d.forget(ctx, id, b); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(string(b)); err != nil {
+	if err := b.remove(); err != nil {
 		return fmt.Errorf("remove folder of container %s: %w", id, err)
 	}
 	d.mu.Lock()

@@ -472,7 +472,7 @@ func TestNothingIsLeft(t *testing.T) {
 	if err != nil || strings.Contains(string(mounts), l.dir) {
 		t.Errorf("mounts left in the caller's namespace (%v)", err)
 	}
-	for _, sub := range []string{"run/c", "run/r"} {
+	for _, sub := range []string{"run/c", "run/r", "run/d"} {
 		if left, _ := os.ReadDir(filepath.Join(l.dir, sub)); len(left) != 0 {
 			t.Errorf("left in %s: %v", sub, left)
 		}

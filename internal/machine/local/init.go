@@ -117,7 +117,8 @@ func (i *initial) sign() error {
 }
 
 // arrange makes the root read-only but for the machine's own folder, the
-// shared layers and the control groups, and gives it a /proc of its own.
+// shared layers and the control groups, and gives it a /proc and a file system
+// in memory of its own.
 // Mounts that the host makes later (network namespaces) keep arriving.
 func (i *initial) arrange() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
@@ -141,8 +142,19 @@ func (i *initial) arrange() error {
 			return fmt.Errorf("make %s writable: %w", p, err)
 		}
 	}
-	return os.NewSyscallError("mount /proc", unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""))
+	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("mount /proc: %w", err)
+	}
+	memory := filepath.Join(i.plan.Dir, memoryDir)
+	if err := unix.Mount("tmpfs", memory, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=711"); err != nil {
+		return fmt.Errorf("mount %s: %w", memory, err)
+	}
+	return nil
 }
+
+// memoryDir is a folder in the machine's memory: what only lives as long as
+// the machine costs no disk.
+const memoryDir = "memory"
 
 // cgroupMounts lists the mount points of control group hierarchies.
 func cgroupMounts() ([]string, error) {
@@ -254,7 +266,7 @@ func (i *initial) startAgent() error {
 	defer null.Close()
 	argv := append([]string{}, p.Agent...)
 	argv = append(argv,
-		"--dir", filepath.Join(p.Dir, "agent"), "--images", filepath.Join(p.Data, "images"), "--netns", filepath.Join(p.Data, "run", "netns"),
+		"--dir", filepath.Join(p.Dir, "agent"), "--memory-dir", filepath.Join(p.Dir, memoryDir), "--images", filepath.Join(p.Data, "images"), "--netns", filepath.Join(p.Data, "run", "netns"),
 		"--cgroup", p.Cgroup, "--cluster", p.Spec.Cluster, "--region", p.Spec.Region, "--nameserver", p.Spec.Nameserver, "--ca", filepath.Join(p.Dir, bundleFile),
 		"--cpus", strconv.FormatInt(p.Spec.VCPU, 10), "--memory", strconv.FormatInt(p.Spec.MemoryMiB, 10), "--reserve", strconv.FormatInt(p.Spec.ReservedMiB, 10))
 	// ForkExec, not exec.Cmd: the loop above is the only one that waits.

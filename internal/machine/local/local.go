@@ -202,7 +202,7 @@ func (d *Driver) launch(ctx context.Context, spec machine.Spec) error {
 
 // furnish writes the machine's folder.
 func (d *Driver) furnish(p plan) error {
-	for _, dir := range []string{p.Dir, filepath.Join(p.Dir, "agent"), filepath.Join(p.Dir, "tmp"), filepath.Join(d.Data, "images")} {
+	for _, dir := range []string{p.Dir, filepath.Join(p.Dir, "agent"), filepath.Join(p.Dir, "tmp"), filepath.Join(p.Dir, memoryDir), filepath.Join(d.Data, "images")} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return err
 		}
