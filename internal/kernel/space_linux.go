@@ -395,32 +395,3 @@ func (s *linuxSpace) SetFilter(old *Filter, f Filter) error {
 	}
 	return setFilter(c, old, f)
 }
-
-// ForgetFlows removes connection tracking entries from or to addresses.
-func (s *linuxSpace) ForgetFlows(addrs []netip.Addr) error {
-	h, err := s.netlink()
-	if err != nil || len(addrs) == 0 {
-		return err
-	}
-	of := flowsOf{}
-	for _, a := range addrs {
-		of[a] = true
-	}
-	if _, err = h.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, of); err != nil {
-		return fmt.Errorf("forget flows: %w", err)
-	}
-	return nil
-}
-
-// flowsOf matches flows that have one of the addresses at either end.
-type flowsOf map[netip.Addr]bool
-
-// MatchConntrackFlow implements netlink's filter.
-func (f flowsOf) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
-	for _, ip := range []net.IP{flow.Forward.SrcIP, flow.Forward.DstIP, flow.Reverse.SrcIP, flow.Reverse.DstIP} {
-		if a, ok := netip.AddrFromSlice(ip); ok && f[a.Unmap()] {
-			return true
-		}
-	}
-	return false
-}
