@@ -158,7 +158,12 @@ func (h *Host) Create(name string, l Limits) (*Group, error) {
 	}
 	g := &Group{host: h, name: name}
 	for _, p := range h.points() {
-		if err := os.MkdirAll(filepath.Join(p, name), 0o755); err != nil {
+		dir := filepath.Join(p, name)
+		err := os.Mkdir(dir, 0o755) //nolint:gosec // as the kernel's own
+		if errors.Is(err, fs.ErrNotExist) {
+			err = os.MkdirAll(dir, 0o755)
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("make cgroup %s: %w", name, err)
 		}
 	}
@@ -199,17 +204,25 @@ func (h *Host) inheritCPUSet(name string) error {
 	if root == "" {
 		return nil
 	}
-	at := root
-	for _, part := range strings.Split(strings.Trim(name, "/"), "/") {
-		parent := at
-		at = filepath.Join(at, part)
-		for _, f := range []string{"cpuset.cpus", "cpuset.mems"} {
-			if have := text(filepath.Join(at, f)); have != "" {
-				continue
+	return fillCPUSet(root, filepath.Join(root, name))
+}
+
+// fillCPUSet looks upwards: the groups above are most often filled.
+func fillCPUSet(root, at string) error {
+	for _, f := range []string{"cpuset.cpus", "cpuset.mems"} {
+		if at == root || text(filepath.Join(at, f)) != "" {
+			continue
+		}
+		above := filepath.Dir(at)
+		have := text(filepath.Join(above, f))
+		if have == "" {
+			if err := fillCPUSet(root, above); err != nil {
+				return err
 			}
-			if err := write(filepath.Join(at, f), text(filepath.Join(parent, f))); err != nil {
-				return fmt.Errorf("inherit %s: %w", f, err)
-			}
+			have = text(filepath.Join(above, f))
+		}
+		if err := write(filepath.Join(at, f), have); err != nil {
+			return fmt.Errorf("inherit %s: %w", f, err)
 		}
 	}
 	return nil
