@@ -315,10 +315,14 @@ func TestTasksOutliveTheirAgentAndDieWithTheMachine(t *testing.T) {
 		}
 		return out
 	}
-	before := find("contained")
+	// The runtime is done a moment before the container's program is there.
+	before := wait(t, "the container's process", func() ([]int, bool) {
+		now := find("contained")
+		return now, len(now) == 1
+	})
 	agents := find("agent")
-	if len(before) != 1 || len(agents) != 1 {
-		t.Fatalf("containers %v, agents %v", before, agents)
+	if len(agents) != 1 {
+		t.Fatalf("agents %v", agents)
 	}
 	_ = syscall.Kill(agents[0], syscall.SIGKILL)
 	wait(t, "another agent", func() ([]int, bool) {
