@@ -228,6 +228,23 @@ func TestARunnerKeepsEnvironmentsWarm(t *testing.T) {
 	}
 }
 
+func TestAnEnvironmentAtWorkEndsAfterItsCallWhenItsFunctionIsGone(t *testing.T) {
+	for _, revision := range []string{"", "2"} { // deleted, updated
+		var r *function.Runner
+		made, _, fn := newRunner(t, func(string) (string, string, string) {
+			r.Retire("f", revision)
+			return "{}", "", ""
+		})
+		r = made
+		if _, err := r.Invoke(t.Context(), fn, function.Invocation{}); err != nil {
+			t.Fatal(err)
+		}
+		if n := r.Warm("f"); n != 0 {
+			t.Errorf("with %q as the revision %d environments stay", revision, n)
+		}
+	}
+}
+
 func TestARunnerTellsErrorsFromCrashes(t *testing.T) {
 	r, l, fn := newRunner(t, func(event string) (string, string, string) {
 		if strings.Contains(event, "crash") {

@@ -64,8 +64,9 @@ type Runner struct {
 
 	mu    sync.Mutex // guards what follows; never held across I/O
 	warm  map[string][]*environment
-	busy  map[string]int // calls by function
-	using map[string]int // calls by code
+	busy  map[string]int    // calls by function
+	using map[string]int    // calls by code
+	last  map[string]string // the revision that each function was last said to have; "" is deleted
 	dead  bool
 	going sync.WaitGroup
 }
@@ -89,7 +90,7 @@ func New(ctx context.Context, d Deps) (*Runner, error) {
 		return nil, fmt.Errorf("resolve %s: %w", d.Dir, err)
 	}
 	d.Dir = abs
-	r := &Runner{Deps: d, skeleton: filepath.Join(abs, "root"), warm: map[string][]*environment{}, busy: map[string]int{}, using: map[string]int{}}
+	r := &Runner{Deps: d, skeleton: filepath.Join(abs, "root"), warm: map[string][]*environment{}, busy: map[string]int{}, using: map[string]int{}, last: map[string]string{}}
 	r.base, r.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := r.sweep(ctx); err != nil {
 		return nil, err
@@ -239,6 +240,9 @@ func (r *Runner) leave(fn model.Function) {
 	defer r.mu.Unlock()
 	if r.busy[fn.Name]--; r.busy[fn.Name] == 0 {
 		delete(r.busy, fn.Name)
+		if r.last[fn.Name] == "" {
+			delete(r.last, fn.Name)
+		}
 	}
 	if r.using[fn.CodeSHA256]--; r.using[fn.CodeSHA256] == 0 {
 		delete(r.using, fn.CodeSHA256)
@@ -311,11 +315,12 @@ func (r *Runner) retire(e *environment) {
 	}()
 }
 
-// put keeps an environment warm.
+// put keeps an environment warm, unless its revision went during the call.
 func (r *Runner) put(e *environment) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.dead {
+	last, said := r.last[e.fn.Name]
+	if r.dead || said && last != e.fn.RevisionID {
 		r.retire(e)
 		return
 	}
@@ -336,10 +341,14 @@ func (r *Runner) drop(e *environment) {
 	r.retire(e)
 }
 
-// Retire ends idle environments of other revisions.
+// Retire ends environments of other revisions, busy ones after their call.
 func (r *Runner) Retire(name, revision string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.last[name] = revision
+	if revision == "" && r.busy[name] == 0 {
+		delete(r.last, name)
+	}
 	var keep []*environment
 	for _, e := range r.warm[name] {
 		if e.fn.RevisionID == revision {
