@@ -8,10 +8,10 @@ PKGS ?= ./...
 MINUTES ?= 15
 SEED ?= 1
 
-.PHONY: help build up down deps test test-root survive script bench bench-go soak lint fmt generate verify check fuzz ci tools pictures
+.PHONY: help build up down deps test test-root e2e script bench bench-go soak lint fmt generate verify check fuzz ci tools pictures
 
 help: ## what you can make
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-10s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/berth
 	@mkdir -p bin
@@ -29,12 +29,12 @@ down: build ## delete the example's stack and stop the server and all that it ru
 test: ## tests that need neither root nor network
 	@$(GO) test $(PKGS)
 
-test-root: deps build ## the truth: namespaces, packets, containers (as root)
+test-root: deps build ## the truth: namespaces, packets, containers, kills and deployments under load (as root)
 	@$(GO) test -tags root -p 1 -timeout 20m $$(find internal -name '*_root_test.go' -printf './%h\n' | sort -u | grep -v -e internal/e2e -e internal/soak)
-	@BERTH_BIN=$(CURDIR)/bin/berth $(GO) test -tags root -count=1 -run TestRootTheExampleLives ./internal/e2e
+	@$(MAKE) --no-print-directory e2e
 
-survive: deps build ## kills and deployments under load (as root; some still flake under load)
-	@BERTH_BIN=$(CURDIR)/bin/berth $(GO) test -tags root -count=1 -p 1 -timeout 20m ./internal/e2e
+e2e: deps build ## the built program as its users have it: deploy under load, kill, refuse, scale (as root)
+	@BERTH_BIN=$(CURDIR)/bin/berth $(GO) test -tags root -count=1 -timeout 20m ./internal/e2e
 
 script: ## the stories of internal/sim/testdata/script on virtual time (UPDATE=1 rewrites them)
 	@$(GO) test ./internal/sim -run Script $(if $(UPDATE),-args -update)

@@ -25,9 +25,6 @@ type breakage struct {
 // get wrong most often.
 func TestRootWhatIsWrongIsSaidAndHealsWhenMended(t *testing.T) {
 	h := deployed(t, "DesiredCount=1", "BakeMinutes=0", apart)
-	h.json("AnyScaleFrontendService.DeregisterScalableTarget", map[string]any{
-		"ServiceNamespace": "ecs", "ResourceId": "service/hello/hello", "ScalableDimension": "ecs:service:DesiredCount",
-	})
 	tasks := 1
 	for _, b := range breakages(h.https()) {
 		ok := t.Run(b.name, func(t *testing.T) {

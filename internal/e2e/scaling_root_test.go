@@ -18,7 +18,7 @@ const versionCloudWatch = "2010-08-01"
 // TestRootLoadScalesOutAndItsEndScalesIn keeps the page's CPUs busy until the
 // target tracking policy has added tasks, then lets go until they are gone.
 func TestRootLoadScalesOutAndItsEndScalesIn(t *testing.T) {
-	h := deployed(t, "DesiredCount=1", "BakeMinutes=0")
+	h := deployed(t, "DesiredCount=1", "BakeMinutes=0", scales)
 	h.rests(1)
 	rest := busy(t, h.url)
 	began := time.Now()
@@ -54,7 +54,9 @@ func TestRootLoadScalesOutAndItsEndScalesIn(t *testing.T) {
 			t.Errorf("the alarms have no %s:\n%s", want, alarms)
 		}
 	}
-	if highest := h.cpu(); highest <= 60 || highest > 110 {
+	// In percent of what is reserved. A minute is a second here, and the quota
+	// is given in tenths of it: a second may have more than its share.
+	if highest := h.cpu(); highest <= 60 || highest > 200 {
 		t.Errorf("the highest CPUUtilization was %v", highest)
 	}
 	h.finish()

@@ -31,11 +31,13 @@ type hello struct {
 // tempo is how much faster than real the clock of these tests runs.
 const tempo = 60
 
-// Among the parameters, apart puts every task on an instance of its own, and
-// rolling makes the service's deployments rolling ones with a circuit breaker.
+// Among the parameters, apart puts every task on an instance of its own,
+// rolling makes the service's deployments rolling ones with a circuit breaker,
+// and scales leaves its scaling policy in force.
 const (
 	apart   = "distinctInstance"
 	rolling = "ROLLING"
+	scales  = "scales"
 )
 
 // changes of the example's template; one that is named is made when asked for.
@@ -89,7 +91,7 @@ func deployed(t *testing.T, parameters ...string) *hello {
 	began := time.Now()
 	args := []string{"up", h.template, "--image", "hello:latest=../example/page", "--listen", h.addr, "--speed", strconv.Itoa(tempo)}
 	for _, p := range parameters {
-		if p != apart && p != rolling {
+		if strings.Contains(p, "=") {
 			args = append(args, "-p", p)
 		}
 	}
@@ -100,6 +102,11 @@ func deployed(t *testing.T, parameters ...string) *hello {
 		t.Fatalf("no service that answers: %+v\n%s", p, out)
 	}
 	h.url = p.Clusters[0].Services[0].URLs[0]
+	if !slices.Contains(parameters, scales) { // or an idle service would lose the tasks that a test asks for
+		h.json("AnyScaleFrontendService.DeregisterScalableTarget", map[string]any{
+			"ServiceNamespace": "ecs", "ResourceId": "service/hello/hello", "ScalableDimension": "ecs:service:DesiredCount",
+		})
+	}
 	return h
 }
 

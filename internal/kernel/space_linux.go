@@ -84,6 +84,11 @@ func (l *Linux) Release() error { return UnmountBelow(l.dir) }
 type linuxSpace struct {
 	ns *Netns
 
+	// life is held for writing by Close, and for reading by DeleteLink, which is
+	// called in the background: a socket must not be closed under it. It is
+	// taken before mu.
+	life sync.RWMutex
+
 	mu sync.Mutex
 	nl *netlink.Handle
 	nf *nftables.Conn
@@ -135,6 +140,8 @@ func (s *linuxSpace) nftables() (*nftables.Conn, error) {
 
 // Close lets go of the namespace.
 func (s *linuxSpace) Close() error {
+	s.life.Lock()
+	defer s.life.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.nl != nil {
@@ -222,6 +229,8 @@ func (s *linuxSpace) raise(dev string) error {
 
 // DeleteLink removes a link and its other end.
 func (s *linuxSpace) DeleteLink(dev string) error {
+	s.life.RLock()
+	defer s.life.RUnlock()
 	h, err := s.netlink()
 	if err != nil {
 		return err
