@@ -119,7 +119,7 @@ func (e *environment) open(ctx context.Context, program entry) error {
 	return nil
 }
 
-// watch waits for the sandbox's end.
+// watch waits for the sandbox's end; one that nobody uses goes at once.
 func (e *environment) watch(ctx context.Context) {
 	st, err := e.r.Containers.Wait(ctx, e.id)
 	if err != nil {
@@ -127,6 +127,7 @@ func (e *environment) watch(ctx context.Context) {
 	}
 	e.exit = st
 	close(e.exited)
+	e.r.drop(e)
 }
 
 func (e *environment) spec(ctx context.Context, program entry, code string, addr net.Addr) (container.Spec, error) {

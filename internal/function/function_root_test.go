@@ -226,6 +226,25 @@ func TestFailuresAreToldAsLambdaTellsThem(t *testing.T) {
 	}
 }
 
+func TestAnIdleSandboxThatEndsIsTakenAway(t *testing.T) {
+	l := newLab(t)
+	fn := l.function("python3.13", "index.handler", map[string]string{"index.py": "import os, threading\n" +
+		"def handler(e, c):\n    threading.Timer(0.3, lambda: os._exit(1)).start()\n    return 1\n"})
+	if res := l.invoke(fn, `{}`); res.FunctionError != "" {
+		t.Fatalf("%s", res.Payload)
+	}
+	limit, tick := time.NewTimer(20*time.Second), time.NewTicker(5*time.Millisecond)
+	defer limit.Stop()
+	defer tick.Stop()
+	for l.runner.Warm(fn.Name) > 0 || l.netns.open.Load() > 0 {
+		select {
+		case <-limit.C:
+			t.Fatalf("%d environments and %d networks stay", l.runner.Warm(fn.Name), l.netns.open.Load())
+		case <-tick.C:
+		}
+	}
+}
+
 func TestATimeoutKills(t *testing.T) {
 	l := newLab(t)
 	fn := l.function("python3.13", "index.handler", map[string]string{"index.py": "import time\ndef handler(e, c):\n    print('begin')\n    time.sleep(60)\n"})

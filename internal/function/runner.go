@@ -315,12 +315,19 @@ func (r *Runner) retire(e *environment) {
 	}()
 }
 
-// put keeps an environment warm, unless its revision went during the call.
+// put keeps an environment warm, unless its revision went during the call, or
+// its runtime after it.
 func (r *Runner) put(e *environment) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	last, said := r.last[e.fn.Name]
-	if r.dead || said && last != e.fn.RevisionID {
+	gone := r.dead || said && last != e.fn.RevisionID
+	select {
+	case <-e.exited: // before it looked for itself among the warm ones
+		gone = true
+	default:
+	}
+	if gone {
 		r.retire(e)
 		return
 	}
