@@ -24,6 +24,10 @@ func boots(ctx context.Context, b *bench) error {
 				if err := fill(ctx, filepath.Join(l.data, "state"), n); err != nil {
 					return err
 				}
+				// As a server's: others are refused.
+				if err := os.WriteFile(filepath.Join(l.data, "server.lock"), nil, 0o600); err != nil {
+					return err
+				}
 			}
 			if err := l.start(ctx); err != nil {
 				return err
