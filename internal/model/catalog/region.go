@@ -93,10 +93,10 @@ func readSold(name string) sold {
 	var out sold
 	for f := range rows("offerings.csv.gz", name) {
 		if t, ok := Lookup(f[1]); ok {
-			out.types, out.offers = append(out.types, t), append(out.offers, offer{f[2]})
+			out.types, out.offers = append(out.types, t), append(out.offers, offer{strings.Clone(f[2])})
 		}
 	}
-	return out
+	return sold{slices.Clone(out.types), slices.Clone(out.offers)} // without room to grow: they are kept for ever
 }
 
 func readPrices(name string) map[string]Price {
