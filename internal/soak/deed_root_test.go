@@ -171,7 +171,8 @@ func (w *world) do(r soak.Round) error {
 	case soak.Crashing:
 		return w.deploy(map[string]string{"Image": "hello:crash"}, rolledBack)
 	case soak.Settings:
-		return w.deploy(map[string]string{"BakeMinutes": strconv.Itoa(r.Number % 3)}, ends(r)...)
+		// As new, it may have that setting already: then there is no update.
+		return w.deploy(map[string]string{"BakeMinutes": strconv.Itoa(r.Number % 3)}, append(ends(r), created)...)
 	case soak.Forced:
 		if err := w.service(map[string]any{"forceNewDeployment": true}); err != nil {
 			return err
