@@ -81,16 +81,29 @@ func (w *world) send(action string, change map[string]string) error {
 		kv = append(kv, n+".ParameterKey", k, n+".ParameterValue", want[k])
 	}
 	_, err := w.query(cloudformation, action, kv...)
-	// The server may have died after it took the call.
-	if err != nil && (strings.Contains(err.Error(), "IN_PROGRESS") || strings.Contains(err.Error(), "No updates") || strings.Contains(err.Error(), "AlreadyExists")) {
+	switch {
+	case err == nil:
 		return nil
+	case strings.Contains(err.Error(), "No updates"):
+		return errNothing
+	case strings.Contains(err.Error(), "IN_PROGRESS"), strings.Contains(err.Error(), "AlreadyExists"):
+		return nil // the server may have died after it took the call
+	default:
+		return err
 	}
-	return err
 }
+
+// errNothing is that the stack is already as it is wished: its status is that of
+// some round before.
+var errNothing = errors.New("there is nothing to update")
 
 // deploy updates the stack and wants one of two ends.
 func (w *world) deploy(change map[string]string, may ...string) error {
-	if err := w.send("UpdateStack", change); err != nil {
+	switch err := w.send("UpdateStack", change); {
+	case errors.Is(err, errNothing):
+		maps.Copy(w.params, change)
+		return nil
+	case err != nil:
 		return err
 	}
 	status, err := w.stack(3*time.Minute, may...)
@@ -171,8 +184,7 @@ func (w *world) do(r soak.Round) error {
 	case soak.Crashing:
 		return w.deploy(map[string]string{"Image": "hello:crash"}, rolledBack)
 	case soak.Settings:
-		// As new, it may have that setting already: then there is no update.
-		return w.deploy(map[string]string{"BakeMinutes": strconv.Itoa(r.Number % 3)}, append(ends(r), created)...)
+		return w.deploy(map[string]string{"BakeMinutes": strconv.Itoa(r.Number % 3)}, ends(r)...)
 	case soak.Forced:
 		if err := w.service(map[string]any{"forceNewDeployment": true}); err != nil {
 			return err
