@@ -278,20 +278,21 @@ func (q *queue) once(ctx context.Context, it *item) {
 	q.mu.Unlock()
 }
 
-// afterConflict doubles from ten milliseconds: whoever was faster has to be
-// seen first, and a transaction is seen when it is on disk.
-func afterConflict(fails int) time.Duration {
-	return min(10*time.Millisecond<<min(fails-1, 12), 30*time.Second)
-}
+// The first waits after a failure. After a conflict it is short: whoever was
+// faster has to be seen first, and a transaction is seen when it is on disk.
+const (
+	afterFailure  = 500 * time.Millisecond
+	afterConflict = 10 * time.Millisecond
+)
 
 // failed counts a failure and says how long to wait. It is logged when it
 // begins and when its cause becomes another; the tries in between are steps.
 func (q *queue) failed(ctx context.Context, it *item, err error) time.Duration {
 	it.fails++
-	wait, level := backoff(it.fails), slog.LevelWarn
+	wait, level := backoff(afterFailure, it.fails), slog.LevelWarn
 	switch {
 	case fault.Is(err, fault.Conflict):
-		wait, level = afterConflict(it.fails), slog.LevelDebug
+		wait, level = backoff(afterConflict, it.fails), slog.LevelDebug
 	case it.said == err.Error():
 		level = slog.LevelDebug
 	default:
@@ -313,9 +314,9 @@ func (q *queue) worked(ctx context.Context, it *item) {
 	it.fails, it.said = 0, ""
 }
 
-// backoff doubles from half a second to half a minute.
-func backoff(fails int) time.Duration {
-	return min(500*time.Millisecond<<min(fails-1, 10), 30*time.Second)
+// backoff doubles from the first wait to half a minute.
+func backoff(first time.Duration, fails int) time.Duration {
+	return min(first<<min(fails-1, 12), 30*time.Second)
 }
 
 func (q *queue) reconcile(ctx context.Context, r Request) (res Result, err error) {
