@@ -211,21 +211,28 @@ func (b *berth) status() picture {
 	return p
 }
 
-// until polls a condition.
+// until polls a condition of the picture.
 func (b *berth) until(limit time.Duration, what string, ok func(picture) bool) picture {
+	b.t.Helper()
+	var p picture
+	b.poll(limit, 200*time.Millisecond, func() bool {
+		p = b.status()
+		return ok(p)
+	}, func() string { return "still not: " + what + "\n" + b.run(time.Minute, "status") })
+	return p
+}
+
+// poll looks until a condition holds, and says what else there is after the limit.
+func (b *berth) poll(limit, every time.Duration, ok func() bool, otherwise func() string) {
 	b.t.Helper()
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
-	tick := time.NewTicker(200 * time.Millisecond)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for {
-		p := b.status()
-		if ok(p) {
-			return p
-		}
+	for !ok() {
 		select {
 		case <-deadline.C:
-			b.t.Fatalf("after %v still not: %s\n%s", limit, what, b.run(time.Minute, "status"))
+			b.t.Fatalf("after %v %s", limit, otherwise())
 		case <-tick.C:
 		}
 	}

@@ -33,11 +33,11 @@ func TestRootWhatIsWrongIsSaidAndHealsWhenMended(t *testing.T) {
 			tasks++
 			h.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": tasks})
 			var said, events string
-			h.watched(func() string { return said + events }, func() bool {
+			h.poll(time.Minute, 200*time.Millisecond, func() bool {
 				said = h.run(time.Minute, "explain", "hello")
 				events = h.reasons()
 				return holds(said, b.says) && holds(events, b.events)
-			})
+			}, func() string { return "it still says:\n" + said + events })
 			t.Log(cures(said))
 			began := time.Now()
 			b.mend(h)
@@ -143,22 +143,6 @@ func cures(said string) string {
 		}
 	}
 	return strings.Join(out, "\n")
-}
-
-// watched polls a condition, and shows what was seen last if it never holds.
-func (h *hello) watched(seen func() string, ok func() bool) {
-	h.t.Helper()
-	deadline := time.NewTimer(time.Minute)
-	defer deadline.Stop()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline.C:
-			h.t.Fatalf("after a minute it still says:\n%s", seen())
-		case <-tick.C:
-		}
-	}
 }
 
 // reasons are the service's events and the reasons of its stopped tasks.

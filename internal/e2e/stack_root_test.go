@@ -388,17 +388,7 @@ func (h *hello) serve() time.Duration {
 // await polls a condition.
 func (h *hello) await(limit time.Duration, what string, ok func() bool) {
 	h.t.Helper()
-	deadline := time.NewTimer(limit)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline.C:
-			h.t.Fatalf("after %v still not: %s", limit, what)
-		case <-tick.C:
-		}
-	}
+	h.poll(limit, 5*time.Millisecond, ok, func() string { return "still not: " + what })
 }
 
 // finish stops everything and looks whether anything is left.
