@@ -14,12 +14,14 @@ package traffic
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"berth/internal/balancer"
 	"berth/internal/control"
+	"berth/internal/fault"
 	"berth/internal/ident"
 	"berth/internal/model"
 	"berth/internal/state"
@@ -290,12 +292,9 @@ func (f *facts) rules(r store.Reader) {
 }
 
 func (f *facts) write(tx *store.Tx) error {
-	for _, x := range state.ListenerRules.All(tx) {
-		n, ok := f.served[x.ARN]
-		if !ok {
-			continue
-		}
-		if err := state.ListenerRules.Edit(tx, x.ARN, func(x *model.ListenerRule) error { x.Served = n; return nil }); err != nil {
+	for _, arn := range slices.Sorted(maps.Keys(f.served)) {
+		err := state.ListenerRules.Edit(tx, arn, func(x *model.ListenerRule) error { x.Served = f.served[arn]; return nil })
+		if err != nil && !fault.Is(err, fault.NotFound) { // a rule may have gone since the look
 			return err
 		}
 	}
