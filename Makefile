@@ -1,6 +1,6 @@
 # Berth. `make help` lists what there is.
 export CGO_ENABLED := 0
-export GOFLAGS := -buildvcs=false -trimpath=false
+export GOFLAGS := -buildvcs=false -trimpath
 GO ?= go
 DATA ?= /var/lib/berth
 SPEED ?= 20
