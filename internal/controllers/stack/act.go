@@ -149,6 +149,18 @@ func (a *act) changed(names ...string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return text(a.old[n]) != text(a.props[n]) })
 }
 
+// updatable are the properties without what no update can change.
+func (a *act) updatable() map[string]any {
+	t, _ := template.TypeOf(a.rec.Type)
+	out := map[string]any{}
+	for name, v := range a.props {
+		if v, ok := t.Updatable(name, v); ok {
+			out[name] = v
+		}
+	}
+	return out
+}
+
 // text is a value as JSON, to compare by.
 func text(v any) string {
 	b, err := json.Marshal(v)

@@ -185,7 +185,7 @@ func settleProvider(ctx context.Context, a *act) (bool, error) {
 
 func updateProvider(ctx context.Context, a *act) error {
 	if a.changed(providerMembers...) {
-		in := lowPick(a.props, providerMembers...)
+		in := lowPick(a.updatable(), providerMembers...)
 		in["name"], in["cluster"] = a.id(), a.props["ClusterName"]
 		if err := a.do(ctx, ecs, "UpdateCapacityProvider", in); err != nil {
 			return err

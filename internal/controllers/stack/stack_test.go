@@ -634,3 +634,29 @@ func TestWakeIsForStacksUnderWay(t *testing.T) {
 		}
 	}
 }
+
+// What only CreateCapacityProvider takes stays out of UpdateCapacityProvider,
+// and a change of it is a replacement, which a named provider refuses.
+func TestCreateOnlyPartsNeverReachAnUpdate(t *testing.T) {
+	t.Parallel()
+	const option = "StorageConfiguration: {StorageSizeGiB: 30}"
+	body := strings.Replace(page(t), option, option+"\n          CapacityOptionType: SPOT\n          FipsEnabled: false", 1)
+	h := newHouse(t)
+	if err := h.create("s", body); err != nil {
+		t.Fatal(err)
+	}
+	h.settle("s")
+	if err := h.update("s", strings.Replace(body, "StorageSizeGiB: 30", "StorageSizeGiB: 40", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.settle("s"); s.Status != "UPDATE_COMPLETE" {
+		t.Fatalf("%s\n%s", s.Status, h.story("s"))
+	}
+	if err := h.update("s", strings.Replace(body, "CapacityOptionType: SPOT", "CapacityOptionType: ON_DEMAND", 1)); err != nil {
+		t.Fatal(err)
+	}
+	const want = "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename test-machines and update the stack again."
+	if s := h.settle("s"); s.Status != "UPDATE_ROLLBACK_COMPLETE" || !strings.Contains(h.story("s"), want) {
+		t.Errorf("%s\n%s", s.Status, h.story("s"))
+	}
+}

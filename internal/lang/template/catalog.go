@@ -153,6 +153,10 @@ func readBuilt(all map[string]*Type, line string) error {
 			t.refused = append(t.refused, path)
 			continue
 		}
+		if path, fixed := strings.CutPrefix(p, "!"); fixed {
+			t.CreateOnly = append(t.CreateOnly, path)
+			continue
+		}
 		if t.Properties[p] == nil {
 			return fmt.Errorf("built.txt: %s has no property %s", t.Name, p)
 		}

@@ -66,18 +66,75 @@ func touches(path, name string, o, n any) bool {
 	if head != name {
 		return false
 	}
-	return !nested || canonical(at(o, rest)) != canonical(at(n, rest))
+	return !nested || canonical(at(o, strings.Split(rest, "."))) != canonical(at(n, strings.Split(rest, ".")))
 }
 
-func at(v any, path string) any {
-	for _, k := range strings.Split(path, ".") {
-		m, ok := v.(map[string]any)
-		if !ok {
-			return nil
-		}
-		v = m[k]
+// at follows a path; lists are looked through, whether the path says so by *
+// or not.
+func at(v any, path []string) any {
+	if len(path) > 0 && path[0] == "*" {
+		path = path[1:]
 	}
-	return v
+	if len(path) == 0 {
+		return v
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		return at(v[path[0]], path[1:])
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = at(v[i], path)
+		}
+		return out
+	default:
+		return nil
+	}
+}
+
+// Updatable is what of a property's value an update may carry: all but what
+// is create-only or read-only, at any depth. It is nil, false for a property
+// that is create-only or read-only as a whole.
+func (t *Type) Updatable(name string, v any) (any, bool) {
+	for _, path := range t.fixed() {
+		head, rest, nested := strings.Cut(path, ".")
+		if head != name {
+			continue
+		}
+		if !nested {
+			return nil, false
+		}
+		v = without(v, strings.Split(rest, "."))
+	}
+	return v, true
+}
+
+// fixed lists what no update can change.
+func (t *Type) fixed() []string { return slices.Concat(t.CreateOnly, t.ReadOnly) }
+
+// without copies v without what stands at a path.
+func without(v any, path []string) any {
+	if path[0] == "*" && len(path) > 1 {
+		path = path[1:]
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		out := maps.Clone(v)
+		if len(path) == 1 {
+			delete(out, path[0])
+		} else if below, ok := out[path[0]]; ok {
+			out[path[0]] = without(below, path[1:])
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = without(v[i], path)
+		}
+		return out
+	default:
+		return v
+	}
 }
 
 // Existing is a resource that a stack has.

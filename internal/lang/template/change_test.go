@@ -212,3 +212,43 @@ func TestEveryBuiltTypeHasFacts(t *testing.T) {
 		}
 	}
 }
+
+func TestUpdatable(t *testing.T) {
+	t.Parallel()
+	provider, _ := template.TypeOf("AWS::ECS::CapacityProvider")
+	launch := map[string]any{"Monitoring": "BASIC", "FipsEnabled": false, "CapacityOptionType": "SPOT"}
+	got, ok := provider.Updatable("ManagedInstancesProvider", map[string]any{"InstanceLaunchTemplate": launch, "PropagateTags": "NONE"})
+	want := map[string]any{"InstanceLaunchTemplate": map[string]any{"Monitoring": "BASIC"}, "PropagateTags": "NONE"}
+	if diff := cmp.Diff(any(want), got); diff != "" || !ok {
+		t.Error(diff, ok)
+	}
+	if len(launch) != 3 {
+		t.Errorf("the value itself was changed: %v", launch)
+	}
+	if _, ok := provider.Updatable("ClusterName", "c"); ok {
+		t.Error("a create-only property may be updated")
+	}
+	rule, _ := template.TypeOf("AWS::ElasticLoadBalancingV2::ListenerRule")
+	if _, ok := rule.Updatable("RuleArn", "arn"); ok {
+		t.Error("a read-only property may be updated")
+	}
+}
+
+func TestCreateOnlyPartsReplace(t *testing.T) {
+	t.Parallel()
+	kind, _ := template.TypeOf("AWS::ECS::CapacityProvider")
+	with := func(key string, v any) map[string]any {
+		return map[string]any{"ManagedInstancesProvider": map[string]any{"InstanceLaunchTemplate": map[string]any{key: v}}}
+	}
+	for _, c := range []struct {
+		key      string
+		old, new any
+		want     template.Recreation
+	}{
+		{"FipsEnabled", false, true, template.Always}, {"CapacityOptionType", "SPOT", "ON_DEMAND", template.Always}, {"Monitoring", "BASIC", "DETAILED", template.Never},
+	} {
+		if got := kind.Changes(with(c.key, c.old), with(c.key, c.new)); len(got) != 1 || got[0].Recreation != c.want {
+			t.Errorf("%s: %v", c.key, got)
+		}
+	}
+}
