@@ -71,7 +71,7 @@ func TestAssumeByAService(t *testing.T) {
 }
 
 // The infrastructure role may pass only roles called ecsInstanceRole…:
-// facts/managed-instances has the text that AWS answers otherwise.
+// docs/facts/managed-instances.md MI110 has the text that AWS answers otherwise.
 func TestPassRoleOfTheInfrastructureRole(t *testing.T) {
 	t.Parallel()
 	r := role("infra", trust(`{"Service":"ecs.amazonaws.com"}`))

@@ -1,6 +1,7 @@
 // Package acs has the messages that an ECS agent and the control plane
 // exchange over web sockets: ACS (work) and TCS (telemetry), as a stock
-// amazon-ecs-agent speaks them, and their framing.
+// amazon-ecs-agent speaks them, and their framing
+// (docs/facts/agent-protocol.md A3, A4, A6).
 //
 // It is the vocabulary of two rooms that may not know each other, agent and
 // dispatch. It opens no connection, decides nothing and holds no state;

@@ -8,7 +8,7 @@ import (
 	"berth/internal/container"
 )
 
-// The defaults of a health check (facts/deployments §2.2).
+// The defaults of a health check (docs/facts/deployments.md D115).
 const (
 	checkInterval = 30 * time.Second
 	checkTimeout  = 5 * time.Second

@@ -22,7 +22,7 @@ import (
 )
 
 // Telemetry is sent every 20 seconds of real time unless the server asks for
-// it more often, from four samples each.
+// it more often, from four samples each (docs/facts/agent-protocol.md A6).
 const (
 	publishEvery  = 20 * time.Second
 	publishLeast  = 100 * time.Millisecond

@@ -156,7 +156,7 @@ func (b *Balancer) conclude(t *target, epoch int, began time.Time, reason, text 
 
 // count takes in the outcome of one check; it is called with the lock held. A
 // new target is healthy after one pass; one that had failed needs as many as
-// the threshold says (facts/deployments 4.3).
+// the threshold says (docs/facts/deployments.md D126).
 func (t *target) count(h Health, reason, text string) bool {
 	was, why := t.state, t.text
 	if reason == "" {

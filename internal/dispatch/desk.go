@@ -172,7 +172,8 @@ func register(i *model.Instance, r Registration, now time.Time) {
 }
 
 // attributes joins what the agent sent with what only the control plane
-// knows. What was sent must come back with the same value.
+// knows. What was sent must come back with the same value
+// (docs/facts/agent-protocol.md A2).
 func attributes(r store.Reader, i model.Instance, sent []model.Attribute, doc document) []model.Attribute {
 	subnet, _ := state.Subnets.Get(r, i.Subnet)
 	own := []model.Attribute{

@@ -18,7 +18,7 @@ import (
 	"berth/internal/store"
 )
 
-// Real time: agents beat in it.
+// Real time: agents beat in it (docs/facts/agent-protocol.md A3).
 const (
 	heartbeat = 30 * time.Second
 	silence   = 3 * heartbeat
@@ -83,7 +83,8 @@ func (d *Desk) admit(r *http.Request, cluster, instance, action string) (model.I
 	return inst, d.Access.Allow(view, p, action, inst.ARN, map[string]string{"ecs:cluster": d.Place.ARN("ecs", "cluster/"+inst.Cluster)})
 }
 
-// refuse answers a handshake with an exception, as the agent reads it.
+// refuse answers a handshake with an exception, as the agent reads it
+// (docs/facts/agent-protocol.md A3).
 func refuse(w http.ResponseWriter, err error) {
 	status, code := http.StatusInternalServerError, "ServerException"
 	switch fault.ClassOf(err) {
@@ -278,7 +279,8 @@ func (s *session) refresh(ctx context.Context) error {
 
 // manifest lists everything that the agent should know; it stops the rest, and
 // mourns what it does not know. A task that became its own since tell is left
-// out: its payload is still to come.
+// out: its payload is still to come. Payloads and manifests share one number
+// that always grows (docs/facts/agent-protocol.md A4).
 func (s *session) manifest(ctx context.Context) error {
 	m := acs.Manifest{
 		MessageID: s.desk.IDs.UUID(), ClusterARN: s.clusterARN(), ContainerInstanceARN: s.inst.ARN,

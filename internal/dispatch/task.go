@@ -11,7 +11,7 @@ import (
 	"berth/internal/store"
 )
 
-// Stop codes and reasons as AWS words them (facts/deployments §2.1).
+// Stop codes and reasons as AWS words them (docs/facts/deployments.md D114).
 const (
 	codeFailedToStart   = "TaskFailedToStart"
 	codeEssentialExited = "EssentialContainerExited"
@@ -203,7 +203,7 @@ func leave(t *model.Task, now time.Time, targets bool) {
 }
 
 // taskHealth is the health of a task from its essential containers; those
-// without a check are UNKNOWN (facts/deployments §2.2).
+// without a check are UNKNOWN (docs/facts/deployments.md D115).
 func taskHealth(r store.Reader, t model.Task) string {
 	def, _ := state.TaskDefinitions.Get(r, t.TaskDefinition)
 	out := "HEALTHY"

@@ -1,7 +1,7 @@
 // Package meter turns the figures that agents send of their tasks into what
 // CloudWatch shows of services: CPUUtilization and MemoryUtilization in
 // namespace AWS/ECS, one point a minute and service, over the tasks of all of
-// its revisions (facts/deployments 3.3).
+// its revisions (docs/facts/deployments.md D122).
 //
 // Agents live in real time and send every 20 seconds, or once a minute of a
 // clock that runs fast (at most every second); minutes may be shorter still, or

@@ -32,7 +32,7 @@ type Range struct {
 }
 
 // InstanceRequirements are EC2's attributes for choosing types; a zero field
-// means EC2's default (facts/managed-instances §2).
+// means EC2's default (docs/facts/managed-instances.md MI107).
 type InstanceRequirements struct {
 	VCpuCount                                      Range    `json:"vCpuCount"`
 	MemoryMiB                                      Range    `json:"memoryMiB"`

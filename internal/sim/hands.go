@@ -36,7 +36,7 @@ type hands struct {
 }
 
 // The times that simulated hands take, near those on record for AWS
-// (facts/managed-instances, timings).
+// (docs/facts/managed-instances.md MI113).
 const (
 	bootMin, bootMax   = 8 * time.Second, 14 * time.Second
 	joinMin, joinMax   = 6 * time.Second, 14 * time.Second

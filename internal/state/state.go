@@ -60,7 +60,7 @@ func Note(tx *store.Tx, at time.Time, d model.Decision) error {
 	return Decisions.Put(tx, d)
 }
 
-// MaxServiceEvents is how many events a service keeps (facts/deployments 1.11).
+// MaxServiceEvents is how many events a service keeps (docs/facts/deployments.md D111).
 const MaxServiceEvents = 100
 
 // ServiceEvent adds an event to a service, newest first, and drops it if it

@@ -16,7 +16,7 @@ import (
 // kept is how long AWS shows activities.
 const kept = 6 * 7 * 24 * time.Hour
 
-// The texts of activities (facts/deployments 3.4).
+// The texts of activities (docs/facts/deployments.md D123).
 
 func count(n int64) string { return strconv.FormatInt(n, 10) }
 

@@ -12,7 +12,7 @@ import (
 	shape "berth/internal/wire/shape/autoscaling"
 )
 
-// The alarms of a target tracking policy (facts/deployments 3.2): three
+// The alarms of a target tracking policy (docs/facts/deployments.md D121): three
 // minutes above the target, and fifteen below nine tenths of it.
 const (
 	period      = 60

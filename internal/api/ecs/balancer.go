@@ -18,7 +18,7 @@ var (
 )
 
 // readBalancers reads the load balancers of a service and checks what ECS
-// checks before it answers (facts/deployments 1.10). Errors:
+// checks before it answers (docs/facts/deployments.md D110). Errors:
 // InvalidParameterException, NotImplemented.
 func readBalancers(in []shape.LoadBalancer, strategy string) ([]model.ServiceLoadBalancer, error) {
 	var out []model.ServiceLoadBalancer

@@ -9,7 +9,7 @@ import (
 )
 
 // placementSubjects are the only attributes that expressions may use on
-// managed instances (facts/managed-instances 3).
+// managed instances (docs/facts/managed-instances.md MI111).
 var placementSubjects = []string{
 	"attribute:ecs.availability-zone", "attribute:ecs.cpu-architecture", "attribute:ecs.instance-type", "attribute:ecs.subnet-id",
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // unmanaged names the first parameter that managed instances do not know
-// (facts/managed-instances 3), "" if there is none.
+// (docs/facts/managed-instances.md MI111), "" if there is none.
 func unmanaged(in *shape.RegisterTaskDefinitionInput) string {
 	switch {
 	case in.EphemeralStorage != nil:

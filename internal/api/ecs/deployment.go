@@ -234,7 +234,7 @@ func (a *API) StopServiceDeployment(ctx context.Context, in *shape.StopServiceDe
 	return &shape.StopServiceDeploymentOutput{ServiceDeploymentArn: in.ServiceDeploymentArn}, nil
 }
 
-// ContinueServiceDeployment answers a PAUSE hook (facts/deployments 1.7).
+// ContinueServiceDeployment answers a PAUSE hook (docs/facts/deployments.md D107).
 // Errors: InvalidParameterException, ServiceDeploymentNotFoundException.
 func (a *API) ContinueServiceDeployment(ctx context.Context, in *shape.ContinueServiceDeploymentInput) (*shape.ContinueServiceDeploymentOutput, error) {
 	if !hookForm.MatchString(wire.Val(in.HookId)) {

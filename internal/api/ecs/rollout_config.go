@@ -134,7 +134,7 @@ func checkRollout(c model.DeploymentConfiguration) error {
 	return nil
 }
 
-// readHooks reads lifecycle hooks (facts/deployments 1.4, 1.7).
+// readHooks reads lifecycle hooks (docs/facts/deployments.md D104, D107).
 func readHooks(in []shape.DeploymentLifecycleHook) ([]model.LifecycleHook, error) {
 	out, n := []model.LifecycleHook{}, map[string]int{}
 	for _, h := range in {

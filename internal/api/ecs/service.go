@@ -177,7 +177,7 @@ func readConstraints(in []shape.PlacementConstraint) []model.PlacementConstraint
 }
 
 // deploy makes a revision of what a service says now and a deployment of it;
-// one that runs is superseded (facts/deployments 1.3).
+// one that runs is superseded (docs/facts/deployments.md D103).
 func (a *API) deploy(tx *store.Tx, s *model.Service, ids deploymentIDs, now time.Time) error {
 	within := s.Cluster + "/" + s.Name + "/"
 	rev := model.ServiceRevision{

@@ -16,7 +16,7 @@ const mustForce = "When switching from launch type to capacity provider strategy
 
 // UpdateService changes a service; a change of the task definition, network or
 // load balancers, or forceNewDeployment, starts a deployment
-// (facts/deployments 1.2). Errors: ClusterNotFoundException,
+// (docs/facts/deployments.md D102). Errors: ClusterNotFoundException,
 // ServiceNotFoundException, ServiceNotActiveException,
 // InvalidParameterException, ClientException, NotImplemented.
 func (a *API) UpdateService(ctx context.Context, in *shape.UpdateServiceInput) (*shape.UpdateServiceOutput, error) {

@@ -51,7 +51,7 @@ func providerOf(t model.Task) string {
 	return t.CapacityProvider
 }
 
-// attachment is the interface of an awsvpc task (facts/deployments 2.3).
+// attachment is the interface of an awsvpc task (docs/facts/deployments.md D116).
 func attachment(r store.Reader, t model.Task, eni model.NetworkInterface, has bool) shape.Attachment {
 	status := "PRECREATED"
 	switch {

@@ -41,7 +41,7 @@ func either(checks ...func(string) bool) func(string) bool {
 var flag = oneOf("true", "false")
 
 // balancerAttributes are the attributes of an application load balancer with
-// the defaults that AWS shows (facts/deployments 4.3).
+// the defaults that AWS shows (docs/facts/deployments.md D126).
 var balancerAttributes = map[string]attribute{
 	"access_logs.s3.enabled":                                   {value: "false"},
 	"access_logs.s3.bucket":                                    {value: ""},

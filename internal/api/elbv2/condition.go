@@ -134,7 +134,7 @@ func showConditions(in []model.Condition) []shape.RuleCondition {
 }
 
 // showCondition writes a condition; paths and hosts are told twice, as AWS
-// does (facts/deployments 4.2).
+// does (docs/facts/deployments.md D125).
 func showCondition(x model.Condition) shape.RuleCondition {
 	c := shape.RuleCondition{Field: wire.Ptr(x.Field)}
 	switch x.Field {

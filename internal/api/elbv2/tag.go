@@ -125,7 +125,7 @@ func (a *API) DescribeTags(_ context.Context, in *shape.DescribeTagsInput) (*sha
 	return out, nil
 }
 
-// limits are AWS's default quotas (facts/deployments 4.2).
+// limits are AWS's default quotas (docs/facts/deployments.md D125).
 var limits = [][2]string{
 	{"application-load-balancers", "50"}, {"target-groups", "3000"}, {"targets-per-application-load-balancer", "1000"},
 	{"listeners-per-application-load-balancer", "50"}, {"rules-per-application-load-balancer", "100"}, {"certificates-per-application-load-balancer", "25"},

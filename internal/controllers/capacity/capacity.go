@@ -25,7 +25,7 @@ const name = "controllers/capacity"
 
 // How long the steps of a provider take: creating took 28 s on AWS, where a
 // provider could not be associated before it was ACTIVE, and clients rely on
-// seeing that (facts/managed-instances §1.3).
+// seeing that (docs/facts/managed-instances.md MI103).
 const (
 	creating = 25 * time.Second
 	updating = 10 * time.Second

@@ -6,7 +6,7 @@
 // Keys: "alarm|NAME" is one alarm, evaluated each minute of the clock;
 // "target|KEY" is a scalable target, whose policies decide together when one
 // of their alarms changes and, while one is in ALARM, once a minute again, as
-// CloudWatch invokes scaling actions (facts/deployments 3.2); "scheduled|KEY"
+// CloudWatch invokes scaling actions (docs/facts/deployments.md D121); "scheduled|KEY"
 // is a target's scheduled actions, in the order in which they fall due. The
 // loop holds nothing: how many, and whether, is plan/scaling's answer. It owns
 // State, StateReason and StateData of alarms and the cooldowns of policies.

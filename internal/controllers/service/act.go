@@ -12,7 +12,7 @@ import (
 	"berth/internal/store"
 )
 
-// The sessions that ECS opens (facts/deployments 1.7).
+// The sessions that ECS opens (docs/facts/deployments.md D107).
 const (
 	principal     = "ecs.amazonaws.com"
 	networking    = "ECSNetworkingWithELB"

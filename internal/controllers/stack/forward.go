@@ -13,7 +13,7 @@ import (
 )
 
 // Waiting for one resource ends some day: CloudFormation gives an ECS service
-// 36 hours, others less (facts/deployments 6.6).
+// 36 hours, others less (docs/facts/deployments.md D136).
 const (
 	patience        = 3 * time.Hour
 	servicePatience = 36 * time.Hour

@@ -11,7 +11,7 @@ import (
 )
 
 // ECS services. One is ready when its deployment has succeeded: with
-// blue/green that is after hooks, shift and bake (facts/deployments 6.6).
+// blue/green that is after hooks, shift and bake (docs/facts/deployments.md D136).
 
 const serviceType = "AWS::ECS::Service"
 
@@ -30,7 +30,7 @@ var (
 		"VolumeConfigurations",
 	}
 	onlyCreate = []string{"LaunchType", "Role", "SchedulingStrategy"}
-	// triggers start a deployment when they change (facts/deployments 1.2).
+	// triggers start a deployment when they change (docs/facts/deployments.md D102).
 	triggers = []string{
 		"TaskDefinition", "NetworkConfiguration", "PlatformVersion", "ForceNewDeployment", "LoadBalancers", "ServiceRegistries",
 		"ServiceConnectConfiguration", "VolumeConfigurations",

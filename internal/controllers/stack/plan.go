@@ -20,8 +20,8 @@ type plan struct {
 }
 
 // Types whose order AWS leaves to the template's author, and which templates
-// that work on AWS get right by luck (facts: an attachment is made faster
-// than a load balancer). We keep the order ourselves.
+// that work on AWS get right by luck (an attachment is made faster than a
+// load balancer: docs/facts/deployments.md D137). We keep the order ourselves.
 var (
 	gateway = "AWS::EC2::VPCGatewayAttachment"
 	// reach is what lets instances and tasks talk to the control plane: it

@@ -158,7 +158,7 @@ func (r *round) balancerOf(t model.Task, group string) model.ServiceLoadBalancer
 
 // leaveTask lets a task go whose targets are all draining: when the data
 // plane knows that and has none of its requests in flight, or the delay has
-// ended (facts/deployments 1.13: ECS does not wait out the whole delay). That
+// ended (docs/facts/deployments.md D113: ECS does not wait out the whole delay). That
 // is decided where the data plane was just configured from the same view.
 func (r *round) leaveTask(t model.Task, targets []model.Target) {
 	if r.data == nil {

@@ -7,7 +7,7 @@ import "berth/internal/model"
 // 16 GiB and 2 % of the rest. The two observations on record bound it: a
 // c6a.large of 4,096 MiB carried seven tasks of 512 MiB, so at most 512 MiB
 // were held back there, and an r5a.large of 16 GiB carried 15 GiB of tasks, so
-// at most 1,024 MiB there (facts/managed-instances §2 and §3).
+// at most 1,024 MiB there (docs/facts/managed-instances.md MI108 and MI109).
 func HoldBack(memoryMiB int64) int64 {
 	const knee = 16 << 10
 	return 192 + min(memoryMiB, knee)*5/100 + max(memoryMiB-knee, 0)*2/100

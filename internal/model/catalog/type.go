@@ -93,7 +93,7 @@ type Type struct {
 
 // Tasks is how many awsvpc tasks an instance of the type carries: with ENI
 // trunking where the type has it, since Managed Instances always trunks
-// (facts/managed-instances §3), else one for each interface but the first.
+// (docs/facts/managed-instances.md MI109), else one for each interface but the first.
 func (t Type) Tasks() int64 {
 	if t.Trunking && t.TasksTrunked > 0 {
 		return t.TasksTrunked
@@ -130,7 +130,7 @@ func (t Type) Architecture() string {
 
 // Managed reports whether ECS Managed Instances ever launches the type: more
 // than one vCPU, no nano or micro size, and a family for which the service
-// has a fee (facts/managed-instances §2). Types that are newer than the fee
+// has a fee (docs/facts/managed-instances.md MI107). Types that are newer than the fee
 // list are taken to be supported, Macs excepted.
 func (t Type) Managed() bool {
 	return t.VCPU > 1 && t.Size != "nano" && t.Size != "micro" &&

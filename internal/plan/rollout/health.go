@@ -8,7 +8,7 @@ import (
 )
 
 // ProvenAfter is how long a task without any health check runs before it
-// counts as healthy (facts/deployments 1.3).
+// counts as healthy (docs/facts/deployments.md D103).
 const ProvenAfter = 40 * time.Second
 
 // member is a task with what this decision needs to know of it.

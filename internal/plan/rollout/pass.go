@@ -10,7 +10,7 @@ import (
 	"berth/internal/model"
 )
 
-// Statuses of a service deployment (facts/deployments 1.8).
+// Statuses of a service deployment (docs/facts/deployments.md D108).
 const (
 	Pending            = "PENDING"
 	InProgress         = "IN_PROGRESS"

@@ -6,7 +6,7 @@ import (
 	"berth/internal/model"
 )
 
-// The lifecycle stages in order (facts/deployments 1.5).
+// The lifecycle stages in order (docs/facts/deployments.md D105).
 const (
 	Reconcile      = "RECONCILE_SERVICE"
 	PreScaleUp     = "PRE_SCALE_UP"

@@ -36,7 +36,7 @@ func (x wish) keep(w World, code, why string) wish {
 
 // Decide says what the desired count should become. A scale-out that any
 // policy wants comes before every scale-in; target tracking policies scale in
-// only together; of several, the largest capacity wins (facts/deployments 3.2).
+// only together; of several, the largest capacity wins (docs/facts/deployments.md D121).
 func Decide(w World) Plan {
 	wishes := w.wishes()
 	w.together(wishes)

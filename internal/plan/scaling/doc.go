@@ -4,6 +4,6 @@
 //
 // It knows CloudWatch's evaluation of alarms, missing data included, and
 // Application Auto Scaling's target tracking and step policies, their
-// cooldowns, and its reasons not to scale (facts/deployments 3.2, 3.4). It
+// cooldowns, and its reasons not to scale (docs/facts/deployments.md D121, D123). It
 // sees no store and no clock, and may be called by anybody, concurrently.
 package scaling

@@ -150,7 +150,7 @@ func distinct(asks []placement.Ask) []placement.Ask {
 // thrift is how much more than the best a hobbled type may cost for the share
 // of it that the tasks use. It judges kinds of machine, not sizes: a small
 // machine that carries one task for want of interfaces or of sustained CPU is
-// dear for what it does, however low its price (facts/managed-instances §2,
+// dear for what it does, however low its price (docs/facts/managed-instances.md MI108,
 // "Observed choice").
 const thrift = 1.15
 

@@ -21,7 +21,7 @@ import (
 )
 
 // Times of the service. AWS publishes only the 14 and 21 days
-// (facts/managed-instances §4.2); the others are ours, within what was seen.
+// (docs/facts/managed-instances.md MI115); the others are ours, within what was seen.
 const (
 	// IdleWait is how long an instance idles when the provider does not say:
 	// instances on AWS began to shut down some 70 s after their last task.
