@@ -49,7 +49,9 @@ type Result struct {
 	After time.Duration
 }
 
-// Invoker calls our own AWS APIs in process, through validation and IAM.
+// Invoker calls our own AWS APIs in process, through validation and IAM, for
+// whoever has operations and members as data, as CloudFormation has. Who knows
+// them when it is written uses a generated client (wire.Caller).
 type Invoker interface {
 	// Invoke calls an operation as a principal. Keys of in and of the answer
 	// are the member names of the API model. Errors are *fault.Error with

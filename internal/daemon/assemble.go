@@ -40,6 +40,7 @@ import (
 	"berth/internal/registry"
 	"berth/internal/series"
 	"berth/internal/state"
+	"berth/internal/wire"
 	sautoscaling "berth/internal/wire/shape/autoscaling"
 	scloudformation "berth/internal/wire/shape/cloudformation"
 	scloudwatch "berth/internal/wire/shape/cloudwatch"
@@ -100,8 +101,11 @@ type House struct {
 	Registry *registry.Server
 }
 
-// later is an Invoker whose Front is made after those who need it.
+// later is the way to our own APIs for those who are made before the Front.
 type later struct{ f *front.Front }
+
+// As is Front.As.
+func (l *later) As(p ident.Principal) wire.Caller { return l.f.As(p) }
 
 // Invoke implements control.Invoker.
 func (l *later) Invoke(ctx context.Context, as ident.Principal, svc, op string, in map[string]any) (map[string]any, error) {
@@ -137,7 +141,7 @@ func Assemble(_ context.Context, c Core, h Hands) (*House, error) {
 
 	house.Engine.Add(
 		stack.New(stack.Deps{DB: c.DB, Invoke: invoke, Access: house.Access, IDs: c.IDs, Place: c.Place, Zones: zones, Log: c.Log}),
-		service.New(service.Deps{DB: c.DB, IDs: c.IDs, Invoker: invoke, Access: house.Access, Jobs: jobs}),
+		service.New(service.Deps{DB: c.DB, IDs: c.IDs, As: invoke.As, Access: house.Access, Jobs: jobs}),
 		task.New(task.Deps{DB: c.DB, IDs: c.IDs, Log: c.Log}),
 		capacity.New(capacity.Deps{
 			DB: c.DB, IDs: c.IDs, Place: c.Place, Architectures: h.Architectures, MostVCPU: h.MostVCPU, MostMemoryMiB: h.MostMemoryMiB, Log: c.Log,
@@ -150,7 +154,7 @@ func Assemble(_ context.Context, c Core, h Hands) (*House, error) {
 		functions.New(functions.Deps{DB: c.DB, Functions: h.Functions}),
 		traffic.New(traffic.Deps{DB: c.DB, Edge: h.Edge, Access: house.Access, IDs: c.IDs, Log: c.Log, HostAddress: h.HostAddress, Jobs: jobs, Metrics: h.Series.In("AWS/ApplicationELB")}),
 		usage,
-		scaling.New(scaling.Deps{DB: c.DB, Series: h.Series, Invoker: invoke, IDs: c.IDs, Place: c.Place}),
+		scaling.New(scaling.Deps{DB: c.DB, Series: h.Series, As: invoke.As, IDs: c.IDs, Place: c.Place}),
 		reaper.New(reaper.Deps{DB: c.DB}),
 	)
 	if h.Names != nil {
@@ -163,7 +167,7 @@ func Assemble(_ context.Context, c Core, h Hands) (*House, error) {
 }
 
 // rooms lists the services that answer.
-func (house *House) rooms(h Hands, zones []string, invoke control.Invoker) []front.Room {
+func (house *House) rooms(h Hands, zones []string, invoke *later) []front.Room {
 	c := house.Core
 	cfn := cloudformation.New(cloudformation.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Zones: zones, Access: house.Access})
 	iamAPI := iam.New(iam.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Access: house.Access})
@@ -180,7 +184,7 @@ func (house *House) rooms(h Hands, zones []string, invoke control.Invoker) []fro
 		Events: &function.Queue{Driver: h.Functions, Clock: c.Real, Log: c.Log}, Architecture: architecture(),
 	})
 	watch := cloudwatch.New(cloudwatch.Deps{DB: c.DB, Clock: c.Clock, Real: c.Real, Place: c.Place, Series: h.Series})
-	scaleAPI := autoscaling.New(autoscaling.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Invoker: invoke, Access: house.Access})
+	scaleAPI := autoscaling.New(autoscaling.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, As: invoke.As, Access: house.Access})
 	return []front.Room{
 		{Meta: sautoscaling.Meta, API: scaleAPI, Fields: autoscaling.Fields, Resources: scaleAPI.Resources},
 		{Meta: scloudformation.Meta, API: cfn, Fields: cloudformation.Fields, Resources: cfn.Resources},

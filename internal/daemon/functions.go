@@ -12,6 +12,7 @@ import (
 	"berth/internal/model"
 	"berth/internal/series"
 	"berth/internal/state"
+	"berth/internal/wire/shape/logs"
 )
 
 // legs is the network of functions, as the runner asks for it.
@@ -54,7 +55,7 @@ func (f functionRole) Append(ctx context.Context, fn model.Function, group, stre
 	p := ident.AsRole(fn.RoleARN, fn.Name)
 	view := h.DB.View()
 	if _, ok := state.LogGroups.Get(view, group); !ok {
-		_, err := h.Front.Invoke(ctx, p, "logs", "CreateLogGroup", map[string]any{"logGroupName": group})
+		_, err := logs.Client{Caller: h.Front.As(p)}.CreateLogGroup(ctx, &logs.CreateLogGroupInput{LogGroupName: &group})
 		if err != nil && fault.CodeOf(err) != "ResourceAlreadyExistsException" {
 			return err
 		}

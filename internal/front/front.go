@@ -4,7 +4,8 @@
 //
 // It knows bytes and principals and no service: the services are Rooms that
 // daemon plugs in. What a room has not built is refused here by name, so that
-// nothing is accepted and ignored. Invoke is the same chain without HTTP.
+// nothing is accepted and ignored. As and Invoke are the same chain without
+// HTTP.
 //
 // Front owns its counters and nothing else. It is safe for concurrent use once
 // serving; Handle and the fields of Deps belong to the time before.

@@ -261,6 +261,33 @@ func TestInvoke(t *testing.T) {
 	}
 }
 
+// A typed call goes through the same fields, validation and permissions, and
+// is counted, like a call from outside.
+func TestTypedCalls(t *testing.T) {
+	t.Parallel()
+	f, a, _ := newFront(t)
+	out, err := ecs.Client{Caller: f.As(ident.Root(place))}.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: wire.Ptr("c")})
+	if err != nil || *out.Cluster.ClusterName != "c" {
+		t.Error(out, err)
+	}
+	role := ecs.Client{Caller: f.As(ident.AsRole("arn:aws:iam::000000000000:role/r", "s"))}
+	if _, err := role.DeleteCluster(t.Context(), &ecs.DeleteClusterInput{Cluster: wire.Ptr("c")}); !fault.Is(err, fault.Denied) {
+		t.Error(err)
+	}
+	if _, err := role.DeleteCluster(t.Context(), &ecs.DeleteClusterInput{}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a required member is missing: %v", err)
+	}
+	if _, err := role.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: wire.Ptr("boom")}); !fault.Is(err, fault.Internal) {
+		t.Errorf("a panic: %v", err)
+	}
+	if len(a.asked) != 2 {
+		t.Errorf("asked %q", a.asked)
+	}
+	if n := len(f.Counts()); n != 4 {
+		t.Errorf("%d counters", n)
+	}
+}
+
 func TestFieldsThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"CreateCluster clusterName", "MakeCoffee: a"} {

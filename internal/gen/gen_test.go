@@ -14,7 +14,7 @@ func TestGeneratedIsCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	made, err := filepath.Glob(filepath.Join(out, "*", "zz_*.go"))
-	if err != nil || len(made) != 3*len(targets) {
+	if err != nil || len(made) != 4*len(targets) {
 		t.Fatal(len(made), err)
 	}
 	for _, file := range made {

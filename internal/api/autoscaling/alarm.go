@@ -10,6 +10,7 @@ import (
 	"berth/internal/state"
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/autoscaling"
+	"berth/internal/wire/shape/cloudwatch"
 )
 
 // The alarms of a target tracking policy (docs/facts/deployments.md D121): three
@@ -43,7 +44,7 @@ func (p place) watch(x model.ScalingPolicy) watched {
 
 // alarmsOf names the alarms of a policy, in the policy, and returns what
 // PutMetricAlarm is to be called with. Alarms that are there keep their names.
-func (a *API) alarmsOf(p place, x *model.ScalingPolicy) []map[string]any {
+func (a *API) alarmsOf(p place, x *model.ScalingPolicy) []cloudwatch.PutMetricAlarmInput {
 	if x.Type != tracking {
 		x.Alarms = nil
 		return nil
@@ -52,13 +53,13 @@ func (a *API) alarmsOf(p place, x *model.ScalingPolicy) []map[string]any {
 	x.Alarms = nil
 	action := x.ARN + ":createdBy/" + a.creator(had)
 	high := a.alarm(p, x, had, "High", action)
-	high["ComparisonOperator"], high["EvaluationPeriods"], high["Threshold"] = "GreaterThanThreshold", int64(highPeriods), x.TargetValue
+	high.ComparisonOperator, high.EvaluationPeriods, high.Threshold = wire.Ptr("GreaterThanThreshold"), wire.Ptr(int64(highPeriods)), wire.Ptr(x.TargetValue)
 	if x.DisableScaleIn {
-		return []map[string]any{high}
+		return []cloudwatch.PutMetricAlarmInput{high}
 	}
 	low := a.alarm(p, x, had, "Low", action)
-	low["ComparisonOperator"], low["EvaluationPeriods"], low["Threshold"] = "LessThanThreshold", int64(lowPeriods), lowFactor*x.TargetValue
-	return []map[string]any{high, low}
+	low.ComparisonOperator, low.EvaluationPeriods, low.Threshold = wire.Ptr("LessThanThreshold"), wire.Ptr(int64(lowPeriods)), wire.Ptr(lowFactor*x.TargetValue)
+	return []cloudwatch.PutMetricAlarmInput{high, low}
 }
 
 // creator is the id that the policy's alarms carry: that of those that are
@@ -74,7 +75,7 @@ func (a *API) creator(alarms []string) string {
 	return a.IDs.UUID()
 }
 
-func (a *API) alarm(p place, x *model.ScalingPolicy, had []string, side, action string) map[string]any {
+func (a *API) alarm(p place, x *model.ScalingPolicy, had []string, side, action string) cloudwatch.PutMetricAlarmInput {
 	prefix := "TargetTracking-" + p.resource + "-Alarm" + side + "-"
 	i := slices.IndexFunc(had, func(n string) bool { return strings.HasPrefix(n, prefix) })
 	name := ""
@@ -85,30 +86,35 @@ func (a *API) alarm(p place, x *model.ScalingPolicy, had []string, side, action 
 	}
 	x.Alarms = append(x.Alarms, name)
 	w := p.watch(*x)
-	dims := []any{}
+	dims := []cloudwatch.Dimension{}
 	for _, d := range w.dimensions {
-		dims = append(dims, map[string]any{"Name": d.Name, "Value": d.Value})
+		dims = append(dims, cloudwatch.Dimension{Name: wire.Ptr(d.Name), Value: wire.Ptr(d.Value)})
 	}
-	out := map[string]any{
-		"AlarmName": name, "AlarmDescription": "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy " + action + ".",
-		"ActionsEnabled": true, "AlarmActions": []any{action}, "Namespace": w.namespace, "MetricName": w.metric, "Statistic": w.statistic,
-		"Dimensions": dims, "Period": int64(period),
+	out := cloudwatch.PutMetricAlarmInput{
+		AlarmName: &name, AlarmDescription: wire.Ptr("DO NOT EDIT OR DELETE. For TargetTrackingScaling policy " + action + "."),
+		ActionsEnabled: wire.Ptr(true), AlarmActions: []string{action}, Namespace: &w.namespace, MetricName: &w.metric, Statistic: &w.statistic,
+		Dimensions: dims, Period: wire.Ptr(int64(period)),
 	}
 	if w.unit != "" {
-		out["Unit"] = w.unit
+		out.Unit = &w.unit
 	}
 	return out
 }
 
-func (a *API) putAlarm(ctx context.Context, in map[string]any) error {
-	_, err := a.Invoker.Invoke(ctx, a.linked("AutoScaling-ManageAlarms"), "monitoring", "PutMetricAlarm", in)
+// alarms is the API of alarms, as the service-linked role.
+func (a *API) alarms() cloudwatch.Client {
+	return cloudwatch.Client{Caller: a.As(a.linked("AutoScaling-ManageAlarms"))}
+}
+
+func (a *API) putAlarm(ctx context.Context, in cloudwatch.PutMetricAlarmInput) error {
+	_, err := a.alarms().PutMetricAlarm(ctx, &in)
 	return err
 }
 
 // deleteAlarms deletes those of the alarms that are there.
 func (a *API) deleteAlarms(ctx context.Context, names []string) error {
 	view := a.DB.View()
-	there := []any{}
+	there := []string{}
 	for _, n := range names {
 		if _, ok := state.Alarms.Get(view, n); ok {
 			there = append(there, n)
@@ -117,7 +123,7 @@ func (a *API) deleteAlarms(ctx context.Context, names []string) error {
 	if len(there) == 0 {
 		return nil
 	}
-	_, err := a.Invoker.Invoke(ctx, a.linked("AutoScaling-ManageAlarms"), "monitoring", "DeleteAlarms", map[string]any{"AlarmNames": there})
+	_, err := a.alarms().DeleteAlarms(ctx, &cloudwatch.DeleteAlarmsInput{AlarmNames: there})
 	return err
 }
 

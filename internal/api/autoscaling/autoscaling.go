@@ -47,8 +47,8 @@ type Deps struct {
 	Clock clock.Clock
 	IDs   *ident.Source
 	Place ident.Place
-	// Invoker calls ECS and CloudWatch.
-	Invoker control.Invoker
+	// As calls ECS and CloudWatch as a principal.
+	As func(ident.Principal) wire.Caller
 	// Access answers whether a caller may do to the service and its alarms
 	// what the target or policy will do.
 	Access control.Access

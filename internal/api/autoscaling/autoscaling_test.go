@@ -46,13 +46,15 @@ type world struct {
 	calls  []string
 }
 
-// Invoke implements control.Invoker.
-func (w *world) Invoke(ctx context.Context, as ident.Principal, svc, op string, in map[string]any) (map[string]any, error) {
-	w.calls = append(w.calls, as.ARN+" "+op)
-	if err := w.refuse[op]; err != nil {
-		return nil, err
-	}
-	return w.front.Invoke(ctx, as, svc, op, in)
+// as calls what the API calls.
+func (w *world) as(p ident.Principal) wire.Caller {
+	return wire.CallerFunc(func(ctx context.Context, op *wire.Operation, in any) (any, error) {
+		w.calls = append(w.calls, p.ARN+" "+op.Name)
+		if err := w.refuse[op.Name]; err != nil {
+			return nil, err
+		}
+		return w.front.As(p).Call(ctx, op, in)
+	})
 }
 
 // access allows everything but what it names.
@@ -83,7 +85,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { _ = db.Close() })
 	w := &world{T: t, db: db, clock: clock.NewStepped(time.Unix(1_800_000_000, 0)), refuse: map[string]error{}}
 	ids := ident.Seeded(1)
-	w.api = autoscaling.New(autoscaling.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place, Invoker: w, Access: access{}})
+	w.api = autoscaling.New(autoscaling.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place, As: w.as, Access: access{}})
 	w.front, err = front.New(front.Deps{
 		Place: place, Clock: w.clock, IDs: ids, Auth: access{}, Log: slog.New(slog.DiscardHandler), Rooms: []front.Room{
 			{Meta: secs.Meta, API: ecs.New(ecs.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place}), Fields: ecs.Fields},
@@ -348,24 +350,20 @@ func TestAFailedPolicyLeavesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.register(1, 4)
 	calls := 0
-	w.api.Invoker = invoker(func(ctx context.Context, as ident.Principal, svc, op string, in map[string]any) (map[string]any, error) {
-		if calls++; op == "PutMetricAlarm" && calls == 2 {
-			return nil, fault.New(fault.Unavailable, "", "not now")
-		}
-		return w.Invoke(ctx, as, svc, op, in)
-	})
+	w.api.As = func(p ident.Principal) wire.Caller {
+		return wire.CallerFunc(func(ctx context.Context, op *wire.Operation, in any) (any, error) {
+			if calls++; op.Name == "PutMetricAlarm" && calls == 2 {
+				return nil, fault.New(fault.Unavailable, "", "not now")
+			}
+			return w.as(p).Call(ctx, op, in)
+		})
+	}
 	if _, err := w.call("PutScalingPolicy", cpu(70)); err == nil {
 		t.Error("the policy was taken")
 	}
 	if n := state.Alarms.Len(w.db.View()) + state.ScalingPolicies.Len(w.db.View()); n != 0 {
 		t.Errorf("%d alarms and policies are left", n)
 	}
-}
-
-type invoker func(context.Context, ident.Principal, string, string, map[string]any) (map[string]any, error)
-
-func (f invoker) Invoke(ctx context.Context, as ident.Principal, svc, op string, in map[string]any) (map[string]any, error) {
-	return f(ctx, as, svc, op, in)
 }
 
 func TestPoliciesAreCheckedAsOnAWS(t *testing.T) {

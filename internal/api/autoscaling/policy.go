@@ -75,9 +75,8 @@ func (a *API) store(ctx context.Context, p place, old, next model.ScalingPolicy)
 	alarms := a.alarmsOf(p, &next)
 	var fresh []string
 	for _, x := range alarms {
-		name := x["AlarmName"].(string)
-		if !slices.Contains(old.Alarms, name) {
-			fresh = append(fresh, name)
+		if !slices.Contains(old.Alarms, *x.AlarmName) {
+			fresh = append(fresh, *x.AlarmName)
 		}
 		if err := a.putAlarm(ctx, x); err != nil {
 			return a.undo(ctx, fresh, err)

@@ -9,6 +9,7 @@ import (
 	"berth/internal/store"
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/autoscaling"
+	"berth/internal/wire/shape/ecs"
 )
 
 // RegisterScalableTarget makes or changes a scalable target, and brings the
@@ -189,8 +190,8 @@ func (a *API) clamp(ctx context.Context, p place, t model.ScalableTarget) error 
 	}
 	act := model.ScalingActivity{ID: a.IDs.UUID(), Target: t.Key(), To: to, StartedAt: a.Clock.Now(), Status: "InProgress"}
 	act.Description, act.Cause, act.Message = setting(to), cause+count(to), success(to)
-	_, err := a.Invoker.Invoke(ctx, a.linked("AutoScaling-UpdateDesiredCapacity"), "ecs", "UpdateService",
-		map[string]any{"cluster": p.cluster, "service": p.service, "desiredCount": to})
+	_, err := ecs.Client{Caller: a.As(a.linked("AutoScaling-UpdateDesiredCapacity"))}.UpdateService(ctx,
+		&ecs.UpdateServiceInput{Cluster: &p.cluster, Service: &p.service, DesiredCount: &to})
 	if err != nil {
 		act.Status, act.Message, act.EndedAt = "Failed", "Failed to set desired count to "+count(to)+". Reason: "+fault.MessageOf(err), act.StartedAt
 	}

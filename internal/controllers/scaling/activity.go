@@ -10,6 +10,7 @@ import (
 	plan "berth/internal/plan/scaling"
 	"berth/internal/state"
 	"berth/internal/store"
+	"berth/internal/wire/shape/ecs"
 )
 
 // Statuses of activities.
@@ -51,7 +52,7 @@ func (l *Loop) scale(ctx context.Context, w plan.World, s model.Service, to plan
 	if err := l.put(ctx, x); err != nil {
 		return err
 	}
-	_, err := l.Invoker.Invoke(ctx, l.linked(), "ecs", "UpdateService", map[string]any{"cluster": s.Cluster, "service": s.Name, "desiredCount": to.To})
+	_, err := ecs.Client{Caller: l.As(l.linked())}.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: &s.Cluster, Service: &s.Name, DesiredCount: &to.To})
 	asked(&x, err, w.Now)
 	return l.DB.Update(ctx, name, func(tx *store.Tx) error {
 		if err := state.ScalingActivities.Put(tx, x); err != nil {

@@ -24,6 +24,7 @@ import (
 	"berth/internal/series"
 	"berth/internal/state"
 	"berth/internal/store"
+	"berth/internal/wire"
 )
 
 const name = "controllers/scaling"
@@ -38,11 +39,12 @@ type Metrics interface {
 
 // Deps are what the loop needs.
 type Deps struct {
-	DB      *state.DB
-	Series  Metrics
-	Invoker control.Invoker
-	IDs     *ident.Source
-	Place   ident.Place
+	DB     *state.DB
+	Series Metrics
+	// As calls our own APIs as a principal.
+	As    func(ident.Principal) wire.Caller
+	IDs   *ident.Source
+	Place ident.Place
 }
 
 // Loop is the loop.

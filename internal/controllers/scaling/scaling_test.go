@@ -24,6 +24,7 @@ import (
 	"berth/internal/series"
 	"berth/internal/state"
 	"berth/internal/store"
+	"berth/internal/wire"
 	sautoscaling "berth/internal/wire/shape/autoscaling"
 	scloudwatch "berth/internal/wire/shape/cloudwatch"
 	secs "berth/internal/wire/shape/ecs"
@@ -54,15 +55,17 @@ type world struct {
 	stuck  bool    // tasks do not follow
 }
 
-// Invoke implements control.Invoker.
-func (w *world) Invoke(ctx context.Context, as ident.Principal, svc, op string, in map[string]any) (map[string]any, error) {
-	if op == "UpdateService" && w.refuse != nil {
-		return nil, w.refuse
-	}
-	if as.Root || as.Service != "application-autoscaling.amazonaws.com" {
-		w.Errorf("%s is called by %+v", op, as)
-	}
-	return w.front.Invoke(ctx, as, svc, op, in)
+// as calls what the loop and the API call.
+func (w *world) as(p ident.Principal) wire.Caller {
+	return wire.CallerFunc(func(ctx context.Context, op *wire.Operation, in any) (any, error) {
+		if op.Name == "UpdateService" && w.refuse != nil {
+			return nil, w.refuse
+		}
+		if p.Root || p.Service != "application-autoscaling.amazonaws.com" {
+			w.Errorf("%s is called by %+v", op, p)
+		}
+		return w.front.As(p).Call(ctx, op, in)
+	})
 }
 
 // access allows everything.
@@ -96,7 +99,7 @@ func newWorld(t *testing.T, desired int64) *world {
 	t.Cleanup(func() { _ = data.Close(); _ = db.Close() })
 	w := &world{T: t, db: db, clock: clock.NewStepped(start), series: data}
 	ids := ident.Seeded(1)
-	scale := autoscaling.New(autoscaling.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place, Invoker: w, Access: access{}})
+	scale := autoscaling.New(autoscaling.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place, As: w.as, Access: access{}})
 	w.front, err = front.New(front.Deps{Place: place, Clock: w.clock, IDs: ids, Auth: access{}, Log: slog.New(slog.DiscardHandler), Rooms: []front.Room{
 		{Meta: secs.Meta, API: ecs.New(ecs.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place}), Fields: ecs.Fields},
 		{Meta: scloudwatch.Meta, API: cloudwatch.New(cloudwatch.Deps{DB: db, Clock: w.clock, Place: place, Series: data}), Fields: cloudwatch.Fields},
@@ -105,7 +108,7 @@ func newWorld(t *testing.T, desired int64) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loop := scaling.New(scaling.Deps{DB: db, Series: data, Invoker: w, IDs: ids, Place: place})
+	loop := scaling.New(scaling.Deps{DB: db, Series: data, As: w.as, IDs: ids, Place: place})
 	w.engine = control.New(db, w.clock, slog.New(slog.DiscardHandler), loop)
 	w.engine.Begin(t.Context(), true)
 	w.engine.Open()
@@ -124,23 +127,50 @@ func newWorld(t *testing.T, desired int64) *world {
 // track registers the service and gives it a policy that tracks 50 % CPU.
 func (w *world) track(low, high int64) {
 	w.Helper()
-	w.call("application-autoscaling", "RegisterScalableTarget", map[string]any{"MinCapacity": low, "MaxCapacity": high})
-	w.call("application-autoscaling", "PutScalingPolicy", map[string]any{"PolicyName": "cpu", "PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": map[string]any{
-		"TargetValue": 50, "PredefinedMetricSpecification": map[string]any{"PredefinedMetricType": "ECSServiceAverageCPUUtilization"},
-	}})
+	w.register(low, high)
+	w.trackCPU(sautoscaling.TargetTrackingScalingPolicyConfiguration{})
 	w.settle()
 }
 
-func (w *world) call(svc, op string, in map[string]any) map[string]any {
+// root is Application Auto Scaling, as its user has it.
+func (w *world) root() sautoscaling.Client {
+	return sautoscaling.Client{Caller: w.front.As(ident.Root(place))}
+}
+
+// alarms is CloudWatch, as its user has it.
+func (w *world) alarms() scloudwatch.Client {
+	return scloudwatch.Client{Caller: w.front.As(ident.Root(place))}
+}
+
+func call[I, O any](w *world, operation func(context.Context, *I) (*O, error), in *I) *O {
 	w.Helper()
-	if svc == "application-autoscaling" {
-		in["ServiceNamespace"], in["ResourceId"], in["ScalableDimension"] = "ecs", resource, dim
-	}
-	out, err := w.front.Invoke(w.Context(), ident.Root(place), svc, op, in)
+	out, err := operation(w.Context(), in)
 	if err != nil {
-		w.Fatalf("%s: %v", op, err)
+		w.Fatalf("%T: %v", in, err)
 	}
 	return out
+}
+
+func (w *world) register(low, high int64) {
+	w.Helper()
+	call(w, w.root().RegisterScalableTarget, &sautoscaling.RegisterScalableTargetInput{
+		ServiceNamespace: wire.Ptr("ecs"), ResourceId: wire.Ptr(resource), ScalableDimension: wire.Ptr(dim), MinCapacity: &low, MaxCapacity: &high,
+	})
+}
+
+// policy puts a policy of the service and returns its ARN.
+func (w *world) policy(in sautoscaling.PutScalingPolicyInput) string {
+	w.Helper()
+	in.ServiceNamespace, in.ResourceId, in.ScalableDimension = wire.Ptr("ecs"), wire.Ptr(resource), wire.Ptr(dim)
+	return *call(w, w.root().PutScalingPolicy, &in).PolicyARN
+}
+
+// trackCPU puts the policy that tracks 50 % CPU, with these cooldowns.
+func (w *world) trackCPU(c sautoscaling.TargetTrackingScalingPolicyConfiguration) {
+	w.Helper()
+	c.TargetValue = wire.Ptr(50.0)
+	c.PredefinedMetricSpecification = &sautoscaling.PredefinedMetricSpecification{PredefinedMetricType: wire.Ptr("ECSServiceAverageCPUUtilization")}
+	w.policy(sautoscaling.PutScalingPolicyInput{PolicyName: wire.Ptr("cpu"), PolicyType: wire.Ptr("TargetTrackingScaling"), TargetTrackingScalingPolicyConfiguration: &c})
 }
 
 func (w *world) put(writer string, fn func(*store.Tx) error) {
@@ -230,28 +260,37 @@ func (w *world) isAlarm(side, want string) {
 // activities are told oldest first, without the alarms' ids.
 func (w *world) activities() []string {
 	w.Helper()
-	out := w.call("application-autoscaling", "DescribeScalingActivities", map[string]any{"IncludeNotScaledActivities": true})
+	out := call(w, w.root().DescribeScalingActivities, &sautoscaling.DescribeScalingActivitiesInput{
+		ServiceNamespace: wire.Ptr("ecs"), ResourceId: wire.Ptr(resource), ScalableDimension: wire.Ptr(dim), IncludeNotScaledActivities: wire.Ptr(true),
+	})
 	var all []string
-	for _, a := range out["ScalingActivities"].([]any) {
-		x := a.(map[string]any)
-		cause := x["Cause"].(string)
+	for _, x := range out.ScalingActivities {
+		cause := *x.Cause
 		for _, side := range []string{"High", "Low"} {
 			if a := "TargetTracking-" + resource + "-Alarm" + side + "-"; strings.Contains(cause, a) {
 				_, id, _ := strings.Cut(cause, a)
 				cause = strings.Replace(cause, a+strings.Fields(id)[0], side, 1)
 			}
 		}
-		text := fmt.Sprint(x["StatusCode"], ": ", x["Description"], " ", cause)
-		if m := x["StatusMessage"]; m != nil {
-			text += ". " + m.(string)
+		text := *x.StatusCode + ": " + *x.Description + " " + cause
+		if x.StatusMessage != nil {
+			text += ". " + *x.StatusMessage
 		}
-		if r, ok := x["NotScaledReasons"].([]any); ok {
-			text += fmt.Sprint(" ", r[0])
+		if len(x.NotScaledReasons) > 0 {
+			text += " " + reason(x.NotScaledReasons[0])
 		}
 		all = append(all, text)
 	}
 	slices.Reverse(all)
 	return all
+}
+
+// reason is a reason with the bound that it names.
+func reason(r sautoscaling.NotScaledReason) string {
+	if r.MinCapacity != nil {
+		return fmt.Sprintf("%s (minimum %d)", *r.Code, *r.MinCapacity)
+	}
+	return *r.Code
 }
 
 func (w *world) same(want ...string) {
@@ -300,7 +339,7 @@ func TestLoadTriplesAndGoes(t *testing.T) {
 	done := func(n int, cause string) string {
 		return fmt.Sprintf("Successful: Setting desired count to %d. %s. Successfully set desired count to %d. Change successfully fulfilled by ecs.", n, cause, n)
 	}
-	w.same(done(4, highCause), done(3, lowCause), done(2, lowCause), done(1, lowCause), "Failed: Attempting to scale due to alarm triggered "+lowCause+" map[Code:AlreadyAtMinCapacity MinCapacity:1]")
+	w.same(done(4, highCause), done(3, lowCause), done(2, lowCause), done(1, lowCause), "Failed: Attempting to scale due to alarm triggered "+lowCause+" AlreadyAtMinCapacity (minimum 1)")
 	if a := w.alarm("AlarmLow"); !strings.HasPrefix(a.StateReason, "Threshold Crossed: 15 out of the last 15 datapoints [") || !strings.Contains(a.StateData, `"threshold":45.0`) {
 		t.Errorf("%s %s", a.StateReason, a.StateData)
 	}
@@ -310,9 +349,7 @@ func TestLoadTriplesAndGoes(t *testing.T) {
 func TestAnAlarmActsOnceAMinute(t *testing.T) {
 	w := newWorld(t, 2)
 	w.track(1, 100)
-	w.call("application-autoscaling", "PutScalingPolicy", map[string]any{"PolicyName": "cpu", "PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": map[string]any{
-		"TargetValue": 50, "ScaleOutCooldown": 0, "ScaleInCooldown": 0, "PredefinedMetricSpecification": map[string]any{"PredefinedMetricType": "ECSServiceAverageCPUUtilization"},
-	}})
+	w.trackCPU(sautoscaling.TargetTrackingScalingPolicyConfiguration{ScaleOutCooldown: wire.Ptr(int64(0)), ScaleInCooldown: wire.Ptr(int64(0))})
 	w.load = 1e6 // as many as there are, all are busy
 	w.minutes(3)
 	var got []int64
@@ -364,7 +401,7 @@ func TestNoScalingInDuringADeployment(t *testing.T) {
 	if w.desired() != 4 {
 		t.Errorf("desired %d", w.desired())
 	}
-	w.same("Failed: Attempting to scale due to alarm triggered " + lowCause + " map[Code:TargetServicePutResourceAsUnscalable]")
+	w.same("Failed: Attempting to scale due to alarm triggered " + lowCause + " TargetServicePutResourceAsUnscalable")
 	w.load = 396
 	w.minutes(4)
 	if w.desired() != 8 {
@@ -424,21 +461,23 @@ func TestARefusalByECSIsRecorded(t *testing.T) {
 
 func TestBoundsSetByHandEndTheirActivity(t *testing.T) {
 	w := newWorld(t, 1)
-	w.call("application-autoscaling", "RegisterScalableTarget", map[string]any{"MinCapacity": 3, "MaxCapacity": 8})
+	w.register(3, 8)
 	w.minutes(1)
 	w.same("Successful: Setting desired count to 3. minimum capacity was set to 3. Successfully set desired count to 3. Change successfully fulfilled by ecs.")
 }
 
 func TestAUsersAlarmTriggersSteps(t *testing.T) {
 	w := newWorld(t, 2)
-	w.call("application-autoscaling", "RegisterScalableTarget", map[string]any{"MinCapacity": 1, "MaxCapacity": 8})
-	arn := w.call("application-autoscaling", "PutScalingPolicy", map[string]any{"PolicyName": "steps", "PolicyType": "StepScaling", "StepScalingPolicyConfiguration": map[string]any{
-		"AdjustmentType": "ChangeInCapacity", "StepAdjustments": []any{
-			map[string]any{"MetricIntervalLowerBound": 0, "MetricIntervalUpperBound": 20, "ScalingAdjustment": 1}, map[string]any{"MetricIntervalLowerBound": 20, "ScalingAdjustment": 3},
+	w.register(1, 8)
+	arn := w.policy(sautoscaling.PutScalingPolicyInput{PolicyName: wire.Ptr("steps"), PolicyType: wire.Ptr("StepScaling"), StepScalingPolicyConfiguration: &sautoscaling.StepScalingPolicyConfiguration{
+		AdjustmentType: wire.Ptr("ChangeInCapacity"), StepAdjustments: []sautoscaling.StepAdjustment{
+			{MetricIntervalLowerBound: wire.Ptr(0.0), MetricIntervalUpperBound: wire.Ptr(20.0), ScalingAdjustment: wire.Ptr(int64(1))},
+			{MetricIntervalLowerBound: wire.Ptr(20.0), ScalingAdjustment: wire.Ptr(int64(3))},
 		},
-	}})["PolicyARN"]
-	w.call("monitoring", "PutMetricAlarm", map[string]any{
-		"AlarmName": "queue", "AlarmActions": []any{arn}, "Namespace": "N", "MetricName": "M", "Statistic": "Maximum", "Period": 300, "EvaluationPeriods": 1, "Threshold": 100, "ComparisonOperator": "GreaterThanThreshold",
+	}})
+	call(w, w.alarms().PutMetricAlarm, &scloudwatch.PutMetricAlarmInput{
+		AlarmName: wire.Ptr("queue"), AlarmActions: []string{arn}, Namespace: wire.Ptr("N"), MetricName: wire.Ptr("M"), Statistic: wire.Ptr("Maximum"),
+		Period: wire.Ptr(int64(300)), EvaluationPeriods: wire.Ptr(int64(1)), Threshold: wire.Ptr(100.0), ComparisonOperator: wire.Ptr("GreaterThanThreshold"),
 	})
 	w.settle()
 	if err := w.series.In("N").Count(t.Context(), w.clock.Now(), "M", "", nil, []float64{130}, []float64{1}); err != nil {
@@ -461,7 +500,7 @@ func TestAStateSetByHandActsAtOnce(t *testing.T) {
 	w.minutes(2)
 	w.clock.Advance(10 * time.Second)
 	w.settle()
-	w.call("monitoring", "SetAlarmState", map[string]any{"AlarmName": w.alarm("AlarmHigh").Name, "StateValue": "ALARM", "StateReason": "test"})
+	call(w, w.alarms().SetAlarmState, &scloudwatch.SetAlarmStateInput{AlarmName: wire.Ptr(w.alarm("AlarmHigh").Name), StateValue: wire.Ptr("ALARM"), StateReason: wire.Ptr("test")})
 	w.settle()
 	if w.desired() != 5 {
 		t.Errorf("desired %d", w.desired())
@@ -471,14 +510,14 @@ func TestAStateSetByHandActsAtOnce(t *testing.T) {
 func TestAlarmsWithoutActionsDoNothing(t *testing.T) {
 	w := newWorld(t, 2)
 	w.track(1, 8)
-	w.call("monitoring", "DisableAlarmActions", map[string]any{"AlarmNames": []any{w.alarm("AlarmHigh").Name}})
+	call(w, w.alarms().DisableAlarmActions, &scloudwatch.DisableAlarmActionsInput{AlarmNames: []string{w.alarm("AlarmHigh").Name}})
 	w.load = 192
 	w.minutes(6)
 	w.isAlarm("AlarmHigh", "ALARM")
 	if w.desired() != 2 {
 		t.Errorf("desired %d", w.desired())
 	}
-	w.call("monitoring", "EnableAlarmActions", map[string]any{"AlarmNames": []any{w.alarm("AlarmHigh").Name}})
+	call(w, w.alarms().EnableAlarmActions, &scloudwatch.EnableAlarmActionsInput{AlarmNames: []string{w.alarm("AlarmHigh").Name}})
 	w.settle()
 	if w.desired() != 4 {
 		t.Errorf("desired %d", w.desired())
@@ -497,7 +536,7 @@ func TestATargetGoesWithItsService(t *testing.T) {
 
 func TestOldActivitiesAreForgotten(t *testing.T) {
 	w := newWorld(t, 1)
-	w.call("application-autoscaling", "RegisterScalableTarget", map[string]any{"MinCapacity": 3, "MaxCapacity": 8})
+	w.register(3, 8)
 	w.minutes(1)
 	w.clock.Advance(43 * 24 * time.Hour)
 	w.service(func(s *model.Service) { s.DesiredCount = 4 })
@@ -517,7 +556,7 @@ func TestAChangeIsNeverWithoutAnActivity(t *testing.T) {
 		{5, "Failed: Setting desired count to 5. c. Failed to set desired count to 5."},
 	} {
 		w := newWorld(t, 2)
-		w.call("application-autoscaling", "RegisterScalableTarget", map[string]any{"MinCapacity": 1, "MaxCapacity": 8})
+		w.register(1, 8)
 		w.put("controllers/scaling", func(tx *store.Tx) error {
 			return state.ScalingActivities.Put(tx, model.ScalingActivity{
 				ID: "1", Target: "ecs|" + resource + "|" + dim, To: c.to, Status: "Pending", Description: fmt.Sprintf("Setting desired count to %d.", c.to), Cause: "c", StartedAt: start,
@@ -548,13 +587,14 @@ func TestNothingIsWrittenWhileNothingHappens(t *testing.T) {
 
 func TestScheduledActionsRunInOrder(t *testing.T) {
 	w := newWorld(t, 1)
-	w.call("application-autoscaling", "RegisterScalableTarget", map[string]any{"MinCapacity": 1, "MaxCapacity": 4})
+	w.register(1, 4)
 	for name, c := range map[string]struct {
 		schedule string
 		lo, hi   int64
 	}{"morning": {"cron(0 8 ? * MON-FRI *)", 3, 6}, "evening": {"cron(0 18 ? * MON-FRI *)", 1, 2}} {
-		w.call("application-autoscaling", "PutScheduledAction", map[string]any{
-			"ScheduledActionName": name, "Schedule": c.schedule, "ScalableTargetAction": map[string]any{"MinCapacity": c.lo, "MaxCapacity": c.hi},
+		call(w, w.root().PutScheduledAction, &sautoscaling.PutScheduledActionInput{
+			ServiceNamespace: wire.Ptr("ecs"), ResourceId: wire.Ptr(resource), ScalableDimension: wire.Ptr(dim), ScheduledActionName: &name, Schedule: &c.schedule,
+			ScalableTargetAction: &sautoscaling.ScalableTargetAction{MinCapacity: &c.lo, MaxCapacity: &c.hi},
 		})
 	}
 	w.settle()
@@ -586,7 +626,9 @@ func TestScheduledActionsRunInOrder(t *testing.T) {
 	if w.desired() != 3 || target.Max != 6 {
 		t.Errorf("desired %d, maximum %d after a fortnight", w.desired(), target.Max)
 	}
-	w.call("application-autoscaling", "RegisterScalableTarget", map[string]any{"SuspendedState": map[string]any{"ScheduledScalingSuspended": true}})
+	call(w, w.root().RegisterScalableTarget, &sautoscaling.RegisterScalableTargetInput{
+		ServiceNamespace: wire.Ptr("ecs"), ResourceId: wire.Ptr(resource), ScalableDimension: wire.Ptr(dim), SuspendedState: &sautoscaling.SuspendedState{ScheduledScalingSuspended: wire.Ptr(true)},
+	})
 	w.clock.Advance(2 * time.Hour)
 	w.settle()
 	if w.desired() != 3 {

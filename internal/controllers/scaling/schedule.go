@@ -11,6 +11,7 @@ import (
 	plan "berth/internal/plan/scaling"
 	"berth/internal/state"
 	"berth/internal/store"
+	"berth/internal/wire/shape/autoscaling"
 )
 
 // scheduled runs the scheduled actions of a target that have fallen due, in
@@ -44,14 +45,10 @@ func (l *Loop) run(ctx context.Context, t model.ScalableTarget, r plan.Run, now 
 		ID: l.IDs.UUID(), Target: t.Key(), StartedAt: now, EndedAt: now, Description: "Setting " + bounds,
 		Cause: "scheduled action name " + r.Action.Name + " was triggered", Status: successful, Message: "Successfully set " + bounds,
 	}
-	in := map[string]any{"ServiceNamespace": t.Namespace, "ResourceId": t.ResourceID, "ScalableDimension": t.Dimension}
-	if r.Action.Min != nil {
-		in["MinCapacity"] = *r.Action.Min
-	}
-	if r.Action.Max != nil {
-		in["MaxCapacity"] = *r.Action.Max
-	}
-	if _, err := l.Invoker.Invoke(ctx, l.linked(), "application-autoscaling", "RegisterScalableTarget", in); err != nil {
+	_, err := autoscaling.Client{Caller: l.As(l.linked())}.RegisterScalableTarget(ctx, &autoscaling.RegisterScalableTargetInput{
+		ServiceNamespace: &t.Namespace, ResourceId: &t.ResourceID, ScalableDimension: &t.Dimension, MinCapacity: r.Action.Min, MaxCapacity: r.Action.Max,
+	})
+	if err != nil {
 		x.Status, x.Message = failed, "Failed to set "+bounds+". Reason: "+fault.MessageOf(err)
 	}
 	return l.ran(ctx, r, &x)

@@ -12,6 +12,7 @@ import (
 	plan "berth/internal/plan/scaling"
 	"berth/internal/state"
 	"berth/internal/store"
+	"berth/internal/wire/shape/autoscaling"
 )
 
 // target lets the policies of one target decide, and ends its activities.
@@ -58,8 +59,8 @@ func service(r store.Reader, t model.ScalableTarget) (model.Service, bool) {
 
 // deregister forgets the target of a service that is gone.
 func (l *Loop) deregister(ctx context.Context, t model.ScalableTarget) error {
-	_, err := l.Invoker.Invoke(ctx, l.linked(), "application-autoscaling", "DeregisterScalableTarget", map[string]any{
-		"ServiceNamespace": t.Namespace, "ResourceId": t.ResourceID, "ScalableDimension": t.Dimension,
+	_, err := autoscaling.Client{Caller: l.As(l.linked())}.DeregisterScalableTarget(ctx, &autoscaling.DeregisterScalableTargetInput{
+		ServiceNamespace: &t.Namespace, ResourceId: &t.ResourceID, ScalableDimension: &t.Dimension,
 	})
 	if fault.Is(err, fault.NotFound) {
 		return nil

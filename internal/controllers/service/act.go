@@ -10,6 +10,9 @@ import (
 	"berth/internal/plan/rollout"
 	"berth/internal/state"
 	"berth/internal/store"
+	"berth/internal/wire"
+	"berth/internal/wire/shape/elbv2"
+	"berth/internal/wire/shape/lambda"
 )
 
 // The sessions that ECS opens (docs/facts/deployments.md D107).
@@ -43,27 +46,26 @@ func (l *Loop) shift1(ctx context.Context, s rollout.Shift) error {
 	if err != nil {
 		return fault.New(fault.Denied, "", "%s", fault.MessageOf(err))
 	}
-	if _, err := l.Invoker.Invoke(ctx, p, "elasticloadbalancing", "DescribeRules", map[string]any{"RuleArns": []any{s.Rule}}); err != nil {
+	api := elbv2.Client{Caller: l.As(p)}
+	if _, err := api.DescribeRules(ctx, &elbv2.DescribeRulesInput{RuleArns: []string{s.Rule}}); err != nil {
 		return err
 	}
-	actions := []any{map[string]any{"Type": "forward", "ForwardConfig": map[string]any{
-		"TargetGroups":                targets(s.Targets),
-		"TargetGroupStickinessConfig": map[string]any{"Enabled": false},
-	}}}
+	actions := forward(s.Targets)
 	if s.Default {
-		_, err = l.Invoker.Invoke(ctx, p, "elasticloadbalancing", "ModifyListener", map[string]any{"ListenerArn": s.Listener, "DefaultActions": actions})
+		_, err = api.ModifyListener(ctx, &elbv2.ModifyListenerInput{ListenerArn: &s.Listener, DefaultActions: actions})
 	} else {
-		_, err = l.Invoker.Invoke(ctx, p, "elasticloadbalancing", "ModifyRule", map[string]any{"RuleArn": s.Rule, "Actions": actions})
+		_, err = api.ModifyRule(ctx, &elbv2.ModifyRuleInput{RuleArn: &s.Rule, Actions: actions})
 	}
 	return err
 }
 
-func targets(ts []model.WeightedTarget) []any {
-	var out []any
+// forward is a rule's action: to these targets, without stickiness.
+func forward(ts []model.WeightedTarget) []elbv2.Action {
+	to := &elbv2.ForwardActionConfig{TargetGroupStickinessConfig: &elbv2.TargetGroupStickinessConfig{Enabled: wire.Ptr(false)}}
 	for _, t := range ts {
-		out = append(out, map[string]any{"TargetGroupArn": t.TargetGroupARN, "Weight": t.Weight})
+		to.TargetGroups = append(to.TargetGroups, elbv2.TargetGroupTuple{TargetGroupArn: wire.Ptr(t.TargetGroupARN), Weight: wire.Ptr(t.Weight)})
 	}
-	return out
+	return []elbv2.Action{{Type: wire.Ptr("forward"), ForwardConfig: to}}
 }
 
 func job(hook string) string { return name + " " + hook }
@@ -110,8 +112,8 @@ func (l *Loop) invoke(ctx context.Context, c rollout.Call) (rollout.Reply, error
 	if err != nil {
 		return rollout.Reply{}, fmt.Errorf("write the payload of hook %s: %w", c.Hook, err)
 	}
-	out, err := l.Invoker.Invoke(ctx, p, "lambda", "Invoke", map[string]any{
-		"FunctionName": c.Function, "InvocationType": "RequestResponse", "Payload": body,
+	out, err := lambda.Client{Caller: l.As(p)}.Invoke(ctx, &lambda.InvokeInput{
+		FunctionName: &c.Function, InvocationType: wire.Ptr("RequestResponse"), Payload: body,
 	})
 	switch {
 	case ctx.Err() != nil:
@@ -121,17 +123,5 @@ func (l *Loop) invoke(ctx context.Context, c rollout.Call) (rollout.Reply, error
 	case err != nil:
 		return rollout.Reply{Invoke: fault.MessageOf(err)}, nil
 	}
-	crashed, _ := out["FunctionError"].(string)
-	return rollout.Reply{Payload: payload(out["Payload"]), Crashed: crashed != ""}, nil
-}
-
-func payload(v any) []byte {
-	switch p := v.(type) {
-	case []byte:
-		return p
-	case string:
-		return []byte(p)
-	default:
-		return nil
-	}
+	return rollout.Reply{Payload: out.Payload, Crashed: wire.Val(out.FunctionError) != ""}, nil
 }

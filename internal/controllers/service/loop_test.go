@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"berth/internal/api/ecs"
+	apiecs "berth/internal/api/ecs"
 	"berth/internal/clock"
 	"berth/internal/control"
 	"berth/internal/controllers/service"
@@ -18,7 +18,10 @@ import (
 	"berth/internal/model"
 	"berth/internal/state"
 	"berth/internal/store"
-	shape "berth/internal/wire/shape/ecs"
+	"berth/internal/wire"
+	"berth/internal/wire/shape/ecs"
+	"berth/internal/wire/shape/elbv2"
+	"berth/internal/wire/shape/lambda"
 )
 
 var place = ident.Place{Partition: "aws", Region: "ap-northeast-1", Account: "000000000000"}
@@ -35,7 +38,7 @@ type world struct {
 	front  *front.Front
 	said   []string // calls of the loop, with who made them
 	// answer is what the hook's function replies.
-	answer func(payload map[string]any) (string, error)
+	answer func(payload hookPayload) (string, error)
 	deny   string // operation that is denied
 	fails  func(t model.Task) bool
 }
@@ -53,36 +56,41 @@ func (access) Allow(store.Reader, ident.Principal, string, string, map[string]st
 	return nil
 }
 
-// Invoke is what the loop calls: load balancing on the tables, and a function.
-func (w *world) Invoke(ctx context.Context, as ident.Principal, svc, op string, in map[string]any) (map[string]any, error) {
-	w.said = append(w.said, as.ARN+" "+svc+":"+op)
-	if op == w.deny {
-		return nil, fault.New(fault.Denied, "AccessDenied", "User: %s is not authorized to perform: %s:%s", as.ARN, svc, op)
-	}
-	switch op {
-	case "DescribeRules":
-		return nil, nil
-	case "ModifyRule":
-		return nil, w.modify(ctx, in)
-	case "Invoke":
-		var payload map[string]any
-		if err := json.Unmarshal(in["Payload"].([]byte), &payload); err != nil {
-			return nil, err
+// as is what the loop calls: load balancing on the tables, and a function.
+func (w *world) as(p ident.Principal) wire.Caller {
+	return wire.CallerFunc(func(ctx context.Context, op *wire.Operation, in any) (any, error) {
+		w.said = append(w.said, p.ARN+" "+op.Service.Name+":"+op.Name)
+		if op.Name == w.deny {
+			return nil, fault.New(fault.Denied, "AccessDenied", "User: %s is not authorized to perform: %s:%s", p.ARN, op.Service.Name, op.Name)
 		}
-		body, err := w.answer(payload)
-		return map[string]any{"Payload": []byte(body)}, err
-	}
-	return nil, fault.New(fault.NotImplemented, "", "%s", op)
+		switch in := in.(type) {
+		case *elbv2.DescribeRulesInput:
+			return &elbv2.DescribeRulesOutput{}, nil
+		case *elbv2.ModifyRuleInput:
+			return &elbv2.ModifyRuleOutput{}, w.modify(ctx, in)
+		case *lambda.InvokeInput:
+			var payload hookPayload
+			if err := json.Unmarshal(in.Payload, &payload); err != nil {
+				return nil, err
+			}
+			body, err := w.answer(payload)
+			return &lambda.InvokeOutput{Payload: []byte(body)}, err
+		}
+		return nil, fault.New(fault.NotImplemented, "", "%s", op)
+	})
 }
 
-func (w *world) modify(ctx context.Context, in map[string]any) error {
+// hookPayload is what a test reads of a hook's payload.
+type hookPayload struct {
+	Stage string `json:"lifecycleStage"`
+}
+
+func (w *world) modify(ctx context.Context, in *elbv2.ModifyRuleInput) error {
 	return w.db.Update(ctx, "api/elbv2", func(tx *store.Tx) error {
-		return state.ListenerRules.Edit(tx, in["RuleArn"].(string), func(r *model.ListenerRule) error {
-			a := in["Actions"].([]any)[0].(map[string]any)["ForwardConfig"].(map[string]any)
+		return state.ListenerRules.Edit(tx, *in.RuleArn, func(r *model.ListenerRule) error {
 			var ts []model.WeightedTarget
-			for _, g := range a["TargetGroups"].([]any) {
-				m := g.(map[string]any)
-				ts = append(ts, model.WeightedTarget{TargetGroupARN: m["TargetGroupArn"].(string), Weight: m["Weight"].(int64)})
+			for _, g := range in.Actions[0].ForwardConfig.TargetGroups {
+				ts = append(ts, model.WeightedTarget{TargetGroupARN: *g.TargetGroupArn, Weight: *g.Weight})
 			}
 			r.Actions = []model.Action{{Type: "forward", Targets: ts, StickySet: true}}
 			return nil
@@ -99,15 +107,15 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, db: db, clock: clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)), fails: func(model.Task) bool { return false }}
-	w.answer = func(map[string]any) (string, error) { return `{"hookStatus":"SUCCEEDED"}`, nil }
+	w.answer = func(hookPayload) (string, error) { return `{"hookStatus":"SUCCEEDED"}`, nil }
 	log := slog.New(slog.DiscardHandler)
-	api := ecs.New(ecs.Deps{DB: db, Clock: w.clock, IDs: ident.Seeded(2), Place: place})
-	if w.front, err = front.New(front.Deps{Rooms: []front.Room{{Meta: shape.Meta, API: api, Fields: ecs.Fields, Resources: api.Resources}}, Place: place, Clock: w.clock, IDs: ident.Seeded(3), Log: log}); err != nil {
+	api := apiecs.New(apiecs.Deps{DB: db, Clock: w.clock, IDs: ident.Seeded(2), Place: place})
+	if w.front, err = front.New(front.Deps{Rooms: []front.Room{{Meta: ecs.Meta, API: api, Fields: apiecs.Fields, Resources: api.Resources}}, Place: place, Clock: w.clock, IDs: ident.Seeded(3), Log: log}); err != nil {
 		t.Fatal(err)
 	}
 	w.engine = control.New(db, w.clock, log)
 	w.engine.Begin(t.Context(), true)
-	w.engine.Add(service.New(service.Deps{DB: db, IDs: ident.Seeded(4), Invoker: w, Access: access{w}, Jobs: w.engine.Jobs()}))
+	w.engine.Add(service.New(service.Deps{DB: db, IDs: ident.Seeded(4), As: w.as, Access: access{w}, Jobs: w.engine.Jobs()}))
 	w.engine.Open()
 	w.furnish()
 	return w
@@ -146,33 +154,44 @@ func (w *world) furnish() {
 		}
 		return state.CapacityProviders.Put(tx, model.CapacityProvider{Name: "mi", Cluster: "c", Status: "ACTIVE"})
 	})
-	w.call("RegisterTaskDefinition", map[string]any{
-		"family": "f", "cpu": "256", "memory": "512", "networkMode": "awsvpc", "requiresCompatibilities": []any{"MANAGED_INSTANCES"},
-		"containerDefinitions": []any{map[string]any{"name": "web", "image": "repo:latest", "portMappings": []any{map[string]any{"containerPort": 80}}}},
+	call(w, w.api().RegisterTaskDefinition, &ecs.RegisterTaskDefinitionInput{
+		Family: wire.Ptr("f"), Cpu: wire.Ptr("256"), Memory: wire.Ptr("512"), NetworkMode: wire.Ptr("awsvpc"), RequiresCompatibilities: []string{"MANAGED_INSTANCES"},
+		ContainerDefinitions: []ecs.ContainerDefinition{{Name: wire.Ptr("web"), Image: wire.Ptr("repo:latest"), PortMappings: []ecs.PortMapping{{ContainerPort: wire.Ptr(int64(80))}}}},
 	})
 }
 
-func (w *world) call(op string, in map[string]any) map[string]any {
+// api is ECS, as its user has it.
+func (w *world) api() ecs.Client { return ecs.Client{Caller: w.front.As(ident.Root(place))} }
+
+func call[I, O any](w *world, operation func(context.Context, *I) (*O, error), in *I) *O {
 	w.t.Helper()
-	out, err := w.front.Invoke(w.t.Context(), ident.Root(place), "ecs", op, in)
+	out, err := operation(w.t.Context(), in)
 	if err != nil {
-		w.t.Fatalf("%s: %v", op, err)
+		w.t.Fatalf("%T: %v", in, err)
 	}
 	return out
 }
 
-func (w *world) create(stages ...any) {
+func (w *world) create(stages ...string) {
 	w.t.Helper()
-	w.call("CreateService", map[string]any{
-		"cluster": "c", "serviceName": "s", "taskDefinition": "f", "desiredCount": 2,
-		"loadBalancers": []any{map[string]any{"targetGroupArn": "tg/1", "containerName": "web", "containerPort": 80, "advancedConfiguration": map[string]any{
-			"alternateTargetGroupArn": "tg/2", "productionListenerRule": rule("prod"), "testListenerRule": rule("test"), "roleArn": account + "lb",
-		}}},
-		"networkConfiguration": map[string]any{"awsvpcConfiguration": map[string]any{"subnets": []any{"subnet-1"}, "securityGroups": []any{"sg-1"}}},
-		"deploymentConfiguration": map[string]any{"strategy": "BLUE_GREEN", "lifecycleHooks": []any{map[string]any{
-			"hookTargetArn": "arn:aws:lambda:ap-northeast-1:000000000000:function:hook", "roleArn": account + "hook", "lifecycleStages": stages,
+	call(w, w.api().CreateService, &ecs.CreateServiceInput{
+		Cluster: wire.Ptr("c"), ServiceName: wire.Ptr("s"), TaskDefinition: wire.Ptr("f"), DesiredCount: wire.Ptr(int64(2)),
+		LoadBalancers: []ecs.LoadBalancer{{
+			TargetGroupArn: wire.Ptr("tg/1"), ContainerName: wire.Ptr("web"), ContainerPort: wire.Ptr(int64(80)), AdvancedConfiguration: &ecs.AdvancedConfiguration{
+				AlternateTargetGroupArn: wire.Ptr("tg/2"), ProductionListenerRule: wire.Ptr(rule("prod")), TestListenerRule: wire.Ptr(rule("test")), RoleArn: wire.Ptr(account + "lb"),
+			},
+		}},
+		NetworkConfiguration: &ecs.NetworkConfiguration{AwsvpcConfiguration: &ecs.AwsVpcConfiguration{Subnets: []string{"subnet-1"}, SecurityGroups: []string{"sg-1"}}},
+		DeploymentConfiguration: &ecs.DeploymentConfiguration{Strategy: wire.Ptr("BLUE_GREEN"), LifecycleHooks: []ecs.DeploymentLifecycleHook{{
+			HookTargetArn: wire.Ptr("arn:aws:lambda:ap-northeast-1:000000000000:function:hook"), RoleArn: wire.Ptr(account + "hook"), LifecycleStages: stages,
 		}}},
 	})
+}
+
+// deploy makes a new deployment of the service as it is.
+func (w *world) deploy() {
+	w.t.Helper()
+	call(w, w.api().UpdateService, &ecs.UpdateServiceInput{Cluster: wire.Ptr("c"), Service: wire.Ptr("s"), ForceNewDeployment: wire.Ptr(true)})
 }
 
 // settle runs the loop and the hands until nothing moves, for a time.
@@ -278,8 +297,8 @@ func (w *world) service() model.Service {
 
 func TestBlueGreenFromTheAPI(t *testing.T) {
 	w := newWorld(t)
-	var payloads []map[string]any
-	w.answer = func(p map[string]any) (string, error) {
+	var payloads []hookPayload
+	w.answer = func(p hookPayload) (string, error) {
 		payloads = append(payloads, p)
 		return `{"hookStatus":"SUCCEEDED"}`, nil
 	}
@@ -291,7 +310,7 @@ func TestBlueGreenFromTheAPI(t *testing.T) {
 	if got := w.weights("prod"); got != `[{"targetGroupArn":"tg/2","weight":100},{"targetGroupArn":"tg/1","weight":0}]` {
 		t.Errorf("production %s", got)
 	}
-	if len(payloads) != 1 || payloads[0]["lifecycleStage"] != "POST_TEST_TRAFFIC_SHIFT" {
+	if len(payloads) != 1 || payloads[0].Stage != "POST_TEST_TRAFFIC_SHIFT" {
 		t.Errorf("payloads %v", payloads)
 	}
 	for _, want := range []string{
@@ -303,18 +322,16 @@ func TestBlueGreenFromTheAPI(t *testing.T) {
 			t.Errorf("nobody called %s: %q", want, w.said)
 		}
 	}
-	w.call("UpdateService", map[string]any{"cluster": "c", "service": "s", "forceNewDeployment": true})
+	w.deploy()
 	w.settle(20 * time.Minute)
 	if w.status()["SUCCESSFUL"] != 2 || !strings.HasPrefix(w.weights("prod"), `[{"targetGroupArn":"tg/1","weight":100}`) {
 		t.Errorf("%v, production %s", w.status(), w.weights("prod"))
 	}
-	out := w.call("DescribeServices", map[string]any{"cluster": "c", "services": []any{"s"}})
-	s := out["services"].([]any)[0].(map[string]any)
-	if n := len(s["deployments"].([]any)); n != 1 {
+	s := call(w, w.api().DescribeServices, &ecs.DescribeServicesInput{Cluster: wire.Ptr("c"), Services: []string{"s"}}).Services[0]
+	if n := len(s.Deployments); n != 1 {
 		t.Errorf("%d deployments", n)
 	}
-	events := s["events"].([]any)
-	newest := events[0].(map[string]any)["message"]
+	newest := *s.Events[0].Message
 	if newest != "(service s) has reached a steady state." {
 		t.Errorf("newest event %v", newest)
 	}
@@ -325,7 +342,7 @@ func TestRefusedRuleRollsBack(t *testing.T) {
 	w.create("PRE_SCALE_UP")
 	w.settle(time.Minute)
 	w.deny = "ModifyRule"
-	w.call("UpdateService", map[string]any{"cluster": "c", "service": "s", "forceNewDeployment": true})
+	w.deploy()
 	w.settle(time.Minute)
 	if w.status()["ROLLBACK_SUCCESSFUL"] != 1 {
 		t.Fatalf("%v", w.status())
@@ -343,7 +360,7 @@ func TestRefusedHookRollsBack(t *testing.T) {
 	w.create("PRE_SCALE_UP")
 	w.settle(time.Minute)
 	w.deny = "Invoke"
-	w.call("UpdateService", map[string]any{"cluster": "c", "service": "s", "forceNewDeployment": true})
+	w.deploy()
 	w.settle(time.Minute)
 	found := false
 	for _, e := range w.service().Events {
@@ -357,7 +374,7 @@ func TestRefusedHookRollsBack(t *testing.T) {
 func TestPassingErrorOfAHookIsTriedAgain(t *testing.T) {
 	w := newWorld(t)
 	n := 0
-	w.answer = func(map[string]any) (string, error) {
+	w.answer = func(hookPayload) (string, error) {
 		if n++; n < 3 {
 			return "", fault.New(fault.Throttled, "TooManyRequestsException", "Rate exceeded")
 		}
@@ -374,7 +391,7 @@ func TestDeletedServiceEndsInactive(t *testing.T) {
 	w := newWorld(t)
 	w.create("PRE_SCALE_UP")
 	w.settle(time.Minute)
-	w.call("DeleteService", map[string]any{"cluster": "c", "service": "s", "force": true})
+	call(w, w.api().DeleteService, &ecs.DeleteServiceInput{Cluster: wire.Ptr("c"), Service: wire.Ptr("s"), Force: wire.Ptr(true)})
 	w.settle(time.Minute)
 	if s := w.service(); s.Status != "INACTIVE" {
 		t.Errorf("%s", s.Status)
@@ -411,10 +428,10 @@ func TestStoppedTaskIsReplaced(t *testing.T) {
 	for _, task := range state.Tasks.All(w.db.View()) {
 		one = task.ARN
 	}
-	w.call("StopTask", map[string]any{"cluster": "c", "task": one})
+	call(w, w.api().StopTask, &ecs.StopTaskInput{Cluster: wire.Ptr("c"), Task: &one})
 	w.settle(time.Minute)
-	out := w.call("ListTasks", map[string]any{"cluster": "c", "serviceName": "s"})
-	if n := len(out["taskArns"].([]any)); n != 2 {
+	out := call(w, w.api().ListTasks, &ecs.ListTasksInput{Cluster: wire.Ptr("c"), ServiceName: wire.Ptr("s")})
+	if n := len(out.TaskArns); n != 2 {
 		t.Errorf("%d tasks", n)
 	}
 }

@@ -23,17 +23,19 @@ import (
 	"berth/internal/plan/rollout"
 	"berth/internal/state"
 	"berth/internal/store"
+	"berth/internal/wire"
 )
 
 const name = "controllers/service"
 
 // Deps are what the loop works with.
 type Deps struct {
-	DB      *state.DB
-	IDs     *ident.Source
-	Invoker control.Invoker
-	Access  control.Access
-	Jobs    control.Jobs
+	DB  *state.DB
+	IDs *ident.Source
+	// As calls our own APIs as a principal.
+	As     func(ident.Principal) wire.Caller
+	Access control.Access
+	Jobs   control.Jobs
 	// Options are the choices that AWS does not document.
 	Options rollout.Options
 }
