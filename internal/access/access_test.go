@@ -72,6 +72,8 @@ func TestAssumeByAService(t *testing.T) {
 
 // The infrastructure role may pass only roles called ecsInstanceRole…:
 // docs/facts/managed-instances.md MI110 has the text that AWS answers otherwise.
+//
+// Proves: MI43, MI44
 func TestPassRoleOfTheInfrastructureRole(t *testing.T) {
 	t.Parallel()
 	r := role("infra", trust(`{"Service":"ecs.amazonaws.com"}`))

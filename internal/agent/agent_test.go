@@ -26,6 +26,7 @@ func app(image string) model.ContainerDefinition {
 
 const ecrImage = "000000000000.dkr.ecr.ap-northeast-1.amazonaws.com/web:latest"
 
+// Proves: D52, D60, D61
 func TestATaskFromPayloadToItsEnd(t *testing.T) {
 	w := newWorld(t)
 	w.start()
@@ -103,6 +104,7 @@ func TestCredentialsOfTheTaskRole(t *testing.T) {
 	}
 }
 
+// Proves: D54
 func TestAnEssentialExitIsReportedAfterRunning(t *testing.T) {
 	w := newWorld(t)
 	w.program = func(container.Spec) csim.Program { return csim.Program{Runs: time.Millisecond, ExitCode: 3} }
@@ -129,6 +131,7 @@ func TestARegistryTokenServesUntilItIsRefused(t *testing.T) {
 	}
 }
 
+// Proves: MI69, D55
 func TestFailuresReadAsOnAWS(t *testing.T) {
 	for name, c := range map[string]struct {
 		image   string
@@ -261,6 +264,7 @@ func TestAnEndThatWasRecordedIsToldByTheNextAgent(t *testing.T) {
 	w.reaches(arn, model.TaskDeprovisioning)
 }
 
+// Proves: D57
 func TestContainersStartAndStopInOrder(t *testing.T) {
 	w := newWorld(t)
 	w.program = func(s container.Spec) csim.Program {
@@ -293,6 +297,7 @@ func TestContainersStartAndStopInOrder(t *testing.T) {
 	w.reaches(arn, model.TaskDeprovisioning)
 }
 
+// Proves: D57
 func TestAFailedDependencyFailsTheTask(t *testing.T) {
 	w := newWorld(t)
 	w.program = func(container.Spec) csim.Program { return csim.Program{Runs: time.Millisecond, ExitCode: 2} }

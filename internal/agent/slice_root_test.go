@@ -264,6 +264,7 @@ func (s *slice) launch() machine.Machine {
 	return m
 }
 
+// Proves: MI41, D60, D61
 func TestATaskInAMachine(t *testing.T) {
 	s := newSlice(t)
 	began := time.Now()

@@ -222,6 +222,7 @@ func (r *rig) raw(send string) string {
 	return string(all)
 }
 
+// Proves: D70
 func TestForwardsWithTheHeadersOfALB(t *testing.T) {
 	r := newRig(t)
 	a, _ := backend(t, "a")
@@ -300,6 +301,7 @@ func TestBodiesOfAllFramingsPass(t *testing.T) {
 	}
 }
 
+// Proves: D66, D67, D71
 func TestAnswersOfItsOwn(t *testing.T) {
 	r := newRig(t)
 	r.group("empty")
@@ -355,6 +357,7 @@ func TestAnswersOfItsOwn(t *testing.T) {
 	}
 }
 
+// Proves: D66, D68
 func TestConditions(t *testing.T) {
 	r := newRig(t)
 	one := func(body string, c ...balancer.Condition) balancer.Rule {
@@ -417,6 +420,7 @@ func TestLoadBalancersThatShareAPortAreToldApartByHost(t *testing.T) {
 	}
 }
 
+// Proves: D67
 func TestWeightsAndStickiness(t *testing.T) {
 	r := newRig(t)
 	a, _ := backend(t, "a")
@@ -478,6 +482,7 @@ func TestTargetStickiness(t *testing.T) {
 	}
 }
 
+// Proves: D63, D64
 func TestHealthFollowsAWSStates(t *testing.T) {
 	r := newRig(t)
 	var mu sync.Mutex
@@ -567,6 +572,7 @@ func TestAllUnhealthyFailsOpen(t *testing.T) {
 	}
 }
 
+// Proves: D65
 func TestDrainingFinishesWhatIsInFlight(t *testing.T) {
 	r := newRig(t)
 	release := make(chan struct{})
@@ -609,6 +615,7 @@ func TestDrainingFinishesWhatIsInFlight(t *testing.T) {
 	})
 }
 
+// Proves: D65
 func TestTheEndOfTheDelayCutsWith502(t *testing.T) {
 	r := newRig(t)
 	release := make(chan struct{})
@@ -628,6 +635,7 @@ func TestTheEndOfTheDelayCutsWith502(t *testing.T) {
 	}
 }
 
+// Proves: D71
 func TestASilentTargetIs504(t *testing.T) {
 	r := newRig(t)
 	release := make(chan struct{})
@@ -646,6 +654,8 @@ func TestASilentTargetIs504(t *testing.T) {
 
 // TestSwapsLoseNoRequest shifts all traffic to and fro between two groups,
 // drains and removes targets, while clients keep asking.
+//
+// Proves: D15
 func TestSwapsLoseNoRequest(t *testing.T) {
 	r := newRig(t)
 	a, _ := backend(t, "a")
@@ -801,6 +811,7 @@ func TestABadConfigurationChangesNothing(t *testing.T) {
 	}
 }
 
+// Proves: D71
 func TestCountersAddUp(t *testing.T) {
 	r := newRig(t)
 	a, _ := backend(t, "a")

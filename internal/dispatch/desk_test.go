@@ -347,6 +347,7 @@ func TestARefusedHandshakeSaysWhy(t *testing.T) {
 	}
 }
 
+// Proves: D56
 func TestTelemetryBecomesSamplesAndHealth(t *testing.T) {
 	b := newBench(t)
 	name := b.task("t1", model.ContainerDefinition{Name: "app", Image: "x", Essential: true}, nil)

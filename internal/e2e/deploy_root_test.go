@@ -9,6 +9,8 @@ import (
 
 // TestRootDeploymentsUnderLoadDropNothing deploys a version that the hook
 // takes, then one that it refuses, under constant traffic.
+//
+// Proves: D15
 func TestRootDeploymentsUnderLoadDropNothing(t *testing.T) {
 	h := deployed(t, "DesiredCount=2", "BakeMinutes=2")
 	t.Run("taken", func(t *testing.T) {

@@ -265,6 +265,8 @@ func page(t *testing.T, url string) (int, string) {
 
 // TestRootTheExampleLives is a user's first half hour: deploy, see the page,
 // scale out and in, deploy a new version, delete, stop, and nothing is left.
+//
+// Proves: D73, D84
 func TestRootTheExampleLives(t *testing.T) {
 	b := start(t)
 	began := time.Now()

@@ -23,6 +23,8 @@ type breakage struct {
 
 // TestRootWhatIsWrongIsSaidAndHealsWhenMended goes through what AWS users
 // get wrong most often.
+//
+// Proves: MI43, MI69, MI70
 func TestRootWhatIsWrongIsSaidAndHealsWhenMended(t *testing.T) {
 	h := deployed(t, "DesiredCount=1", "BakeMinutes=0", apart)
 	tasks := 1

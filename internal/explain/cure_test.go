@@ -77,6 +77,7 @@ func cure(t *testing.T, db *state.DB, id string) string {
 	return a.Cure
 }
 
+// Proves: MI69
 func TestWhyAnAgentDoesNotCome(t *testing.T) {
 	role := []func(*store.Tx) error{
 		put(state.InstanceProfiles, model.InstanceProfile{Name: "p", ARN: "profile", Roles: []string{"ecsInstanceRole"}}),

@@ -11,6 +11,7 @@ import (
 	"berth/internal/store"
 )
 
+// Proves: MI69
 func TestASubnetWithoutEndpointsIsExplained(t *testing.T) {
 	db, err := state.Open(t.Context(), store.NewMemory(), false)
 	if err != nil {

@@ -153,6 +153,7 @@ def lambda_handler(event, context):
             "uid": os.getuid(), "tmp": open("/tmp/x", "w").write("ä"), "left": context.get_remaining_time_in_millis() > 5000, "text": "grün"}
 `
 
+// Proves: D82, D83, D84
 func TestThePythonHookOfADeployment(t *testing.T) {
 	l := newLab(t)
 	fn := l.function("python3.13", "index.lambda_handler", map[string]string{"index.py": hook})
@@ -193,6 +194,7 @@ func TestThePythonHookOfADeployment(t *testing.T) {
 	}
 }
 
+// Proves: D82
 func TestFailuresAreToldAsLambdaTellsThem(t *testing.T) {
 	l := newLab(t)
 	python := func(body string) model.Function {
@@ -245,6 +247,7 @@ func TestAnIdleSandboxThatEndsIsTakenAway(t *testing.T) {
 	}
 }
 
+// Proves: D85
 func TestATimeoutKills(t *testing.T) {
 	l := newLab(t)
 	fn := l.function("python3.13", "index.handler", map[string]string{"index.py": "import time\ndef handler(e, c):\n    print('begin')\n    time.sleep(60)\n"})

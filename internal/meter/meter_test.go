@@ -109,8 +109,10 @@ func equal(a, b []float64) bool {
 	return true
 }
 
-// TestUtilizationIsUsedOverReserved is row 80: both colours, one point a
+// TestUtilizationIsUsedOverReserved: both colours, one point a
 // minute.
+//
+// Proves: D80
 func TestUtilizationIsUsedOverReserved(t *testing.T) {
 	w := newWorld(t)
 	blue, green := w.task("blue", model.TaskRunning, 256, 512), w.task("green", model.TaskRunning, 256, 512)

@@ -45,6 +45,7 @@ func TestReservedFiguresOfATask(t *testing.T) {
 	}
 }
 
+// Proves: D2
 func TestBakeDefaultsToFifteenMinutesBeyondRolling(t *testing.T) {
 	zero := int64(0)
 	for _, c := range []struct {

@@ -84,6 +84,7 @@ func TestDecisionsAreNumbered(t *testing.T) {
 	}
 }
 
+// Proves: D48
 func TestServiceEventsAreNewestFirstAndNotRepeated(t *testing.T) {
 	var s model.Service
 	for i := range 150 {

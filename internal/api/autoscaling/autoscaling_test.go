@@ -242,7 +242,7 @@ func TestATargetIsShownWithTheServiceLinkedRole(t *testing.T) {
 	w.refused(err, "ResourceNotFoundException", "")
 }
 
-// TestBoundsAreEnforcedAtOnce is row 74.
+// Proves: D74
 func TestBoundsAreEnforcedAtOnce(t *testing.T) {
 	w := newWorld(t)
 	w.register(2, 4)
@@ -278,7 +278,7 @@ func TestBoundsAreEnforcedAtOnce(t *testing.T) {
 	}
 }
 
-// TestTargetTrackingHasTwoAlarms is row 75.
+// Proves: D75
 func TestTargetTrackingHasTwoAlarms(t *testing.T) {
 	w := newWorld(t)
 	w.register(1, 4)

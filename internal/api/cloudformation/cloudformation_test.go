@@ -89,6 +89,8 @@ func check(t *testing.T, err error, code, want string) {
 }
 
 // Acceptance line 8: AWS's error, and nothing is created.
+//
+// Proves: D87
 func TestABadTemplateCreatesNothing(t *testing.T) {
 	t.Parallel()
 	cases := []struct{ name, body, code, want string }{
@@ -127,6 +129,7 @@ func TestAStacksNameIsChecked(t *testing.T) {
 	}
 }
 
+// Proves: D86
 func TestAChangeSetMakesAStackToReview(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -157,6 +160,7 @@ func TestAChangeSetMakesAStackToReview(t *testing.T) {
 	check(t, err, "InvalidChangeSetStatus", "cannot be executed in its current status of [EXECUTE_COMPLETE]")
 }
 
+// Proves: D86
 func TestNothingToChange(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

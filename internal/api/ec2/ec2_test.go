@@ -360,6 +360,7 @@ func TestInterfacesOutsideVPCsAreNotShown(t *testing.T) {
 	fails[*shape.DescribeNetworkInterfacesOutput](t, "InvalidNetworkInterfaceID.NotFound", "does not exist")(w.DescribeNetworkInterfaces(ctx, &shape.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{"eni-0f"}}))
 }
 
+// Proves: MI60, MI61, MI75
 func TestManagedInstancesAreHiddenAndCannotBeEnded(t *testing.T) {
 	w, ctx := newWorld(t), t.Context()
 	v := w.vpc("10.0.0.0/16")

@@ -13,6 +13,7 @@ import (
 	shape "berth/internal/wire/shape/ecs"
 )
 
+// Proves: MI3, MI4, MI5, MI7, MI8, MI22
 func TestProviderLife(t *testing.T) {
 	h := newHouse(t)
 	h.cluster()
@@ -43,6 +44,7 @@ func TestProviderLife(t *testing.T) {
 	h.refused(err, "InvalidParameterException", "maxResults")
 }
 
+// Proves: MI1, MI2, MI9, MI10, MI11, MI12, MI20
 func TestProviderIsCheckedAsOnAWS(t *testing.T) {
 	type in = *shape.CreateCapacityProviderInput
 	for _, c := range []struct {
@@ -98,6 +100,7 @@ func TestProviderIsCheckedAsOnAWS(t *testing.T) {
 	}
 }
 
+// Proves: MI11, MI18
 func TestUpdateKeepsWhatWasRefused(t *testing.T) {
 	h := newHouse(t)
 	h.ready()
@@ -151,6 +154,7 @@ func TestDefinitionDefaultsAndRevisions(t *testing.T) {
 	}
 }
 
+// Proves: MI25, MI26, MI27, MI28, MI29, MI31
 func TestDefinitionIsChecked(t *testing.T) {
 	type in = *shape.RegisterTaskDefinitionInput
 	for _, c := range []struct {
@@ -201,6 +205,7 @@ func TestDefinitionIsChecked(t *testing.T) {
 	must(h, 0, err)
 }
 
+// Proves: D1, D2, D3, D5, D6
 func TestCreateServiceWritesRevisionAndDeployment(t *testing.T) {
 	h := newHouse(t)
 	h.ready()
@@ -253,6 +258,7 @@ func TestWeightsBeforeAShift(t *testing.T) {
 	}
 }
 
+// Proves: D39
 func TestServiceIsCheckedAsOnAWS(t *testing.T) {
 	type in = *shape.CreateServiceInput
 	for _, c := range []struct {
@@ -323,6 +329,7 @@ func TestNoStrategyAndNoDefault(t *testing.T) {
 	h.refused(err, "InvalidParameterException", "No launch type to fall back to for empty capacity provider strategy.")
 }
 
+// Proves: D4
 func TestCanaryDefaults(t *testing.T) {
 	h := newHouse(t)
 	h.ready()
@@ -334,7 +341,9 @@ func TestCanaryDefaults(t *testing.T) {
 	}
 }
 
-// TestWhatStartsADeployment is table 1.2 of the facts.
+// TestWhatStartsADeployment: docs/facts/deployments.md D102.
+//
+// Proves: D5, D37, D47
 func TestWhatStartsADeployment(t *testing.T) {
 	type in = *shape.UpdateServiceInput
 	for _, c := range []struct {
@@ -377,6 +386,7 @@ func TestWhatStartsADeployment(t *testing.T) {
 	}
 }
 
+// Proves: MI24
 func TestStrategyChangeMustBeForced(t *testing.T) {
 	h := newHouse(t)
 	h.ready()
@@ -419,6 +429,7 @@ func TestDeleteService(t *testing.T) {
 	}
 }
 
+// Proves: D30, D36
 func TestStopAndContinueDeployment(t *testing.T) {
 	h := newHouse(t)
 	h.ready()
@@ -447,6 +458,7 @@ func TestStopAndContinueDeployment(t *testing.T) {
 	h.refused(err, "ServiceDeploymentNotFoundException", "The service deployment does not exist.")
 }
 
+// Proves: MI64, D54
 func TestRunAndStopTask(t *testing.T) {
 	h := newHouse(t)
 	h.ready()
@@ -505,6 +517,7 @@ func TestPagesFollowEachOther(t *testing.T) {
 	h.refused(err, "InvalidParameterException", "Invalid token.")
 }
 
+// Proves: MI40, MI59, MI67
 func TestContainerInstancesShowWhatIsLeft(t *testing.T) {
 	h := newHouse(t)
 	h.ready()

@@ -136,6 +136,7 @@ func TestLoadBalancersAreCheckedAsOnAWS(t *testing.T) {
 	refused(t, err, "ValidationError", "Load balancer attribute key 'nonsense' is not recognized")
 }
 
+// Proves: D13, D69
 func TestRulesListenersAndGroupsHoldEachOther(t *testing.T) {
 	a, db := newAPI(t)
 	gateway(t, db)
@@ -209,6 +210,7 @@ func TestRulesListenersAndGroupsHoldEachOther(t *testing.T) {
 	}
 }
 
+// Proves: D64
 func TestTargets(t *testing.T) {
 	a, _ := newAPI(t)
 	g := group(t, a, "tg")

@@ -216,6 +216,7 @@ func TestUpdatesSettleOneAfterAnother(t *testing.T) {
 	}
 }
 
+// Proves: D82
 func TestInvoke(t *testing.T) {
 	l := newLab(t)
 	l.create()

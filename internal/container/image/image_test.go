@@ -154,6 +154,7 @@ func twoLayers(t *testing.T) v1.Image {
 	return img
 }
 
+// Proves: MI42
 func TestPullUnpacksAndShares(t *testing.T) {
 	host, blobs, _ := serve(t)
 	digest := push(t, host+"/web:v1", twoLayers(t))

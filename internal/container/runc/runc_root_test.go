@@ -87,6 +87,7 @@ func (l lab) spec(id string, args ...string) container.Spec {
 	return container.Spec{ID: id, Layers: []string{l.layer}, Args: append([]string{"/probe"}, args...), CgroupParent: l.group, Hostname: "ctr"}
 }
 
+// Proves: MI29, D58
 func TestConformance(t *testing.T) {
 	l := setUp(t)
 	containertest.Run(t, containertest.Subject{
@@ -185,6 +186,7 @@ func TestOutOfMemoryIsSeen(t *testing.T) {
 	}
 }
 
+// Proves: MI30
 func TestHardening(t *testing.T) {
 	l := setUp(t)
 	_, out := output(t, l, l.spec("hard", "cat", "/proc/1/status", "/proc/keys", "/proc/1/mounts"))

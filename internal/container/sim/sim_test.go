@@ -27,6 +27,7 @@ func program(s container.Spec) sim.Program {
 	}
 }
 
+// Proves: MI29, D58
 func TestConformance(t *testing.T) {
 	c := clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	world, dir := sim.NewWorld(), t.TempDir()

@@ -276,6 +276,7 @@ func TestTheSeedsStory(t *testing.T) {
 	}
 }
 
+// Proves: MI41, MI62, MI65
 func TestAnInstanceHasAllThatTheMachineNeeds(t *testing.T) {
 	w := newWorld(t, func(p *model.CapacityProvider) {
 		p.SecurityGroups, p.InstanceProfileARN, p.InfrastructureRoleARN, p.Monitoring = []string{"sg"}, "profile", "role", "DETAILED"
@@ -349,6 +350,7 @@ func TestATaskToldToStopBeforeItHadAnInstance(t *testing.T) {
 	}
 }
 
+// Proves: MI45
 func TestNothingIsBoughtForFiveMinutesAfterARefusal(t *testing.T) {
 	w := newWorld(t, nil)
 	w.advance(time.Minute)

@@ -172,6 +172,7 @@ func TestAnInstanceWaitsForItsInterfaceThenRuns(t *testing.T) {
 	}
 }
 
+// Proves: MI43, MI45
 func TestAMissingPassRoleReadsAsOnAWS(t *testing.T) {
 	w := newWorld(t)
 	w.access.deny["iam:PassRole"] = true

@@ -99,6 +99,7 @@ func (h *house) get(id string) model.Task {
 	return t
 }
 
+// Proves: MI41
 func TestAPlacedTaskGetsAnInterfaceAndGivesItBack(t *testing.T) {
 	h := newHouse(t)
 	h.world()

@@ -16,6 +16,7 @@ import (
 
 var now = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
+// Proves: D53
 func TestOnlyWhatIsLongOverIsForgotten(t *testing.T) {
 	db, err := state.Open(t.Context(), store.NewMemory(), false)
 	if err != nil {

@@ -70,6 +70,7 @@ func told(z resolver.Zone, name string) string {
 	return ""
 }
 
+// Proves: D73
 func TestNamesMeanWhatTheVPCSays(t *testing.T) {
 	public, _ := vpc.ServiceNamed(region, "ecs-agent")
 	sts, _ := vpc.ServiceNamed(region, "sts")

@@ -305,7 +305,7 @@ const (
 	lowCause  = "monitor alarm Low in state ALARM triggered policy cpu"
 )
 
-// TestLoadTriplesAndGoes is rows 75 to 77.
+// Proves: D75, D77, D81
 func TestLoadTriplesAndGoes(t *testing.T) {
 	w := newWorld(t, 2)
 	w.track(1, 8)
@@ -345,7 +345,7 @@ func TestLoadTriplesAndGoes(t *testing.T) {
 	}
 }
 
-// TestAnAlarmActsOnceAMinute is row 76.
+// Proves: D76
 func TestAnAlarmActsOnceAMinute(t *testing.T) {
 	w := newWorld(t, 2)
 	w.track(1, 100)
@@ -362,6 +362,7 @@ func TestAnAlarmActsOnceAMinute(t *testing.T) {
 	}
 }
 
+// Proves: D78
 func TestTheCooldownHoldsUnlessTheNeedGrows(t *testing.T) {
 	w := newWorld(t, 2)
 	w.track(1, 100)
@@ -391,7 +392,7 @@ func TestNoDataScalesNothing(t *testing.T) {
 	w.isAlarm("AlarmLow", "INSUFFICIENT_DATA")
 }
 
-// TestNoScalingInDuringADeployment is rows 79 and 81.
+// Proves: D79, D81
 func TestNoScalingInDuringADeployment(t *testing.T) {
 	w := newWorld(t, 4)
 	w.track(1, 8)

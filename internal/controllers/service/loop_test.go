@@ -295,6 +295,7 @@ func (w *world) service() model.Service {
 	return s
 }
 
+// Proves: D13, D17, D19, D28
 func TestBlueGreenFromTheAPI(t *testing.T) {
 	w := newWorld(t)
 	var payloads []hookPayload

@@ -104,6 +104,7 @@ func TestAStackComesAndGoes(t *testing.T) {
 	}
 }
 
+// Proves: D93
 func TestEventsReadAsOnAWS(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -134,6 +135,7 @@ s DELETE_COMPLETE
 	}
 }
 
+// Proves: MI72, D94, D95
 func TestHiddenOrderings(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -340,6 +342,7 @@ func (h *house) since(mark string) string {
 	return after
 }
 
+// Proves: D90
 func TestUpdatesInPlace(t *testing.T) {
 	t.Parallel()
 	h := made(t)
@@ -353,6 +356,7 @@ func TestUpdatesInPlace(t *testing.T) {
 	}
 }
 
+// Proves: D90
 func TestAReplacementMovesWhatRefersToIt(t *testing.T) {
 	t.Parallel()
 	h := made(t)
@@ -379,6 +383,7 @@ func TestAReplacementMovesWhatRefersToIt(t *testing.T) {
 	}
 }
 
+// Proves: D91
 func TestAFailedUpdateGoesBack(t *testing.T) {
 	t.Parallel()
 	h := made(t)
@@ -416,6 +421,7 @@ func TestAFailedUpdateGoesBack(t *testing.T) {
 	}
 }
 
+// Proves: MI73
 func TestACustomNameCannotBeReplaced(t *testing.T) {
 	t.Parallel()
 	h := made(t)
@@ -491,6 +497,7 @@ func TestRetainedResourcesStay(t *testing.T) {
 	}
 }
 
+// Proves: D95
 func TestDeletingWaitsForWhatHoldsAResource(t *testing.T) {
 	t.Parallel()
 	h := made(t)
@@ -592,6 +599,7 @@ func TestDeletingInTheMiddleOfCreating(t *testing.T) {
 	}
 }
 
+// Proves: D93
 func TestGeneratedNamesAndTags(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

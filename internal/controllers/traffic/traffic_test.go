@@ -227,6 +227,7 @@ func TestAStoppedTaskDrainsUntilNothingIsInFlight(t *testing.T) {
 	)
 }
 
+// Proves: D65
 func TestTheDelayEndsADrainThatDoesNotEnd(t *testing.T) {
 	w := newWorld(t)
 	w.task(model.TaskActivating, toGroup(""))

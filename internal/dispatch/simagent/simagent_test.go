@@ -123,6 +123,7 @@ func (w *world) advance(d time.Duration) model.Task {
 
 var slow = simagent.Config{Seed: 1, BootMin: 10 * time.Second, BootMax: 10 * time.Second, PullMin: 5 * time.Second, PullMax: 5 * time.Second, StopMin: 2 * time.Second, StopMax: 2 * time.Second}
 
+// Proves: D52
 func TestATaskWalksByReports(t *testing.T) {
 	w := newWorld(t, slow)
 	if got := w.advance(9 * time.Second); got.LastStatus != model.TaskPending {

@@ -44,6 +44,7 @@ func exists(t *testing.T, body string) map[string]template.Existing {
 	return out
 }
 
+// Proves: D90
 func TestDifference(t *testing.T) {
 	t.Parallel()
 	cases := []struct {

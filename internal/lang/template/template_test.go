@@ -200,6 +200,7 @@ func name(t *testing.T, head, value string, params map[string]string) string {
 	return text
 }
 
+// Proves: D88, D89
 func TestFunctions(t *testing.T) {
 	t.Parallel()
 	const ext = "Transform: AWS::LanguageExtensions\n"
@@ -339,6 +340,7 @@ Resources:
 	}
 }
 
+// Proves: D88
 func TestCoercionFollowsTheSchema(t *testing.T) {
 	t.Parallel()
 	b, err := bind(fixture(t), nil)
@@ -377,6 +379,7 @@ func TestCoercionFollowsTheSchema(t *testing.T) {
 	}
 }
 
+// Proves: D87
 func TestAcknowledged(t *testing.T) {
 	t.Parallel()
 	role := "Resources:\n  R:\n    Type: AWS::IAM::Role\n    Properties:\n      AssumeRolePolicyDocument: {}\n"

@@ -41,6 +41,7 @@ func TestSeedRequirementsMatchLargeAndBurstableTypes(t *testing.T) {
 	}
 }
 
+// Proves: MI12, MI13, MI14, MI15, MI17
 func TestEachAttributeKeepsTypesOut(t *testing.T) {
 	unlimited := func(q model.InstanceRequirements) model.InstanceRequirements {
 		q.OnDemandMaxPricePercentageOverLowestPrice = num(999999)
@@ -66,6 +67,7 @@ func TestEachAttributeKeepsTypesOut(t *testing.T) {
 		{"no accelerators", unlimited(model.InstanceRequirements{AcceleratorCount: &model.Range{Max: new(float64)}}), "c6a.large", "g6.xlarge,g5.xlarge"},
 		{"accelerator names", unlimited(model.InstanceRequirements{AcceleratorNames: []string{"t4"}}), "g4dn.xlarge", "g5.xlarge,c6a.large"},
 		{"accelerator makers and types", unlimited(model.InstanceRequirements{AcceleratorManufacturers: []string{"nvidia"}, AcceleratorTypes: []string{"gpu"}}), "g5.xlarge", "c6a.large"},
+		{"local storage is included by default", unlimited(model.InstanceRequirements{}), "c6id.large,c6i.large", ""},
 		{"local storage required", unlimited(model.InstanceRequirements{LocalStorage: "required"}), "c6id.large", "c6i.large"},
 		{"local storage excluded", unlimited(model.InstanceRequirements{LocalStorage: "excluded"}), "c6i.large", "c6id.large"},
 		{"hard disks", unlimited(model.InstanceRequirements{LocalStorage: "required", LocalStorageTypes: []string{"hdd"}}), "d3.xlarge", "c6id.large"},
@@ -103,6 +105,8 @@ func split(s string) []string {
 
 func ptr(v float64) *float64           { return &v }
 func ptrTo(r model.Range) *model.Range { return &r }
+
+// Proves: MI16
 func TestPriceProtection(t *testing.T) {
 	dear := func(q model.InstanceRequirements) bool {
 		return slices.Contains(names(catalog.Match(tokyo, q)), "c6in.large")
@@ -121,6 +125,7 @@ func TestPriceProtection(t *testing.T) {
 	}
 }
 
+// Proves: MI11
 func TestNoTypeForContradictoryRequirements(t *testing.T) {
 	q := model.InstanceRequirements{VCpuCount: span(2, 2), MemoryMiB: span(1, 10)}
 	if got := catalog.Match(tokyo, q); len(got) != 0 {
@@ -131,6 +136,7 @@ func TestNoTypeForContradictoryRequirements(t *testing.T) {
 	}
 }
 
+// Proves: MI38, MI40
 func TestSevenSeedTasksFitOneInstance(t *testing.T) {
 	c6a, _ := catalog.Lookup("c6a.large")
 	r := catalog.Registered(c6a)
@@ -170,6 +176,7 @@ func TestZonesOfTokyo(t *testing.T) {
 	}
 }
 
+// Proves: MI78
 func TestEveryRegionLoads(t *testing.T) {
 	for _, r := range catalog.Regions() {
 		if len(catalog.Types(r.Name)) == 0 && r.Name != "eusc-de-east-1" {

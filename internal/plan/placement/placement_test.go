@@ -42,6 +42,7 @@ func where(p placement.Plan) string {
 	return strings.Join(out, " ")
 }
 
+// Proves: MI35
 func TestPlacementsAlternateZonesWhenBothHaveRoom(t *testing.T) {
 	p := placement.Place([]placement.Node{node("i1", "a", 2048, 3700, 10), node("i2", "c", 2048, 3700, 10)}, asks(4))
 	if diff := cmp.Diff("t00→i1 t01→i2 t02→i1 t03→i2", where(p)); diff != "" {
@@ -52,6 +53,7 @@ func TestPlacementsAlternateZonesWhenBothHaveRoom(t *testing.T) {
 	}
 }
 
+// Proves: MI35
 func TestOneZoneWithRoomIsUsedAtOnce(t *testing.T) {
 	p := placement.Place([]placement.Node{node("i1", "a", 2048, 3700, 10)}, asks(8))
 	if len(p.Placed) != 7 || len(p.Refused) != 1 {
@@ -85,6 +87,7 @@ func TestAnUnregisteredInstanceIsNotTheClosest(t *testing.T) {
 	}
 }
 
+// Proves: MI38
 func TestEveryCauseIsNamed(t *testing.T) {
 	n := node("i1", "a", 2048, 3700, 10)
 	n.Architecture = "x86_64"
@@ -132,6 +135,7 @@ func TestEveryCauseIsNamed(t *testing.T) {
 	}
 }
 
+// Proves: MI31
 func TestDistinctInstancesInOneBatch(t *testing.T) {
 	as := asks(3)
 	for i := range as {

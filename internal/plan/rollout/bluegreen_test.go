@@ -22,7 +22,7 @@ func blueGreen(hooks ...model.LifecycleHook) model.DeploymentConfiguration {
 
 func succeeded(rollout.Call) *rollout.Reply { return reply(`{"hookStatus":"SUCCEEDED"}`) }
 
-// TestFirstDeploymentLandsInTheAlternateGroup is rows 8, 10–13, 18–20.
+// Proves: D13, D18, D19, D20, D49
 func TestFirstDeploymentLandsInTheAlternateGroup(t *testing.T) {
 	b := newBench(t, blueGreen(hookAt(rollout.PostTestShift)), 1, true)
 	b.answer = succeeded
@@ -53,7 +53,7 @@ func TestFirstDeploymentLandsInTheAlternateGroup(t *testing.T) {
 	}
 }
 
-// TestTargetGroupsAlternate is rows 9, 16, 17, 47 and 51.
+// Proves: D9, D16, D17, D51
 func TestTargetGroupsAlternate(t *testing.T) {
 	b := newBench(t, blueGreen(), 3, true)
 	for i, want := range []string{tg2, tg1, tg2, tg1} {
@@ -89,8 +89,10 @@ func TestTargetGroupsAlternate(t *testing.T) {
 	}
 }
 
-// TestBakeKeepsBothRevisions is rows 2 and 15: an omitted bake time is a
+// TestBakeKeepsBothRevisions: an omitted bake time is a
 // quarter of an hour.
+//
+// Proves: D2, D15, D47
 func TestBakeKeepsBothRevisions(t *testing.T) {
 	b := newBench(t, blueGreen(), 2, true)
 	b.deploy()
@@ -112,7 +114,7 @@ func TestBakeKeepsBothRevisions(t *testing.T) {
 	}
 }
 
-// TestNoTrafficBeforeEveryGreenTaskIsHealthy is row 11.
+// Proves: D10, D11, D12
 func TestNoTrafficBeforeEveryGreenTaskIsHealthy(t *testing.T) {
 	b := newBench(t, blueGreen(), 3, true)
 	b.deploy()
@@ -130,6 +132,15 @@ func TestNoTrafficBeforeEveryGreenTaskIsHealthy(t *testing.T) {
 	if got := b.weights(test); got != tg2+"=100 "+tg1+"=0" {
 		t.Errorf("test traffic moved early: %s", got)
 	}
+	green := 0
+	for _, x := range b.w.Tasks {
+		if x.Revision == "rev2" && x.DesiredStatus == model.TaskRunning {
+			green++
+		}
+	}
+	if got := b.weights(prod); got != tg2+"=100 "+tg1+"=0" || green != 3 {
+		t.Errorf("production is %s, with %d tasks of green", got, green)
+	}
 	if b.w.Deployments[0].Stage != rollout.ScaleUp {
 		t.Errorf("stage %s", b.w.Deployments[0].Stage)
 	}
@@ -140,7 +151,7 @@ func TestNoTrafficBeforeEveryGreenTaskIsHealthy(t *testing.T) {
 	}
 }
 
-// TestHookFailureRollsBack is rows 22, 25, 28, 33 and 34.
+// Proves: D22, D25, D28, D33, D34
 func TestHookFailureRollsBack(t *testing.T) {
 	for _, c := range []struct {
 		name, stage, want string
@@ -195,7 +206,7 @@ func TestHookFailureRollsBack(t *testing.T) {
 	}
 }
 
-// TestFailedFirstDeploymentHasNoWayBack is row 35.
+// Proves: D35
 func TestFailedFirstDeploymentHasNoWayBack(t *testing.T) {
 	b := newBench(t, blueGreen(hookAt(rollout.PreScaleUp)), 1, true)
 	b.answer = func(rollout.Call) *rollout.Reply { return reply(`{"hookStatus":"FAILED"}`) }
@@ -220,7 +231,7 @@ func TestFailedFirstDeploymentHasNoWayBack(t *testing.T) {
 	}
 }
 
-// TestInProgressHookIsCalledAgain is rows 23, 24 and 27.
+// Proves: D23, D24
 func TestInProgressHookIsCalledAgain(t *testing.T) {
 	h := hookAt(rollout.PostScaleUp)
 	h.Details = map[string]any{"a": 1.0}
@@ -250,6 +261,7 @@ func TestInProgressHookIsCalledAgain(t *testing.T) {
 	}
 }
 
+// Proves: D27
 func TestHookTimesOut(t *testing.T) {
 	for _, action := range []string{"ROLLBACK", "CONTINUE"} {
 		h := hookAt(rollout.PostTestShift)
@@ -269,7 +281,7 @@ func TestHookTimesOut(t *testing.T) {
 	}
 }
 
-// TestHooksOfAStageRunTogether is row 26.
+// Proves: D26
 func TestHooksOfAStageRunTogether(t *testing.T) {
 	one, two := hookAt(rollout.PostScaleUp), hookAt(rollout.PostScaleUp)
 	two.TargetARN = "fn2"
@@ -307,7 +319,7 @@ func TestLostCallIsMadeAgain(t *testing.T) {
 	}
 }
 
-// TestPauseHookWaitsForAnAction is rows 29 and 30.
+// Proves: D29, D30
 func TestPauseHookWaitsForAnAction(t *testing.T) {
 	h := model.LifecycleHook{TargetType: "PAUSE", Stages: []string{rollout.PostTestShift}, TimeoutMinutes: 20160, TimeoutAction: "ROLLBACK"}
 	b := newBench(t, blueGreen(h), 1, true)
@@ -324,7 +336,7 @@ func TestPauseHookWaitsForAnAction(t *testing.T) {
 	}
 }
 
-// TestStopRollsBack is row 36.
+// Proves: D36
 func TestStopRollsBack(t *testing.T) {
 	b := newBench(t, blueGreen(), 2, true)
 	b.deploy()
@@ -341,7 +353,7 @@ func TestStopRollsBack(t *testing.T) {
 	}
 }
 
-// TestNewerDeploymentSupersedes is rows 9 and 37.
+// Proves: D9, D37
 func TestNewerDeploymentSupersedes(t *testing.T) {
 	for _, after := range []time.Duration{0, 5 * time.Minute} {
 		b := newBench(t, blueGreen(), 2, true)
@@ -371,7 +383,7 @@ func TestNewerDeploymentSupersedes(t *testing.T) {
 	}
 }
 
-// TestStageIsCappedAtADay is row 38.
+// Proves: D38
 func TestStageIsCappedAtADay(t *testing.T) {
 	b := newBench(t, blueGreen(), 1, true)
 	b.deploy()
@@ -384,7 +396,9 @@ func TestStageIsCappedAtADay(t *testing.T) {
 	}
 }
 
-// TestBadNetworkingRollsBack is row 40, and the refusals of an LB role.
+// TestBadNetworkingRollsBack has the refusals of a load balancer role, too.
+//
+// Proves: D40
 func TestBadNetworkingRollsBack(t *testing.T) {
 	rule := func(ts ...model.WeightedTarget) model.ListenerRule {
 		return model.ListenerRule{Actions: []model.Action{{Type: "forward", Targets: ts}}}
@@ -441,7 +455,7 @@ func TestMissingTestRuleIsLenient(t *testing.T) {
 	}
 }
 
-// TestCanaryAndLinearSteps is rows 14 and 32.
+// Proves: D14, D32
 func TestCanaryAndLinearSteps(t *testing.T) {
 	for _, c := range []struct {
 		conf model.DeploymentConfiguration
@@ -484,7 +498,7 @@ func jsonOf(v any) string {
 	return string(b)
 }
 
-// TestBreakerProtectsGreen is row 42.
+// Proves: D42
 func TestBreakerProtectsGreen(t *testing.T) {
 	c := blueGreen()
 	c.CircuitBreaker, c.CircuitRollback = true, true
@@ -500,7 +514,7 @@ func TestBreakerProtectsGreen(t *testing.T) {
 	}
 }
 
-// TestAlarms is row 43.
+// Proves: D43
 func TestAlarms(t *testing.T) {
 	c := blueGreen()
 	c.Alarms, c.AlarmsEnabled, c.AlarmsRollback = []string{"a"}, true, true

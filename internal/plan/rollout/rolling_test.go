@@ -15,7 +15,7 @@ func rolling(lower, upper int64) model.DeploymentConfiguration {
 	return model.DeploymentConfiguration{Strategy: "ROLLING", MinimumHealthyPercent: lower, MaximumPercent: upper}
 }
 
-// TestThreshold is row 41.
+// Proves: D41
 func TestThreshold(t *testing.T) {
 	for desired, want := range map[int64]int64{0: 3, 1: 3, 5: 3, 7: 4, 25: 13, 400: 200, 800: 200} {
 		if got := rollout.Threshold(desired); got != want {
@@ -24,7 +24,9 @@ func TestThreshold(t *testing.T) {
 	}
 }
 
-// TestRollingLimits are the worked limits that AWS documents, and row 44.
+// TestRollingLimits are the worked limits that AWS documents.
+//
+// Proves: D44
 func TestRollingLimits(t *testing.T) {
 	for _, c := range []struct {
 		desired, lower, upper int64
@@ -62,7 +64,7 @@ func TestRollingLimits(t *testing.T) {
 	}
 }
 
-// TestATaskProvesItselfInFortySeconds is row 45.
+// Proves: D45
 func TestATaskProvesItselfInFortySeconds(t *testing.T) {
 	b := newBench(t, rolling(100, 200), 1, false)
 	b.deploy()
@@ -76,7 +78,7 @@ func TestATaskProvesItselfInFortySeconds(t *testing.T) {
 	}
 }
 
-// TestTheFirstTaskResolvesTheImage is row 37 of the managed instances.
+// Proves: MI37
 func TestTheFirstTaskResolvesTheImage(t *testing.T) {
 	b := newBench(t, rolling(100, 200), 5, true)
 	b.deploy()
@@ -172,7 +174,9 @@ func TestWithoutRollbackTheServiceStalls(t *testing.T) {
 	}
 }
 
-// TestFailingStartsBackOff is 1.12.15.
+// TestFailingStartsBackOff: docs/facts/deployments.md D112, the fifteenth.
+//
+// Proves: D55
 func TestFailingStartsBackOff(t *testing.T) {
 	b := newBench(t, rolling(100, 200), 1, true)
 	b.start = func(model.Task) string { return "fail" }
@@ -193,7 +197,7 @@ func TestFailingStartsBackOff(t *testing.T) {
 	}
 }
 
-// TestGracePeriodSparesTheSick is row 46.
+// Proves: D46
 func TestGracePeriodSparesTheSick(t *testing.T) {
 	b := newBench(t, rolling(100, 200), 1, true)
 	b.w.Service.GracePeriodSeconds = 60

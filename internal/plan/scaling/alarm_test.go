@@ -72,6 +72,7 @@ func TestMissingDataIsTreatedAsTheGuideSays(t *testing.T) {
 	}
 }
 
+// Proves: D75
 func TestLowAlarmWantsFifteenQuietMinutes(t *testing.T) {
 	low := model.Alarm{EvaluationPeriods: 15, Period: 60, Threshold: 63, Comparison: "LessThanThreshold", TreatMissing: "missing", State: "INSUFFICIENT_DATA"}
 	quiet := func(n int) string { return strings.TrimSuffix(strings.Repeat("0 ", n), " ") }

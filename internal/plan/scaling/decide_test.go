@@ -48,6 +48,7 @@ func outcome(p scaling.Plan) string {
 	return text
 }
 
+// Proves: D77, D78
 func TestTargetTracking(t *testing.T) {
 	with := func(w scaling.World, edit func(*scaling.World)) scaling.World { edit(&w); return w }
 	out, in := func(v ...float64) scaling.Policy { return tracks("p", signal("h", outAlarm, v...)) }, func(v ...float64) scaling.Policy { return tracks("p", signal("l", inAlarm, v...)) }

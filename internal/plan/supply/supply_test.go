@@ -89,6 +89,7 @@ func bought(p supply.Plan) string {
 	return strings.Join(out, ", ")
 }
 
+// Proves: MI33, MI34, MI39
 func TestTheSeedGetsOneC6aLargeThenASecondInTheOtherZone(t *testing.T) {
 	w := world("ap-northeast-1", seed())
 	for _, step := range []struct {
@@ -108,6 +109,7 @@ func TestTheSeedGetsOneC6aLargeThenASecondInTheOtherZone(t *testing.T) {
 	}
 }
 
+// Proves: MI36
 func TestTwoServicesArePackedTogetherOneInstanceAZone(t *testing.T) {
 	w := world("us-east-1", nil)
 	add(&w, "service:one", 2, 1024, 5632)
@@ -131,6 +133,7 @@ func TestInstancesOnTheirWayAreNotBoughtTwice(t *testing.T) {
 	}
 }
 
+// Proves: MI13
 func TestBurstableIsBoughtWhenNothingElseIsAllowed(t *testing.T) {
 	q := seed()
 	q.AllowedInstanceTypes = []string{"t3.*"}
@@ -265,6 +268,7 @@ func pass(w *supply.World, d time.Duration) supply.Plan {
 	return supply.Decide(*w)
 }
 
+// Proves: MI48
 func TestIdleInstancesGoAfterTheWait(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -290,6 +294,7 @@ func TestIdleInstancesGoAfterTheWait(t *testing.T) {
 	}
 }
 
+// Proves: MI49
 func TestANewTaskCancelsTheWait(t *testing.T) {
 	w := idle(nil)
 	pass(&w, time.Minute)
@@ -303,6 +308,7 @@ func TestANewTaskCancelsTheWait(t *testing.T) {
 	}
 }
 
+// Proves: MI50
 func TestScaleInOffKeepsForEverButDrainingReclaims(t *testing.T) {
 	w := idle(num(-1))
 	if p := pass(&w, 24*time.Hour); len(p.Changes) != 0 {
@@ -318,6 +324,7 @@ func TestScaleInOffKeepsForEverButDrainingReclaims(t *testing.T) {
 	}
 }
 
+// Proves: MI57
 func TestAge(t *testing.T) {
 	w := world("ap-northeast-1", seed())
 	add(&w, "service:web", 8, 256, 512)
@@ -355,6 +362,7 @@ func TestAnAgentThatNeverRegisters(t *testing.T) {
 	}
 }
 
+// Proves: MI51, MI52, MI53
 func TestHalfEmptyInstancesAreConsolidatedOneAtATime(t *testing.T) {
 	w := world("ap-northeast-1", seed())
 	add(&w, "service:web", 8, 256, 512)
@@ -391,6 +399,8 @@ func TestHalfEmptyInstancesAreConsolidatedOneAtATime(t *testing.T) {
 
 // A scale-in leaves one small task on a large instance: it is drained, and
 // what is bought instead is the right size, which is left alone.
+//
+// Proves: MI53
 func TestAnInstanceThatIsMuchTooLargeIsExchangedOnce(t *testing.T) {
 	w := world("us-east-1", nil)
 	w.Subnets = w.Subnets[:1]
