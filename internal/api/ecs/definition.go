@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"berth/internal/fault"
 	"berth/internal/model"
 	"berth/internal/state"
 	"berth/internal/store"
@@ -54,7 +55,7 @@ func (a *API) DeregisterTaskDefinition(ctx context.Context, in *shape.Deregister
 		}
 		var ok bool
 		if d, ok = definition(tx, *in.TaskDefinition); !ok {
-			return client("Unable to describe task definition.")
+			return noDefinition()
 		}
 		if d.Status == "ACTIVE" {
 			d = model.Clone(d)
@@ -104,11 +105,17 @@ func (a *API) DeleteTaskDefinitions(ctx context.Context, in *shape.DeleteTaskDef
 	return out, nil
 }
 
+// noDefinition says that there is no such revision. ECS has no code of its own
+// for that; the class tells our own callers.
+func noDefinition() error {
+	return fault.New(fault.NotFound, "ClientException", "Unable to describe task definition.")
+}
+
 // DescribeTaskDefinition describes one revision. Errors: ClientException.
 func (a *API) DescribeTaskDefinition(_ context.Context, in *shape.DescribeTaskDefinitionInput) (*shape.DescribeTaskDefinitionOutput, error) {
 	d, ok := definition(a.view(), wire.Val(in.TaskDefinition))
 	if !ok {
-		return nil, client("Unable to describe task definition.")
+		return nil, noDefinition()
 	}
 	out := &shape.DescribeTaskDefinitionOutput{TaskDefinition: wire.Ptr(showDefinition(d))}
 	if slices.Contains(in.Include, "TAGS") {

@@ -283,7 +283,7 @@ func (a *API) DeleteCapacityProvider(ctx context.Context, in *shape.DeleteCapaci
 			return err
 		}
 		if inUse(tx, p.Cluster, p.Name) {
-			return client("The specified capacity provider is in use and cannot be removed.")
+			return fault.New(fault.Conflict, "ClientException", "The specified capacity provider is in use and cannot be removed.")
 		}
 		p = model.Clone(p)
 		p.Status, p.UpdateStatus, p.ChangedAt = "DEPROVISIONING", "DELETE_IN_PROGRESS", now

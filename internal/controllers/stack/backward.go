@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"berth/internal/controllers/stack/handler"
 	"berth/internal/model"
 	"berth/internal/state"
 )
@@ -112,11 +113,11 @@ func (r *run) stepDelete(rec *model.StackResource) bool {
 	gone, err := r.deleteBoth(rec)
 	r.dirty[rec.LogicalID] = true
 	switch {
-	case err != nil && !holding(err) || !gone && r.now.Sub(rec.Started) > deletePatience:
+	case err != nil && !handler.Holding(err) || !gone && r.now.Sub(rec.Started) > deletePatience:
 		if err == nil {
-			err = notStabilized("%s did not stabilize.", rec.PhysicalID)
+			err = handler.NotStabilized("%s did not stabilize.", rec.PhysicalID)
 		}
-		r.set(rec, "DELETE_FAILED", handlerText(err, rec.Token))
+		r.set(rec, "DELETE_FAILED", handler.Describe(err, rec.Token))
 		return true
 	case err != nil || !gone:
 		return false
@@ -146,22 +147,18 @@ func oldOf(rec *model.StackResource) *model.StackResource {
 }
 
 func (r *run) deleteOne(rec *model.StackResource) (bool, error) {
-	k, a := r.kinds[rec.Type], r.newAct(rec)
+	h, s := r.handlers[rec.Type], r.step(rec)
 	if rec.PhysicalID == "" {
 		// The process may have been killed between making it and noting so.
-		if k.find == nil || rec.Memo[memoSuffix] == "" || rec.Memo[memoRefused] != "" {
+		if rec.Memo[handler.MemoSuffix] == "" || rec.Memo[memoRefused] != "" {
 			return true, nil
 		}
-		found, err := k.find(r.ctx, a)
-		if err != nil && !absent(err) {
-			return false, err
-		}
-		if err != nil || !found {
-			return true, nil
+		if found, err := h.Find(r.ctx, s); err != nil || !found {
+			return err == nil, err
 		}
 	}
-	gone, err := k.remove(r.ctx, a)
-	if absent(err) {
+	gone, err := h.Delete(r.ctx, s)
+	if handler.Absent(err) {
 		return true, nil
 	}
 	return gone, err
@@ -270,10 +267,10 @@ func (r *run) cleanOld(rec *model.StackResource) bool {
 	switch {
 	case err == nil && gone:
 		r.note(old, "DELETE_COMPLETE", "")
-	case err != nil && (!holding(err) || waited):
-		r.note(old, "DELETE_FAILED", handlerText(err, rec.Token))
+	case err != nil && (!handler.Holding(err) || waited):
+		r.note(old, "DELETE_FAILED", handler.Describe(err, rec.Token))
 	case waited:
-		r.note(old, "DELETE_FAILED", handlerText(notStabilized("%s did not stabilize.", old.PhysicalID), rec.Token))
+		r.note(old, "DELETE_FAILED", handler.Describe(handler.NotStabilized("%s did not stabilize.", old.PhysicalID), rec.Token))
 	default:
 		return false
 	}

@@ -7,16 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"berth/internal/controllers/stack/handler"
 	"berth/internal/fault"
 	"berth/internal/lang/template"
 	"berth/internal/model"
-)
-
-// Waiting for one resource ends some day: CloudFormation gives an ECS service
-// 36 hours, others less (docs/facts/deployments.md D136).
-const (
-	patience        = 3 * time.Hour
-	servicePatience = 36 * time.Hour
 )
 
 // forward brings every resource nearer to the target template.
@@ -153,7 +147,7 @@ func (r *run) resolve(b *template.Bound, res template.Resource) (map[string]any,
 
 func (r *run) intendCreate(rec *model.StackResource, props map[string]any) {
 	rec.Properties, rec.Attributes = props, nil
-	rec.Memo = map[string]string{memoSuffix: r.IDs.Upper(12)}
+	rec.Memo = map[string]string{handler.MemoSuffix: r.IDs.Upper(12)}
 	rec.Token, rec.Started = r.IDs.UUID(), r.now
 	r.set(rec, "CREATE_IN_PROGRESS", "")
 }
@@ -170,7 +164,7 @@ func (r *run) intendUpdate(rec *model.StackResource, props map[string]any) bool 
 		return true
 	}
 	changes := t.Changes(rec.Properties, props)
-	retagged := t.Taggable() && !sameTags(rec.Tags, r.tagsOf(rec, props))
+	retagged := t.Taggable() && !handler.SameTags(rec.Tags, r.tagsOf(rec, props))
 	broken := strings.HasSuffix(rec.Status, "_FAILED")
 	if len(changes) == 0 && !retagged && !broken {
 		rec.Operation = r.round()
@@ -185,7 +179,7 @@ func (r *run) intendUpdate(rec *model.StackResource, props map[string]any) bool 
 		return r.intendReplace(rec, props, changes)
 	}
 	rec.Prior, rec.Properties = rec.Properties, props
-	delete(rec.Memo, memoStep)
+	delete(rec.Memo, handler.MemoStep)
 	r.set(rec, "UPDATE_IN_PROGRESS", "")
 	return true
 }
@@ -193,7 +187,7 @@ func (r *run) intendUpdate(rec *model.StackResource, props map[string]any) bool 
 const replacing = "Requested update requires the creation of a new physical resource; hence creating one."
 
 func (r *run) intendReplace(rec *model.StackResource, props map[string]any, changes []template.PropertyChange) bool {
-	name := r.kinds[rec.Type].name
+	name := r.handlers[rec.Type].NameProperty()
 	if v, ok := props[name].(string); ok && !slices.ContainsFunc(changes, func(c template.PropertyChange) bool { return c.Name == name }) {
 		r.set(rec, "UPDATE_FAILED", fmt.Sprintf("CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename %s and update the stack again.", v))
 		return false
@@ -206,7 +200,7 @@ func (r *run) intendReplace(rec *model.StackResource, props map[string]any, chan
 // restart makes a record ready for a new physical resource.
 func (r *run) restart(rec *model.StackResource, props map[string]any) {
 	rec.Properties, rec.Attributes, rec.Prior = props, nil, nil
-	rec.Memo = map[string]string{memoSuffix: r.IDs.Upper(12)}
+	rec.Memo = map[string]string{handler.MemoSuffix: r.IDs.Upper(12)}
 	rec.Token, rec.Started = r.IDs.UUID(), r.now
 	r.note(&model.StackResource{LogicalID: rec.LogicalID, PhysicalID: rec.Replaced, Type: rec.Type, Properties: props}, "UPDATE_IN_PROGRESS", replacing)
 	rec.PhysicalID = ""
@@ -252,54 +246,50 @@ func metadataText(v any) string {
 // act takes one step with a resource: make it, change it, or see whether it
 // is ready. again says that an earlier step may have been interrupted.
 func (r *run) act(rec *model.StackResource, again bool) {
-	k, a := r.kinds[rec.Type], r.newAct(rec)
-	a.again = again
+	h, s := r.handlers[rec.Type], r.step(rec)
+	s.Again = again
 	var err error
 	switch {
 	case rec.Memo[memoMade] == "":
-		if err = k.create(r.ctx, a); err == nil {
-			rec.Tags = a.tags
-			a.remember(memoMade, "yes")
+		if err = h.Create(r.ctx, s); err == nil {
+			rec.Tags = s.Tags
+			rec.Memo[memoMade] = "yes"
 			r.set(rec, rec.Status, "Resource creation Initiated")
-		} else if !passing(err) && rec.PhysicalID == "" {
-			a.remember(memoRefused, "yes")
+		} else if !handler.Passing(err) && rec.PhysicalID == "" {
+			rec.Memo[memoRefused] = "yes"
 		}
-	case rec.Prior != nil && rec.Memo[memoStep] != stepChanged:
-		if err = k.update(r.ctx, a); err == nil {
-			rec.Tags = a.tags
-			a.remember(memoStep, stepChanged)
+	case rec.Prior != nil && rec.Memo[handler.MemoStep] != stepChanged:
+		if err = h.Update(r.ctx, s); err == nil {
+			rec.Tags = s.Tags
+			rec.Memo[handler.MemoStep] = stepChanged
 		}
 	}
 	r.dirty[rec.LogicalID] = true
-	ready := err == nil
-	if err == nil && k.settle != nil {
-		ready, err = k.settle(r.ctx, a)
+	ready := false
+	if err == nil {
+		ready, err = h.Ready(r.ctx, s)
 	}
-	r.judge(rec, ready, err)
+	r.setOutcome(rec, h.Patience(), ready, err)
 }
 
-// judge turns what a step came to into the resource's status.
-func (r *run) judge(rec *model.StackResource, ready bool, err error) {
+// setOutcome turns what a step came to into the resource's status.
+func (r *run) setOutcome(rec *model.StackResource, patience time.Duration, ready bool, err error) {
 	verb := strings.TrimSuffix(rec.Status, "_IN_PROGRESS")
-	limit := patience
-	if rec.Type == serviceType {
-		limit = servicePatience
-	}
-	if !ready && r.now.Sub(rec.Started) > limit {
+	if !ready && r.now.Sub(rec.Started) > patience {
 		if err == nil {
-			err = notStabilized("%s did not stabilize.", rec.PhysicalID)
+			err = handler.NotStabilized("%s did not stabilize.", rec.PhysicalID)
 		}
-		r.set(rec, verb+"_FAILED", handlerText(err, rec.Token))
+		r.set(rec, verb+"_FAILED", handler.Describe(err, rec.Token))
 		return
 	}
 	switch {
-	case err != nil && passing(err):
+	case err != nil && handler.Passing(err):
 		r.Log.DebugContext(r.ctx, "will try a resource again", "stack", r.stack.Name, "resource", rec.LogicalID, "error", err)
 	case err != nil:
-		r.set(rec, verb+"_FAILED", handlerText(err, rec.Token))
+		r.set(rec, verb+"_FAILED", handler.Describe(err, rec.Token))
 	case ready:
 		rec.Prior = nil
-		delete(rec.Memo, memoStep)
+		delete(rec.Memo, handler.MemoStep)
 		r.set(rec, verb+"_COMPLETE", "")
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"berth/internal/control"
+	"berth/internal/controllers/stack/handler"
 	"berth/internal/ident"
 	"berth/internal/lang/template"
 	"berth/internal/model"
@@ -45,7 +46,7 @@ type Deps struct {
 // Loop is the loop of stacks; its keys are stack ids.
 type Loop struct {
 	Deps
-	kinds map[string]kind
+	handlers map[string]handler.Handler
 
 	mu    sync.Mutex
 	bound map[string]cached // by stack id; only saves time
@@ -64,7 +65,11 @@ func New(d Deps) *Loop {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Loop{Deps: d, kinds: kinds(), bound: map[string]cached{}}
+	l := &Loop{Deps: d, handlers: map[string]handler.Handler{}, bound: map[string]cached{}}
+	for name, t := range handler.Types() {
+		l.handlers[name] = t
+	}
+	return l
 }
 
 // Name implements control.Loop.

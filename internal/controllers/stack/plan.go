@@ -2,7 +2,6 @@ package stack
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -189,5 +188,3 @@ func (r *run) dependents(id string, among []string) bool {
 		return other != id && rec != nil && slices.Contains(rec.DependsOn, id)
 	})
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

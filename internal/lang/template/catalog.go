@@ -206,3 +206,21 @@ func (t *Type) Built() []string {
 	slices.Sort(out)
 	return out
 }
+
+// IsBuilt reports whether there is code behind a dotted path of properties.
+func (t *Type) IsBuilt(path string) bool {
+	head, _, _ := strings.Cut(path, ".")
+	return t.built[head] && !within(path, t.refused)
+}
+
+// IsUpdatable reports whether an update may carry what stands at a dotted path
+// of properties.
+func (t *Type) IsUpdatable(path string) bool { return !within(path, t.fixed()) }
+
+// within reports whether a path is one of some paths or below one.
+func within(path string, of []string) bool {
+	return slices.ContainsFunc(of, func(p string) bool {
+		p = strings.ReplaceAll(p, ".*", "")
+		return path == p || strings.HasPrefix(path, p+".")
+	})
+}

@@ -75,15 +75,16 @@ func has(v any, path []string) bool {
 	}
 }
 
-func (c *coercer) resolve(s *Schema) *Schema {
+// Resolve follows a schema's reference to the type's definitions.
+func (t *Type) Resolve(s *Schema) *Schema {
 	for s != nil && s.Ref != "" {
-		s = c.t.Definitions[s.Ref]
+		s = t.Definitions[s.Ref]
 	}
 	return s
 }
 
 func (c *coercer) value(s *Schema, v any, path string) any {
-	s = c.resolve(s)
+	s = c.t.Resolve(s)
 	if _, unknown := v.(Unknown); unknown {
 		return v
 	}

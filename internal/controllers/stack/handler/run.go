@@ -1,0 +1,396 @@
+package handler
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"berth/internal/fault"
+)
+
+var _ Handler = (*Type)(nil)
+
+// usualWait is what CloudFormation waits for most resources.
+const usualWait = 3 * time.Hour
+
+// NameProperty implements Handler.
+func (t *Type) NameProperty() string { return t.Name.Property }
+
+// SystemTags implements Handler.
+func (t *Type) SystemTags() bool { return !t.Tags.Plain }
+
+// Patience implements Handler.
+func (t *Type) Patience() time.Duration {
+	if t.Wait > 0 {
+		return t.Wait
+	}
+	return usualWait
+}
+
+// Create implements Handler.
+func (t *Type) Create(ctx context.Context, s *Step) error {
+	s.kind = t
+	if s.id() == "" {
+		if err := t.make(ctx, s); err != nil {
+			return err
+		}
+	}
+	for _, c := range t.Changes {
+		if t.carries(c) || !s.changed(c.properties()...) {
+			continue
+		}
+		if err := t.change(ctx, s, c, false); err != nil {
+			return err
+		}
+	}
+	return t.syncSets(ctx, s)
+}
+
+// make makes something new, unless an earlier attempt did.
+func (t *Type) make(ctx context.Context, s *Step) error {
+	if s.Again {
+		if found, err := t.Find(ctx, s); err != nil || found {
+			return err
+		}
+	}
+	answer, err := t.create(ctx, s)
+	if err != nil {
+		return err
+	}
+	s.object = dig(answer, t.Make.Answer)
+	t.note(s)
+	if s.id() == "" {
+		return fault.New(fault.Internal, "", "%s of %s answered without an id", t.Make.Operation, s.Record.LogicalID)
+	}
+	return nil
+}
+
+func (t *Type) create(ctx context.Context, s *Step) (map[string]any, error) {
+	if t.Make.Operation == "" {
+		return nil, nil
+	}
+	in, err := t.members(s, t.Make, t.Make.Members, false)
+	if err != nil {
+		return nil, err
+	}
+	t.Tags.create(s, in)
+	answer, err := t.call(ctx, s, t.Make, in)
+	if err != nil && s.Again && exists(err) && t.Exists != nil {
+		return nil, t.Exists(ctx, s, err)
+	}
+	return answer, err
+}
+
+// note takes the id and the attributes from the object that an answer
+// describes.
+func (t *Type) note(s *Step) {
+	if s.id() == "" {
+		s.Record.PhysicalID, _ = t.ID(s).(string)
+	}
+	t.learn(s, t.Attributes)
+}
+
+func (t *Type) learn(s *Step, attributes map[string]Value) {
+	for name, v := range attributes {
+		if got := v(s); got != nil {
+			s.Record.Attributes[name] = got
+		}
+	}
+}
+
+// call sends an input that members made.
+func (t *Type) call(ctx context.Context, s *Step, c Call, in map[string]any) (map[string]any, error) {
+	if err := c.finish(s, in); err != nil {
+		return nil, err
+	}
+	out, err := s.API.Call(ctx, t.Service, c.Operation, in)
+	switch {
+	case err == nil:
+		return out, nil
+	case hasCode(err, c.Forgive):
+		return nil, nil
+	case hasCode(err, c.Busy):
+		return nil, busyError{err}
+	default:
+		return nil, err
+	}
+}
+
+// carries reports whether Create carries all that a change is about.
+func (t *Type) carries(c Change) bool {
+	made := slices.Concat(t.Make.Members, t.Make.Carries)
+	return !slices.ContainsFunc(c.properties(), func(p string) bool { return !slices.Contains(made, p) })
+}
+
+// properties are those whose change needs a call.
+func (c Change) properties() []string {
+	return slices.Concat(c.Members, c.When, sortedKeys(c.Differ))
+}
+
+// Update implements Handler.
+func (t *Type) Update(ctx context.Context, s *Step) error {
+	s.kind = t
+	for _, name := range sortedKeys(t.Refuse) {
+		if s.changed(name) {
+			return t.Refuse[name](s)
+		}
+	}
+	done, _ := strconv.Atoi(s.Record.Memo[MemoStep])
+	for i := done; i < len(t.Changes); i++ {
+		c := t.Changes[i]
+		if s.changed(c.properties()...) {
+			if err := t.change(ctx, s, c, true); err != nil {
+				return err
+			}
+		}
+		s.remember(MemoStep, strconv.Itoa(i+1))
+	}
+	if err := t.syncSets(ctx, s); err != nil {
+		return err
+	}
+	return t.Tags.retag(ctx, t.Service, s)
+}
+
+// change makes one change of what a template states.
+func (t *Type) change(ctx context.Context, s *Step, c Change, update bool) error {
+	if c.Do != nil {
+		return c.Do(ctx, s)
+	}
+	first := c.properties()[0]
+	v, given := s.Record.Properties[first]
+	if !given && c.Without != nil {
+		_, err := t.call(ctx, s, *c.Without, map[string]any{})
+		return err
+	}
+	if items, isList := v.([]any); c.Kept && (!given || isList && len(items) == 0) {
+		return nil
+	}
+	in, err := t.members(s, c.Call, c.sent(s), update)
+	if err != nil {
+		return err
+	}
+	c.fill(t, s, in)
+	_, err = t.call(ctx, s, c.Call, in)
+	return err
+}
+
+// sent are the properties that a change carries.
+func (c Change) sent(s *Step) []string {
+	if !c.Part {
+		return c.Members
+	}
+	return slices.DeleteFunc(slices.Clone(c.Members), func(p string) bool { return !s.changed(p) })
+}
+
+// fill adds what lists gain and lose, and what goes back to usual.
+func (c Change) fill(t *Type, s *Step, in map[string]any) {
+	for _, name := range sortedKeys(c.Differ) {
+		was, want := list(s.Record.Prior[name]), list(s.Record.Properties[name])
+		if add := missing(want, was); len(add) > 0 {
+			in[c.Differ[name].Add] = add
+		}
+		if drop := missing(was, want); len(drop) > 0 {
+			in[c.Differ[name].Remove] = drop
+		}
+	}
+	for name, usual := range c.Usual {
+		if _, given := s.Record.Properties[name]; !given && (!c.Part || s.changed(name)) {
+			in[t.memberOf(c.Call, name)] = usual
+		}
+	}
+}
+
+// syncSets makes the items of all sets those that the template states.
+func (t *Type) syncSets(ctx context.Context, s *Step) error {
+	for _, set := range t.Sets {
+		if !s.changed(set.Property) {
+			continue
+		}
+		if err := t.sync(ctx, s, set, list(s.Record.Prior[set.Property]), list(s.Record.Properties[set.Property])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sync adds and removes items. What is there is asked for where adding twice
+// is an error, and then removing comes first: there may be room for one only.
+func (t *Type) sync(ctx context.Context, s *Step, set Set, was, want []any) error {
+	if set.Has == "" {
+		if err := t.each(ctx, s, set.Add, set.Whole, missing(want, was)); err != nil {
+			return err
+		}
+		return t.each(ctx, s, set.Remove, set.Whole, missing(was, want))
+	}
+	object, err := t.read(ctx, s)
+	if err != nil {
+		return err
+	}
+	has := list(dig(object, set.Has))
+	if err := t.each(ctx, s, set.Remove, set.Whole, missing(has, want)); err != nil {
+		return err
+	}
+	return t.each(ctx, s, set.Add, set.Whole, missing(want, has))
+}
+
+func (t *Type) each(ctx context.Context, s *Step, c Call, whole bool, items []any) error {
+	if whole && len(items) > 0 {
+		items = []any{items}
+	}
+	for _, it := range items {
+		s.item = it
+		if _, err := t.call(ctx, s, c, map[string]any{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read looks at the resource; nil if the API answers that there is none.
+func (t *Type) read(ctx context.Context, s *Step) (any, error) {
+	in, err := t.members(s, t.Read, t.Read.Members, false)
+	if err != nil {
+		return nil, err
+	}
+	out, err := t.call(ctx, s, t.Read, in)
+	if err != nil {
+		return nil, err
+	}
+	object := dig(out, t.Read.Answer)
+	if m, ok := object.(map[string]any); ok && len(m) == 0 {
+		return nil, nil
+	}
+	return object, nil
+}
+
+// Ready implements Handler.
+func (t *Type) Ready(ctx context.Context, s *Step) (bool, error) {
+	s.kind = t
+	if t.Read.Operation != "" && (len(t.Status) > 0 || len(t.Attributes) > 0) {
+		object, err := t.read(ctx, s)
+		if err != nil {
+			return false, err
+		}
+		s.object = object
+		t.note(s)
+		if ready, err := t.ready(s); err != nil || !ready {
+			return false, err
+		}
+	}
+	for _, look := range t.Also {
+		out, err := t.call(ctx, s, look.Call, map[string]any{})
+		if err != nil {
+			return false, err
+		}
+		s.object = dig(out, look.Answer)
+		t.learn(s, look.Attributes)
+	}
+	if t.Settle != nil {
+		return t.Settle(ctx, s)
+	}
+	return true, nil
+}
+
+func (t *Type) ready(s *Step) (bool, error) {
+	for _, st := range t.Status {
+		state := digText(s.object, st.Path)
+		switch {
+		case slices.Contains(st.Failed, state):
+			words := strings.NewReplacer("{id}", s.id(), "{state}", state, "{why}", digText(s.object, st.Reason))
+			return false, NotStabilized("%s", words.Replace(st.Text))
+		case slices.Contains(st.Busy, state), len(st.Ready) > 0 && !slices.Contains(st.Ready, state):
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// Delete implements Handler.
+func (t *Type) Delete(ctx context.Context, s *Step) (bool, error) {
+	s.kind = t
+	if t.End != nil {
+		return t.End(ctx, s)
+	}
+	if gone, ending, err := t.leaving(ctx, s); err != nil || gone || ending {
+		return gone, err
+	}
+	for _, set := range t.Sets {
+		if !set.Emptied {
+			continue
+		}
+		if err := t.sync(ctx, s, set, list(s.Record.Properties[set.Property]), nil); err != nil {
+			return false, err
+		}
+	}
+	if t.Before != nil {
+		if err := t.Before(ctx, s); err != nil {
+			return false, err
+		}
+	}
+	if err := t.remove(ctx, s); err != nil {
+		return false, err
+	}
+	if !t.Lingers {
+		return true, nil
+	}
+	gone, _, err := t.leaving(ctx, s)
+	return gone, err
+}
+
+func (t *Type) remove(ctx context.Context, s *Step) error {
+	if t.Remove.Operation == "" {
+		return nil
+	}
+	in, err := t.members(s, t.Remove, t.Remove.Members, false)
+	if err != nil {
+		return err
+	}
+	out, err := t.call(ctx, s, t.Remove, in)
+	if err != nil {
+		return err
+	}
+	if why := digText(out, t.Refused); t.Refused != "" && why != "" {
+		return general("%s", why)
+	}
+	return nil
+}
+
+// leaving reports whether a resource is gone, or on its way.
+func (t *Type) leaving(ctx context.Context, s *Step) (gone, ending bool, err error) {
+	if !t.Lingers {
+		return false, false, nil
+	}
+	object, err := t.read(ctx, s)
+	if Absent(err) || err == nil && object == nil {
+		return true, false, nil
+	}
+	return t.absent(object), t.ending(object), err
+}
+
+func (t *Type) absent(object any) bool {
+	return slices.ContainsFunc(t.Status, func(st Status) bool { return slices.Contains(st.Absent, digText(object, st.Path)) })
+}
+
+func (t *Type) ending(object any) bool {
+	return slices.ContainsFunc(t.Status, func(st Status) bool { return slices.Contains(st.Ending, digText(object, st.Path)) })
+}
+
+// Find implements Handler.
+func (t *Type) Find(ctx context.Context, s *Step) (bool, error) {
+	s.kind = t
+	if t.Lookup == nil {
+		return false, nil
+	}
+	id, object, err := t.Lookup(ctx, s)
+	if Absent(err) || err == nil && id == "" {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	s.Record.PhysicalID, s.object = id, object
+	t.learn(s, t.Attributes)
+	return true, nil
+}
