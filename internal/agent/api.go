@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"berth/internal/fault"
 	"berth/internal/ident"
 	"berth/internal/wire"
+	"berth/internal/wire/shape/ecs"
 )
 
 // callTimeout bounds one call, in real time.
@@ -139,69 +139,55 @@ func keyOf(c *acs.RoleCredentials) ident.Key {
 	return ident.Key{ID: c.AccessKeyID, Secret: c.SecretAccessKey, Token: c.SessionToken}
 }
 
-// service is one JSON service.
-type service struct {
-	host    string // label before the Region
-	name    string // for signing
-	target  string // prefix of X-Amz-Target
-	version string // of the JSON protocol
+// machine makes calls with the machine's own keys.
+func (a *api) machine() wire.Caller {
+	return wire.CallerFunc(func(ctx context.Context, o *wire.Operation, in any) (any, error) {
+		k, err := a.own(ctx)
+		if err != nil {
+			return nil, err
+		}
+		out, err := a.call(ctx, o, a.Region, k, in)
+		if fault.Is(err, fault.Denied) {
+			a.stale()
+		}
+		return out, err
+	})
 }
 
-var (
-	ecs  = service{"ecs", "ecs", "AmazonEC2ContainerServiceV20141113.", "1.1"}
-	logs = service{"logs", "logs", "Logs_20140328.", "1.1"}
-	ecr  = service{"api.ecr", "ecr", "AmazonEC2ContainerRegistry_V20150921.", "1.1"}
-)
+// ecs is ECS, called with the machine's own keys.
+func (a *api) ecs() ecs.Client { return ecs.Client{Caller: a.machine()} }
 
-// ecs calls ECS with the machine's own keys.
-func (a *api) ecs(ctx context.Context, operation string, in, out any) error {
-	k, err := a.own(ctx)
-	if err != nil {
-		return err
-	}
-	err = a.call(ctx, ecs, a.Region, operation, k, in, out)
-	if fault.Is(err, fault.Denied) {
-		a.stale()
-	}
-	return err
+// as makes calls of a Region with a key.
+func (a *api) as(region string, k ident.Key) wire.Caller {
+	return wire.CallerFunc(func(ctx context.Context, o *wire.Operation, in any) (any, error) {
+		return a.call(ctx, o, region, k, in)
+	})
 }
 
 // call makes one signed call. A connection that fails is fault.Unavailable;
 // an answer that is an error has AWS's code and message.
-func (a *api) call(ctx context.Context, s service, region, operation string, k ident.Key, in, out any) error {
+func (a *api) call(ctx context.Context, o *wire.Operation, region string, k ident.Key, in any) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	body, err := json.Marshal(in)
+	r, body, err := o.NewRequest(ctx, "https://"+o.Service.EndpointPrefix+"."+region+".amazonaws.com/", in)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+s.host+"."+region+".amazonaws.com/", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Content-Type", "application/x-amz-json-"+s.version)
-	r.Header.Set("X-Amz-Target", s.target+operation)
 	r.Header.Set("User-Agent", "Amazon ECS Agent/"+Version+" (berth)")
-	wire.Sign(r, body, k, region, s.name, a.Clock.Now())
+	wire.Sign(r, body, k, region, o.Service.SigningName, a.Clock.Now())
 	resp, err := a.http.Do(r)
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "call %s", operation)
+		return nil, fault.Wrap(fault.Unavailable, err, "call %s", o.Name)
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, 8<<20))
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "call %s", operation)
+		return nil, fault.Wrap(fault.Unavailable, err, "call %s", o.Name)
 	}
 	if resp.StatusCode/100 != 2 {
-		return refusal(operation, resp, b)
+		return nil, refusal(o.Name, resp, b)
 	}
-	if out == nil {
-		return nil
-	}
-	if err := json.Unmarshal(b, out); err != nil {
-		return fault.Wrap(fault.Unavailable, err, "read the answer of %s", operation)
-	}
-	return nil
+	return o.ReadOutput(b)
 }
 
 // refusal reads an error answer of the JSON protocol.

@@ -20,7 +20,7 @@ func (t *Tail) Lines() ([]string, error) {
 	t.t.at = next
 	var out []string
 	for _, e := range events {
-		out = append(out, e.Message)
+		out = append(out, *e.Message)
 	}
 	return out, err
 }

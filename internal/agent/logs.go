@@ -14,6 +14,7 @@ import (
 
 	"berth/internal/clock"
 	"berth/internal/fault"
+	"berth/internal/wire/shape/logs"
 )
 
 // How often a container's log is looked at, how much goes into one call, and
@@ -66,7 +67,7 @@ func (r *run) openLog(ctx context.Context) error {
 	}
 	err := r.createStream(ctx, d)
 	if fault.CodeOf(err) == "ResourceNotFoundException" && l.Config["awslogs-create-group"] == "true" {
-		if err = r.callLogs(ctx, d, "CreateLogGroup", map[string]any{"logGroupName": d.group}); err == nil || exists(err) {
+		if err = r.createGroup(ctx, d); err == nil || exists(err) {
 			err = r.createStream(ctx, d)
 		}
 	}
@@ -82,22 +83,33 @@ func (r *run) openLog(ctx context.Context) error {
 
 func exists(err error) bool { return fault.CodeOf(err) == "ResourceAlreadyExistsException" }
 
+func (r *run) createGroup(ctx context.Context, d destination) error {
+	return r.callLogs(ctx, d, func(api logs.Client) error {
+		_, err := api.CreateLogGroup(ctx, &logs.CreateLogGroupInput{LogGroupName: &d.group})
+		return err
+	})
+}
+
 func (r *run) createStream(ctx context.Context, d destination) error {
-	err := r.callLogs(ctx, d, "CreateLogStream", map[string]any{"logGroupName": d.group, "logStreamName": d.stream})
+	err := r.callLogs(ctx, d, func(api logs.Client) error {
+		_, err := api.CreateLogStream(ctx, &logs.CreateLogStreamInput{LogGroupName: &d.group, LogStreamName: &d.stream})
+		return err
+	})
 	if exists(err) {
 		return nil
 	}
 	return err
 }
 
-func (r *run) callLogs(ctx context.Context, d destination, operation string, in any) error {
+// callLogs makes a call with the task's keys, up to three times.
+func (r *run) callLogs(ctx context.Context, d destination, call func(logs.Client) error) error {
 	a := r.task.agent
 	return a.again(ctx, 3, func() error {
 		k, err := r.serviceKeys(ctx)
 		if err != nil {
 			return err
 		}
-		return a.api.call(ctx, logs, d.region, operation, k, in, nil)
+		return call(logs.Client{Caller: a.api.as(d.region, k)})
 	})
 }
 
@@ -155,12 +167,6 @@ func isClosedRead(c <-chan struct{}) bool {
 	}
 }
 
-// event is one line as CloudWatch Logs takes it.
-type event struct {
-	Timestamp int64  `json:"timestamp"` // ms
-	Message   string `json:"message"`
-}
-
 // shipOnce sends what has come since the last time, at most one call of it.
 func (r *run) shipOnce(ctx context.Context, d destination, t *tail) (int, error) {
 	events, next, err := t.read()
@@ -171,7 +177,10 @@ func (r *run) shipOnce(ctx context.Context, d destination, t *tail) (int, error)
 		t.at = next // past empty lines
 		return 0, nil
 	}
-	err = r.callLogs(ctx, d, "PutLogEvents", map[string]any{"logGroupName": d.group, "logStreamName": d.stream, "logEvents": events})
+	err = r.callLogs(ctx, d, func(api logs.Client) error {
+		_, err := api.PutLogEvents(ctx, &logs.PutLogEventsInput{LogGroupName: &d.group, LogStreamName: &d.stream, LogEvents: events})
+		return err
+	})
 	if fault.CodeOf(err) == "ResourceNotFoundException" {
 		// Somebody deleted the stream while the container runs.
 		if err := r.createStream(ctx, d); err != nil {
@@ -203,7 +212,7 @@ func (t *tail) close() {
 
 // read returns the whole lines behind the offset, up to a batch, and the
 // offset behind them.
-func (t *tail) read() ([]event, int64, error) {
+func (t *tail) read() ([]logs.InputLogEvent, int64, error) {
 	if t.file == nil {
 		f, err := os.Open(t.path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -236,12 +245,12 @@ func (t *tail) rotated() bool {
 	return err == nil && !os.SameFile(now, mine)
 }
 
-func lines(f *os.File, at int64) ([]event, int64, error) {
+func lines(f *os.File, at int64) ([]logs.InputLogEvent, int64, error) {
 	if _, err := f.Seek(at, io.SeekStart); err != nil {
 		return nil, at, err
 	}
 	in := bufio.NewReaderSize(f, 64<<10)
-	var out []event
+	var out []logs.InputLogEvent
 	for size := 0; len(out) < logBatch && size < logBatchSize; {
 		b, err := in.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
@@ -258,10 +267,11 @@ func lines(f *os.File, at int64) ([]event, int64, error) {
 		if json.Unmarshal(b, &l) != nil || l.Text == "" {
 			continue // CloudWatch Logs takes no empty messages
 		}
-		if last := len(out) - 1; last >= 0 && l.At.UnixMilli() < out[last].Timestamp {
-			l.At = time.UnixMilli(out[last].Timestamp) // in order, as the call demands
+		sent := l.At.UnixMilli()
+		if last := len(out) - 1; last >= 0 {
+			sent = max(sent, *out[last].Timestamp) // in order, as the call demands
 		}
-		out = append(out, event{l.At.UnixMilli(), l.Text})
+		out = append(out, logs.InputLogEvent{Timestamp: &sent, Message: &l.Text})
 		size += len(l.Text) + logEventOver
 	}
 	return out, at, nil

@@ -12,6 +12,8 @@ import (
 	"berth/internal/container/image"
 	"berth/internal/fault"
 	"berth/internal/ident"
+	"berth/internal/wire"
+	"berth/internal/wire/shape/ecr"
 )
 
 // pull brings the images of the containers that have not been started, side
@@ -139,13 +141,10 @@ func (r *run) login(ctx context.Context, auth *acs.ECRAuth) (user, password stri
 	if err != nil {
 		return "", "", err
 	}
-	var out struct {
-		Data []struct {
-			Token string `json:"authorizationToken"`
-		} `json:"authorizationData"`
-	}
-	err = a.again(ctx, 3, func() error {
-		return a.api.call(ctx, ecr, auth.Region, "GetAuthorizationToken", k, map[string]any{}, &out)
+	var out *ecr.GetAuthorizationTokenOutput
+	err = a.again(ctx, 3, func() (err error) {
+		out, err = ecr.Client{Caller: a.api.as(auth.Region, k)}.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
+		return err
 	})
 	switch {
 	case fault.Is(err, fault.Denied):
@@ -153,10 +152,10 @@ func (r *run) login(ctx context.Context, auth *acs.ECRAuth) (user, password stri
 	case err != nil:
 		a.Log.Warn("no registry token", "task", r.task.id(), "error", err)
 		return "", "", fault.New(fault.Unavailable, "ResourceInitializationError", "The task cannot pull registry authentication from Amazon ECR. There is a connection issue between the task and Amazon ECR. Check your task network configuration.")
-	case len(out.Data) == 0:
+	case len(out.AuthorizationData) == 0:
 		return "", "", fault.New(fault.Unavailable, image.PullCode, "Amazon ECR gave no authorization data")
 	}
-	b, err := base64.StdEncoding.DecodeString(out.Data[0].Token)
+	b, err := base64.StdEncoding.DecodeString(wire.Val(out.AuthorizationData[0].AuthorizationToken))
 	user, password, ok := strings.Cut(string(b), ":")
 	if err != nil || !ok {
 		return "", "", fault.New(fault.Unavailable, image.PullCode, "Amazon ECR gave a token that cannot be read")

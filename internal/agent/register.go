@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"time"
@@ -13,6 +14,8 @@ import (
 	"berth/internal/clock"
 	"berth/internal/fault"
 	"berth/internal/kernel"
+	"berth/internal/wire"
+	"berth/internal/wire/shape/ecs"
 )
 
 // identity is what an agent remembers of its registration.
@@ -69,18 +72,6 @@ func writeRecord(path string, v any) error {
 	return kernel.AppendRecord(path, b)
 }
 
-type attribute struct {
-	Name  string `json:"name"`
-	Value string `json:"value,omitempty"`
-}
-
-type resource struct {
-	Name    string   `json:"name"`
-	Type    string   `json:"type"`
-	Integer int64    `json:"integerValue,omitempty"`
-	Set     []string `json:"stringSetValue,omitempty"`
-}
-
 // capabilities are the attributes of what this agent can do.
 var capabilities = []string{
 	"com.amazonaws.ecs.capability.privileged-container", "com.amazonaws.ecs.capability.logging-driver.awslogs", "com.amazonaws.ecs.capability.logging-driver.none",
@@ -132,79 +123,77 @@ func (a *Agent) registerOnce(ctx context.Context) error {
 	a.mu.Lock()
 	known := a.instance
 	a.mu.Unlock()
-	in := map[string]any{
-		"cluster": a.Cluster, "attributes": sent, "instanceIdentityDocument": document, "instanceIdentityDocumentSignature": "",
-		"totalResources": []resource{
-			{Name: "CPU", Type: "INTEGER", Integer: a.CPUs * 1024},
-			{Name: "MEMORY", Type: "INTEGER", Integer: a.MemoryMiB - a.ReserveMiB},
-			{Name: "PORTS", Type: "STRINGSET", Set: []string{"22", "2375", "2376", "51678", "51679"}},
-			{Name: "PORTS_UDP", Type: "STRINGSET", Set: []string{}},
-		},
+	in := &ecs.RegisterContainerInstanceInput{
+		Cluster: &a.Cluster, Attributes: sent, InstanceIdentityDocument: &document, InstanceIdentityDocumentSignature: wire.Ptr(""), TotalResources: a.resources(),
 	}
 	if known != "" {
-		in["containerInstanceArn"] = known
+		in.ContainerInstanceArn = &known
 	}
-	var out struct {
-		ContainerInstance struct {
-			ARN        string      `json:"containerInstanceArn"`
-			Attributes []attribute `json:"attributes"`
-		} `json:"containerInstance"`
-	}
-	if err := a.api.ecs(ctx, "RegisterContainerInstance", in, &out); err != nil {
+	out, err := a.api.ecs().RegisterContainerInstance(ctx, in)
+	if err != nil {
 		return err
 	}
-	got := out.ContainerInstance
+	got := wire.Val(out.ContainerInstance)
 	for _, s := range sent {
-		if !slices.Contains(got.Attributes, s) {
-			return fault.New(fault.Invalid, "", "attribute %s did not come back from registration", s.Name)
+		if !slices.ContainsFunc(got.Attributes, func(g ecs.Attribute) bool { return *g.Name == *s.Name && wire.Val(g.Value) == wire.Val(s.Value) }) {
+			return fault.New(fault.Invalid, "", "attribute %s did not come back from registration", *s.Name)
 		}
 	}
 	a.mu.Lock()
-	a.instance = got.ARN
+	a.instance = wire.Val(got.ContainerInstanceArn)
 	for _, at := range got.Attributes {
-		if at.Name == "ecs.availability-zone" {
-			a.zone = at.Value
+		if *at.Name == "ecs.availability-zone" {
+			a.zone = wire.Val(at.Value)
 		}
 	}
 	a.mu.Unlock()
-	a.Log.Info("registered", "container_instance", got.ARN)
+	a.Log.Info("registered", "container_instance", wire.Val(got.ContainerInstanceArn))
 	return a.remember()
 }
 
+// resources are what the machine has for tasks.
+func (a *Agent) resources() []ecs.Resource {
+	integer := func(name string, n int64) ecs.Resource {
+		return ecs.Resource{Name: &name, Type: wire.Ptr("INTEGER"), IntegerValue: &n}
+	}
+	set := func(name string, values ...string) ecs.Resource {
+		return ecs.Resource{Name: &name, Type: wire.Ptr("STRINGSET"), StringSetValue: values}
+	}
+	return []ecs.Resource{
+		integer("CPU", a.CPUs*1024), integer("MEMORY", a.MemoryMiB-a.ReserveMiB), set("PORTS", "22", "2375", "2376", "51678", "51679"), set("PORTS_UDP"),
+	}
+}
+
 // attributes are the capabilities, and where the machine is.
-func (a *Agent) attributes(ctx context.Context) ([]attribute, error) {
-	out := []attribute{{"ecs.os-type", "linux"}, {"ecs.os-family", "LINUX"}}
+func (a *Agent) attributes(ctx context.Context) ([]ecs.Attribute, error) {
+	values := map[string]string{"ecs.os-type": "linux", "ecs.os-family": "LINUX"}
 	for _, c := range capabilities {
-		out = append(out, attribute{Name: c})
+		values[c] = ""
 	}
 	mac, err := a.api.metadata(ctx, "/latest/meta-data/mac")
 	if err != nil {
 		return nil, err
 	}
 	for name, leaf := range map[string]string{"ecs.vpc-id": "vpc-id", "ecs.subnet-id": "subnet-id"} {
-		v, err := a.api.metadata(ctx, "/latest/meta-data/network/interfaces/macs/"+mac+"/"+leaf)
-		if err != nil {
+		if values[name], err = a.api.metadata(ctx, "/latest/meta-data/network/interfaces/macs/"+mac+"/"+leaf); err != nil {
 			return nil, err
 		}
-		out = append(out, attribute{name, v})
 	}
-	slices.SortFunc(out, func(x, y attribute) int {
-		if x.Name < y.Name {
-			return -1
-		}
-		return 1
-	})
+	var out []ecs.Attribute
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		out = append(out, ecs.Attribute{Name: &name, Value: orNil(values[name])})
+	}
 	return out, nil
 }
 
 // discover asks where to connect to.
 func (a *Agent) discover(ctx context.Context) (agent, telemetry string, err error) {
-	var out struct {
-		Endpoint  string `json:"endpoint"`
-		Telemetry string `json:"telemetryEndpoint"`
+	arn := a.instanceARN()
+	out, err := a.api.ecs().DiscoverPollEndpoint(ctx, &ecs.DiscoverPollEndpointInput{Cluster: &a.Cluster, ContainerInstance: &arn})
+	if err != nil {
+		return "", "", err
 	}
-	err = a.api.ecs(ctx, "DiscoverPollEndpoint", map[string]any{"cluster": a.Cluster, "containerInstance": a.instanceARN()}, &out)
-	return out.Endpoint, out.Telemetry, err
+	return wire.Val(out.Endpoint), wire.Val(out.TelemetryEndpoint), nil
 }
 
 func (a *Agent) instanceARN() string {

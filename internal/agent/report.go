@@ -7,6 +7,8 @@ import (
 
 	"berth/internal/clock"
 	"berth/internal/fault"
+	"berth/internal/wire"
+	"berth/internal/wire/shape/ecs"
 )
 
 // tell puts a state of the task into the queue of reports, once.
@@ -70,7 +72,7 @@ func (t *task) unsent() (next string, over bool) {
 func (t *task) submit(ctx context.Context, status string) bool {
 	wait := reportFirst
 	for {
-		err := t.agent.api.ecs(ctx, "SubmitTaskStateChange", t.words(status), nil)
+		_, err := t.agent.api.ecs().SubmitTaskStateChange(ctx, t.change(status))
 		switch {
 		case err == nil:
 			return true
@@ -88,50 +90,51 @@ func (t *task) submit(ctx context.Context, status string) bool {
 	}
 }
 
-// words is the report of a state.
-func (t *task) words(status string) map[string]any {
+// change is the report of a state.
+func (t *task) change(status string) *ecs.SubmitTaskStateChangeInput {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := &t.rec
-	out := map[string]any{"cluster": t.agent.Cluster, "task": r.Task.ARN, "status": status}
-	if status == "STOPPED" && r.Reason != "" {
-		out["reason"] = r.Reason
+	out := &ecs.SubmitTaskStateChangeInput{
+		Cluster: &t.agent.Cluster, Task: wire.Ptr(r.Task.ARN), Status: &status, PullStartedAt: moment(r.PullStart), PullStoppedAt: moment(r.PullStop),
 	}
-	for name, at := range map[string]time.Time{"pullStartedAt": r.PullStart, "pullStoppedAt": r.PullStop, "executionStoppedAt": r.Ended} {
-		if !at.IsZero() && (name != "executionStoppedAt" || status == "STOPPED") {
-			out[name] = float64(at.UnixMilli()) / 1000
-		}
+	if status == "STOPPED" {
+		out.Reason, out.ExecutionStoppedAt = orNil(r.Reason), moment(r.Ended)
 	}
-	var containers []map[string]any
 	for _, c := range r.Task.Containers {
-		containers = append(containers, containerWords(c.Name, t.runs[c.Name].id, *r.Containers[c.Name], status))
+		out.Containers = append(out.Containers, containerChange(c.Name, t.runs[c.Name].id, *r.Containers[c.Name], status))
 	}
-	out["containers"] = containers
 	if status == "RUNNING" && len(r.Task.Interfaces) > 0 {
-		out["attachments"] = []map[string]any{{"attachmentArn": r.Task.Interfaces[0].AttachmentARN, "status": "ATTACHED"}}
+		out.Attachments = []ecs.AttachmentStateChange{{AttachmentArn: wire.Ptr(r.Task.Interfaces[0].AttachmentARN), Status: wire.Ptr("ATTACHED")}}
 	}
 	return out
 }
 
-func containerWords(name, id string, c containerRecord, status string) map[string]any {
-	out := map[string]any{"containerName": name}
-	if c.Status != "" {
-		out["status"] = c.Status
-	}
+func containerChange(name, id string, c containerRecord, status string) ecs.ContainerStateChange {
+	out := ecs.ContainerStateChange{ContainerName: &name, Status: orNil(c.Status), Reason: orNil(c.Reason), ImageDigest: orNil(c.Digest)}
 	if status == "STOPPED" {
-		out["status"] = "STOPPED"
+		out.Status = &status
 	}
 	if !c.Started.IsZero() {
-		out["runtimeId"] = id
+		out.RuntimeId = &id
 	}
 	if c.Exit != nil {
-		out["exitCode"] = *c.Exit
-	}
-	if c.Reason != "" {
-		out["reason"] = c.Reason
-	}
-	if c.Digest != "" {
-		out["imageDigest"] = c.Digest
+		out.ExitCode = wire.Ptr(int64(*c.Exit))
 	}
 	return out
+}
+
+// orNil is a member that is left out if there is nothing to say.
+func orNil(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func moment(at time.Time) *time.Time {
+	if at.IsZero() {
+		return nil
+	}
+	return wire.Ptr(at.Truncate(time.Millisecond))
 }
