@@ -37,16 +37,19 @@ type bench struct {
 	table    *table
 }
 
-// section is one part of the run.
+// section is one part of the run. A detail repeats a part of another section
+// and runs only when it is asked for.
 type section struct {
-	name string
-	run  func(context.Context, *bench) error
+	name   string
+	run    func(context.Context, *bench) error
+	detail bool
 }
 
 func sections() []section {
 	return []section{
-		{"placement", placements}, {"store", stores}, {"edge", edges}, {"boot", boots},
-		{"tasks", tasks}, {"deploy", deploys},
+		{name: "placement", run: placements}, {name: "store", run: stores}, {name: "edge", run: edges}, {name: "boot", run: boots},
+		{name: "tasks", run: tasks}, {name: "deploy", run: deploys},
+		{name: "many", run: manyTasks, detail: true}, {name: "starts", run: taskStarts, detail: true},
 	}
 }
 
@@ -88,7 +91,7 @@ func run(ctx context.Context) error {
 
 func (b *bench) measure(ctx context.Context, only string) error {
 	for _, s := range sections() {
-		if only != "" && !slices.Contains(strings.Split(only, ","), s.name) {
+		if only == "" && s.detail || only != "" && !slices.Contains(strings.Split(only, ","), s.name) {
 			continue
 		}
 		began := time.Now()
