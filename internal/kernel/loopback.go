@@ -6,7 +6,11 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
+
+// loopbackIndex is the number of the first device of every namespace, lo.
+const loopbackIndex = 1
 
 // AddLoopback gives the namespace's loopback another address, for services
 // that a machine or a task finds at a fixed one. An address that is there is
@@ -17,15 +21,17 @@ func (n *Netns) AddLoopback(addr netip.Addr) error {
 
 // AddLoopback is Netns.AddLoopback in the caller's own network namespace.
 func AddLoopback(addr netip.Addr) error {
-	lo, err := netlink.LinkByName("lo")
-	if err != nil {
-		return fmt.Errorf("find loopback: %w", err)
-	}
-	if err := netlink.LinkSetUp(lo); err != nil {
+	if err := loopbackUp(); err != nil {
 		return fmt.Errorf("raise loopback: %w", err)
 	}
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("open netlink: %w", err)
+	}
+	defer h.Close()
+	lo := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: "lo", Index: loopbackIndex}}
 	whole := &netlink.Addr{IPNet: &net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(addr.BitLen(), addr.BitLen())}}
-	if err := netlink.AddrReplace(lo, whole); err != nil {
+	if err := h.AddrReplace(lo, whole); err != nil {
 		return fmt.Errorf("add %s to loopback: %w", addr, err)
 	}
 	return nil

@@ -55,5 +55,9 @@ func ServeAt(at netip.AddrPort, port uint16) error {
 // the namespace's own processes to a port of it to another port, where the
 // service listens. Done again, it changes nothing.
 func (n *Netns) ServeAt(at netip.AddrPort, port uint16) error {
-	return n.Do(func() error { return ServeAt(at, port) })
+	var err error
+	if e := n.quick(func() { err = ServeAt(at, port) }); e != nil {
+		return e
+	}
+	return err
 }
