@@ -196,8 +196,8 @@ func (m *meter) sample(ctx context.Context, a *Agent) {
 				continue
 			}
 			now := reading{at: a.Clock.Now(), stats: s}
-			if st, err := a.Driver.State(ctx, r.id); err == nil && st.PID > 0 {
-				now.rx, now.tx = interfaceBytes(st.PID)
+			if s.PID > 0 {
+				now.rx, now.tx = interfaceBytes(s.PID)
 			}
 			seen[r.id] = true
 			m.add(r.id, now)

@@ -87,6 +87,7 @@ type State struct {
 
 // Stats are counters of a container since its start.
 type Stats struct {
+	PID         int // of its first process, as in State
 	CPUNanos    uint64
 	MemoryBytes uint64 // working set: usage less inactive file pages
 	MemoryLimit uint64

@@ -140,28 +140,38 @@ func (b bundle) record(s status) error {
 	return nil
 }
 
-// state is the record held against what really runs.
-func (b bundle) state(id string) container.State {
-	out := container.State{ID: id, Status: container.Created, LogPath: b.log()}
-	if spec, err := b.readSpec(); err == nil {
-		out.Labels = spec.Labels
-	}
+// look reads the record and holds it against what really runs.
+func (b bundle) look() (status, container.Status) {
 	st := b.status()
 	if st.Phase == "" {
-		return out
+		return st, container.Created
 	}
-	out.StartedAt, out.Status, out.PID = st.StartedAt, container.Running, st.Container.PID
 	if st.Phase == phaseRunning && (st.Parent.alive() || st.Container.alive()) {
-		return out
+		return st, container.Running
 	}
 	if st.Phase == phaseRunning {
 		// The parent records the end before it goes, so look once more.
 		st = b.status()
 	}
-	out.Status, out.PID = container.Stopped, 0
-	out.ExitCode, out.OOMKilled, out.FinishedAt = st.ExitCode, st.OOMKilled, st.FinishedAt
 	if st.Phase == phaseRunning {
-		out.ExitCode = unseen
+		st.ExitCode = unseen
+	}
+	return st, container.Stopped
+}
+
+// state is all that can be said of the container.
+func (b bundle) state(id string) container.State {
+	st, is := b.look()
+	out := container.State{ID: id, Status: is, StartedAt: st.StartedAt, LogPath: b.log()}
+	if spec, err := b.readSpec(); err == nil {
+		out.Labels = spec.Labels
+	}
+	switch is {
+	case container.Running:
+		out.PID = st.Container.PID
+	case container.Stopped:
+		out.ExitCode, out.OOMKilled, out.FinishedAt = st.ExitCode, st.OOMKilled, st.FinishedAt
+	case container.Created:
 	}
 	return out
 }

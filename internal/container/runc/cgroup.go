@@ -56,11 +56,11 @@ func (d *Driver) Stats(_ context.Context, id string) (container.Stats, error) {
 	if err != nil {
 		return container.Stats{}, err
 	}
-	st := b.status()
-	if b.state(id).Status != container.Running {
+	st, is := b.look()
+	if is != container.Running {
 		return container.Stats{}, fault.New(fault.Conflict, "", "container %s is not running", id)
 	}
-	var s container.Stats
+	s := container.Stats{PID: st.Container.PID}
 	readCPU(st.Cgroups, &s)
 	readMemory(st.Cgroups, &s)
 	readPids(st.Cgroups, &s)

@@ -215,7 +215,7 @@ func (d *Driver) Start(ctx context.Context, id string) error {
 		return err
 	}
 	defer d.lock(id)()
-	switch b.state(id).Status {
+	switch _, is := b.look(); is {
 	case container.Running:
 		return nil
 	case container.Stopped:
@@ -265,7 +265,7 @@ func (d *Driver) Stop(ctx context.Context, id string, grace time.Duration) error
 	if err != nil {
 		return err
 	}
-	if d.stopped(b, id) {
+	if !b.running() {
 		return nil
 	}
 	spec, err := b.readSpec()
@@ -293,8 +293,9 @@ func (d *Driver) Stop(ctx context.Context, id string, grace time.Duration) error
 	return d.kill(ctx, id)
 }
 
-func (d *Driver) stopped(b bundle, id string) bool {
-	return b.state(id).Status != container.Running
+func (b bundle) running() bool {
+	_, is := b.look()
+	return is == container.Running
 }
 
 func (d *Driver) kill(ctx context.Context, id string) error {
@@ -341,7 +342,7 @@ func (d *Driver) Remove(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if st.Phase == phaseRunning && !d.stopped(b, id) {
+	if st.Phase == phaseRunning && b.running() {
 		if err := d.kill(ctx, id); err != nil {
 			return fmt.Errorf("kill container %s before it is removed: %w", id, err)
 		}

@@ -277,7 +277,7 @@ func (d *Driver) Stats(_ context.Context, id string) (container.Stats, error) {
 		return container.Stats{}, fault.New(fault.Conflict, "", "container %s is not running", id)
 	}
 	out := s.program.Stats
-	out.MemoryLimit = uint64(s.spec.MemoryBytes)
+	out.PID, out.MemoryLimit = s.state.PID, uint64(s.spec.MemoryBytes)
 	out.Pids = max(out.Pids, 1)
 	return out, nil
 }
