@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
 
 	"berth/internal/acs"
 	"berth/internal/clock"
@@ -109,6 +110,8 @@ type Agent struct {
 	first   bool          // no connection was made yet
 	context context.Context
 	group   *errgroup.Group
+
+	pulls singleflight.Group // of one image, with one login
 
 	hostOnce   sync.Mutex
 	hostServed bool // metadata for tasks of the machine's own namespace

@@ -100,6 +100,9 @@ func parse(args []string) (c Config, runtime string, err error) {
 // owner of the images is the machine, whose id its control group ends with.
 func owner(c Config) string { return filepath.Base(c.Cgroup) }
 
+// connsPerHost is how many connections there are to one endpoint at most.
+const connsPerHost = 4
+
 // newTransport reaches endpoints by the network's resolver, and trusts the
 // endpoints' authority beside the host's.
 func newTransport(c Config) (http.RoundTripper, error) {
@@ -121,9 +124,12 @@ func newTransport(c Config) (http.RoundTripper, error) {
 			return direct.DialContext(ctx, network, net.JoinHostPort(c.Nameserver, "53"))
 		}}
 	}
+	// A handshake costs more than a call: tasks that begin at once wait for
+	// each other's connections, and a new one resumes an earlier session.
 	return &http.Transport{
-		DialContext: d.DialContext, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, TLSHandshakeTimeout: 10 * time.Second,
-		MaxIdleConnsPerHost: 16, IdleConnTimeout: 90 * time.Second, ResponseHeaderTimeout: callTimeout,
+		DialContext:     d.DialContext,
+		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)}, TLSHandshakeTimeout: 10 * time.Second,
+		MaxConnsPerHost: connsPerHost, MaxIdleConnsPerHost: connsPerHost, IdleConnTimeout: 90 * time.Second, ResponseHeaderTimeout: callTimeout,
 	}, nil
 }
 

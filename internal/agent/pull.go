@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"berth/internal/acs"
@@ -43,17 +44,24 @@ func (t *task) pull(ctx context.Context) {
 		}
 	}()
 	var wg sync.WaitGroup
+	var brought atomic.Bool
 	for _, r := range missing {
 		wg.Go(func() {
-			if err := r.pull(pctx); err != nil && !t.halted() {
+			news, err := r.pull(pctx)
+			if err != nil && !t.halted() {
 				r.broken = err
+			}
+			if news {
+				brought.Store(true)
 			}
 		})
 	}
 	wg.Wait()
 	t.note(func(r *record) { r.PullStop = t.agent.Clock.Now() })
-	if t.resolved() {
-		t.tell("PENDING") // so that the revision's digests are known early
+	// So that the revision's digests are known early. Without a revision, and
+	// with all images here, the report of RUNNING comes soon enough.
+	if t.resolved() && (brought.Load() || t.def.ServiceName != "") {
+		t.tell("PENDING")
 	}
 }
 
@@ -68,13 +76,14 @@ func (t *task) resolved() bool {
 }
 
 // pull brings one image. One named by digest that is here is not asked for
-// again; a tag may have moved.
-func (r *run) pull(ctx context.Context) error {
+// again; a tag may have moved. news says that the machine had another or none.
+func (r *run) pull(ctx context.Context) (news bool, err error) {
 	a := r.task.agent
-	img, err := a.Images.Get(r.def.Image)
+	had, err := a.Images.Get(r.def.Image)
+	img := had
 	if err != nil || !strings.Contains(r.def.Image, "@") {
 		if img, err = r.fetch(ctx); err != nil {
-			return err
+			return false, err
 		}
 	}
 	a.touch(r.def.Image, a.Clock.Now())
@@ -82,7 +91,7 @@ func (r *run) pull(ctx context.Context) error {
 		c := t.Containers[r.def.Name]
 		c.Image, c.Digest, c.ImageID = img.Ref, img.Digest, img.ID
 	})
-	return nil
+	return img.Digest != had.Digest, nil
 }
 
 func pullFailed(err error) error {
@@ -96,10 +105,10 @@ func pullFailed(err error) error {
 // with the stock agent; one that is refused may have ended, so that another is
 // asked for once.
 func (r *run) fetch(ctx context.Context) (image.Image, error) {
-	a, o := r.task.agent, image.PullOptions{Transport: r.task.agent.Transport}
+	a, o := r.task.agent, image.PullOptions{}
 	auth := r.def.RegistryAuth
 	if auth == nil || auth.Type != acs.RegistryECR || auth.ECR == nil {
-		img, err := a.Images.Pull(ctx, r.def.Image, o)
+		img, err := a.pullOnce(ctx, r.def.Image, o)
 		return img, pullFailed(err)
 	}
 	of := token{region: auth.ECR.Region, registry: auth.ECR.RegistryID}
@@ -120,11 +129,27 @@ func (r *run) fetch(ctx context.Context) (image.Image, error) {
 			a.mu.Unlock()
 		}
 		o.Username, o.Password = l.user, l.password
-		img, err := a.Images.Pull(ctx, r.def.Image, o)
+		img, err := a.pullOnce(ctx, r.def.Image, o)
 		if !kept || !fault.Is(err, fault.Denied) {
 			return img, pullFailed(err)
 		}
 		kept = false
+	}
+}
+
+// pullOnce pulls an image once for all tasks that ask for it meanwhile with
+// the same login. It goes on for the others when one of them stops.
+func (a *Agent) pullOnce(ctx context.Context, ref string, o image.PullOptions) (image.Image, error) {
+	o.Transport = a.Transport
+	done := a.pulls.DoChan(strings.Join([]string{ref, o.Username, o.Password}, "\x00"), func() (any, error) {
+		return a.Images.Pull(a.context, ref, o)
+	})
+	select {
+	case r := <-done:
+		img, _ := r.Val.(image.Image)
+		return img, r.Err
+	case <-ctx.Done():
+		return image.Image{}, ctx.Err()
 	}
 }
 
