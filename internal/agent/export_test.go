@@ -1,6 +1,11 @@
 package agent
 
-import "berth/internal/container/image"
+import (
+	"context"
+	"net"
+
+	"berth/internal/container/image"
+)
 
 // Arguments is arguments, for tests.
 var Arguments = arguments
@@ -27,3 +32,13 @@ func (t *Tail) Lines() ([]string, error) {
 
 // Close closes the file.
 func (t *Tail) Close() { t.t.close() }
+
+// DialTrusted connects as the agent does, to the address at whatever it is
+// asked for.
+func DialTrusted(caFile, at string) (func(ctx context.Context, network, address string) (net.Conn, error), error) {
+	t, err := newTrust(caFile)
+	return t.dialer(func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, at)
+	}), err
+}

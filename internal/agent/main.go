@@ -2,11 +2,8 @@ package agent
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"flag"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -106,16 +103,9 @@ const connsPerHost = 4
 // newTransport reaches endpoints by the network's resolver, and trusts the
 // endpoints' authority beside the host's.
 func newTransport(c Config) (http.RoundTripper, error) {
-	pool, err := x509.SystemCertPool()
+	trusted, err := newTrust(c.CAFile)
 	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("read the endpoints' authority: %w", err)
-		}
-		pool.AppendCertsFromPEM(pem)
+		return nil, err
 	}
 	d := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	if c.Nameserver != "" {
@@ -127,8 +117,7 @@ func newTransport(c Config) (http.RoundTripper, error) {
 	// A handshake costs more than a call: tasks that begin at once wait for
 	// each other's connections, and a new one resumes an earlier session.
 	return &http.Transport{
-		DialContext:     d.DialContext,
-		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)}, TLSHandshakeTimeout: 10 * time.Second,
+		DialContext: d.DialContext, DialTLSContext: trusted.dialer(d.DialContext),
 		MaxConnsPerHost: connsPerHost, MaxIdleConnsPerHost: connsPerHost, IdleConnTimeout: 90 * time.Second, ResponseHeaderTimeout: callTimeout,
 	}, nil
 }
