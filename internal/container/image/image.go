@@ -128,16 +128,11 @@ func ParseRef(ref string, insecure bool) (name.Reference, error) {
 
 // Get returns an image that this owner has pulled by that reference.
 func (s *Store) Get(ref string) (Image, error) {
-	images, err := s.List()
-	if err != nil {
-		return Image{}, err
+	i, err := readRecord(filepath.Join(s.owned(), recordName(ref)))
+	if errors.Is(err, os.ErrNotExist) {
+		return Image{}, fault.New(fault.NotFound, "", "no image %s", ref)
 	}
-	for _, i := range images {
-		if i.Ref == ref {
-			return i, nil
-		}
-	}
-	return Image{}, fault.New(fault.NotFound, "", "no image %s", ref)
+	return i, err
 }
 
 // List returns the owner's images in the order of their references.
@@ -150,21 +145,29 @@ func readOwner(dir string) ([]Image, error) {
 	}
 	var out []Image
 	for _, f := range files {
-		var i Image
-		data, err := os.ReadFile(f)
-		if err == nil {
-			err = json.Unmarshal(data, &i)
-		}
+		i, err := readRecord(f)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read image record: %w", err)
+			return nil, err
 		}
 		out = append(out, i)
 	}
 	slices.SortFunc(out, func(a, b Image) int { return cmp.Compare(a.Ref, b.Ref) })
 	return out, nil
+}
+
+func readRecord(file string) (Image, error) {
+	var i Image
+	data, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(data, &i)
+	}
+	if err != nil {
+		return i, fmt.Errorf("read image record: %w", err)
+	}
+	return i, nil
 }
 
 func (s *Store) record(i Image) error {
