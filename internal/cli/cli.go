@@ -73,7 +73,6 @@ func (a *app) root() *cobra.Command {
 			"security groups, VPC endpoints, load balancers, Lambda hooks.",
 		Example: "  berth up                                   # start a server, and the example\n  berth up stack.yaml --image web=./cmd/web  # deploy your template and image\n" +
 			"  eval $(berth env)                          # point the AWS CLI here\n  berth status -w\n  berth explain TASK                         # why it waits, and what to do\n  berth stop                                 # end everything",
-		Version:           a.hooks.Version,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		PersistentPreRun:  a.begin,
@@ -85,6 +84,14 @@ func (a *app) root() *cobra.Command {
 	pf.BoolVar(&a.asJSON, "json", false, "print JSON for machines")
 	root.AddCommand(a.up(), a.down(), a.server(), a.stop(), a.env(), a.status(), a.events(), a.logs(), a.image(), a.explain(), a.clock(), a.compatibility())
 	a.dress(root)
+	version := root.Flags().BoolP("version", "v", false, "version for berth")
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *version {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "berth", a.hooks.Version)
+			return err
+		}
+		return cmd.Help()
+	}
 	return root
 }
 

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -97,30 +98,48 @@ func flags(cmd *cobra.Command, err error) error {
 	return fmt.Errorf("%s%s\n  `%s -h` lists the flags", text, near, cmd.CommandPath())
 }
 
-// usageTemplate is how help looks: the usage, an example, then what there is.
-const usageTemplate = `Usage: {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}{{if .HasExample}}
+// usage is how help looks: the usage, an example, then what there is. It is no
+// template of cobra's: one would link text/template, and with it every exported
+// method of everything (docs/adr/0008-pebble.md).
+func usage(wide int) func(*cobra.Command) error {
+	return func(c *cobra.Command) error {
+		line, more := c.UseLine(), ""
+		if c.HasAvailableSubCommands() {
+			line, more = c.CommandPath()+" COMMAND", "`"+c.CommandPath()+" COMMAND -h` says more about one."
+		}
+		parts := []string{"Usage: " + line}
+		for _, p := range [][2]string{
+			{"Examples:\n", c.Example},
+			{"Commands:\n", listed(c)},
+			{"Flags:\n", c.LocalFlags().FlagUsagesWrapped(wide)},
+			{"Flags of every command:\n", c.InheritedFlags().FlagUsagesWrapped(wide)},
+			{"", more},
+		} {
+			if body := strings.TrimRightFunc(p[1], unicode.IsSpace); body != "" {
+				parts = append(parts, p[0]+body)
+			}
+		}
+		_, err := fmt.Fprintln(c.OutOrStderr(), strings.Join(parts, "\n\n"))
+		return err
+	}
+}
 
-Examples:
-{{.Example}}{{end}}{{if .HasAvailableSubCommands}}
-
-Commands:{{range .Commands}}{{if .IsAvailableCommand}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
-
-Flags:
-{{.LocalFlags.FlagUsagesWrapped WIDTH | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
-
-Flags of every command:
-{{.InheritedFlags.FlagUsagesWrapped WIDTH | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableSubCommands}}
-
-` + "`{{.CommandPath}} COMMAND -h`" + ` says more about one.{{end}}
-`
+// listed are a command's commands, one a line with what each is for.
+func listed(c *cobra.Command) string {
+	var b strings.Builder
+	for _, s := range c.Commands() {
+		if s.IsAvailableCommand() {
+			fmt.Fprintf(&b, "  %-*s %s\n", s.NamePadding(), s.Name(), s.Short)
+		}
+	}
+	return b.String()
+}
 
 // dress gives a tree of commands its help, its errors and its checks.
 func (a *app) dress(root *cobra.Command) {
 	wide := min(width(a.out), 80)
-	root.SetUsageTemplate(strings.ReplaceAll(usageTemplate, "WIDTH", fmt.Sprint(wide)))
+	root.SetUsageFunc(usage(wide))
 	root.SetFlagErrorFunc(flags)
-	root.SetVersionTemplate("berth {{.Version}}\n")
 	var each func(*cobra.Command)
 	each = func(c *cobra.Command) {
 		c.Long = paragraphs(c.Long, wide)
