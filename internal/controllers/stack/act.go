@@ -41,7 +41,9 @@ func (r *run) step(rec *model.StackResource) *handler.Step {
 		rec.Attributes = map[string]any{}
 	}
 	return &handler.Step{
-		API: caller{r}, Place: r.Place, Now: r.now, StackName: r.stack.Name, StackID: r.stack.ID, Record: rec, Tags: r.tagsOf(rec, rec.Properties),
+		API: caller{r}, Place: r.Place, Now: r.now, StackName: r.stack.Name, StackID: r.stack.ID, Record: rec, Tags: r.tagsOf(rec,
+			rec.Properties),
+		Undo:  strings.HasPrefix(r.stack.Status, "UPDATE_ROLLBACK"),
 		Taken: func(id string) bool { return r.taken(id, rec.LogicalID) },
 	}
 }

@@ -143,7 +143,8 @@ func (r *run) mayExport() error {
 			verb = "updated"
 		}
 		if users := importers(view, e.Name, r.stack.ID); len(users) > 0 {
-			return fault.New(fault.Conflict, "ValidationError", "Export %s cannot be %s as it is in use by %s.", e.Name, verb, strings.Join(users, ", "))
+			return fault.New(fault.Conflict, "ValidationError", "Export %s cannot be %s as it is in use by %s.", e.Name, verb,
+				strings.Join(users, ", "))
 		}
 	}
 	return nil

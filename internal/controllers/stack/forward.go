@@ -189,7 +189,9 @@ const replacing = "Requested update requires the creation of a new physical reso
 func (r *run) intendReplace(rec *model.StackResource, props map[string]any, changes []template.PropertyChange) bool {
 	name := r.handlers[rec.Type].NameProperty()
 	if v, ok := props[name].(string); ok && !slices.ContainsFunc(changes, func(c template.PropertyChange) bool { return c.Name == name }) {
-		r.set(rec, "UPDATE_FAILED", fmt.Sprintf("CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename %s and update the stack again.", v))
+		r.set(rec, "UPDATE_FAILED",
+			fmt.Sprintf("CloudFormation cannot update a stack when a custom-named resource requires replacing. "+
+				"Rename %s and update the stack again.", v))
 		return false
 	}
 	rec.Replaced, rec.ReplacedProperties, rec.ReplacedAttributes, rec.ReplacedMemo = rec.PhysicalID, rec.Properties, rec.Attributes, rec.Memo
@@ -202,7 +204,8 @@ func (r *run) restart(rec *model.StackResource, props map[string]any) {
 	rec.Properties, rec.Attributes, rec.Prior = props, nil, nil
 	rec.Memo = map[string]string{handler.MemoSuffix: r.IDs.Upper(12)}
 	rec.Token, rec.Started = r.IDs.UUID(), r.now
-	r.note(&model.StackResource{LogicalID: rec.LogicalID, PhysicalID: rec.Replaced, Type: rec.Type, Properties: props}, "UPDATE_IN_PROGRESS", replacing)
+	r.note(&model.StackResource{LogicalID: rec.LogicalID, PhysicalID: rec.Replaced, Type: rec.Type, Properties: props},
+		"UPDATE_IN_PROGRESS", replacing)
 	rec.PhysicalID = ""
 	rec.Status, rec.StatusReason, rec.UpdatedAt, rec.Operation = "UPDATE_IN_PROGRESS", replacing, r.now, r.round()
 	r.dirty[rec.LogicalID] = true

@@ -12,10 +12,6 @@ import (
 
 	"berth/internal/access"
 	cfnapi "berth/internal/api/cloudformation"
-	ec2api "berth/internal/api/ec2"
-	ecsapi "berth/internal/api/ecs"
-	elbapi "berth/internal/api/elbv2"
-	iamapi "berth/internal/api/iam"
 	"berth/internal/clock"
 	"berth/internal/control"
 	"berth/internal/controllers/stack"
@@ -26,10 +22,6 @@ import (
 	"berth/internal/store"
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/cloudformation"
-	ec2shape "berth/internal/wire/shape/ec2"
-	ecsshape "berth/internal/wire/shape/ecs"
-	elbshape "berth/internal/wire/shape/elbv2"
-	iamshape "berth/internal/wire/shape/iam"
 )
 
 var place = ident.Place{Partition: "aws", Region: "ap-northeast-1", Account: "000000000000"}
@@ -53,6 +45,7 @@ type house struct {
 	after  func(call string, n int) error
 	broken string
 	hold   bool // keep deployments in progress
+	dead   bool // the process was killed
 }
 
 type room struct {
@@ -69,15 +62,7 @@ func newHouse(t *testing.T) *house {
 	h := &house{t: t, db: db, clock: clock.NewStepped(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)), ids: ident.Seeded(7)}
 	acc := access.New(access.Deps{DB: db, Clock: h.clock, IDs: h.ids, Place: place})
 	h.cfn = cfnapi.New(cfnapi.Deps{DB: db, Clock: h.clock, IDs: h.ids, Place: place, Zones: zones, Access: acc})
-	h.rooms = map[string]room{
-		"ec2":                  {ec2shape.Meta, ec2api.New(ec2api.Deps{DB: db, Clock: h.clock, IDs: h.ids, Place: place})},
-		"ecs":                  {ecsshape.Meta, ecsapi.New(ecsapi.Deps{DB: db, Clock: h.clock, IDs: h.ids, Place: place})},
-		"elasticloadbalancing": {elbshape.Meta, elbapi.New(elbapi.Deps{DB: db, Clock: h.clock, IDs: h.ids, Place: place})},
-		"iam":                  {iamshape.Meta, iamapi.New(iamapi.Deps{DB: db, Clock: h.clock, IDs: h.ids, Place: place, Access: acc})},
-	}
-	for name, r := range toys(h) {
-		h.rooms[name] = r
-	}
+	h.rooms = services(h, acc)
 	h.boot()
 	return h
 }
@@ -99,6 +84,17 @@ func (h *house) Invoke(ctx context.Context, as ident.Principal, service, operati
 			return nil, err
 		}
 	}
+	out, err := h.answer(ctx, as, service, operation, in)
+	if h.after != nil {
+		if lost := h.after(service+" "+operation, len(h.calls)); lost != nil {
+			return nil, lost
+		}
+	}
+	return out, err
+}
+
+// answer is what a service answers.
+func (h *house) answer(ctx context.Context, as ident.Principal, service, operation string, in map[string]any) (map[string]any, error) {
 	r, ok := h.rooms[service]
 	if !ok {
 		return nil, fault.New(fault.NotImplemented, "NotImplemented", "no service %s", service)
@@ -112,11 +108,6 @@ func (h *house) Invoke(ctx context.Context, as ident.Principal, service, operati
 		return nil, err
 	}
 	out, err := op.Call(wire.WithCall(ctx, wire.Call{Principal: as, At: h.clock.Now(), Source: as.Service}), r.impl, input)
-	if h.after != nil {
-		if lost := h.after(service+" "+operation, len(h.calls)); lost != nil {
-			return nil, lost
-		}
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +126,11 @@ func (h *house) settle(name string) model.Stack {
 		if _, err := h.engine.Settle(h.t.Context(), 10000); err != nil {
 			h.t.Fatal(err)
 		}
+		if h.dead {
+			h.dead = false
+			h.boot()
+			continue
+		}
 		s := h.stack(name)
 		if !strings.HasSuffix(s.Status, "_IN_PROGRESS") || s.Status == "REVIEW_IN_PROGRESS" {
 			return s
@@ -143,7 +139,8 @@ func (h *house) settle(name string) model.Stack {
 		h.clock.Advance(5 * time.Second)
 	}
 	s := h.stack(name)
-	h.t.Fatalf("stack %s does not settle: %s %s\n%s\nlast calls: %v", name, s.Status, s.StatusReason, h.story(name), h.calls[max(0, len(h.calls)-10):])
+	h.t.Fatalf("stack %s does not settle: %s %s\n%s\nlast calls: %v", name, s.Status, s.StatusReason, h.story(name),
+		h.calls[max(0, len(h.calls)-10):])
 	return s
 }
 
@@ -233,6 +230,29 @@ func (h *house) others() {
 		}
 		return nil
 	})
+	h.do("controllers/network", func(tx *store.Tx) error {
+		for _, n := range state.NATGateways.All(tx) {
+			n = model.Clone(n)
+			n.State = map[string]string{"pending": "available", "deleting": "deleted"}[n.State]
+			if n.State == "" {
+				continue
+			}
+			if err := state.NATGateways.Put(tx, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	h.do("controllers/lambda", func(tx *store.Tx) error {
+		for _, f := range state.Functions.All(tx) {
+			f = model.Clone(f)
+			f.State, f.UpdateStatus = "Active", "Successful"
+			if err := state.Functions.Put(tx, f); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	h.do("controllers/service", h.deploy)
 	h.do("controllers/capacity", func(tx *store.Tx) error {
 		for _, p := range state.CapacityProviders.All(tx) {
@@ -296,7 +316,8 @@ func tasks(tx *store.Tx, s model.Service) error {
 	}
 	for i := len(have); s.Status == "ACTIVE" && int64(i) < s.DesiredCount; i++ {
 		id := fmt.Sprintf("%032d", i)
-		t := model.Task{ARN: s.ARN + "/" + id, ID: id, Cluster: s.Cluster, Service: s.ARN, LastStatus: model.TaskRunning, DesiredStatus: model.TaskRunning, StartedBy: s.Rollouts[0].ID}
+		t := model.Task{ARN: s.ARN + "/" + id, ID: id, Cluster: s.Cluster, Service: s.ARN, LastStatus: model.TaskRunning,
+			DesiredStatus: model.TaskRunning, StartedBy: s.Rollouts[0].ID}
 		if err := state.Tasks.Put(tx, t); err != nil {
 			return err
 		}

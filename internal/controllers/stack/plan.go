@@ -156,7 +156,8 @@ func (r *run) read(body string, params []model.StackParameter) (*template.Bound,
 		suffix = "amazonaws.com.cn"
 	}
 	return tpl.Bind(template.Inputs{
-		Place:     template.Place{Partition: r.Place.Partition, Region: r.Place.Region, Account: r.Place.Account, URLSuffix: suffix, Zones: r.Zones},
+		Place: template.Place{Partition: r.Place.Partition, Region: r.Place.Region, Account: r.Place.Account, URLSuffix: suffix,
+			Zones: r.Zones},
 		StackName: r.stack.Name, StackID: r.stack.ID, Parameters: given,
 		Import: func(name string) (string, bool) {
 			e, ok := state.Exports.Get(r.DB.View(), name)

@@ -101,8 +101,9 @@ func asCaller(arn string) ident.Principal {
 // giveUp fails the operation at once: its role cannot be used.
 func (r *run) giveUp(why error) error {
 	status := map[string]string{
-		"CREATE_IN_PROGRESS": "CREATE_FAILED", "UPDATE_IN_PROGRESS": "UPDATE_ROLLBACK_FAILED", "UPDATE_ROLLBACK_IN_PROGRESS": "UPDATE_ROLLBACK_FAILED",
-		"ROLLBACK_IN_PROGRESS": "ROLLBACK_FAILED", "DELETE_IN_PROGRESS": "DELETE_FAILED",
+		"CREATE_IN_PROGRESS": "CREATE_FAILED", "UPDATE_IN_PROGRESS": "UPDATE_ROLLBACK_FAILED",
+		"UPDATE_ROLLBACK_IN_PROGRESS": "UPDATE_ROLLBACK_FAILED",
+		"ROLLBACK_IN_PROGRESS":        "ROLLBACK_FAILED", "DELETE_IN_PROGRESS": "DELETE_FAILED",
 	}[r.stack.Status]
 	if status == "" {
 		status = strings.TrimSuffix(r.stack.Status, "_CLEANUP_IN_PROGRESS")
@@ -223,7 +224,8 @@ func (r *run) writeResources(tx *store.Tx) error {
 			continue
 		}
 		if r.dirty[id] {
-			if err := state.StackResources.Put(tx, *r.recs[id]); err != nil {
+			// A copy: what is stored must not change with our record.
+			if err := state.StackResources.Put(tx, model.Clone(*r.recs[id])); err != nil {
 				return err
 			}
 		}

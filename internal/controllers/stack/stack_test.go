@@ -39,7 +39,7 @@ func (h *house) stock() map[string]int {
 		"vpc": len(state.VPCs.All(v)), "subnet": len(state.Subnets.All(v)), "gateway": len(state.InternetGateways.All(v)),
 		"endpoint": len(state.VPCEndpoints.All(v)), "balancer": len(state.LoadBalancers.All(v)), "listener": len(state.Listeners.All(v)),
 		"group": len(state.TargetGroups.All(v)), "role": len(state.Roles.All(v)), "profile": len(state.InstanceProfiles.All(v)),
-		"function": len(h.rooms["lambda"].impl.(*toyLambda).m), "logs": len(h.rooms["logs"].impl.(*toyLogs).m),
+		"function": len(state.Functions.All(v)), "logs": len(state.LogGroups.All(v)),
 	}
 	for _, g := range state.SecurityGroups.All(v) {
 		if g.Name != "default" {

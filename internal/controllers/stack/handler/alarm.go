@@ -5,8 +5,8 @@ package handler
 func alarmTypes() map[string]*Type {
 	put := Call{
 		Operation: "PutMetricAlarm", With: Args{"AlarmName": self},
-		Members: names("ActionsEnabled AlarmActions AlarmDescription ComparisonOperator DatapointsToAlarm Dimensions EvaluationPeriods ExtendedStatistic" +
-			" InsufficientDataActions MetricName Namespace OKActions Period Statistic Threshold TreatMissingData Unit"),
+		Members: names("ActionsEnabled AlarmActions AlarmDescription ComparisonOperator DatapointsToAlarm Dimensions EvaluationPeriods " +
+			"ExtendedStatistic InsufficientDataActions MetricName Namespace OKActions Period Statistic Threshold TreatMissingData Unit"),
 	}
 	return map[string]*Type{
 		"AWS::CloudWatch::Alarm": {

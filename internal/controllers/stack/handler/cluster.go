@@ -7,7 +7,8 @@ import "context"
 // ecsStyle is how ECS writes members.
 var ecsStyle = Style{Lower: true, Names: map[string]string{
 	"EFSVolumeConfiguration": "efsVolumeConfiguration", "FSxWindowsFileServerVolumeConfiguration": "fsxWindowsFileServerVolumeConfiguration",
-	"FilesystemId": "fileSystemId", "IAM": "iam", "VCpuCount": "vCpuCount", "EBSVolumes": "ebsVolumes", "PlacementStrategies": "placementStrategy",
+	"FilesystemId": "fileSystemId", "IAM": "iam", "VCpuCount": "vCpuCount", "EBSVolumes": "ebsVolumes",
+	"PlacementStrategies":          "placementStrategy",
 	"ProxyConfigurationProperties": "properties", "ClusterSettings": "settings",
 }}
 
@@ -43,7 +44,8 @@ func clusterType() *Type {
 
 func describeCluster(cluster Value) Call {
 	return Call{
-		Operation: "DescribeClusters", With: Args{"clusters": listOf(cluster), "include": constant([]any{"TAGS", "ATTACHMENTS"})}, Answer: "clusters.0",
+		Operation: "DescribeClusters", With: Args{"clusters": listOf(cluster), "include": constant([]any{"TAGS", "ATTACHMENTS"})},
+		Answer: "clusters.0",
 	}
 }
 
@@ -51,7 +53,8 @@ func describeCluster(cluster Value) Call {
 // even empty.
 func putProviders(cluster Value) Call {
 	return Call{
-		Operation: "PutClusterCapacityProviders", Members: names("CapacityProviders DefaultCapacityProviderStrategy"), With: Args{"cluster": cluster},
+		Operation: "PutClusterCapacityProviders", Members: names("CapacityProviders DefaultCapacityProviderStrategy"),
+		With: Args{"cluster": cluster},
 		Prepare: func(_ *Step, in map[string]any) error {
 			for _, member := range []string{"capacityProviders", "defaultCapacityProviderStrategy"} {
 				if in[member] == nil {

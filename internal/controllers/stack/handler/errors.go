@@ -35,7 +35,8 @@ func (e busyError) Unwrap() error { return e.error }
 
 // failureCodes are CloudFormation's codes for classes of errors.
 var failureCodes = map[fault.Class]string{
-	fault.Internal: "InternalFailure", fault.Unavailable: "ServiceInternalError", fault.Throttled: "Throttling", fault.Conflict: "ResourceConflict",
+	fault.Internal: "InternalFailure", fault.Unavailable: "ServiceInternalError", fault.Throttled: "Throttling",
+	fault.Conflict: "ResourceConflict",
 	fault.NotFound: "NotFound", fault.Invalid: "InvalidRequest", fault.Denied: "AccessDenied", fault.NotImplemented: "InvalidRequest",
 }
 
@@ -67,23 +68,27 @@ func Absent(err error) bool {
 func exists(err error) bool {
 	code := fault.CodeOf(err)
 	return code == "ResourceConflictException" ||
-		slices.ContainsFunc([]string{"AlreadyExists", "AlreadyAssociated", "Duplicate"}, func(part string) bool { return strings.Contains(code, part) })
+		slices.ContainsFunc([]string{"AlreadyExists", "AlreadyAssociated", "Duplicate"},
+			func(part string) bool { return strings.Contains(code, part) })
 }
 
 func hasCode(err error, codes []string) bool { return slices.Contains(codes, fault.CodeOf(err)) }
 
 // Passing reports whether trying again later may help a create or an update.
 func Passing(err error) bool {
-	if busy := (busyError{}); errors.As(err, &busy) || hasCode(err, []string{"UpdateInProgressException", "ServiceNotActiveException", "ConcurrentUpdateException"}) {
+	if busy := (busyError{}); errors.As(err, &busy) ||
+		hasCode(err, []string{"UpdateInProgressException", "ServiceNotActiveException", "ConcurrentUpdateException"}) {
 		return true
 	}
-	return fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Throttled) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Throttled) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, context.DeadlineExceeded)
 }
 
 // holdingCodes are parts of codes that say that something still uses a
 // resource.
 var holdingCodes = []string{
-	"InUse", "DependencyViolation", "DeleteConflict", "ClusterContains", "UpdateInProgress", "ResourceConflict", "OperationAborted", "TargetNotConnected",
+	"InUse", "DependencyViolation", "DeleteConflict", "ClusterContains", "UpdateInProgress", "ResourceConflict", "OperationAborted",
+	"TargetNotConnected",
 }
 
 // Holding reports whether a delete failed only because something still uses

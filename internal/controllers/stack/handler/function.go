@@ -88,7 +88,8 @@ func code(s *Step, v any) (any, error) {
 	case strings.HasPrefix(runtime, "nodejs"):
 		name = "index.js"
 	case !strings.HasPrefix(runtime, "python"):
-		return nil, fault.New(fault.Invalid, "InvalidParameterValueException", "ZipFile can only be used when Runtime is set to either of nodejs or python, not %s", runtime)
+		return nil, fault.New(fault.Invalid, "InvalidParameterValueException",
+			"ZipFile can only be used when Runtime is set to either of nodejs or python, not %s", runtime)
 	}
 	packed, err := pack(name, src)
 	return map[string]any{"ZipFile": packed}, err
@@ -123,7 +124,8 @@ func permissionType() *Type {
 	return &Type{
 		Service: lambda, ID: generatedID(100), Exists: accept, Attributes: map[string]Value{"Id": self},
 		Make: Call{
-			Operation: "AddPermission", Members: names("Action FunctionName Principal SourceAccount SourceArn"), With: Args{"StatementId": generatedID(100)},
+			Operation: "AddPermission", Members: names("Action FunctionName Principal SourceAccount SourceArn"),
+			With: Args{"StatementId": generatedID(100)},
 		},
 		Remove: Call{Operation: "RemovePermission", With: Args{"FunctionName": property("FunctionName"), "StatementId": self}},
 	}

@@ -36,11 +36,12 @@ func attachmentType() *Type {
 			},
 		},
 		ID:         joined(constant("IGW"), property("VpcId")),
-		Exists:     accept,
+		Exists:     attachedHere,
 		Changes:    []Change{{Call: Call{Members: names("InternetGatewayId")}, Do: reattach}},
 		Attributes: map[string]Value{"AttachmentType": constant("IGW")},
 		Remove: Call{
-			Operation: "DetachInternetGateway", Members: names("InternetGatewayId VpcId"), Forgive: names("Gateway.NotAttached InvalidInternetGatewayID.NotFound"),
+			Operation: "DetachInternetGateway", Members: names("InternetGatewayId VpcId"),
+			Forgive: names("Gateway.NotAttached InvalidInternetGatewayID.NotFound"),
 		},
 	}
 }
@@ -57,8 +58,18 @@ func reattach(ctx context.Context, s *Step) error {
 	attach := s.kind.Make
 	attach.With = Args{"InternetGatewayId": property("InternetGatewayId"), "VpcId": property("VpcId")}
 	_, err := s.kind.call(ctx, s, attach, map[string]any{})
-	if s.Again && exists(err) {
-		return nil
+	if exists(err) {
+		return attachedHere(ctx, s, err)
+	}
+	return err
+}
+
+// attachedHere forgives an error if it is our VPC that the gateway is attached
+// to: an earlier step did that, or one that failed did not undo it.
+func attachedHere(ctx context.Context, s *Step, why error) error {
+	out, err := s.API.Call(ctx, ec2, "DescribeInternetGateways", map[string]any{"InternetGatewayIds": []any{s.text("InternetGatewayId")}})
+	if err == nil && digText(out, "InternetGateways.0.Attachments.0.VpcId") != s.text("VpcId") {
+		return why
 	}
 	return err
 }
@@ -79,14 +90,16 @@ func natGatewayType() *Type {
 	return &Type{
 		Service: ec2, Tags: ec2Tags("natgateway", self), Lookup: byEC2Tag("natgateway"), Lingers: true,
 		Make: Call{
-			Operation: "CreateNatGateway", Members: names("AllocationId ConnectivityType SubnetId"), With: Args{"ClientToken": token}, Answer: "NatGateway",
+			Operation: "CreateNatGateway", Members: names("AllocationId ConnectivityType SubnetId"), With: Args{"ClientToken": token},
+			Answer: "NatGateway",
 		},
 		ID:         at("NatGatewayId"),
 		Read:       Call{Operation: "DescribeNatGateways", With: Args{"NatGatewayIds": listOf(self)}, Answer: "NatGateways.0"},
 		Attributes: map[string]Value{"NatGatewayId": self, "EniId": at("NatGatewayAddresses.0.NetworkInterfaceId")},
 		Status: []Status{{
-			Path: "State", Ready: names("available"), Failed: names("failed"), Absent: names("deleted"), Ending: names("deleting"), Reason: "FailureMessage",
-			Text: "NatGateway {id} is in state failed and hence failed to stabilize. Detailed failure message: {why}",
+			Path: "State", Ready: names("available"), Failed: names("failed"), Absent: names("deleted"), Ending: names("deleting"),
+			Reason: "FailureMessage",
+			Text:   "NatGateway {id} is in state failed and hence failed to stabilize. Detailed failure message: {why}",
 		}},
 		Remove: Call{Operation: "DeleteNatGateway", With: Args{"NatGatewayId": self}},
 	}

@@ -8,7 +8,8 @@ func handleTypes() map[string]*Type {
 	return map[string]*Type{
 		"AWS::CloudFormation::WaitConditionHandle": {
 			ID: func(s *Step) any {
-				return "https://cloudformation-waitcondition-" + s.Place.Region + ".s3.amazonaws.com/" + s.StackName + "/" + s.Record.LogicalID + "/" + s.Record.Token
+				return "https://cloudformation-waitcondition-" + s.Place.Region + ".s3.amazonaws.com/" + s.StackName + "/" + s.Record.LogicalID +
+					"/" + s.Record.Token
 			},
 			Attributes: map[string]Value{"Id": self},
 		},

@@ -69,6 +69,8 @@ type Step struct {
 	Tags []model.Tag
 	// Again says that an earlier step may have been interrupted.
 	Again bool
+	// Undo says that an update is being rolled back.
+	Undo bool
 	// Taken reports whether a physical id is another resource's, or the old
 	// one of this one.
 	Taken func(physicalID string) bool

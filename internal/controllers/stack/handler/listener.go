@@ -3,7 +3,8 @@ package handler
 // Listeners and their rules.
 
 func listenerTypes() map[string]*Type {
-	return map[string]*Type{"AWS::ElasticLoadBalancingV2::Listener": listenerType(), "AWS::ElasticLoadBalancingV2::ListenerRule": listenerRuleType()}
+	return map[string]*Type{"AWS::ElasticLoadBalancingV2::Listener": listenerType(),
+		"AWS::ElasticLoadBalancingV2::ListenerRule": listenerRuleType()}
 }
 
 func listenerType() *Type {

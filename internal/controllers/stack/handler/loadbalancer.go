@@ -10,7 +10,8 @@ import (
 
 func loadBalancerTypes() map[string]*Type {
 	attributes := paths("LoadBalancerName Name=LoadBalancerName DNSName CanonicalHostedZoneID=CanonicalHostedZoneId Scheme Type IpAddressType")
-	attributes["LoadBalancerArn"], attributes["LoadBalancerFullName"], attributes["SecurityGroups"] = self, afterIn(":loadbalancer/", ""), listAt("SecurityGroups")
+	attributes["LoadBalancerArn"], attributes["LoadBalancerFullName"] = self, afterIn(":loadbalancer/", "")
+	attributes["SecurityGroups"] = listAt("SecurityGroups")
 	return map[string]*Type{
 		"AWS::ElasticLoadBalancingV2::LoadBalancer": {
 			Service: elb, Name: Name{Property: "Name", Limit: 32}, Tags: elbTags, Lingers: true,
@@ -18,8 +19,9 @@ func loadBalancerTypes() map[string]*Type {
 				Operation: "CreateLoadBalancer", Members: names("Subnets SubnetMappings SecurityGroups Scheme Type IpAddressType"),
 				With: Args{"Name": named}, Answer: "LoadBalancers.0",
 			},
-			ID:         at("LoadBalancerArn"),
-			Lookup:     among(Call{Operation: "DescribeLoadBalancers", With: Args{"Names": listOf(named)}, Answer: "LoadBalancers"}, elbTagged("LoadBalancerArn")),
+			ID: at("LoadBalancerArn"),
+			Lookup: among(Call{Operation: "DescribeLoadBalancers", With: Args{"Names": listOf(named)}, Answer: "LoadBalancers"},
+				elbTagged("LoadBalancerArn")),
 			Changes:    loadBalancerChanges(),
 			Read:       Call{Operation: "DescribeLoadBalancers", With: Args{"LoadBalancerArns": listOf(self)}, Answer: "LoadBalancers.0"},
 			Attributes: attributes,

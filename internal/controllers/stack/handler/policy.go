@@ -19,7 +19,8 @@ func managedPolicyType() *Type {
 	return &Type{
 		Service: iam, Name: Name{Property: "ManagedPolicyName", Limit: 128}, Lookup: byName(datedAt("CreateDate")),
 		Convert: map[string]func(*Step, any) (any, error){"PolicyDocument": document},
-		Make:    Call{Operation: "CreatePolicy", Members: names("Path Description PolicyDocument"), With: Args{"PolicyName": named}, Answer: "Policy"},
+		Make: Call{Operation: "CreatePolicy", Members: names("Path Description PolicyDocument"), With: Args{"PolicyName": named},
+			Answer: "Policy"},
 		ID:      at("Arn"),
 		Changes: []Change{{Call: Call{Members: names("PolicyDocument")}, Do: newVersion}},
 		Sets: []Set{{
@@ -27,11 +28,12 @@ func managedPolicyType() *Type {
 			Add:    Call{Operation: "AttachRolePolicy", With: attachment},
 			Remove: Call{Operation: "DetachRolePolicy", With: attachment, Forgive: names("NoSuchEntity")},
 		}},
-		Read:       Call{Operation: "GetPolicy", With: policy, Answer: "Policy"},
-		Attributes: paths("PolicyArn=Arn PolicyId AttachmentCount CreateDate DefaultVersionId IsAttachable PermissionsBoundaryUsageCount UpdateDate"),
-		Before:     func(ctx context.Context, s *Step) error { return dropVersions(ctx, s, 1) },
-		Remove:     Call{Operation: "DeletePolicy", With: policy},
-		Tags:       Tagging{Plain: true},
+		Read: Call{Operation: "GetPolicy", With: policy, Answer: "Policy"},
+		Attributes: paths("PolicyArn=Arn PolicyId AttachmentCount CreateDate DefaultVersionId IsAttachable " +
+			"PermissionsBoundaryUsageCount UpdateDate"),
+		Before: func(ctx context.Context, s *Step) error { return dropVersions(ctx, s, 1) },
+		Remove: Call{Operation: "DeletePolicy", With: policy},
+		Tags:   Tagging{Plain: true},
 	}
 }
 

@@ -9,14 +9,16 @@ func providerTypes() map[string]*Type {
 	cluster := property("ClusterName")
 	return map[string]*Type{
 		"AWS::ECS::CapacityProvider": {
-			Service: ecs, Style: ecsStyle, Name: Name{Property: "Name", Limit: 255}, Tags: ecsTags(providerARN), Lookup: byName(tagged("tags")), Lingers: true,
+			Service: ecs, Style: ecsStyle, Name: Name{Property: "Name", Limit: 255}, Tags: ecsTags(providerARN), Lookup: byName(tagged("tags")),
+			Lingers: true,
 			Make: Call{
 				Operation: "CreateCapacityProvider", Members: names("ManagedInstancesProvider"), Carries: names("ClusterName"),
 				With: Args{"name": named, "cluster": cluster}, Answer: "capacityProvider",
 			},
 			ID: at("name"),
 			Changes: []Change{
-				{Call: Call{Operation: "UpdateCapacityProvider", Members: names("ManagedInstancesProvider"), With: Args{"name": self, "cluster": cluster}}},
+				{Call: Call{Operation: "UpdateCapacityProvider", Members: names("ManagedInstancesProvider"),
+					With: Args{"name": self, "cluster": cluster}}},
 			},
 			Read: Call{
 				Operation: "DescribeCapacityProviders", With: Args{"capacityProviders": listOf(self), "include": constant([]any{"TAGS"})},

@@ -94,8 +94,9 @@ func profileType() *Type {
 	role := Args{"InstanceProfileName": self, "RoleName": item}
 	return &Type{
 		Service: iam, Name: Name{Property: "InstanceProfileName", Limit: 128}, Lookup: byName(datedAt("CreateDate")),
-		Make: Call{Operation: "CreateInstanceProfile", Members: names("Path"), With: Args{"InstanceProfileName": named}, Answer: "InstanceProfile"},
-		ID:   at("InstanceProfileName"),
+		Make: Call{Operation: "CreateInstanceProfile", Members: names("Path"), With: Args{"InstanceProfileName": named},
+			Answer: "InstanceProfile"},
+		ID: at("InstanceProfileName"),
 		Sets: []Set{{
 			Property: "Roles", Has: "Roles.*.RoleName", Emptied: true,
 			Add: Call{Operation: "AddRoleToInstanceProfile", With: role}, Remove: Call{Operation: "RemoveRoleFromInstanceProfile", With: role},

@@ -133,7 +133,8 @@ func (c Change) properties() []string {
 func (t *Type) Update(ctx context.Context, s *Step) error {
 	s.kind = t
 	for _, name := range sortedKeys(t.Refuse) {
-		if s.changed(name) {
+		// What is refused was never done, and needs no undoing.
+		if s.changed(name) && !s.Undo {
 			return t.Refuse[name](s)
 		}
 	}
@@ -367,6 +368,14 @@ func (t *Type) leaving(ctx context.Context, s *Step) (gone, ending bool, err err
 		return true, false, nil
 	}
 	return t.absent(object), t.ending(object), err
+}
+
+// lives reports whether what has an id is neither gone nor on its way.
+func (t *Type) lives(ctx context.Context, s *Step, id string) (bool, error) {
+	s.Record.PhysicalID = id
+	defer func() { s.Record.PhysicalID = "" }()
+	gone, ending, err := t.leaving(ctx, s)
+	return !gone && !ending, err
 }
 
 func (t *Type) absent(object any) bool {

@@ -9,7 +9,8 @@ import (
 // Application Auto Scaling: targets and policies. Every call puts.
 
 func scalingTypes() map[string]*Type {
-	return map[string]*Type{"AWS::ApplicationAutoScaling::ScalableTarget": scalableTargetType(), "AWS::ApplicationAutoScaling::ScalingPolicy": scalingPolicyType()}
+	return map[string]*Type{"AWS::ApplicationAutoScaling::ScalableTarget": scalableTargetType(),
+		"AWS::ApplicationAutoScaling::ScalingPolicy": scalingPolicyType()}
 }
 
 func scalableTargetType() *Type {
@@ -20,11 +21,17 @@ func scalableTargetType() *Type {
 		Carries: names("ResourceId ScalableDimension ServiceNamespace"),
 	}
 	return &Type{
-		Service: autoscale, Make: put, ID: joined(resource, dimension, namespace), Changes: []Change{{Call: put}},
+		Service: autoscale, Make: put, ID: joined(resource, dimension, namespace),
+		Changes:    []Change{{Call: put, Usual: map[string]any{"SuspendedState": nothingSuspended}}},
 		Attributes: map[string]Value{"Id": self},
 		Remove:     Call{Operation: "DeregisterScalableTarget", With: this},
 	}
 }
+
+// nothingSuspended is what a target's state goes back to when the template
+// does not give one any more.
+var nothingSuspended = map[string]any{"DynamicScalingInSuspended": false, "DynamicScalingOutSuspended": false,
+	"ScheduledScalingSuspended": false}
 
 func scalingPolicyType() *Type {
 	put := Call{

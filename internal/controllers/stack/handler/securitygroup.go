@@ -12,7 +12,8 @@ import (
 
 func securityGroupTypes() map[string]*Type {
 	return map[string]*Type{
-		"AWS::EC2::SecurityGroup": securityGroupType(), "AWS::EC2::SecurityGroupIngress": ruleType(ingress), "AWS::EC2::SecurityGroupEgress": ruleType(egress),
+		"AWS::EC2::SecurityGroup": securityGroupType(), "AWS::EC2::SecurityGroupIngress": ruleType(ingress),
+		"AWS::EC2::SecurityGroupEgress": ruleType(egress),
 	}
 }
 
@@ -23,10 +24,11 @@ func securityGroupType() *Type {
 			Operation: "CreateSecurityGroup", Members: names("GroupDescription VpcId"), As: map[string]string{"GroupDescription": "Description"},
 			With: Args{"GroupName": named},
 		},
-		ID:         at("GroupId"),
-		Changes:    []Change{{When: names("SecurityGroupIngress SecurityGroupEgress"), Do: syncRules}},
-		Attributes: map[string]Value{"GroupId": self, "Id": self, "GroupName": named, "GroupDescription": property("GroupDescription"), "VpcId": property("VpcId")},
-		Remove:     Call{Operation: "DeleteSecurityGroup", With: Args{"GroupId": self}},
+		ID:      at("GroupId"),
+		Changes: []Change{{When: names("SecurityGroupIngress SecurityGroupEgress"), Do: syncRules}},
+		Attributes: map[string]Value{"GroupId": self, "Id": self, "GroupName": named, "GroupDescription": property("GroupDescription"),
+			"VpcId": property("VpcId")},
+		Remove: Call{Operation: "DeleteSecurityGroup", With: Args{"GroupId": self}},
 	}
 }
 
@@ -188,9 +190,10 @@ func ruleType(d direction) *Type {
 			Operation: d.authorize, Members: names("GroupId"), Prepare: permissions, Answer: "SecurityGroupRules.0",
 			Carries: append(names("CidrIp CidrIpv6 Description FromPort IpProtocol ToPort"), d.owners()...),
 		},
-		ID:         at("SecurityGroupRuleId"),
-		Exists:     d.find,
-		Changes:    []Change{{Call: Call{Operation: d.reword, With: Args{"GroupId": property("GroupId")}, Prepare: permissions}, When: names("Description")}},
+		ID:     at("SecurityGroupRuleId"),
+		Exists: d.find,
+		Changes: []Change{{Call: Call{Operation: d.reword, With: Args{"GroupId": property("GroupId")}, Prepare: permissions},
+			When: names("Description")}},
 		Attributes: map[string]Value{"Id": self},
 		Remove:     Call{Operation: d.revoke, With: Args{"GroupId": property("GroupId"), "SecurityGroupRuleIds": listOf(self)}},
 	}
@@ -199,7 +202,8 @@ func ruleType(d direction) *Type {
 // find finds the rule that an interrupted step added.
 func (d direction) find(ctx context.Context, s *Step, _ error) error {
 	_, want := d.permission(s.Record.Properties)
-	out, err := s.API.Call(ctx, ec2, "DescribeSecurityGroupRules", map[string]any{"Filters": []any{filter("group-id", s.Record.Properties["GroupId"])}})
+	out, err := s.API.Call(ctx, ec2, "DescribeSecurityGroupRules",
+		map[string]any{"Filters": []any{filter("group-id", s.Record.Properties["GroupId"])}})
 	if err != nil {
 		return err
 	}

@@ -26,12 +26,18 @@ const (
 
 var (
 	// serviceMembers are sent on creation and, when they change, on update.
-	serviceMembers = names("AvailabilityZoneRebalancing CapacityProviderStrategy DeploymentConfiguration DeploymentController EnableECSManagedTags" +
-		" EnableExecuteCommand HealthCheckGracePeriodSeconds LoadBalancers NetworkConfiguration PlacementConstraints PropagateTags TaskDefinition")
+	serviceMembers = names("AvailabilityZoneRebalancing CapacityProviderStrategy DeploymentConfiguration DeploymentController " +
+		"EnableECSManagedTags EnableExecuteCommand HealthCheckGracePeriodSeconds LoadBalancers NetworkConfiguration PlacementConstraints " +
+		"PropagateTags TaskDefinition")
 	// triggers start a deployment when they change (docs/facts/deployments.md
 	// D102).
 	triggers = names("TaskDefinition NetworkConfiguration ForceNewDeployment LoadBalancers")
 )
+
+// serviceUsual is what members go back to when they are given no more.
+var serviceUsual = map[string]any{
+	"EnableECSManagedTags": false, "EnableExecuteCommand": false, "PropagateTags": "NONE", "HealthCheckGracePeriodSeconds": int64(0),
+}
 
 func serviceTypes() map[string]*Type {
 	cluster := property("Cluster")
@@ -131,8 +137,13 @@ func serviceChanges(s *Step) (map[string]any, error) {
 		return nil, err
 	}
 	for _, n := range changed {
-		if _, was := s.Record.Prior[n].([]any); was && s.Record.Properties[n] == nil {
+		if s.Record.Properties[n] != nil {
+			continue
+		}
+		if _, was := s.Record.Prior[n].([]any); was {
 			in[s.kind.Style.Member(n)] = []any{}
+		} else if usual, ok := serviceUsual[n]; ok {
+			in[s.kind.Style.Member(n)] = usual
 		}
 	}
 	if s.changed("ForceNewDeployment") && dig(s.Record.Properties, "ForceNewDeployment.EnableForceNewDeployment") == true {
@@ -152,7 +163,8 @@ func settleService(ctx context.Context, s *Step) (bool, error) {
 		return false, err
 	}
 	// A deployment that was asked for shows a moment later.
-	if old := s.Record.Memo[memoBefore]; old != "" && digText(service, "deployments.0.id") == old && s.Now.Sub(s.Record.Started) < time.Minute {
+	if old := s.Record.Memo[memoBefore]; old != "" && digText(service, "deployments.0.id") == old &&
+		s.Now.Sub(s.Record.Started) < time.Minute {
 		return false, nil
 	}
 	if arn == "" {

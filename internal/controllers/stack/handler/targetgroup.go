@@ -3,8 +3,8 @@ package handler
 // Target groups.
 
 func targetGroupTypes() map[string]*Type {
-	health := names("HealthCheckEnabled HealthCheckIntervalSeconds HealthCheckPath HealthCheckPort HealthCheckProtocol HealthCheckTimeoutSeconds" +
-		" HealthyThresholdCount UnhealthyThresholdCount Matcher")
+	health := names("HealthCheckEnabled HealthCheckIntervalSeconds HealthCheckPath HealthCheckPort HealthCheckProtocol " +
+		"HealthCheckTimeoutSeconds HealthyThresholdCount UnhealthyThresholdCount Matcher")
 	this := Args{"TargetGroupArn": self}
 	targets := Args{"TargetGroupArn": self, "Targets": item}
 	return map[string]*Type{
@@ -14,8 +14,9 @@ func targetGroupTypes() map[string]*Type {
 				Operation: "CreateTargetGroup", Members: append(names("IpAddressType Port Protocol ProtocolVersion TargetType VpcId"), health...),
 				With: Args{"Name": named}, Answer: "TargetGroups.0",
 			},
-			ID:     at("TargetGroupArn"),
-			Lookup: among(Call{Operation: "DescribeTargetGroups", With: Args{"Names": listOf(named)}, Answer: "TargetGroups"}, elbTagged("TargetGroupArn")),
+			ID: at("TargetGroupArn"),
+			Lookup: among(Call{Operation: "DescribeTargetGroups", With: Args{"Names": listOf(named)}, Answer: "TargetGroups"},
+				elbTagged("TargetGroupArn")),
 			Changes: []Change{
 				{Call: Call{Operation: "ModifyTargetGroup", Members: health, With: this}},
 				elbAttributes("ModifyTargetGroupAttributes", "TargetGroupArn", "TargetGroupAttributes"),

@@ -21,7 +21,8 @@ func Types() map[string]*Type {
 	out := map[string]*Type{}
 	for _, family := range []map[string]*Type{
 		vpcTypes(), gatewayTypes(), securityGroupTypes(), endpointTypes(), roleTypes(), policyTypes(), loadBalancerTypes(), listenerTypes(),
-		targetGroupTypes(), clusterTypes(), providerTypes(), taskDefinitionTypes(), serviceTypes(), scalingTypes(), functionTypes(), logTypes(), repositoryTypes(),
+		targetGroupTypes(), clusterTypes(), providerTypes(), taskDefinitionTypes(), serviceTypes(), scalingTypes(), functionTypes(),
+		logTypes(), repositoryTypes(),
 		alarmTypes(), handleTypes(),
 	} {
 		maps.Copy(out, family)

@@ -52,8 +52,12 @@ func byEC2Tag(kind string) Finder {
 			if err != nil {
 				return "", nil, err
 			}
-			if s.mine(own["Tags"]) && !s.Taken(id) {
-				return id, nil, nil
+			if !s.mine(own["Tags"]) || s.Taken(id) {
+				continue
+			}
+			// What is deleted keeps its tags for a while.
+			if lives, err := s.kind.lives(ctx, s, id); err != nil || lives {
+				return id, nil, err
 			}
 		}
 		return "", nil, nil
@@ -80,7 +84,8 @@ func vpcType() *Type {
 		Also: []Look{
 			{
 				Call: Call{
-					Operation: "DescribeSecurityGroups", With: Args{"Filters": filters("vpc-id", Value(self), "group-name", "default")}, Answer: "SecurityGroups.0",
+					Operation: "DescribeSecurityGroups", With: Args{"Filters": filters("vpc-id", Value(self), "group-name", "default")},
+					Answer: "SecurityGroups.0",
 				},
 				Attributes: paths("DefaultSecurityGroup=GroupId"),
 			},
@@ -106,7 +111,8 @@ func subnetType() *Type {
 		Read:       Call{Operation: "DescribeSubnets", With: Args{"SubnetIds": listOf(self)}, Answer: "Subnets.0"},
 		Attributes: attributes,
 		Also: []Look{{
-			Call:       Call{Operation: "DescribeNetworkAcls", With: Args{"Filters": filters("association.subnet-id", Value(self))}, Answer: "NetworkAcls.0"},
+			Call: Call{Operation: "DescribeNetworkAcls", With: Args{"Filters": filters("association.subnet-id", Value(self))},
+				Answer: "NetworkAcls.0"},
 			Attributes: map[string]Value{"NetworkAclAssociationId": aclAssociation},
 		}},
 		Remove: Call{Operation: "DeleteSubnet", With: Args{"SubnetId": self}},
@@ -156,7 +162,8 @@ func associationType() *Type {
 		Make:    Call{Operation: "AssociateRouteTable", Members: names("RouteTableId SubnetId")},
 		ID:      firstAt("AssociationId", "RouteTableAssociationId"),
 		Lookup: among(
-			Call{Operation: "DescribeRouteTables", With: Args{"RouteTableIds": listOf(property("RouteTableId"))}, Answer: "RouteTables.0.Associations"},
+			Call{Operation: "DescribeRouteTables", With: Args{"RouteTableIds": listOf(property("RouteTableId"))},
+				Answer: "RouteTables.0.Associations"},
 			matching("SubnetId", property("SubnetId")),
 		),
 		Attributes: map[string]Value{"Id": self},
