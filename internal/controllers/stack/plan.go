@@ -27,7 +27,7 @@ var (
 	// must outlive them, or they cannot be told to stop.
 	reach = []string{
 		gateway, "AWS::EC2::Route", "AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPCEndpoint", "AWS::EC2::NatGateway",
-		"AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy",
+		"AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy",
 	}
 )
 
@@ -45,7 +45,7 @@ func early(r template.Resource, props map[string]any) []string {
 	case "AWS::EC2::NatGateway", "AWS::EC2::EIP":
 		return []string{gateway}
 	case "AWS::ECS::Service":
-		return []string{"AWS::ECS::ClusterCapacityProviderAssociations", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"}
+		return []string{"AWS::ECS::ClusterCapacityProviderAssociations", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"}
 	}
 	return nil
 }

@@ -2,7 +2,7 @@ package handler
 
 import "berth/internal/fault"
 
-// Log groups.
+// Log groups and streams.
 
 func logTypes() map[string]*Type {
 	style := Style{Lower: true}
@@ -26,6 +26,12 @@ func logTypes() map[string]*Type {
 			Tags: Tagging{
 				Member: "tags", Form: tagMap, Add: "TagResource", Remove: "UntagResource", Of: Args{"resourceArn": groupARN}, Keys: "tagKeys",
 			},
+		},
+		"AWS::Logs::LogStream": {
+			Service: logs, Style: style, Name: Name{Property: "LogStreamName", Limit: 512}, Exists: accept,
+			Make:   Call{Operation: "CreateLogStream", Members: names("LogGroupName"), With: Args{"logStreamName": named}},
+			ID:     joined(property("LogGroupName"), named),
+			Remove: Call{Operation: "DeleteLogStream", Members: names("LogGroupName"), With: Args{"logStreamName": named}},
 		},
 	}
 }

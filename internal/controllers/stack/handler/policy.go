@@ -10,7 +10,9 @@ import (
 // Managed policies, and inline ones that a template keeps apart from roles.
 
 func policyTypes() map[string]*Type {
-	return map[string]*Type{"AWS::IAM::ManagedPolicy": managedPolicyType(), "AWS::IAM::Policy": inlinePolicyType()}
+	return map[string]*Type{
+		"AWS::IAM::ManagedPolicy": managedPolicyType(), "AWS::IAM::Policy": inlinePolicyType(), "AWS::IAM::RolePolicy": rolePolicyType(),
+	}
 }
 
 func managedPolicyType() *Type {
@@ -119,4 +121,16 @@ func dropInline(ctx context.Context, s *Step, roles []any, policy any) error {
 		}
 	}
 	return nil
+}
+
+// rolePolicyType is one policy of one role. Every call puts.
+func rolePolicyType() *Type {
+	role, name := property("RoleName"), property("PolicyName")
+	this := Args{"RoleName": role, "PolicyName": name}
+	put := Call{Operation: "PutRolePolicy", Members: names("PolicyDocument"), With: this, Carries: names("RoleName PolicyName")}
+	return &Type{
+		Service: iam, Make: put, ID: joined(name, role), Changes: []Change{{Call: put}}, Tags: Tagging{Plain: true},
+		Convert: map[string]func(*Step, any) (any, error){"PolicyDocument": document},
+		Remove:  Call{Operation: "DeleteRolePolicy", With: this},
+	}
 }
