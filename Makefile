@@ -65,12 +65,13 @@ generate: ## write generated code and documents again
 	@$(GO) run ./internal/gen
 	@$(GO) run ./internal/gen/fidelity
 	@$(GO) run ./cmd/berth compatibility > docs/COMPATIBILITY.md
+	@$(GO) test ./internal/daemon -run WhatWakesWhom -args -update >/dev/null
 
 pictures: deps build ## the pictures of the README, from a server of their own (as root)
 	@sh scripts/pictures
 
 verify: generate ## fail if generated code or documents differ from what is committed
-	@git diff --exit-code -- internal/wire/shape docs/COMPATIBILITY.md docs/fidelity
+	@git diff --exit-code -- internal/wire/shape docs/COMPATIBILITY.md docs/fidelity ARCHITECTURE.md
 
 check: lint test ## what every commit must pass
 

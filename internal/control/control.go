@@ -1,13 +1,13 @@
-// Package control is the engine of loops. A loop makes one kind of wish come
-// true: it is woken with a key, looks at one snapshot, decides, writes once
-// and says when it wants to look again. The engine owns queues, de-duplication,
-// back-off, and the order of things; it knows no noun.
+// Package control is the engine of controllers. A controller brings what is
+// nearer to what is desired: it is woken with a key, looks at one snapshot,
+// decides, writes once and says when it wants to look again. The engine owns
+// queues, de-duplication, back-off, and the order of things; it knows no noun.
 //
-// There are two drivers: Run gives each loop a goroutine of its own on a
-// running clock; Step runs everything that is due in one goroutine and in a
-// fixed order, for the simulator. In both, one loop never runs twice at the
-// same time, and a loop sees every change that was committed before it was
-// woken.
+// It can be driven in two ways: Run gives each controller a goroutine of its
+// own on a running clock; Settle runs everything that is due in one goroutine
+// and in a fixed order, for the simulator. In both, one controller never runs
+// twice at the same time, and sees every change that was committed before it
+// was woken.
 package control
 
 import (
@@ -18,28 +18,28 @@ import (
 	"berth/internal/store"
 )
 
-// Loop makes one kind of wish come true.
-type Loop interface {
+// Controller brings one kind of thing nearer to what is desired.
+type Controller interface {
 	// Name is the log attribute, metric label and decision source, for
 	// example "controllers/task".
 	Name() string
-	// Wake says which keys a change concerns. It is pure.
-	Wake(c store.Change) []string
-	// Reconcile brings one key nearer to its wish. It must not block on
+	// Wake says which changes concern which keys. It is asked once.
+	Wake() store.Rules
+	// Reconcile brings one key nearer to what is desired. It must not block on
 	// anything but the store, and may be called at any time, again and again.
 	Reconcile(ctx context.Context, r Request) (Result, error)
 }
 
-// Starter is a Loop that wants to look at some keys when the engine starts,
-// beyond those that the existing records wake.
+// Starter is a Controller that wants to look at some keys when the engine
+// starts, beyond those that the existing records wake.
 type Starter interface {
 	Start(r store.Reader) []string
 }
 
-// Request asks a loop to look at a key.
+// Request asks a controller to look at a key.
 type Request struct {
 	Key string
-	// Now is the time of the control plane's clock; loops hold no clock.
+	// Now is the time of the control plane's clock; controllers hold no clock.
 	Now time.Time
 }
 
@@ -70,12 +70,12 @@ type Access interface {
 	Allow(r store.Reader, p ident.Principal, action, resource string, keys map[string]string) error
 }
 
-// Jobs does slow work for loops, which may not wait.
+// Jobs does slow work for controllers, which may not wait.
 type Jobs interface {
 	// Start runs fn unless a job of that name runs already or has a result
-	// that was not yet taken, and wakes the key of the loop when it ends. It
+	// that was not yet taken, and wakes the key of the controller when it ends. It
 	// reports whether it started.
-	Start(loop, key, job string, fn func(ctx context.Context) (any, error)) bool
+	Start(controller, key, job string, fn func(ctx context.Context) (any, error)) bool
 	// Take returns the result of an ended job and forgets it; running says
 	// that it is still under way, ok that a result was there.
 	Take(job string) (result any, err error, running, ok bool)

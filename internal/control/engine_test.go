@@ -29,14 +29,16 @@ type loop struct {
 
 func (l *loop) Name() string { return l.name }
 
-func (l *loop) Wake(c store.Change) []string { return []string{c.Key} }
+func (l *loop) Wake() store.Rules {
+	return store.Rules{store.OnAny(recs, "the record", func(r *rec) string { return r.ID })}
+}
 
 func (l *loop) Reconcile(_ context.Context, r control.Request) (control.Result, error) {
 	l.ran = append(l.ran, r.Key)
 	return l.do(r)
 }
 
-func world(t *testing.T, ls ...control.Loop) (*store.DB, *clock.Stepped, *control.Engine) {
+func world(t *testing.T, ls ...control.Controller) (*store.DB, *clock.Stepped, *control.Engine) {
 	t.Helper()
 	db, err := store.Open(t.Context(), store.NewMemory(), recs)
 	if err != nil {
@@ -129,9 +131,9 @@ func TestAFailureIsLoggedWhenItBeginsWhenItChangesAndWhenItEnds(t *testing.T) {
 		got = append(got, strings.TrimSpace(line))
 	}
 	want := []string{
-		`"reconcile failed" loop=l key=old fails=1 retry_in=500ms error=dark`,
-		`"reconcile failed" loop=l key=old fails=3 retry_in=2s error=cold`,
-		`"reconcile works again" loop=l key=old fails=5`,
+		`"reconcile failed" controller=l key=old fails=1 retry_in=500ms error=dark`,
+		`"reconcile failed" controller=l key=old fails=3 retry_in=2s error=cold`,
+		`"reconcile works again" controller=l key=old fails=5`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("logged %q", got)

@@ -88,7 +88,7 @@ type Hands struct {
 	// Registry says which requests for layers go to the bucket instead.
 	Redirect func(*http.Request) bool
 	// More are further loops, such as simulated agents.
-	More func(*House) []control.Loop
+	More func(*House) []control.Controller
 }
 
 // House is everything that decides and answers, assembled and not yet running.
@@ -150,7 +150,7 @@ func Assemble(_ context.Context, c Core, h Hands) (*House, error) {
 		instance.New(instance.Deps{
 			DB: c.DB, Driver: h.Machines, Access: house.Access, Minter: house.Access, Jobs: jobs, IDs: c.IDs, Place: c.Place, CABundle: h.CABundle, Log: c.Log,
 		}),
-		dispatch.Loop{DB: c.DB},
+		dispatch.Controller{DB: c.DB},
 		functions.New(functions.Deps{DB: c.DB, Functions: h.Functions}),
 		traffic.New(traffic.Deps{DB: c.DB, Edge: h.Edge, Access: house.Access, IDs: c.IDs, Log: c.Log, HostAddress: h.HostAddress, Jobs: jobs, Metrics: h.Series.In("AWS/ApplicationELB")}),
 		usage,

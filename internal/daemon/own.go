@@ -219,24 +219,31 @@ func past(v store.Reader) []model.Decision {
 
 func fresh(c store.Change) []model.Decision {
 	switch n := c.New.(type) {
-	case model.Decision:
-		return []model.Decision{n}
-	case model.StackEvent:
-		return []model.Decision{stackEvent(n)}
-	case model.Service:
-		o, _ := c.Old.(model.Service)
+	case *model.Decision:
+		return []model.Decision{*n}
+	case *model.StackEvent:
+		return []model.Decision{stackEvent(*n)}
+	case *model.Service:
+		var o model.Service
+		if old, ok := c.Old.(*model.Service); ok {
+			o = *old
+		}
 		var out []model.Decision
 		for _, e := range n.Events {
 			if slices.ContainsFunc(o.Events, func(x model.ServiceEvent) bool { return x.ID == e.ID }) {
 				break
 			}
-			out = append(out, serviceEvent(n, e))
+			out = append(out, serviceEvent(*n, e))
 		}
 		slices.Reverse(out)
 		return out
-	case model.Task:
-		if o, _ := c.Old.(model.Task); o.LastStatus != n.LastStatus {
-			return []model.Decision{{At: n.StatusAt, By: "task", Subject: n.ARN, Verb: "state", Reason: strings.TrimPrefix(o.LastStatus+" → ", " → ") + n.LastStatus, Cluster: n.Cluster, Service: n.Service}}
+	case *model.Task:
+		var was string
+		if o, ok := c.Old.(*model.Task); ok {
+			was = o.LastStatus
+		}
+		if was != n.LastStatus {
+			return []model.Decision{{At: n.StatusAt, By: "task", Subject: n.ARN, Verb: "state", Reason: strings.TrimPrefix(was+" → ", " → ") + n.LastStatus, Cluster: n.Cluster, Service: n.Service}}
 		}
 	}
 	return nil

@@ -9,7 +9,7 @@
 // again after a reconnect: the desk remembers nothing that a restart may not
 // forget. It places nothing, launches nothing, and refuses a caller that
 // speaks for another instance. api/ecs calls Desk's methods, daemon mounts
-// Handler and runs Run and Loop. A Desk is safe for concurrent use; its mutex
+// Handler and runs Run and Controller. A Desk is safe for concurrent use; its mutex
 // guards the table of sessions only and is never held across I/O.
 package dispatch
 

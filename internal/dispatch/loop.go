@@ -11,33 +11,35 @@ import (
 	"berth/internal/store"
 )
 
-// Loop finishes tasks for which no report will come: those whose containers
+// Controller finishes tasks for which no report will come: those whose containers
 // were gone before they were told to stop, and those whose machine is gone.
-type Loop struct{ DB *state.DB }
+type Controller struct{ DB *state.DB }
 
-var _ control.Loop = Loop{}
+var _ control.Controller = Controller{}
 
-// Name implements control.Loop.
-func (Loop) Name() string { return writer }
+// Name implements control.Controller.
+func (Controller) Name() string { return writer }
 
-// Wake implements control.Loop: a task on an instance wakes its ARN; an
-// instance that has ended wakes its id.
-func (Loop) Wake(c store.Change) []string {
-	switch n := c.New.(type) {
-	case model.Task:
-		if n.Instance != "" && model.TaskRank(n.LastStatus) < model.TaskRank(model.TaskDeprovisioning) {
-			return []string{n.ARN}
-		}
-	case model.Instance:
-		if n.State == "terminated" {
-			return []string{n.ID}
-		}
+// Wake implements control.Controller.
+func (Controller) Wake() store.Rules {
+	return store.Rules{
+		store.On(state.Tasks, "the task, while it is on an instance", func(_, t *model.Task) []string {
+			if t == nil || t.Instance == "" || model.TaskRank(t.LastStatus) >= model.TaskRank(model.TaskDeprovisioning) {
+				return nil
+			}
+			return []string{t.ARN}
+		}),
+		store.On(state.Instances, "the instance, when it has ended", func(_, i *model.Instance) []string {
+			if i == nil || i.State != "terminated" {
+				return nil
+			}
+			return []string{i.ID}
+		}),
 	}
-	return nil
 }
 
-// Reconcile implements control.Loop.
-func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
+// Reconcile implements control.Controller.
+func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	view := l.DB.View()
 	var leaving []string
 	for _, t := range l.tasks(view, r.Key) {
@@ -58,7 +60,7 @@ func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result,
 	})
 }
 
-func (Loop) tasks(r store.Reader, key string) []model.Task {
+func (Controller) tasks(r store.Reader, key string) []model.Task {
 	if strings.HasPrefix(key, "i-") {
 		i, _ := state.Instances.Get(r, key)
 		return state.Tasks.By(r, "instance", i.ARN)
@@ -71,7 +73,7 @@ func (Loop) tasks(r store.Reader, key string) []model.Task {
 
 // over says that a task has no containers any more and waits for nobody but
 // the desk.
-func (l Loop) over(r store.Reader, t model.Task) bool {
+func (l Controller) over(r store.Reader, t model.Task) bool {
 	if t.Instance == "" || model.TaskRank(t.LastStatus) >= model.TaskRank(model.TaskDeprovisioning) {
 		return false
 	}
@@ -88,7 +90,7 @@ func hostEnded(r store.Reader, t model.Task) (string, bool) {
 	return i.ID, !ok || i.State == "terminated"
 }
 
-func (l Loop) finish(tx *store.Tx, arn string, now time.Time) error {
+func (l Controller) finish(tx *store.Tx, arn string, now time.Time) error {
 	t, ok := state.Tasks.Get(tx, arn)
 	if !ok || !l.over(tx, t) {
 		return nil

@@ -24,7 +24,7 @@ func TestATaskOfALostMachineGoesPastItsTargets(t *testing.T) {
 		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.State = "terminated"; return nil })
 	})
 	for range 2 { // what waits for controllers/traffic is left to it
-		if _, err := (dispatch.Loop{DB: b.db}).Reconcile(t.Context(), control.Request{Key: id, Now: start}); err != nil {
+		if _, err := (dispatch.Controller{DB: b.db}).Reconcile(t.Context(), control.Request{Key: id, Now: start}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -36,20 +36,20 @@ func TestATaskOfALostMachineGoesPastItsTargets(t *testing.T) {
 	}
 }
 
-func TestWhatWakesTheLoop(t *testing.T) {
+func TestWhatWakesTheController(t *testing.T) {
 	for name, c := range map[string]struct {
 		change store.Change
 		want   []string
 	}{
-		"a task on an instance":   {store.Change{New: model.Task{ARN: "t", Instance: "i", LastStatus: model.TaskStopping}}, []string{"t"}},
-		"a task without one":      {store.Change{New: model.Task{ARN: "t", LastStatus: model.TaskProvisioning}}, nil},
-		"a task that is leaving":  {store.Change{New: model.Task{ARN: "t", Instance: "i", LastStatus: model.TaskDeprovisioning}}, nil},
-		"a task forgotten":        {store.Change{Old: model.Task{ARN: "t", Instance: "i"}}, nil},
-		"an instance that runs":   {store.Change{New: model.Instance{ID: id, State: "running"}}, nil},
-		"an instance that ended":  {store.Change{New: model.Instance{ID: id, State: "terminated"}}, []string{id}},
-		"something else entirely": {store.Change{New: model.Service{ARN: "s"}}, nil},
+		"a task on an instance":   {state.Tasks.Change(nil, &model.Task{ARN: "t", Instance: "i", LastStatus: model.TaskStopping}), []string{"t"}},
+		"a task without one":      {state.Tasks.Change(nil, &model.Task{ARN: "t", LastStatus: model.TaskProvisioning}), nil},
+		"a task that is leaving":  {state.Tasks.Change(nil, &model.Task{ARN: "t", Instance: "i", LastStatus: model.TaskDeprovisioning}), nil},
+		"a task forgotten":        {state.Tasks.Change(&model.Task{ARN: "t", Instance: "i"}, nil), nil},
+		"an instance that runs":   {state.Instances.Change(nil, &model.Instance{ID: id, State: "running"}), nil},
+		"an instance that ended":  {state.Instances.Change(nil, &model.Instance{ID: id, State: "terminated"}), []string{id}},
+		"something else entirely": {state.Services.Change(nil, &model.Service{ARN: "s"}), nil},
 	} {
-		if got := (dispatch.Loop{}).Wake(c.change); !slices.Equal(got, c.want) {
+		if got := (dispatch.Controller{}).Wake().Keys(c.change); !slices.Equal(got, c.want) {
 			t.Errorf("%s wakes %v, want %v", name, got, c.want)
 		}
 	}

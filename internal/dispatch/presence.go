@@ -129,7 +129,7 @@ func (d *Desk) closeAll() {
 func (d *Desk) changed(all []store.Change) {
 	var arns []string
 	for _, c := range all {
-		if t, ok := c.New.(model.Task); ok && t.Instance != "" {
+		if _, t := state.Tasks.Of(c); t != nil && t.Instance != "" {
 			arns = append(arns, t.Instance)
 		}
 	}

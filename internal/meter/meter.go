@@ -66,9 +66,9 @@ type held struct {
 }
 
 var (
-	_ dispatch.Metrics = (*Meter)(nil)
-	_ control.Loop     = (*Meter)(nil)
-	_ control.Starter  = (*Meter)(nil)
+	_ dispatch.Metrics   = (*Meter)(nil)
+	_ control.Controller = (*Meter)(nil)
+	_ control.Starter    = (*Meter)(nil)
 )
 
 // New makes a Meter.
@@ -94,16 +94,16 @@ func (m *Meter) Put(_ context.Context, s dispatch.Sample) error {
 	return nil
 }
 
-// Name implements control.Loop.
+// Name implements control.Controller.
 func (m *Meter) Name() string { return name }
 
-// Wake implements control.Loop: changes never wake it, time does.
-func (m *Meter) Wake(store.Change) []string { return nil }
+// Wake implements control.Controller: changes never wake it, time does.
+func (m *Meter) Wake() store.Rules { return nil }
 
 // Start implements control.Starter.
 func (m *Meter) Start(store.Reader) []string { return []string{key} }
 
-// Reconcile implements control.Loop: it writes the minutes that have ended.
+// Reconcile implements control.Controller: it writes the minutes that have ended.
 func (m *Meter) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	this := r.Now.Truncate(time.Minute)
 	next := control.Result{After: this.Add(time.Minute).Sub(r.Now)}

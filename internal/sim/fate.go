@@ -51,8 +51,8 @@ type call struct {
 }
 
 var (
-	_ simagent.Faults = (*fate)(nil)
-	_ control.Loop    = (*fate)(nil)
+	_ simagent.Faults    = (*fate)(nil)
+	_ control.Controller = (*fate)(nil)
 )
 
 func newFate(c clock.Clock, edge *balancer.Edge) *fate {
@@ -129,23 +129,33 @@ func (f *fate) answer(fn model.Function, payload []byte) function.Result {
 	return function.Result{Payload: []byte(said[0])}
 }
 
-// Name implements control.Loop.
+// Name implements control.Controller.
 func (f *fate) Name() string { return "sim/fate" }
 
-// Wake implements control.Loop: a target that ECS registers is judged by the
-// image behind it. It also numbers what is born, since records are forgotten.
-func (f *fate) Wake(c store.Change) []string {
-	switch n := c.New.(type) {
-	case model.Target:
-		if n.Task != "" {
-			return []string{n.Task}
-		}
-	case model.Task:
-		f.count("task", n.ARN)
-	case model.Instance:
-		f.count("instance", n.ID)
+// Wake implements control.Controller: a target that ECS registers is judged by
+// the image behind it. It also numbers what is born, since records are
+// forgotten.
+func (f *fate) Wake() store.Rules {
+	return store.Rules{
+		store.On(state.Targets, "the target's task", func(_, t *model.Target) []string {
+			if t == nil {
+				return nil
+			}
+			return store.Key(t.Task)
+		}),
+		store.On(state.Tasks, "none", func(_, t *model.Task) []string {
+			if t != nil {
+				f.count("task", t.ARN)
+			}
+			return nil
+		}),
+		store.On(state.Instances, "none", func(_, i *model.Instance) []string {
+			if i != nil {
+				f.count("instance", i.ID)
+			}
+			return nil
+		}),
 	}
-	return nil
 }
 
 func (f *fate) count(kind, name string) {
@@ -165,7 +175,7 @@ func (f *fate) children(kind string) []string {
 
 const loadKey = "load"
 
-// Reconcile implements control.Loop.
+// Reconcile implements control.Controller.
 func (f *fate) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	if r.Key == loadKey {
 		return f.load(ctx, r)

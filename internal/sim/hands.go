@@ -73,10 +73,10 @@ func newHands(o Options, c clock.Clock, ids *ident.Source) (*hands, error) {
 func (h *hands) daemon() daemon.Hands {
 	return daemon.Hands{
 		Machines: h.machines, Network: h.network, Edge: h.edge, Images: h.images, Tokens: h.tokens, Series: h.series, Functions: h.functions, Code: h.code,
-		More: func(house *daemon.House) []control.Loop {
+		More: func(house *daemon.House) []control.Controller {
 			h.kick, h.fate.house = house.WakeTraffic, house
 			h.machines.Watch(func(string) { house.Engine.Kick("controllers/instance", instance.Census) })
-			return []control.Loop{simagent.Loop{DB: house.DB, Desk: house.Desk, Config: simagent.Config{
+			return []control.Controller{simagent.Controller{DB: house.DB, Desk: house.Desk, Config: simagent.Config{
 				Seed: h.seed, BootMin: joinMin, BootMax: joinMax, PullMin: pullMin, PullMax: pullMax,
 				StartMin: startMin, StartMax: startMax, StopMin: stopMin, StopMax: stopMax, Faults: h.fate,
 			}}, h.fate}

@@ -81,9 +81,12 @@ var machines = []string{"pending", "running", "shutting-down", "terminated"}
 // moves refuses a state that goes backwards.
 func moves(old, updated any) error {
 	switch n := updated.(type) {
-	case model.Task:
-		o, _ := old.(model.Task)
-		if o.ARN != "" && model.TaskRank(n.LastStatus) < model.TaskRank(o.LastStatus) {
+	case *model.Task:
+		o, _ := old.(*model.Task)
+		if o == nil {
+			return nil
+		}
+		if model.TaskRank(n.LastStatus) < model.TaskRank(o.LastStatus) {
 			return fault.New(fault.Internal, "", "task %s moves backwards from %s to %s", n.ID, o.LastStatus, n.LastStatus)
 		}
 		if o.DesiredStatus == model.TaskStopped && n.DesiredStatus != model.TaskStopped {
@@ -92,9 +95,9 @@ func moves(old, updated any) error {
 		if o.Instance != "" && n.Instance != o.Instance {
 			return fault.New(fault.Internal, "", "task %s changes its instance", n.ID)
 		}
-	case model.Instance:
-		o, _ := old.(model.Instance)
-		if o.ID == "" {
+	case *model.Instance:
+		o, _ := old.(*model.Instance)
+		if o == nil {
 			return nil
 		}
 		if slices.Index(goals, n.Goal) < slices.Index(goals, o.Goal) && (o.Goal != "DRAIN" || n.Goal != "RUN") {
@@ -109,11 +112,13 @@ func moves(old, updated any) error {
 
 // owned compares the tagged fields of two records.
 func owned(writer string, old, updated any) error {
-	v := reflect.ValueOf(updated)
-	if !v.IsValid() || v.Kind() != reflect.Struct {
+	if updated == nil {
 		return nil
 	}
-	o := reflect.ValueOf(old)
+	v, o := reflect.ValueOf(updated).Elem(), reflect.Value{}
+	if old != nil {
+		o = reflect.ValueOf(old).Elem()
+	}
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		who := f.Tag.Get("w")

@@ -31,8 +31,9 @@ type Reader interface {
 	table(name string) *data
 }
 
-// Change is one record that a transaction changed. Old and New are values of
-// the table's record type, nil if absent.
+// Change is one record that a transaction changed. Old and New point to values
+// of the table's record type, or are nil if there is none; nobody may write
+// through them. Table.Of gives them their type.
 type Change struct {
 	Table    string
 	Key      string

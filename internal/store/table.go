@@ -55,12 +55,14 @@ func (t *Table[T]) decode(r *reader, b []byte) (any, error) {
 	*v = zero
 	if read := t.plan(); read != nil {
 		if r.b, r.i = b, 0; read(r, reflect.ValueOf(v).Elem()) && r.i == len(b) {
-			return *v, nil
+			made := *v
+			return &made, nil
 		}
 		*v = zero // what was read may be shared with no record
 	}
 	err := json.Unmarshal(b, v)
-	return *v, err
+	made := *v
+	return &made, err
 }
 
 func (t *Table[T]) indexNames() []string {
@@ -71,7 +73,7 @@ func (t *Table[T]) indexNames() []string {
 	return names
 }
 
-func (t *Table[T]) values(i int, v any) []string { return t.indexes[i].Values(v.(T)) }
+func (t *Table[T]) values(i int, v any) []string { return t.indexes[i].Values(*v.(*T)) }
 
 // Name is the table's name.
 func (t *Table[T]) Name() string { return t.name }
@@ -86,7 +88,7 @@ func (t *Table[T]) Get(r Reader, key string) (T, bool) {
 		var zero T
 		return zero, false
 	}
-	return v.(T), true
+	return *v.(*T), true
 }
 
 // All returns every record in order of keys.
@@ -94,7 +96,7 @@ func (t *Table[T]) All(r Reader) []T {
 	rows := r.table(t.name).rows
 	out := make([]T, 0, rows.Len())
 	rows.Scan(func(_ string, v any) bool {
-		out = append(out, v.(T))
+		out = append(out, *v.(*T))
 		return true
 	})
 	return out
@@ -106,7 +108,7 @@ func (t *Table[T]) Len(r Reader) int { return r.table(t.name).rows.Len() }
 // From calls fn for the records whose keys are start or greater, in order,
 // until it returns false.
 func (t *Table[T]) From(r Reader, start string, fn func(T) bool) {
-	r.table(t.name).rows.Ascend(start, func(_ string, v any) bool { return fn(v.(T)) })
+	r.table(t.name).rows.Ascend(start, func(_ string, v any) bool { return fn(*v.(*T)) })
 }
 
 // Last returns the record with the greatest key.
@@ -116,7 +118,7 @@ func (t *Table[T]) Last(r Reader) (T, bool) {
 		var zero T
 		return zero, false
 	}
-	return v.(T), true
+	return *v.(*T), true
 }
 
 // By returns the records that an index has under value, in order of keys. It
@@ -132,7 +134,7 @@ func (t *Table[T]) By(r Reader, index, value string) []T {
 	}
 	out := make([]T, len(found))
 	for i, v := range found {
-		out[i] = v.(T)
+		out[i] = *v.(*T)
 	}
 	return out
 }
@@ -142,7 +144,7 @@ func (t *Table[T]) One(r Reader, index, value string) (T, bool) {
 	var one T
 	found := false
 	t.each(r, index, value, func(v any) bool {
-		one, found = v.(T), true
+		one, found = *v.(*T), true
 		return false
 	})
 	return one, found
@@ -158,7 +160,7 @@ func (t *Table[T]) Backward(r Reader, index, prefix string, fn func(T) bool) {
 			return false
 		}
 		v, _ := d.rows.Get(e.key)
-		return fn(v.(T))
+		return fn(*v.(*T))
 	})
 }
 
@@ -191,14 +193,14 @@ func (t *Table[T]) Put(tx *Tx, v T) error {
 		return fmt.Errorf("put into %s: record without a key", t.name)
 	}
 	old, had := tx.table(t.name).rows.Get(key)
-	if had && reflect.DeepEqual(old, any(v)) {
+	if had && reflect.DeepEqual(old, any(&v)) {
 		return nil
 	}
 	var before any
 	if had {
 		before = old
 	}
-	return tx.set(t, t.name, key, before, v)
+	return tx.set(t, t.name, key, before, &v)
 }
 
 // Edit changes the record of a key: fn gets a deep copy. Errors:

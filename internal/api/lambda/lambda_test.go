@@ -48,7 +48,7 @@ type lab struct {
 	*lambda.API
 	t    *testing.T
 	sim  *function.Sim
-	loop *loop.Loop
+	loop *loop.Controller
 }
 
 func newLab(t *testing.T) *lab {

@@ -44,51 +44,47 @@ type Deps struct {
 	Log                     *slog.Logger
 }
 
-// Loop implements control.Loop.
-type Loop struct{ Deps }
+// Controller implements control.Controller.
+type Controller struct{ Deps }
 
-var _ control.Loop = Loop{}
+var _ control.Controller = Controller{}
 
 // New returns the loop.
-func New(d Deps) Loop { return Loop{d} }
+func New(d Deps) Controller { return Controller{d} }
 
-// Name implements control.Loop.
-func (Loop) Name() string { return name }
+// Name implements control.Controller.
+func (Controller) Name() string { return name }
 
-// Wake implements control.Loop: a provider is looked at when it changes, when
-// one of its instances does, and when a task of its comes, moves or goes.
-func (Loop) Wake(c store.Change) []string {
-	n := c.New
-	if n == nil {
-		n = c.Old
+// Wake implements control.Controller: a provider is looked at when it changes,
+// when one of its instances does, and when a task of its comes, moves or goes.
+func (Controller) Wake() store.Rules {
+	return store.Rules{
+		store.OnAny(state.CapacityProviders, "the provider", func(p *model.CapacityProvider) string { return p.Name }),
+		store.OnPart(state.Instances, "the instance's provider", ownedPart, func(p instancePart) []string { return store.Key(p.provider) }),
+		store.OnPart(state.Tasks, "the task's provider", neededPart, func(p taskPart) []string { return store.Key(p.provider) }),
 	}
-	switch n := n.(type) {
-	case model.CapacityProvider:
-		return []string{n.Name}
-	case model.Instance:
-		if o, ok := c.Old.(model.Instance); ok && c.New != nil && still(o, n) {
-			return nil
-		}
-		return []string{n.CapacityProvider}
-	case model.Task:
-		if o, ok := c.Old.(model.Task); n.CapacityProvider == "" || ok && c.New != nil && same(o, n) {
-			return nil
-		}
-		return []string{n.CapacityProvider}
+}
+
+// instancePart and taskPart are what supply sees of records.
+type (
+	instancePart struct {
+		provider, goal, state, status string
+		connected                     bool
+		cpu                           int64
 	}
-	return nil
+	taskPart struct{ provider, instance, status, desired string }
+)
+
+func ownedPart(i *model.Instance) instancePart {
+	return instancePart{i.CapacityProvider, i.Goal, i.State, i.Status, i.Connected, i.Registered.CPU}
 }
 
-func still(o, n model.Instance) bool {
-	return o.Goal == n.Goal && o.State == n.State && o.Status == n.Status && o.Connected == n.Connected && o.Registered.CPU == n.Registered.CPU
+func neededPart(t *model.Task) taskPart {
+	return taskPart{t.CapacityProvider, t.Instance, t.LastStatus, t.DesiredStatus}
 }
 
-func same(o, n model.Task) bool {
-	return o.CapacityProvider == n.CapacityProvider && o.Instance == n.Instance && o.LastStatus == n.LastStatus && o.DesiredStatus == n.DesiredStatus
-}
-
-// Reconcile implements control.Loop.
-func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
+// Reconcile implements control.Controller.
+func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	view := l.DB.View()
 	p, ok := state.CapacityProviders.Get(view, r.Key)
 	if !ok || p.Status == "INACTIVE" {
@@ -117,7 +113,7 @@ func sooner(a, b time.Duration) time.Duration {
 
 // settle ends a provider's creation or update when its time has come, and
 // says how long that is.
-func (l Loop) settle(ctx context.Context, now time.Time, p model.CapacityProvider) (time.Duration, error) {
+func (l Controller) settle(ctx context.Context, now time.Time, p model.CapacityProvider) (time.Duration, error) {
 	var takes time.Duration
 	done := ""
 	switch p.UpdateStatus {
@@ -143,7 +139,7 @@ func (l Loop) settle(ctx context.Context, now time.Time, p model.CapacityProvide
 
 // remove ends all instances of a provider that is being deleted, and the
 // provider when they are gone.
-func (l Loop) remove(ctx context.Context, now time.Time, view store.Reader, p model.CapacityProvider) error {
+func (l Controller) remove(ctx context.Context, now time.Time, view store.Reader, p model.CapacityProvider) error {
 	left := 0
 	var end []model.Instance
 	for _, i := range state.Instances.By(view, "provider", p.Name) {
@@ -176,7 +172,7 @@ func (l Loop) remove(ctx context.Context, now time.Time, view store.Reader, p mo
 }
 
 // world collects what supply needs to know.
-func (l Loop) world(view store.Reader, now time.Time, p model.CapacityProvider) supply.World {
+func (l Controller) world(view store.Reader, now time.Time, p model.CapacityProvider) supply.World {
 	w := supply.World{
 		Now: now, Region: l.Place.Region, Provider: p,
 		Architectures: l.Architectures, MostVCPU: l.MostVCPU, MostMemoryMiB: l.MostMemoryMiB,

@@ -39,14 +39,21 @@ type hands struct{ db *state.DB }
 
 func (hands) Name() string { return "hands" }
 
-func (hands) Wake(c store.Change) []string {
-	switch n := c.New.(type) {
-	case model.Instance:
-		return []string{n.ID}
-	case model.Task:
-		return []string{n.ARN}
+func (hands) Wake() store.Rules {
+	return store.Rules{
+		store.On(state.Instances, "the instance", func(_, i *model.Instance) []string {
+			if i == nil {
+				return nil
+			}
+			return []string{i.ID}
+		}),
+		store.On(state.Tasks, "the task", func(_, t *model.Task) []string {
+			if t == nil {
+				return nil
+			}
+			return []string{t.ARN}
+		}),
 	}
-	return nil
 }
 
 func (h hands) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
@@ -114,7 +121,7 @@ func newWorld(t *testing.T, edit func(*model.CapacityProvider)) *world {
 	w.engine.Add(
 		task.New(task.Deps{DB: db, IDs: ids, Log: log}),
 		capacity.New(capacity.Deps{DB: db, IDs: ids, Place: place, Architectures: []string{"x86_64"}, Log: log}),
-		reaper.New(reaper.Deps{DB: db}), dispatch.Loop{DB: db}, hands{db})
+		reaper.New(reaper.Deps{DB: db}), dispatch.Controller{DB: db}, hands{db})
 	low, high := 1.0, 5.0
 	small, large := 1024.0, 5120.0
 	p := model.CapacityProvider{

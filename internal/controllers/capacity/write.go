@@ -13,7 +13,7 @@ import (
 
 // carryOut writes a plan in one transaction. What a purchase or a change was
 // decided for is looked at again there, since others write meanwhile.
-func (l Loop) carryOut(ctx context.Context, now time.Time, view store.Reader, p model.CapacityProvider, plan supply.Plan) error {
+func (l Controller) carryOut(ctx context.Context, now time.Time, view store.Reader, p model.CapacityProvider, plan supply.Plan) error {
 	fresh := l.instances(now, p, plan.Buy)
 	told := l.told(view, plan.Short)
 	if len(fresh)+len(plan.Changes)+len(plan.Idle)+len(told) == 0 {
@@ -55,7 +55,7 @@ func (l Loop) carryOut(ctx context.Context, now time.Time, view store.Reader, p 
 
 // instances makes the records of what is bought. Ids are drawn here, outside
 // the transaction.
-func (l Loop) instances(now time.Time, p model.CapacityProvider, buy []supply.Purchase) []model.Instance {
+func (l Controller) instances(now time.Time, p model.CapacityProvider, buy []supply.Purchase) []model.Instance {
 	out := make([]model.Instance, len(buy))
 	for k, b := range buy {
 		fleet := "fleet-" + l.IDs.UUID()
@@ -168,7 +168,7 @@ type telling struct {
 	eventID string
 }
 
-func (l Loop) told(view store.Reader, short []supply.Shortage) []telling {
+func (l Controller) told(view store.Reader, short []supply.Shortage) []telling {
 	var out []telling
 	services := map[string]bool{}
 	for _, x := range short {

@@ -20,7 +20,7 @@ type taken struct {
 	machines map[string]machine.Machine
 }
 
-func (l Loop) take(ctx context.Context, running []string) (taken, error) {
+func (l Controller) take(ctx context.Context, running []string) (taken, error) {
 	all, err := l.Driver.List(ctx)
 	t := taken{running, make(map[string]machine.Machine, len(all))}
 	for _, m := range all {
@@ -31,7 +31,7 @@ func (l Loop) take(ctx context.Context, running []string) (taken, error) {
 
 // count compares the driver's machines with the records: a machine that died
 // ends its instance, and one that nobody wished for is ended.
-func (l Loop) count(ctx context.Context, r control.Request) (control.Result, error) {
+func (l Controller) count(ctx context.Context, r control.Request) (control.Result, error) {
 	view := l.DB.View()
 	again := control.Result{After: next(view, r.Now)}
 	res, err, running, done := l.Jobs.Take(Census)
@@ -86,7 +86,7 @@ func reasonOf(m machine.Machine) string {
 }
 
 // forget ends a machine that belongs to no running instance.
-func (l Loop) forget(id string) {
+func (l Controller) forget(id string) {
 	job := "forget " + id
 	l.Jobs.Take(job)
 	l.Jobs.Start(name, Census, job, func(ctx context.Context) (any, error) { return nil, l.Driver.Terminate(ctx, id) })

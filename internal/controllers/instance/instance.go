@@ -68,44 +68,50 @@ type Deps struct {
 	Log      *slog.Logger
 }
 
-// Loop implements control.Loop.
-type Loop struct{ Deps }
+// Controller implements control.Controller.
+type Controller struct{ Deps }
 
 var (
-	_ control.Loop    = Loop{}
-	_ control.Starter = Loop{}
+	_ control.Controller = Controller{}
+	_ control.Starter    = Controller{}
 )
 
 // New returns the loop.
-func New(d Deps) Loop { return Loop{d} }
+func New(d Deps) Controller { return Controller{d} }
 
-// Name implements control.Loop.
-func (Loop) Name() string { return name }
+// Name implements control.Controller.
+func (Controller) Name() string { return name }
 
-// Wake implements control.Loop: an instance that has not ended wakes its id,
-// and so does its interface; a lost agent wakes the census.
-func (Loop) Wake(c store.Change) []string {
-	switch n := c.New.(type) {
-	case model.Instance:
-		if old, ok := c.Old.(model.Instance); ok && old.Connected && !n.Connected && n.State == "running" {
-			return []string{n.ID, Census}
-		}
-		if n.State != "terminated" {
-			return []string{n.ID}
-		}
-	case model.NetworkInterface:
-		if n.Kind == "instance" && n.Owner != "" {
-			return []string{n.Owner}
-		}
+// Wake implements control.Controller: an instance that has not ended wakes its
+// id, and so does its interface; a lost agent wakes the census.
+func (Controller) Wake() store.Rules {
+	return store.Rules{
+		store.On(state.Instances, "the instance, and the census when its agent is lost", wakeInstance),
+		store.On(state.NetworkInterfaces, "the instance whose interface it is", func(_, n *model.NetworkInterface) []string {
+			if n == nil || n.Kind != "instance" {
+				return nil
+			}
+			return store.Key(n.Owner)
+		}),
 	}
-	return nil
+}
+
+func wakeInstance(old, n *model.Instance) []string {
+	switch {
+	case n == nil || n.State == "terminated":
+		return nil
+	case old != nil && old.Connected && !n.Connected && n.State == "running":
+		return []string{n.ID, Census}
+	default:
+		return []string{n.ID}
+	}
 }
 
 // Start implements control.Starter.
-func (Loop) Start(store.Reader) []string { return []string{Census} }
+func (Controller) Start(store.Reader) []string { return []string{Census} }
 
-// Reconcile implements control.Loop.
-func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
+// Reconcile implements control.Controller.
+func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	if r.Key == Census {
 		return l.count(ctx, r)
 	}
@@ -126,7 +132,7 @@ func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result,
 }
 
 // launch brings a pending instance up.
-func (l Loop) launch(ctx context.Context, r control.Request, view *store.View, i model.Instance) (control.Result, error) {
+func (l Controller) launch(ctx context.Context, r control.Request, view *store.View, i model.Instance) (control.Result, error) {
 	eni, ok := state.NetworkInterfaces.Get(view, i.ENI)
 	if !ok || eni.State == "pending" {
 		return control.Result{}, nil // the interface wakes us
@@ -161,7 +167,7 @@ func (l Loop) launch(ctx context.Context, r control.Request, view *store.View, i
 }
 
 // start is the slow part of a launch.
-func (l Loop) start(ctx context.Context, spec machine.Spec, role model.Role) (machine.Machine, error) {
+func (l Controller) start(ctx context.Context, spec machine.Spec, role model.Role) (machine.Machine, error) {
 	m, err := l.Driver.Launch(ctx, spec)
 	if err != nil || m.State == machine.Terminated {
 		return m, err
@@ -170,7 +176,7 @@ func (l Loop) start(ctx context.Context, spec machine.Spec, role model.Role) (ma
 }
 
 // equip mints keys of the instance role and puts them into the machine.
-func (l Loop) equip(ctx context.Context, id, role string) error {
+func (l Controller) equip(ctx context.Context, id, role string) error {
 	c, err := l.Minter.Mint(ctx, role, id, id, keyLife)
 	if err != nil {
 		return err
@@ -179,7 +185,7 @@ func (l Loop) equip(ctx context.Context, id, role string) error {
 }
 
 // launched records what the driver made.
-func (l Loop) launched(ctx context.Context, r control.Request, i model.Instance, m machine.Machine) (control.Result, error) {
+func (l Controller) launched(ctx context.Context, r control.Request, i model.Instance, m machine.Machine) (control.Result, error) {
 	if m.State == machine.Terminated {
 		return control.Result{}, l.ended(ctx, r.Now, i.ID, "Server.InternalError", m.Reason)
 	}
@@ -214,7 +220,7 @@ func (l Loop) launched(ctx context.Context, r control.Request, i model.Instance,
 // failed works a refused launch in. Failures of the host are tried again;
 // what AWS would refuse ends the instance, tells the services that wait, and
 // leaves the next try to controllers/capacity.
-func (l Loop) failed(ctx context.Context, r control.Request, i model.Instance, cause error) (control.Result, error) {
+func (l Controller) failed(ctx context.Context, r control.Request, i model.Instance, cause error) (control.Result, error) {
 	var known *fault.Error
 	if !errors.As(cause, &known) || known.Class == fault.Unavailable || known.Class == fault.Internal || known.Class == fault.Conflict {
 		if i.Attempts+1 < maxAttempts {
@@ -237,7 +243,7 @@ func (l Loop) failed(ctx context.Context, r control.Request, i model.Instance, c
 }
 
 // refuse ends an instance that never ran and says so everywhere.
-func (l Loop) refuse(ctx context.Context, now time.Time, i model.Instance, code, message string) error {
+func (l Controller) refuse(ctx context.Context, now time.Time, i model.Instance, code, message string) error {
 	request := l.IDs.UUID()
 	reason := "ResourceInitializationError: Unable to launch instance(s) for capacity provider " + i.CapacityProvider + ". " + code + ": " + message + " RequestId: " + request
 	view := l.DB.View()
@@ -274,7 +280,7 @@ func (l Loop) refuse(ctx context.Context, now time.Time, i model.Instance, code,
 }
 
 // waiting lists the services that have a task which this instance was for.
-func (Loop) waiting(r store.Reader, i model.Instance) []string {
+func (Controller) waiting(r store.Reader, i model.Instance) []string {
 	var out []string
 	seen := map[string]bool{}
 	for _, t := range state.Tasks.By(r, "status", model.TaskProvisioning) {
@@ -295,7 +301,7 @@ func (Loop) waiting(r store.Reader, i model.Instance) []string {
 }
 
 // keep renews the machine's keys in time.
-func (l Loop) keep(ctx context.Context, r control.Request, view *store.View, i model.Instance) (control.Result, error) {
+func (l Controller) keep(ctx context.Context, r control.Request, view *store.View, i model.Instance) (control.Result, error) {
 	job := "equip " + i.ID
 	_, err, running, done := l.Jobs.Take(job)
 	if running {
@@ -330,7 +336,7 @@ func keysEnd(r store.Reader, id string) time.Time {
 }
 
 // terminate ends an instance: the container instance first, then the machine.
-func (l Loop) terminate(ctx context.Context, r control.Request, i model.Instance) (control.Result, error) {
+func (l Controller) terminate(ctx context.Context, r control.Request, i model.Instance) (control.Result, error) {
 	job := "terminate " + i.ID
 	_, err, running, done := l.Jobs.Take(job)
 	switch {
@@ -369,7 +375,7 @@ func leaving(tx *store.Tx, i model.Instance, now time.Time) error {
 }
 
 // ended records that a machine is no more.
-func (l Loop) ended(ctx context.Context, now time.Time, id, code, message string) error {
+func (l Controller) ended(ctx context.Context, now time.Time, id, code, message string) error {
 	return l.DB.Update(ctx, name, func(tx *store.Tx) error {
 		i, ok := state.Instances.Get(tx, id)
 		if !ok || i.State == "terminated" {

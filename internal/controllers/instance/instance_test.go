@@ -259,7 +259,7 @@ func TestTerminateDeregistersFirst(t *testing.T) {
 	var seen []string
 	_, watch := w.db.Hook(func(all []store.Change) {
 		for _, c := range all {
-			if i, ok := c.New.(model.Instance); ok {
+			if _, i := state.Instances.Of(c); i != nil {
 				seen = append(seen, i.State+" "+i.Status)
 			}
 		}

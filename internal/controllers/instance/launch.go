@@ -19,7 +19,7 @@ const session = "ECSManagedInstances"
 
 // admit checks what AWS would refuse: the infrastructure role's rights, and
 // the instance profile. It returns the role in the profile.
-func (l Loop) admit(r store.Reader, i model.Instance) (model.Role, error) {
+func (l Controller) admit(r store.Reader, i model.Instance) (model.Role, error) {
 	infra, err := l.Access.Assume(r, "ecs.amazonaws.com", i.InfraRoleARN, session)
 	if err != nil {
 		return model.Role{}, refusal(err)
@@ -68,7 +68,7 @@ func refusal(err error) error {
 }
 
 // role finds the role in the instance profile, which must trust EC2.
-func (l Loop) role(r store.Reader, i model.Instance) (model.Role, error) {
+func (l Controller) role(r store.Reader, i model.Instance) (model.Role, error) {
 	profile, ok := state.InstanceProfiles.One(r, "arn", i.ProfileARN)
 	if !ok || len(profile.Roles) == 0 {
 		return model.Role{}, fault.New(fault.Invalid, "InvalidParameterValue", "Value (%s) for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN", i.ProfileARN)
@@ -84,7 +84,7 @@ func (l Loop) role(r store.Reader, i model.Instance) (model.Role, error) {
 }
 
 // spec is the machine of an instance, complete.
-func (l Loop) spec(r store.Reader, i model.Instance, eni model.NetworkInterface, role model.Role) (machine.Spec, error) {
+func (l Controller) spec(r store.Reader, i model.Instance, eni model.NetworkInterface, role model.Role) (machine.Spec, error) {
 	t, ok := catalog.Lookup(i.Type)
 	if !ok {
 		return machine.Spec{}, fault.New(fault.Invalid, "InvalidParameterValue", "Invalid value '%s' for InstanceType.", i.Type)

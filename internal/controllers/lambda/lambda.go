@@ -25,27 +25,24 @@ type Deps struct {
 	Functions function.Driver
 }
 
-// Loop brings functions into service.
-type Loop struct{ Deps }
+// Controller brings functions into service.
+type Controller struct{ Deps }
 
-var _ control.Loop = (*Loop)(nil)
+var _ control.Controller = (*Controller)(nil)
 
 // New makes the loop.
-func New(d Deps) *Loop { return &Loop{d} }
+func New(d Deps) *Controller { return &Controller{d} }
 
 // Name is controllers/lambda.
-func (l *Loop) Name() string { return name }
+func (l *Controller) Name() string { return name }
 
 // Wake wakes a function when it changes.
-func (l *Loop) Wake(c store.Change) []string {
-	if c.Table != state.Functions.Name() {
-		return nil
-	}
-	return []string{c.Key}
+func (l *Controller) Wake() store.Rules {
+	return store.Rules{store.OnAny(state.Functions, "the function", func(f *model.Function) string { return f.Name })}
 }
 
 // Reconcile looks at one function.
-func (l *Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
+func (l *Controller) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	fn, ok := state.Functions.Get(l.DB.View(), r.Key)
 	if !ok {
 		l.Functions.Retire(r.Key, "")

@@ -82,10 +82,10 @@ func TestWakeAndTheFunctionThatIsGone(t *testing.T) {
 	defer func() { _ = db.Close() }()
 	h := &hands{}
 	l := lambda.New(lambda.Deps{DB: db, Functions: h})
-	if got := l.Wake(store.Change{Table: state.Functions.Name(), Key: "f"}); len(got) != 1 || got[0] != "f" {
+	if got := l.Wake().Keys(state.Functions.Change(nil, &model.Function{Name: "f"})); len(got) != 1 || got[0] != "f" {
 		t.Errorf("wake: %v", got)
 	}
-	if got := l.Wake(store.Change{Table: state.Tasks.Name(), Key: "f"}); got != nil {
+	if got := l.Wake().Keys(state.Tasks.Change(nil, &model.Task{ARN: "f"})); got != nil {
 		t.Errorf("wake for a task: %v", got)
 	}
 	if _, err := l.Reconcile(t.Context(), control.Request{Key: "f"}); err != nil || len(h.retired) != 1 || h.retired[0] != "f@" {

@@ -18,7 +18,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"slices"
 	"sync"
 
@@ -51,8 +50,8 @@ type Deps struct {
 	Log    *slog.Logger
 }
 
-// Loop implements control.Loop.
-type Loop struct {
+// Controller implements control.Controller.
+type Controller struct {
 	Deps
 
 	mu  sync.Mutex
@@ -64,58 +63,61 @@ type Loop struct {
 }
 
 var (
-	_ control.Loop    = (*Loop)(nil)
-	_ control.Starter = (*Loop)(nil)
+	_ control.Controller = (*Controller)(nil)
+	_ control.Starter    = (*Controller)(nil)
 )
 
 // New returns the loop.
-func New(d Deps) *Loop { return &Loop{Deps: d, told: map[string]string{}} }
+func New(d Deps) *Controller { return &Controller{Deps: d, told: map[string]string{}} }
 
-// Name implements control.Loop.
-func (*Loop) Name() string { return name }
+// Name implements control.Controller.
+func (*Controller) Name() string { return name }
 
 // Start implements control.Starter: the host is looked at even if nothing is
 // recorded, to take away what a former life has left.
-func (*Loop) Start(store.Reader) []string { return []string{key} }
+func (*Controller) Start(store.Reader) []string { return []string{key} }
 
-// Wake implements control.Loop.
-func (*Loop) Wake(c store.Change) []string {
-	if concerns(c) {
+// Wake implements control.Controller.
+func (*Controller) Wake() store.Rules {
+	return store.Rules{
+		always(state.VPCs), always(state.Subnets), always(state.InternetGateways), always(state.NATGateways), always(state.Addresses),
+		always(state.RouteTables), always(state.SecurityGroups), always(state.VPCEndpoints), always(state.NetworkInterfaces),
+		part(state.LoadBalancers, func(lb *model.LoadBalancer) string { return fmt.Sprint(lb.Subnets, lb.SecurityGroups, lb.Scheme) }),
+		part(state.Functions, func(f *model.Function) string { return fmt.Sprint(f.Subnets, f.SecurityGroups, f.Interfaces) }),
+		part(state.Instances, func(i *model.Instance) [2]string { return [2]string{i.State, i.ENI} }),
+		store.On(state.Tasks, key, wakeTask),
+	}
+}
+
+func always[T any](t *store.Table[T]) store.Rule {
+	return store.OnAny(t, key, func(*T) string { return key })
+}
+
+func part[T any, P comparable](t *store.Table[T], part func(*T) P) store.Rule {
+	return store.OnPart(t, key, part, func(P) []string { return []string{key} })
+}
+
+// taskPart is what this controller sees of a task.
+type taskPart struct{ status, desired, instance, eni string }
+
+func partOf(t *model.Task) taskPart {
+	return taskPart{t.LastStatus, t.DesiredStatus, t.Instance, t.ENI}
+}
+
+// wakeTask wakes the host for tasks that get or return an interface; in
+// between, a task is others' business.
+func wakeTask(old, n *model.Task) []string {
+	switch {
+	case n == nil && old.ENI == "", old != nil && n != nil && partOf(old) == partOf(n):
+		return nil
+	case n == nil, n.LastStatus == model.TaskProvisioning && n.Instance != "", n.LastStatus == model.TaskDeprovisioning:
 		return []string{key}
 	}
 	return nil
 }
 
-func concerns(c store.Change) bool {
-	v := c.New
-	if v == nil {
-		v = c.Old
-	}
-	switch n := v.(type) {
-	case model.VPC, model.Subnet, model.InternetGateway, model.NATGateway, model.Address, model.RouteTable, model.SecurityGroup, model.VPCEndpoint, model.NetworkInterface:
-		return true
-	case model.LoadBalancer:
-		o, ok := c.Old.(model.LoadBalancer)
-		return !ok || c.New == nil || !reflect.DeepEqual([]any{o.Subnets, o.SecurityGroups, o.Scheme}, []any{n.Subnets, n.SecurityGroups, n.Scheme})
-	case model.Function:
-		o, ok := c.Old.(model.Function)
-		return !ok || c.New == nil || !reflect.DeepEqual([]any{o.Subnets, o.SecurityGroups, o.Interfaces}, []any{n.Subnets, n.SecurityGroups, n.Interfaces})
-	case model.Instance:
-		o, ok := c.Old.(model.Instance)
-		return !ok || c.New == nil || o.State != n.State || o.ENI != n.ENI
-	case model.Task:
-		o, ok := c.Old.(model.Task)
-		if ok && c.New != nil && o.LastStatus == n.LastStatus && o.Instance == n.Instance && o.ENI == n.ENI && o.DesiredStatus == n.DesiredStatus {
-			return false
-		}
-		// In between, a task is others' business.
-		return c.New == nil && n.ENI != "" || c.New != nil && (n.LastStatus == model.TaskProvisioning && n.Instance != "" || n.LastStatus == model.TaskDeprovisioning)
-	}
-	return false
-}
-
-// Reconcile implements control.Loop.
-func (l *Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
+// Reconcile implements control.Controller.
+func (l *Controller) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	result, err, running, done := l.Jobs.Take(job)
@@ -149,7 +151,7 @@ func (l *Loop) Reconcile(ctx context.Context, r control.Request) (control.Result
 }
 
 // warn tells of records that the network does without, once each.
-func (l *Loop) warn(ctx context.Context, problems []string) {
+func (l *Controller) warn(ctx context.Context, problems []string) {
 	for _, p := range problems {
 		if !slices.Contains(l.left, p) {
 			l.Log.WarnContext(ctx, "a record is left out of the network", "reason", p)
@@ -159,7 +161,7 @@ func (l *Loop) warn(ctx context.Context, problems []string) {
 }
 
 // present are the interfaces that the host has; nil if nothing is known.
-func (l *Loop) present() map[string]vpc.Interface {
+func (l *Controller) present() map[string]vpc.Interface {
 	if l.set == nil {
 		return nil
 	}

@@ -21,7 +21,7 @@ type drawn struct {
 }
 
 // write carries a plan out in one transaction.
-func (l *Loop) write(ctx context.Context, r control.Request, p plan) error {
+func (l *Controller) write(ctx context.Context, r control.Request, p plan) error {
 	news := l.news(p.refusals)
 	if !p.writes() && len(news) == 0 {
 		return nil
@@ -62,7 +62,7 @@ func (l *Loop) write(ctx context.Context, r control.Request, p plan) error {
 }
 
 // news are the refusals that were not recorded before.
-func (l *Loop) news(rs []refusal) []refusal {
+func (l *Controller) news(rs []refusal) []refusal {
 	now := map[string]string{}
 	var out []refusal
 	for _, r := range rs {

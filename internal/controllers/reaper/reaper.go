@@ -31,28 +31,28 @@ const (
 // Deps are what the loop needs.
 type Deps struct{ DB *state.DB }
 
-// Loop implements control.Loop.
-type Loop struct{ Deps }
+// Controller implements control.Controller.
+type Controller struct{ Deps }
 
 var (
-	_ control.Loop    = Loop{}
-	_ control.Starter = Loop{}
+	_ control.Controller = Controller{}
+	_ control.Starter    = Controller{}
 )
 
 // New returns the loop.
-func New(d Deps) Loop { return Loop{d} }
+func New(d Deps) Controller { return Controller{d} }
 
-// Name implements control.Loop.
-func (Loop) Name() string { return name }
+// Name implements control.Controller.
+func (Controller) Name() string { return name }
 
-// Wake implements control.Loop: changes never wake it, time does.
-func (Loop) Wake(store.Change) []string { return nil }
+// Wake implements control.Controller: changes never wake it, time does.
+func (Controller) Wake() store.Rules { return nil }
 
 // Start implements control.Starter.
-func (Loop) Start(store.Reader) []string { return []string{"all"} }
+func (Controller) Start(store.Reader) []string { return []string{"all"} }
 
-// Reconcile implements control.Loop.
-func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
+// Reconcile implements control.Controller.
+func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	old := find(l.DB.View(), r.Now)
 	if old.empty() {
 		return control.Result{After: every}, nil

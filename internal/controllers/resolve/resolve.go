@@ -50,8 +50,8 @@ type Deps struct {
 	Log   *slog.Logger
 }
 
-// Loop implements control.Loop.
-type Loop struct {
+// Controller implements control.Controller.
+type Controller struct {
 	Deps
 	set *Served // what is in force; the engine never runs one loop twice at once
 }
@@ -62,29 +62,26 @@ type Served struct {
 	Doors []endpoint.Listener
 }
 
-var _ control.Loop = (*Loop)(nil)
+var _ control.Controller = (*Controller)(nil)
 
 // New returns the loop.
-func New(d Deps) *Loop { return &Loop{Deps: d} }
+func New(d Deps) *Controller { return &Controller{Deps: d} }
 
-// Name implements control.Loop.
-func (*Loop) Name() string { return name }
+// Name implements control.Controller.
+func (*Controller) Name() string { return name }
 
-// Wake implements control.Loop.
-func (*Loop) Wake(c store.Change) []string {
-	v := c.New
-	if v == nil {
-		v = c.Old
+// Wake implements control.Controller.
+func (*Controller) Wake() store.Rules {
+	return store.Rules{
+		store.OnAny(state.VPCs, key, func(*model.VPC) string { return key }),
+		store.OnAny(state.VPCEndpoints, key, func(*model.VPCEndpoint) string { return key }),
+		store.OnAny(state.NetworkInterfaces, key, func(*model.NetworkInterface) string { return key }),
+		store.OnAny(state.LoadBalancers, key, func(*model.LoadBalancer) string { return key }),
 	}
-	switch v.(type) {
-	case model.VPC, model.VPCEndpoint, model.NetworkInterface, model.LoadBalancer:
-		return []string{key}
-	}
-	return nil
 }
 
-// Reconcile implements control.Loop.
-func (l *Loop) Reconcile(context.Context, control.Request) (control.Result, error) {
+// Reconcile implements control.Controller.
+func (l *Controller) Reconcile(context.Context, control.Request) (control.Result, error) {
 	result, err, running, done := l.Jobs.Take(job)
 	switch {
 	case running:

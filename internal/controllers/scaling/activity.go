@@ -38,7 +38,7 @@ func cause(a model.Alarm, p model.ScalingPolicy) string {
 func count(n int64) string { return strconv.FormatInt(n, 10) }
 
 // setting is the activity of a new desired count, before anybody was asked.
-func (l *Loop) setting(t model.ScalableTarget, n int64, why string, now time.Time) model.ScalingActivity {
+func (l *Controller) setting(t model.ScalableTarget, n int64, why string, now time.Time) model.ScalingActivity {
 	return model.ScalingActivity{
 		ID: l.IDs.UUID(), Target: t.Key(), To: n, StartedAt: now, Status: pending, Description: "Setting desired count to " + count(n) + ".", Cause: why,
 	}
@@ -46,7 +46,7 @@ func (l *Loop) setting(t model.ScalableTarget, n int64, why string, now time.Tim
 
 // scale changes the desired count. The activity is there before ECS is asked,
 // so that a change is never without one.
-func (l *Loop) scale(ctx context.Context, w plan.World, s model.Service, to plan.Scale) error {
+func (l *Controller) scale(ctx context.Context, w plan.World, s model.Service, to plan.Scale) error {
 	x := l.setting(w.Target, to.To, cause(to.Alarm, to.Policy), w.Now)
 	x.Policy = to.Policy.ARN
 	if err := l.put(ctx, x); err != nil {
@@ -119,13 +119,13 @@ func cool(tx *store.Tx, w plan.World, to plan.Scale) error {
 	return nil
 }
 
-func (l *Loop) put(ctx context.Context, x model.ScalingActivity) error {
+func (l *Controller) put(ctx context.Context, x model.ScalingActivity) error {
 	return l.DB.Update(ctx, name, func(tx *store.Tx) error { return state.ScalingActivities.Put(tx, x) })
 }
 
 // refuse records the signals of which nothing came, where AWS has a reason for
 // it: once, until something else happens to the target.
-func (l *Loop) refuse(ctx context.Context, t model.ScalableTarget, s model.Service, all []plan.Kept, now time.Time) error {
+func (l *Controller) refuse(ctx context.Context, t model.ScalableTarget, s model.Service, all []plan.Kept, now time.Time) error {
 	for _, k := range all {
 		if k.Code == "" || l.told(t, k) {
 			continue
@@ -151,7 +151,7 @@ func (l *Loop) refuse(ctx context.Context, t model.ScalableTarget, s model.Servi
 }
 
 // told reports whether the newest that is recorded of a policy says the same.
-func (l *Loop) told(t model.ScalableTarget, k plan.Kept) bool {
+func (l *Controller) told(t model.ScalableTarget, k plan.Kept) bool {
 	var last model.ScalingActivity
 	for _, x := range state.ScalingActivities.By(l.DB.View(), "target", t.Key()) {
 		own := x.Policy == k.Policy.ARN && len(x.NotScaled) > 0
@@ -176,7 +176,7 @@ func open(r store.Reader, key string) bool {
 
 // conclude ends what has come true, was changed by others, or takes too long,
 // and forgets what is old.
-func (l *Loop) conclude(ctx context.Context, t model.ScalableTarget, s model.Service, now time.Time) error {
+func (l *Controller) conclude(ctx context.Context, t model.ScalableTarget, s model.Service, now time.Time) error {
 	view := l.DB.View()
 	var done []model.ScalingActivity
 	var old []string

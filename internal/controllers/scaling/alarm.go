@@ -14,7 +14,7 @@ import (
 
 // alarm evaluates one alarm, and writes its state when it changes. A state
 // that was set by hand holds until then.
-func (l *Loop) alarm(ctx context.Context, key string, now time.Time) (control.Result, error) {
+func (l *Controller) alarm(ctx context.Context, key string, now time.Time) (control.Result, error) {
 	a, ok := state.Alarms.Get(l.DB.View(), key)
 	if !ok {
 		return control.Result{}, nil
@@ -28,7 +28,7 @@ func (l *Loop) alarm(ctx context.Context, key string, now time.Time) (control.Re
 }
 
 // evaluate judges an alarm by the points that there are.
-func (l *Loop) evaluate(a model.Alarm, now time.Time) (plan.Verdict, error) {
+func (l *Controller) evaluate(a model.Alarm, now time.Time) (plan.Verdict, error) {
 	points, err := l.points(a, now)
 	if err != nil {
 		return plan.Verdict{}, err
@@ -56,7 +56,7 @@ func turn(tx *store.Tx, was model.Alarm, v plan.Verdict, now time.Time) error {
 
 // points reads what an evaluation needs. A period of several minutes ends with
 // the last whole minute, not with a multiple of itself: it is made of minutes.
-func (l *Loop) points(a model.Alarm, now time.Time) ([]plan.Point, error) {
+func (l *Controller) points(a model.Alarm, now time.Time) ([]plan.Point, error) {
 	m := series.Metric{Namespace: a.Namespace, Name: a.Metric}
 	for _, d := range a.Dimensions {
 		m.Dimensions = append(m.Dimensions, series.Dimension{Name: d.Name, Value: d.Value})

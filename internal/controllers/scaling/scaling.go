@@ -47,60 +47,63 @@ type Deps struct {
 	Place ident.Place
 }
 
-// Loop is the loop.
-type Loop struct{ Deps }
+// Controller is the loop.
+type Controller struct{ Deps }
 
-var _ control.Loop = (*Loop)(nil)
+var _ control.Controller = (*Controller)(nil)
 
 // New makes the loop.
-func New(d Deps) *Loop { return &Loop{d} }
+func New(d Deps) *Controller { return &Controller{d} }
 
-// Name implements control.Loop.
-func (l *Loop) Name() string { return name }
+// Name implements control.Controller.
+func (l *Controller) Name() string { return name }
 
-// Wake implements control.Loop.
-func (l *Loop) Wake(c store.Change) []string {
-	switch n := either(c).(type) {
-	case model.Alarm:
-		return wakeAlarm(c, n)
-	case model.ScalableTarget:
-		return []string{"target|" + n.Key(), "scheduled|" + n.Key()}
-	case model.ScalingPolicy:
-		return []string{"target|" + n.Target}
-	case model.ScheduledAction:
-		return []string{"scheduled|" + n.Target}
-	case model.ScalingActivity:
-		return []string{"target|" + n.Target}
-	case model.Service:
-		if o, ok := c.Old.(model.Service); ok && c.New != nil && o.DesiredCount == n.DesiredCount && o.Status == n.Status && o.CurrentDeployment == n.CurrentDeployment {
-			return nil
-		}
-		return targetOf(n.ARN)
-	case model.Task:
-		if o, ok := c.Old.(model.Task); n.Service == "" || ok && c.New != nil && o.LastStatus == n.LastStatus {
-			return nil
-		}
-		return targetOf(n.Service)
+// Wake implements control.Controller.
+func (l *Controller) Wake() store.Rules {
+	return store.Rules{
+		store.On(state.Alarms, "alarm|NAME; target|KEY of the policies that it acts on", wakeAlarm),
+		store.On(state.ScalableTargets, "target|KEY and scheduled|KEY", func(old, n *model.ScalableTarget) []string {
+			if n == nil {
+				n = old
+			}
+			return []string{"target|" + n.Key(), "scheduled|" + n.Key()}
+		}),
+		store.OnAny(state.ScalingPolicies, "target|KEY of the policy", func(p *model.ScalingPolicy) string { return "target|" + p.Target }),
+		store.OnAny(state.ScheduledActions, "scheduled|KEY of the action", func(a *model.ScheduledAction) string { return "scheduled|" + a.Target }),
+		store.OnAny(state.ScalingActivities, "target|KEY of the activity", func(a *model.ScalingActivity) string { return "target|" + a.Target }),
+		store.OnPart(state.Services, "target|KEY of the service", scaledPart, func(p servicePart) []string { return targetOf(p.arn) }),
+		store.OnPart(state.Tasks, "target|KEY of the task's service", countedPart, func(p taskPart) []string { return targetOf(p.service) }),
 	}
-	return nil
 }
 
-func either(c store.Change) any {
-	if c.New != nil {
-		return c.New
+// servicePart and taskPart are what scaling sees of records.
+type (
+	servicePart struct {
+		arn, status, deployment string
+		desired                 int64
 	}
-	return c.Old
+	taskPart struct{ service, status string }
+)
+
+func scaledPart(s *model.Service) servicePart {
+	return servicePart{s.ARN, s.Status, s.CurrentDeployment, s.DesiredCount}
 }
+
+func countedPart(t *model.Task) taskPart { return taskPart{t.Service, t.LastStatus} }
 
 // wakeAlarm wakes an alarm that was configured, and the targets of its actions
 // when its state or its actions changed.
-func wakeAlarm(c store.Change, n model.Alarm) []string {
+func wakeAlarm(old, n *model.Alarm) []string {
+	changed := old != nil && n != nil
+	if n == nil {
+		n = old
+	}
 	var keys []string
-	o, ok := c.Old.(model.Alarm)
-	if !ok || c.New == nil || !o.ConfiguredAt.Equal(n.ConfiguredAt) {
+	configured := !changed || !old.ConfiguredAt.Equal(n.ConfiguredAt)
+	if configured {
 		keys = append(keys, "alarm|"+n.Name)
 	}
-	if ok && c.New != nil && o.State == n.State && o.ActionsEnabled == n.ActionsEnabled && o.ConfiguredAt.Equal(n.ConfiguredAt) {
+	if !configured && old.State == n.State && old.ActionsEnabled == n.ActionsEnabled {
 		return keys
 	}
 	for _, arn := range n.Policies() {
@@ -115,6 +118,9 @@ func wakeAlarm(c store.Change, n model.Alarm) []string {
 
 // targetOf is the target of a service, arn:…:service/C/S, if there is one.
 func targetOf(service string) []string {
+	if service == "" {
+		return nil
+	}
 	return []string{"target|" + targetKey(service[strings.LastIndexByte(service, ':')+1:])}
 }
 
@@ -122,8 +128,8 @@ func targetKey(resource string) string {
 	return model.ScalableTarget{Namespace: "ecs", ResourceID: resource, Dimension: "ecs:service:DesiredCount"}.Key()
 }
 
-// Reconcile implements control.Loop.
-func (l *Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
+// Reconcile implements control.Controller.
+func (l *Controller) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	kind, key, _ := strings.Cut(r.Key, "|")
 	switch kind {
 	case "alarm":
@@ -149,6 +155,6 @@ func next(now time.Time, period time.Duration) time.Duration {
 }
 
 // linked is the service-linked role's session.
-func (l *Loop) linked() ident.Principal {
+func (l *Controller) linked() ident.Principal {
 	return ident.AsService(l.Place, "application-autoscaling.amazonaws.com", "AWSServiceRoleForApplicationAutoScaling_ECSService", "AutoScaling-UpdateDesiredCapacity")
 }

@@ -16,7 +16,7 @@ import (
 
 // scheduled runs the scheduled actions of a target that have fallen due, in
 // their order. While they are suspended they pass without effect.
-func (l *Loop) scheduled(ctx context.Context, key string, now time.Time) (control.Result, error) {
+func (l *Controller) scheduled(ctx context.Context, key string, now time.Time) (control.Result, error) {
 	view := l.DB.View()
 	t, ok := state.ScalableTargets.Get(view, key)
 	if !ok {
@@ -36,7 +36,7 @@ func (l *Loop) scheduled(ctx context.Context, key string, now time.Time) (contro
 
 // run carries out one scheduled action: the target gets the new bounds, and
 // the service with them.
-func (l *Loop) run(ctx context.Context, t model.ScalableTarget, r plan.Run, now time.Time) error {
+func (l *Controller) run(ctx context.Context, t model.ScalableTarget, r plan.Run, now time.Time) error {
 	if t.SuspendScheduled {
 		return l.ran(ctx, r, nil)
 	}
@@ -66,7 +66,7 @@ func bounds(a model.ScheduledAction) string {
 }
 
 // ran remembers that an action has run.
-func (l *Loop) ran(ctx context.Context, r plan.Run, x *model.ScalingActivity) error {
+func (l *Controller) ran(ctx context.Context, r plan.Run, x *model.ScalingActivity) error {
 	return l.DB.Update(ctx, name, func(tx *store.Tx) error {
 		if x != nil {
 			if err := state.ScalingActivities.Put(tx, *x); err != nil {

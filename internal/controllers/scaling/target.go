@@ -16,7 +16,7 @@ import (
 )
 
 // target lets the policies of one target decide, and ends its activities.
-func (l *Loop) target(ctx context.Context, key string, now time.Time) (control.Result, error) {
+func (l *Controller) target(ctx context.Context, key string, now time.Time) (control.Result, error) {
 	view := l.DB.View()
 	t, ok := state.ScalableTargets.Get(view, key)
 	if !ok {
@@ -58,7 +58,7 @@ func service(r store.Reader, t model.ScalableTarget) (model.Service, bool) {
 }
 
 // deregister forgets the target of a service that is gone.
-func (l *Loop) deregister(ctx context.Context, t model.ScalableTarget) error {
+func (l *Controller) deregister(ctx context.Context, t model.ScalableTarget) error {
 	_, err := autoscaling.Client{Caller: l.As(l.linked())}.DeregisterScalableTarget(ctx, &autoscaling.DeregisterScalableTargetInput{
 		ServiceNamespace: &t.Namespace, ResourceId: &t.ResourceID, ScalableDimension: &t.Dimension,
 	})
@@ -70,7 +70,7 @@ func (l *Loop) deregister(ctx context.Context, t model.ScalableTarget) error {
 
 // world reads what a decision needs: alarms count whose actions, in their
 // present state, name a policy.
-func (l *Loop) world(r store.Reader, t model.ScalableTarget, s model.Service, now time.Time) (plan.World, error) {
+func (l *Controller) world(r store.Reader, t model.ScalableTarget, s model.Service, now time.Time) (plan.World, error) {
 	w := plan.World{Now: now, Target: t, Desired: s.DesiredCount, Running: running(r, s), Deploying: s.CurrentDeployment != ""}
 	for _, p := range state.ScalingPolicies.By(r, "target", t.Key()) {
 		x := plan.Policy{ScalingPolicy: p}

@@ -25,7 +25,7 @@ const (
 
 // shift makes the wished rule changes. The answer is why ECS may or can not,
 // in AWS's words; an error is passing and worth another try.
-func (l *Loop) shift(ctx context.Context, shifts []rollout.Shift) (refusal string, err error) {
+func (l *Controller) shift(ctx context.Context, shifts []rollout.Shift) (refusal string, err error) {
 	for _, s := range shifts {
 		err := l.shift1(ctx, s)
 		switch {
@@ -41,7 +41,7 @@ func (l *Loop) shift(ctx context.Context, shifts []rollout.Shift) (refusal strin
 	return "", nil
 }
 
-func (l *Loop) shift1(ctx context.Context, s rollout.Shift) error {
+func (l *Controller) shift1(ctx context.Context, s rollout.Shift) error {
 	p, err := l.Access.Assume(l.DB.View(), principal, s.Role, networking)
 	if err != nil {
 		return fault.New(fault.Denied, "", "%s", fault.MessageOf(err))
@@ -72,7 +72,7 @@ func job(hook string) string { return name + " " + hook }
 
 // answers collects what the hooks of a service's deployment gave since the
 // last look, and which are still being called.
-func (l *Loop) answers(v store.Reader, s model.Service) (map[string]bool, map[string]rollout.Reply) {
+func (l *Controller) answers(v store.Reader, s model.Service) (map[string]bool, map[string]rollout.Reply) {
 	calling, replies := map[string]bool{}, map[string]rollout.Reply{}
 	d, ok := state.ServiceDeployments.Get(v, s.CurrentDeployment)
 	if !ok {
@@ -96,14 +96,14 @@ func (l *Loop) answers(v store.Reader, s model.Service) (map[string]bool, map[st
 }
 
 // call starts the calls of a plan, each as a job that wakes the service.
-func (l *Loop) call(calls []rollout.Call, service string) {
+func (l *Controller) call(calls []rollout.Call, service string) {
 	for _, c := range calls {
 		l.Jobs.Start(name, service, job(c.Hook), func(ctx context.Context) (any, error) { return l.invoke(ctx, c) })
 	}
 }
 
 // invoke calls a hook's function and waits for its answer.
-func (l *Loop) invoke(ctx context.Context, c rollout.Call) (rollout.Reply, error) {
+func (l *Controller) invoke(ctx context.Context, c rollout.Call) (rollout.Reply, error) {
 	p, err := l.Access.Assume(l.DB.View(), principal, c.Role, execution)
 	if err != nil {
 		return rollout.Reply{Assume: fault.MessageOf(err)}, nil

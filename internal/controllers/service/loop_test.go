@@ -455,17 +455,17 @@ func TestWake(t *testing.T) {
 		change store.Change
 		want   string
 	}{
-		{store.Change{Table: state.Services.Name(), New: model.Service{ARN: "a"}}, "a"},
-		{store.Change{Table: state.ServiceDeployments.Name(), New: model.ServiceDeployment{Service: "a"}}, "a"},
-		{store.Change{Table: state.Tasks.Name(), Old: model.Task{Service: "a"}}, "a"},
-		{store.Change{Table: state.Tasks.Name(), New: model.Task{}}, ""},
-		{store.Change{Table: state.Targets.Name(), New: model.Target{Task: "t"}}, "task|t"},
-		{store.Change{Table: state.Alarms.Name(), New: model.Alarm{Name: "x"}}, "alarm|x"},
-		{store.Change{Table: state.Instances.Name(), Old: model.Instance{ARN: "i"}, New: model.Instance{ARN: "i", Status: "DRAINING"}}, "instance|i"},
-		{store.Change{Table: state.Instances.Name(), New: model.Instance{ARN: "i"}}, ""},
-		{store.Change{Table: state.Clusters.Name(), New: model.Cluster{}}, ""},
+		{state.Services.Change(nil, &model.Service{ARN: "a"}), "a"},
+		{state.ServiceDeployments.Change(nil, &model.ServiceDeployment{Service: "a"}), "a"},
+		{state.Tasks.Change(&model.Task{Service: "a"}, nil), "a"},
+		{state.Tasks.Change(nil, &model.Task{}), ""},
+		{state.Targets.Change(nil, &model.Target{Task: "t"}), "task|t"},
+		{state.Alarms.Change(nil, &model.Alarm{Name: "x"}), "alarm|x"},
+		{state.Instances.Change(&model.Instance{ARN: "i"}, &model.Instance{ARN: "i", Status: "DRAINING"}), "instance|i"},
+		{state.Instances.Change(nil, &model.Instance{ARN: "i"}), ""},
+		{state.Clusters.Change(nil, &model.Cluster{}), ""},
 	} {
-		if got := strings.Join(l.Wake(c.change), " "); got != c.want {
+		if got := strings.Join(l.Wake().Keys(c.change), " "); got != c.want {
 			t.Errorf("%s: %q, want %q", c.change.Table, got, c.want)
 		}
 	}

@@ -40,81 +40,58 @@ type Deps struct {
 	Options rollout.Options
 }
 
-// Loop is the service loop. It is used by one goroutine at a time.
-type Loop struct{ Deps }
+// Controller is the service loop. It is used by one goroutine at a time.
+type Controller struct{ Deps }
 
 // New makes the loop.
-func New(d Deps) *Loop { return &Loop{d} }
+func New(d Deps) *Controller { return &Controller{d} }
 
 // Name is the loop's name.
-func (l *Loop) Name() string { return name }
+func (l *Controller) Name() string { return name }
 
 // Wake says which services a change concerns.
-func (l *Loop) Wake(c store.Change) []string {
-	switch c.Table {
-	case state.Services.Name():
-		return keys(c, func(s model.Service) string { return s.ARN })
-	case state.ServiceDeployments.Name():
-		return keys(c, func(d model.ServiceDeployment) string { return d.Service })
-	case state.Tasks.Name():
-		return keys(c, func(t model.Task) string { return t.Service })
-	case state.Targets.Name():
-		return prefixed("task|", keys(c, func(t model.Target) string { return t.Task }))
-	case state.ListenerRules.Name():
-		return prefixed("rule|", cameIntoForce(c))
-	case state.Alarms.Name():
-		return prefixed("alarm|", keys(c, func(a model.Alarm) string { return a.Name }))
-	case state.Instances.Name():
-		return prefixed("instance|", keys(c, func(i model.Instance) string { return drained(c, i) }))
-	default:
+func (l *Controller) Wake() store.Rules {
+	return store.Rules{
+		store.OnAny(state.Services, "the service", func(s *model.Service) string { return s.ARN }),
+		store.OnAny(state.ServiceDeployments, "the deployment's service", func(d *model.ServiceDeployment) string { return d.Service }),
+		store.OnAny(state.Tasks, "the task's service", func(t *model.Task) string { return t.Service }),
+		store.OnAny(state.Targets, "task|ARN of the target", func(t *model.Target) string { return alias("task", t.Task) }),
+		store.On(state.ListenerRules, "rule|ARN, when it is in force", cameIntoForce),
+		store.OnAny(state.Alarms, "alarm|NAME", func(a *model.Alarm) string { return alias("alarm", a.Name) }),
+		store.On(state.Instances, "instance|ARN, when it begins to be emptied", drained),
+	}
+}
+
+// alias is the key under which a record wakes services that it does not name.
+func alias(kind, id string) string {
+	if id == "" {
+		return ""
+	}
+	return kind + "|" + id
+}
+
+// cameIntoForce wakes for a rule on which a shift of traffic may wait.
+func cameIntoForce(old, r *model.ListenerRule) []string {
+	if old == nil || r == nil || old.InForce() || !r.InForce() {
 		return nil
 	}
+	return []string{alias("rule", r.ARN)}
 }
 
-// cameIntoForce is the ARN of a rule for which a shift of traffic may wait.
-func cameIntoForce(c store.Change) []string {
-	was, _ := c.Old.(model.ListenerRule)
-	if r, ok := c.New.(model.ListenerRule); ok && r.InForce() && !was.InForce() {
-		return []string{r.ARN}
+// drained wakes for an instance that begins to be emptied.
+func drained(old, i *model.Instance) []string {
+	if i == nil || !emptying(*i) || old != nil && emptying(*old) {
+		return nil
 	}
-	return nil
-}
-
-// drained is the ARN of an instance that begins to be emptied, else "".
-func drained(c store.Change, i model.Instance) string {
-	was, _ := c.Old.(model.Instance)
-	if emptying(i) && !emptying(was) {
-		return i.ARN
-	}
-	return ""
+	return []string{alias("instance", i.ARN)}
 }
 
 func emptying(i model.Instance) bool {
 	return i.Status == "DRAINING" || i.Goal == "DRAIN" || i.Goal == "TERMINATE"
 }
 
-// keys takes a key from what a record was and is.
-func keys[T any](c store.Change, key func(T) string) []string {
-	var out []string
-	for _, v := range []any{c.Old, c.New} {
-		if r, ok := v.(T); ok {
-			if k := key(r); k != "" && !slices.Contains(out, k) {
-				out = append(out, k)
-			}
-		}
-	}
-	return out
-}
-
-func prefixed(prefix string, ks []string) []string {
-	for i := range ks {
-		ks[i] = prefix + ks[i]
-	}
-	return ks
-}
-
 // Reconcile brings the services of a key nearer to what they should be.
-func (l *Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
+func (l *Controller) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	var res control.Result
 	for _, arn := range services(l.DB.View(), r.Key) {
 		after, err := l.serve(ctx, arn, r.Now)
@@ -172,7 +149,7 @@ func usesRule(rev model.ServiceRevision, rule string) bool {
 // soon is how long to wait before looking at what an act has changed.
 const soon = time.Nanosecond
 
-func (l *Loop) serve(ctx context.Context, arn string, now time.Time) (time.Duration, error) {
+func (l *Controller) serve(ctx context.Context, arn string, now time.Time) (time.Duration, error) {
 	v := l.DB.View()
 	s, ok := state.Services.Get(v, arn)
 	if !ok || s.Status == "INACTIVE" {
@@ -208,7 +185,7 @@ func until(at, now time.Time) time.Duration {
 // decide asks for a plan on a snapshot; if there is something to write, it
 // asks again inside the transaction, so that what is written fits what is
 // there then.
-func (l *Loop) decide(ctx context.Context, v store.Reader, arn string, in input) (rollout.Plan, error) {
+func (l *Controller) decide(ctx context.Context, v store.Reader, arn string, in input) (rollout.Plan, error) {
 	plan := rollout.Decide(world(v, arn, in))
 	if !changes(v, plan) {
 		return plan, nil

@@ -43,8 +43,8 @@ type Deps struct {
 	Log   *slog.Logger
 }
 
-// Loop is the loop of stacks; its keys are stack ids.
-type Loop struct {
+// Controller is the loop of stacks; its keys are stack ids.
+type Controller struct {
 	Deps
 	handlers map[string]handler.Handler
 
@@ -58,38 +58,39 @@ type cached struct {
 	bound *template.Bound
 }
 
-var _ control.Loop = (*Loop)(nil)
+var _ control.Controller = (*Controller)(nil)
 
 // New makes the loop.
-func New(d Deps) *Loop {
+func New(d Deps) *Controller {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &Loop{Deps: d, handlers: map[string]handler.Handler{}, bound: map[string]cached{}}
+	l := &Controller{Deps: d, handlers: map[string]handler.Handler{}, bound: map[string]cached{}}
 	for name, t := range handler.Types() {
 		l.handlers[name] = t
 	}
 	return l
 }
 
-// Name implements control.Loop.
-func (l *Loop) Name() string { return room }
+// Name implements control.Controller.
+func (l *Controller) Name() string { return room }
 
-// Wake implements control.Loop: a stack under way concerns us when what it
-// does changes, or when the process starts.
-func (l *Loop) Wake(c store.Change) []string {
-	s, ok := c.New.(model.Stack)
-	if !ok || !strings.HasSuffix(s.Status, "_IN_PROGRESS") || s.Status == "REVIEW_IN_PROGRESS" {
-		return nil
-	}
-	if old, ok := c.Old.(model.Stack); ok && old.Status == s.Status && old.Operation == s.Operation {
-		return nil
-	}
-	return []string{s.ID}
+// Wake implements control.Controller: a stack under way concerns us when what
+// it does changes, or when the process starts.
+func (l *Controller) Wake() store.Rules {
+	return store.Rules{store.On(state.Stacks, "the stack, while it is under way", func(old, s *model.Stack) []string {
+		if s == nil || !strings.HasSuffix(s.Status, "_IN_PROGRESS") || s.Status == "REVIEW_IN_PROGRESS" {
+			return nil
+		}
+		if old != nil && old.Status == s.Status && old.Operation == s.Operation {
+			return nil
+		}
+		return []string{s.ID}
+	})}
 }
 
-// Reconcile implements control.Loop.
-func (l *Loop) Reconcile(ctx context.Context, req control.Request) (control.Result, error) {
+// Reconcile implements control.Controller.
+func (l *Controller) Reconcile(ctx context.Context, req control.Request) (control.Result, error) {
 	r, err := l.load(ctx, req)
 	if err != nil || r == nil {
 		return control.Result{}, err

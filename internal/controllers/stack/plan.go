@@ -123,7 +123,7 @@ func (r *run) bind() (*template.Bound, *plan, error) {
 	body, params := r.target()
 	key := fmt.Sprintf("%d %t %d", r.operation, strings.HasPrefix(r.stack.Status, "UPDATE_ROLLBACK"), len(body))
 	r.mu.Lock()
-	c, ok := r.Loop.bound[r.stack.ID]
+	c, ok := r.Controller.bound[r.stack.ID]
 	r.mu.Unlock()
 	if ok && c.key == key {
 		return c.bound, c.plan, nil
@@ -137,7 +137,7 @@ func (r *run) bind() (*template.Bound, *plan, error) {
 		return nil, nil, err
 	}
 	r.mu.Lock()
-	r.Loop.bound[r.stack.ID] = cached{key: key, plan: p, bound: b}
+	r.Controller.bound[r.stack.ID] = cached{key: key, plan: p, bound: b}
 	r.mu.Unlock()
 	return b, p, nil
 }

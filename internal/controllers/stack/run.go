@@ -18,7 +18,7 @@ import (
 // run is one Reconcile of one stack: what was found, and what is to be
 // written. Records are copies and may be changed.
 type run struct {
-	*Loop
+	*Controller
 	ctx   context.Context
 	now   time.Time
 	view  *store.View
@@ -42,14 +42,14 @@ type run struct {
 }
 
 // load reads a stack and all it has; nil if nothing is under way.
-func (l *Loop) load(ctx context.Context, req control.Request) (*run, error) {
+func (l *Controller) load(ctx context.Context, req control.Request) (*run, error) {
 	view := l.DB.View()
 	s, ok := state.Stacks.Get(view, req.Key)
 	if !ok || !strings.HasSuffix(s.Status, "_IN_PROGRESS") || s.Status == "REVIEW_IN_PROGRESS" {
 		return nil, nil
 	}
 	r := &run{
-		Loop: l, ctx: ctx, now: req.Now, view: view, stack: model.Clone(s), operation: s.Operation, status: s.Status,
+		Controller: l, ctx: ctx, now: req.Now, view: view, stack: model.Clone(s), operation: s.Operation, status: s.Status,
 		recs: map[string]*model.StackResource{}, dirty: map[string]bool{}, gone: map[string]bool{}, used: map[string]bool{},
 	}
 	for _, rec := range state.StackResources.By(view, "stack", s.ID) {
@@ -66,7 +66,7 @@ func (l *Loop) load(ctx context.Context, req control.Request) (*run, error) {
 }
 
 // principal is who the stack acts as: its role, or who asked.
-func (l *Loop) principal(r store.Reader, s model.Stack) (ident.Principal, error) {
+func (l *Controller) principal(r store.Reader, s model.Stack) (ident.Principal, error) {
 	const service = "cloudformation.amazonaws.com"
 	var p ident.Principal
 	switch {
@@ -260,5 +260,5 @@ func (r *run) drop(id string) {
 func (r *run) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.Loop.bound, r.stack.ID)
+	delete(r.Controller.bound, r.stack.ID)
 }

@@ -17,7 +17,6 @@ import (
 	"berth/internal/lang/template"
 	"berth/internal/model"
 	"berth/internal/state"
-	"berth/internal/store"
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/cloudformation"
 )
@@ -638,7 +637,7 @@ func TestWakeIsForStacksUnderWay(t *testing.T) {
 	t.Parallel()
 	l := stack.New(stack.Deps{})
 	for status, want := range map[string]bool{"CREATE_IN_PROGRESS": true, "CREATE_COMPLETE": false, "REVIEW_IN_PROGRESS": false, "DELETE_IN_PROGRESS": true} {
-		got := l.Wake(store.Change{Table: "stack", Key: "k", New: model.Stack{ID: "k", Status: status}})
+		got := l.Wake().Keys(state.Stacks.Change(nil, &model.Stack{ID: "k", Status: status}))
 		if slices.Equal(got, []string{"k"}) != want {
 			t.Errorf("%s wakes %v", status, got)
 		}

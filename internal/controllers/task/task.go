@@ -11,8 +11,8 @@ package task
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"berth/internal/control"
@@ -41,55 +41,50 @@ type Deps struct {
 	Log *slog.Logger
 }
 
-// Loop implements control.Loop.
-type Loop struct{ Deps }
+// Controller implements control.Controller.
+type Controller struct{ Deps }
 
-var _ control.Loop = Loop{}
+var _ control.Controller = Controller{}
 
 // New returns the loop.
-func New(d Deps) Loop { return Loop{d} }
+func New(d Deps) Controller { return Controller{d} }
 
-// Name implements control.Loop.
-func (Loop) Name() string { return name }
+// Name implements control.Controller.
+func (Controller) Name() string { return name }
 
-// Wake implements control.Loop: a cluster is looked at when one of its tasks
-// comes, moves or goes, when an instance gains or loses the ability to take
-// tasks, and when its default strategy may have changed.
-func (Loop) Wake(c store.Change) []string {
-	switch n := either(c).(type) {
-	case model.Task:
-		if o, ok := c.Old.(model.Task); ok && c.New != nil && same(o, n) {
-			return nil
-		}
-		return []string{n.Cluster}
-	case model.Instance:
-		if o, ok := c.Old.(model.Instance); ok && c.New != nil && still(o, n) {
-			return nil
-		}
-		return []string{n.Cluster}
-	case model.Cluster:
-		if o, ok := c.Old.(model.Cluster); ok && c.New != nil && slices.Equal(o.DefaultStrategy, n.DefaultStrategy) {
-			return nil // its tags are none of placement's business
-		}
-		return []string{n.Name}
+// Wake implements control.Controller: a cluster is looked at when one of its
+// tasks comes, moves or goes, when an instance gains or loses the ability to
+// take tasks, and when its default strategy may have changed. That a task has
+// been told why it waits, or an instance was heard of, is no news.
+func (Controller) Wake() store.Rules {
+	return store.Rules{
+		store.OnPart(state.Tasks, "the task's cluster", placedPart, func(p taskPart) []string { return store.Key(p.cluster) }),
+		store.OnPart(state.Instances, "the instance's cluster", hostPart, func(p instancePart) []string { return store.Key(p.cluster) }),
+		store.OnPart(state.Clusters, "the cluster", strategyPart, func(p clusterPart) []string { return store.Key(p.name) }),
 	}
-	return nil
 }
 
-func either(c store.Change) any {
-	if c.New != nil {
-		return c.New
+// taskPart, instancePart and clusterPart are what placement sees of records.
+type (
+	taskPart     struct{ cluster, status, desired, instance, provider string }
+	instancePart struct {
+		cluster, goal, state, status string
+		connected                    bool
+		cpu, memory                  int64
 	}
-	return c.Old
+	clusterPart struct{ name, strategy string }
+)
+
+func placedPart(t *model.Task) taskPart {
+	return taskPart{t.Cluster, t.LastStatus, t.DesiredStatus, t.Instance, t.CapacityProvider}
 }
 
-func same(o, n model.Task) bool {
-	return o.LastStatus == n.LastStatus && o.DesiredStatus == n.DesiredStatus && o.Instance == n.Instance && o.CapacityProvider == n.CapacityProvider
+func hostPart(i *model.Instance) instancePart {
+	return instancePart{i.Cluster, i.Goal, i.State, i.Status, i.Connected, i.Registered.CPU, i.Registered.Memory}
 }
 
-func still(o, n model.Instance) bool {
-	return o.Goal == n.Goal && o.State == n.State && o.Status == n.Status && o.Connected == n.Connected &&
-		o.Registered.CPU == n.Registered.CPU && o.Registered.Memory == n.Registered.Memory
+func strategyPart(c *model.Cluster) clusterPart {
+	return clusterPart{c.Name, fmt.Sprint(c.DefaultStrategy)}
 }
 
 func sooner(a, b time.Duration) time.Duration {
@@ -99,8 +94,8 @@ func sooner(a, b time.Duration) time.Duration {
 	return a
 }
 
-// Reconcile implements control.Loop.
-func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
+// Reconcile implements control.Controller.
+func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	view := l.DB.View()
 	w := look(view, r)
 	if len(w.facts.Tasks) == 0 {

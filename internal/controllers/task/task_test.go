@@ -34,18 +34,18 @@ func TestWake(t *testing.T) {
 		c    store.Change
 		want []string
 	}{
-		{"a new task", store.Change{New: waiting}, []string{"c"}},
-		{"a reason is no news", store.Change{Old: waiting, New: explained}, nil},
-		{"a task told to stop", store.Change{Old: waiting, New: stopping}, []string{"c"}},
-		{"a task forgotten", store.Change{Old: waiting}, []string{"c"}},
-		{"an instance", store.Change{New: active}, []string{"c"}},
-		{"a heartbeat", store.Change{Old: active, New: seen}, nil},
-		{"an agent lost", store.Change{Old: active, New: lost}, []string{"c"}},
-		{"a cluster", store.Change{New: model.Cluster{Name: "c"}}, []string{"c"}},
-		{"a VPC", store.Change{New: model.VPC{ID: "v"}}, nil},
+		{"a new task", state.Tasks.Change(nil, &waiting), []string{"c"}},
+		{"a reason is no news", state.Tasks.Change(&waiting, &explained), nil},
+		{"a task told to stop", state.Tasks.Change(&waiting, &stopping), []string{"c"}},
+		{"a task forgotten", state.Tasks.Change(&waiting, nil), []string{"c"}},
+		{"an instance", state.Instances.Change(nil, &active), []string{"c"}},
+		{"a heartbeat", state.Instances.Change(&active, &seen), nil},
+		{"an agent lost", state.Instances.Change(&active, &lost), []string{"c"}},
+		{"a cluster", state.Clusters.Change(nil, &model.Cluster{Name: "c"}), []string{"c"}},
+		{"a VPC", state.VPCs.Change(nil, &model.VPC{ID: "v"}), nil},
 	}
 	for _, tt := range tests {
-		if diff := cmp.Diff(tt.want, task.Loop{}.Wake(tt.c)); diff != "" {
+		if diff := cmp.Diff(tt.want, task.Controller{}.Wake().Keys(tt.c)); diff != "" {
 			t.Errorf("%s: %s", tt.name, diff)
 		}
 	}
@@ -54,7 +54,7 @@ func TestWake(t *testing.T) {
 type world struct {
 	*testing.T
 	db   *state.DB
-	loop task.Loop
+	loop task.Controller
 }
 
 func newWorld(t *testing.T) world {

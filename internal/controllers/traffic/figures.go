@@ -40,7 +40,7 @@ const jobCounters = "edge counters"
 
 // figures turns counters into the metrics of each minute. What was counted
 // before the server started is left out: nobody knows when it happened.
-func (l *Loop) figures(ctx context.Context, now time.Time) (control.Result, error) {
+func (l *Controller) figures(ctx context.Context, now time.Time) (control.Result, error) {
 	c, ok := l.Edge.(Counter)
 	if !ok || l.Metrics == nil || l.Jobs == nil {
 		return control.Result{}, nil
@@ -82,7 +82,7 @@ func (l *Loop) figures(ctx context.Context, now time.Time) (control.Result, erro
 	return control.Result{After: time.Minute}, nil
 }
 
-func (l *Loop) count(ctx context.Context, at time.Time, old, x balancer.Counters) error {
+func (l *Controller) count(ctx context.Context, at time.Time, old, x balancer.Counters) error {
 	dims := map[string]string{"LoadBalancer": x.LoadBalancer}
 	if x.Group != "" {
 		dims["TargetGroup"] = x.Group
@@ -115,7 +115,7 @@ func (l *Loop) count(ctx context.Context, at time.Time, old, x balancer.Counters
 
 // perTarget is RequestCountPerTarget, which has the target group alone as a
 // dimension, too: target tracking uses that one.
-func (l *Loop) perTarget(ctx context.Context, at time.Time, old, x balancer.Counters, dims map[string]string) error {
+func (l *Controller) perTarget(ctx context.Context, at time.Time, old, x balancer.Counters, dims map[string]string) error {
 	healthy := x.Gauges["HealthyHostCount"]
 	if x.Group == "" || healthy == 0 {
 		return nil
@@ -129,7 +129,7 @@ func (l *Loop) perTarget(ctx context.Context, at time.Time, old, x balancer.Coun
 	return nil
 }
 
-func (l *Loop) times(ctx context.Context, at time.Time, old, x balancer.Counters, dims map[string]string) error {
+func (l *Controller) times(ctx context.Context, at time.Time, old, x balancer.Counters, dims map[string]string) error {
 	var values, counts []float64
 	for i, n := range x.Times {
 		if i < len(old.Times) {

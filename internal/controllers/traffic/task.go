@@ -32,7 +32,7 @@ type move struct {
 
 // round is one look at the tasks of a service.
 type round struct {
-	loop    *Loop
+	loop    *Controller
 	view    *store.View
 	now     time.Time
 	service string
@@ -43,11 +43,11 @@ type round struct {
 }
 
 // tasks moves the tasks of a service, or one without a service, on.
-func (l *Loop) tasks(ctx context.Context, now time.Time, service string, ts []model.Task) (control.Result, error) {
+func (l *Controller) tasks(ctx context.Context, now time.Time, service string, ts []model.Task) (control.Result, error) {
 	return l.turn(ctx, &round{loop: l, view: l.DB.View(), now: now, service: service}, ts)
 }
 
-func (l *Loop) turn(ctx context.Context, r *round, ts []model.Task) (control.Result, error) {
+func (l *Controller) turn(ctx context.Context, r *round, ts []model.Task) (control.Result, error) {
 	for _, t := range ts {
 		if concerns(t) {
 			r.plan(t)
@@ -324,7 +324,7 @@ func (r *round) events() []string {
 
 // leave lets tasks go that wait for the data plane, which was configured from
 // that view.
-func (l *Loop) leave(ctx context.Context, view *store.View, data *facts) error {
+func (l *Controller) leave(ctx context.Context, view *store.View, data *facts) error {
 	byService := map[string][]model.Task{}
 	var order []string
 	for _, t := range state.Tasks.By(view, "status", model.TaskDeactivating) {

@@ -62,72 +62,61 @@ type Deps struct {
 	Jobs    control.Jobs
 }
 
-// Loop is the loop.
-type Loop struct {
+// Controller is the loop.
+type Controller struct {
 	Deps
 	last figures
 }
 
 var (
-	_ control.Loop    = (*Loop)(nil)
-	_ control.Starter = (*Loop)(nil)
+	_ control.Controller = (*Controller)(nil)
+	_ control.Starter    = (*Controller)(nil)
 )
 
 // New makes the loop.
-func New(d Deps) *Loop { return &Loop{Deps: d} }
+func New(d Deps) *Controller { return &Controller{Deps: d} }
 
-// Name implements control.Loop.
-func (l *Loop) Name() string { return name }
+// Name implements control.Controller.
+func (l *Controller) Name() string { return name }
 
 // Start implements control.Starter.
-func (l *Loop) Start(store.Reader) []string { return []string{KeyEdge, keyFigures} }
+func (l *Controller) Start(store.Reader) []string { return []string{KeyEdge, keyFigures} }
 
-// Wake implements control.Loop.
-func (l *Loop) Wake(c store.Change) []string {
-	switch c.Table {
-	case "loadbalancer", "listener", "listenerrule", "targetgroup":
-		return []string{KeyEdge}
-	case "target":
-		return []string{KeyEdge}
-	case "networkinterface":
-		return wakeInterface(c)
-	case "instance":
-		return wakeInstance(c)
-	case "task":
-		return wakeTask(c)
-	default:
-		return nil
+// Wake implements control.Controller.
+func (l *Controller) Wake() store.Rules {
+	return store.Rules{
+		always(state.LoadBalancers), always(state.Listeners), always(state.ListenerRules), always(state.TargetGroups), always(state.Targets),
+		store.OnAny(state.NetworkInterfaces, KeyEdge, func(n *model.NetworkInterface) string {
+			if n.Kind != "loadbalancer" {
+				return ""
+			}
+			return KeyEdge
+		}),
+		// An instance may be a target as soon as it has an address.
+		store.On(state.Instances, KeyEdge, func(old, n *model.Instance) []string {
+			if addressOf(old) == addressOf(n) {
+				return nil
+			}
+			return []string{KeyEdge}
+		}),
+		store.On(state.Tasks, "the task's service, or the task", func(_, t *model.Task) []string {
+			if t == nil || !concerns(*t) {
+				return nil
+			}
+			return []string{keyOf(*t)}
+		}),
 	}
 }
 
-func wakeInterface(c store.Change) []string {
-	n, ok := c.New.(model.NetworkInterface)
-	if !ok {
-		n, _ = c.Old.(model.NetworkInterface)
-	}
-	if n.Kind == "loadbalancer" {
-		return []string{KeyEdge}
-	}
-	return nil
+func always[T any](t *store.Table[T]) store.Rule {
+	return store.OnAny(t, KeyEdge, func(*T) string { return KeyEdge })
 }
 
-// wakeInstance looks again when an instance that may be a target has an
-// address.
-func wakeInstance(c store.Change) []string {
-	o, _ := c.Old.(model.Instance)
-	n, _ := c.New.(model.Instance)
-	if o.PrivateIP != n.PrivateIP {
-		return []string{KeyEdge}
+func addressOf(i *model.Instance) string {
+	if i == nil {
+		return ""
 	}
-	return nil
-}
-
-func wakeTask(c store.Change) []string {
-	t, ok := c.New.(model.Task)
-	if !ok || !concerns(t) {
-		return nil
-	}
-	return []string{keyOf(t)}
+	return i.PrivateIP
 }
 
 func keyOf(t model.Task) string {
@@ -149,8 +138,8 @@ func concerns(t model.Task) bool {
 	}
 }
 
-// Reconcile implements control.Loop.
-func (l *Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
+// Reconcile implements control.Controller.
+func (l *Controller) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	kind, arn, _ := strings.Cut(r.Key, "|")
 	switch kind {
 	case KeyEdge:
@@ -166,7 +155,7 @@ func (l *Loop) Reconcile(ctx context.Context, r control.Request) (control.Result
 }
 
 // edge configures the data plane and writes down what it reports.
-func (l *Loop) edge(ctx context.Context, now time.Time) (control.Result, error) {
+func (l *Controller) edge(ctx context.Context, now time.Time) (control.Result, error) {
 	view := l.DB.View()
 	l.Edge.Set(Compile(view, l.HostAddress))
 	rep, current, ok := l.Edge.Report()

@@ -373,19 +373,19 @@ func TestWake(t *testing.T) {
 		change store.Change
 		want   []string
 	}{
-		{store.Change{Table: "task", New: task("PROVISIONING", "RUNNING", svcARN)}, nil},
-		{store.Change{Table: "task", New: task("ACTIVATING", "RUNNING", svcARN)}, []string{"service|" + svcARN}},
-		{store.Change{Table: "task", New: task("ACTIVATING", "RUNNING", "")}, []string{"task|" + taskARN}},
-		{store.Change{Table: "task", New: task("RUNNING", "RUNNING", svcARN)}, nil},
-		{store.Change{Table: "task", New: task("RUNNING", "STOPPED", svcARN)}, []string{"service|" + svcARN}},
-		{store.Change{Table: "task", New: task("PENDING", "STOPPED", svcARN)}, []string{"service|" + svcARN}},
-		{store.Change{Table: "task", New: task("STOPPING", "STOPPED", svcARN)}, nil},
-		{store.Change{Table: "networkinterface", New: model.NetworkInterface{Kind: "task"}}, nil},
-		{store.Change{Table: "networkinterface", Old: model.NetworkInterface{Kind: "loadbalancer"}}, []string{"edge"}},
-		{store.Change{Table: "listenerrule"}, []string{"edge"}},
+		{state.Tasks.Change(nil, new(task("PROVISIONING", "RUNNING", svcARN))), nil},
+		{state.Tasks.Change(nil, new(task("ACTIVATING", "RUNNING", svcARN))), []string{"service|" + svcARN}},
+		{state.Tasks.Change(nil, new(task("ACTIVATING", "RUNNING", ""))), []string{"task|" + taskARN}},
+		{state.Tasks.Change(nil, new(task("RUNNING", "RUNNING", svcARN))), nil},
+		{state.Tasks.Change(nil, new(task("RUNNING", "STOPPED", svcARN))), []string{"service|" + svcARN}},
+		{state.Tasks.Change(nil, new(task("PENDING", "STOPPED", svcARN))), []string{"service|" + svcARN}},
+		{state.Tasks.Change(nil, new(task("STOPPING", "STOPPED", svcARN))), nil},
+		{state.NetworkInterfaces.Change(nil, &model.NetworkInterface{Kind: "task"}), nil},
+		{state.NetworkInterfaces.Change(&model.NetworkInterface{Kind: "loadbalancer"}, nil), []string{"edge"}},
+		{state.ListenerRules.Change(nil, &model.ListenerRule{}), []string{"edge"}},
 		{store.Change{Table: "role"}, nil},
 	} {
-		if diff := cmp.Diff(c.want, l.Wake(c.change)); diff != "" {
+		if diff := cmp.Diff(c.want, l.Wake().Keys(c.change)); diff != "" {
 			t.Errorf("%+v: %s", c.change, diff)
 		}
 	}

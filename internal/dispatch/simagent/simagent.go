@@ -64,36 +64,38 @@ type Faults interface {
 	Silent(i model.Instance) bool
 }
 
-// Loop implements control.Loop.
-type Loop struct {
+// Controller implements control.Controller.
+type Controller struct {
 	DB     *state.DB
 	Desk   *dispatch.Desk
 	Config Config
 }
 
-var _ control.Loop = Loop{}
+var _ control.Controller = Controller{}
 
-// Name implements control.Loop.
-func (Loop) Name() string { return name }
+// Name implements control.Controller.
+func (Controller) Name() string { return name }
 
-// Wake implements control.Loop: instances wake their id, tasks on instances
-// their ARN.
-func (Loop) Wake(c store.Change) []string {
-	switch n := c.New.(type) {
-	case model.Instance:
-		if n.State == "running" || n.Connected {
-			return []string{n.ID}
-		}
-	case model.Task:
-		if n.Instance != "" && model.TaskRank(n.LastStatus) < model.TaskRank(model.TaskDeprovisioning) {
-			return []string{n.ARN}
-		}
+// Wake implements control.Controller.
+func (Controller) Wake() store.Rules {
+	return store.Rules{
+		store.On(state.Instances, "the instance, while it runs", func(_, i *model.Instance) []string {
+			if i == nil || i.State != "running" && !i.Connected {
+				return nil
+			}
+			return []string{i.ID}
+		}),
+		store.On(state.Tasks, "the task, while it is on an instance", func(_, t *model.Task) []string {
+			if t == nil || t.Instance == "" || model.TaskRank(t.LastStatus) >= model.TaskRank(model.TaskDeprovisioning) {
+				return nil
+			}
+			return []string{t.ARN}
+		}),
 	}
-	return nil
 }
 
-// Reconcile implements control.Loop.
-func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
+// Reconcile implements control.Controller.
+func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	view := l.DB.View()
 	if strings.HasPrefix(r.Key, "i-") {
 		i, _ := state.Instances.Get(view, r.Key)
@@ -110,7 +112,7 @@ func (l Loop) Reconcile(ctx context.Context, r control.Request) (control.Result,
 	return l.task(ctx, r, view, i, t)
 }
 
-func (l Loop) silent(i model.Instance) bool {
+func (l Controller) silent(i model.Instance) bool {
 	return l.Config.Faults != nil && l.Config.Faults.Silent(i)
 }
 
@@ -122,7 +124,7 @@ func who(i model.Instance) ident.Principal {
 }
 
 // machine signs a running machine in, and out when it has ended.
-func (l Loop) machine(ctx context.Context, r control.Request, i model.Instance) (control.Result, error) {
+func (l Controller) machine(ctx context.Context, r control.Request, i model.Instance) (control.Result, error) {
 	switch {
 	case i.ID == "":
 		return control.Result{}, nil
@@ -146,7 +148,7 @@ func (l Loop) machine(ctx context.Context, r control.Request, i model.Instance) 
 	return control.Result{}, l.beginTasks(ctx, r, i)
 }
 
-func (l Loop) register(ctx context.Context, i model.Instance) error {
+func (l Controller) register(ctx context.Context, i model.Instance) error {
 	t, _ := catalog.Lookup(i.Type)
 	doc, err := json.Marshal(map[string]string{"instanceId": i.ID, "instanceType": i.Type, "architecture": t.Architecture()})
 	if err != nil {
@@ -168,7 +170,7 @@ func knownARN(i model.Instance) string {
 }
 
 // beginTasks looks at what waited for the agent.
-func (l Loop) beginTasks(ctx context.Context, r control.Request, i model.Instance) error {
+func (l Controller) beginTasks(ctx context.Context, r control.Request, i model.Instance) error {
 	view := l.DB.View()
 	i, _ = state.Instances.Get(view, i.ID)
 	for _, t := range state.Tasks.By(view, "instance", i.ARN) {
@@ -180,7 +182,7 @@ func (l Loop) beginTasks(ctx context.Context, r control.Request, i model.Instanc
 }
 
 // task moves one task on by a report, if it is time.
-func (l Loop) task(ctx context.Context, r control.Request, view store.Reader, i model.Instance, t model.Task) (control.Result, error) {
+func (l Controller) task(ctx context.Context, r control.Request, view store.Reader, i model.Instance, t model.Task) (control.Result, error) {
 	switch t.LastStatus {
 	case model.TaskPending:
 		if t.DesiredStatus == model.TaskStopped {
@@ -200,7 +202,7 @@ func (l Loop) task(ctx context.Context, r control.Request, view store.Reader, i 
 }
 
 // begin pulls and starts.
-func (l Loop) begin(ctx context.Context, r control.Request, view store.Reader, i model.Instance, t model.Task) (control.Result, error) {
+func (l Controller) begin(ctx context.Context, r control.Request, view store.Reader, i model.Instance, t model.Task) (control.Result, error) {
 	pull := l.between(t.ARN, "pull", l.Config.PullMin, l.Config.PullMax)
 	if l.cached(view, t) {
 		pull = 0
@@ -227,7 +229,7 @@ func (l Loop) begin(ctx context.Context, r control.Request, view store.Reader, i
 }
 
 // cached says that another task of the definition has run on the machine.
-func (l Loop) cached(r store.Reader, t model.Task) bool {
+func (l Controller) cached(r store.Reader, t model.Task) bool {
 	for _, o := range state.Tasks.By(r, "instance", t.Instance) {
 		if o.ARN != t.ARN && o.TaskDefinition == t.TaskDefinition && !o.StartedAt.IsZero() {
 			return true
@@ -237,7 +239,7 @@ func (l Loop) cached(r store.Reader, t model.Task) bool {
 }
 
 // containers words what the agent sees of each container.
-func (l Loop) containers(r store.Reader, t model.Task, status string, exit *int64, reason string) []dispatch.ContainerReport {
+func (l Controller) containers(r store.Reader, t model.Task, status string, exit *int64, reason string) []dispatch.ContainerReport {
 	var out []dispatch.ContainerReport
 	for _, c := range t.Containers {
 		h := sha256.Sum256([]byte(c.Image))
@@ -253,7 +255,7 @@ func (l Loop) containers(r store.Reader, t model.Task, status string, exit *int6
 }
 
 // health reports containers with a health check.
-func (l Loop) health(ctx context.Context, r store.Reader, i model.Instance, t model.Task) error {
+func (l Controller) health(ctx context.Context, r store.Reader, i model.Instance, t model.Task) error {
 	def, _ := state.TaskDefinitions.Get(r, t.TaskDefinition)
 	status := "HEALTHY"
 	if f := l.Config.Faults; f != nil {
@@ -277,7 +279,7 @@ func (l Loop) health(ctx context.Context, r store.Reader, i model.Instance, t mo
 }
 
 // live lets a task crash, if chance or the script says so.
-func (l Loop) live(ctx context.Context, r control.Request, view store.Reader, i model.Instance, t model.Task) (control.Result, error) {
+func (l Controller) live(ctx context.Context, r control.Request, view store.Reader, i model.Instance, t model.Task) (control.Result, error) {
 	if err := l.health(ctx, view, i, t); err != nil {
 		return control.Result{}, err
 	}
@@ -299,7 +301,7 @@ func (l Loop) live(ctx context.Context, r control.Request, view store.Reader, i 
 }
 
 // finish stops a task that is to stop.
-func (l Loop) finish(ctx context.Context, r control.Request, i model.Instance, t model.Task) (control.Result, error) {
+func (l Controller) finish(ctx context.Context, r control.Request, i model.Instance, t model.Task) (control.Result, error) {
 	at := t.StatusAt.Add(l.between(t.ARN, "stop", l.Config.StopMin, l.Config.StopMax))
 	if r.Now.Before(at) {
 		return control.Result{After: at.Sub(r.Now)}, nil
@@ -314,13 +316,13 @@ func (l Loop) finish(ctx context.Context, r control.Request, i model.Instance, t
 }
 
 // chance draws a number in [0,1) for a subject and a purpose.
-func (l Loop) chance(subject, purpose string) float64 {
+func (l Controller) chance(subject, purpose string) float64 {
 	var seed [8]byte
 	binary.LittleEndian.PutUint64(seed[:], l.Config.Seed)
 	h := sha256.Sum256(append(seed[:], subject+"\x00"+purpose...))
 	return float64(binary.LittleEndian.Uint64(h[:8])>>11) / (1 << 53)
 }
 
-func (l Loop) between(subject, purpose string, least, most time.Duration) time.Duration {
+func (l Controller) between(subject, purpose string, least, most time.Duration) time.Duration {
 	return least + time.Duration(l.chance(subject, purpose)*float64(max(0, most-least)))
 }

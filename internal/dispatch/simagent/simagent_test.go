@@ -51,7 +51,7 @@ func newWorld(t *testing.T, conf simagent.Config) *world {
 		DB: db, Clock: c, Real: c, IDs: ident.Seeded(1), Place: place, Log: log,
 		Authenticate: func(*http.Request) (ident.Principal, error) { return ident.Principal{}, errors.New("no wire here") },
 	})
-	w.engine.Add(dispatch.Loop{DB: db}, simagent.Loop{DB: db, Desk: w.desk, Config: conf})
+	w.engine.Add(dispatch.Controller{DB: db}, simagent.Controller{DB: db, Desk: w.desk, Config: conf})
 	w.as("controllers/capacity", func(tx *store.Tx) error {
 		return state.Instances.Put(tx, model.Instance{
 			ID: id, ARN: arn, Cluster: "c", Type: "c6a.large", AvailabilityZone: "ap-northeast-1a", Goal: "RUN", State: "running",

@@ -1,0 +1,76 @@
+package daemon_test
+
+import (
+	"context"
+	"flag"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/internal/clock"
+	"berth/internal/control"
+	"berth/internal/daemon"
+	"berth/internal/endpoint"
+	"berth/internal/ident"
+	"berth/internal/resolver"
+	"berth/internal/series"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+var update = flag.Bool("update", false, "write the table of what wakes whom again")
+
+// names and endpoints serve nobody.
+type names struct{}
+
+func (names) Set(context.Context, resolver.Config) error { return nil }
+
+type endpoints struct{}
+
+func (endpoints) Set(context.Context, []endpoint.Listener) error { return nil }
+
+// TestWhatWakesWhomIsWrittenDown holds the table in ARCHITECTURE.md against
+// the rules of all controllers of a server.
+func TestWhatWakesWhomIsWrittenDown(t *testing.T) {
+	const file, begin, end = "../../ARCHITECTURE.md", "<!-- wakes: written by `make generate` -->\n", "<!-- wakes end -->"
+	page, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(page), begin)
+	had, after, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		t.Fatalf("%s has no lines %q and %q", file, begin, end)
+	}
+	want := control.Wakes(assemble(t).Engine.Controllers())
+	switch {
+	case *update:
+		if err := os.WriteFile(file, []byte(before+begin+want+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	case had != want:
+		t.Errorf("run make generate: %s says\n%s\nbut the rules are\n%s", file, had, want)
+	}
+}
+
+// assemble is a server with nothing behind it.
+func assemble(t *testing.T) *daemon.House {
+	t.Helper()
+	db, err := state.Open(t.Context(), store.NewMemory(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	figures, err := series.Memory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := clock.NewStepped(time.Unix(0, 0))
+	house, err := daemon.Assemble(t.Context(), daemon.Core{DB: db, Clock: c, Real: c, IDs: ident.Seeded(1), Log: slog.New(slog.DiscardHandler)},
+		daemon.Hands{Series: figures, Names: names{}, Doors: endpoints{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return house
+}
