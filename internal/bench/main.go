@@ -5,7 +5,8 @@
 // starts, and removes them. The stable figure is CPU time per unit of work,
 // accounted over whole process trees by control group; figures are medians
 // of rounds that alternate between Berth and its peers. A peer that is not in
-// PATH is left out; nothing is installed. It needs root.
+// PATH is left out; nothing is installed. It needs root, but for
+// the sections growth, placement and store.
 package main
 
 import (
@@ -33,6 +34,7 @@ type bench struct {
 	image    string
 	listen   string
 	rounds   int
+	most     int    // tasks in the growth
 	dir      string // everything temporary
 	table    *table
 }
@@ -43,12 +45,13 @@ type section struct {
 	name   string
 	run    func(context.Context, *bench) error
 	detail bool
+	anyone bool // it needs no root and no program
 }
 
 func sections() []section {
 	return []section{
-		{name: "placement", run: placements}, {name: "store", run: stores}, {name: "edge", run: edges}, {name: "boot", run: boots},
-		{name: "tasks", run: tasks}, {name: "deploy", run: deploys},
+		{name: "growth", run: growth, anyone: true}, {name: "placement", run: placements, anyone: true}, {name: "store", run: stores, anyone: true},
+		{name: "edge", run: edges}, {name: "boot", run: boots}, {name: "tasks", run: tasks}, {name: "deploy", run: deploys},
 		{name: "many", run: manyTasks, detail: true}, {name: "starts", run: taskStarts, detail: true},
 	}
 }
@@ -74,26 +77,29 @@ func run(ctx context.Context) error {
 	flag.StringVar(&b.image, "image", "", "the image of the second template, REPO:TAG; the example's page is put there")
 	flag.StringVar(&b.listen, "listen", "127.0.0.1:4815", "address for the servers under test")
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds per figure")
+	flag.IntVar(&b.most, "most", 10_000, "the most tasks of the section growth")
 	flag.Parse()
-	if os.Geteuid() != 0 {
-		return fmt.Errorf("needs root: control groups, namespaces and containers")
-	}
-	if err := b.prepare(); err != nil {
+	chosen := choose(*only)
+	if err := b.prepare(slices.ContainsFunc(chosen, func(s section) bool { return !s.anyone })); err != nil {
 		return err
 	}
 	defer b.leave()
-	err := b.measure(ctx, *only)
+	err := b.measure(ctx, chosen)
 	if print := b.print(*asJSON); err == nil { // what was measured before an error is worth seeing, too
 		err = print
 	}
 	return err
 }
 
-func (b *bench) measure(ctx context.Context, only string) error {
-	for _, s := range sections() {
-		if only == "" && s.detail || only != "" && !slices.Contains(strings.Split(only, ","), s.name) {
-			continue
-		}
+// choose is all sections but the details of others, or those that are named.
+func choose(only string) []section {
+	return slices.DeleteFunc(sections(), func(s section) bool {
+		return only == "" && s.detail || only != "" && !slices.Contains(strings.Split(only, ","), s.name)
+	})
+}
+
+func (b *bench) measure(ctx context.Context, chosen []section) error {
+	for _, s := range chosen {
 		began := time.Now()
 		if err := s.run(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
@@ -118,8 +124,15 @@ func (b *bench) print(asJSON bool) error {
 	return b.table.print(os.Stdout)
 }
 
-func (b *bench) prepare() error {
+// prepare makes the folder, and checks what sections need that run the program.
+func (b *bench) prepare(program bool) error {
 	var err error
+	if b.dir, err = os.MkdirTemp("", "berth-bench-"); err != nil || !program {
+		return err
+	}
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("needs root: control groups, namespaces and containers")
+	}
 	for _, p := range []*string{&b.bin, &b.probe, &b.page} {
 		if *p, err = filepath.Abs(*p); err != nil {
 			return err
@@ -128,14 +141,16 @@ func (b *bench) prepare() error {
 			return err
 		}
 	}
-	b.dir, err = os.MkdirTemp("", "berth-bench-")
-	return err
+	return nil
 }
 
 // leave removes what is left of the run: the folder, and the group that its
 // groups stood in.
 func (b *bench) leave() {
 	_ = os.RemoveAll(b.dir)
+	if os.Geteuid() != 0 {
+		return
+	}
 	if g, err := cgroup.Open(home()); err == nil {
 		_ = g.Remove()
 	}
