@@ -62,7 +62,7 @@ func (l *Linux) Create(name string) (Space, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &linuxSpace{ns: n}, nil
+	return &linuxSpace{ns: n, index: map[string]int{}}, nil
 }
 
 // Open opens a namespace.
@@ -71,7 +71,7 @@ func (l *Linux) Open(name string) (Space, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &linuxSpace{ns: n}, nil
+	return &linuxSpace{ns: n, index: map[string]int{}}, nil
 }
 
 // Delete removes a namespace.
@@ -89,9 +89,10 @@ type linuxSpace struct {
 	// taken before mu.
 	life sync.RWMutex
 
-	mu sync.Mutex
-	nl *netlink.Handle
-	nf *nftables.Conn
+	mu    sync.Mutex
+	nl    *netlink.Handle
+	nf    *nftables.Conn
+	index map[string]int // of devices that were looked up, by name
 }
 
 // netlink is the routing socket, made in the namespace at first use.
@@ -172,18 +173,21 @@ func (s *linuxSpace) AddLink(l Link, peer Space, p Link) error {
 		return err
 	}
 	defer func() { _ = far.Close() }()
-	v := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: l.Name}, PeerName: p.Name, PeerNamespace: netlink.NsFd(far.Fd())}
+	v := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: l.Name, Flags: net.FlagUp}, PeerName: p.Name, PeerNamespace: netlink.NsFd(far.Fd())}
 	if v.HardwareAddr, err = parseMAC(l.MAC); err != nil {
 		return err
 	}
 	if v.PeerHardwareAddr, err = parseMAC(p.MAC); err != nil {
 		return err
 	}
-	if err := h.LinkAdd(v); err != nil && !errors.Is(err, unix.EEXIST) {
+	err = h.LinkAdd(v)
+	if errors.Is(err, unix.EEXIST) {
+		err = s.raise(l.Name)
+	}
+	if err != nil {
 		return fmt.Errorf("add link %s: %w", l.Name, err)
 	}
 	for _, step := range []func() error{
-		func() error { return s.raise(l.Name) },
 		func() error { return s.neighbor(l, v.PeerHardwareAddr) },
 		func() error { return other.neighbor(p, v.HardwareAddr) },
 		func() error { return other.raise(p.Name) },
@@ -216,29 +220,18 @@ func parseMAC(s string) (net.HardwareAddr, error) {
 }
 
 func (s *linuxSpace) raise(dev string) error {
-	h, err := s.netlink()
-	if err != nil {
-		return err
-	}
-	l, err := h.LinkByName(dev)
+	err := s.onLink(dev, func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetUp(l) })
 	if err != nil {
 		return fmt.Errorf("raise %s: %w", dev, err)
 	}
-	return h.LinkSetUp(l)
+	return nil
 }
 
 // DeleteLink removes a link and its other end.
 func (s *linuxSpace) DeleteLink(dev string) error {
 	s.life.RLock()
 	defer s.life.RUnlock()
-	h, err := s.netlink()
-	if err != nil {
-		return err
-	}
-	l, err := h.LinkByName(dev)
-	if err == nil {
-		err = h.LinkDel(l)
-	}
+	err := s.onLink(dev, func(h *netlink.Handle, l netlink.Link) error { return h.LinkDel(l) })
 	if absent(err) {
 		return nil
 	}
@@ -253,16 +246,37 @@ func absent(err error) bool {
 	return errors.As(err, &none) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENOENT)
 }
 
+// onLink does something to a device. The kernel never uses the number of a
+// device again in one namespace, so that one which was looked up before is
+// either still right or not there any more.
 func (s *linuxSpace) onLink(dev string, fn func(*netlink.Handle, netlink.Link) error) error {
 	h, err := s.netlink()
 	if err != nil {
 		return err
 	}
+	if n := s.known(dev); n != 0 {
+		if err := fn(h, &netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: dev, Index: n}}); err == nil || !absent(err) {
+			return err
+		}
+	}
 	l, err := h.LinkByName(dev)
 	if err != nil {
 		return err
 	}
+	s.mu.Lock()
+	s.index[dev] = l.Attrs().Index
+	s.mu.Unlock()
 	return fn(h, l)
+}
+
+// known is the number of a device as it was looked up; 0 if it was not.
+func (s *linuxSpace) known(dev string) int {
+	if dev == "lo" {
+		return loopbackIndex
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.index[dev]
 }
 
 // AddAddress adds an address.
@@ -291,15 +305,7 @@ func ipNet(p netip.Prefix) *net.IPNet {
 
 // AddRoute adds or replaces a route.
 func (s *linuxSpace) AddRoute(r Route) error {
-	h, err := s.netlink()
-	if err != nil {
-		return err
-	}
-	n, err := s.route(h, r)
-	if err == nil {
-		err = h.RouteReplace(n)
-	}
-	if err != nil {
+	if err := s.onRoute(r, (*netlink.Handle).RouteReplace); err != nil {
 		return fmt.Errorf("add route %s: %w", r, err)
 	}
 	return nil
@@ -307,36 +313,31 @@ func (s *linuxSpace) AddRoute(r Route) error {
 
 // DeleteRoute removes a route.
 func (s *linuxSpace) DeleteRoute(r Route) error {
-	h, err := s.netlink()
-	if err != nil {
-		return err
-	}
-	n, err := s.route(h, r)
-	if err == nil {
-		err = h.RouteDel(n)
-	}
-	if err != nil && !absent(err) {
+	if err := s.onRoute(r, (*netlink.Handle).RouteDel); err != nil && !absent(err) {
 		return fmt.Errorf("delete route %s: %w", r, err)
 	}
 	return nil
 }
 
-func (s *linuxSpace) route(h *netlink.Handle, r Route) (*netlink.Route, error) {
+func (s *linuxSpace) onRoute(r Route, do func(*netlink.Handle, *netlink.Route) error) error {
 	n := &netlink.Route{Dst: ipNet(r.To), Table: int(r.Table)}
 	if r.Dev == "" {
+		h, err := s.netlink()
+		if err != nil {
+			return err
+		}
 		n.Type = unix.RTN_BLACKHOLE
-		return n, nil
+		return do(h, n)
 	}
-	l, err := h.LinkByName(r.Dev)
-	if err != nil {
-		return nil, err
-	}
-	n.LinkIndex, n.Scope = l.Attrs().Index, netlink.SCOPE_LINK
+	n.Scope = netlink.SCOPE_LINK
 	if r.Via.IsValid() {
 		n.Gw, n.Scope = r.Via.AsSlice(), netlink.SCOPE_UNIVERSE
 		n.SetFlag(netlink.FLAG_ONLINK)
 	}
-	return n, nil
+	return s.onLink(r.Dev, func(h *netlink.Handle, l netlink.Link) error {
+		n.LinkIndex = l.Attrs().Index
+		return do(h, n)
+	})
 }
 
 // AddRule adds a rule.
