@@ -3,7 +3,7 @@
 // amazon-ecs-agent speaks them, and their framing
 // (docs/facts/agent-protocol.md A3, A4, A6).
 //
-// It is the vocabulary of two rooms that may not know each other, agent and
+// It is the vocabulary of two packages that may not know each other, agent and
 // dispatch. It opens no connection, decides nothing and holds no state;
 // everything in it is safe for concurrent use.
 package acs
@@ -228,8 +228,8 @@ type RestartPolicy struct {
 	RestartAttemptPeriod int64   `json:"restartAttemptPeriod,omitempty"`
 }
 
-// DockerConfig carries what has no field of its own, as JSON text in Docker's
-// words.
+// DockerConfig carries what has no field of its own, as the JSON that
+// Docker's API takes.
 type DockerConfig struct {
 	Version    string `json:"version,omitempty"`
 	Config     string `json:"config,omitempty"`

@@ -157,13 +157,13 @@ func (a *Agent) begin(t *task) {
 	})
 }
 
-// take works one task of a payload in: a new one begins, a known one may be
+// accept works one task of a payload in: a new one begins, a known one may be
 // told to stop.
-func (a *Agent) take(w acs.Task) {
+func (a *Agent) accept(w acs.Task) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if t := a.tasks[w.ARN]; t != nil {
-		t.told(w)
+		t.update(w)
 		return
 	}
 	t := newTask(a, record{Task: w, Containers: map[string]*containerRecord{}})

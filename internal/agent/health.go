@@ -33,7 +33,7 @@ func (r *run) check(ctx context.Context, ended <-chan struct{}) {
 	interval, timeout, retries := or(time.Duration(h.Interval), checkInterval), or(time.Duration(h.Timeout), checkTimeout), or(h.Retries, checkRetries)
 	grace := r.task.look(r.def.Name).Started.Add(time.Duration(h.StartPeriod))
 	if r.task.look(r.def.Name).Health == "" {
-		r.feels("UNKNOWN")
+		r.setHealth("UNKNOWN")
 	}
 	for failures := int64(0); ; {
 		if clock.Sleep(ctx, r.task.agent.Clock, interval) != nil {
@@ -45,12 +45,12 @@ func (r *run) check(ctx context.Context, ended <-chan struct{}) {
 			return
 		case ok:
 			failures = 0
-			r.feels("HEALTHY")
+			r.setHealth("HEALTHY")
 		case r.task.agent.Clock.Now().Before(grace) && !isClosed(r.healthy):
 			// failures do not count while the container may still start
 		default:
 			if failures++; failures >= retries {
-				r.feels("UNHEALTHY")
+				r.setHealth("UNHEALTHY")
 			}
 		}
 	}
@@ -78,8 +78,8 @@ func (r *run) checkOnce(ctx context.Context, test []string, timeout time.Duratio
 	return err == nil && code == 0
 }
 
-// feels notes the container's health, and has it sent if it changed.
-func (r *run) feels(status string) {
+// setHealth notes the container's health, and has it sent if it changed.
+func (r *run) setHealth(status string) {
 	if r.task.look(r.def.Name).Health == status {
 		return
 	}

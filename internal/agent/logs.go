@@ -104,7 +104,7 @@ func (r *run) createStream(ctx context.Context, d destination) error {
 // callLogs makes a call with the task's keys, up to three times.
 func (r *run) callLogs(ctx context.Context, d destination, call func(logs.Client) error) error {
 	a := r.task.agent
-	return a.again(ctx, 3, func() error {
+	return a.retry(ctx, 3, func() error {
 		k, err := r.serviceKeys(ctx)
 		if err != nil {
 			return err

@@ -254,7 +254,7 @@ func (t *task) document() map[string]any {
 	return out
 }
 
-// stats are the container's counters as Docker words them; nothing while it
+// stats are the container's counters as Docker shows them; nothing while it
 // does not run.
 func (r *run) stats(ctx context.Context) any {
 	s, err := r.task.agent.Driver.Stats(ctx, r.id)

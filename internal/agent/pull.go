@@ -61,7 +61,7 @@ func (t *task) pull(ctx context.Context) {
 	// So that the revision's digests are known early. Without a revision, and
 	// with all images here, the report of RUNNING comes soon enough.
 	if t.resolved() && (brought.Load() || t.def.ServiceName != "") {
-		t.tell("PENDING")
+		t.queueReport("PENDING")
 	}
 }
 
@@ -167,7 +167,7 @@ func (r *run) login(ctx context.Context, auth *acs.ECRAuth) (user, password stri
 		return "", "", err
 	}
 	var out *ecr.GetAuthorizationTokenOutput
-	err = a.again(ctx, 3, func() (err error) {
+	err = a.retry(ctx, 3, func() (err error) {
 		out, err = ecr.Client{Caller: a.api.as(auth.Region, k)}.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
 		return err
 	})
@@ -200,8 +200,8 @@ func (r *run) serviceKeys(ctx context.Context) (ident.Key, error) {
 	return k, nil
 }
 
-// again tries up to n times what may pass.
-func (a *Agent) again(ctx context.Context, n int, do func() error) error {
+// retry tries up to n times what may pass.
+func (a *Agent) retry(ctx context.Context, n int, do func() error) error {
 	wait := time.Second
 	for {
 		err := do()

@@ -11,8 +11,8 @@ import (
 	"berth/internal/wire/shape/ecs"
 )
 
-// tell puts a state of the task into the queue of reports, once.
-func (t *task) tell(status string) {
+// queueReport puts a state of the task into the queue of reports, once.
+func (t *task) queueReport(status string) {
 	t.edit(func(r *record) {
 		if !slices.Contains(r.Told, status) {
 			r.Told = append(r.Told, status)

@@ -94,12 +94,12 @@ func (r *run) walk(ctx context.Context) error {
 	}
 	close(r.started)
 	for {
-		st, stopped, err := r.attend(ctx)
+		st, stopped, err := r.supervise(ctx)
 		if err != nil {
 			return err
 		}
 		r.ended(st)
-		if stopped || !r.again(st) {
+		if stopped || !r.restarts(st) {
 			return nil
 		}
 		r.task.container(r.def.Name, func(c *containerRecord) { c.Restarts++; c.LogAt = 0 })
@@ -112,8 +112,8 @@ func (r *run) walk(ctx context.Context) error {
 	}
 }
 
-// attend stays with the running container: its log, its health, its end.
-func (r *run) attend(ctx context.Context) (st container.State, stopped bool, err error) {
+// supervise stays with the running container: its log, its health, its end.
+func (r *run) supervise(ctx context.Context) (st container.State, stopped bool, err error) {
 	actx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan struct{})
@@ -196,9 +196,9 @@ func (r *run) ended(st container.State) {
 	})
 }
 
-// again applies the restart policy: a container that ran long enough, and
+// restarts applies the restart policy: a container that ran long enough, and
 // whose exit code is not excepted, is started in its place.
-func (r *run) again(st container.State) bool {
+func (r *run) restarts(st container.State) bool {
 	p := r.def.RestartPolicy
 	if p == nil || !p.Enabled || r.task.halted() || slices.Contains(p.IgnoredExitCodes, int64(st.ExitCode)) {
 		return false

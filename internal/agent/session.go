@@ -110,7 +110,7 @@ func (a *Agent) work(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if err := a.hear(ctx, conn, e); err != nil {
+			if err := a.handle(ctx, conn, e); err != nil {
 				return err
 			}
 		}
@@ -128,8 +128,8 @@ func receive(ctx context.Context, conn *websocket.Conn) (acs.Envelope, error) {
 	return acs.Decode(b)
 }
 
-// hear works one message of the server in.
-func (a *Agent) hear(ctx context.Context, conn *websocket.Conn, e acs.Envelope) error {
+// handle works one message of the server in.
+func (a *Agent) handle(ctx context.Context, conn *websocket.Conn, e acs.Envelope) error {
 	switch e.Type {
 	case acs.TypeHeartbeat:
 		var m acs.Heartbeat
@@ -138,16 +138,16 @@ func (a *Agent) hear(ctx context.Context, conn *websocket.Conn, e acs.Envelope) 
 		}
 		return send(ctx, conn, acs.TypeHeartbeatAck, acs.Heartbeat{MessageID: m.MessageID})
 	case acs.TypePayload:
-		return hearAs(e, func(m acs.Payload) error { return a.payload(ctx, conn, m) })
+		return handleAs(e, func(m acs.Payload) error { return a.payload(ctx, conn, m) })
 	case acs.TypeCredentials:
-		return hearAs(e, func(m acs.Credentials) error {
+		return handleAs(e, func(m acs.Credentials) error {
 			a.renew(m.TaskARN, m.RoleType, m.Role)
 			return send(ctx, conn, acs.TypeCredentialsAck, acs.CredentialsAck{MessageID: m.MessageID, Expiration: m.Role.Expiration, CredentialsID: m.Role.CredentialsID})
 		})
 	case acs.TypeManifest:
-		return hearAs(e, func(m acs.Manifest) error { return a.manifest(ctx, conn, m) })
+		return handleAs(e, func(m acs.Manifest) error { return a.manifest(ctx, conn, m) })
 	case acs.TypeStopAck:
-		return hearAs(e, func(m acs.StopAck) error { a.stopAll(m); return nil })
+		return handleAs(e, func(m acs.StopAck) error { a.stopAll(m); return nil })
 	case acs.TypeClose:
 		return errors.New("the server closes the connection")
 	default:
@@ -156,7 +156,7 @@ func (a *Agent) hear(ctx context.Context, conn *websocket.Conn, e acs.Envelope) 
 	}
 }
 
-func hearAs[T any](e acs.Envelope, do func(T) error) error {
+func handleAs[T any](e acs.Envelope, do func(T) error) error {
 	var m T
 	if err := json.Unmarshal(e.Message, &m); err != nil {
 		return fmt.Errorf("read %s: %w", e.Type, err)
@@ -169,7 +169,7 @@ func (a *Agent) payload(ctx context.Context, conn *websocket.Conn, m acs.Payload
 	for _, stopping := range []bool{true, false} {
 		for _, t := range m.Tasks {
 			if (t.DesiredStatus == acs.DesiredStopped) == stopping {
-				a.take(t)
+				a.accept(t)
 			}
 		}
 	}
@@ -219,7 +219,7 @@ func (a *Agent) manifest(ctx context.Context, conn *websocket.Conn, m acs.Manife
 			t.halt()
 		}
 	}
-	a.mourn(listed)
+	a.reportUnknown(listed)
 	if err := a.counted(m.Timeline); err != nil {
 		return err
 	}
@@ -232,10 +232,10 @@ func (a *Agent) manifest(ctx context.Context, conn *websocket.Conn, m acs.Manife
 	return send(ctx, conn, acs.TypeStopVerification, ask)
 }
 
-// mourn reports tasks that should run here and of which nothing is known:
+// reportUnknown reports tasks that should run here and of which nothing is known:
 // their records were lost, and nobody else can say that they do not run.
 // Payloads come before the manifest on a connection, so none is just new.
-func (a *Agent) mourn(listed map[string]string) {
+func (a *Agent) reportUnknown(listed map[string]string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for arn, desired := range listed {

@@ -126,8 +126,8 @@ func (t *task) look(name string) containerRecord {
 	return *t.rec.Containers[name]
 }
 
-// told works a payload of a known task in.
-func (t *task) told(w acs.Task) {
+// update works a payload of a known task in.
+func (t *task) update(w acs.Task) {
 	for kind, k := range map[string]*acs.RoleCredentials{acs.RoleApplication: w.RoleCredentials, acs.RoleExecution: w.ExecutionCredentials} {
 		if k != nil {
 			t.setKeys(kind, *k)
@@ -244,7 +244,7 @@ func (t *task) run(ctx context.Context) {
 		}
 		t.conclude(err)
 	}
-	t.tell("STOPPED") // also for a run that was killed before it could
+	t.queueReport("STOPPED") // also for a run that was killed before it could
 	if <-heard {
 		t.clean(ctx)
 	}
@@ -300,7 +300,7 @@ func (t *task) await(ctx context.Context) error {
 		}
 	}
 	if allStarted {
-		t.tell("RUNNING")
+		t.queueReport("RUNNING")
 	}
 	for _, r := range t.runs {
 		select {
@@ -325,7 +325,7 @@ func (t *task) conclude(err error) {
 	})
 }
 
-// reasonOf words an error as a stopped reason: its AWS code, then its text.
+// reasonOf turns an error into a stopped reason: its AWS code, then its text.
 func reasonOf(err error) string {
 	if code := fault.CodeOf(err); code != "" {
 		return code + ": " + fault.MessageOf(err)

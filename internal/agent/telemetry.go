@@ -65,7 +65,7 @@ func (a *Agent) telemetry(ctx context.Context) error {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		tempo := make(chan time.Duration)
-		go func() { cancel(hearTempo(ctx, conn, tempo)) }()
+		go func() { cancel(receiveTempo(ctx, conn, tempo)) }()
 		if err := a.publishLoop(ctx, conn, tempo); err != nil {
 			return cmp.Or(context.Cause(ctx), err)
 		}
@@ -73,9 +73,9 @@ func (a *Agent) telemetry(ctx context.Context) error {
 	})
 }
 
-// hearTempo hands on how often the server wants figures, until the connection
+// receiveTempo passes on how often the server wants figures, until the connection
 // ends.
-func hearTempo(ctx context.Context, conn *websocket.Conn, tempo chan<- time.Duration) error {
+func receiveTempo(ctx context.Context, conn *websocket.Conn, tempo chan<- time.Duration) error {
 	for {
 		e, err := receive(ctx, conn)
 		if err != nil {

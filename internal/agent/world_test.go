@@ -49,22 +49,22 @@ var (
 	instanceARN = place.ARN("ecs", "container-instance/c/abc")
 )
 
-// world is a control plane of a real desk behind a TLS server, and an agent
+// world is a control plane of a real agent gateway behind a TLS server, and an agent
 // with simulated containers in front of it.
 type world struct {
-	t      *testing.T
-	db     *state.DB
-	desk   *dispatch.Desk
-	real   clock.Clock
-	conf   agent.Config
-	driver *csim.Driver
-	images *images
-	net    *network
-	server *httptest.Server
-	meta   *httptest.Server
-	access *access
-	stop   func()
-	ca     []byte // PEM, where a test made one
+	t       *testing.T
+	db      *state.DB
+	gateway *dispatch.Desk
+	real    clock.Clock
+	conf    agent.Config
+	driver  *csim.Driver
+	images  *images
+	net     *network
+	server  *httptest.Server
+	meta    *httptest.Server
+	access  *access
+	stop    func()
+	ca      []byte // PEM, where a test made one
 
 	mu       sync.Mutex
 	program  func(container.Spec) csim.Program
@@ -176,11 +176,11 @@ func newWorld(t *testing.T) *world {
 	}
 	log := slog.New(slog.DiscardHandler)
 	w := &world{t: t, db: db, real: real, access: &access{deny: map[string]bool{}}, deny: map[string]string{}, net: &network{at: map[string]string{}}, images: &images{have: map[string]image.Image{}}}
-	w.desk = dispatch.New(dispatch.Deps{
+	w.gateway = dispatch.New(dispatch.Deps{
 		DB: db, Clock: racing{real, &w.speed}, Real: real, IDs: ident.Crypto(), Place: place, Minter: w, Access: w.access, Metrics: w, Authenticate: w.authenticate, Log: log,
 	})
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = w.desk.Run(ctx) })
+	wg.Go(func() { _ = w.gateway.Run(ctx) })
 	w.server = httptest.NewUnstartedServer(w)
 	w.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	w.server.StartTLS()
@@ -204,12 +204,12 @@ func newWorld(t *testing.T) *world {
 		w.server.Close()
 		w.meta.Close()
 	})
-	w.furnish()
+	w.writeFiles()
 	return w
 }
 
-// furnish writes the records that the desk reads.
-func (w *world) furnish() {
+// writeFiles writes the records that the agent gateway reads.
+func (w *world) writeFiles() {
 	w.as("controllers/capacity", func(tx *store.Tx) error {
 		return state.Instances.Put(tx, model.Instance{ID: instanceID, ARN: instanceARN, Cluster: "c", Type: "c6a.large", AvailabilityZone: "ap-northeast-1a", Subnet: "subnet-1", Goal: "RUN", State: "running"})
 	})
@@ -220,9 +220,9 @@ func (w *world) furnish() {
 	})
 }
 
-func (w *world) as(room string, fn func(*store.Tx) error) {
+func (w *world) as(writer string, fn func(*store.Tx) error) {
 	w.t.Helper()
-	if err := w.db.Update(w.t.Context(), room, fn); err != nil {
+	if err := w.db.Update(w.t.Context(), writer, fn); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -317,7 +317,7 @@ func (w *world) metadata(rw http.ResponseWriter, r *http.Request) {
 // ServeHTTP is all of AWS that an agent talks to.
 func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if strings.HasSuffix(r.URL.Path, "/ws") {
-		w.desk.Handler().ServeHTTP(rw, r)
+		w.gateway.Handler().ServeHTTP(rw, r)
 		return
 	}
 	p, err := w.authenticate(r)
@@ -386,10 +386,10 @@ func (w *world) call(r *http.Request, p ident.Principal, operation string, in ma
 				reg.Memory = int64(n)
 			}
 		}
-		i, err := w.desk.Register(r.Context(), p, reg)
+		i, err := w.gateway.Register(r.Context(), p, reg)
 		return map[string]any{"containerInstance": map[string]any{"containerInstanceArn": i.ARN, "attributes": i.Attributes}}, err
 	case "DiscoverPollEndpoint":
-		e, err := w.desk.PollEndpoint(r.Context(), p, text(in["cluster"]), text(in["containerInstance"]))
+		e, err := w.gateway.PollEndpoint(r.Context(), p, text(in["cluster"]), text(in["containerInstance"]))
 		return map[string]any{"endpoint": e.Agent, "telemetryEndpoint": e.Telemetry}, err
 	case "SubmitTaskStateChange":
 		w.mu.Lock()
@@ -443,7 +443,7 @@ func (w *world) submit(ctx context.Context, p ident.Principal, in map[string]any
 		}
 		rep.Containers = append(rep.Containers, k)
 	}
-	ack, err := w.desk.SubmitTask(ctx, p, rep)
+	ack, err := w.gateway.SubmitTask(ctx, p, rep)
 	return map[string]any{"acknowledgment": ack}, err
 }
 
@@ -468,14 +468,14 @@ func (w *world) task(id string, containers ...model.ContainerDefinition) string 
 	return arn
 }
 
-func (w *world) edit(room, arn string, f func(*model.Task)) {
+func (w *world) edit(writer, arn string, f func(*model.Task)) {
 	w.t.Helper()
-	w.as(room, func(tx *store.Tx) error {
+	w.as(writer, func(tx *store.Tx) error {
 		return state.Tasks.Edit(tx, arn, func(t *model.Task) error { f(t); return nil })
 	})
 }
 
-// until waits until a task is as wished; watch out: in real time.
+// until waits until a task is as expected; watch out: in real time.
 func (w *world) until(arn, what string, ok func(model.Task) bool) model.Task {
 	w.t.Helper()
 	return wait(w.t, what, func() (model.Task, bool) {

@@ -10,7 +10,7 @@ import (
 )
 
 // api sends signed requests over eight connections: the server verifies the
-// signature, evaluates the role's policies and answers. What the loops do
+// signature, evaluates the role's policies and answers. What the controllers do
 // about a write is in the account.
 func (c *cluster) api(ctx context.Context) error {
 	key, err := c.key()

@@ -1,4 +1,4 @@
-// Package container is the door to containers on one instance: create, start,
+// Package container defines the driver of the containers on one instance: create, start,
 // stop, look, exec, remove, and find again what runs after a restart. It does
 // not know tasks. Drivers are container/runc (an OCI runtime, with one small
 // parent of all containers that owns their exit statuses and their logs) and

@@ -249,7 +249,7 @@ func timedOut(id string, limit time.Duration) *answer {
 	return &answer{payload: errorPayload("Sandbox.Timedout", message), failed: true, kind: "Sandbox.Timedout"}
 }
 
-// crash words the end of a runtime that gave no answer.
+// crash describes the end of a runtime that gave no answer.
 func (e *environment) crash(id string) answer {
 	kind, how := "Runtime.ExitError", fmt.Sprintf("exit status %d", e.exit.ExitCode)
 	switch {

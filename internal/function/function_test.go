@@ -84,9 +84,9 @@ func FuzzCheck(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, data []byte) { _ = function.Check(data) })
 }
 
-// hands is a driver whose containers are goroutines that speak the Runtime
+// fakeDriver is a driver whose containers are goroutines that speak the Runtime
 // API: what a bootstrap does, without a sandbox.
-type hands struct {
+type fakeDriver struct {
 	*sim.Driver
 	dir   string
 	serve func(event string) (answer, errorType string, log string)
@@ -96,14 +96,14 @@ type hands struct {
 	stops map[string]context.CancelFunc
 }
 
-func (h *hands) Create(ctx context.Context, s container.Spec) error {
+func (h *fakeDriver) Create(ctx context.Context, s container.Spec) error {
 	h.mu.Lock()
 	h.specs[s.ID] = s
 	h.mu.Unlock()
 	return h.Driver.Create(ctx, s)
 }
 
-func (h *hands) Start(ctx context.Context, id string) error {
+func (h *fakeDriver) Start(ctx context.Context, id string) error {
 	if err := h.Driver.Start(ctx, id); err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (h *hands) Start(ctx context.Context, id string) error {
 	return nil
 }
 
-func (h *hands) Remove(ctx context.Context, id string) error {
+func (h *fakeDriver) Remove(ctx context.Context, id string) error {
 	h.mu.Lock()
 	if stop := h.stops[id]; stop != nil {
 		stop()
@@ -125,7 +125,7 @@ func (h *hands) Remove(ctx context.Context, id string) error {
 	return h.Driver.Remove(ctx, id)
 }
 
-func (h *hands) run(ctx context.Context, spec container.Spec) {
+func (h *fakeDriver) run(ctx context.Context, spec container.Spec) {
 	base := ""
 	for _, e := range spec.Env {
 		if v, ok := strings.CutPrefix(e, "AWS_LAMBDA_RUNTIME_API="); ok {
@@ -180,7 +180,7 @@ func newRunner(t *testing.T, serve func(string) (string, string, string)) (*func
 		}
 	}
 	dir, real := t.TempDir(), clock.Real(t.Context())
-	h := &hands{Driver: sim.New(sim.Deps{Clock: real, Dir: dir}), dir: dir, serve: serve, specs: map[string]container.Spec{}, stops: map[string]context.CancelFunc{}}
+	h := &fakeDriver{Driver: sim.New(sim.Deps{Clock: real, Dir: dir}), dir: dir, serve: serve, specs: map[string]container.Spec{}, stops: map[string]context.CancelFunc{}}
 	code, err := function.OpenStore(filepath.Join(dir, "code"))
 	if err != nil {
 		t.Fatal(err)

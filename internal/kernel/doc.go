@@ -1,4 +1,4 @@
-// Package kernel has thin verbs on Linux for the hands of Berth: network
+// Package kernel has thin verbs on Linux for Berth's drivers: network
 // namespaces, links, addresses, routes, rules, sysctls, nftables, conntrack
 // and mounts; and a fake of the same verbs that renders its state as text.
 //

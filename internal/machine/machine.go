@@ -1,4 +1,4 @@
-// Package machine is the one door to machines: launch, look, terminate. A
+// Package machine defines the driver of machines: launch, look, terminate. A
 // driver chooses nothing; it makes a machine of the shape it is told. Drivers
 // are machine/local (a slice of this host) and machine/sim (simulated, from a
 // seed); both pass the suite in machinetest.
@@ -42,7 +42,7 @@ type Spec struct {
 	ContainerInstanceARN string
 }
 
-// Credentials are what the metadata service hands out for the machine's role.
+// Credentials are what the metadata service gives out for the machine's role.
 type Credentials struct {
 	AccessKeyID string    `json:"AccessKeyId"`
 	Secret      string    `json:"SecretAccessKey"`
@@ -73,7 +73,7 @@ type Machine struct {
 // and again after a crash of the caller.
 type Driver interface {
 	// Launch starts a machine. A machine of that ID that runs already is
-	// returned as it is. Errors: fault.Capacity when the host has no room,
+	// returned as it is. Errors: fault.Capacity when the host has no free capacity,
 	// fault.Invalid for an impossible spec, fault.Unavailable otherwise.
 	Launch(ctx context.Context, spec Spec) (Machine, error)
 	// SetCredentials replaces the role credentials in the metadata service.

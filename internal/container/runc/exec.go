@@ -81,7 +81,7 @@ func exitCode(ctx context.Context, log string, err error) (int, error) {
 		return 0, fmt.Errorf("run command in container: %w", err)
 	}
 	if info, serr := os.Stat(log); serr == nil && info.Size() > 0 {
-		if rerr := runtimeError(log); rerr != nil && !errors.Is(rerr, errNoWord) {
+		if rerr := runtimeError(log); rerr != nil && !errors.Is(rerr, errNoReason) {
 			return 0, fault.New(fault.Invalid, "", "%s", rerr.Error())
 		}
 	}

@@ -118,17 +118,17 @@ func (p *parent) runRuntime(c *child) error {
 	return nil
 }
 
-// errNoWord: the runtime failed and did not say why.
-var errNoWord = errors.New("the container runtime failed")
+// errNoReason: the runtime failed and did not say why.
+var errNoReason = errors.New("the container runtime failed")
 
-// runtimeError finds the runtime's last word in its log.
+// runtimeError finds the last error in the runtime's log.
 func runtimeError(path string) error {
 	data, rerr := os.ReadFile(path)
 	if errors.Is(rerr, os.ErrNotExist) {
-		return errNoWord // it was killed before it could say anything
+		return errNoReason // it was killed before it could say anything
 	}
 	if rerr != nil {
-		return fmt.Errorf("%w: %w", errNoWord, rerr)
+		return fmt.Errorf("%w: %w", errNoReason, rerr)
 	}
 	last := ""
 	for sc := bufio.NewScanner(bytes.NewReader(data)); sc.Scan(); {
@@ -138,7 +138,7 @@ func runtimeError(path string) error {
 		}
 	}
 	if last == "" {
-		return errNoWord
+		return errNoReason
 	}
 	return errors.New(last)
 }

@@ -76,7 +76,7 @@ type link struct {
 	open map[uint64]chan answer
 }
 
-// newLink waits for the parent's first word.
+// newLink waits for the parent's first answer.
 func newLink(conn net.Conn) (*link, error) {
 	in := json.NewDecoder(conn)
 	var a answer
@@ -125,7 +125,7 @@ func (l *link) ask(ctx context.Context, do, id string) error {
 		return a.err()
 	case <-l.gone:
 		select {
-		case a := <-ch: // its last word
+		case a := <-ch: // its last answer
 			return a.err()
 		default:
 			return errGone
@@ -206,7 +206,7 @@ func (d *Driver) spawn() (*link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make socket: %w", err)
 	}
-	ours, theirs := os.NewFile(uintptr(fds[0]), "parent"), os.NewFile(uintptr(fds[1]), "word")
+	ours, theirs := os.NewFile(uintptr(fds[0]), "parent"), os.NewFile(uintptr(fds[1]), "ready")
 	defer func() { _ = ours.Close() }()                                 // FileConn makes a descriptor of its own
 	cmd := exec.Command(d.Self, "shim", d.Dir, d.Memory, d.RuntimePath) //nolint:noctx // it outlives the caller
 	cmd.Dir = "/"

@@ -20,8 +20,8 @@ import (
 // initMode as first argument makes ShimMain the first process of a container.
 const initMode = "init"
 
-// wordFD is the parent's end of the socket to the Driver that started it.
-const wordFD = 3
+// readyFD is the parent's end of the socket to the Driver that started it.
+const readyFD = 3
 
 // ShimMain is the parent of all containers of one folder: "Self shim DIR
 // MEMORY RUNTIME". It mounts their root file systems in mount namespaces of their
@@ -81,7 +81,7 @@ func (p *parent) run(ctx context.Context) error {
 	// Caught rather than ignored: an ignored signal would be ignored by the
 	// containers, too.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE)
-	f := os.NewFile(wordFD, "word")
+	f := os.NewFile(readyFD, "ready")
 	first, err := net.FileConn(f)
 	_ = f.Close()
 	if err != nil {

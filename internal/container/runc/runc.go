@@ -227,7 +227,7 @@ func (d *Driver) Start(ctx context.Context, id string) error {
 		return err
 	}
 	if err = l.ask(context.WithoutCancel(ctx), doStart, id); errors.Is(err, errGone) {
-		return fault.Wrap(fault.Internal, err, "start container %s: its parent ended without a word", id)
+		return fault.Wrap(fault.Internal, err, "start container %s: its parent ended without an answer", id)
 	}
 	return err
 }

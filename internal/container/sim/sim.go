@@ -27,7 +27,7 @@ import (
 
 // Program is what a container's process would do.
 type Program struct {
-	Fail       string        // a start that fails with these words
+	Fail       string        // a start that fails with this message
 	Runs       time.Duration // 0 runs until it is stopped
 	ExitCode   int           // when it ends by itself
 	OOM        bool          // it ends because its memory was used up

@@ -69,7 +69,7 @@ func (m *metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func fail(w http.ResponseWriter, status int) { http.Error(w, http.StatusText(status), status) }
 
-// token hands out a session token. A request that came through a proxy is
+// token gives out a session token. A request that came through a proxy is
 // refused, as on EC2.
 func (m *metadata) token(w http.ResponseWriter, r *http.Request) {
 	ttl, err := strconv.Atoi(r.Header.Get(ttlHeader))

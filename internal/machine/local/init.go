@@ -41,21 +41,21 @@ func InstanceMain(ctx context.Context, args []string) error {
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	word := os.NewFile(3, "word")
-	if word == nil || os.Getpid() != 1 {
+	ready := os.NewFile(3, "ready")
+	if ready == nil || os.Getpid() != 1 {
 		return errors.New("berth instance is started by the server only")
 	}
 	i := &initial{real: clock.Real(ctx)}
 	err := i.up(*dir)
 	if err != nil {
-		_, _ = word.WriteString(err.Error())
-		_ = word.Close()
+		_, _ = ready.WriteString(err.Error())
+		_ = ready.Close()
 		return err
 	}
-	if _, err := word.WriteString("ok"); err != nil {
+	if _, err := ready.WriteString("ok"); err != nil {
 		return fmt.Errorf("nobody waits for this machine: %w", err)
 	}
-	_ = word.Close()
+	_ = ready.Close()
 	return i.run(ctx)
 }
 
@@ -98,7 +98,7 @@ func (i *initial) join() error {
 	return g.Add(0) // whoever writes it
 }
 
-// sign leaves the word by which the driver finds the machine again. /proc is
+// sign leaves the mark by which the driver finds the machine again. /proc is
 // still the host's and shows the host's number of this process.
 func (i *initial) sign() error {
 	self, err := os.Readlink("/proc/self")

@@ -50,7 +50,7 @@ type Deps struct {
 	Real  clock.Clock
 	// Overcommit allows types with more memory than the host has.
 	Overcommit bool
-	// Forget, if set, drops what other rooms keep of a machine that is gone,
+	// Forget, if set, drops what other packages keep of a machine that is gone,
 	// such as its images. It may be called twice.
 	Forget func(id string) error
 	Log    *slog.Logger
@@ -171,7 +171,7 @@ func (d *Driver) possible(s machine.Spec) error {
 	return nil
 }
 
-// architecture of this host in EC2's words.
+// architecture of this host as EC2 names it.
 func architecture() string {
 	if runtime.GOARCH == "amd64" {
 		return "x86_64"
@@ -186,7 +186,7 @@ func (d *Driver) launch(ctx context.Context, spec machine.Spec) error {
 	}
 	defer ns.Close()
 	p := plan{Spec: spec, Dir: d.dir(spec.ID), Data: d.Data, Cgroup: d.root + "/" + spec.ID, Agent: d.Agent, At: d.Real.Now()}
-	if err := d.furnish(p); err != nil {
+	if err := d.writeFiles(p); err != nil {
 		return fmt.Errorf("launch machine %s: %w", spec.ID, err)
 	}
 	if _, err := cgroup.Create(p.Cgroup, cgroup.Limits{CPUs: float64(spec.VCPU), MemoryBytes: spec.MemoryMiB << 20}); err != nil {
@@ -200,8 +200,8 @@ func (d *Driver) launch(ctx context.Context, spec machine.Spec) error {
 	return d.start(ctx, ns, p)
 }
 
-// furnish writes the machine's folder.
-func (d *Driver) furnish(p plan) error {
+// writeFiles writes the machine's folder.
+func (d *Driver) writeFiles(p plan) error {
 	for _, dir := range []string{p.Dir, filepath.Join(p.Dir, "agent"), filepath.Join(p.Dir, "tmp"), filepath.Join(p.Dir, memoryDir), filepath.Join(d.Data, "images")} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return err
@@ -226,7 +226,7 @@ func replace(path string, b []byte, mode fs.FileMode) error {
 	return os.Rename(tmp, path)
 }
 
-// keys is the file of role credentials, as the metadata service words them.
+// keys is the file of role credentials, as the metadata service shows them.
 type keys struct {
 	Code            string
 	LastUpdated     time.Time

@@ -110,11 +110,11 @@ func (d *Driver) start(ctx context.Context, ns *kernel.Netns, p plan) error {
 		return err
 	}
 	defer log.Close()
-	word, tell, err := os.Pipe()
+	ready, tell, err := os.Pipe()
 	if err != nil {
 		return err
 	}
-	defer word.Close()
+	defer ready.Close()
 	defer tell.Close()
 	cmd := exec.Command(d.Instance[0], append(d.Instance[1:len(d.Instance):len(d.Instance)], "--dir", p.Dir)...) //nolint:forbidigo // it outlives every context
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = "/", log, log, []*os.File{tell}
@@ -128,7 +128,7 @@ func (d *Driver) start(ctx context.Context, ns *kernel.Netns, p plan) error {
 	}
 	go func() { _ = cmd.Wait() }() // so that it leaves no zombie while we live
 	_ = tell.Close()
-	if err := answer(ctx, word); err != nil {
+	if err := answer(ctx, ready); err != nil {
 		_ = cmd.Process.Kill()
 		return fault.Wrap(fault.Unavailable, err, "bring machine %s up", p.Spec.ID)
 	}
@@ -146,19 +146,19 @@ func environment(dir string) []string {
 
 // answer reads what the first process has to say: nothing but "ok" when the
 // machine is up.
-func answer(ctx context.Context, word *os.File) error {
+func answer(ctx context.Context, ready *os.File) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = word.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = ready.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	b, err := io.ReadAll(io.LimitReader(word, 4096))
+	b, err := io.ReadAll(io.LimitReader(ready, 4096))
 	switch {
 	case err != nil:
 		return errors.Join(err, ctx.Err())
 	case string(b) == "ok":
 		return nil
 	case len(b) == 0:
-		return errors.New("the first process ended without a word")
+		return errors.New("the first process ended without an answer")
 	default:
 		return errors.New(string(b))
 	}

@@ -116,7 +116,7 @@ func (d *Driver) toll(m *simulated) {
 	}
 }
 
-// Credentials returns what the machine's metadata service would hand out.
+// Credentials returns what the machine's metadata service would give out.
 func (d *Driver) Credentials(id string) (machine.Credentials, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

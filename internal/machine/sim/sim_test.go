@@ -57,7 +57,7 @@ func TestChanceComesFromTheSeed(t *testing.T) {
 
 func TestZonesAndTypesRefuse(t *testing.T) {
 	d := sim.New(sim.Config{Clock: clock.NewStepped(start)})
-	want := errors.New("no room")
+	want := errors.New("no free capacity")
 	d.RefuseIn("z1", want)
 	if _, err := d.Launch(t.Context(), spec(1)); !errors.Is(err, want) {
 		t.Errorf("launched: %v", err)

@@ -15,7 +15,7 @@ import (
 
 // prepare makes the task's folder, control group and metadata service.
 func (t *task) prepare(ctx context.Context) (closeService func(), err error) {
-	if err := t.furnish(); err != nil {
+	if err := t.writeFiles(); err != nil {
 		return nil, &fault.Error{Class: fault.Internal, Code: "ResourceInitializationError", Message: "failed to prepare the task's files: " + err.Error()}
 	}
 	if name := t.cgroup(); name != "" {
@@ -46,8 +46,8 @@ func (t *task) shares() uint64 {
 	return uint64(max(leastShares, units))
 }
 
-// furnish writes the files that the task's containers share.
-func (t *task) furnish() error {
+// writeFiles writes the files that the task's containers share.
+func (t *task) writeFiles() error {
 	if err := os.MkdirAll(t.dir, 0o711); err != nil {
 		return err
 	}
