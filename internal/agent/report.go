@@ -11,14 +11,19 @@ import (
 	"berth/internal/wire/shape/ecs"
 )
 
-// queueReport puts a state of the task into the queue of reports, once.
+// queueReport puts a state of the task into the queue of reports, once. A
+// restarted agent asks for what its record has already.
 func (t *task) queueReport(status string) {
-	t.edit(func(r *record) {
-		if !slices.Contains(r.Told, status) {
-			r.Told = append(r.Told, status)
-			r.Unsent = append(r.Unsent, status)
-		}
-	})
+	t.mu.Lock()
+	known := slices.Contains(t.rec.Told, status)
+	if !known {
+		t.rec.Told = append(t.rec.Told, status)
+		t.rec.Unsent = append(t.rec.Unsent, status)
+	}
+	t.mu.Unlock()
+	if !known {
+		t.save()
+	}
 	t.poke()
 }
 
