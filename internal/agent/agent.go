@@ -134,7 +134,7 @@ func New(d Deps) (*Agent, error) {
 // go on when it returns.
 func (a *Agent) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	a.group, a.context = g, ctx //nolint:containedctx // tasks arrive later and live as long as Run
+	a.group, a.context = g, ctx // tasks arrive later and live as long as Run
 	a.mu.Lock()
 	for _, t := range a.tasks {
 		a.begin(t)

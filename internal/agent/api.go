@@ -113,7 +113,7 @@ func (a *api) own(ctx context.Context) (ident.Key, error) {
 		return k, err
 	}
 	var got struct {
-		AccessKeyId, SecretAccessKey, Token string //nolint:revive // the service's names
+		AccessKeyId, SecretAccessKey, Token string // the service's names
 		Expiration                          time.Time
 	}
 	if err := json.Unmarshal([]byte(text), &got); err != nil {

@@ -66,7 +66,7 @@ func (t *task) writeFiles() error {
 		resolv += "nameserver " + n + "\n"
 	}
 	for name, text := range map[string]string{"resolv.conf": resolv + search, "hosts": hosts} {
-		if err := os.WriteFile(filepath.Join(t.dir, name), []byte(text), 0o644); err != nil { //nolint:gosec // containers of any user read them
+		if err := os.WriteFile(filepath.Join(t.dir, name), []byte(text), 0o644); err != nil { // containers of any user read them
 			return err
 		}
 	}
@@ -95,7 +95,7 @@ func (a *Agent) writeBundle() error {
 		}
 	}
 	// A new file: containers that run keep theirs.
-	if err := os.WriteFile(a.bundleFile()+".new", bundle, 0o644); err != nil { //nolint:gosec // containers of any user read it
+	if err := os.WriteFile(a.bundleFile()+".new", bundle, 0o644); err != nil { // containers of any user read it
 		return err
 	}
 	return os.Rename(a.bundleFile()+".new", a.bundleFile())

@@ -68,7 +68,7 @@ func contained(context.Context, []string) error {
 	signal.Notify(end, syscall.SIGTERM)
 	say := func(url string) {
 		c := &http.Client{Timeout: 5 * time.Second}
-		resp, err := c.Get(url) //nolint:noctx // a test's program
+		resp, err := c.Get(url)
 		if err != nil {
 			fmt.Println(url, "failed:", err)
 			return
@@ -195,7 +195,7 @@ func (s *slice) endpoints(program string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer src.Close()
+	defer func() { _ = src.Close() }()
 	ref, err := name.ParseReference(strings.TrimPrefix(plain.URL, "http://") + "/web:latest")
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +216,7 @@ func (s *slice) endpoints(program string) {
 		}
 		s.ServeHTTP(w, r)
 	}), ReadHeaderTimeout: time.Minute}
-	go func() { _ = srv.Serve(tls.NewListener(tcp, &tls.Config{Certificates: []tls.Certificate{cert}})) }() //nolint:gosec // a test server
+	go func() { _ = srv.Serve(tls.NewListener(tcp, &tls.Config{Certificates: []tls.Certificate{cert}})) }() // a test server
 	t.Cleanup(func() { _ = srv.Close() })
 }
 

@@ -177,7 +177,7 @@ func (t *task) volume(name string) (string, error) {
 		if v.Host.SourcePath != "" {
 			dir = filepath.Join(t.agent.Dir, "host", filepath.Clean("/"+v.Host.SourcePath))
 		}
-		if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // containers of any user use it
+		if err := os.MkdirAll(dir, 0o755); err != nil { // containers of any user use it
 			return "", fault.New(fault.Internal, "CannotCreateVolumeError", "%s", err)
 		}
 		return dir, nil

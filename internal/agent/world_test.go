@@ -240,7 +240,7 @@ func (w *world) start() {
 				}
 				return d.DialContext(ctx, "tcp", w.server.Listener.Addr().String())
 			},
-			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // a test server
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // a test server
 		},
 		Log: slog.New(slog.NewTextHandler(testWriter{w.t}, nil)),
 	})
@@ -519,7 +519,7 @@ func (w *world) sent(line string) {
 
 func (w *world) metadataOf(id, path string) map[string]any {
 	w.t.Helper()
-	resp, err := http.Get("http://" + w.net.address(filepath.Join("/netns", "eni-"+id)) + path) //nolint:noctx // a test
+	resp, err := http.Get("http://" + w.net.address(filepath.Join("/netns", "eni-"+id)) + path)
 	if err != nil {
 		w.t.Fatal(err)
 	}

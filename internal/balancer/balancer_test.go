@@ -81,7 +81,7 @@ func newRigIn(t testing.TB, place balancer.Net) *rig {
 
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's own socket
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ var client = &http.Client{
 // raw sends bytes and returns all that comes back.
 func (r *rig) raw(send string) string {
 	r.t.Helper()
-	c, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(r.port)) //nolint:noctx // a test's own socket
+	c, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(r.port))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -750,7 +750,7 @@ func TestWebSocketStyleUpgrade(t *testing.T) {
 	r.group("g", srv.Listener.Addr().String())
 	r.rules(balancer.Rule{ID: "default", Action: to(balancer.Weight{Group: "g", Weight: 1})})
 	r.set()
-	c, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(r.port)) //nolint:noctx // a test's own socket
+	c, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(r.port))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -773,7 +773,7 @@ func TestWebSocketStyleUpgrade(t *testing.T) {
 
 func TestATakenPortIsToldAndAnotherAnswers(t *testing.T) {
 	r := newRig(t)
-	l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(r.port)) //nolint:noctx // a test's own socket
+	l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(r.port))
 	if err != nil {
 		t.Fatal(err)
 	}

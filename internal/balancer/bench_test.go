@@ -41,7 +41,7 @@ func BenchmarkReverseProxy(b *testing.B) {
 		pr.SetURL(u)
 		pr.SetXForwarded()
 	}}
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's own socket
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func BenchmarkReverseProxy(b *testing.B) {
 
 // leanTarget answers every head with the same bytes.
 func leanTarget(b *testing.B) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's own socket
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func bench(b *testing.B, addr string) {
 }
 
 func ask(addr string, n int) error {
-	c, err := net.Dial("tcp", addr) //nolint:noctx // a test's own socket
+	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func TestTLSListenersSharingAPortWithPlainOnes(t *testing.T) {
 	r.set()
 	secure := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
-		TLSClientConfig:   &tls.Config{ServerName: "web-1.test.elb.localhost", InsecureSkipVerify: true}, //nolint:gosec // self-signed
+		TLSClientConfig:   &tls.Config{ServerName: "web-1.test.elb.localhost", InsecureSkipVerify: true}, // self-signed
 	}}
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://127.0.0.1:"+strconv.Itoa(r.port)+"/big", nil)
 	req.Host = "web-1.test.elb.localhost"

@@ -65,7 +65,7 @@ func (l *lab) deploy(ctx context.Context, s stackCase) (test, production, done f
 			case err := <-end:
 				running, done = false, time.Since(began).Seconds()
 				if failed = err; failed != nil {
-					return true, nil // waiting on is of no use
+					return true, nil //nolint:nilerr // waiting on is of no use; failed tells
 				}
 			default:
 			}

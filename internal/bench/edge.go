@@ -155,7 +155,7 @@ func freePort() int {
 func (b *bench) peer(name, file, config string, port int, args ...string) (*proxy, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return nil, nil //nolint:nilerr,nilnil // a peer that is not installed is left out
+		return nil, nil //nolint:nilerr // a peer that is not installed is left out
 	}
 	dir := filepath.Join(b.dir, name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -54,7 +54,7 @@ func ourStore(ctx context.Context, dir string) (perSecond, cpuEach float64, err 
 	if err != nil {
 		return 0, 0, err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	began := self()
 	perSecond, n, err := load(func(writer, i int) error {
 		_, err := db.Update(ctx, nil, func(tx *store.Tx) error {

@@ -253,18 +253,19 @@ func (a *app) stopAll(ctx context.Context, keep bool) error {
 // endProcess ends the server by its pid, after looking whether the pid is
 // still the server of that folder.
 func endProcess(ctx context.Context, pid int) error {
-	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil || pid <= 1 || !strings.Contains(string(cmdline), "\x00server\x00") {
+	cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // empty: it has gone
+	if pid <= 1 || !strings.Contains(string(cmdline), "\x00server\x00") {
 		return nil
 	}
 	p, err := os.FindProcess(pid)
 	if err != nil {
-		return nil
-	}
-	if err := p.Signal(os.Interrupt); errors.Is(err, os.ErrPermission) {
 		return err
-	} else if err != nil {
+	}
+	switch err := p.Signal(os.Interrupt); {
+	case errors.Is(err, os.ErrProcessDone):
 		return nil
+	case err != nil:
+		return err
 	}
 	deadline := time.Now().Add(15 * time.Second)
 	for time.Now().Before(deadline) {

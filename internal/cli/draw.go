@@ -27,7 +27,7 @@ func (a *app) frames(ctx context.Context, c *client) (lines []string, err error)
 	for {
 		p, err := look(ctx, c)
 		if ctx.Err() != nil {
-			return lines, nil
+			return lines, nil //nolint:nilerr // the user ended the watch
 		}
 		if err != nil {
 			return lines, err
@@ -41,7 +41,7 @@ func (a *app) frames(ctx context.Context, c *client) (lines []string, err error)
 		}
 		fmt.Fprint(a.out, "\x1b[H\x1b[K"+strings.Join(shown, "\n\x1b[K")+"\n\x1b[J")
 		if pause(ctx, time.Second) != nil {
-			return lines, nil
+			return lines, nil //nolint:nilerr // the user ended the watch
 		}
 	}
 }

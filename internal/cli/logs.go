@@ -165,7 +165,7 @@ func (a *app) showLogs(ctx context.Context, c *client, groups []string, stream s
 	for tick := 0; ; tick++ {
 		lines, err := a.logLines(ctx, c, groups, stream)
 		if ctx.Err() != nil {
-			return nil // the user ended the watch
+			return nil //nolint:nilerr // the user ended the watch
 		}
 		if err != nil {
 			return err
@@ -187,7 +187,7 @@ func (a *app) showLogs(ctx context.Context, c *client, groups []string, stream s
 			}
 		}
 		if !follow || pause(ctx, time.Second) != nil {
-			return nil
+			return nil //nolint:nilerr // the user ended the watch
 		}
 	}
 }

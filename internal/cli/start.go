@@ -97,15 +97,15 @@ func (a *app) start(ctx context.Context, s ServerConfig) (*client, error) {
 	if s.Verbose {
 		args = append(args, "--verbose")
 	}
-	cmd := exec.Command(self, args...)
+	cmd := exec.Command(self, args...) //nolint:noctx // the server outlives this command
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the server: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
 	done := a.busy("starting a server")
 	defer done("")
 	c := &client{base: "http://" + s.Listen, http: &http.Client{}}

@@ -83,7 +83,7 @@ func (a *app) runUp(ctx context.Context, w wish) error {
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		w.images = append(w.images, example.Image+"="+dir)
 	}
 	for _, im := range w.images {

@@ -71,9 +71,7 @@ func (j *jobs) out(controller, key string) bool {
 }
 
 // Take implements Jobs.
-//
-//lint:ignore ST1008 the error is the job's, a part of what it left
-func (j *jobs) Take(name string) (any, error, bool, bool) {
+func (j *jobs) Take(name string) (any, error, bool, bool) { //nolint:ST1008 // the error is the job's, a part of what it left
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	w := j.m[name]

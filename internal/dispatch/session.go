@@ -92,6 +92,7 @@ func refuse(w http.ResponseWriter, err error) {
 		status, code = http.StatusForbidden, acs.AccessDenied
 	case fault.Invalid, fault.NotFound:
 		status, code = http.StatusBadRequest, acs.InvalidInstance
+	default: // the agent comes again
 	}
 	if c := fault.CodeOf(err); c == acs.InactiveInstance {
 		code = c

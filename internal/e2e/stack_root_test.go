@@ -367,7 +367,7 @@ func (h *hello) serve() time.Duration {
 	}
 	defer log.Close()
 	began := time.Now()
-	cmd := exec.Command(h.bin, "server", "--data", h.data, "--listen", h.addr, "--speed", strconv.Itoa(tempo)) //nolint:noctx // it outlives this call
+	cmd := exec.Command(h.bin, "server", "--data", h.data, "--listen", h.addr, "--speed", strconv.Itoa(tempo)) // it outlives this call
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -375,7 +375,7 @@ func (h *hello) serve() time.Duration {
 	}
 	go func() { _ = cmd.Wait() }()
 	h.await(30*time.Second, "the server answers", func() bool {
-		res, err := http.Get("http://" + h.addr + "/_berth/health") //nolint:noctx // bounded by await
+		res, err := http.Get("http://" + h.addr + "/_berth/health") // bounded by await
 		if err != nil {
 			return false
 		}

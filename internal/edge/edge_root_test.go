@@ -63,7 +63,7 @@ func TestTheEdgeListensAndDialsInsideItsInterfaces(t *testing.T) {
 		client := http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return ns.DialContext(ctx, network, address)
 		}}}
-		res, err := client.Get("http://10.77.0.10:80/") //nolint:noctx // a test's own server
+		res, err := client.Get("http://10.77.0.10:80/")
 		if err != nil {
 			return err.Error()
 		}

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's own socket
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func serverOf(t *testing.T, data, self string) (*edge.Client, context.CancelFunc
 }
 
 func answer(url string) string {
-	res, err := http.Get(url) //nolint:noctx,gosec // a test's own server
+	res, err := http.Get(url)
 	if err != nil {
 		return err.Error()
 	}
@@ -190,7 +190,7 @@ func TestAnEdgeIsReplacedWithoutAFailedRequest(t *testing.T) {
 		work.Go(func() {
 			for ctx.Err() == nil {
 				asked.Add(1)
-				res, err := client.Get(url) //nolint:noctx // a test's own server
+				res, err := client.Get(url)
 				if err != nil {
 					failed.Add(1)
 					t.Log(err)

@@ -57,7 +57,7 @@ const maxConcurrent = 1000
 // Runner runs functions in sandboxes.
 type Runner struct {
 	Deps
-	base     context.Context //nolint:containedctx // the life of environments, which no call owns
+	base     context.Context // the life of environments, which no call owns
 	stop     context.CancelFunc
 	skeleton string
 	bundle   string // file of all authorities; "" without CA

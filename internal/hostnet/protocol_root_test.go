@@ -118,7 +118,7 @@ func TestForgedSourcesGoNowhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	alb := netip.MustParsePrefix("10.0.0.4/32") // which may connect to port 80
 	if err := s.AddAddress(kernel.Address{Dev: "eth0", Prefix: alb}); err != nil {
 		t.Fatal(err)

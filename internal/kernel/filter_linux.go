@@ -204,6 +204,7 @@ func element(s Set, key, value string) (nftables.SetElement, error) {
 		e.Val, err = Source.bytes(value)
 	case KindMark:
 		e.Val, err = Mark.bytes(value)
+	case KindNone: // a set: the key is all
 	}
 	return e, err
 }
@@ -326,8 +327,9 @@ func (t Term) actions() ([]expr.Any, error) {
 		return []expr.Any{load, found, nat(expr.NATTypeSourceNAT)}, nil
 	case opDestBy:
 		return []expr.Any{load, found, nat(expr.NATTypeDestNAT)}, nil
+	default:
+		return nil, fmt.Errorf("term %q is not known", t.text)
 	}
-	return nil, fmt.Errorf("term %q is not known", t.text)
 }
 
 func nat(t expr.NATType) expr.Any {

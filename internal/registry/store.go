@@ -256,7 +256,7 @@ func (s *Store) Collect(ctx context.Context) (int, error) {
 	drop := func(p string, d fs.DirEntry) error {
 		info, err := d.Info()
 		if err != nil || info.ModTime().After(old) {
-			return nil
+			return nil //nolint:nilerr // it has gone meanwhile
 		}
 		removed++
 		return os.Remove(p)

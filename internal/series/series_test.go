@@ -152,7 +152,7 @@ func TestWhatWasAppendedIsThereAfterReopening(t *testing.T) {
 	if s, err = series.Open(dir); err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	t.Cleanup(func() { _ = s.Close() })
 	if err := s.Append("g", "a", at(9), []series.Event{{At: at(2), Message: "again"}}); err != nil {
 		t.Fatal(err)
 	}

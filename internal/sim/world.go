@@ -147,7 +147,7 @@ func (w *World) Fail(ctx context.Context, what, whom string, how ...string) erro
 func (w *World) named(what, whom string) (string, error) {
 	n, err := strconv.Atoi(whom)
 	if err != nil {
-		return whom, nil
+		return whom, nil //nolint:nilerr // it is a name already
 	}
 	if what == "agent" {
 		return w.Find("instance-id", n)

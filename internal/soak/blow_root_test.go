@@ -78,6 +78,7 @@ func (w *world) hit(b soak.Blow) string {
 		w.outages.Lost("instance was killed", now, hostIsLost, taskIsBack)
 	case soak.Shim, soak.Page:
 		w.outages.Lost(string(b.Victim)+" was killed", now, taskIsLost, taskIsBack)
+	default: // no request notices
 	}
 	kill(p.PID)
 	return what

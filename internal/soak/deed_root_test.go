@@ -202,8 +202,9 @@ func (w *world) do(r soak.Round) error {
 			return err
 		}
 		return w.again(r, time.Duration(r.Tasks)*300*time.Millisecond)
+	default:
+		return nil
 	}
-	return nil
 }
 
 func (w *world) scale(n int) error {

@@ -107,7 +107,7 @@ func changed(t *testing.T, text string, pairs ...string) string {
 // serve starts the server and returns how long it took to answer.
 func (w *world) serve() time.Duration {
 	began := time.Now()
-	cmd := exec.Command(w.bin, "server", "--data", w.data, "--listen", w.addr, "--speed", tempo) //nolint:noctx // it outlives this call
+	cmd := exec.Command(w.bin, "server", "--data", w.data, "--listen", w.addr, "--speed", tempo) // it outlives this call
 	cmd.Stdout, cmd.Stderr = w.log, w.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

@@ -262,7 +262,7 @@ func (db *DB) commit() {
 			ops = append(ops, b.ops...)
 		}
 		last := q[len(q)-1]
-		err := db.kv.Commit(context.Background(), last.ver.rev, ops) //nolint:forbidigo // a commit outlives its caller
+		err := db.kv.Commit(context.Background(), last.ver.rev, ops) // a commit outlives its caller
 		if err != nil {
 			// What is in memory can no longer be made durable: refuse all
 			// further writes rather than promise what a restart would forget.

@@ -93,6 +93,6 @@ func FuzzErrorAnswers(f *testing.F) {
 	f.Add([]byte(`<ErrorResponse><Error><Code>C</Code></Error></ErrorResponse>`), "text/xml")
 	f.Add([]byte("\xa1\x66__type\x61a"), "application/cbor")
 	f.Fuzz(func(_ *testing.T, b []byte, ct string) {
-		wire.DecodeError(400, http.Header{"Content-Type": {ct}}, b)
+		_ = wire.DecodeError(400, http.Header{"Content-Type": {ct}}, b)
 	})
 }

@@ -321,7 +321,7 @@ func showCursor(c *series.Cursor) string {
 
 func readCursor(token string) (*series.Cursor, error) {
 	if token == "" {
-		return nil, nil //nolint:nilnil // no token is the beginning
+		return nil, nil // no token is the beginning
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(token)
 	var c series.Cursor

@@ -70,7 +70,7 @@ func (b bundle) remove() error {
 // while many have just been removed.
 func (b bundle) make(spec container.Spec, config *specs.Spec) error {
 	for _, dir := range []string{b.dir, b.disk, filepath.Join(b.disk, "upper"), filepath.Join(b.disk, "work")} {
-		if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // containers of any user have their root below it
+		if err := os.Mkdir(dir, 0o755); err != nil { // containers of any user have their root below it
 			return fmt.Errorf("make folder: %w", err)
 		}
 	}

@@ -165,7 +165,7 @@ func (d *Driver) parent() (*link, error) {
 		if try == parentTries {
 			return nil, fault.Wrap(fault.Internal, err, "reach the parent of the containers")
 		}
-		<-time.After(parentPause) //nolint:forbidigo // real time: it is another process
+		<-time.After(parentPause) // real time: it is another process
 		l, err = d.connect()
 	}
 	d.link = l

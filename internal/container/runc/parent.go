@@ -90,7 +90,7 @@ func (p *parent) run(ctx context.Context) error {
 	err = p.prepare(ctx)
 	if err != nil {
 		_ = json.NewEncoder(first).Encode(answer{Error: err.Error()})
-		return nil // the Driver has been told
+		return nil //nolint:nilerr // the Driver has been told
 	}
 	go p.serve(ctx, first)
 	go p.accept(ctx)

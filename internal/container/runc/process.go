@@ -136,7 +136,7 @@ func (p process) told(fd int) (unix.WaitStatus, bool) {
 		} else if err == nil && info.Mask&unix.PIDFD_INFO_EXIT != 0 {
 			return unix.WaitStatus(info.Exit_code), true
 		}
-		<-time.After(time.Millisecond) //nolint:forbidigo // real time: the reaper is another process
+		<-time.After(time.Millisecond) // real time: the reaper is another process
 	}
 	return 0, false
 }

@@ -231,7 +231,7 @@ func (d *Driver) Stop(ctx context.Context, id string, _ time.Duration) error {
 	s, err := d.find(id)
 	running := err == nil && s.state.Status == container.Running
 	d.World.mu.Unlock()
-	if err != nil || !running {
+	if !running {
 		return nil
 	}
 	for _, sig := range []string{cmp.Or(s.spec.StopSignal, "SIGTERM"), "SIGKILL"} {

@@ -88,6 +88,6 @@ func reasonOf(m machine.Machine) string {
 // forget ends a machine that belongs to no running instance.
 func (l Controller) forget(id string) {
 	job := "forget " + id
-	l.Jobs.Take(job)
+	_, _, _, _ = l.Jobs.Take(job) // what an earlier attempt left
 	l.Jobs.Start(name, Census, job, func(ctx context.Context) (any, error) { return nil, l.Driver.Terminate(ctx, id) })
 }

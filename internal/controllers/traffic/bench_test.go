@@ -17,7 +17,7 @@ func BenchmarkCompile(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	err = db.Update(b.Context(), "test", func(tx *store.Tx) error {
 		for g := range 20 {
 			arn := fmt.Sprintf("%s%02d", tgARN, g)

@@ -59,7 +59,7 @@ func (l *Controller) figures(ctx context.Context, now time.Time) (control.Result
 		})
 		return control.Result{After: time.Minute}, nil
 	case err != nil:
-		return control.Result{After: time.Minute}, nil // the data plane is being restarted
+		return control.Result{After: time.Minute}, nil //nolint:nilerr // the data plane is being restarted
 	}
 	got := res.(counted)
 	was := l.last

@@ -159,7 +159,7 @@ func (h *Host) Create(name string, l Limits) (*Group, error) {
 	g := &Group{host: h, name: name}
 	for _, p := range h.points() {
 		dir := filepath.Join(p, name)
-		err := os.Mkdir(dir, 0o755) //nolint:gosec // as the kernel's own
+		err := os.Mkdir(dir, 0o755) // as the kernel's own
 		if errors.Is(err, fs.ErrNotExist) {
 			err = os.MkdirAll(dir, 0o755)
 		}

@@ -32,7 +32,7 @@ func TestAGroupHoldsLimitsMeasuresAndDies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer outer.Remove()
+	defer func() { _ = outer.Remove() }()
 	cmd := exec.Command("/bin/sh", "-c", "sleep 100 & sleep 100")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func TestTheMemoryLimitKillsAndIsCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer g.Remove()
+	defer func() { _ = g.Remove() }()
 	cmd := exec.Command("/bin/sh", "-c", "read x; exec tail /dev/zero")
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -67,7 +67,7 @@ func scan(s string) ([]token, error) {
 		if r == '"' || r == '\'' {
 			text, n, err := quotedText(s[i:], byte(r))
 			if err != nil {
-				return nil, bad(i, "%s", err.(*fault.Error).Message)
+				return nil, bad(i, "%s", fault.MessageOf(err))
 			}
 			out, i = append(out, token{text, i, true}), i+n
 			continue

@@ -271,7 +271,7 @@ func (i *initial) startAgent() error {
 		"--cpus", strconv.FormatInt(p.Spec.VCPU, 10), "--memory", strconv.FormatInt(p.Spec.MemoryMiB, 10), "--reserve", strconv.FormatInt(p.Spec.ReservedMiB, 10))
 	// ForkExec, not exec.Cmd: the loop above is the only one that waits.
 	i.agent, err = syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
-		Dir: "/", Env: os.Environ(), Files: []uintptr{null.Fd(), log.Fd(), log.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true}, //nolint:forbidigo // made by the driver
+		Dir: "/", Env: os.Environ(), Files: []uintptr{null.Fd(), log.Fd(), log.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true}, // made by the driver
 	})
 	return err
 }

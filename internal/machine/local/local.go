@@ -231,7 +231,7 @@ type keys struct {
 	Code            string
 	LastUpdated     time.Time
 	Type            string
-	AccessKeyId     string //nolint:revive // the metadata service's name
+	AccessKeyId     string // the metadata service's name
 	SecretAccessKey string
 	Token           string
 	Expiration      time.Time

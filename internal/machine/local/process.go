@@ -116,7 +116,7 @@ func (d *Driver) start(ctx context.Context, ns *kernel.Netns, p plan) error {
 	}
 	defer ready.Close()
 	defer tell.Close()
-	cmd := exec.Command(d.Instance[0], append(d.Instance[1:len(d.Instance):len(d.Instance)], "--dir", p.Dir)...) //nolint:forbidigo // it outlives every context
+	cmd := exec.Command(d.Instance[0], append(d.Instance[1:len(d.Instance):len(d.Instance)], "--dir", p.Dir)...) //nolint:noctx // it outlives every context
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = "/", log, log, []*os.File{tell}
 	cmd.Env = environment(p.Dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -137,7 +137,7 @@ func (d *Driver) start(ctx context.Context, ns *kernel.Netns, p plan) error {
 
 // environment is all that a machine inherits.
 func environment(dir string) []string {
-	path := os.Getenv("PATH") //nolint:forbidigo // where the host keeps its container runtime
+	path := os.Getenv("PATH") // where the host keeps its container runtime
 	if path == "" {
 		path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	}

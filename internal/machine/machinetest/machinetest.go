@@ -50,7 +50,7 @@ func launch(t *testing.T, b Bench, n int) machine.Machine {
 	if err != nil {
 		t.Fatalf("launch: %v", err)
 	}
-	t.Cleanup(func() { _ = b.Driver.Terminate(context.Background(), m.ID) }) //nolint:forbidigo // t.Context has ended
+	t.Cleanup(func() { _ = b.Driver.Terminate(context.Background(), m.ID) }) // t.Context has ended
 	return m
 }
 

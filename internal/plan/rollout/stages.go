@@ -138,6 +138,7 @@ func (p *pass) stage() bool {
 		return false
 	case refused:
 		return true
+	case allowed:
 	}
 	if !p.waited() {
 		return false
