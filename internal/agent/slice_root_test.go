@@ -10,7 +10,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -21,7 +20,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -33,9 +31,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/miekg/dns"
 
-	"berth/internal/agent"
 	"berth/internal/container/image"
-	"berth/internal/container/runc"
 	"berth/internal/fault"
 	"berth/internal/kernel"
 	"berth/internal/kernel/cgroup"
@@ -44,50 +40,6 @@ import (
 	"berth/internal/model"
 	"berth/internal/state"
 )
-
-// TestMain is also every process that a machine is made of, and the program
-// in its containers.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 {
-		if run := map[string]func(context.Context, []string) error{
-			"instance": local.InstanceMain, "agent": agent.Main, "shim": runc.ShimMain, "contained": contained,
-		}[os.Args[1]]; run != nil {
-			if err := run(context.Background(), os.Args[2:]); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				os.Exit(1)
-			}
-			os.Exit(0)
-		}
-	}
-	os.Exit(m.Run())
-}
-
-// contained says what a container sees, and stays.
-func contained(context.Context, []string) error {
-	end := make(chan os.Signal, 1)
-	signal.Notify(end, syscall.SIGTERM)
-	say := func(url string) {
-		c := &http.Client{Timeout: 5 * time.Second}
-		resp, err := c.Get(url)
-		if err != nil {
-			fmt.Println(url, "failed:", err)
-			return
-		}
-		defer resp.Body.Close()
-		b, _ := io.ReadAll(resp.Body)
-		var doc map[string]any
-		_ = json.Unmarshal(b, &doc)
-		fmt.Println("family", doc["Family"], "key", doc["AccessKeyId"])
-	}
-	say(os.Getenv("ECS_CONTAINER_METADATA_URI_V4") + "/task")
-	say("http://169.254.170.2" + os.Getenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"))
-	resolv, _ := os.ReadFile("/etc/resolv.conf")
-	fmt.Println(strings.ReplaceAll(strings.TrimSpace(string(resolv)), "\n", ";"))
-	<-end
-	fmt.Println("bye")
-	os.Exit(7)
-	return nil
-}
 
 // slice is a world whose agent runs in a machine of its own.
 type slice struct {

@@ -16,13 +16,15 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"berth/internal/balancer"
 	"berth/internal/clock"
 	"berth/internal/edge"
 )
 
 // TestMain lets the test binary play the program: started as "edge …" it is
-// the process.
+// the process. No goroutine outlives the tests.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "edge" {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
@@ -33,7 +35,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 func freePort(t *testing.T) int {

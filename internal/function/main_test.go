@@ -5,10 +5,13 @@ import (
 	"os"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"berth/internal/container/runc"
 )
 
-// TestMain lets the test program be the parent of the sandboxes.
+// TestMain lets the test program be the parent of the sandboxes. No goroutine
+// outlives the tests.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "shim" {
 		if err := runc.ShimMain(context.Background(), os.Args[2:]); err != nil {
@@ -16,5 +19,5 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }

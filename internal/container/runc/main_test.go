@@ -7,11 +7,13 @@ import (
 	"os"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"berth/internal/container/runc"
 )
 
 // TestMain lets the test program be what the real one is: the parent of a
-// container when it is called as "shim".
+// container when it is called as "shim". No goroutine outlives the tests.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "shim" {
 		err := runc.ShimMain(context.Background(), os.Args[2:])
@@ -25,5 +27,5 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }

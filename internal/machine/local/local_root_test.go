@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -26,40 +25,6 @@ import (
 	"berth/internal/machine/local"
 	"berth/internal/machine/machinetest"
 )
-
-// TestMain is also the first process of the machines, and their agent: the
-// driver runs this very binary.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "instance" {
-		if err := local.InstanceMain(context.Background(), os.Args[2:]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	if len(os.Args) > 1 && os.Args[1] == "agent" {
-		agent()
-	}
-	os.Exit(m.Run())
-}
-
-// agent writes what it sees of its machine and stays.
-func agent() {
-	dir := ""
-	for i, a := range os.Args {
-		if a == "--dir" {
-			dir = os.Args[i+1]
-		}
-	}
-	host, _ := os.Hostname()
-	group, _ := os.ReadFile("/proc/self/cgroup")
-	readonly := os.WriteFile("/berth-test-file", nil, 0o600)
-	report := fmt.Sprintf("pid %d\nhost %s\nroot %v\n%s", os.Getpid(), host, readonly, group)
-	_ = os.WriteFile(filepath.Join(dir, "report.new"), []byte(report), 0o600)
-	_ = os.Rename(filepath.Join(dir, "report.new"), filepath.Join(dir, "report"))
-	_ = exec.Command("/bin/sh", "-c", "sleep 1000 & sleep 0.01").Run() // leaves an orphan
-	select {}
-}
 
 type world struct {
 	data   string

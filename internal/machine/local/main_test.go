@@ -1,0 +1,48 @@
+package local_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"berth/internal/machine/local"
+)
+
+// TestMain is also the first process of the machines, and their agent: the
+// driver runs this very binary. No goroutine outlives the tests.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "instance" {
+		if err := local.InstanceMain(context.Background(), os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if len(os.Args) > 1 && os.Args[1] == "agent" {
+		agent()
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// agent writes what it sees of its machine and stays.
+func agent() {
+	dir := ""
+	for i, a := range os.Args {
+		if a == "--dir" {
+			dir = os.Args[i+1]
+		}
+	}
+	host, _ := os.Hostname()
+	group, _ := os.ReadFile("/proc/self/cgroup")
+	readonly := os.WriteFile("/berth-test-file", nil, 0o600)
+	report := fmt.Sprintf("pid %d\nhost %s\nroot %v\n%s", os.Getpid(), host, readonly, group)
+	_ = os.WriteFile(filepath.Join(dir, "report.new"), []byte(report), 0o600)
+	_ = os.Rename(filepath.Join(dir, "report.new"), filepath.Join(dir, "report"))
+	_ = exec.Command("/bin/sh", "-c", "sleep 1000 & sleep 0.01").Run() // leaves an orphan
+	select {}
+}
