@@ -7,8 +7,15 @@ SPEED ?= 20
 PKGS ?= ./...
 MINUTES ?= 15
 SEED ?= 1
+# What go test is told always; the seed is printed, and SHUFFLE=seed repeats it.
+SHUFFLE ?= on
+TEST = $(GO) test -shuffle=$(SHUFFLE)
+RACE = CGO_ENABLED=1 $(TEST) -race
+# The packages with root tests, and those of them that run under the race detector.
+ROOT = $(sort $(shell find internal -name '*_root_test.go' -not -path '*/e2e/*' -not -path '*/soak/*' -printf './%h\n'))
+ROOT_RACE = ./internal/agent ./internal/container/runc ./internal/edge ./internal/function ./internal/hostnet ./internal/machine/local
 
-.PHONY: help build up down deps test test-root e2e script bench bench-go soak lint fmt generate verify check fuzz ci tools pictures
+.PHONY: help build up down deps deps-ci test test-race test-root e2e script bench bench-go soak lint fmt generate verify check cover fuzz ci pictures
 
 help: ## what you can make
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-10s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
@@ -20,21 +27,28 @@ build: ## build bin/berth
 deps: ## install what is missing on this machine (Debian packages: runc, python3, python3-urllib3, nftables is not needed)
 	@sh scripts/deps
 
+deps-ci: # and what make ci needs: a C compiler for the race detector, git for verify
+	@sh scripts/deps gcc git
+
 up: deps build ## install what is missing, build, start the server, deploy the example, print its URL
 	@bin/berth up --data $(DATA) --speed $(SPEED)
 
 down: build ## delete the example's stack and stop the server and all that it runs
 	@bin/berth stop --data $(DATA)
 
-test: ## tests that need neither root nor network
-	@$(GO) test $(PKGS)
+test: ## tests that need neither root nor network (SHUFFLE=off takes from the cache what has passed)
+	@$(TEST) $(PKGS)
+
+test-race: deps-ci ## the same under the race detector, and the root tests of those that hold threads and sockets (as root)
+	@$(RACE) $$($(GO) list ./... | grep -v $(patsubst ./%,-e berth/%$$,$(ROOT_RACE)))
+	@$(RACE) -tags root -p 1 -timeout 20m $(ROOT_RACE)
 
 test-root: deps build ## the truth: namespaces, packets, containers, kills and deployments under load (as root)
-	@$(GO) test -tags root -p 1 -timeout 20m $$(find internal -name '*_root_test.go' -printf './%h\n' | sort -u | grep -v -e internal/e2e -e internal/soak)
+	@$(TEST) -tags root -p 1 -timeout 20m $(if $(RACED),$(filter-out $(ROOT_RACE),$(ROOT)),$(ROOT))
 	@$(MAKE) --no-print-directory e2e
 
 e2e: deps build ## the built program as its users have it: deploy under load, kill, refuse, scale (as root)
-	@BERTH_BIN=$(CURDIR)/bin/berth $(GO) test -tags root -count=1 -timeout 20m ./internal/e2e
+	@BERTH_BIN=$(CURDIR)/bin/berth $(TEST) -tags root -timeout 20m ./internal/e2e
 
 script: ## the stories of internal/sim/testdata/script on virtual time (UPDATE=1 rewrites them)
 	@$(GO) test ./internal/sim -run Script $(if $(UPDATE),-args -update)
@@ -48,8 +62,11 @@ soak: deps build ## rounds of deeds and kills, counting failed requests and leak
 bench-go: ## the Go benchmarks of the rooms
 	@$(GO) test -run '^$$' -bench . -benchtime 1s $(PKGS)
 
-fuzz: ## every fuzz target for ten seconds
-	@sh scripts/fuzz
+fuzz: ## every fuzz target, FUZZTIME=2m in all; what breaks one is kept as a corpus file
+	@FUZZTIME=$(or $(FUZZTIME),2m) sh scripts/fuzz
+
+cover: ## the tests, with each package's coverage held against docs/coverage.txt (UPDATE=1 raises the floors)
+	@UPDATE=$(UPDATE) sh scripts/cover
 
 # Root tests are the only files behind a build tag: with it all is seen.
 lint: ## vet, staticcheck, errcheck and five more (tools/lint), formatting and the house rules
@@ -76,9 +93,6 @@ verify: generate ## fail if generated code or documents differ from what is comm
 
 check: lint test ## what every commit must pass
 
-# A test that fails is run once more (what passed comes from the cache): some
-# root tests race with the machine's load, and both runs stand in the output.
-ci: deps build lint ## everything
-	@$(MAKE) --no-print-directory test || { echo "AGAIN: what failed above runs once more"; $(MAKE) --no-print-directory test; }
-	@$(MAKE) --no-print-directory test-root || { echo "AGAIN: what failed above runs once more"; $(MAKE) --no-print-directory test-root; }
-	@$(MAKE) --no-print-directory verify
+# No test is run again but those that say that they are unsteady (internal/flaky).
+ci: ## everything, with the time of each step (as root)
+	@MAKE="$(MAKE)" sh scripts/ci
