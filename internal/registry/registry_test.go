@@ -60,7 +60,7 @@ type lab struct {
 	deps   registry.ServerDeps
 }
 
-func newLab(t *testing.T, dir string) *lab {
+func newLab(t testing.TB, dir string) *lab {
 	t.Helper()
 	c := clock.NewStepped(time.Now())
 	ids := ident.Crypto()

@@ -346,6 +346,24 @@ func FuzzUnpack(f *testing.F) {
 	})
 }
 
+// FuzzParseRef holds that a reference that is accepted names the same image when
+// it is written out in full.
+func FuzzParseRef(f *testing.F) {
+	f.Add("nginx")
+	f.Add("000000000000.dkr.ecr.eu-west-1.amazonaws.com/team/web:v1")
+	f.Add("localhost:5000/web@sha256:0000000000000000000000000000000000000000000000000000000000000000")
+	f.Fuzz(func(t *testing.T, s string) {
+		ref, err := image.ParseRef(s, false)
+		if err != nil {
+			return
+		}
+		again, err := image.ParseRef(ref.Name(), false)
+		if err != nil || again.Name() != ref.Name() {
+			t.Errorf("%q is %s, which is %v, %v", s, ref.Name(), again, err)
+		}
+	})
+}
+
 func TestFromSource(t *testing.T) {
 	dir := t.TempDir()
 	pkg := filepath.Join(dir, "web")

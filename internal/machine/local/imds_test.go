@@ -77,3 +77,25 @@ func TestMetadataVersionTwoOnly(t *testing.T) {
 		t.Errorf("an old token answered %d", code)
 	}
 }
+
+// FuzzMetadata holds that whatever a container asks of its machine's metadata,
+// the fault is never ours.
+func FuzzMetadata(f *testing.F) {
+	f.Add("GET", "/latest/meta-data/", "")
+	f.Add("PUT", "/latest/api/token", "60")
+	f.Add("GET", "/latest/dynamic/instance-identity/document", "")
+	c := clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	h := local.NewMetadata(machine.Spec{ID: "i-1", Tags: map[string]string{"a/b": "y"}}, filepath.Join(f.TempDir(), "none"), c, ident.Seeded(1))
+	_, token := ask(h, "PUT", "/latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds", "21600")
+	f.Fuzz(func(t *testing.T, method, path, ttl string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Method, r.URL.Path = method, path
+		r.Header.Set("X-aws-ec2-metadata-token", token)
+		r.Header.Set("X-aws-ec2-metadata-token-ttl-seconds", ttl)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code >= 500 {
+			t.Errorf("%s %q: %d %s", method, path, w.Code, w.Body)
+		}
+	})
+}
