@@ -11,7 +11,7 @@ import (
 )
 
 // TestHouseGoroutinesAreWatched holds that a package that starts a goroutine
-// and has tests ends them with goleak.VerifyTestMain.
+// and has tests watches for leaks: its TestMain calls leaktest.Main.
 func TestHouseGoroutinesAreWatched(t *testing.T) {
 	type has struct{ start, tests, watch bool }
 	packages := map[string]*has{}
@@ -30,7 +30,7 @@ func TestHouseGoroutinesAreWatched(t *testing.T) {
 		}
 		if strings.HasSuffix(file, "_test.go") {
 			p.tests = true
-			p.watch = p.watch || calls(f, "goleak", "VerifyTestMain")
+			p.watch = p.watch || calls(f, "leaktest", "Main")
 			return nil
 		}
 		p.start = p.start || starts(f)
@@ -41,7 +41,7 @@ func TestHouseGoroutinesAreWatched(t *testing.T) {
 	}
 	for dir, p := range packages {
 		if p.start && p.tests && !p.watch {
-			t.Errorf("%s starts goroutines: its tests want a TestMain with goleak.VerifyTestMain(m)", dir)
+			t.Errorf("%s starts goroutines: its tests want a TestMain with leaktest.Main(m)", dir)
 		}
 	}
 }

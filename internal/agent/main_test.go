@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"berth/internal/leaktest"
 
 	"berth/internal/agent"
 	"berth/internal/container/runc"
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 			os.Exit(0)
 		}
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // contained says what a container sees, and stays.

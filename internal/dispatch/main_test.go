@@ -3,8 +3,8 @@ package dispatch_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"berth/internal/leaktest"
 )
 
 // TestMain sees that no goroutine outlives the tests.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }

@@ -85,6 +85,7 @@ func newLab(t *testing.T) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = driver.Close() })
 	code, err := function.OpenStore(filepath.Join(dir, "code"))
 	if err != nil {
 		t.Fatal(err)

@@ -172,6 +172,17 @@ func (d *Driver) parent() (*link, error) {
 	return l, nil
 }
 
+// Close leaves the parent, which ends by itself when nobody is connected and
+// nothing runs. A later call connects again.
+func (d *Driver) Close() error {
+	d.linking.Lock()
+	defer d.linking.Unlock()
+	if d.link == nil {
+		return nil
+	}
+	return d.link.conn.Close()
+}
+
 // anyParent is parent, but starts none.
 func (d *Driver) anyParent() (*link, error) {
 	d.linking.Lock()

@@ -80,6 +80,7 @@ func (l lab) driver(tb testing.TB) *runc.Driver {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	tb.Cleanup(func() { _ = d.Close() })
 	return d
 }
 

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"go.uber.org/goleak"
+	"berth/internal/leaktest"
 
 	"berth/internal/machine/local"
 )
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "agent" {
 		agent()
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // agent writes what it sees of its machine and stays.
