@@ -24,7 +24,7 @@ type Subject struct {
 	// Base is completed with an ID and Args.
 	Base container.Spec
 	// Exits ends with code 7 after printing "hello"; Serves prints "ready" and
-	// runs until SIGTERM; Deaf runs and ignores SIGTERM; Missing cannot be started.
+	// runs until SIGTERM; Deaf prints "ready" and ignores SIGTERM; Missing cannot be started.
 	Exits, Serves, Deaf, Missing []string
 	// Echo, run by Exec in Serves, prints "inside" and ends with code 3.
 	Echo []string
@@ -195,6 +195,7 @@ func stop(t *testing.T, s Subject) {
 func stopDeaf(t *testing.T, s Subject) {
 	d := s.New(t)
 	s.make(t, d, "deaf", s.Deaf, true)
+	ready(t, d, "deaf") // before it ignores the signal, it would end by it
 	if err := d.Stop(t.Context(), "deaf", 200*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func program(s container.Spec) sim.Program {
 	case "exits":
 		return sim.Program{Runs: time.Minute, ExitCode: 7, Output: []string{"hello"}}
 	case "deaf":
-		return sim.Program{IgnoreTerm: true}
+		return sim.Program{Output: []string{"ready"}, IgnoreTerm: true}
 	case "missing":
 		return sim.Program{Fail: "exec: missing: not found"}
 	default:

@@ -37,6 +37,7 @@ func main() {
 		}
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM)
+		fmt.Println("ready")
 		for {
 			time.Sleep(time.Hour)
 		}
