@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"berth/internal/fault"
+	"berth/internal/kernel"
 	"berth/internal/kernel/cgroup"
 )
 
@@ -88,12 +89,7 @@ func (a *Agent) writeBundle() error {
 	if err != nil {
 		return fmt.Errorf("read the endpoints' authority: %w", err)
 	}
-	for _, f := range []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"} {
-		if b, err := os.ReadFile(f); err == nil {
-			bundle = slices.Concat(b, []byte("\n"), bundle)
-			break
-		}
-	}
+	bundle = slices.Concat(kernel.CertificateBundle(), []byte("\n"), bundle)
 	// A new file: containers that run keep theirs.
 	if err := os.WriteFile(a.bundleFile()+".new", bundle, 0o644); err != nil { // containers of any user read it
 		return err

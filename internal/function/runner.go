@@ -104,20 +104,11 @@ func New(ctx context.Context, d Deps) (*Runner, error) {
 	return r, nil
 }
 
-// hostBundles are where systems keep their authorities in one file.
-var hostBundles = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"}
-
 func (r *Runner) writeBundle() error {
 	if len(r.CA) == 0 {
 		return nil
 	}
-	pem := slices.Clone(r.CA)
-	for _, p := range hostBundles {
-		if own, err := os.ReadFile(p); err == nil {
-			pem = append(append(pem, '\n'), own...)
-			break
-		}
-	}
+	pem := slices.Concat(r.CA, []byte("\n"), kernel.CertificateBundle())
 	r.bundle = filepath.Join(r.Dir, "ca.pem")
 	if err := os.WriteFile(r.bundle, pem, 0o644); err != nil {
 		return fmt.Errorf("write authorities for functions: %w", err)

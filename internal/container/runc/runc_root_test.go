@@ -88,6 +88,24 @@ func (l lab) spec(id string, args ...string) container.Spec {
 	return container.Spec{ID: id, Layers: []string{l.layer}, Args: append([]string{"/probe"}, args...), CgroupParent: l.group, Hostname: "ctr"}
 }
 
+// started is a container that runs until it is removed at the test's end.
+func (l lab) started(t *testing.T, id string, args ...string) (*runc.Driver, container.Spec) {
+	t.Helper()
+	d, spec := l.driver(t), l.spec(id, args...)
+	if err := d.Create(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Remove(context.WithoutCancel(t.Context()), spec.ID); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := d.Start(t.Context(), spec.ID); err != nil {
+		t.Fatal(err)
+	}
+	return d, spec
+}
+
 // Proves: MI29, D58
 func TestConformance(t *testing.T) {
 	l := setUp(t)
@@ -307,19 +325,7 @@ func TestALogIsBounded(t *testing.T) {
 
 func TestTheContainerOutlivesAParentThatIsKilled(t *testing.T) {
 	l := setUp(t)
-	d := l.driver(t)
-	spec := l.spec("alone", "talk")
-	if err := d.Create(t.Context(), spec); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := d.Remove(context.WithoutCancel(t.Context()), spec.ID); err != nil {
-			t.Error(err)
-		}
-	}()
-	if err := d.Start(t.Context(), spec.ID); err != nil {
-		t.Fatal(err)
-	}
+	d, spec := l.started(t, "alone", "talk")
 	awaitLine(t, d, spec.ID, "ready")
 	st, _ := d.State(t.Context(), spec.ID)
 	parent := parentOf(t, st.PID)
@@ -361,19 +367,7 @@ func TestTheContainerOutlivesAParentThatIsKilled(t *testing.T) {
 
 func TestAContainerMayWriteWhileItHasNoParent(t *testing.T) {
 	l := setUp(t)
-	d := l.driver(t)
-	spec := l.spec("unheard", "talk")
-	if err := d.Create(t.Context(), spec); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := d.Remove(context.WithoutCancel(t.Context()), spec.ID); err != nil {
-			t.Error(err)
-		}
-	}()
-	if err := d.Start(t.Context(), spec.ID); err != nil {
-		t.Fatal(err)
-	}
+	d, spec := l.started(t, "unheard", "talk")
 	awaitLine(t, d, spec.ID, "ready")
 	st, _ := d.State(t.Context(), spec.ID)
 	if err := syscall.Kill(parentOf(t, st.PID), syscall.SIGKILL); err != nil {
@@ -431,15 +425,7 @@ func parentOf(t *testing.T, pid int) int {
 
 func TestExecWithATerminal(t *testing.T) {
 	l := setUp(t)
-	d := l.driver(t)
-	spec := l.spec("term", "serve")
-	if err := d.Create(t.Context(), spec); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = d.Remove(context.WithoutCancel(t.Context()), spec.ID) }()
-	if err := d.Start(t.Context(), spec.ID); err != nil {
-		t.Fatal(err)
-	}
+	d, spec := l.started(t, "term", "serve")
 	var out bytes.Buffer
 	code, err := d.Exec(t.Context(), spec.ID, container.ExecSpec{Args: []string{"/probe", "tty"}, TTY: true, Stdin: strings.NewReader("word\n"), Stdout: &out})
 	if err != nil || code != 0 {
