@@ -23,7 +23,8 @@ import (
 
 // Every type is created, left alone, changed property by property, replaced,
 // and deleted; each of these also with the process killed after every call,
-// and with every call refused and what was done rolled back.
+// and with every call refused and what was done rolled back. Properties that
+// are changed by the same calls are interrupted once.
 func TestTypes(t *testing.T) {
 	t.Parallel()
 	for i, s := range samples(t) {
@@ -76,6 +77,7 @@ type lab struct {
 	names  map[string]string
 	empty  map[string][]int // what there is without the sample
 	step   int              // every how many calls something goes wrong
+	tried  map[string]bool  // sequences of calls in which something went wrong
 }
 
 func newLab(t *testing.T, s sample) *lab {
@@ -89,7 +91,9 @@ func newLab(t *testing.T, s sample) *lab {
 	}
 	schema, _ := template.TypeOf(s.of)
 	l := &lab{house: h, t: t, sample: s, schema: schema, names: map[string]string{"PrefixList": vpc.PrefixList(place.Region, "s3")},
-		step: 1}
+		step:  1,
+		tried: map[string]bool{},
+	}
 	if testing.Short() {
 		l.step = 5
 	}
@@ -180,12 +184,15 @@ func (l *lab) kill(n int) {
 	}
 }
 
-// refuse refuses the nth call from now, while a stack goes forward.
-func (l *lab) refuse(n int) *bool {
+// forward are the statuses in which a refusal leads to going back.
+var forward = []string{"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"}
+
+// refuse refuses the nth call from now, while the stack is in one of some
+// statuses; it tells whether it did.
+func (l *lab) refuse(n int, during ...string) *bool {
 	at, did := len(l.calls)+n, new(bool)
 	l.before = func(_, operation string, _ map[string]any) error {
-		status := l.stack("x").Status
-		if len(l.calls) != at || status != "CREATE_IN_PROGRESS" && status != "UPDATE_IN_PROGRESS" {
+		if len(l.calls) != at || !slices.Contains(during, l.stack("x").Status) {
 			return nil
 		}
 		*did = true
@@ -218,7 +225,7 @@ func (l *lab) creation() {
 		l.same(whole, when)
 		l.gone(when + ", deleted")
 
-		refused := l.refuse(n)
+		refused := l.refuse(n, forward...)
 		when = fmt.Sprintf("created, call %d refused", n)
 		if s := l.run(body, true); *refused {
 			l.want(s, "ROLLBACK_COMPLETE", when)
@@ -264,8 +271,12 @@ func (l *lab) update(property string) {
 	if replaced := strings.Contains(l.since(id), "requires the creation of a new physical resource"); replaced != l.replaces(property) {
 		l.t.Fatalf("%s: replaced is %t\n%s", property, replaced, l.story("x"))
 	}
-	changed := l.shape()
+	changed, sequence := l.shape(), strings.Join(l.calls[before:], ", ")
 	l.back(base, whole, property)
+	if l.tried[sequence] {
+		return // another property is changed by the same calls
+	}
+	l.tried[sequence] = true
 	for n := 1; n <= calls; n += l.step {
 		when := fmt.Sprintf("%s, killed after call %d", property, n)
 		l.kill(n)
@@ -273,7 +284,7 @@ func (l *lab) update(property string) {
 		l.same(changed, when)
 		l.back(base, whole, when)
 
-		refused := l.refuse(n)
+		refused := l.refuse(n, forward...)
 		when = fmt.Sprintf("%s, call %d refused", property, n)
 		if s := l.run(next, false); *refused {
 			l.want(s, "UPDATE_ROLLBACK_COMPLETE", when)
@@ -316,7 +327,8 @@ func (l *lab) deletion() {
 	l.t.Helper()
 	before := len(l.calls)
 	l.gone("deleted")
-	for n := 1; n <= len(l.calls)-before && n < 20; n += l.step {
+	calls := len(l.calls) - before
+	for n := 1; n <= calls; n += l.step {
 		l.want(l.run(l.body(""), true), "CREATE_COMPLETE", "created")
 		l.kill(n)
 		l.del("x")
@@ -324,6 +336,16 @@ func (l *lab) deletion() {
 		l.want(l.settle("x"), "DELETE_COMPLETE", when)
 		l.calm()
 		l.same(l.empty, when)
+
+		l.want(l.run(l.body(""), true), "CREATE_COMPLETE", "created")
+		refused := l.refuse(n, "DELETE_IN_PROGRESS")
+		l.del("x")
+		when = fmt.Sprintf("deleted, call %d refused", n)
+		if s := l.settle("x"); *refused {
+			l.want(s, "DELETE_FAILED", when)
+			l.gone(when + ", deleted again")
+		}
+		l.calm()
 	}
 }
 

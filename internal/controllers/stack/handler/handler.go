@@ -93,14 +93,6 @@ func (s *Step) changed(properties ...string) bool {
 	return slices.ContainsFunc(properties, func(n string) bool { return asJSON(s.Record.Prior[n]) != asJSON(s.Record.Properties[n]) })
 }
 
-// made notes the physical id and attributes.
-func (s *Step) made(id string, attributes map[string]any) {
-	s.Record.PhysicalID = id
-	for k, v := range attributes {
-		s.Record.Attributes[k] = v
-	}
-}
-
 func (s *Step) remember(key, value string) { s.Record.Memo[key] = value }
 
 // do is a call whose answer does not matter.

@@ -161,17 +161,6 @@ func plain(v any) any {
 
 func list(v any) []any { l, _ := v.([]any); return l }
 
-// texts reads a list of strings.
-func texts(v any) []string {
-	var out []string
-	for _, it := range list(v) {
-		if s, ok := it.(string); ok {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
 // missing lists what is in a and not in b.
 func missing(a, b []any) []any {
 	has := map[string]bool{}
