@@ -27,24 +27,24 @@ func TestImportsFollowTheMap(t *testing.T) {
 	const prefix = "berth/internal/"
 	for line := range strings.Lines(string(out)) {
 		f := strings.Fields(line)
-		room := strings.TrimPrefix(f[0], prefix)
-		if allowed[room] == nil && allowed[path.Dir(room)+"/*"] == nil {
-			t.Errorf("%s: not on the map: give it a line in ARCHITECTURE.md", room)
+		pkg := strings.TrimPrefix(f[0], prefix)
+		if allowed[pkg] == nil && allowed[path.Dir(pkg)+"/*"] == nil {
+			t.Errorf("%s: not on the map: give it a line in ARCHITECTURE.md", pkg)
 			continue
 		}
-		may := slices.Concat(allowed[room], allowed[path.Dir(room)+"/*"])
+		may := slices.Concat(allowed[pkg], allowed[path.Dir(pkg)+"/*"])
 		for _, imp := range f[1:] {
 			if to, ours := strings.CutPrefix(imp, prefix); ours && !covers(may, to) {
-				t.Errorf("%s may not import %s (it may: %s)", room, to, strings.Join(may, " "))
+				t.Errorf("%s may not import %s (it may: %s)", pkg, to, strings.Join(may, " "))
 			}
 		}
 	}
 }
 
-// covers reports whether an allow-list names the room itself, its folder with
+// covers reports whether an allow-list names the package itself, its folder with
 // /*, or everything with *.
-func covers(may []string, room string) bool {
-	return slices.Contains(may, room) || slices.Contains(may, path.Dir(room)+"/*") || slices.Contains(may, "*")
+func covers(may []string, pkg string) bool {
+	return slices.Contains(may, pkg) || slices.Contains(may, path.Dir(pkg)+"/*") || slices.Contains(may, "*")
 }
 
 func readLayout(t *testing.T, file string) map[string][]string {
@@ -63,22 +63,22 @@ func readLayout(t *testing.T, file string) map[string][]string {
 		case line == "```":
 			in = false
 		case in && line != "" && line[0] != '#':
-			room, may, _ := strings.Cut(line, ":")
-			m[strings.TrimSpace(room)] = append([]string{}, strings.Fields(may)...)
+			pkg, may, _ := strings.Cut(line, ":")
+			m[strings.TrimSpace(pkg)] = append([]string{}, strings.Fields(may)...)
 		}
 	}
 	return m
 }
 
-// outside says which foreign modules have one room, and why.
-var outside = []struct{ prefix, rooms, why string }{
+// outside says which foreign modules only some packages may import, and why.
+var outside = []struct{ prefix, packages, why string }{
 	{"github.com/cockroachdb/pebble", "store/pebble series", "the durable KV, and logs and metrics"},
 	{"github.com/vishvananda/netlink", "kernel", "only kernel speaks to the kernel"},
 	{"github.com/google/nftables", "kernel", "only kernel speaks to the kernel"},
-	{"github.com/miekg/dns", "resolver", "DNS has one room"},
-	{"github.com/google/go-containerregistry", "container/image registry agent", "images have one room"},
+	{"github.com/miekg/dns", "resolver", "DNS has one package"},
+	{"github.com/google/go-containerregistry", "container/image registry agent", "images have one package"},
 	{"go.yaml.in/yaml", "lang/template", "only templates are YAML"},
-	{"github.com/spf13/cobra", "cli", "commands have one room"},
+	{"github.com/spf13/cobra", "cli", "commands have one package"},
 	{"go.etcd.io", "store/etcd", "only store/etcd speaks to etcd"},
 	{"github.com/sirupsen/logrus", "", "use log/slog"},
 	{"github.com/stretchr/testify", "", "use testing and go-cmp"},
@@ -87,7 +87,7 @@ var outside = []struct{ prefix, rooms, why string }{
 
 // banned calls, with what to do instead.
 var banned = map[string]string{
-	"time.Now":   "take a clock.Clock (drivers, loops' Request.Now) or a now time.Time (calculations)",
+	"time.Now":   "take a clock.Clock (drivers, controllers' Request.Now) or a now time.Time (calculations)",
 	"time.Since": "as time.Now", "time.Until": "as time.Now", "time.Sleep": "use clock.Sleep, or wait for a condition",
 	"time.Tick": "use a clock", "time.AfterFunc": "use a clock",
 	"fmt.Print": "log through slog, or write to an io.Writer you were given", "fmt.Println": "as fmt.Print", "fmt.Printf": "as fmt.Print",
@@ -95,16 +95,16 @@ var banned = map[string]string{
 	"rand.Int": "draw from ident.Source", "rand.IntN": "draw from ident.Source", "rand.Float64": "draw from ident.Source",
 }
 
-// exempt rooms may call what their work is made of.
+// exempt packages may call what their work is made of.
 var exempt = map[string][]string{
 	"clock": {"time.Now", "time.Since"},
 	"cli":   {"time.Now", "time.Since", "time.Sleep", "time.Until"},
 	"gen":   {"fmt.Print", "fmt.Println", "fmt.Printf", "os.Exit"},
 }
 
-// TestHouseRules reads every Go file of ours: one doc comment a package, no
-// init, no banned call, foreign modules only in their rooms.
-func TestHouseRules(t *testing.T) {
+// TestRules reads every Go file of ours: one doc comment a package, no init, no
+// banned call, foreign modules only in the packages that may import them.
+func TestRules(t *testing.T) {
 	docs := map[string]int{}
 	err := filepath.WalkDir("internal", func(file string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -121,31 +121,31 @@ func TestHouseRules(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		room := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(file)), "internal/")
+		pkg := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(file)), "internal/")
 		test := strings.HasSuffix(file, "_test.go")
 		if !test {
-			docs[room] += 0
+			docs[pkg] += 0
 			if f.Doc != nil && strings.HasPrefix(f.Doc.Text(), "Package "+f.Name.Name) || f.Doc != nil && f.Name.Name == "main" {
-				docs[room]++
+				docs[pkg]++
 			}
 		}
-		checkImports(t, f, file, room, test)
+		checkImports(t, f, file, pkg, test)
 		if !test && !strings.HasPrefix(filepath.Base(file), "zz_") {
-			checkCalls(t, fset, f, room)
+			checkCalls(t, fset, f, pkg)
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for room, n := range docs {
+	for pkg, n := range docs {
 		if n != 1 {
-			t.Errorf("%s has %d package comments, want one that begins \"Package …\"", room, n)
+			t.Errorf("%s has %d package comments, want one that begins \"Package …\"", pkg, n)
 		}
 	}
 }
 
-func checkImports(t *testing.T, f *ast.File, file, room string, test bool) {
+func checkImports(t *testing.T, f *ast.File, file, pkg string, test bool) {
 	t.Helper()
 	for _, imp := range f.Imports {
 		p := strings.Trim(imp.Path.Value, `"`)
@@ -153,16 +153,16 @@ func checkImports(t *testing.T, f *ast.File, file, room string, test bool) {
 			if !strings.HasPrefix(p, o.prefix) {
 				continue
 			}
-			rooms := strings.Fields(o.rooms)
-			inside := slices.ContainsFunc(rooms, func(r string) bool { return room == r || strings.HasPrefix(room, r+"/") })
-			if !inside && !(test && len(rooms) > 0) {
+			may := strings.Fields(o.packages)
+			inside := slices.ContainsFunc(may, func(m string) bool { return pkg == m || strings.HasPrefix(pkg, m+"/") })
+			if !inside && !(test && len(may) > 0) {
 				t.Errorf("%s imports %s: %s", file, p, o.why)
 			}
 		}
 	}
 }
 
-func checkCalls(t *testing.T, fset *token.FileSet, f *ast.File, room string) {
+func checkCalls(t *testing.T, fset *token.FileSet, f *ast.File, pkg string) {
 	t.Helper()
 	for _, d := range f.Decls {
 		if fn, ok := d.(*ast.FuncDecl); ok && fn.Name.Name == "init" && fn.Recv == nil {
@@ -180,7 +180,7 @@ func checkCalls(t *testing.T, fset *token.FileSet, f *ast.File, room string) {
 		}
 		name := x.Name + "." + sel.Sel.Name
 		why, bad := banned[name]
-		if bad && imports(f, x.Name) && f.Name.Name != "main" && !slices.Contains(exempt[room], name) {
+		if bad && imports(f, x.Name) && f.Name.Name != "main" && !slices.Contains(exempt[pkg], name) {
 			t.Errorf("%s: %s: %s", fset.Position(n.Pos()), name, why)
 		}
 		return true
@@ -198,8 +198,8 @@ func imports(f *ast.File, name string) bool {
 }
 
 // TestDocsDependencies holds docs/DEPENDENCIES.md together with go.mod and the
-// imports: every module that we import has a row with just the rooms that
-// import it, or is named as one of the tests', and go.mod calls it direct.
+// imports: every module that we import has a row with just the packages
+// that import it, or is named as one of the tests', and go.mod calls it direct.
 func TestDocsDependencies(t *testing.T) {
 	doc, err := os.ReadFile("docs/DEPENDENCIES.md")
 	if err != nil {
@@ -216,14 +216,14 @@ func TestDocsDependencies(t *testing.T) {
 		}
 	}
 	direct := directModules(t)
-	for m, rooms := range importers(t, direct) {
-		want := strings.Join(rooms, ", ")
+	for m, packages := range importers(t, direct) {
+		want := strings.Join(packages, ", ")
 		switch row, ok := rows[m]; {
-		case len(rooms) == 0 && !strings.Contains(tests, m+" ("):
+		case len(packages) == 0 && !strings.Contains(tests, m+" ("):
 			t.Errorf("only tests import %s: name it behind \"Tests only:\" in docs/DEPENDENCIES.md, or drop it with go mod tidy", m)
-		case len(rooms) > 0 && !ok:
-			t.Errorf("%s has no row in docs/DEPENDENCIES.md: licence, rooms (%s), why", m, want)
-		case len(rooms) > 0 && row != want:
+		case len(packages) > 0 && !ok:
+			t.Errorf("%s has no row in docs/DEPENDENCIES.md: licence, packages (%s), why", m, want)
+		case len(packages) > 0 && row != want:
 			t.Errorf("docs/DEPENDENCIES.md says that %s is imported by %s; it is imported by %s", m, row, want)
 		}
 	}
@@ -259,7 +259,7 @@ func directModules(t *testing.T) []string {
 	return direct
 }
 
-// importers says which rooms import each module in what is built.
+// importers says which packages import each module in what is built.
 func importers(t *testing.T, modules []string) map[string][]string {
 	t.Helper()
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./internal/...", "./cmd/...").Output()
