@@ -41,7 +41,8 @@ func main() {
 		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Main(ctx, cli.Hooks{Server: daemon.Serve, Sweep: daemon.Sweep, Compatibility: daemon.Compatibility, Version: daemon.Version}, os.Args[1:], os.Stdout, os.Stderr)
+	hooks := cli.Hooks{Server: daemon.Serve, Sweep: daemon.Sweep, Compatibility: daemon.Compatibility, Version: daemon.Version}
+	code := cli.Main(ctx, hooks, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }

@@ -30,7 +30,8 @@ func draw(w io.Writer, command string, s *screen) error {
 	}
 	all := append([][]cell{prompt}, lines...)
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%g" height="%d" font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,DejaVu Sans Mono,monospace" font-size="13">`+"\n",
+	const fonts = "ui-monospace,SFMono-Regular,Menlo,Consolas,DejaVu Sans Mono,monospace"
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%g" height="%d" font-family="`+fonts+`" font-size="13">`+"\n",
 		float64(s.cols)*cellWidth+2*frame, len(all)*lineHeight+2*frame-4)
 	b.WriteString(`<rect width="100%" height="100%" rx="8" fill="#0d1117"/>` + "\n")
 	for y, line := range all {

@@ -25,7 +25,8 @@ h1{font-size:1.6rem}dt{color:#5f6b7a;float:left;clear:left;width:9rem}dd{margin:
 <h1>It runs. <span class="v">{{.Version}}</span></h1>
 <p>This page came through a load balancer's listener rule, the target group that a blue/green deployment put behind it, a security group, a
 task's own network interface and a container on a managed instance.</p>
-<dl><dt>task</dt><dd>{{.Task}}</dd><dt>address</dt><dd>{{.Address}}</dd><dt>zone</dt><dd>{{.Zone}}</dd><dt>cluster</dt><dd>{{.Cluster}}</dd><dt>your path</dt><dd>{{.Path}}</dd></dl>
+<dl><dt>task</dt><dd>{{.Task}}</dd><dt>address</dt><dd>{{.Address}}</dd><dt>zone</dt><dd>{{.Zone}}</dd>
+<dt>cluster</dt><dd>{{.Cluster}}</dd><dt>your path</dt><dd>{{.Path}}</dd></dl>
 </html>
 `))
 

@@ -21,7 +21,8 @@ import (
 const folder = "internal/lang/template/"
 
 // kept are the keys of a type that the program reads.
-var kept = []string{"properties", "definitions", "required", "create_only", "conditional_create_only", "read_only", "write_only", "getatt", "ref", "tag_property", "tag_format", "constraints"}
+var kept = []string{"properties", "definitions", "required", "create_only", "conditional_create_only", "read_only", "write_only",
+	"getatt", "ref", "tag_property", "tag_format", "constraints"}
 
 func main() {
 	if len(os.Args) != 2 {

@@ -30,16 +30,21 @@ func TestThePagesAreCurrent(t *testing.T) {
 
 func TestWhatIsRefused(t *testing.T) {
 	t.Parallel()
-	const facts, test = "| D1 | one | x |\n| D2 | two | x |\n", "package p\n\nimport \"testing\"\n\n"
+	const (
+		facts = "| D1 | one | x |\n| D2 | two | x |\n"
+		test  = "package p\n\nimport \"testing\"\n\n"
+		one   = test + "// Proves: D1, MI1\nfunc TestA(t *testing.T) {}\n"
+		both  = test + "// Proves: D1, D2, MI1\nfunc TestA(t *testing.T) {}\n"
+	)
 	for name, c := range map[string]struct{ test, gaps, want string }{
 		"nothing is wrong":      {test + "// Proves: D1, MI1\nfunc TestA(t *testing.T) {\n\t// Proves: D2\n}\n", "", ""},
-		"neither":               {test + "// Proves: D1, MI1\nfunc TestA(t *testing.T) {}\n", "", "D2 has no test"},
-		"a reason":              {test + "// Proves: D1, MI1\nfunc TestA(t *testing.T) {}\n", "D2 not built: nobody asked\n", ""},
-		"both":                  {test + "// Proves: D1, D2, MI1\nfunc TestA(t *testing.T) {}\n", "D2 not built: nobody asked\n", "D2 is said not to be built and has a test"},
-		"a part":                {test + "// Proves: D1, D2, MI1\nfunc TestA(t *testing.T) {}\n", "D2 lacks: the rest\n", ""},
-		"a part of nothing":     {test + "// Proves: D1, MI1\nfunc TestA(t *testing.T) {}\n", "D2 lacks: the rest\n", "D2 is said to be proved in part and has no test"},
+		"neither":               {one, "", "D2 has no test"},
+		"a reason":              {one, "D2 not built: nobody asked\n", ""},
+		"both":                  {both, "D2 not built: nobody asked\n", "D2 is said not to be built and has a test"},
+		"a part":                {both, "D2 lacks: the rest\n", ""},
+		"a part of nothing":     {one, "D2 lacks: the rest\n", "D2 is said to be proved in part and has no test"},
 		"an unknown number":     {test + "// Proves: D1, D2, D3, MI1\nfunc TestA(t *testing.T) {}\n", "", "proves D3, which no page"},
-		"an unknown gap":        {test + "// Proves: D1, D2, MI1\nfunc TestA(t *testing.T) {}\n", "D3 not built: x\n", "gaps.txt has D3"},
+		"an unknown gap":        {both, "D3 not built: x\n", "gaps.txt has D3"},
 		"a mark at no test":     {test + "// Proves: D1, D2, MI1\nfunc helper(t *testing.T) {}\n", "", "stands at no test"},
 		"a range":               {test + "// Proves: D1-D2, MI1\nfunc TestA(t *testing.T) {}\n", "", "is not a list of numbers"},
 		"twice":                 {test + "// Proves: D1, D1\nfunc TestA(t *testing.T) {}\n", "", "says twice that it proves D1"},
