@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestHouseGoroutinesAreWatched holds that a package that starts a goroutine
+// TestGoroutinesAreWatched holds that a package that starts a goroutine
 // and has tests watches for leaks: its TestMain calls leaktest.Main.
-func TestHouseGoroutinesAreWatched(t *testing.T) {
+func TestGoroutinesAreWatched(t *testing.T) {
 	type has struct{ start, tests, watch bool }
 	packages := map[string]*has{}
 	err := filepath.WalkDir("internal", func(file string, d fs.DirEntry, err error) error {

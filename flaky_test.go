@@ -16,10 +16,10 @@ import (
 // mendedWithin is how long a test may be marked as unsteady.
 const mendedWithin = 14 * 24 * time.Hour
 
-// TestHouseFlakyMarksAreYoung reads every flaky.Run. It counts to the day of
+// TestFlakyMarksAreYoung reads every flaky.Run. It counts to the day of
 // the commit that is tested, not to today: what was built once can be built
 // again, and whoever commits anything is told.
-func TestHouseFlakyMarksAreYoung(t *testing.T) {
+func TestFlakyMarksAreYoung(t *testing.T) {
 	today := commitDay()
 	err := filepath.WalkDir("internal", func(file string, d fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(file, "_test.go") || filepath.Dir(file) == "internal/flaky" {

@@ -13,8 +13,8 @@ import (
 // tools/lint runs, and with the reason.
 var accepted = regexp.MustCompile(`//nolint:(errcheck|errorlint|nilerr|noctx|exhaustive|sloglint|U1000|(SA|S|ST)[0-9]{4}) // .`)
 
-// TestHouseFindingsAreAcceptedByName reads every nolint comment.
-func TestHouseFindingsAreAcceptedByName(t *testing.T) {
+// TestFindingsAreAcceptedByName reads every nolint comment.
+func TestFindingsAreAcceptedByName(t *testing.T) {
 	err := filepath.WalkDir("internal", func(file string, d fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(file, ".go") {
 			return err
