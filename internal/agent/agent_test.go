@@ -105,6 +105,19 @@ func TestCredentialsOfTheTaskRole(t *testing.T) {
 }
 
 // Proves: D54
+// A task of no service waits for nobody who needs its digests early.
+func TestATaskWhoseImageIsHereReportsOnceLess(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	for _, want := range [][]string{{"PENDING", "RUNNING"}, {"RUNNING"}} {
+		arn := w.task(fmt.Sprint("t", len(want)), app(ecrImage))
+		w.reaches(arn, model.TaskActivating)
+		if got := w.reported(arn); !slices.Equal(got, want) {
+			t.Errorf("reported %v, not %v", got, want)
+		}
+	}
+}
+
 func TestAnEssentialExitIsReportedAfterRunning(t *testing.T) {
 	w := newWorld(t)
 	w.program = func(container.Spec) csim.Program { return csim.Program{Runs: time.Millisecond, ExitCode: 3} }

@@ -72,6 +72,7 @@ type world struct {
 	noGroup  bool              // the log group is missing
 	deny     map[string]string // operation → error code
 	samples  []dispatch.Sample
+	reports  map[string][]string // statuses, by the task's ARN
 	logins   int
 	breaking bool // refuse all reports
 
@@ -175,7 +176,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	w := &world{t: t, db: db, real: real, access: &access{deny: map[string]bool{}}, deny: map[string]string{}, net: &network{at: map[string]string{}}, images: &images{have: map[string]image.Image{}}}
+	w := &world{t: t, db: db, real: real, access: &access{deny: map[string]bool{}}, deny: map[string]string{}, reports: map[string][]string{}, net: &network{at: map[string]string{}}, images: &images{have: map[string]image.Image{}}}
 	w.gateway = dispatch.New(dispatch.Deps{
 		DB: db, Clock: racing{real, &w.speed}, Real: real, IDs: ident.Crypto(), Place: place, Minter: w, Access: w.access, Metrics: w, Authenticate: w.authenticate, Log: log,
 	})
@@ -430,6 +431,13 @@ func (w *world) call(r *http.Request, p ident.Principal, operation string, in ma
 	return nil, fault.New(fault.NotImplemented, "UnknownOperationException", "%s", operation)
 }
 
+// reported are the states that a task was reported in.
+func (w *world) reported(arn string) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.reports[arn])
+}
+
 func (w *world) submit(ctx context.Context, p ident.Principal, in map[string]any) (any, error) {
 	rep := dispatch.TaskReport{
 		Cluster: text(in["cluster"]), Task: text(in["task"]), Status: text(in["status"]), Reason: text(in["reason"]),
@@ -443,6 +451,9 @@ func (w *world) submit(ctx context.Context, p ident.Principal, in map[string]any
 		}
 		rep.Containers = append(rep.Containers, k)
 	}
+	w.mu.Lock()
+	w.reports[rep.Task] = append(w.reports[rep.Task], rep.Status)
+	w.mu.Unlock()
 	ack, err := w.gateway.SubmitTask(ctx, p, rep)
 	return map[string]any{"acknowledgment": ack}, err
 }

@@ -300,8 +300,9 @@ func execCode(t *testing.T, s Subject) {
 	if err != nil || code != 3 || strings.TrimSpace(out.String()) != "inside" {
 		t.Errorf("exec: code %d, output %q, %v", code, out.String(), err)
 	}
-	if st, err := d.Stats(t.Context(), "exec"); err != nil || st.Pids == 0 {
-		t.Errorf("stats: %+v, %v", st, err)
+	now := status(t, d, "exec")
+	if st, err := d.Stats(t.Context(), "exec"); err != nil || st.Pids == 0 || st.PID != now.PID {
+		t.Errorf("stats: %+v, %v; state: %+v", st, err, now)
 	}
 }
 
