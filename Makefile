@@ -11,7 +11,9 @@ SEED ?= 1
 SHUFFLE ?= on
 TEST = $(GO) test -shuffle=$(SHUFFLE)
 RACE = CGO_ENABLED=1 $(TEST) -race
-# The packages with root tests, and those of them that run under the race detector.
+# The packages with root tests, and those of them that run under the race
+# detector: linked statically, since the test program is the containers' init
+# and program too, and there is no C library in them.
 ROOT = $(sort $(shell find internal -name '*_root_test.go' -not -path '*/e2e/*' -not -path '*/soak/*' -printf './%h\n'))
 ROOT_RACE = ./internal/agent ./internal/container/runc ./internal/edge ./internal/function ./internal/hostnet ./internal/machine/local
 
@@ -41,7 +43,7 @@ test: ## tests that need neither root nor network (SHUFFLE=off takes from the ca
 
 test-race: deps-ci ## the same under the race detector, and the root tests of those that hold threads and sockets (as root)
 	@$(RACE) $$($(GO) list ./... | grep -v $(patsubst ./%,-e berth/%$$,$(ROOT_RACE)))
-	@$(RACE) -tags root -p 1 -timeout 20m $(ROOT_RACE)
+	@$(RACE) -tags root,netgo,osusergo -ldflags '-linkmode=external -extldflags=-static' -p 1 -timeout 20m $(ROOT_RACE)
 
 test-root: deps build ## the truth: namespaces, packets, containers, kills and deployments under load (as root)
 	@$(TEST) -tags root -p 1 -timeout 20m $(if $(RACED),$(filter-out $(ROOT_RACE),$(ROOT)),$(ROOT))

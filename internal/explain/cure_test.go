@@ -223,3 +223,20 @@ func TestWhyAStackWasRolledBack(t *testing.T) {
 		}
 	}
 }
+
+// A machine that is bought for another task meanwhile is no answer to the one
+// for which none may be.
+func TestATooLargeTaskIsExplainedWhileOthersGetMachines(t *testing.T) {
+	const task = "arn:aws:ecs:r:1:task/c/abcd1234"
+	for bought, stands := range map[string]bool{"arn:aws:ecs:r:1:task/c/another": true, task: false} {
+		db := world(t, nil,
+			put(state.Tasks, model.Task{ARN: task, ID: "abcd1234", Cluster: "c", LastStatus: "PROVISIONING", DesiredStatus: "RUNNING"}),
+			put(state.Instances, model.Instance{ID: "i-2", ARN: "ci-2", Cluster: "c", State: "pending", Goal: "RUN", WantedAt: now, For: []string{bought}}),
+			func(tx *store.Tx) error {
+				return state.Note(tx, now.Add(-time.Second), model.Decision{By: "controllers/capacity", Subject: task, Verb: "refused", Reason: "No instance type of capacity provider cp can hold the task"})
+			})
+		if got := cure(t, db, "abcd1234"); strings.Contains(got, "raise vCpuCount") != stands {
+			t.Errorf("bought for %s: %q", bought, got)
+		}
+	}
+}

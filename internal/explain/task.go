@@ -159,10 +159,12 @@ func shortage(v store.Reader, t model.Task) model.Decision {
 	return model.Decision{}
 }
 
-// superseded says that machines were bought for the cluster since a decision
-// that none may be.
+// superseded says that a machine was bought for a task since a decision that
+// none may be. One that was bought for another task says nothing of this one.
 func superseded(v store.Reader, t model.Task, d model.Decision) bool {
-	return slices.ContainsFunc(state.Instances.By(v, "cluster", t.Cluster), func(i model.Instance) bool { return i.WantedAt.After(d.At) })
+	return slices.ContainsFunc(state.Instances.By(v, "cluster", t.Cluster), func(i model.Instance) bool {
+		return i.WantedAt.After(d.At) && slices.Contains(i.For, t.ARN)
+	})
 }
 
 // late says that an instance should have its agent by now.
