@@ -66,6 +66,11 @@ func assemble(t *testing.T) *daemon.House {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := figures.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	c := clock.NewStepped(time.Unix(0, 0))
 	house, err := daemon.Assemble(t.Context(), daemon.Core{DB: db, Clock: c, Real: c, IDs: ident.Seeded(1), Log: slog.New(slog.DiscardHandler)},
 		daemon.Hands{Series: figures, Names: names{}, Doors: endpoints{}})
