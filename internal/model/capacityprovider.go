@@ -1,0 +1,67 @@
+package model
+
+import "time"
+
+// Range is an inclusive range; a nil end is open.
+type Range struct {
+	Min *float64 `json:"min,omitempty"`
+	Max *float64 `json:"max,omitempty"`
+}
+
+// InstanceRequirements are EC2's attributes for choosing types; a zero field
+// means EC2's default (docs/facts/managed-instances.md MI107).
+type InstanceRequirements struct {
+	VCpuCount                                      Range    `json:"vCpuCount"`
+	MemoryMiB                                      Range    `json:"memoryMiB"`
+	CpuManufacturers                               []string `json:"cpuManufacturers,omitempty"`
+	MemoryGiBPerVCpu                               *Range   `json:"memoryGiBPerVCpu,omitempty"`
+	ExcludedInstanceTypes                          []string `json:"excludedInstanceTypes,omitempty"`
+	AllowedInstanceTypes                           []string `json:"allowedInstanceTypes,omitempty"`
+	InstanceGenerations                            []string `json:"instanceGenerations,omitempty"`
+	SpotMaxPricePercentageOverLowestPrice          *int64   `json:"spotMaxPricePercentageOverLowestPrice,omitempty"`
+	MaxSpotPriceAsPercentageOfOptimalOnDemandPrice *int64   `json:"maxSpotPriceAsPercentageOfOptimalOnDemandPrice,omitempty"`
+	OnDemandMaxPricePercentageOverLowestPrice      *int64   `json:"onDemandMaxPricePercentageOverLowestPrice,omitempty"`
+	BareMetal                                      string   `json:"bareMetal,omitempty"`
+	BurstablePerformance                           string   `json:"burstablePerformance,omitempty"`
+	RequireHibernateSupport                        bool     `json:"requireHibernateSupport,omitempty"`
+	NetworkInterfaceCount                          *Range   `json:"networkInterfaceCount,omitempty"`
+	LocalStorage                                   string   `json:"localStorage,omitempty"`
+	LocalStorageTypes                              []string `json:"localStorageTypes,omitempty"`
+	TotalLocalStorageGB                            *Range   `json:"totalLocalStorageGB,omitempty"`
+	BaselineEbsBandwidthMbps                       *Range   `json:"baselineEbsBandwidthMbps,omitempty"`
+	AcceleratorTypes                               []string `json:"acceleratorTypes,omitempty"`
+	AcceleratorCount                               *Range   `json:"acceleratorCount,omitempty"`
+	AcceleratorManufacturers                       []string `json:"acceleratorManufacturers,omitempty"`
+	AcceleratorNames                               []string `json:"acceleratorNames,omitempty"`
+	AcceleratorTotalMemoryMiB                      *Range   `json:"acceleratorTotalMemoryMiB,omitempty"`
+	NetworkBandwidthGbps                           *Range   `json:"networkBandwidthGbps,omitempty"`
+}
+
+// CapacityProvider is a Managed Instances capacity provider of one cluster.
+// Key: Name.
+type CapacityProvider struct {
+	Name                  string                `json:"name" w:"api/ecs"`
+	ARN                   string                `json:"arn" w:"api/ecs"`
+	Cluster               string                `json:"cluster" w:"api/ecs"` // cluster name
+	Status                string                `json:"status" w:"api/ecs,controllers/capacity"`
+	UpdateStatus          string                `json:"updateStatus" w:"api/ecs,controllers/capacity"`
+	UpdateStatusReason    string                `json:"updateStatusReason,omitempty" w:"api/ecs,controllers/capacity"`
+	InfrastructureRoleARN string                `json:"infrastructureRoleArn" w:"api/ecs"`
+	InstanceProfileARN    string                `json:"instanceProfileArn" w:"api/ecs"`
+	Subnets               []string              `json:"subnets" w:"api/ecs"`
+	SecurityGroups        []string              `json:"securityGroups" w:"api/ecs"`
+	StorageSizeGiB        int64                 `json:"storageSizeGiB" w:"api/ecs"`
+	Monitoring            string                `json:"monitoring" w:"api/ecs"`     // BASIC, DETAILED
+	CapacityOption        string                `json:"capacityOption" w:"api/ecs"` // ON_DEMAND, SPOT, RESERVED
+	Requirements          *InstanceRequirements `json:"requirements,omitempty" w:"api/ecs"`
+	PropagateTags         string                `json:"propagateTags" w:"api/ecs"` // CAPACITY_PROVIDER, NONE
+	// ScaleInAfter in seconds; nil is the service's own timing, -1 is off.
+	ScaleInAfter *int64    `json:"scaleInAfter,omitempty" w:"api/ecs"`
+	Tags         []Tag     `json:"tags,omitempty" w:"api/ecs"`
+	CreatedAt    time.Time `json:"createdAt" w:"api/ecs"`
+	// ChangedAt is when Status or UpdateStatus last changed by a call.
+	ChangedAt time.Time `json:"changedAt" w:"api/ecs"`
+	// Attempts holds the purchase failures that back off launches.
+	LastFailure   string    `json:"lastFailure,omitempty" w:"controllers/capacity,controllers/instance"`
+	LastFailureAt time.Time `json:"lastFailureAt,omitzero" w:"controllers/capacity,controllers/instance"`
+}

@@ -1,0 +1,17 @@
+package model
+
+import "time"
+
+// Repository is an ECR repository. Key: Name. Manifests and blobs are files
+// of the registry.
+type Repository struct {
+	Name          string    `json:"name" w:"api/ecr"`
+	ARN           string    `json:"arn" w:"api/ecr"`
+	URI           string    `json:"uri" w:"api/ecr"`
+	TagMutability string    `json:"tagMutability" w:"api/ecr"`
+	ScanOnPush    bool      `json:"scanOnPush,omitempty" w:"api/ecr"`
+	Encryption    string    `json:"encryption" w:"api/ecr"`
+	Policy        string    `json:"policy,omitempty" w:"api/ecr"`
+	Tags          []Tag     `json:"tags,omitempty" w:"api/ecr"`
+	CreatedAt     time.Time `json:"createdAt" w:"api/ecr"`
+}

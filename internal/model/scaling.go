@@ -1,0 +1,96 @@
+package model
+
+import "time"
+
+// ScalableTarget is an Application Auto Scaling target. Key: Namespace + "|"
+// + ResourceID + "|" + Dimension.
+type ScalableTarget struct {
+	ARN              string    `json:"arn" w:"api/autoscaling"`
+	Namespace        string    `json:"namespace" w:"api/autoscaling"`
+	ResourceID       string    `json:"resourceId" w:"api/autoscaling"`
+	Dimension        string    `json:"dimension" w:"api/autoscaling"`
+	Min              int64     `json:"min" w:"api/autoscaling"`
+	Max              int64     `json:"max" w:"api/autoscaling"`
+	RoleARN          string    `json:"roleArn" w:"api/autoscaling"`
+	SuspendIn        bool      `json:"suspendIn,omitempty" w:"api/autoscaling"`
+	SuspendOut       bool      `json:"suspendOut,omitempty" w:"api/autoscaling"`
+	SuspendScheduled bool      `json:"suspendScheduled,omitempty" w:"api/autoscaling"`
+	Tags             []Tag     `json:"tags,omitempty" w:"api/autoscaling"`
+	CreatedAt        time.Time `json:"createdAt" w:"api/autoscaling"`
+}
+
+// Key is the record's key.
+func (t ScalableTarget) Key() string { return t.Namespace + "|" + t.ResourceID + "|" + t.Dimension }
+
+// StepAdjustment is one step of a step scaling policy.
+type StepAdjustment struct {
+	Lower      *float64 `json:"lower,omitempty"`
+	Upper      *float64 `json:"upper,omitempty"`
+	Adjustment int64    `json:"adjustment"`
+}
+
+// ScalingPolicy is a scaling policy. Key: ARN. Cooldowns in seconds.
+type ScalingPolicy struct {
+	ARN              string           `json:"arn" w:"api/autoscaling"`
+	Name             string           `json:"name" w:"api/autoscaling"`
+	Type             string           `json:"type" w:"api/autoscaling"`   // TargetTrackingScaling, StepScaling
+	Target           string           `json:"target" w:"api/autoscaling"` // key of the ScalableTarget
+	TargetValue      float64          `json:"targetValue,omitempty" w:"api/autoscaling"`
+	PredefinedMetric string           `json:"predefinedMetric,omitempty" w:"api/autoscaling"`
+	ResourceLabel    string           `json:"resourceLabel,omitempty" w:"api/autoscaling"`
+	CustomNamespace  string           `json:"customNamespace,omitempty" w:"api/autoscaling"`
+	CustomMetric     string           `json:"customMetric,omitempty" w:"api/autoscaling"`
+	CustomDimensions []Dimension      `json:"customDimensions,omitempty" w:"api/autoscaling"`
+	CustomStatistic  string           `json:"customStatistic,omitempty" w:"api/autoscaling"`
+	CustomUnit       string           `json:"customUnit,omitempty" w:"api/autoscaling"`
+	ScaleInCooldown  *int64           `json:"scaleInCooldown,omitempty" w:"api/autoscaling"`
+	ScaleOutCooldown *int64           `json:"scaleOutCooldown,omitempty" w:"api/autoscaling"`
+	DisableScaleIn   bool             `json:"disableScaleIn,omitempty" w:"api/autoscaling"`
+	AdjustmentType   string           `json:"adjustmentType,omitempty" w:"api/autoscaling"`
+	Steps            []StepAdjustment `json:"steps,omitempty" w:"api/autoscaling"`
+	MinAdjustment    int64            `json:"minAdjustment,omitempty" w:"api/autoscaling"`
+	Cooldown         int64            `json:"cooldown,omitempty" w:"api/autoscaling"`
+	Aggregation      string           `json:"aggregation,omitempty" w:"api/autoscaling"`
+	Alarms           []string         `json:"alarms,omitempty" w:"api/autoscaling"` // alarm names
+	CreatedAt        time.Time        `json:"createdAt" w:"api/autoscaling"`
+	LastOutAt        time.Time        `json:"lastOutAt,omitzero" w:"controllers/scaling"`
+	LastInAt         time.Time        `json:"lastInAt,omitzero" w:"controllers/scaling"`
+	// LastOutFrom is the capacity before the scale-out that began a cooldown.
+	LastOutFrom int64 `json:"lastOutFrom,omitempty" w:"controllers/scaling"`
+}
+
+// ScheduledAction sets a target's bounds at times. Key: ARN.
+type ScheduledAction struct {
+	ARN       string    `json:"arn" w:"api/autoscaling"`
+	Name      string    `json:"name" w:"api/autoscaling"`
+	Target    string    `json:"target" w:"api/autoscaling"` // key of the ScalableTarget
+	Schedule  string    `json:"schedule" w:"api/autoscaling"`
+	Timezone  string    `json:"timezone,omitempty" w:"api/autoscaling"` // "" is UTC
+	StartAt   time.Time `json:"startAt,omitzero" w:"api/autoscaling"`
+	EndAt     time.Time `json:"endAt,omitzero" w:"api/autoscaling"`
+	Min       *int64    `json:"min,omitempty" w:"api/autoscaling"`
+	Max       *int64    `json:"max,omitempty" w:"api/autoscaling"`
+	CreatedAt time.Time `json:"createdAt" w:"api/autoscaling"`
+	// LastAt is when the action fell due that ran last; a change of the
+	// schedule begins anew.
+	LastAt time.Time `json:"lastAt,omitzero" w:"api/autoscaling,controllers/scaling"`
+}
+
+// ScalingActivity is one activity. Key: ID.
+type ScalingActivity struct {
+	ID          string    `json:"id"`
+	Target      string    `json:"target"` // key of the ScalableTarget
+	Description string    `json:"description"`
+	Cause       string    `json:"cause"`
+	Status      string    `json:"status"`
+	Message     string    `json:"message,omitempty"`
+	Details     string    `json:"details,omitempty"`
+	NotScaled   []string  `json:"notScaled,omitempty"`
+	StartedAt   time.Time `json:"startedAt"`
+	EndedAt     time.Time `json:"endedAt,omitzero"`
+	To          int64     `json:"to,omitempty"`      // the desired count that was set
+	Policy      string    `json:"policy,omitempty"`  // ARN of the policy that asked, or ""
+	Max         *int64    `json:"max,omitempty"`     // with NotScaled: the bound, or
+	Min         *int64    `json:"min,omitempty"`     // the other bound, or
+	Current     *int64    `json:"current,omitempty"` // the capacity, that stood against it
+}
