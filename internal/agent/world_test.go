@@ -509,9 +509,9 @@ func wait[T any](t *testing.T, what string, look func() (T, bool)) T {
 	}
 }
 
-func (w *world) reaches(arn, status string) model.Task {
+func (w *world) reaches(arn string, status model.TaskStatus) model.Task {
 	w.t.Helper()
-	return w.until(arn, status, func(t model.Task) bool { return t.LastStatus == status })
+	return w.until(arn, string(status), func(t model.Task) bool { return t.LastStatus == status })
 }
 
 func (w *world) halt(arn string) {

@@ -238,12 +238,12 @@ func fresh(c store.Change) []model.Decision {
 		slices.Reverse(out)
 		return out
 	case *model.Task:
-		var was string
+		var was model.TaskStatus
 		if o, ok := c.Old.(*model.Task); ok {
 			was = o.LastStatus
 		}
 		if was != n.LastStatus {
-			return []model.Decision{{At: n.StatusAt, By: "task", Subject: n.ARN, Verb: "state", Reason: strings.TrimPrefix(was+" → ", " → ") + n.LastStatus, Cluster: n.Cluster, Service: n.Service}}
+			return []model.Decision{{At: n.StatusAt, By: "task", Subject: n.ARN, Verb: "state", Reason: strings.TrimPrefix(fmt.Sprintf("%s → %s", was, n.LastStatus), " → "), Cluster: n.Cluster, Service: n.Service}}
 		}
 	}
 	return nil
@@ -258,7 +258,7 @@ func stackEvent(e model.StackEvent) model.Decision {
 	if e.Reason != "" {
 		reason += ": " + e.Reason
 	}
-	return model.Decision{At: e.At, By: "stack", Subject: e.Stack, Verb: e.Status, Reason: reason}
+	return model.Decision{At: e.At, By: "stack", Subject: e.Stack, Verb: string(e.Status), Reason: reason}
 }
 
 func saveClock(ctx context.Context, db *state.DB, s clock.Setting) error {

@@ -24,7 +24,7 @@ func (Controller) Name() string { return writer }
 func (Controller) Wake() store.Rules {
 	return store.Rules{
 		store.On(state.Tasks, "the task, while it is on an instance", func(_, t *model.Task) []string {
-			if t == nil || t.Instance == "" || model.TaskRank(t.LastStatus) >= model.TaskRank(model.TaskDeprovisioning) {
+			if t == nil || t.Instance == "" || !t.LastStatus.Before(model.TaskDeprovisioning) {
 				return nil
 			}
 			return []string{t.ARN}
@@ -74,7 +74,7 @@ func (Controller) tasks(r store.Reader, key string) []model.Task {
 // over says that a task has no containers any more and waits for nobody but
 // the desk.
 func (l Controller) over(r store.Reader, t model.Task) bool {
-	if t.Instance == "" || model.TaskRank(t.LastStatus) >= model.TaskRank(model.TaskDeprovisioning) {
+	if t.Instance == "" || !t.LastStatus.Before(model.TaskDeprovisioning) {
 		return false
 	}
 	if t.ExecutionStoppedAt.IsZero() {

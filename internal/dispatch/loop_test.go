@@ -28,7 +28,7 @@ func TestATaskOfALostMachineGoesPastItsTargets(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for arn, want := range map[string]string{registered: model.TaskDeactivating, alone: model.TaskDeprovisioning} {
+	for arn, want := range map[string]model.TaskStatus{registered: model.TaskDeactivating, alone: model.TaskDeprovisioning} {
 		x, _ := state.Tasks.Get(b.db.View(), arn)
 		if x.LastStatus != want || x.DesiredStatus != "STOPPED" || x.StopCode != "TerminationNotice" || x.StoppedReason != "Host EC2 (instance "+id+") terminated." {
 			t.Errorf("want %s: %+v", want, x)

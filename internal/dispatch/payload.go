@@ -28,12 +28,12 @@ type assignment struct {
 func assignments(r store.Reader, instance string) []assignment {
 	var out []assignment
 	for _, t := range state.Tasks.By(r, "instance", instance) {
-		rank := model.TaskRank(t.LastStatus)
-		if rank < model.TaskRank(model.TaskPending) || rank >= model.TaskRank(model.TaskDeprovisioning) {
+		rank := t.LastStatus.Rank()
+		if rank < model.TaskPending.Rank() || rank >= model.TaskDeprovisioning.Rank() {
 			continue
 		}
 		desired := acs.DesiredRunning
-		if rank >= model.TaskRank(model.TaskStopping) {
+		if rank >= model.TaskStopping.Rank() {
 			desired = acs.DesiredStopped
 		}
 		out = append(out, assignment{t, desired})

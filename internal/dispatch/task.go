@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"berth/internal/fault"
@@ -68,14 +69,14 @@ func (d *Desk) reported(r store.Reader, p ident.Principal, arn string) (model.Ta
 }
 
 // note records that a task moved, if it did.
-func note(tx *store.Tx, t model.Task, before string, now time.Time) error {
+func note(tx *store.Tx, t model.Task, before model.TaskStatus, now time.Time) error {
 	if t.LastStatus == before {
 		return nil
 	}
 	return state.Note(tx, now, model.Decision{
 		By: writer, Subject: t.ARN, Cluster: t.Cluster, Service: t.Service, Verb: "state",
-		Reason: "Task moved from " + before + " to " + t.LastStatus + ".",
-		Facts:  map[string]string{"from": before, "to": t.LastStatus, "stoppedReason": t.StoppedReason},
+		Reason: fmt.Sprintf("Task moved from %s to %s.", before, t.LastStatus),
+		Facts:  map[string]string{"from": string(before), "to": string(t.LastStatus), "stoppedReason": t.StoppedReason},
 	})
 }
 
@@ -118,18 +119,18 @@ func containerNews(t *model.Task, r ContainerReport) {
 		if c.Name != r.Name {
 			continue
 		}
-		set(&c.LastStatus, r.Status)
+		set(&c.LastStatus, model.ContainerStatus(r.Status))
 		set(&c.RuntimeID, r.RuntimeID)
 		set(&c.ImageDigest, r.ImageDigest)
 		set(&c.Reason, r.Reason)
-		set(&c.Health, r.Health)
+		set(&c.Health, model.Health(r.Health))
 		if r.ExitCode != nil {
 			c.ExitCode = r.ExitCode
 		}
 	}
 }
 
-func set(s *string, news string) {
+func set[S ~string](s *S, news S) {
 	if news != "" {
 		*s = news
 	}
@@ -149,8 +150,8 @@ func running(t *model.Task, now time.Time) {
 	}
 }
 
-func move(t *model.Task, to string, now time.Time) {
-	if model.TaskRank(to) > model.TaskRank(t.LastStatus) {
+func move(t *model.Task, to model.TaskStatus, now time.Time) {
+	if t.LastStatus.Before(to) {
 		t.LastStatus, t.StatusAt = to, now
 	}
 }
@@ -195,7 +196,7 @@ func stop(t *model.Task, code, reason string, now time.Time) {
 // to be deregistered, by controllers/traffic, or straight to the return of
 // its interface.
 func leave(t *model.Task, now time.Time, targets bool) {
-	if targets && model.TaskRank(t.LastStatus) <= model.TaskRank(model.TaskDeactivating) {
+	if targets && !model.TaskDeactivating.Before(t.LastStatus) {
 		move(t, model.TaskDeactivating, now)
 		return
 	}
@@ -204,9 +205,9 @@ func leave(t *model.Task, now time.Time, targets bool) {
 
 // taskHealth is the health of a task from its essential containers; those
 // without a check are UNKNOWN (docs/facts/deployments.md D115).
-func taskHealth(r store.Reader, t model.Task) string {
+func taskHealth(r store.Reader, t model.Task) model.Health {
 	def, _ := state.TaskDefinitions.Get(r, t.TaskDefinition)
-	out := "HEALTHY"
+	out := model.Healthy
 	for _, c := range t.Containers {
 		if !essential(def, c.Name) {
 			continue

@@ -175,7 +175,7 @@ func (d *Desk) Health(ctx context.Context, inst model.Instance, all []acs.TaskHe
 	return d.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		for _, h := range all {
 			t, ok := state.Tasks.Get(tx, h.TaskARN)
-			if !ok || t.Instance != inst.ARN || model.TaskRank(t.LastStatus) >= model.TaskRank(model.TaskDeprovisioning) {
+			if !ok || t.Instance != inst.ARN || !t.LastStatus.Before(model.TaskDeprovisioning) {
 				continue
 			}
 			if err := d.healthNews(tx, t, h, now); err != nil {
@@ -192,8 +192,8 @@ func (d *Desk) healthNews(tx *store.Tx, t model.Task, h acs.TaskHealth, now time
 		changed := false
 		for _, c := range h.Containers {
 			for i := range t.Containers {
-				if k := &t.Containers[i]; k.Name == c.Name && c.Status != "" && k.Health != c.Status {
-					k.Health, changed = c.Status, true
+				if k := &t.Containers[i]; k.Name == c.Name && c.Status != "" && k.Health != model.Health(c.Status) {
+					k.Health, changed = model.Health(c.Status), true
 				}
 			}
 		}
@@ -211,6 +211,6 @@ func (d *Desk) healthNews(tx *store.Tx, t model.Task, h acs.TaskHealth, now time
 	}
 	return state.Note(tx, now, model.Decision{
 		By: writer, Subject: t.ARN, Cluster: t.Cluster, Service: t.Service, Verb: "health",
-		Reason: "Container health checks made the task " + t.Health + ".", Facts: map[string]string{"from": before, "to": t.Health},
+		Reason: "Container health checks made the task " + string(t.Health) + ".", Facts: map[string]string{"from": string(before), "to": string(t.Health)},
 	})
 }

@@ -65,7 +65,7 @@ func put[T any](table putter[T], v T) func(*store.Tx) error {
 }
 
 func instance(status string) func(*store.Tx) error {
-	return put(state.Instances, model.Instance{ID: "i-1", ARN: "ci-1", Cluster: "c", CapacityProvider: "cp", ENI: "eni-1", Subnet: "subnet-1", AvailabilityZone: "ap-northeast-1a", State: "running", Goal: "RUN", Status: status, ProfileARN: "profile", SecurityGroups: []string{"sg-node"}, LaunchedAt: now.Add(-time.Hour), WantedAt: now.Add(-time.Hour)})
+	return put(state.Instances, model.Instance{ID: "i-1", ARN: "ci-1", Cluster: "c", CapacityProvider: "cp", ENI: "eni-1", Subnet: "subnet-1", AvailabilityZone: "ap-northeast-1a", State: "running", Goal: "RUN", Status: model.ContainerInstanceStatus(status), ProfileARN: "profile", SecurityGroups: []string{"sg-node"}, LaunchedAt: now.Add(-time.Hour), WantedAt: now.Add(-time.Hour)})
 }
 
 func cure(t *testing.T, db *state.DB, id string) string {

@@ -16,7 +16,7 @@ import (
 // and why it cannot buy.
 func provider(v store.Reader, cp model.CapacityProvider, now time.Time) Answer {
 	a := Answer{Subject: cp.ARN, Kind: "capacity provider", History: history(v, cp.ARN, cp.Name)}
-	a.say("%s in cluster %s", strings.TrimSpace(cp.Status+" "+cp.UpdateStatusReason), cp.Cluster)
+	a.say("%s in cluster %s", strings.TrimSpace(string(cp.Status)+" "+cp.UpdateStatusReason), cp.Cluster)
 	var bought time.Time
 	kinds := map[string]int{}
 	for _, in := range state.Instances.By(v, "cluster", cp.Cluster) {

@@ -45,12 +45,12 @@ func service(v store.Reader, s model.Service, now time.Time) Answer {
 func crowd(tasks []model.Task) string {
 	by := map[string]int{}
 	for _, t := range tasks {
-		by[t.LastStatus]++
+		by[string(t.LastStatus)]++
 	}
 	var counts []string
 	for _, st := range model.TaskStates {
-		if by[st] > 0 && st != model.TaskStopped {
-			counts = append(counts, fmt.Sprintf("%d %s", by[st], st))
+		if by[string(st)] > 0 && st != model.TaskStopped {
+			counts = append(counts, fmt.Sprintf("%d %s", by[string(st)], st))
 		}
 	}
 	return first(strings.Join(counts, ", "), "no tasks")
@@ -63,7 +63,7 @@ func deployment(v store.Reader, a *Answer, d model.ServiceDeployment, now time.T
 	} else if d.StatusReason != "" {
 		a.say("deployment %s is %s: %s", short(d.ARN), d.Status, d.StatusReason)
 	} else {
-		a.say("deployment %s is %s, stage %s for %s", short(d.ARN), d.Status, first(d.Stage, "none"), since(now, d.StageAt))
+		a.say("deployment %s is %s, stage %s for %s", short(d.ARN), d.Status, first(string(d.Stage), "none"), since(now, d.StageAt))
 	}
 	if d.RollbackReason != "" && d.RollbackReason != d.StatusReason {
 		a.say("it was given up: %s", d.RollbackReason)

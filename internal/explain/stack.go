@@ -11,15 +11,15 @@ import (
 
 func stack(v store.Reader, s model.Stack, now time.Time) Answer {
 	a := Answer{Subject: s.ID, Kind: "stack", History: history(v, s.ID)}
-	a.say("%s", strings.TrimSpace(s.Status+" "+s.StatusReason))
+	a.say("%s", strings.TrimSpace(string(s.Status)+" "+s.StatusReason))
 	for _, r := range state.StackResources.By(v, "stack", s.ID) {
-		if strings.HasSuffix(r.Status, "IN_PROGRESS") {
+		if r.Status.InProgress() {
 			a.say("%s (%s) is %s", r.LogicalID, r.Type, r.Status)
 			serviceOf(v, &a, s, r.Type, r.PhysicalID, now)
 		}
 	}
 	for _, e := range state.StackEvents.By(v, "stack", s.ID) {
-		if !strings.HasSuffix(e.Status, "FAILED") || e.Type == "AWS::CloudFormation::Stack" || e.Reason == "Resource creation cancelled" || e.Reason == "Resource update cancelled" || e.At.Before(s.Started) {
+		if !strings.HasSuffix(string(e.Status), "FAILED") || e.Type == "AWS::CloudFormation::Stack" || e.Reason == "Resource creation cancelled" || e.Reason == "Resource update cancelled" || e.At.Before(s.Started) {
 			continue
 		}
 		a.say("%s (%s) %s: %s", e.LogicalID, e.Type, e.Status, e.Reason)

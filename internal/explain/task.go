@@ -102,7 +102,7 @@ func waiting(v store.Reader, a *Answer, t model.Task, now time.Time) {
 		if in.State == "terminated" {
 			continue
 		}
-		a.say("%s (%s, %s) is %s/%s for %s: %s", in.ID, in.Type, in.AvailabilityZone, in.State, first(in.Status, "not registered"), since(now, in.WantedAt), progress(in))
+		a.say("%s (%s, %s) is %s/%s for %s: %s", in.ID, in.Type, in.AvailabilityZone, in.State, first(string(in.Status), "not registered"), since(now, in.WantedAt), progress(in))
 		if late(in, now) {
 			a.Cure = agentCure(v, in)
 		}

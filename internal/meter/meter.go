@@ -141,7 +141,7 @@ func (m *Meter) points(view store.Reader) []point {
 	now := m.Real.Now()
 	var out []point
 	index := map[string]int{}
-	for _, t := range state.Tasks.By(view, "status", model.TaskRunning) {
+	for _, t := range state.Tasks.By(view, "status", string(model.TaskRunning)) {
 		h := m.tasks[t.ARN]
 		if h == nil || now.Sub(h.at) > fresh {
 			continue
@@ -160,7 +160,7 @@ func (m *Meter) points(view store.Reader) []point {
 		h.open = false
 	}
 	for arn, h := range m.tasks {
-		if t, ok := state.Tasks.Get(view, arn); !ok || model.TaskRank(t.LastStatus) > model.TaskRank(model.TaskRunning) || now.Sub(h.at) > fresh {
+		if t, ok := state.Tasks.Get(view, arn); !ok || model.TaskRunning.Before(t.LastStatus) || now.Sub(h.at) > fresh {
 			delete(m.tasks, arn)
 		}
 	}

@@ -56,7 +56,7 @@ func (w *world) write(fn func(*store.Tx) error) {
 }
 
 func (w *world) task(arn, status string, cpu, memory int64) model.Task {
-	t := model.Task{ARN: arn, ID: arn, Cluster: "c", Service: "arn:s", LastStatus: status, DesiredStatus: "RUNNING", CPU: cpu, Memory: memory}
+	t := model.Task{ARN: arn, ID: arn, Cluster: "c", Service: "arn:s", LastStatus: model.TaskStatus(status), DesiredStatus: "RUNNING", CPU: cpu, Memory: memory}
 	w.write(func(tx *store.Tx) error { return state.Tasks.Put(tx, t) })
 	return t
 }
@@ -115,8 +115,8 @@ func equal(a, b []float64) bool {
 // Proves: D80
 func TestUtilizationIsUsedOverReserved(t *testing.T) {
 	w := newWorld(t)
-	blue, green := w.task("blue", model.TaskRunning, 256, 512), w.task("green", model.TaskRunning, 256, 512)
-	w.task("silent", model.TaskRunning, 256, 512)
+	blue, green := w.task("blue", string(model.TaskRunning), 256, 512), w.task("green", string(model.TaskRunning), 256, 512)
+	w.task("silent", string(model.TaskRunning), 256, 512)
 	w.tick(10 * time.Second)
 	w.sample(blue, 20, 256) // 204.8 of 256 units
 	w.sample(green, 5, 128) // 51.2 of 256 units
@@ -133,7 +133,7 @@ func TestUtilizationIsUsedOverReserved(t *testing.T) {
 
 func TestSamplesOfAMinuteAreJoined(t *testing.T) {
 	w := newWorld(t)
-	x := w.task("t", model.TaskRunning, 1024, 1024)
+	x := w.task("t", string(model.TaskRunning), 1024, 1024)
 	w.tick(0)
 	for _, cpu := range []float64{10, 20, 60} {
 		w.sample(x, cpu, 100)
@@ -148,7 +148,7 @@ func TestSamplesOfAMinuteAreJoined(t *testing.T) {
 
 func TestFiguresStandWhileTheyAreFreshInRealTime(t *testing.T) {
 	w := newWorld(t)
-	x := w.task("t", model.TaskRunning, 1024, 1024)
+	x := w.task("t", string(model.TaskRunning), 1024, 1024)
 	w.tick(0)
 	w.sample(x, 40, 100)
 	for range 20 { // a clock 60 times as fast: 20 minutes in 20 seconds
@@ -167,7 +167,7 @@ func TestFiguresStandWhileTheyAreFreshInRealTime(t *testing.T) {
 
 func TestAJumpOfTheClockIsFilledForAWhile(t *testing.T) {
 	w := newWorld(t)
-	x := w.task("t", model.TaskRunning, 1024, 1024)
+	x := w.task("t", string(model.TaskRunning), 1024, 1024)
 	w.tick(0)
 	w.sample(x, 40, 100)
 	w.tick(time.Hour)
@@ -178,7 +178,7 @@ func TestAJumpOfTheClockIsFilledForAWhile(t *testing.T) {
 
 func TestOnlyRunningTasksOfServicesCount(t *testing.T) {
 	w := newWorld(t)
-	stopped, alone, bare := w.task("a", model.TaskDeactivating, 256, 256), w.task("b", model.TaskRunning, 256, 256), w.task("c", model.TaskRunning, 0, 0)
+	stopped, alone, bare := w.task("a", string(model.TaskDeactivating), 256, 256), w.task("b", string(model.TaskRunning), 256, 256), w.task("c", string(model.TaskRunning), 0, 0)
 	alone.Service = ""
 	w.write(func(tx *store.Tx) error { return state.Tasks.Put(tx, alone) })
 	w.tick(0)
@@ -200,7 +200,7 @@ func TestLaws(t *testing.T) {
 		var used, reserved float64
 		for i := range rapid.IntRange(1, 5).Draw(r, "tasks") {
 			units := rapid.SampledFrom([]int64{256, 512, 1024}).Draw(r, "units")
-			x := w.task(string(rune('a'+i)), model.TaskRunning, units, 512)
+			x := w.task(string(rune('a'+i)), string(model.TaskRunning), units, 512)
 			cpu := rapid.Float64Range(0, 200).Draw(r, "cpu")
 			w.sample(x, cpu, 100)
 			used, reserved = used+cpu*10.24, reserved+float64(units)

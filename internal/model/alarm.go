@@ -12,6 +12,16 @@ type Dimension struct {
 	Value string `json:"value"`
 }
 
+// AlarmState is what an alarm thinks of its metric.
+type AlarmState string
+
+// The states of an alarm.
+const (
+	AlarmOK               AlarmState = "OK"
+	AlarmFiring           AlarmState = "ALARM"
+	AlarmInsufficientData AlarmState = "INSUFFICIENT_DATA"
+)
+
 // Alarm is a CloudWatch metric alarm. Key: Name. Period in seconds.
 type Alarm struct {
 	Name                string      `json:"name" w:"api/cloudwatch,api/autoscaling"`
@@ -35,7 +45,7 @@ type Alarm struct {
 	TreatMissing        string      `json:"treatMissing,omitempty" w:"api/cloudwatch,api/autoscaling"`
 	Tags                []Tag       `json:"tags,omitempty" w:"api/cloudwatch,api/autoscaling"`
 	ConfiguredAt        time.Time   `json:"configuredAt" w:"api/cloudwatch,api/autoscaling"`
-	State               string      `json:"state" w:"api/cloudwatch,api/autoscaling,controllers/scaling"` // OK, ALARM, INSUFFICIENT_DATA
+	State               AlarmState  `json:"state" w:"api/cloudwatch,api/autoscaling,controllers/scaling"`
 	StateReason         string      `json:"stateReason" w:"api/cloudwatch,api/autoscaling,controllers/scaling"`
 	StateData           string      `json:"stateData,omitempty" w:"api/cloudwatch,api/autoscaling,controllers/scaling"`
 	StateAt             time.Time   `json:"stateAt" w:"api/cloudwatch,api/autoscaling,controllers/scaling"`
@@ -46,9 +56,9 @@ type Alarm struct {
 // Actions are those of the alarm's present state.
 func (a Alarm) Actions() []string {
 	switch a.State {
-	case "ALARM":
+	case AlarmFiring:
 		return a.AlarmActions
-	case "OK":
+	case AlarmOK:
 		return a.OKActions
 	default:
 		return a.InsufficientActions

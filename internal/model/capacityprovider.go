@@ -37,14 +37,39 @@ type InstanceRequirements struct {
 	NetworkBandwidthGbps                           *Range   `json:"networkBandwidthGbps,omitempty"`
 }
 
+// ProviderStatus is where a capacity provider is in its life.
+type ProviderStatus string
+
+// The states of a capacity provider.
+const (
+	ProviderProvisioning   ProviderStatus = "PROVISIONING"
+	ProviderActive         ProviderStatus = "ACTIVE"
+	ProviderDeprovisioning ProviderStatus = "DEPROVISIONING"
+	ProviderInactive       ProviderStatus = "INACTIVE"
+)
+
+// ProviderUpdate is how the last call that changed a capacity provider goes.
+type ProviderUpdate string
+
+// The states of a change of a capacity provider.
+const (
+	ProviderCreateInProgress ProviderUpdate = "CREATE_IN_PROGRESS"
+	ProviderCreateComplete   ProviderUpdate = "CREATE_COMPLETE"
+	ProviderUpdateInProgress ProviderUpdate = "UPDATE_IN_PROGRESS"
+	ProviderUpdateComplete   ProviderUpdate = "UPDATE_COMPLETE"
+	ProviderUpdateFailed     ProviderUpdate = "UPDATE_FAILED"
+	ProviderDeleteInProgress ProviderUpdate = "DELETE_IN_PROGRESS"
+	ProviderDeleteComplete   ProviderUpdate = "DELETE_COMPLETE"
+)
+
 // CapacityProvider is a Managed Instances capacity provider of one cluster.
 // Key: Name.
 type CapacityProvider struct {
 	Name                  string                `json:"name" w:"api/ecs"`
 	ARN                   string                `json:"arn" w:"api/ecs"`
 	Cluster               string                `json:"cluster" w:"api/ecs"` // cluster name
-	Status                string                `json:"status" w:"api/ecs,controllers/capacity"`
-	UpdateStatus          string                `json:"updateStatus" w:"api/ecs,controllers/capacity"`
+	Status                ProviderStatus        `json:"status" w:"api/ecs,controllers/capacity"`
+	UpdateStatus          ProviderUpdate        `json:"updateStatus" w:"api/ecs,controllers/capacity"`
 	UpdateStatusReason    string                `json:"updateStatusReason,omitempty" w:"api/ecs,controllers/capacity"`
 	InfrastructureRoleARN string                `json:"infrastructureRoleArn" w:"api/ecs"`
 	InstanceProfileARN    string                `json:"instanceProfileArn" w:"api/ecs"`

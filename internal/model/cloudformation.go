@@ -1,6 +1,76 @@
 package model
 
-import "time"
+import (
+	"strings"
+	"time"
+)
+
+// StackStatus is how the last operation on a stack goes.
+type StackStatus string
+
+// The states of a stack.
+const (
+	StackCreateInProgress                        StackStatus = "CREATE_IN_PROGRESS"
+	StackCreateComplete                          StackStatus = "CREATE_COMPLETE"
+	StackCreateFailed                            StackStatus = "CREATE_FAILED"
+	StackRollbackInProgress                      StackStatus = "ROLLBACK_IN_PROGRESS"
+	StackRollbackComplete                        StackStatus = "ROLLBACK_COMPLETE"
+	StackRollbackFailed                          StackStatus = "ROLLBACK_FAILED"
+	StackDeleteInProgress                        StackStatus = "DELETE_IN_PROGRESS"
+	StackDeleteComplete                          StackStatus = "DELETE_COMPLETE"
+	StackDeleteFailed                            StackStatus = "DELETE_FAILED"
+	StackUpdateInProgress                        StackStatus = "UPDATE_IN_PROGRESS"
+	StackUpdateCompleteCleanupInProgress         StackStatus = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+	StackUpdateComplete                          StackStatus = "UPDATE_COMPLETE"
+	StackUpdateFailed                            StackStatus = "UPDATE_FAILED"
+	StackUpdateRollbackInProgress                StackStatus = "UPDATE_ROLLBACK_IN_PROGRESS"
+	StackUpdateRollbackCompleteCleanupInProgress StackStatus = "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"
+	StackUpdateRollbackComplete                  StackStatus = "UPDATE_ROLLBACK_COMPLETE"
+	StackUpdateRollbackFailed                    StackStatus = "UPDATE_ROLLBACK_FAILED"
+	StackReviewInProgress                        StackStatus = "REVIEW_IN_PROGRESS"
+)
+
+// InProgress reports whether an operation is under way: a stack that waits
+// for its first change set (REVIEW_IN_PROGRESS) has none.
+func (s StackStatus) InProgress() bool {
+	return strings.HasSuffix(string(s), "_IN_PROGRESS") && s != StackReviewInProgress
+}
+
+// Complete reports whether the last operation ended as was asked, or was
+// taken back whole.
+func (s StackStatus) Complete() bool { return strings.HasSuffix(string(s), "_COMPLETE") }
+
+// Failed reports whether the last operation failed and left the stack as it was then.
+func (s StackStatus) Failed() bool { return strings.HasSuffix(string(s), "_FAILED") }
+
+// UpdateRollback reports whether an update is, or was last, taken back.
+func (s StackStatus) UpdateRollback() bool { return strings.HasPrefix(string(s), "UPDATE_ROLLBACK") }
+
+// ResourceStatus is how the last act on a resource of a stack goes; an event of a stack carries the stack's status in it.
+type ResourceStatus string
+
+// The states of a resource of a stack.
+const (
+	ResourceCreateInProgress ResourceStatus = "CREATE_IN_PROGRESS"
+	ResourceCreateComplete   ResourceStatus = "CREATE_COMPLETE"
+	ResourceCreateFailed     ResourceStatus = "CREATE_FAILED"
+	ResourceUpdateInProgress ResourceStatus = "UPDATE_IN_PROGRESS"
+	ResourceUpdateComplete   ResourceStatus = "UPDATE_COMPLETE"
+	ResourceUpdateFailed     ResourceStatus = "UPDATE_FAILED"
+	ResourceDeleteInProgress ResourceStatus = "DELETE_IN_PROGRESS"
+	ResourceDeleteComplete   ResourceStatus = "DELETE_COMPLETE"
+	ResourceDeleteFailed     ResourceStatus = "DELETE_FAILED"
+	ResourceDeleteSkipped    ResourceStatus = "DELETE_SKIPPED"
+)
+
+// InProgress reports whether an act on the resource is under way.
+func (s ResourceStatus) InProgress() bool { return strings.HasSuffix(string(s), "_IN_PROGRESS") }
+
+// Complete reports whether the last act on the resource succeeded.
+func (s ResourceStatus) Complete() bool { return strings.HasSuffix(string(s), "_COMPLETE") }
+
+// Failed reports whether the last act on the resource failed.
+func (s ResourceStatus) Failed() bool { return strings.HasSuffix(string(s), "_FAILED") }
 
 // StackParameter is a parameter's given value.
 type StackParameter struct {
@@ -20,11 +90,11 @@ type StackOutput struct {
 
 // Stack is a CloudFormation stack. Key: ID (its ARN).
 type Stack struct {
-	ID           string `json:"id" w:"api/cloudformation"`
-	Name         string `json:"name" w:"api/cloudformation"`
-	Description  string `json:"description,omitempty" w:"api/cloudformation,controllers/stack"`
-	Status       string `json:"status" w:"api/cloudformation,controllers/stack"`
-	StatusReason string `json:"statusReason,omitempty" w:"api/cloudformation,controllers/stack"`
+	ID           string      `json:"id" w:"api/cloudformation"`
+	Name         string      `json:"name" w:"api/cloudformation"`
+	Description  string      `json:"description,omitempty" w:"api/cloudformation,controllers/stack"`
+	Status       StackStatus `json:"status" w:"api/cloudformation,controllers/stack"`
+	StatusReason string      `json:"statusReason,omitempty" w:"api/cloudformation,controllers/stack"`
 	// Template is the body that is being, or was last, applied; Previous is
 	// the last good one, to roll back to.
 	Template              string           `json:"template" w:"api/cloudformation,controllers/stack"`
@@ -62,13 +132,13 @@ type Stack struct {
 
 // StackResource is one resource of a stack. Key: stack ID + "|" + logical id.
 type StackResource struct {
-	Stack        string    `json:"stack"`
-	LogicalID    string    `json:"logicalId"`
-	PhysicalID   string    `json:"physicalId,omitempty"`
-	Type         string    `json:"type"`
-	Status       string    `json:"status"`
-	StatusReason string    `json:"statusReason,omitempty"`
-	UpdatedAt    time.Time `json:"updatedAt"`
+	Stack        string         `json:"stack"`
+	LogicalID    string         `json:"logicalId"`
+	PhysicalID   string         `json:"physicalId,omitempty"`
+	Type         string         `json:"type"`
+	Status       ResourceStatus `json:"status"`
+	StatusReason string         `json:"statusReason,omitempty"`
+	UpdatedAt    time.Time      `json:"updatedAt"`
 	// Properties are those last applied, resolved; Attributes answer GetAtt.
 	Properties map[string]any `json:"properties,omitempty"`
 	// Prior are the properties before the update under way.
@@ -94,18 +164,18 @@ type StackResource struct {
 
 // StackEvent is one event. Key: stack ID + "|" + zero-padded Seq.
 type StackEvent struct {
-	Stack      string    `json:"stack"`
-	Seq        int64     `json:"seq"`
-	ID         string    `json:"id"`
-	LogicalID  string    `json:"logicalId"`
-	PhysicalID string    `json:"physicalId,omitempty"`
-	Type       string    `json:"type"`
-	Status     string    `json:"status"`
-	Reason     string    `json:"reason,omitempty"`
-	Detailed   string    `json:"detailed,omitempty"`
-	Properties string    `json:"properties,omitempty"`
-	Token      string    `json:"token,omitempty"`
-	At         time.Time `json:"at"`
+	Stack      string         `json:"stack"`
+	Seq        int64          `json:"seq"`
+	ID         string         `json:"id"`
+	LogicalID  string         `json:"logicalId"`
+	PhysicalID string         `json:"physicalId,omitempty"`
+	Type       string         `json:"type"`
+	Status     ResourceStatus `json:"status"`
+	Reason     string         `json:"reason,omitempty"`
+	Detailed   string         `json:"detailed,omitempty"`
+	Properties string         `json:"properties,omitempty"`
+	Token      string         `json:"token,omitempty"`
+	At         time.Time      `json:"at"`
 }
 
 // ResourceChange is one change of a change set.
@@ -129,6 +199,26 @@ type ChangeDetail struct {
 	Causing    string `json:"causing,omitempty"`
 }
 
+// ChangeSetStatus is how the making of a change set goes.
+type ChangeSetStatus string
+
+// The states of a change set.
+const (
+	ChangeSetCreateComplete ChangeSetStatus = "CREATE_COMPLETE"
+	ChangeSetFailed         ChangeSetStatus = "FAILED"
+)
+
+// ExecutionStatus says whether a change set can be executed, or was.
+type ExecutionStatus string
+
+// The states of the execution of a change set.
+const (
+	ExecutionAvailable   ExecutionStatus = "AVAILABLE"
+	ExecutionUnavailable ExecutionStatus = "UNAVAILABLE"
+	ExecutionObsolete    ExecutionStatus = "OBSOLETE"
+	ExecutionComplete    ExecutionStatus = "EXECUTE_COMPLETE"
+)
+
 // ChangeSet is a change set. Key: ID (its ARN).
 type ChangeSet struct {
 	ID              string           `json:"id"`
@@ -137,9 +227,9 @@ type ChangeSet struct {
 	StackName       string           `json:"stackName"`
 	Type            string           `json:"type"` // CREATE, UPDATE
 	Description     string           `json:"description,omitempty"`
-	Status          string           `json:"status"`
+	Status          ChangeSetStatus  `json:"status"`
 	StatusReason    string           `json:"statusReason,omitempty"`
-	ExecutionStatus string           `json:"executionStatus"`
+	ExecutionStatus ExecutionStatus  `json:"executionStatus"`
 	Template        string           `json:"template"`
 	Parameters      []StackParameter `json:"parameters,omitempty"`
 	Capabilities    []string         `json:"capabilities,omitempty"`

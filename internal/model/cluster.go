@@ -2,11 +2,20 @@ package model
 
 import "time"
 
+// ClusterStatus is where a cluster is in its life.
+type ClusterStatus string
+
+// The states of a cluster.
+const (
+	ClusterActive   ClusterStatus = "ACTIVE"
+	ClusterInactive ClusterStatus = "INACTIVE"
+)
+
 // Cluster is an ECS cluster. Key: Name.
 type Cluster struct {
 	Name              string            `json:"name" w:"api/ecs"`
 	ARN               string            `json:"arn" w:"api/ecs"`
-	Status            string            `json:"status" w:"api/ecs"`            // ACTIVE, INACTIVE
+	Status            ClusterStatus     `json:"status" w:"api/ecs"`
 	CapacityProviders []string          `json:"capacityProviders" w:"api/ecs"` // names
 	DefaultStrategy   []StrategyItem    `json:"defaultStrategy" w:"api/ecs"`
 	Settings          map[string]string `json:"settings,omitempty" w:"api/ecs"`

@@ -1,22 +1,68 @@
 package model
 
-import "time"
+import (
+	"slices"
+	"time"
+)
+
+// Stage is a lifecycle stage of a deployment.
+type Stage string
+
+// The lifecycle stages of a deployment (docs/facts/deployments.md D105).
+const (
+	StageReconcileService           Stage = "RECONCILE_SERVICE"
+	StagePreScaleUp                 Stage = "PRE_SCALE_UP"
+	StageScaleUp                    Stage = "SCALE_UP"
+	StagePostScaleUp                Stage = "POST_SCALE_UP"
+	StageTestTrafficShift           Stage = "TEST_TRAFFIC_SHIFT"
+	StagePostTestTrafficShift       Stage = "POST_TEST_TRAFFIC_SHIFT"
+	StagePreProductionTrafficShift  Stage = "PRE_PRODUCTION_TRAFFIC_SHIFT"
+	StageProductionTrafficShift     Stage = "PRODUCTION_TRAFFIC_SHIFT"
+	StagePostProductionTrafficShift Stage = "POST_PRODUCTION_TRAFFIC_SHIFT"
+	StageBakeTime                   Stage = "BAKE_TIME"
+	StageCleanUp                    Stage = "CLEAN_UP"
+)
+
+// Stages lists the stages in order; a deployment only moves forward in them,
+// except that each production step walks PRE_PRODUCTION and PRODUCTION again.
+var Stages = []Stage{
+	StageReconcileService, StagePreScaleUp, StageScaleUp, StagePostScaleUp, StageTestTrafficShift, StagePostTestTrafficShift,
+	StagePreProductionTrafficShift, StageProductionTrafficShift, StagePostProductionTrafficShift, StageBakeTime, StageCleanUp,
+}
+
+// Rank is the stage's position in Stages, or -1 before the first.
+func (s Stage) Rank() int { return slices.Index(Stages, s) }
 
 // LifecycleHook is a Lambda function or a pause at deployment stages.
 type LifecycleHook struct {
-	TargetType     string   `json:"targetType"` // AWS_LAMBDA, PAUSE
-	TargetARN      string   `json:"targetArn,omitempty"`
-	RoleARN        string   `json:"roleArn,omitempty"`
-	Stages         []string `json:"stages"`
-	Details        any      `json:"details,omitempty"`
-	TimeoutMinutes int64    `json:"timeoutMinutes"` // default 1,440
-	TimeoutAction  string   `json:"timeoutAction"`  // ROLLBACK, CONTINUE
+	TargetType     string  `json:"targetType"` // AWS_LAMBDA, PAUSE
+	TargetARN      string  `json:"targetArn,omitempty"`
+	RoleARN        string  `json:"roleArn,omitempty"`
+	Stages         []Stage `json:"stages"`
+	Details        any     `json:"details,omitempty"`
+	TimeoutMinutes int64   `json:"timeoutMinutes"` // default 1,440
+	TimeoutAction  string  `json:"timeoutAction"`  // ROLLBACK, CONTINUE
 }
+
+// Strategy is how a service goes from one revision to the next.
+type Strategy string
+
+// The deployment strategies.
+const (
+	StrategyRolling   Strategy = "ROLLING"
+	StrategyBlueGreen Strategy = "BLUE_GREEN"
+	StrategyLinear    Strategy = "LINEAR"
+	StrategyCanary    Strategy = "CANARY"
+)
+
+// Staged reports whether a deployment of the strategy goes through the
+// lifecycle stages and shifts traffic; "" stands for ROLLING.
+func (s Strategy) Staged() bool { return s != StrategyRolling && s != "" }
 
 // DeploymentConfiguration says how a service goes from one revision to the
 // next. Percentages in percent, times in minutes.
 type DeploymentConfiguration struct {
-	Strategy              string          `json:"strategy"` // ROLLING, BLUE_GREEN, LINEAR, CANARY
+	Strategy              Strategy        `json:"strategy"`
 	MinimumHealthyPercent int64           `json:"minimumHealthyPercent"`
 	MaximumPercent        int64           `json:"maximumPercent"`
 	BakeMinutes           *int64          `json:"bakeMinutes,omitempty"`
@@ -38,32 +84,81 @@ func (c DeploymentConfiguration) Bake() time.Duration {
 	if c.BakeMinutes != nil {
 		return time.Duration(*c.BakeMinutes) * time.Minute
 	}
-	if c.Strategy != "ROLLING" && c.Strategy != "" {
+	if c.Strategy.Staged() {
 		return 15 * time.Minute
 	}
 	return 0
 }
 
+// HookStatus is how a run of a lifecycle hook goes.
+type HookStatus string
+
+// The states of a run of a hook.
+const (
+	HookInProgress     HookStatus = "IN_PROGRESS"
+	HookSucceeded      HookStatus = "SUCCEEDED"
+	HookFailed         HookStatus = "FAILED"
+	HookTimedOut       HookStatus = "TIMED_OUT"
+	HookAwaitingAction HookStatus = "AWAITING_ACTION"
+)
+
 // HookRun is one run of a lifecycle hook in a deployment.
 type HookRun struct {
-	ID            string    `json:"id"`
-	TargetType    string    `json:"targetType"`
-	TargetARN     string    `json:"targetArn,omitempty"`
-	RoleARN       string    `json:"roleArn,omitempty"`
-	Stage         string    `json:"stage"`
-	Step          int64     `json:"step,omitempty"` // which production shift, from 0
-	Status        string    `json:"status"`         // IN_PROGRESS, SUCCEEDED, FAILED, TIMED_OUT, AWAITING_ACTION
-	StartedAt     time.Time `json:"startedAt"`
-	ExpiresAt     time.Time `json:"expiresAt"`
-	NextCallAt    time.Time `json:"nextCallAt,omitzero"`
-	CallingAt     time.Time `json:"callingAt,omitzero"` // set while an invocation is under way
-	Details       any       `json:"details,omitempty"`
-	Reason        string    `json:"reason,omitempty"`
-	TimeoutAction string    `json:"timeoutAction,omitempty"`
-	Rollback      bool      `json:"rollback,omitempty"`
+	ID            string     `json:"id"`
+	TargetType    string     `json:"targetType"`
+	TargetARN     string     `json:"targetArn,omitempty"`
+	RoleARN       string     `json:"roleArn,omitempty"`
+	Stage         Stage      `json:"stage"`
+	Step          int64      `json:"step,omitempty"` // which production shift, from 0
+	Status        HookStatus `json:"status"`
+	StartedAt     time.Time  `json:"startedAt"`
+	ExpiresAt     time.Time  `json:"expiresAt"`
+	NextCallAt    time.Time  `json:"nextCallAt,omitzero"`
+	CallingAt     time.Time  `json:"callingAt,omitzero"` // set while an invocation is under way
+	Details       any        `json:"details,omitempty"`
+	Reason        string     `json:"reason,omitempty"`
+	TimeoutAction string     `json:"timeoutAction,omitempty"`
+	Rollback      bool       `json:"rollback,omitempty"`
 	// ExecutionID is the executionId of the payload (a UUID).
 	ExecutionID string `json:"executionId,omitempty"`
 }
+
+// DeploymentStatus is how a deployment goes.
+type DeploymentStatus string
+
+// The states of a deployment (docs/facts/deployments.md D108).
+const (
+	DeploymentPending            DeploymentStatus = "PENDING"
+	DeploymentInProgress         DeploymentStatus = "IN_PROGRESS"
+	DeploymentSuccessful         DeploymentStatus = "SUCCESSFUL"
+	DeploymentStopRequested      DeploymentStatus = "STOP_REQUESTED"
+	DeploymentStopped            DeploymentStatus = "STOPPED"
+	DeploymentRollbackRequested  DeploymentStatus = "ROLLBACK_REQUESTED"
+	DeploymentRollbackInProgress DeploymentStatus = "ROLLBACK_IN_PROGRESS"
+	DeploymentRollbackSuccessful DeploymentStatus = "ROLLBACK_SUCCESSFUL"
+	DeploymentRollbackFailed     DeploymentStatus = "ROLLBACK_FAILED"
+)
+
+// Final reports whether the deployment has ended.
+func (s DeploymentStatus) Final() bool {
+	switch s {
+	case DeploymentSuccessful, DeploymentStopped, DeploymentRollbackSuccessful, DeploymentRollbackFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// MonitorStatus is what a deployment's circuit breaker, or its watch over alarms, does.
+type MonitorStatus string
+
+// The states of a circuit breaker and of a watch over alarms.
+const (
+	MonitorActive    MonitorStatus = "MONITORING"
+	MonitorComplete  MonitorStatus = "MONITORING_COMPLETE"
+	MonitorTriggered MonitorStatus = "TRIGGERED"
+	MonitorDisabled  MonitorStatus = "DISABLED"
+)
 
 // ServiceDeployment is one deployment of a service. Key: ARN.
 type ServiceDeployment struct {
@@ -73,9 +168,9 @@ type ServiceDeployment struct {
 	RolloutID         string                  `json:"rolloutId" w:"api/ecs"`
 	Target            string                  `json:"target" w:"api/ecs"`                                // target revision ARN
 	Sources           []string                `json:"sources,omitempty" w:"api/ecs,controllers/service"` // source revision ARNs
-	Status            string                  `json:"status" w:"api/ecs,controllers/service"`
+	Status            DeploymentStatus        `json:"status" w:"api/ecs,controllers/service"`
 	StatusReason      string                  `json:"statusReason,omitempty" w:"api/ecs,controllers/service"`
-	Stage             string                  `json:"stage,omitempty" w:"controllers/service"`
+	Stage             Stage                   `json:"stage,omitempty" w:"controllers/service"`
 	StageAt           time.Time               `json:"stageAt,omitzero" w:"controllers/service"`
 	Step              int64                   `json:"step,omitempty" w:"controllers/service"`
 	StageDone         bool                    `json:"stageDone,omitempty" w:"controllers/service"`
@@ -93,7 +188,7 @@ type ServiceDeployment struct {
 	RollbackAt        time.Time               `json:"rollbackAt,omitzero" w:"controllers/service"`
 	RollbackTo        string                  `json:"rollbackTo,omitempty" w:"controllers/service"`
 	FailureCount      int64                   `json:"failureCount" w:"controllers/service"`
-	BreakerStatus     string                  `json:"breakerStatus,omitempty" w:"controllers/service"`
-	AlarmStatus       string                  `json:"alarmStatus,omitempty" w:"controllers/service"`
+	BreakerStatus     MonitorStatus           `json:"breakerStatus,omitempty" w:"controllers/service"`
+	AlarmStatus       MonitorStatus           `json:"alarmStatus,omitempty" w:"controllers/service"`
 	TriggeredAlarms   []string                `json:"triggeredAlarms,omitempty" w:"controllers/service"`
 }

@@ -38,14 +38,25 @@ type InternetGateway struct {
 	Tags []Tag  `json:"tags,omitempty" w:"api/ec2"`
 }
 
+// NATState is where a NAT gateway is in its life.
+type NATState string
+
+// The states of a NAT gateway.
+const (
+	NATPending   NATState = "pending"
+	NATAvailable NATState = "available"
+	NATDeleting  NATState = "deleting"
+	NATDeleted   NATState = "deleted"
+)
+
 // NATGateway translates addresses for private subnets. Key: ID.
 type NATGateway struct {
 	ID         string    `json:"id" w:"api/ec2"`
 	VPC        string    `json:"vpc" w:"api/ec2"`
 	Subnet     string    `json:"subnet" w:"api/ec2"`
 	Allocation string    `json:"allocation,omitempty" w:"api/ec2"`
-	ENI        string    `json:"eni" w:"api/ec2"`                       // drawn by the call; controllers/network makes the interface under it
-	State      string    `json:"state" w:"api/ec2,controllers/network"` // pending, available, deleting, deleted
+	ENI        string    `json:"eni" w:"api/ec2"` // drawn by the call; controllers/network makes the interface under it
+	State      NATState  `json:"state" w:"api/ec2,controllers/network"`
 	Tags       []Tag     `json:"tags,omitempty" w:"api/ec2"`
 	CreatedAt  time.Time `json:"createdAt" w:"api/ec2"`
 	DeletedAt  time.Time `json:"deletedAt,omitzero" w:"api/ec2"` // when it was wished away
@@ -110,39 +121,59 @@ type SecurityGroup struct {
 	Tags        []Tag          `json:"tags,omitempty" w:"api/ec2"`
 }
 
+// EndpointState is where a VPC endpoint is in its life.
+type EndpointState string
+
+// The states of a VPC endpoint.
+const (
+	EndpointPending   EndpointState = "pending"
+	EndpointAvailable EndpointState = "available"
+	EndpointDeleting  EndpointState = "deleting"
+)
+
 // VPCEndpoint is an interface or gateway endpoint. Key: ID.
 type VPCEndpoint struct {
-	ID             string    `json:"id" w:"api/ec2"`
-	VPC            string    `json:"vpc" w:"api/ec2"`
-	Type           string    `json:"type" w:"api/ec2"`        // Interface, Gateway
-	ServiceName    string    `json:"serviceName" w:"api/ec2"` // com.amazonaws.REGION.SERVICE
-	Subnets        []string  `json:"subnets,omitempty" w:"api/ec2"`
-	SecurityGroups []string  `json:"securityGroups,omitempty" w:"api/ec2"`
-	RouteTables    []string  `json:"routeTables,omitempty" w:"api/ec2"`
-	PrivateDNS     bool      `json:"privateDns,omitempty" w:"api/ec2"`
-	Policy         string    `json:"policy,omitempty" w:"api/ec2"`
-	State          string    `json:"state" w:"api/ec2,controllers/network"` // pending, available, deleting
-	Tags           []Tag     `json:"tags,omitempty" w:"api/ec2"`
-	CreatedAt      time.Time `json:"createdAt" w:"api/ec2"`
+	ID             string        `json:"id" w:"api/ec2"`
+	VPC            string        `json:"vpc" w:"api/ec2"`
+	Type           string        `json:"type" w:"api/ec2"`        // Interface, Gateway
+	ServiceName    string        `json:"serviceName" w:"api/ec2"` // com.amazonaws.REGION.SERVICE
+	Subnets        []string      `json:"subnets,omitempty" w:"api/ec2"`
+	SecurityGroups []string      `json:"securityGroups,omitempty" w:"api/ec2"`
+	RouteTables    []string      `json:"routeTables,omitempty" w:"api/ec2"`
+	PrivateDNS     bool          `json:"privateDns,omitempty" w:"api/ec2"`
+	Policy         string        `json:"policy,omitempty" w:"api/ec2"`
+	State          EndpointState `json:"state" w:"api/ec2,controllers/network"`
+	Tags           []Tag         `json:"tags,omitempty" w:"api/ec2"`
+	CreatedAt      time.Time     `json:"createdAt" w:"api/ec2"`
 }
+
+// InterfaceState is where a network interface is in its life: pending is not yet in the
+// kernel, available is programmed; the API shows in-use when its owner uses it.
+type InterfaceState string
+
+// The states of a network interface.
+const (
+	InterfacePending   InterfaceState = "pending"
+	InterfaceAvailable InterfaceState = "available"
+	InterfaceInUse     InterfaceState = "in-use"
+	InterfaceDeleting  InterfaceState = "deleting"
+)
 
 // NetworkInterface is an ENI: of an instance, a task, a load balancer node, a
 // VPC endpoint or a NAT gateway. Key: ID. Only controllers/network makes and
 // removes them; each is a network namespace of its own on the host.
 type NetworkInterface struct {
-	ID               string   `json:"id" w:"controllers/network"`
-	Kind             string   `json:"kind" w:"controllers/network"`  // instance, task, loadbalancer, endpoint, nat
-	Owner            string   `json:"owner" w:"controllers/network"` // i-…, task ARN, load balancer ARN, vpce-…, nat-…
-	VPC              string   `json:"vpc" w:"controllers/network"`
-	Subnet           string   `json:"subnet" w:"controllers/network"`
-	AvailabilityZone string   `json:"availabilityZone" w:"controllers/network"`
-	IP               string   `json:"ip" w:"controllers/network"`
-	MAC              string   `json:"mac" w:"controllers/network"`
-	PublicIP         string   `json:"publicIp,omitempty" w:"controllers/network"`
-	SecurityGroups   []string `json:"securityGroups" w:"controllers/network"`
-	Description      string   `json:"description,omitempty" w:"controllers/network"`
-	// State: pending (not yet in the kernel), available (programmed), in-use
-	// is shown by the API when Owner uses it; deleting.
-	State     string    `json:"state" w:"controllers/network"`
-	CreatedAt time.Time `json:"createdAt" w:"controllers/network"`
+	ID               string         `json:"id" w:"controllers/network"`
+	Kind             string         `json:"kind" w:"controllers/network"`  // instance, task, loadbalancer, endpoint, nat
+	Owner            string         `json:"owner" w:"controllers/network"` // i-…, task ARN, load balancer ARN, vpce-…, nat-…
+	VPC              string         `json:"vpc" w:"controllers/network"`
+	Subnet           string         `json:"subnet" w:"controllers/network"`
+	AvailabilityZone string         `json:"availabilityZone" w:"controllers/network"`
+	IP               string         `json:"ip" w:"controllers/network"`
+	MAC              string         `json:"mac" w:"controllers/network"`
+	PublicIP         string         `json:"publicIp,omitempty" w:"controllers/network"`
+	SecurityGroups   []string       `json:"securityGroups" w:"controllers/network"`
+	Description      string         `json:"description,omitempty" w:"controllers/network"`
+	State            InterfaceState `json:"state" w:"controllers/network"`
+	CreatedAt        time.Time      `json:"createdAt" w:"controllers/network"`
 }

@@ -2,6 +2,16 @@ package model
 
 import "time"
 
+// LoadBalancerState is where a load balancer is in its life.
+type LoadBalancerState string
+
+// The states of a load balancer.
+const (
+	LoadBalancerProvisioning LoadBalancerState = "provisioning"
+	LoadBalancerActive       LoadBalancerState = "active"
+	LoadBalancerFailed       LoadBalancerState = "failed"
+)
+
 // LoadBalancer is an application load balancer. Key: ARN.
 type LoadBalancer struct {
 	ARN            string            `json:"arn" w:"api/elbv2"`
@@ -16,7 +26,7 @@ type LoadBalancer struct {
 	Attributes     map[string]string `json:"attributes" w:"api/elbv2"`
 	Tags           []Tag             `json:"tags,omitempty" w:"api/elbv2"`
 	CreatedAt      time.Time         `json:"createdAt" w:"api/elbv2"`
-	State          string            `json:"state" w:"api/elbv2,controllers/traffic"` // provisioning, active, failed
+	State          LoadBalancerState `json:"state" w:"api/elbv2,controllers/traffic"`
 	StateReason    string            `json:"stateReason,omitempty" w:"api/elbv2,controllers/traffic"`
 }
 
@@ -111,6 +121,19 @@ type TargetGroup struct {
 	CreatedAt          time.Time         `json:"createdAt" w:"api/elbv2"`
 }
 
+// TargetState is what a load balancer thinks of a target.
+type TargetState string
+
+// The states of a target.
+const (
+	TargetInitial     TargetState = "initial"
+	TargetHealthy     TargetState = "healthy"
+	TargetUnhealthy   TargetState = "unhealthy"
+	TargetUnused      TargetState = "unused"
+	TargetDraining    TargetState = "draining"
+	TargetUnavailable TargetState = "unavailable"
+)
+
 // Target is a registered target. Key: group ARN + "|" + id + "|" + port.
 type Target struct {
 	Group        string    `json:"group" w:"api/elbv2,controllers/traffic"`
@@ -120,10 +143,9 @@ type Target struct {
 	Task         string    `json:"task,omitempty" w:"controllers/traffic"` // task ARN when ECS registered it
 	RegisteredAt time.Time `json:"registeredAt" w:"api/elbv2,controllers/traffic"`
 	// DrainingAt is when deregistration was asked; zero while registered.
-	DrainingAt time.Time `json:"drainingAt,omitzero" w:"api/elbv2,controllers/traffic"`
-	// State: initial, healthy, unhealthy, unused, draining, unavailable.
-	State       string    `json:"state" w:"controllers/traffic"`
-	Reason      string    `json:"reason,omitempty" w:"controllers/traffic"` // Elb.RegistrationInProgress, …
-	Description string    `json:"description,omitempty" w:"controllers/traffic"`
-	StateAt     time.Time `json:"stateAt,omitzero" w:"controllers/traffic"`
+	DrainingAt  time.Time   `json:"drainingAt,omitzero" w:"api/elbv2,controllers/traffic"`
+	State       TargetState `json:"state" w:"controllers/traffic"`
+	Reason      string      `json:"reason,omitempty" w:"controllers/traffic"` // Elb.RegistrationInProgress, …
+	Description string      `json:"description,omitempty" w:"controllers/traffic"`
+	StateAt     time.Time   `json:"stateAt,omitzero" w:"controllers/traffic"`
 }

@@ -2,6 +2,26 @@ package model
 
 import "time"
 
+// FunctionState says whether a function can be invoked.
+type FunctionState string
+
+// The states of a function.
+const (
+	FunctionPending FunctionState = "Pending"
+	FunctionActive  FunctionState = "Active"
+	FunctionFailed  FunctionState = "Failed"
+)
+
+// FunctionUpdate is how the last change of a function goes.
+type FunctionUpdate string
+
+// The states of a change of a function.
+const (
+	FunctionUpdateInProgress FunctionUpdate = "InProgress"
+	FunctionUpdateSuccessful FunctionUpdate = "Successful"
+	FunctionUpdateFailed     FunctionUpdate = "Failed"
+)
+
 // Function is a Lambda function. Key: Name.
 type Function struct {
 	Name           string            `json:"name" w:"api/lambda"`
@@ -25,10 +45,10 @@ type Function struct {
 	RevisionID     string            `json:"revisionId" w:"api/lambda"`
 	ModifiedAt     time.Time         `json:"modifiedAt" w:"api/lambda"`
 	Policy         string            `json:"policy,omitempty" w:"api/lambda"`
-	State          string            `json:"state" w:"api/lambda,controllers/lambda"` // Pending, Active, Failed
+	State          FunctionState     `json:"state" w:"api/lambda,controllers/lambda"`
 	StateReason    string            `json:"stateReason,omitempty" w:"controllers/lambda"`
 	StateCode      string            `json:"stateCode,omitempty" w:"controllers/lambda"`
-	UpdateStatus   string            `json:"updateStatus" w:"api/lambda,controllers/lambda"` // Successful, InProgress, Failed
+	UpdateStatus   FunctionUpdate    `json:"updateStatus" w:"api/lambda,controllers/lambda"`
 	// Interfaces is how many environments have needed a network at once; each
 	// has an interface of its own. There is always one.
 	Interfaces int64 `json:"interfaces,omitempty" w:"controllers/network"`

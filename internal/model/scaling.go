@@ -76,21 +76,34 @@ type ScheduledAction struct {
 	LastAt time.Time `json:"lastAt,omitzero" w:"api/autoscaling,controllers/scaling"`
 }
 
+// ActivityStatus is how a scaling activity goes.
+type ActivityStatus string
+
+// The states of a scaling activity.
+const (
+	ActivityPending     ActivityStatus = "Pending"
+	ActivityInProgress  ActivityStatus = "InProgress"
+	ActivitySuccessful  ActivityStatus = "Successful"
+	ActivityFailed      ActivityStatus = "Failed"
+	ActivityOverridden  ActivityStatus = "Overridden"
+	ActivityUnfulfilled ActivityStatus = "Unfulfilled"
+)
+
 // ScalingActivity is one activity. Key: ID.
 type ScalingActivity struct {
-	ID          string    `json:"id"`
-	Target      string    `json:"target"` // key of the ScalableTarget
-	Description string    `json:"description"`
-	Cause       string    `json:"cause"`
-	Status      string    `json:"status"`
-	Message     string    `json:"message,omitempty"`
-	Details     string    `json:"details,omitempty"`
-	NotScaled   []string  `json:"notScaled,omitempty"`
-	StartedAt   time.Time `json:"startedAt"`
-	EndedAt     time.Time `json:"endedAt,omitzero"`
-	To          int64     `json:"to,omitempty"`      // the desired count that was set
-	Policy      string    `json:"policy,omitempty"`  // ARN of the policy that asked, or ""
-	Max         *int64    `json:"max,omitempty"`     // with NotScaled: the bound, or
-	Min         *int64    `json:"min,omitempty"`     // the other bound, or
-	Current     *int64    `json:"current,omitempty"` // the capacity, that stood against it
+	ID          string         `json:"id"`
+	Target      string         `json:"target"` // key of the ScalableTarget
+	Description string         `json:"description"`
+	Cause       string         `json:"cause"`
+	Status      ActivityStatus `json:"status"`
+	Message     string         `json:"message,omitempty"`
+	Details     string         `json:"details,omitempty"`
+	NotScaled   []string       `json:"notScaled,omitempty"`
+	StartedAt   time.Time      `json:"startedAt"`
+	EndedAt     time.Time      `json:"endedAt,omitzero"`
+	To          int64          `json:"to,omitempty"`      // the desired count that was set
+	Policy      string         `json:"policy,omitempty"`  // ARN of the policy that asked, or ""
+	Max         *int64         `json:"max,omitempty"`     // with NotScaled: the bound, or
+	Min         *int64         `json:"min,omitempty"`     // the other bound, or
+	Current     *int64         `json:"current,omitempty"` // the capacity, that stood against it
 }

@@ -31,12 +31,22 @@ type ServiceEvent struct {
 	Message string    `json:"message"`
 }
 
+// ServiceStatus is where a service is in its life.
+type ServiceStatus string
+
+// The states of a service.
+const (
+	ServiceActive   ServiceStatus = "ACTIVE"
+	ServiceDraining ServiceStatus = "DRAINING"
+	ServiceInactive ServiceStatus = "INACTIVE"
+)
+
 // Service is an ECS service. Key: ARN.
 type Service struct {
 	ARN                string                  `json:"arn" w:"api/ecs"`
 	Name               string                  `json:"name" w:"api/ecs"`
-	Cluster            string                  `json:"cluster" w:"api/ecs"`                            // cluster name
-	Status             string                  `json:"status" w:"api/ecs,controllers/service"`         // ACTIVE, DRAINING, INACTIVE
+	Cluster            string                  `json:"cluster" w:"api/ecs"` // cluster name
+	Status             ServiceStatus           `json:"status" w:"api/ecs,controllers/service"`
 	TaskDefinition     string                  `json:"taskDefinition" w:"api/ecs,controllers/service"` // ARN
 	DesiredCount       int64                   `json:"desiredCount" w:"api/ecs"`
 	Strategy           []StrategyItem          `json:"strategy,omitempty" w:"api/ecs,controllers/service"`
@@ -79,21 +89,41 @@ func OnZone(cs []PlacementConstraint) bool {
 	return slices.ContainsFunc(cs, func(c PlacementConstraint) bool { return strings.Contains(c.Expression, "ecs.availability-zone") })
 }
 
+// RolloutStatus says whether a rollout is the one that a service goes to.
+type RolloutStatus string
+
+// The roles of a rollout.
+const (
+	RolloutPrimary  RolloutStatus = "PRIMARY"
+	RolloutActive   RolloutStatus = "ACTIVE"
+	RolloutInactive RolloutStatus = "INACTIVE"
+)
+
+// RolloutState is how far a rollout is.
+type RolloutState string
+
+// The states of a rollout.
+const (
+	RolloutInProgress RolloutState = "IN_PROGRESS"
+	RolloutCompleted  RolloutState = "COMPLETED"
+	RolloutFailed     RolloutState = "FAILED"
+)
+
 // Rollout is one entry of DescribeServices.deployments.
 type Rollout struct {
-	ID                 string    `json:"id"`     // ecs-svc/…; tasks carry it as startedBy
-	Status             string    `json:"status"` // PRIMARY, ACTIVE
-	Revision           string    `json:"revision"`
-	TaskDefinition     string    `json:"taskDefinition"`
-	State              string    `json:"state"` // IN_PROGRESS, COMPLETED, FAILED
-	Reason             string    `json:"reason"`
-	Desired            int64     `json:"desired"`
-	FailedTasks        int64     `json:"failedTasks"`
-	FirstFailedAt      time.Time `json:"firstFailedAt,omitzero"`
-	CreatedAt          time.Time `json:"createdAt"`
-	UpdatedAt          time.Time `json:"updatedAt"`
-	TargetGroupARN     string    `json:"targetGroupArn,omitempty"` // where this revision's tasks register
-	HealthCheckFailing bool      `json:"healthCheckFailing,omitempty"`
+	ID                 string        `json:"id"` // ecs-svc/…; tasks carry it as startedBy
+	Status             RolloutStatus `json:"status"`
+	Revision           string        `json:"revision"`
+	TaskDefinition     string        `json:"taskDefinition"`
+	State              RolloutState  `json:"state"`
+	Reason             string        `json:"reason"`
+	Desired            int64         `json:"desired"`
+	FailedTasks        int64         `json:"failedTasks"`
+	FirstFailedAt      time.Time     `json:"firstFailedAt,omitzero"`
+	CreatedAt          time.Time     `json:"createdAt"`
+	UpdatedAt          time.Time     `json:"updatedAt"`
+	TargetGroupARN     string        `json:"targetGroupArn,omitempty"` // where this revision's tasks register
+	HealthCheckFailing bool          `json:"healthCheckFailing,omitempty"`
 	// LastFailedAt is when the last of FailedTasks failed: starts back off from it.
 	LastFailedAt time.Time `json:"lastFailedAt,omitzero"`
 }

@@ -1,45 +1,78 @@
 package model
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// Task states in the order in which a task walks them.
+// TaskStatus is where a task is in its life, or is to be.
+type TaskStatus string
+
+// The states of a task in the order in which it walks them.
 const (
-	TaskProvisioning   = "PROVISIONING"
-	TaskPending        = "PENDING"
-	TaskActivating     = "ACTIVATING"
-	TaskRunning        = "RUNNING"
-	TaskDeactivating   = "DEACTIVATING"
-	TaskStopping       = "STOPPING"
-	TaskDeprovisioning = "DEPROVISIONING"
-	TaskStopped        = "STOPPED"
+	TaskProvisioning   TaskStatus = "PROVISIONING"
+	TaskPending        TaskStatus = "PENDING"
+	TaskActivating     TaskStatus = "ACTIVATING"
+	TaskRunning        TaskStatus = "RUNNING"
+	TaskDeactivating   TaskStatus = "DEACTIVATING"
+	TaskStopping       TaskStatus = "STOPPING"
+	TaskDeprovisioning TaskStatus = "DEPROVISIONING"
+	TaskStopped        TaskStatus = "STOPPED"
 )
 
 // TaskStates lists the states of a task in order; a task never moves back.
-var TaskStates = []string{TaskProvisioning, TaskPending, TaskActivating, TaskRunning, TaskDeactivating, TaskStopping, TaskDeprovisioning, TaskStopped}
-
-// TaskRank is the position of a state in TaskStates, or -1.
-func TaskRank(s string) int {
-	for i, t := range TaskStates {
-		if s == t {
-			return i
-		}
-	}
-	return -1
+var TaskStates = []TaskStatus{
+	TaskProvisioning, TaskPending, TaskActivating, TaskRunning, TaskDeactivating, TaskStopping, TaskDeprovisioning, TaskStopped,
 }
+
+// Rank is the state's position in TaskStates, or -1.
+func (s TaskStatus) Rank() int { return slices.Index(TaskStates, s) }
+
+// Before reports whether a task walks through s before it comes to other.
+func (s TaskStatus) Before(other TaskStatus) bool { return s.Rank() < other.Rank() }
+
+// ContainerStatus is where one container of a task is.
+type ContainerStatus string
+
+// The states of a container.
+const (
+	ContainerPending ContainerStatus = "PENDING"
+	ContainerRunning ContainerStatus = "RUNNING"
+	ContainerStopped ContainerStatus = "STOPPED"
+)
+
+// Health is what health checks say of a container or a task.
+type Health string
+
+// What health checks say.
+const (
+	Healthy       Health = "HEALTHY"
+	Unhealthy     Health = "UNHEALTHY"
+	HealthUnknown Health = "UNKNOWN"
+)
+
+// Connectivity says whether the agent has ever reported a task.
+type Connectivity string
+
+// The states of a task's connection.
+const (
+	Connected    Connectivity = "CONNECTED"
+	Disconnected Connectivity = "DISCONNECTED"
+)
 
 // TaskContainer is what is known of one container of a task.
 type TaskContainer struct {
-	Name        string `json:"name"`
-	ARN         string `json:"arn"`
-	Image       string `json:"image"`
-	ImageDigest string `json:"imageDigest,omitempty"`
-	RuntimeID   string `json:"runtimeId,omitempty"`
-	LastStatus  string `json:"lastStatus"` // PENDING, RUNNING, STOPPED
-	ExitCode    *int64 `json:"exitCode,omitempty"`
-	Reason      string `json:"reason,omitempty"`
-	Health      string `json:"health"` // HEALTHY, UNHEALTHY, UNKNOWN
-	CPU         int64  `json:"cpu,omitempty"`
-	Memory      int64  `json:"memory,omitempty"`
+	Name        string          `json:"name"`
+	ARN         string          `json:"arn"`
+	Image       string          `json:"image"`
+	ImageDigest string          `json:"imageDigest,omitempty"`
+	RuntimeID   string          `json:"runtimeId,omitempty"`
+	LastStatus  ContainerStatus `json:"lastStatus"`
+	ExitCode    *int64          `json:"exitCode,omitempty"`
+	Reason      string          `json:"reason,omitempty"`
+	Health      Health          `json:"health"` // HEALTHY, UNHEALTHY, UNKNOWN
+	CPU         int64           `json:"cpu,omitempty"`
+	Memory      int64           `json:"memory,omitempty"`
 }
 
 // ContainerOverride changes one container of a task that RunTask starts.
@@ -73,14 +106,14 @@ type Task struct {
 	ClientToken    string                `json:"clientToken,omitempty" w:"api/ecs"` // of the RunTask call
 	CreatedAt      time.Time             `json:"createdAt" w:"api/ecs,controllers/service"`
 
-	DesiredStatus string    `json:"desiredStatus" w:"api/ecs,controllers/service,controllers/task,dispatch"` // RUNNING, STOPPED
-	StopCode      string    `json:"stopCode,omitempty" w:"api/ecs,controllers/service,controllers/task,dispatch"`
-	StoppedReason string    `json:"stoppedReason,omitempty" w:"api/ecs,controllers/service,controllers/task,dispatch"`
-	StoppingAt    time.Time `json:"stoppingAt,omitzero" w:"api/ecs,controllers/service,controllers/task,dispatch"`
+	DesiredStatus TaskStatus `json:"desiredStatus" w:"api/ecs,controllers/service,controllers/task,dispatch"` // RUNNING, STOPPED
+	StopCode      string     `json:"stopCode,omitempty" w:"api/ecs,controllers/service,controllers/task,dispatch"`
+	StoppedReason string     `json:"stoppedReason,omitempty" w:"api/ecs,controllers/service,controllers/task,dispatch"`
+	StoppingAt    time.Time  `json:"stoppingAt,omitzero" w:"api/ecs,controllers/service,controllers/task,dispatch"`
 
 	// LastStatus moves forward only; each move has one room (house-style 3.2).
-	LastStatus string    `json:"lastStatus" w:"api/ecs,controllers/service,controllers/task,controllers/network,controllers/traffic,dispatch"`
-	StatusAt   time.Time `json:"statusAt" w:"api/ecs,controllers/service,controllers/task,controllers/network,controllers/traffic,dispatch"`
+	LastStatus TaskStatus `json:"lastStatus" w:"api/ecs,controllers/service,controllers/task,controllers/network,controllers/traffic,dispatch"`
+	StatusAt   time.Time  `json:"statusAt" w:"api/ecs,controllers/service,controllers/task,controllers/network,controllers/traffic,dispatch"`
 	// Instance is the container instance's ARN, set once.
 	Instance         string    `json:"instance,omitempty" w:"controllers/task"`
 	CapacityProvider string    `json:"capacityProvider,omitempty" w:"controllers/task"`
@@ -95,8 +128,8 @@ type Task struct {
 	AttachmentID string `json:"attachmentId,omitempty" w:"controllers/network"`
 
 	Containers         []TaskContainer `json:"containers" w:"api/ecs,controllers/service,dispatch"`
-	Health             string          `json:"health" w:"api/ecs,controllers/service,dispatch"` // HEALTHY, UNHEALTHY, UNKNOWN
-	Connectivity       string          `json:"connectivity,omitempty" w:"dispatch"`
+	Health             Health          `json:"health" w:"api/ecs,controllers/service,dispatch"`
+	Connectivity       Connectivity    `json:"connectivity,omitempty" w:"dispatch"`
 	ConnectivityAt     time.Time       `json:"connectivityAt,omitzero" w:"dispatch"`
 	PullStartedAt      time.Time       `json:"pullStartedAt,omitzero" w:"dispatch"`
 	PullStoppedAt      time.Time       `json:"pullStoppedAt,omitzero" w:"dispatch"`

@@ -99,12 +99,22 @@ type PlacementConstraint struct {
 	Expression string `json:"expression,omitempty"`
 }
 
+// DefinitionStatus is where a revision of a family is in its life.
+type DefinitionStatus string
+
+// The states of a task definition.
+const (
+	DefinitionActive           DefinitionStatus = "ACTIVE"
+	DefinitionInactive         DefinitionStatus = "INACTIVE"
+	DefinitionDeleteInProgress DefinitionStatus = "DELETE_IN_PROGRESS"
+)
+
 // TaskDefinition is one revision of a family. Key: ARN.
 type TaskDefinition struct {
 	ARN                     string                `json:"arn" w:"api/ecs"`
 	Family                  string                `json:"family" w:"api/ecs"`
 	Revision                int64                 `json:"revision" w:"api/ecs"`
-	Status                  string                `json:"status" w:"api/ecs"` // ACTIVE, INACTIVE, DELETE_IN_PROGRESS
+	Status                  DefinitionStatus      `json:"status" w:"api/ecs"`
 	Containers              []ContainerDefinition `json:"containers" w:"api/ecs"`
 	Volumes                 []Volume              `json:"volumes,omitempty" w:"api/ecs"`
 	CPU                     int64                 `json:"cpu,omitempty" w:"api/ecs"`    // units; 0 if not given for the task

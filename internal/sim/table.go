@@ -138,7 +138,7 @@ func last(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
 
 func instances(w *World, t io.Writer, v store.Reader, _ []string) {
 	for _, in := range w.instances(v) {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", in.n, in.Type, in.AvailabilityZone, in.State, dash(in.Status), in.Goal)
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", in.n, in.Type, in.AvailabilityZone, in.State, dash(string(in.Status)), in.Goal)
 	}
 }
 
@@ -165,7 +165,7 @@ func rollouts(w *World, t io.Writer, v store.Reader, _ []string) {
 
 func deployments(w *World, t io.Writer, v store.Reader, _ []string) {
 	for i, d := range deployed(v) {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\n", i+1, d.Status, dash(d.Stage), w.plain(v, dash(d.StatusReason)))
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\n", i+1, d.Status, dash(string(d.Stage)), w.plain(v, dash(d.StatusReason)))
 	}
 }
 

@@ -75,8 +75,8 @@ func ServiceEvent(s *model.Service, id string, at time.Time, message string) {
 	}
 }
 
-var goals = []string{"RUN", "DRAIN", "TERMINATE"}
-var machines = []string{"pending", "running", "shutting-down", "terminated"}
+var goals = []model.Goal{model.GoalRun, model.GoalDrain, model.GoalTerminate}
+var machines = []model.InstanceState{model.InstancePending, model.InstanceRunning, model.InstanceShuttingDown, model.InstanceTerminated}
 
 // moves refuses a state that goes backwards.
 func moves(old, updated any) error {
@@ -86,7 +86,6 @@ func moves(old, updated any) error {
 		if o == nil {
 			return nil
 		}
-		if model.TaskRank(n.LastStatus) < model.TaskRank(o.LastStatus) {
 			return fault.New(fault.Internal, "", "task %s moves backwards from %s to %s", n.ID, o.LastStatus, n.LastStatus)
 		}
 		if o.DesiredStatus == model.TaskStopped && n.DesiredStatus != model.TaskStopped {

@@ -32,13 +32,13 @@ var (
 		store.By("cluster", func(t model.Task) string { return t.Cluster }),
 		store.By("service", func(t model.Task) string { return t.Service }),
 		store.By("instance", func(t model.Task) string { return t.Instance }),
-		store.By("status", func(t model.Task) string { return t.LastStatus }),
+		store.By("status", func(t model.Task) string { return string(t.LastStatus) }),
 		store.By("id", func(t model.Task) string { return t.ID }))
 	Instances = table("instance", func(i model.Instance) string { return i.ID },
 		store.By("cluster", func(i model.Instance) string { return i.Cluster }),
 		store.By("provider", func(i model.Instance) string { return i.CapacityProvider }),
 		store.By("arn", func(i model.Instance) string { return i.ARN }),
-		store.By("state", func(i model.Instance) string { return i.State }))
+		store.By("state", func(i model.Instance) string { return string(i.State) }))
 
 	VPCs             = table("vpc", func(v model.VPC) string { return v.ID })
 	Subnets          = table("subnet", func(s model.Subnet) string { return s.ID }, store.By("vpc", func(s model.Subnet) string { return s.VPC }))

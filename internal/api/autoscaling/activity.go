@@ -62,7 +62,7 @@ func showActivity(x model.ScalingActivity) shape.ScalingActivity {
 	f := strings.Split(x.Target, "|")
 	out := shape.ScalingActivity{
 		ActivityId: wire.Ptr(x.ID), ServiceNamespace: wire.Ptr(f[0]), ResourceId: wire.Ptr(f[1]), ScalableDimension: wire.Ptr(f[2]),
-		Description: wire.Ptr(x.Description), Cause: wire.Ptr(x.Cause), StartTime: wire.Ptr(x.StartedAt), StatusCode: wire.Ptr(x.Status),
+		Description: wire.Ptr(x.Description), Cause: wire.Ptr(x.Cause), StartTime: wire.Ptr(x.StartedAt), StatusCode: wire.Ptr(string(x.Status)),
 		StatusMessage: text(x.Message), Details: text(x.Details),
 	}
 	if !x.EndedAt.IsZero() {

@@ -143,16 +143,16 @@ func (a *API) place() template.Place {
 }
 
 // event adds an event about the stack itself and counts it.
-func event(tx *store.Tx, s *model.Stack, id, status, reason string, at time.Time) error {
+func event(tx *store.Tx, s *model.Stack, id string, status model.StackStatus, reason string, at time.Time) error {
 	s.Events++
 	return state.StackEvents.Put(tx, model.StackEvent{
 		Stack: s.ID, Seq: s.Events, ID: id, LogicalID: s.Name, PhysicalID: s.ID, Type: "AWS::CloudFormation::Stack",
-		Status: status, Reason: reason, Token: s.RequestToken, At: at,
+		Status: model.ResourceStatus(status), Reason: reason, Token: s.RequestToken, At: at,
 	})
 }
 
 // begin notes that somebody asked for an operation: the loop does the rest.
-func begin(tx *store.Tx, s *model.Stack, id, status string, at time.Time) error {
+func begin(tx *store.Tx, s *model.Stack, id string, status model.StackStatus, at time.Time) error {
 	s.Operation++
 	s.Status, s.StatusReason, s.Started = status, "User Initiated", at
 	if err := event(tx, s, id, status, "User Initiated", at); err != nil {

@@ -225,9 +225,9 @@ func (a *API) ExecuteChangeSet(ctx context.Context, in *shape.ExecuteChangeSetIn
 			return err
 		}
 		if c.Status != "CREATE_COMPLETE" || c.ExecutionStatus != "AVAILABLE" {
-			status := c.Status
+			status := string(c.Status)
 			if c.Status == "CREATE_COMPLETE" {
-				status = c.ExecutionStatus
+				status = string(c.ExecutionStatus)
 			}
 			return fault.New(fault.Invalid, "InvalidChangeSetStatus", "ChangeSet [%s] cannot be executed in its current status of [%s]", c.ID, status)
 		}

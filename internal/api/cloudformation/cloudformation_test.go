@@ -58,7 +58,7 @@ func (h *house) change(name, set, kind, body string, caps ...string) error {
 }
 
 // rest makes a stack what it was meant to be, as the loop does.
-func (h *house) rest(name, status string) {
+func (h *house) rest(name string, status model.StackStatus) {
 	h.t.Helper()
 	if err := h.db.Update(h.t.Context(), "controllers/stack", func(tx *store.Tx) error {
 		for _, s := range state.Stacks.By(tx, "name", name) {

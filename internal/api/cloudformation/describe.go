@@ -47,7 +47,7 @@ func shapeStack(s model.Stack) shape.Stack {
 	out := shape.Stack{
 		StackId: &s.ID, StackName: &s.Name, ChangeSetId: optional(s.ChangeSet), Description: optional(s.Description),
 		CreationTime: stamp(s.CreatedAt), DeletionTime: stamp(s.DeletedAt), LastUpdatedTime: stamp(s.UpdatedAt),
-		RollbackConfiguration: &shape.RollbackConfiguration{}, StackStatus: &s.Status, StackStatusReason: optional(s.StatusReason),
+		RollbackConfiguration: &shape.RollbackConfiguration{}, StackStatus: wire.Ptr(string(s.Status)), StackStatusReason: optional(s.StatusReason),
 		DisableRollback: wire.Ptr(s.DisableRollback), NotificationARNs: []string{}, Capabilities: s.Capabilities, RoleARN: optional(s.RoleARN),
 		Tags: shapeTags(s.Tags), EnableTerminationProtection: wire.Ptr(s.TerminationProtection),
 		DriftInformation: &shape.StackDriftInformation{StackDriftStatus: wire.Ptr(notChecked)},
@@ -81,13 +81,13 @@ func shown(in []model.StackParameter) []shape.Parameter {
 func (a *API) ListStacks(_ context.Context, in *shape.ListStacksInput) (*shape.ListStacksOutput, error) {
 	var out []shape.StackSummary
 	for _, s := range newest(state.Stacks.All(a.DB.View())) {
-		if len(in.StackStatusFilter) > 0 && !slices.Contains(in.StackStatusFilter, s.Status) {
+		if len(in.StackStatusFilter) > 0 && !slices.Contains(in.StackStatusFilter, string(s.Status)) {
 			continue
 		}
 		out = append(out, shape.StackSummary{
 			StackId: wire.Ptr(s.ID), StackName: wire.Ptr(s.Name), TemplateDescription: optional(s.Description),
 			CreationTime: stamp(s.CreatedAt), LastUpdatedTime: stamp(s.UpdatedAt), DeletionTime: stamp(s.DeletedAt),
-			StackStatus: wire.Ptr(s.Status), StackStatusReason: optional(s.StatusReason),
+			StackStatus: wire.Ptr(string(s.Status)), StackStatusReason: optional(s.StatusReason),
 			DriftInformation: &shape.StackDriftInformationSummary{StackDriftStatus: wire.Ptr(notChecked)},
 		})
 	}
@@ -116,7 +116,7 @@ func shapeEvent(s model.Stack, e model.StackEvent) shape.StackEvent {
 	return shape.StackEvent{
 		StackId: wire.Ptr(s.ID), StackName: wire.Ptr(s.Name), EventId: wire.Ptr(e.ID), LogicalResourceId: wire.Ptr(e.LogicalID),
 		PhysicalResourceId: wire.Ptr(e.PhysicalID), ResourceType: wire.Ptr(e.Type), Timestamp: wire.Ptr(e.At),
-		ResourceStatus: wire.Ptr(e.Status), ResourceStatusReason: optional(e.Reason), ResourceProperties: optional(e.Properties),
+		ResourceStatus: wire.Ptr(string(e.Status)), ResourceStatusReason: optional(e.Reason), ResourceProperties: optional(e.Properties),
 		ClientRequestToken: optional(e.Token), DetailedStatus: optional(e.Detailed),
 	}
 }
@@ -145,7 +145,7 @@ func (a *API) DescribeStackResource(_ context.Context, in *shape.DescribeStackRe
 	}
 	return &shape.DescribeStackResourceOutput{StackResourceDetail: &shape.StackResourceDetail{
 		StackName: &s.Name, StackId: &s.ID, LogicalResourceId: &r.LogicalID, PhysicalResourceId: &r.PhysicalID, ResourceType: &r.Type,
-		LastUpdatedTimestamp: &r.UpdatedAt, ResourceStatus: &r.Status, ResourceStatusReason: optional(r.StatusReason), Metadata: optional(r.Metadata),
+		LastUpdatedTimestamp: &r.UpdatedAt, ResourceStatus: wire.Ptr(string(r.Status)), ResourceStatusReason: optional(r.StatusReason), Metadata: optional(r.Metadata),
 		DriftInformation: drift(),
 	}}, nil
 }
@@ -181,7 +181,7 @@ func (a *API) DescribeStackResources(_ context.Context, in *shape.DescribeStackR
 		}
 		out.StackResources = append(out.StackResources, shape.StackResource{
 			StackName: wire.Ptr(s.Name), StackId: wire.Ptr(s.ID), LogicalResourceId: wire.Ptr(r.LogicalID), PhysicalResourceId: optional(r.PhysicalID),
-			ResourceType: wire.Ptr(r.Type), Timestamp: wire.Ptr(r.UpdatedAt), ResourceStatus: wire.Ptr(r.Status),
+			ResourceType: wire.Ptr(r.Type), Timestamp: wire.Ptr(r.UpdatedAt), ResourceStatus: wire.Ptr(string(r.Status)),
 			ResourceStatusReason: optional(r.StatusReason), DriftInformation: drift(),
 		})
 	}
@@ -207,7 +207,7 @@ func (a *API) ListStackResources(_ context.Context, in *shape.ListStackResources
 	for _, r := range a.resources(s) {
 		out = append(out, shape.StackResourceSummary{
 			LogicalResourceId: wire.Ptr(r.LogicalID), PhysicalResourceId: optional(r.PhysicalID), ResourceType: wire.Ptr(r.Type),
-			LastUpdatedTimestamp: wire.Ptr(r.UpdatedAt), ResourceStatus: wire.Ptr(r.Status), ResourceStatusReason: optional(r.StatusReason),
+			LastUpdatedTimestamp: wire.Ptr(r.UpdatedAt), ResourceStatus: wire.Ptr(string(r.Status)), ResourceStatusReason: optional(r.StatusReason),
 			DriftInformation: &shape.StackResourceDriftInformationSummary{StackResourceDriftStatus: wire.Ptr(notChecked)},
 		})
 	}
@@ -231,7 +231,7 @@ func (a *API) DescribeChangeSet(_ context.Context, in *shape.DescribeChangeSetIn
 	}
 	return &shape.DescribeChangeSetOutput{
 		ChangeSetName: &c.Name, ChangeSetId: &c.ID, StackId: &c.Stack, StackName: &c.StackName, Description: optional(c.Description),
-		Parameters: shown(c.Parameters), CreationTime: &c.CreatedAt, ExecutionStatus: &c.ExecutionStatus, Status: &c.Status,
+		Parameters: shown(c.Parameters), CreationTime: &c.CreatedAt, ExecutionStatus: wire.Ptr(string(c.ExecutionStatus)), Status: wire.Ptr(string(c.Status)),
 		StatusReason: optional(c.StatusReason), NotificationARNs: []string{}, RollbackConfiguration: &shape.RollbackConfiguration{},
 		Capabilities: c.Capabilities, Tags: shapeTags(c.Tags), Changes: items, NextToken: next, IncludeNestedStacks: &c.Nested,
 		OnStackFailure: optional(c.OnStackFailure),
@@ -269,7 +269,7 @@ func (a *API) ListChangeSets(_ context.Context, in *shape.ListChangeSetsInput) (
 	for _, c := range state.ChangeSets.By(view, "stack", s.ID) {
 		out = append(out, shape.ChangeSetSummary{
 			StackId: wire.Ptr(c.Stack), StackName: wire.Ptr(c.StackName), ChangeSetId: wire.Ptr(c.ID), ChangeSetName: wire.Ptr(c.Name),
-			ExecutionStatus: wire.Ptr(c.ExecutionStatus), Status: wire.Ptr(c.Status), StatusReason: optional(c.StatusReason),
+			ExecutionStatus: wire.Ptr(string(c.ExecutionStatus)), Status: wire.Ptr(string(c.Status)), StatusReason: optional(c.StatusReason),
 			CreationTime: wire.Ptr(c.CreatedAt), Description: optional(c.Description), IncludeNestedStacks: wire.Ptr(c.Nested),
 		})
 	}
@@ -345,7 +345,7 @@ func (a *API) DescribeEvents(_ context.Context, in *shape.DescribeEventsInput) (
 func operationEvent(s model.Stack, e model.StackEvent, at time.Time) shape.OperationEvent {
 	return shape.OperationEvent{
 		EventId: wire.Ptr(e.ID), StackId: wire.Ptr(s.ID), EventType: wire.Ptr("STACK_EVENT"), LogicalResourceId: wire.Ptr(e.LogicalID),
-		PhysicalResourceId: wire.Ptr(e.PhysicalID), ResourceType: wire.Ptr(e.Type), Timestamp: &at, ResourceStatus: wire.Ptr(e.Status),
+		PhysicalResourceId: wire.Ptr(e.PhysicalID), ResourceType: wire.Ptr(e.Type), Timestamp: &at, ResourceStatus: wire.Ptr(string(e.Status)),
 		ResourceStatusReason: optional(e.Reason), ResourceProperties: optional(e.Properties), ClientRequestToken: optional(e.Token),
 		DetailedStatus: optional(e.Detailed),
 	}

@@ -18,12 +18,12 @@ func (a *API) execute(ctx context.Context, tx *store.Tx, c model.ChangeSet, in *
 		return invalid("Stack [%s] does not exist", c.StackName)
 	}
 	s = model.Clone(s)
-	status := "CREATE_IN_PROGRESS"
+	status := model.StackCreateInProgress
 	if c.Type == "UPDATE" {
 		if err := canUpdate(s); err != nil {
 			return err
 		}
-		status = "UPDATE_IN_PROGRESS"
+		status = model.StackUpdateInProgress
 		keep(&s)
 		s.UpdatedAt = now
 	} else if s.Status != "REVIEW_IN_PROGRESS" {

@@ -69,7 +69,9 @@ func apply(s *model.Stack, p prepared) {
 }
 
 // updatable are the states from which an update may start.
-var updatable = []string{"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_FAILED", "CREATE_FAILED"}
+var updatable = []model.StackStatus{
+	model.StackCreateComplete, model.StackUpdateComplete, model.StackUpdateRollbackComplete, model.StackUpdateFailed, model.StackCreateFailed,
+}
 
 func canUpdate(s model.Stack) error {
 	if !slices.Contains(updatable, s.Status) {
@@ -127,7 +129,7 @@ func (a *API) UpdateStack(ctx context.Context, in *shape.UpdateStackInput) (*sha
 }
 
 // retrying says that a failed operation may be tried again with nothing new.
-func retrying(s model.Stack) bool { return strings.HasSuffix(s.Status, "_FAILED") }
+func retrying(s model.Stack) bool { return s.Status.Failed() }
 
 // keep remembers what to roll back to. After a failure without rollback that
 // is still what was good before.
@@ -264,7 +266,9 @@ func (a *API) RollbackStack(ctx context.Context, in *shape.RollbackStackInput) (
 		if err != nil {
 			return err
 		}
-		next := map[string]string{"CREATE_FAILED": "ROLLBACK_IN_PROGRESS", "UPDATE_FAILED": "UPDATE_ROLLBACK_IN_PROGRESS"}[s.Status]
+		next := map[model.StackStatus]model.StackStatus{
+			model.StackCreateFailed: model.StackRollbackInProgress, model.StackUpdateFailed: model.StackUpdateRollbackInProgress,
+		}[s.Status]
 		if next == "" {
 			return invalid("Stack:%s is in %s state and can not be rolled back.", s.ID, s.Status)
 		}
@@ -293,7 +297,7 @@ func (a *API) UpdateTerminationProtection(ctx context.Context, in *shape.UpdateT
 		if err != nil {
 			return err
 		}
-		if strings.HasPrefix(s.Status, "DELETE_") && s.Status != "DELETE_FAILED" {
+		if strings.HasPrefix(string(s.Status), "DELETE_") && s.Status != "DELETE_FAILED" {
 			return invalid("Stack [%s] is in %s state and can not change its termination protection", s.Name, s.Status)
 		}
 		id = s.ID

@@ -3,6 +3,7 @@ package cloudwatch
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,7 +97,7 @@ func showAlarm(x model.Alarm) shape.MetricAlarm {
 	out := shape.MetricAlarm{
 		AlarmName: wire.Ptr(x.Name), AlarmArn: wire.Ptr(x.ARN), AlarmConfigurationUpdatedTimestamp: wire.Ptr(x.ConfiguredAt), ActionsEnabled: wire.Ptr(x.ActionsEnabled),
 		OKActions: orEmpty(x.OKActions), AlarmActions: orEmpty(x.AlarmActions), InsufficientDataActions: orEmpty(x.InsufficientActions),
-		StateValue: wire.Ptr(x.State), StateReason: wire.Ptr(x.StateReason), StateUpdatedTimestamp: wire.Ptr(x.StateAt), StateTransitionedTimestamp: wire.Ptr(x.TransitionedAt),
+		StateValue: wire.Ptr(string(x.State)), StateReason: wire.Ptr(x.StateReason), StateUpdatedTimestamp: wire.Ptr(x.StateAt), StateTransitionedTimestamp: wire.Ptr(x.TransitionedAt),
 		MetricName: wire.Ptr(x.Metric), Namespace: wire.Ptr(x.Namespace), Dimensions: []shape.Dimension{}, Period: wire.Ptr(x.Period),
 		EvaluationPeriods: wire.Ptr(x.EvaluationPeriods), Threshold: wire.Ptr(x.Threshold), ComparisonOperator: wire.Ptr(x.Comparison), TreatMissingData: wire.Ptr(x.TreatMissing),
 	}
@@ -158,7 +159,7 @@ func matches(x model.Alarm, in *shape.DescribeAlarmsInput) bool {
 	switch {
 	case len(in.AlarmNames) > 0 && !slices.Contains(in.AlarmNames, x.Name),
 		!strings.HasPrefix(x.Name, wire.Val(in.AlarmNamePrefix)),
-		in.StateValue != nil && *in.StateValue != x.State:
+		in.StateValue != nil && model.AlarmState(*in.StateValue) != x.State:
 		return false
 	case in.ActionPrefix == nil:
 		return true
@@ -204,24 +205,24 @@ func (a *API) SetAlarmState(ctx context.Context, in *shape.SetAlarmStateInput) (
 	if d := wire.Val(in.StateReasonData); d != "" && !json.Valid([]byte(d)) {
 		return nil, fault.New(fault.Invalid, "InvalidFormat", "The parameter StateReasonData is not valid JSON.")
 	}
-	now, name := a.Clock.Now(), wire.Val(in.AlarmName)
+	now, name, to := a.Clock.Now(), wire.Val(in.AlarmName), model.AlarmState(wire.Val(in.StateValue))
 	return &shape.SetAlarmStateOutput{}, a.update(ctx, func(tx *store.Tx) error {
 		old, ok := state.Alarms.Get(tx, name)
 		if !ok {
 			return noAlarm(name)
 		}
 		err := state.Alarms.Edit(tx, name, func(x *model.Alarm) error {
-			if x.State != wire.Val(in.StateValue) {
+			if x.State != to {
 				x.TransitionedAt = now
 			}
-			x.State, x.StateReason, x.StateData, x.StateAt = wire.Val(in.StateValue), wire.Val(in.StateReason), wire.Val(in.StateReasonData), now
+			x.State, x.StateReason, x.StateData, x.StateAt = to, wire.Val(in.StateReason), wire.Val(in.StateReasonData), now
 			return nil
 		})
-		if err != nil || old.State == wire.Val(in.StateValue) {
+		if err != nil || old.State == to {
 			return err
 		}
 		return state.Note(tx, now, model.Decision{
-			By: writer, Subject: old.ARN, Verb: "alarm", Reason: "Alarm updated from " + old.State + " to " + wire.Val(in.StateValue),
+			By: writer, Subject: old.ARN, Verb: "alarm", Reason: fmt.Sprintf("Alarm updated from %s to %s", old.State, to),
 			Facts: map[string]string{"reason": wire.Val(in.StateReason)},
 		})
 	})

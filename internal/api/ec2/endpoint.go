@@ -217,7 +217,7 @@ func (a *API) privateNames(r store.Reader, v model.VPC, e model.VPCEndpoint, s v
 
 func (a *API) showEndpoint(r store.Reader, e model.VPCEndpoint) shape.VpcEndpoint {
 	out := shape.VpcEndpoint{
-		VpcEndpointId: &e.ID, VpcEndpointType: &e.Type, VpcId: &e.VPC, ServiceName: &e.ServiceName, State: &e.State, PolicyDocument: &e.Policy,
+		VpcEndpointId: &e.ID, VpcEndpointType: &e.Type, VpcId: &e.VPC, ServiceName: &e.ServiceName, State: wire.Ptr(string(e.State)), PolicyDocument: &e.Policy,
 		RouteTableIds: append([]string{}, e.RouteTables...), SubnetIds: append([]string{}, e.Subnets...), Groups: []shape.SecurityGroupIdentifier{},
 		PrivateDnsEnabled: &e.PrivateDNS, RequesterManaged: wire.Ptr(false), NetworkInterfaceIds: []string{}, DnsEntries: []shape.DnsEntry{},
 		CreationTimestamp: &e.CreatedAt, Tags: showTags(e.Tags), OwnerId: &a.Place.Account, ServiceRegion: &a.Place.Region,

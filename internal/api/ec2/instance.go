@@ -29,8 +29,8 @@ var instances = noun[model.Instance]{
 	filters: map[string]func(model.Instance) []string{
 		"instance-id":              one(func(i model.Instance) string { return i.ID }),
 		"instance-type":            one(func(i model.Instance) string { return i.Type }),
-		"instance-state-name":      one(func(i model.Instance) string { return i.State }),
-		"instance-state-code":      one(func(i model.Instance) string { return number(states[i.State]) }),
+		"instance-state-name":      one(func(i model.Instance) string { return string(i.State) }),
+		"instance-state-code":      one(func(i model.Instance) string { return number(states[string(i.State)]) }),
 		"availability-zone":        one(func(i model.Instance) string { return i.AvailabilityZone }),
 		"subnet-id":                one(func(i model.Instance) string { return i.Subnet }),
 		"private-ip-address":       one(func(i model.Instance) string { return i.PrivateIP }),
@@ -163,7 +163,7 @@ func (a *API) attached(r store.Reader, n model.NetworkInterface) shape.InstanceN
 }
 
 func stateOf(i model.Instance) *shape.InstanceState {
-	return &shape.InstanceState{Code: wire.Ptr(states[i.State]), Name: wire.Ptr(i.State)}
+	return &shape.InstanceState{Code: wire.Ptr(states[string(i.State)]), Name: wire.Ptr(string(i.State))}
 }
 
 func launched(i model.Instance) *time.Time {

@@ -42,7 +42,7 @@ func status(n model.NetworkInterface) string {
 	case "deleting":
 		return "detaching"
 	default:
-		return n.State
+		return string(n.State)
 	}
 }
 

@@ -89,7 +89,7 @@ func (a *API) showNAT(r store.Reader, n model.NATGateway) shape.NatGateway {
 	}
 	return shape.NatGateway{
 		DeleteTime:   deleted,
-		NatGatewayId: &n.ID, SubnetId: &n.Subnet, VpcId: &n.VPC, State: &n.State, ConnectivityType: &kind, CreateTime: &n.CreatedAt,
+		NatGatewayId: &n.ID, SubnetId: &n.Subnet, VpcId: &n.VPC, State: wire.Ptr(string(n.State)), ConnectivityType: &kind, CreateTime: &n.CreatedAt,
 		NatGatewayAddresses: []shape.NatGatewayAddress{address}, Tags: showTags(n.Tags), AvailabilityMode: wire.Ptr("zonal"),
 	}
 }

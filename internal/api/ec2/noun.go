@@ -66,7 +66,7 @@ var nouns = struct {
 			"nat-gateway-id": one(func(n model.NATGateway) string { return n.ID }),
 			"subnet-id":      one(func(n model.NATGateway) string { return n.Subnet }),
 			"vpc-id":         one(func(n model.NATGateway) string { return n.VPC }),
-			"state":          one(func(n model.NATGateway) string { return n.State }),
+			"state":          one(func(n model.NATGateway) string { return string(n.State) }),
 		},
 	},
 	address: noun[model.Address]{
@@ -133,7 +133,7 @@ var nouns = struct {
 			"vpc-id":             one(func(e model.VPCEndpoint) string { return e.VPC }),
 			"service-name":       one(func(e model.VPCEndpoint) string { return e.ServiceName }),
 			"vpc-endpoint-type":  one(func(e model.VPCEndpoint) string { return e.Type }),
-			"vpc-endpoint-state": one(func(e model.VPCEndpoint) string { return e.State }),
+			"vpc-endpoint-state": one(func(e model.VPCEndpoint) string { return string(e.State) }),
 			"ip-address-type":    fixed[model.VPCEndpoint]("ipv4"),
 		},
 	},

@@ -20,7 +20,7 @@ var (
 // readBalancers reads the load balancers of a service and checks what ECS
 // checks before it answers (docs/facts/deployments.md D110). Errors:
 // InvalidParameterException, NotImplemented.
-func readBalancers(in []shape.LoadBalancer, strategy string) ([]model.ServiceLoadBalancer, error) {
+func readBalancers(in []shape.LoadBalancer, strategy model.Strategy) ([]model.ServiceLoadBalancer, error) {
 	var out []model.ServiceLoadBalancer
 	with := 0
 	for _, l := range in {

@@ -195,7 +195,7 @@ func (a *API) ListClusters(_ context.Context, in *shape.ListClustersInput) (*sha
 func (a *API) showCluster(r store.Reader, c model.Cluster, include []string) shape.Cluster {
 	n := count(r, c.Name)
 	out := shape.Cluster{
-		ClusterArn: &c.ARN, ClusterName: &c.Name, Status: &c.Status,
+		ClusterArn: &c.ARN, ClusterName: &c.Name, Status: wire.Ptr(string(c.Status)),
 		RegisteredContainerInstancesCount: &n.instances, RunningTasksCount: &n.running, PendingTasksCount: &n.pending, ActiveServicesCount: &n.services,
 		CapacityProviders: c.CapacityProviders, DefaultCapacityProviderStrategy: showStrategy(c.DefaultStrategy),
 	}

@@ -41,7 +41,7 @@ func count(r store.Reader, cluster string) (n counts) {
 func isRunning(t model.Task) bool { return t.LastStatus == model.TaskRunning }
 
 func isPending(t model.Task) bool {
-	return model.TaskRank(t.LastStatus) < model.TaskRank(model.TaskRunning) && t.DesiredStatus == model.TaskRunning
+	return t.LastStatus.Before(model.TaskRunning) && t.DesiredStatus == model.TaskRunning
 }
 
 // statistics splits the figures by launch type; all that Berth runs is on

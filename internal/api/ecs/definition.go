@@ -130,7 +130,7 @@ func (a *API) ListTaskDefinitions(_ context.Context, in *shape.ListTaskDefinitio
 	status := wire.Or(in.Status, "ACTIVE")
 	var found []model.TaskDefinition
 	for _, d := range state.TaskDefinitions.All(a.view()) {
-		if d.Status == status && (wire.Val(in.FamilyPrefix) == "" || d.Family == *in.FamilyPrefix) {
+		if d.Status == model.DefinitionStatus(status) && (wire.Val(in.FamilyPrefix) == "" || d.Family == *in.FamilyPrefix) {
 			found = append(found, d)
 		}
 	}

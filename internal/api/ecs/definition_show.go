@@ -32,7 +32,7 @@ func yes(b bool) *bool {
 // showDefinition shapes a task definition as DescribeTaskDefinition does.
 func showDefinition(d model.TaskDefinition) shape.TaskDefinition {
 	out := shape.TaskDefinition{
-		TaskDefinitionArn: &d.ARN, Family: &d.Family, Revision: &d.Revision, Status: &d.Status, NetworkMode: &d.NetworkMode,
+		TaskDefinitionArn: &d.ARN, Family: &d.Family, Revision: &d.Revision, Status: wire.Ptr(string(d.Status)), NetworkMode: &d.NetworkMode,
 		TaskRoleArn: text(d.TaskRoleARN), ExecutionRoleArn: text(d.ExecutionRoleARN), Cpu: number(d.CPU), Memory: number(d.Memory),
 		PidMode: text(d.PidMode), IpcMode: text(d.IpcMode), Compatibilities: d.Compatibilities, RequiresCompatibilities: d.RequiresCompatibilities,
 		RegisteredAt: at(d.RegisteredAt), RegisteredBy: text(d.RegisteredBy), DeregisteredAt: at(d.DeregisteredAt),

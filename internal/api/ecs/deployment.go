@@ -21,10 +21,6 @@ func noDeployment() error {
 	return fault.New(fault.NotFound, "ServiceDeploymentNotFoundException", "The service deployment does not exist.")
 }
 
-func terminal(status string) bool {
-	return slices.Contains([]string{"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}, status)
-}
-
 // DescribeServiceDeployments describes up to twenty deployments. Errors:
 // InvalidParameterException.
 func (a *API) DescribeServiceDeployments(_ context.Context, in *shape.DescribeServiceDeploymentsInput) (*shape.DescribeServiceDeploymentsOutput, error) {
@@ -49,12 +45,12 @@ func (a *API) showServiceDeployment(r store.Reader, d model.ServiceDeployment) s
 	out := shape.ServiceDeployment{
 		ServiceDeploymentArn: &d.ARN, ServiceArn: &d.Service, ClusterArn: wire.Ptr(a.arn("cluster/" + d.Cluster)),
 		CreatedAt: at(d.CreatedAt), StartedAt: at(d.StartedAt), FinishedAt: at(d.FinishedAt), StoppedAt: at(d.StoppedAt), UpdatedAt: at(d.UpdatedAt),
-		Status: &d.Status, StatusReason: text(d.StatusReason), LifecycleStage: text(stage(d)), DeploymentConfiguration: showRollout(d.Config),
+		Status: wire.Ptr(string(d.Status)), StatusReason: text(d.StatusReason), LifecycleStage: text(stage(d)), DeploymentConfiguration: showRollout(d.Config),
 		SourceServiceRevisions: []shape.ServiceRevisionSummary{},
 		TargetServiceRevision:  wire.Ptr(summary(s, d, d.Target, tasks)),
-		Alarms:                 &shape.ServiceDeploymentAlarms{Status: text(d.AlarmStatus), AlarmNames: d.Config.Alarms, TriggeredAlarmNames: d.TriggeredAlarms},
+		Alarms:                 &shape.ServiceDeploymentAlarms{Status: text(string(d.AlarmStatus)), AlarmNames: d.Config.Alarms, TriggeredAlarmNames: d.TriggeredAlarms},
 		DeploymentCircuitBreaker: &shape.ServiceDeploymentCircuitBreaker{
-			Status: text(d.BreakerStatus), FailureCount: wire.Ptr(d.FailureCount), Threshold: wire.Ptr(min(max((s.DesiredCount+1)/2, 3), 200)),
+			Status: text(string(d.BreakerStatus)), FailureCount: wire.Ptr(d.FailureCount), Threshold: wire.Ptr(min(max((s.DesiredCount+1)/2, 3), 200)),
 		},
 	}
 	for _, arn := range d.Sources {
@@ -62,7 +58,7 @@ func (a *API) showServiceDeployment(r store.Reader, d model.ServiceDeployment) s
 	}
 	for _, h := range d.Hooks {
 		out.LifecycleHookDetails = append(out.LifecycleHookDetails, shape.DeploymentLifecycleHookDetail{
-			HookId: wire.Ptr(h.ID), TargetType: wire.Ptr(h.TargetType), TargetArn: text(h.TargetARN), Status: wire.Ptr(h.Status), ExpiresAt: at(h.ExpiresAt), TimeoutAction: text(h.TimeoutAction),
+			HookId: wire.Ptr(h.ID), TargetType: wire.Ptr(h.TargetType), TargetArn: text(h.TargetARN), Status: wire.Ptr(string(h.Status)), ExpiresAt: at(h.ExpiresAt), TimeoutAction: text(h.TimeoutAction),
 		})
 	}
 	if d.RollbackReason != "" {
@@ -80,7 +76,7 @@ func stage(d model.ServiceDeployment) string {
 	case d.Stage == "PRE_PRODUCTION_TRAFFIC_SHIFT":
 		return "PRODUCTION_TRAFFIC_SHIFT"
 	default:
-		return d.Stage
+		return string(d.Stage)
 	}
 }
 
@@ -132,8 +128,8 @@ func (a *API) ListServiceDeployments(_ context.Context, in *shape.ListServiceDep
 	oldest := a.Clock.Now().AddDate(0, 0, -90)
 	var found []model.ServiceDeployment
 	for _, d := range state.ServiceDeployments.By(v, "service", s.ARN) {
-		in90 := !terminal(d.Status) || d.CreatedAt.After(oldest)
-		if in90 && (len(in.Status) == 0 || slices.Contains(in.Status, d.Status)) && createdWithin(d, in.CreatedAt) {
+		in90 := !d.Status.Final() || d.CreatedAt.After(oldest)
+		if in90 && (len(in.Status) == 0 || slices.Contains(in.Status, string(d.Status))) && createdWithin(d, in.CreatedAt) {
 			found = append(found, d)
 		}
 	}
@@ -146,7 +142,7 @@ func (a *API) ListServiceDeployments(_ context.Context, in *shape.ListServiceDep
 	for _, d := range found {
 		out.ServiceDeployments = append(out.ServiceDeployments, shape.ServiceDeploymentBrief{
 			ServiceDeploymentArn: wire.Ptr(d.ARN), ServiceArn: wire.Ptr(d.Service), ClusterArn: wire.Ptr(a.arn("cluster/" + d.Cluster)), StartedAt: at(d.StartedAt), CreatedAt: at(d.CreatedAt),
-			FinishedAt: at(d.FinishedAt), TargetServiceRevisionArn: wire.Ptr(d.Target), Status: wire.Ptr(d.Status), StatusReason: text(d.StatusReason),
+			FinishedAt: at(d.FinishedAt), TargetServiceRevisionArn: wire.Ptr(d.Target), Status: wire.Ptr(string(d.Status)), StatusReason: text(d.StatusReason),
 		})
 	}
 	return out, nil
@@ -219,7 +215,7 @@ func (a *API) StopServiceDeployment(ctx context.Context, in *shape.StopServiceDe
 		switch {
 		case !ok:
 			return noDeployment()
-		case terminal(d.Status):
+		case d.Status.Final():
 			return fault.New(fault.Conflict, "ConflictException", "The service deployment cannot be stopped because it is in the terminal state %s.", d.Status)
 		case d.Status != "PENDING" && d.Status != "IN_PROGRESS":
 			return nil
@@ -246,7 +242,7 @@ func (a *API) ContinueServiceDeployment(ctx context.Context, in *shape.ContinueS
 		switch {
 		case !ok:
 			return noDeployment()
-		case terminal(d.Status):
+		case d.Status.Final():
 			return invalid("Continuing a service deployment is not allowed for service deployment in terminal states.")
 		}
 		d = model.Clone(d)

@@ -56,7 +56,7 @@ func (a *API) ListContainerInstances(_ context.Context, in *shape.ListContainerI
 	for _, i := range state.Instances.By(v, "cluster", c.Name) {
 		shown := i.Status != "" && i.Status != "INACTIVE"
 		if in.Status != nil {
-			shown = i.Status == *in.Status
+			shown = i.Status == model.ContainerInstanceStatus(*in.Status)
 		}
 		if shown && filter.Match(subjects(v, i)) {
 			arns = append(arns, i.ARN)
@@ -135,9 +135,9 @@ func (a *API) UpdateContainerInstancesState(ctx context.Context, in *shape.Updat
 				out.Failures = append(out.Failures, shape.Failure{Arn: wire.Ptr(i.ARN), Reason: wire.Ptr("INACTIVE")})
 				continue
 			}
-			if i.Status != status {
+			if i.Status != model.ContainerInstanceStatus(status) {
 				i = model.Clone(i)
-				i.Status, i.Goal, i.GoalReason, i.GoalAt = status, map[string]string{"DRAINING": "DRAIN", "ACTIVE": "RUN"}[status], "asked by UpdateContainerInstancesState", now
+				i.Status, i.Goal, i.GoalReason, i.GoalAt = model.ContainerInstanceStatus(status), model.Goal(map[string]string{"DRAINING": "DRAIN", "ACTIVE": "RUN"}[status]), "asked by UpdateContainerInstancesState", now
 				i.Version++
 				if err := state.Instances.Put(tx, i); err != nil {
 					return err
@@ -191,7 +191,7 @@ func showInstance(r store.Reader, i model.Instance, include []string) shape.Cont
 	out := shape.ContainerInstance{
 		ContainerInstanceArn: &i.ARN, Ec2InstanceId: &i.ID, CapacityProviderName: &i.CapacityProvider, Version: &i.Version,
 		VersionInfo: &shape.VersionInfo{AgentVersion: text(i.AgentVersion), DockerVersion: text(i.RuntimeVersion)},
-		Status:      &i.Status, StatusReason: text(i.StatusReason), AgentConnected: &i.Connected, RunningTasksCount: &running, PendingTasksCount: &pending,
+		Status:      wire.Ptr(string(i.Status)), StatusReason: text(i.StatusReason), AgentConnected: &i.Connected, RunningTasksCount: &running, PendingTasksCount: &pending,
 		RegisteredAt: at(i.RegisteredAt), Attributes: []shape.Attribute{}, Attachments: []shape.Attachment{}, Tags: []shape.Tag{},
 		RegisteredResources: resources(r, i.Registered, nil), RemainingResources: resources(r, i.Registered, holding(tasks)),
 	}

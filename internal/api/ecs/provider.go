@@ -350,8 +350,8 @@ func (a *API) DescribeCapacityProviders(_ context.Context, in *shape.DescribeCap
 
 func (a *API) showProvider(p model.CapacityProvider, tags bool) shape.CapacityProvider {
 	out := shape.CapacityProvider{
-		CapacityProviderArn: &p.ARN, Name: &p.Name, Cluster: wire.Ptr(a.arn("cluster/" + p.Cluster)), Status: &p.Status,
-		UpdateStatus: &p.UpdateStatus, UpdateStatusReason: text(p.UpdateStatusReason), Type: wire.Ptr("MANAGED_INSTANCES"),
+		CapacityProviderArn: &p.ARN, Name: &p.Name, Cluster: wire.Ptr(a.arn("cluster/" + p.Cluster)), Status: wire.Ptr(string(p.Status)),
+		UpdateStatus: wire.Ptr(string(p.UpdateStatus)), UpdateStatusReason: text(p.UpdateStatusReason), Type: wire.Ptr("MANAGED_INSTANCES"),
 		ManagedInstancesProvider: &shape.ManagedInstancesProvider{
 			InfrastructureRoleArn: &p.InfrastructureRoleARN, PropagateTags: &p.PropagateTags,
 			InstanceLaunchTemplate: &shape.InstanceLaunchTemplate{

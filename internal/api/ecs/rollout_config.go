@@ -18,10 +18,12 @@ const (
 	maxBake       = 1440
 )
 
-var hookStages = []string{
-	"RECONCILE_SERVICE", "PRE_SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT",
-	"PRE_PRODUCTION_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT",
+var hookStages = []model.Stage{
+	model.StageReconcileService, model.StagePreScaleUp, model.StagePostScaleUp, model.StageTestTrafficShift, model.StagePostTestTrafficShift,
+	model.StagePreProductionTrafficShift, model.StageProductionTrafficShift, model.StagePostProductionTrafficShift,
 }
+
+var strategies = []model.Strategy{model.StrategyRolling, model.StrategyBlueGreen, model.StrategyLinear, model.StrategyCanary}
 
 // readRollout reads a deployment configuration over what a service has.
 // Errors: InvalidParameterException.
@@ -36,8 +38,8 @@ func readRollout(have model.DeploymentConfiguration, in *shape.DeploymentConfigu
 	if in == nil {
 		return out, nil
 	}
-	if s := wire.Val(in.Strategy); s != "" && s != out.Strategy {
-		out.Strategy = s
+	if s := wire.Val(in.Strategy); s != "" && model.Strategy(s) != out.Strategy {
+		out.Strategy = model.Strategy(s)
 	}
 	out.MinimumHealthyPercent = wire.Or(in.MinimumHealthyPercent, out.MinimumHealthyPercent)
 	out.MaximumPercent = wire.Or(in.MaximumPercent, out.MaximumPercent)
@@ -108,7 +110,7 @@ func readSteps(out *model.DeploymentConfiguration, in *shape.DeploymentConfigura
 func checkRollout(c model.DeploymentConfiguration) error {
 	tenths := func(p float64) bool { return math.Abs(p*10-math.Round(p*10)) < 1e-9 }
 	switch {
-	case !slices.Contains([]string{"ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"}, c.Strategy):
+	case !slices.Contains(strategies, c.Strategy):
 		return invalid("Invalid deployment strategy. Valid values are: ROLLING, BLUE_GREEN, LINEAR, CANARY")
 	case c.MinimumHealthyPercent < 0 || c.MinimumHealthyPercent > 100:
 		return invalid("minimumHealthyPercent must be between 0 and 100.")
@@ -134,13 +136,25 @@ func checkRollout(c model.DeploymentConfiguration) error {
 	return nil
 }
 
+// retyped copies strings of one type into strings of another.
+func retyped[To, From ~string](in []From) []To {
+	if in == nil {
+		return nil
+	}
+	out := make([]To, len(in))
+	for i, s := range in {
+		out[i] = To(s)
+	}
+	return out
+}
+
 // readHooks reads lifecycle hooks (docs/facts/deployments.md D104, D107).
 func readHooks(in []shape.DeploymentLifecycleHook) ([]model.LifecycleHook, error) {
 	out, n := []model.LifecycleHook{}, map[string]int{}
 	for _, h := range in {
 		k := model.LifecycleHook{
 			TargetType: wire.Or(h.TargetType, "AWS_LAMBDA"), TargetARN: wire.Val(h.HookTargetArn), RoleARN: wire.Val(h.RoleArn),
-			Stages: slices.Clone(h.LifecycleStages), TimeoutMinutes: usualTimeout, TimeoutAction: "ROLLBACK",
+			Stages: retyped[model.Stage](h.LifecycleStages), TimeoutMinutes: usualTimeout, TimeoutAction: "ROLLBACK",
 		}
 		if t := h.TimeoutConfiguration; t != nil {
 			k.TimeoutMinutes, k.TimeoutAction = wire.Or(t.TimeoutInMinutes, usualTimeout), wire.Or(t.Action, "ROLLBACK")
@@ -217,7 +231,7 @@ func showRollout(c model.DeploymentConfiguration) *shape.DeploymentConfiguration
 			Enable: &c.CircuitBreaker, Rollback: &c.CircuitRollback, ResetOnHealthyTask: wire.Ptr(true),
 			ThresholdConfiguration: &shape.ThresholdConfiguration{Type: wire.Ptr("BOUNDED_PERCENT"), Value: wire.Ptr[int64](50)},
 		},
-		MaximumPercent: &c.MaximumPercent, MinimumHealthyPercent: &c.MinimumHealthyPercent, Strategy: &c.Strategy, BakeTimeInMinutes: c.BakeMinutes,
+		MaximumPercent: &c.MaximumPercent, MinimumHealthyPercent: &c.MinimumHealthyPercent, Strategy: wire.Ptr(string(c.Strategy)), BakeTimeInMinutes: c.BakeMinutes,
 	}
 	if c.Strategy != "ROLLING" {
 		out.BakeTimeInMinutes = wire.Ptr(int64(c.Bake().Minutes()))
@@ -226,7 +240,7 @@ func showRollout(c model.DeploymentConfiguration) *shape.DeploymentConfiguration
 		out.Alarms = &shape.DeploymentAlarms{AlarmNames: c.Alarms, Enable: &c.AlarmsEnabled, Rollback: &c.AlarmsRollback}
 	}
 	for _, h := range c.Hooks {
-		k := shape.DeploymentLifecycleHook{TargetType: wire.Ptr(h.TargetType), HookTargetArn: text(h.TargetARN), RoleArn: text(h.RoleARN), LifecycleStages: h.Stages, HookDetails: h.Details}
+		k := shape.DeploymentLifecycleHook{TargetType: wire.Ptr(h.TargetType), HookTargetArn: text(h.TargetARN), RoleArn: text(h.RoleARN), LifecycleStages: retyped[string](h.Stages), HookDetails: h.Details}
 		k.TimeoutConfiguration = &shape.DeploymentLifecycleHookTimeoutConfiguration{TimeoutInMinutes: wire.Ptr(h.TimeoutMinutes), Action: wire.Ptr(h.TimeoutAction)}
 		out.LifecycleHooks = append(out.LifecycleHooks, k)
 	}

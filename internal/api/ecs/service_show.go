@@ -15,7 +15,7 @@ func (a *API) showService(r store.Reader, s model.Service, include []string) sha
 	tasks := state.Tasks.By(r, "service", s.ARN)
 	running, pending := tally(tasks, func(model.Task) bool { return true })
 	out := shape.Service{
-		ServiceArn: &s.ARN, ServiceName: &s.Name, ClusterArn: wire.Ptr(a.arn("cluster/" + s.Cluster)), Status: &s.Status,
+		ServiceArn: &s.ARN, ServiceName: &s.Name, ClusterArn: wire.Ptr(a.arn("cluster/" + s.Cluster)), Status: wire.Ptr(string(s.Status)),
 		LoadBalancers: showBalancers(s.LoadBalancers), ServiceRegistries: []shape.ServiceRegistry{},
 		DesiredCount: &s.DesiredCount, RunningCount: &running, PendingCount: &pending,
 		LaunchType: text(s.LaunchType), CapacityProviderStrategy: showStrategy(s.Strategy), TaskDefinition: &s.TaskDefinition,
@@ -53,9 +53,9 @@ func showDeployment(r store.Reader, s model.Service, o model.Rollout, tasks []mo
 		desired = s.DesiredCount // the loop has not looked yet
 	}
 	return shape.Deployment{
-		Id: wire.Ptr(o.ID), Status: wire.Ptr(o.Status), TaskDefinition: wire.Ptr(o.TaskDefinition), DesiredCount: &desired, RunningCount: &running, PendingCount: &pending,
+		Id: wire.Ptr(o.ID), Status: wire.Ptr(string(o.Status)), TaskDefinition: wire.Ptr(o.TaskDefinition), DesiredCount: &desired, RunningCount: &running, PendingCount: &pending,
 		FailedTasks: wire.Ptr(o.FailedTasks), CreatedAt: at(o.CreatedAt), UpdatedAt: at(o.UpdatedAt), CapacityProviderStrategy: showStrategy(rev.Strategy),
-		LaunchType: text(rev.LaunchType), NetworkConfiguration: showNetwork(rev.Network), RolloutState: wire.Ptr(o.State), RolloutStateReason: text(o.Reason),
+		LaunchType: text(rev.LaunchType), NetworkConfiguration: showNetwork(rev.Network), RolloutState: wire.Ptr(string(o.State)), RolloutStateReason: text(o.Reason),
 	}
 }
 

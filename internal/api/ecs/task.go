@@ -262,7 +262,7 @@ func taskFilter(r store.Reader, c model.Cluster, in *shape.ListTasksInput) (func
 	status := wire.Or(in.DesiredStatus, "RUNNING")
 	return func(t model.Task) bool {
 		d, _ := state.TaskDefinitions.Get(r, t.TaskDefinition)
-		return status == t.DesiredStatus &&
+		return model.TaskStatus(status) == t.DesiredStatus &&
 			(host == "" || t.Instance == host) && (svc == "" || t.Service == svc) &&
 			(in.StartedBy == nil || *in.StartedBy == t.StartedBy) && (in.Family == nil || *in.Family == d.Family) &&
 			(in.LaunchType == nil || *in.LaunchType == "MANAGED_INSTANCES")

@@ -16,8 +16,8 @@ func (a *API) showTask(r store.Reader, t model.Task, include []string) shape.Tas
 	out := shape.Task{
 		TaskArn: &t.ARN, TaskDefinitionArn: &t.TaskDefinition, ClusterArn: wire.Ptr(a.arn("cluster/" + t.Cluster)), ContainerInstanceArn: text(t.Instance),
 		AvailabilityZone: text(t.AvailabilityZone), CapacityProviderName: text(providerOf(t)), LaunchType: wire.Ptr("MANAGED_INSTANCES"),
-		Connectivity: text(t.Connectivity), ConnectivityAt: at(t.ConnectivityAt), Cpu: wire.Ptr(strconv.FormatInt(t.CPU, 10)), Memory: wire.Ptr(strconv.FormatInt(t.Memory, 10)),
-		CreatedAt: at(t.CreatedAt), DesiredStatus: &t.DesiredStatus, LastStatus: &t.LastStatus, HealthStatus: &t.Health, EnableExecuteCommand: &t.ExecuteCommand,
+		Connectivity: text(string(t.Connectivity)), ConnectivityAt: at(t.ConnectivityAt), Cpu: wire.Ptr(strconv.FormatInt(t.CPU, 10)), Memory: wire.Ptr(strconv.FormatInt(t.Memory, 10)),
+		CreatedAt: at(t.CreatedAt), DesiredStatus: wire.Ptr(string(t.DesiredStatus)), LastStatus: wire.Ptr(string(t.LastStatus)), HealthStatus: wire.Ptr(string(t.Health)), EnableExecuteCommand: &t.ExecuteCommand,
 		ExecutionStoppedAt: at(t.ExecutionStoppedAt), Group: text(t.Group), PullStartedAt: at(t.PullStartedAt), PullStoppedAt: at(t.PullStoppedAt),
 		StartedAt: at(t.StartedAt), StartedBy: text(t.StartedBy), StopCode: text(t.StopCode), StoppedAt: at(t.StoppedAt), StoppedReason: text(t.StoppedReason),
 		StoppingAt: at(t.StoppingAt), Version: &t.Version, Overrides: showOverrides(t), Attachments: []shape.Attachment{}, Containers: []shape.Container{},
@@ -106,7 +106,7 @@ func privateName(r store.Reader, eni model.NetworkInterface) string {
 func showContainer(t model.Task, c model.TaskContainer, eni model.NetworkInterface, has bool) shape.Container {
 	out := shape.Container{
 		ContainerArn: wire.Ptr(c.ARN), TaskArn: wire.Ptr(t.ARN), Name: wire.Ptr(c.Name), Image: wire.Ptr(c.Image), ImageDigest: text(c.ImageDigest), RuntimeId: text(c.RuntimeID),
-		LastStatus: wire.Ptr(c.LastStatus), ExitCode: c.ExitCode, Reason: text(c.Reason), HealthStatus: wire.Ptr(c.Health), Cpu: wire.Ptr(strconv.FormatInt(c.CPU, 10)), Memory: number(c.Memory),
+		LastStatus: wire.Ptr(string(c.LastStatus)), ExitCode: c.ExitCode, Reason: text(c.Reason), HealthStatus: wire.Ptr(string(c.Health)), Cpu: wire.Ptr(strconv.FormatInt(c.CPU, 10)), Memory: number(c.Memory),
 		NetworkBindings: []shape.NetworkBinding{}, NetworkInterfaces: []shape.NetworkInterface{}, ManagedAgents: nil,
 	}
 	if has {

@@ -145,7 +145,7 @@ func showLoadBalancer(r store.Reader, lb model.LoadBalancer) shape.LoadBalancer 
 	out := shape.LoadBalancer{
 		LoadBalancerArn: wire.Ptr(lb.ARN), DNSName: wire.Ptr(lb.DNSName), CreatedTime: wire.Ptr(lb.CreatedAt), LoadBalancerName: wire.Ptr(lb.Name),
 		Scheme: wire.Ptr(lb.Scheme), VpcId: wire.Ptr(lb.VPC), Type: wire.Ptr(lb.Type), SecurityGroups: lb.SecurityGroups, IpAddressType: wire.Ptr(lb.IPAddressType),
-		State: &shape.LoadBalancerState{Code: wire.Ptr(lb.State)}, EnablePrefixForIpv6SourceNat: wire.Ptr("off"),
+		State: &shape.LoadBalancerState{Code: wire.Ptr(string(lb.State))}, EnablePrefixForIpv6SourceNat: wire.Ptr("off"),
 	}
 	if lb.StateReason != "" {
 		out.State.Reason = wire.Ptr(lb.StateReason)

@@ -161,7 +161,7 @@ func showHealth(g model.TargetGroup, t model.Target, used bool) shape.TargetHeal
 	case t.State == "" || t.State == "draining":
 		d.TargetHealth = showState("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
 	default:
-		d.TargetHealth = showState(t.State, t.Reason, t.Description)
+		d.TargetHealth = showState(string(t.State), t.Reason, t.Description)
 	}
 	return d
 }

@@ -130,7 +130,7 @@ func (l Controller) settle(ctx context.Context, now time.Time, p model.CapacityP
 	return 0, l.DB.Update(ctx, name, func(tx *store.Tx) error {
 		return state.CapacityProviders.Edit(tx, p.Name, func(q *model.CapacityProvider) error {
 			if q.UpdateStatus == p.UpdateStatus && q.ChangedAt.Equal(p.ChangedAt) {
-				q.Status, q.UpdateStatus = "ACTIVE", done
+				q.Status, q.UpdateStatus = "ACTIVE", model.ProviderUpdate(done)
 			}
 			return nil
 		})

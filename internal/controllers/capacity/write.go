@@ -128,8 +128,8 @@ func busy(tx *store.Tx, i model.Instance) bool {
 	return false
 }
 
-func aim(tx *store.Tx, now time.Time, id, goal, why string) error {
-	verb := map[string]string{"DRAIN": "drained", "TERMINATE": "ended"}[goal]
+func aim(tx *store.Tx, now time.Time, id string, goal model.Goal, why string) error {
+	verb := map[model.Goal]string{model.GoalDrain: "drained", model.GoalTerminate: "ended"}[goal]
 	cluster := ""
 	if err := state.Instances.Edit(tx, id, func(i *model.Instance) error {
 		cluster = i.Cluster

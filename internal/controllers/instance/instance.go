@@ -283,7 +283,7 @@ func (l Controller) refuse(ctx context.Context, now time.Time, i model.Instance,
 func (Controller) waiting(r store.Reader, i model.Instance) []string {
 	var out []string
 	seen := map[string]bool{}
-	for _, t := range state.Tasks.By(r, "status", model.TaskProvisioning) {
+	for _, t := range state.Tasks.By(r, "status", string(model.TaskProvisioning)) {
 		if t.Cluster != i.Cluster || t.Instance != "" || t.Service == "" || seen[t.Service] || t.DesiredStatus == model.TaskStopped {
 			continue
 		}

@@ -260,7 +260,7 @@ func TestTerminateDeregistersFirst(t *testing.T) {
 	_, watch := w.db.Hook(func(all []store.Change) {
 		for _, c := range all {
 			if _, i := state.Instances.Of(c); i != nil {
-				seen = append(seen, i.State+" "+i.Status)
+				seen = append(seen, string(i.State)+" "+string(i.Status))
 			}
 		}
 	})

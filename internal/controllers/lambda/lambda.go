@@ -83,7 +83,7 @@ func judge(fn model.Function, obstacle error) model.Function {
 
 func reason(fn model.Function) string {
 	if fn.StateReason != "" {
-		return "function " + fn.Name + " is " + fn.State + ": " + fn.StateReason
+		return "function " + fn.Name + " is " + string(fn.State) + ": " + fn.StateReason
 	}
-	return "function " + fn.Name + " is " + fn.State
+	return "function " + fn.Name + " is " + string(fn.State)
 }

@@ -43,7 +43,8 @@ type grant struct {
 
 // move is a task's next state.
 type move struct {
-	task, from, to string
+	task     string
+	from, to model.TaskStatus
 }
 
 // plan is what to write.
@@ -192,7 +193,7 @@ func (w world) ownsInterface(t model.Task) bool {
 	if t.LastStatus == model.TaskProvisioning {
 		return t.Instance != "" && t.DesiredStatus != model.TaskStopped && w.awsvpc(t)
 	}
-	return t.ENI != "" && model.TaskRank(t.LastStatus) < model.TaskRank(model.TaskDeprovisioning)
+	return t.ENI != "" && t.LastStatus.Before(model.TaskDeprovisioning)
 }
 
 func (w world) awsvpc(t model.Task) bool {
@@ -202,7 +203,7 @@ func (w world) awsvpc(t model.Task) bool {
 
 // tasks moves tasks that have what they need, or have given it back.
 func (p *plan) tasks(w world) {
-	for _, t := range state.Tasks.By(w, "status", model.TaskProvisioning) {
+	for _, t := range state.Tasks.By(w, "status", string(model.TaskProvisioning)) {
 		switch {
 		case t.Instance == "":
 		case t.DesiredStatus == model.TaskStopped:
@@ -211,7 +212,7 @@ func (p *plan) tasks(w world) {
 			p.moves = append(p.moves, move{t.ARN, t.LastStatus, model.TaskPending})
 		}
 	}
-	for _, t := range state.Tasks.By(w, "status", model.TaskDeprovisioning) {
+	for _, t := range state.Tasks.By(w, "status", string(model.TaskDeprovisioning)) {
 		p.moves = append(p.moves, move{t.ARN, t.LastStatus, model.TaskStopped})
 	}
 }

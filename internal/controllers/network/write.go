@@ -125,14 +125,14 @@ func (w writer) moves(tx *store.Tx) error {
 		}); err != nil {
 			return err
 		}
-		if err := state.Note(tx, w.now, model.Decision{By: name, Subject: m.task, Verb: "state", Reason: reasons[m.to], Cluster: t.Cluster, Service: t.Service, Facts: map[string]string{"state": m.to, "interface": t.ENI}}); err != nil {
+		if err := state.Note(tx, w.now, model.Decision{By: name, Subject: m.task, Verb: "state", Reason: reasons[m.to], Cluster: t.Cluster, Service: t.Service, Facts: map[string]string{"state": string(m.to), "interface": t.ENI}}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-var reasons = map[string]string{
+var reasons = map[model.TaskStatus]string{
 	model.TaskPending:        "PENDING: its network is ready",
 	model.TaskDeprovisioning: "DEPROVISIONING: it was told to stop before it had a network",
 	model.TaskStopped:        "STOPPED: its network interface is returned",
@@ -155,12 +155,12 @@ func (w writer) others(tx *store.Tx) error {
 			}
 			continue
 		}
-		if err := edit(tx, state.VPCEndpoints, id, func(e *model.VPCEndpoint) { e.State = w.endpoints[id] }); err != nil {
+		if err := edit(tx, state.VPCEndpoints, id, func(e *model.VPCEndpoint) { e.State = model.EndpointState(w.endpoints[id]) }); err != nil {
 			return err
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(w.nats)) {
-		if err := edit(tx, state.NATGateways, id, func(n *model.NATGateway) { n.State = w.nats[id] }); err != nil {
+		if err := edit(tx, state.NATGateways, id, func(n *model.NATGateway) { n.State = model.NATState(w.nats[id]) }); err != nil {
 			return err
 		}
 	}

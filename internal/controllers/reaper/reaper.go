@@ -73,7 +73,7 @@ func (o old) empty() bool {
 func find(view store.Reader, now time.Time) old {
 	var o old
 	due := func(at time.Time) bool { return !at.IsZero() && !now.Before(at.Add(Kept)) }
-	for _, t := range state.Tasks.By(view, "status", model.TaskStopped) {
+	for _, t := range state.Tasks.By(view, "status", string(model.TaskStopped)) {
 		if due(latest(t.StoppedAt, t.StatusAt)) {
 			o.tasks = append(o.tasks, t.ARN)
 		}

@@ -13,16 +13,6 @@ import (
 	"berth/internal/wire/shape/ecs"
 )
 
-// Statuses of activities.
-const (
-	pending     = "Pending"
-	inProgress  = "InProgress"
-	successful  = "Successful"
-	overridden  = "Overridden"
-	unfulfilled = "Unfulfilled"
-	failed      = "Failed"
-)
-
 const (
 	// kept is how long AWS shows activities.
 	kept = 6 * 7 * 24 * time.Hour
@@ -32,7 +22,7 @@ const (
 )
 
 func cause(a model.Alarm, p model.ScalingPolicy) string {
-	return "monitor alarm " + a.Name + " in state " + a.State + " triggered policy " + p.Name
+	return "monitor alarm " + a.Name + " in state " + string(a.State) + " triggered policy " + p.Name
 }
 
 func count(n int64) string { return strconv.FormatInt(n, 10) }
@@ -40,7 +30,7 @@ func count(n int64) string { return strconv.FormatInt(n, 10) }
 // setting is the activity of a new desired count, before anybody was asked.
 func (l *Controller) setting(t model.ScalableTarget, n int64, why string, now time.Time) model.ScalingActivity {
 	return model.ScalingActivity{
-		ID: l.IDs.UUID(), Target: t.Key(), To: n, StartedAt: now, Status: pending, Description: "Setting desired count to " + count(n) + ".", Cause: why,
+		ID: l.IDs.UUID(), Target: t.Key(), To: n, StartedAt: now, Status: model.ActivityPending, Description: "Setting desired count to " + count(n) + ".", Cause: why,
 	}
 }
 
@@ -58,7 +48,7 @@ func (l *Controller) scale(ctx context.Context, w plan.World, s model.Service, t
 		if err := state.ScalingActivities.Put(tx, x); err != nil {
 			return err
 		}
-		if err := acted(tx, w); err != nil || x.Status == failed {
+		if err := acted(tx, w); err != nil || x.Status == model.ActivityFailed {
 			return err
 		}
 		if err := cool(tx, w, to); err != nil {
@@ -74,11 +64,11 @@ func (l *Controller) scale(ctx context.Context, w plan.World, s model.Service, t
 // asked writes what ECS answered.
 func asked(x *model.ScalingActivity, err error, now time.Time) {
 	if err != nil {
-		x.Status, x.EndedAt = failed, now
+		x.Status, x.EndedAt = model.ActivityFailed, now
 		x.Message = "Failed to set desired count to " + count(x.To) + ". Reason: " + fault.MessageOf(err)
 		return
 	}
-	x.Status, x.Message = inProgress, "Successfully set desired count to "+count(x.To)+". Waiting for change to be fulfilled by ecs."
+	x.Status, x.Message = model.ActivityInProgress, "Successfully set desired count to "+count(x.To)+". Waiting for change to be fulfilled by ecs."
 }
 
 // acted notes that the alarms have had their say for this minute.
@@ -131,7 +121,7 @@ func (l *Controller) refuse(ctx context.Context, t model.ScalableTarget, s model
 			continue
 		}
 		x := model.ScalingActivity{
-			ID: l.IDs.UUID(), Target: t.Key(), StartedAt: now, EndedAt: now, Status: failed, Policy: k.Policy.ARN, Cause: cause(k.Alarm, k.Policy),
+			ID: l.IDs.UUID(), Target: t.Key(), StartedAt: now, EndedAt: now, Status: model.ActivityFailed, Policy: k.Policy.ARN, Cause: cause(k.Alarm, k.Policy),
 			Description: "Attempting to scale due to alarm triggered", NotScaled: []string{k.Code}, Max: k.Max, Min: k.Min, Current: k.Current,
 		}
 		err := l.DB.Update(ctx, name, func(tx *store.Tx) error {
@@ -162,7 +152,9 @@ func (l *Controller) told(t model.ScalableTarget, k plan.Kept) bool {
 	return len(last.NotScaled) == 1 && last.NotScaled[0] == k.Code
 }
 
-func ended(x model.ScalingActivity) bool { return x.Status != pending && x.Status != inProgress }
+func ended(x model.ScalingActivity) bool {
+	return x.Status != model.ActivityPending && x.Status != model.ActivityInProgress
+}
 
 // open reports whether an activity of a target has not ended.
 func open(r store.Reader, key string) bool {
@@ -211,15 +203,15 @@ func (l *Controller) conclude(ctx context.Context, t model.ScalableTarget, s mod
 func concluded(x *model.ScalingActivity, s model.Service, running int64, now time.Time) bool {
 	set := "Successfully set desired count to " + count(x.To) + ". "
 	switch {
-	case x.Status == pending && s.DesiredCount != x.To:
-		x.Status, x.Message = failed, "Failed to set desired count to "+count(x.To)+"."
+	case x.Status == model.ActivityPending && s.DesiredCount != x.To:
+		x.Status, x.Message = model.ActivityFailed, "Failed to set desired count to "+count(x.To)+"."
 	case s.DesiredCount != x.To:
-		x.Status, x.Message = overridden, set+"Found it was later changed to "+count(s.DesiredCount)+"."
+		x.Status, x.Message = model.ActivityOverridden, set+"Found it was later changed to "+count(s.DesiredCount)+"."
 	case running == x.To || s.CurrentDeployment != "" && running > x.To:
-		x.Status, x.Message = successful, set+"Change successfully fulfilled by ecs."
+		x.Status, x.Message = model.ActivitySuccessful, set+"Change successfully fulfilled by ecs."
 	case now.Sub(x.StartedAt) >= patience:
-		x.Status, x.Message = unfulfilled, set+"Change was not fulfilled by ecs within "+patience.String()+"."
-	case x.Status == pending:
+		x.Status, x.Message = model.ActivityUnfulfilled, set+"Change was not fulfilled by ecs within "+patience.String()+"."
+	case x.Status == model.ActivityPending:
 		asked(x, nil, now)
 		return true
 	default:

@@ -252,7 +252,7 @@ func (w *world) alarm(side string) model.Alarm {
 
 func (w *world) isAlarm(side, want string) {
 	w.Helper()
-	if a := w.alarm(side); a.State != want {
+	if a := w.alarm(side); a.State != model.AlarmState(want) {
 		w.Errorf("%s is %s (%s), want %s", side, a.State, a.StateReason, want)
 	}
 }

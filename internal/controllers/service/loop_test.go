@@ -279,7 +279,7 @@ func (w *world) deployments() []model.ServiceDeployment {
 func (w *world) status() map[string]int {
 	out := map[string]int{}
 	for _, d := range w.deployments() {
-		out[d.Status]++
+		out[string(d.Status)]++
 	}
 	return out
 }

@@ -126,13 +126,13 @@ func services(v store.Reader, key string) []string {
 		}
 	case kind == "rule":
 		for _, d := range state.ServiceDeployments.All(v) {
-			if rev, ok := state.ServiceRevisions.Get(v, d.Target); ok && !rollout.Final(d.Status) && usesRule(rev, id) {
+			if rev, ok := state.ServiceRevisions.Get(v, d.Target); ok && !d.Status.Final() && usesRule(rev, id) {
 				add(d.Service)
 			}
 		}
 	case kind == "alarm":
 		for _, d := range state.ServiceDeployments.All(v) {
-			if !rollout.Final(d.Status) && slices.Contains(d.Config.Alarms, id) {
+			if !d.Status.Final() && slices.Contains(d.Config.Alarms, id) {
 				add(d.Service)
 			}
 		}

@@ -32,11 +32,11 @@ func world(r store.Reader, arn string, in input) rollout.World {
 		Definitions: map[string]model.TaskDefinition{},
 		Targets:     map[rollout.TargetKey]model.Target{},
 		Rules:       map[string]model.ListenerRule{},
-		Alarms:      map[string]string{},
+		Alarms:      map[string]model.AlarmState{},
 		Draining:    map[string]bool{},
 	}
 	for _, d := range state.ServiceDeployments.By(r, "service", arn) {
-		if !rollout.Final(d.Status) {
+		if !d.Status.Final() {
 			w.Deployments = append(w.Deployments, d)
 			readRevision(r, &w, d.Target)
 			readAlarms(r, &w, d)

@@ -63,7 +63,7 @@ func (r *run) taken(id, logical string) bool {
 // stack's, and above these its own.
 func (r *run) tagsOf(rec *model.StackResource, props map[string]any) []model.Tag {
 	stack := r.stack.Tags
-	if strings.HasPrefix(r.stack.Status, "UPDATE_ROLLBACK") {
+	if strings.HasPrefix(string(r.stack.Status), "UPDATE_ROLLBACK") {
 		stack = r.stack.PreviousTags
 	}
 	tags := model.SetTags(nil, stack)

@@ -214,7 +214,7 @@ func (r *run) cleanUp() error {
 			return err
 		}
 		if len(left) == 0 {
-			r.finish(strings.TrimSuffix(r.stack.Status, "_CLEANUP_IN_PROGRESS"), "")
+			r.finish(strings.TrimSuffix(string(r.stack.Status), "_CLEANUP_IN_PROGRESS"), "")
 			return r.save()
 		}
 	}

@@ -72,7 +72,7 @@ func (r *run) blame() string {
 	for _, what := range []string{"create", "update", "delete"} {
 		var ids []string
 		for _, id := range r.failures() {
-			if r.recs[id].Status == strings.ToUpper(what)+"_FAILED" {
+			if string(r.recs[id].Status) == strings.ToUpper(what)+"_FAILED" {
 				ids = append(ids, id)
 			}
 		}

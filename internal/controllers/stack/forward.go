@@ -47,15 +47,15 @@ func (r *run) poll(ids []string) {
 }
 
 func (r *run) inFlight(rec *model.StackResource) bool {
-	return rec.Operation == r.round() && strings.HasSuffix(rec.Status, "_IN_PROGRESS")
+	return rec.Operation == r.round() && strings.HasSuffix(string(rec.Status), "_IN_PROGRESS")
 }
 
 func (r *run) done(rec *model.StackResource) bool {
-	return rec != nil && rec.Operation == r.round() && strings.HasSuffix(rec.Status, "_COMPLETE")
+	return rec != nil && rec.Operation == r.round() && strings.HasSuffix(string(rec.Status), "_COMPLETE")
 }
 
 func (r *run) failed(rec *model.StackResource) bool {
-	return rec.Operation == r.round() && strings.HasSuffix(rec.Status, "_FAILED")
+	return rec.Operation == r.round() && strings.HasSuffix(string(rec.Status), "_FAILED")
 }
 
 func (r *run) failures() []string {
@@ -106,7 +106,7 @@ func (r *run) intend(b *template.Bound, p *plan, id string) bool {
 	}
 	rec.DependsOn, rec.DeletionPolicy, rec.UpdateReplacePolicy = p.undo[id], res.DeletionPolicy, res.UpdateReplacePolicy
 	rec.Metadata = metadataText(res.Metadata)
-	if slices.Contains(r.stack.Skip, id) && strings.HasPrefix(r.stack.Status, "UPDATE_ROLLBACK") {
+	if slices.Contains(r.stack.Skip, id) && strings.HasPrefix(string(r.stack.Status), "UPDATE_ROLLBACK") {
 		r.set(rec, "UPDATE_COMPLETE", "")
 		return false
 	}
@@ -165,10 +165,10 @@ func (r *run) intendUpdate(rec *model.StackResource, props map[string]any) bool 
 	}
 	changes := t.Changes(rec.Properties, props)
 	retagged := t.Taggable() && !handler.SameTags(rec.Tags, r.tagsOf(rec, props))
-	broken := strings.HasSuffix(rec.Status, "_FAILED")
+	broken := strings.HasSuffix(string(rec.Status), "_FAILED")
 	if len(changes) == 0 && !retagged && !broken {
 		rec.Operation = r.round()
-		if !strings.HasSuffix(rec.Status, "_COMPLETE") {
+		if !strings.HasSuffix(string(rec.Status), "_COMPLETE") {
 			rec.Status = "UPDATE_COMPLETE"
 		}
 		r.dirty[rec.LogicalID] = true
@@ -257,7 +257,7 @@ func (r *run) act(rec *model.StackResource, again bool) {
 		if err = h.Create(r.ctx, s); err == nil {
 			rec.Tags = s.Tags
 			rec.Memo[memoMade] = "yes"
-			r.set(rec, rec.Status, "Resource creation Initiated")
+			r.set(rec, string(rec.Status), "Resource creation Initiated")
 		} else if !handler.Passing(err) && rec.PhysicalID == "" {
 			rec.Memo[memoRefused] = "yes"
 		}
@@ -277,7 +277,7 @@ func (r *run) act(rec *model.StackResource, again bool) {
 
 // setOutcome turns what a step came to into the resource's status.
 func (r *run) setOutcome(rec *model.StackResource, patience time.Duration, ready bool, err error) {
-	verb := strings.TrimSuffix(rec.Status, "_IN_PROGRESS")
+	verb := strings.TrimSuffix(string(rec.Status), "_IN_PROGRESS")
 	if !ready && r.now.Sub(rec.Started) > patience {
 		if err == nil {
 			err = handler.NotStabilized("%s did not stabilize.", rec.PhysicalID)

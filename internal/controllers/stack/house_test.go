@@ -132,7 +132,7 @@ func (h *house) settle(name string) model.Stack {
 			continue
 		}
 		s := h.stack(name)
-		if !strings.HasSuffix(s.Status, "_IN_PROGRESS") || s.Status == "REVIEW_IN_PROGRESS" {
+		if !strings.HasSuffix(string(s.Status), "_IN_PROGRESS") || s.Status == "REVIEW_IN_PROGRESS" {
 			return s
 		}
 		h.others()
@@ -263,7 +263,7 @@ func (h *house) others() {
 			case "DEPROVISIONING":
 				p.Status = "INACTIVE"
 			}
-			p.UpdateStatus = strings.Replace(p.UpdateStatus, "_IN_PROGRESS", "_COMPLETE", 1)
+			p.UpdateStatus = model.ProviderUpdate(strings.Replace(string(p.UpdateStatus), "_IN_PROGRESS", "_COMPLETE", 1))
 			if err := state.CapacityProviders.Put(tx, p); err != nil {
 				return err
 			}

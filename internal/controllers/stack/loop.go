@@ -79,7 +79,7 @@ func (l *Controller) Name() string { return room }
 // it does changes, or when the process starts.
 func (l *Controller) Wake() store.Rules {
 	return store.Rules{store.On(state.Stacks, "the stack, while it is under way", func(old, s *model.Stack) []string {
-		if s == nil || !strings.HasSuffix(s.Status, "_IN_PROGRESS") || s.Status == "REVIEW_IN_PROGRESS" {
+		if s == nil || !strings.HasSuffix(string(s.Status), "_IN_PROGRESS") || s.Status == "REVIEW_IN_PROGRESS" {
 			return nil
 		}
 		if old != nil && old.Status == s.Status && old.Operation == s.Operation {
@@ -111,7 +111,7 @@ func (l *Controller) Reconcile(ctx context.Context, req control.Request) (contro
 
 // again says when to look at what is in flight: often at first, then less.
 func (r *run) again() time.Duration {
-	if !strings.HasSuffix(r.stack.Status, "_IN_PROGRESS") {
+	if !strings.HasSuffix(string(r.stack.Status), "_IN_PROGRESS") {
 		r.forget()
 		return 0
 	}

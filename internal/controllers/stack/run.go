@@ -28,7 +28,7 @@ type run struct {
 	// operation and status are those found: if they are others when we write,
 	// somebody wished for something else meanwhile.
 	operation int64
-	status    string
+	status    model.StackStatus
 
 	recs    map[string]*model.StackResource
 	order   []string // logical ids of recs, sorted
@@ -45,7 +45,7 @@ type run struct {
 func (l *Controller) load(ctx context.Context, req control.Request) (*run, error) {
 	view := l.DB.View()
 	s, ok := state.Stacks.Get(view, req.Key)
-	if !ok || !strings.HasSuffix(s.Status, "_IN_PROGRESS") || s.Status == "REVIEW_IN_PROGRESS" {
+	if !ok || !s.Status.InProgress() {
 		return nil, nil
 	}
 	r := &run{
@@ -104,9 +104,9 @@ func (r *run) giveUp(why error) error {
 		"CREATE_IN_PROGRESS": "CREATE_FAILED", "UPDATE_IN_PROGRESS": "UPDATE_ROLLBACK_FAILED",
 		"UPDATE_ROLLBACK_IN_PROGRESS": "UPDATE_ROLLBACK_FAILED",
 		"ROLLBACK_IN_PROGRESS":        "ROLLBACK_FAILED", "DELETE_IN_PROGRESS": "DELETE_FAILED",
-	}[r.stack.Status]
+	}[string(r.stack.Status)]
 	if status == "" {
-		status = strings.TrimSuffix(r.stack.Status, "_CLEANUP_IN_PROGRESS")
+		status = strings.TrimSuffix(string(r.stack.Status), "_CLEANUP_IN_PROGRESS")
 	}
 	r.finish(status, fmt.Sprintf("Role %s is invalid or cannot be assumed: %s", r.stack.RoleARN, fault.MessageOf(why)))
 	return r.save()
@@ -127,7 +127,7 @@ func (r *run) round() int64 {
 func (r *run) note(rec *model.StackResource, status, reason string) {
 	r.events = append(r.events, model.StackEvent{
 		ID:        r.eventID(rec.LogicalID, status),
-		LogicalID: rec.LogicalID, PhysicalID: rec.PhysicalID, Type: rec.Type, Status: status, Reason: reason,
+		LogicalID: rec.LogicalID, PhysicalID: rec.PhysicalID, Type: rec.Type, Status: model.ResourceStatus(status), Reason: reason,
 		Properties: propertiesText(rec.Properties), Token: r.stack.RequestToken, At: r.now,
 	})
 }
@@ -146,17 +146,17 @@ func (r *run) eventID(logical, status string) string {
 
 // set moves a resource to a status and tells of it.
 func (r *run) set(rec *model.StackResource, status, reason string) {
-	rec.Status, rec.StatusReason, rec.UpdatedAt, rec.Operation = status, reason, r.now, r.round()
+	rec.Status, rec.StatusReason, rec.UpdatedAt, rec.Operation = model.ResourceStatus(status), reason, r.now, r.round()
 	r.dirty[rec.LogicalID] = true
 	r.note(rec, status, reason)
 }
 
 // finish moves the stack itself to a status and tells of it.
 func (r *run) finish(status, reason string) {
-	r.stack.Status, r.stack.StatusReason = status, reason
+	r.stack.Status, r.stack.StatusReason = model.StackStatus(status), reason
 	r.events = append(r.events, model.StackEvent{
 		ID: r.IDs.UUID(), LogicalID: r.stack.Name, PhysicalID: r.stack.ID, Type: "AWS::CloudFormation::Stack",
-		Status: status, Reason: reason, Token: r.stack.RequestToken, At: r.now,
+		Status: model.ResourceStatus(status), Reason: reason, Token: r.stack.RequestToken, At: r.now,
 	})
 }
 
@@ -234,7 +234,7 @@ func (r *run) writeResources(tx *store.Tx) error {
 }
 
 func (r *run) decide(tx *store.Tx) error {
-	reason := r.stack.Status
+	reason := string(r.stack.Status)
 	switch {
 	case r.stack.StatusReason != "":
 		reason += ": " + r.stack.StatusReason

@@ -46,12 +46,12 @@ func (h *house) stock() map[string]int {
 		}
 	}
 	for _, s := range state.Services.All(v) {
-		if alive(s.Status) {
+		if alive(string(s.Status)) {
 			out["service"]++
 		}
 	}
 	for _, c := range state.Clusters.All(v) {
-		if alive(c.Status) {
+		if alive(string(c.Status)) {
 			out["cluster"]++
 		}
 	}
@@ -227,7 +227,7 @@ func TestAnyReconcileMayBeTheFirst(t *testing.T) {
 		}
 		h.others()
 		h.clock.Advance(5e9)
-		if s := h.stack("s"); !strings.HasSuffix(s.Status, "_IN_PROGRESS") {
+		if s := h.stack("s"); !strings.HasSuffix(string(s.Status), "_IN_PROGRESS") {
 			break
 		}
 	}
@@ -309,7 +309,7 @@ func TestWhatToDoOnFailure(t *testing.T) {
 			if _, err := h.cfn.CreateStack(h.ctx(), &shape.CreateStackInput{StackName: wire.Ptr("s"), TemplateBody: &body, OnFailure: &onFailure}); err != nil {
 				t.Fatal(err)
 			}
-			if s := h.settle("s"); s.Status != want {
+			if s := h.settle("s"); s.Status != model.StackStatus(want) {
 				t.Errorf("%s\n%s", s.Status, h.story("s"))
 			}
 		})
@@ -637,7 +637,7 @@ func TestWakeIsForStacksUnderWay(t *testing.T) {
 	t.Parallel()
 	l := stack.New(stack.Deps{})
 	for status, want := range map[string]bool{"CREATE_IN_PROGRESS": true, "CREATE_COMPLETE": false, "REVIEW_IN_PROGRESS": false, "DELETE_IN_PROGRESS": true} {
-		got := l.Wake().Keys(state.Stacks.Change(nil, &model.Stack{ID: "k", Status: status}))
+		got := l.Wake().Keys(state.Stacks.Change(nil, &model.Stack{ID: "k", Status: model.StackStatus(status)}))
 		if slices.Equal(got, []string{"k"}) != want {
 			t.Errorf("%s wakes %v", status, got)
 		}

@@ -74,7 +74,7 @@ func (w *world) weary(plan placement.Plan) (out []move, after time.Duration) {
 }
 
 func ended(t model.Task) bool {
-	return model.TaskRank(t.LastStatus) >= model.TaskRank(model.TaskDeprovisioning)
+	return !t.LastStatus.Before(model.TaskDeprovisioning)
 }
 
 // explain adds to a refusal what is on its way, so that explain can say that

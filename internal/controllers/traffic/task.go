@@ -24,7 +24,7 @@ const lookAgain = 5 * time.Second
 // move is what one task should become, and the targets that go with it.
 type move struct {
 	task     model.Task
-	to       string
+	to       model.TaskStatus
 	register []model.Target
 	drain    []string // keys of targets to drain
 	why      string
@@ -279,7 +279,7 @@ func (r *round) apply(tx *store.Tx, m move) error {
 	if err != nil {
 		return err
 	}
-	return state.Note(tx, r.now, model.Decision{By: name, Subject: t.ARN, Verb: "state", Reason: "the task is " + m.to + ": " + m.why, Cluster: t.Cluster, Service: t.Service})
+	return state.Note(tx, r.now, model.Decision{By: name, Subject: t.ARN, Verb: "state", Reason: "the task is " + string(m.to) + ": " + m.why, Cluster: t.Cluster, Service: t.Service})
 }
 
 // events tells what happened in ECS's words, target groups in order.
@@ -327,7 +327,7 @@ func (r *round) events() []string {
 func (l *Controller) leave(ctx context.Context, view *store.View, data *facts) error {
 	byService := map[string][]model.Task{}
 	var order []string
-	for _, t := range state.Tasks.By(view, "status", model.TaskDeactivating) {
+	for _, t := range state.Tasks.By(view, "status", string(model.TaskDeactivating)) {
 		if byService[t.Service] == nil {
 			order = append(order, t.Service)
 		}

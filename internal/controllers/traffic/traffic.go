@@ -246,7 +246,7 @@ func (f *facts) target(r store.Reader, t model.Target, used bool) {
 		}
 	}
 	rep, ok := f.of(t)
-	if ok && (rep.State != t.State || rep.Reason != t.Reason || rep.Description != t.Description) {
+	if ok && (model.TargetState(rep.State) != t.State || rep.Reason != t.Reason || rep.Description != t.Description) {
 		f.health[key] = rep
 	}
 }
@@ -327,11 +327,11 @@ func (f *facts) write(tx *store.Tx) error {
 func (f *facts) writeHealth(tx *store.Tx, key string, rep balancer.TargetReport) error {
 	return state.Targets.Edit(tx, key, func(t *model.Target) error {
 		was := t.State
-		t.State, t.Reason, t.Description, t.StateAt = rep.State, rep.Reason, rep.Description, f.now
+		t.State, t.Reason, t.Description, t.StateAt = model.TargetState(rep.State), rep.Reason, rep.Description, f.now
 		if was == t.State {
 			return nil
 		}
-		why := t.State
+		why := string(t.State)
 		if t.Description != "" {
 			why += ": " + t.Description
 		}

@@ -116,7 +116,7 @@ func (w *world) advance(d time.Duration) {
 }
 
 // task makes the task, as if all rooms before this one had done their work.
-func (w *world) task(status string, lbs ...model.ServiceLoadBalancer) {
+func (w *world) task(status model.TaskStatus, lbs ...model.ServiceLoadBalancer) {
 	w.t.Helper()
 	w.put("api/ecs", func(tx *store.Tx) error {
 		return state.Tasks.Put(tx, model.Task{ARN: taskARN, ID: "1", Cluster: "c", Service: svcARN, DesiredStatus: model.TaskRunning, LastStatus: model.TaskProvisioning, LoadBalancers: lbs})
@@ -141,7 +141,7 @@ func (w *world) stop() {
 	w.settle()
 }
 
-func (w *world) status(want string) {
+func (w *world) status(want model.TaskStatus) {
 	w.t.Helper()
 	if t, _ := state.Tasks.Get(w.db.View(), taskARN); t.LastStatus != want {
 		w.t.Errorf("task is %s, want %s", t.LastStatus, want)
@@ -151,7 +151,7 @@ func (w *world) status(want string) {
 func (w *world) target(want string) {
 	w.t.Helper()
 	x, ok := state.Targets.Get(w.db.View(), state.TargetKey(tgARN, "10.0.0.20", 80))
-	if got := x.State; got != want || !ok && want != "" {
+	if got := x.State; got != model.TargetState(want) || !ok && want != "" {
 		w.t.Errorf("target is %q, want %q", got, want)
 	}
 }
@@ -319,7 +319,7 @@ func TestATaskInTheHostsNetworkRegistersItsInstance(t *testing.T) {
 }
 
 func TestTasksThatNeverRanStopAtOnce(t *testing.T) {
-	for _, status := range []string{model.TaskPending} {
+	for _, status := range []model.TaskStatus{model.TaskPending} {
 		w := newWorld(t)
 		w.task(status, toGroup(""))
 		w.stop()
@@ -366,7 +366,7 @@ func TestCompile(t *testing.T) {
 
 func TestWake(t *testing.T) {
 	task := func(status, desired, service string) model.Task {
-		return model.Task{ARN: taskARN, LastStatus: status, DesiredStatus: desired, Service: service}
+		return model.Task{ARN: taskARN, LastStatus: model.TaskStatus(status), DesiredStatus: model.TaskStatus(desired), Service: service}
 	}
 	l := traffic.New(traffic.Deps{})
 	for _, c := range []struct {

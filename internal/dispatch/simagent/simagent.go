@@ -86,7 +86,7 @@ func (Controller) Wake() store.Rules {
 			return []string{i.ID}
 		}),
 		store.On(state.Tasks, "the task, while it is on an instance", func(_, t *model.Task) []string {
-			if t == nil || t.Instance == "" || model.TaskRank(t.LastStatus) >= model.TaskRank(model.TaskDeprovisioning) {
+			if t == nil || t.Instance == "" || !t.LastStatus.Before(model.TaskDeprovisioning) {
 				return nil
 			}
 			return []string{t.ARN}
@@ -267,7 +267,7 @@ func (l Controller) health(ctx context.Context, r store.Reader, i model.Instance
 			continue
 		}
 		for _, k := range t.Containers {
-			if k.Name == c.Name && k.Health != status {
+			if k.Name == c.Name && k.Health != model.Health(status) {
 				h.Containers = append(h.Containers, acs.ContainerHealth{Name: c.Name, Status: status})
 			}
 		}

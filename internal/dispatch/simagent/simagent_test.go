@@ -90,7 +90,7 @@ func (w *world) as(room string, fn func(*store.Tx) error) {
 	}
 }
 
-func (w *world) move(room, to string) {
+func (w *world) move(room string, to model.TaskStatus) {
 	w.t.Helper()
 	w.as(room, func(tx *store.Tx) error {
 		return state.Tasks.Edit(tx, task, func(t *model.Task) error { t.LastStatus, t.StatusAt = to, w.clock.Now(); return nil })

@@ -41,7 +41,7 @@ type bench struct {
 	// place gives a task its zone, "" if it finds none.
 	place  func(t model.Task) string
 	nth    int
-	stages []string
+	stages []model.Stage
 	digest bool
 }
 
@@ -60,7 +60,7 @@ func newBench(t *testing.T, c model.DeploymentConfiguration, desired int64, lb b
 			prod: {ARN: prod, Listener: "l80", Actions: []model.Action{{Type: "forward", Targets: []model.WeightedTarget{{TargetGroupARN: tg1, Weight: 1}}}}},
 			test: {ARN: test, Listener: "l8080", Actions: []model.Action{{Type: "forward", Targets: []model.WeightedTarget{{TargetGroupARN: tg2, Weight: 1}}}}},
 		},
-		Alarms: map[string]string{}, Draining: map[string]bool{}, Calling: map[string]bool{},
+		Alarms: map[string]model.AlarmState{}, Draining: map[string]bool{}, Calling: map[string]bool{},
 	}
 	if lb {
 		b.w.Service.LoadBalancers = []model.ServiceLoadBalancer{{
@@ -87,9 +87,9 @@ func (b *bench) deploy() *model.ServiceDeployment {
 		sources = append(sources, s.Rollouts[i].Revision)
 	}
 	for i := range b.w.Deployments {
-		b.w.Deployments[i].Status = rollout.StopRequested
+		b.w.Deployments[i].Status = model.DeploymentStopRequested
 	}
-	d := model.ServiceDeployment{ARN: "dep" + n, Service: svcARN, RolloutID: "ecs-svc/" + n, Target: rev.ARN, Sources: sources, Status: rollout.Pending, Config: s.Deployment, CreatedAt: b.w.Now}
+	d := model.ServiceDeployment{ARN: "dep" + n, Service: svcARN, RolloutID: "ecs-svc/" + n, Target: rev.ARN, Sources: sources, Status: model.DeploymentPending, Config: s.Deployment, CreatedAt: b.w.Now}
 	s.Rollouts = append([]model.Rollout{{ID: d.RolloutID, Status: "PRIMARY", Revision: rev.ARN, TaskDefinition: def, State: "IN_PROGRESS", CreatedAt: b.w.Now}}, s.Rollouts...)
 	s.Revision, s.TaskDefinition, s.CurrentDeployment = rev.ARN, def, d.ARN
 	b.w.Deployments = append(b.w.Deployments, d)
@@ -159,7 +159,7 @@ func (b *bench) apply(p rollout.Plan) {
 func (b *bench) keepDeployment(d model.ServiceDeployment) {
 	i := slices.IndexFunc(b.w.Deployments, func(o model.ServiceDeployment) bool { return o.ARN == d.ARN })
 	switch {
-	case rollout.Final(d.Status):
+	case d.Status.Final():
 		b.w.Deployments = slices.Delete(b.w.Deployments, i, i+1)
 		b.all = append(b.all, d)
 	default:
@@ -224,7 +224,7 @@ func (b *bench) begin(t *model.Task) {
 		if how == "ill" {
 			state = "unhealthy"
 		}
-		b.w.Targets[rollout.TargetKey{Group: lb.TargetGroupARN, Task: t.ARN}] = model.Target{Group: lb.TargetGroupARN, Task: t.ARN, State: state, Description: "Health checks failed with these codes: [503]"}
+		b.w.Targets[rollout.TargetKey{Group: lb.TargetGroupARN, Task: t.ARN}] = model.Target{Group: lb.TargetGroupARN, Task: t.ARN, State: model.TargetState(state), Description: "Health checks failed with these codes: [503]"}
 	}
 }
 

@@ -2,6 +2,7 @@ package rollout_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +13,7 @@ import (
 	"berth/internal/plan/rollout"
 )
 
-func hookAt(stages ...string) model.LifecycleHook {
+func hookAt(stages ...model.Stage) model.LifecycleHook {
 	return model.LifecycleHook{TargetType: "AWS_LAMBDA", TargetARN: "fn", RoleARN: "role/hook", Stages: stages, TimeoutMinutes: 1440, TimeoutAction: "ROLLBACK"}
 }
 
@@ -24,12 +25,12 @@ func succeeded(rollout.Call) *rollout.Reply { return reply(`{"hookStatus":"SUCCE
 
 // Proves: D13, D18, D19, D20, D49
 func TestFirstDeploymentLandsInTheAlternateGroup(t *testing.T) {
-	b := newBench(t, blueGreen(hookAt(rollout.PostTestShift)), 1, true)
+	b := newBench(t, blueGreen(hookAt(model.StagePostTestTrafficShift)), 1, true)
 	b.answer = succeeded
 	b.deploy()
 	b.settle(time.Minute)
 	d := b.last()
-	if d.Status != rollout.Successful {
+	if d.Status != model.DeploymentSuccessful {
 		t.Fatalf("status %s: %s; stages %v", d.Status, d.StatusReason, b.stages)
 	}
 	if got := b.w.Revisions["rev1"].TargetGroupARN; got != tg2 {
@@ -60,7 +61,7 @@ func TestTargetGroupsAlternate(t *testing.T) {
 		b.stages = nil
 		b.deploy()
 		b.settle(20 * time.Minute)
-		if d := b.last(); d.Status != rollout.Successful {
+		if d := b.last(); d.Status != model.DeploymentSuccessful {
 			t.Fatalf("deployment %d: %s %s", i+1, d.Status, d.StatusReason)
 		}
 		if got := b.w.Revisions[b.w.Service.Revision].TargetGroupARN; got != want {
@@ -79,8 +80,8 @@ func TestTargetGroupsAlternate(t *testing.T) {
 			t.Error("a plain update reconciled")
 		}
 	}
-	for _, s := range []string{"SCALE_UP", "BAKE_TIME", "CLEAN_UP"} {
-		if !strings.Contains(strings.Join(b.stages, " "), s) {
+	for _, s := range []model.Stage{model.StageScaleUp, model.StageBakeTime, model.StageCleanUp} {
+		if !slices.Contains(b.stages, s) {
 			t.Errorf("stage %s is not among %v (at least %v are expected)", s, b.stages, want)
 		}
 	}
@@ -99,7 +100,7 @@ func TestBakeKeepsBothRevisions(t *testing.T) {
 	b.settle(time.Minute)
 	b.deploy()
 	b.settle(14 * time.Minute)
-	if len(b.w.Deployments) != 1 || b.w.Deployments[0].Stage != rollout.BakeTime {
+	if len(b.w.Deployments) != 1 || b.w.Deployments[0].Stage != model.StageBakeTime {
 		t.Fatalf("after 14 minutes: %+v", b.w.Deployments)
 	}
 	if b.running("rev1") != 2 || b.running("rev2") != 2 {
@@ -109,7 +110,7 @@ func TestBakeKeepsBothRevisions(t *testing.T) {
 		t.Errorf("rollouts %+v", r)
 	}
 	b.settle(2 * time.Minute)
-	if d := b.last(); d.Status != rollout.Successful || b.running("rev1") != 0 {
+	if d := b.last(); d.Status != model.DeploymentSuccessful || b.running("rev1") != 0 {
 		t.Errorf("after 16 minutes: %s, blue has %d tasks", d.Status, b.running("rev1"))
 	}
 }
@@ -141,7 +142,7 @@ func TestNoTrafficBeforeEveryGreenTaskIsHealthy(t *testing.T) {
 	if got := b.weights(prod); got != tg2+"=100 "+tg1+"=0" || green != 3 {
 		t.Errorf("production is %s, with %d tasks of green", got, green)
 	}
-	if b.w.Deployments[0].Stage != rollout.ScaleUp {
+	if b.w.Deployments[0].Stage != model.StageScaleUp {
 		t.Errorf("stage %s", b.w.Deployments[0].Stage)
 	}
 	slow = false
@@ -154,18 +155,20 @@ func TestNoTrafficBeforeEveryGreenTaskIsHealthy(t *testing.T) {
 // Proves: D22, D25, D28, D33, D34
 func TestHookFailureRollsBack(t *testing.T) {
 	for _, c := range []struct {
-		name, stage, want string
-		r                 rollout.Reply
+		name  string
+		stage model.Stage
+		want  string
+		r     rollout.Reply
 	}{
-		{"failed", rollout.PostTestShift, "Service deployment rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook(s) failed. Lifecycle hook target fn returned FAILED status.", *reply(`{"hookStatus":"FAILED","reason":"no"}`)},
-		{"crashed", rollout.PostScaleUp, "Service deployment rolled back because POST_SCALE_UP lifecycle hook(s) failed. ECS was unable to parse the response from fn due to: HookStatus must not be null", rollout.Reply{Crashed: true, Payload: []byte(`{"errorMessage":"x"}`)}},
-		{"null", rollout.PostScaleUp, "Service deployment rolled back because POST_SCALE_UP lifecycle hook(s) failed. ECS was unable to parse the response from fn due to: HookStatus must not be null", *reply(`null`)},
-		{"assume", rollout.PreScaleUp, "Service deployment rolled back because PRE_SCALE_UP lifecycle hook(s) failed. ECS was unable to assume role role/hook", rollout.Reply{Assume: "x"}},
-		{"denied", rollout.PreScaleUp, "Service deployment rolled back because PRE_SCALE_UP lifecycle hook(s) failed. ECS was unable to invoke hook target fn due to not authorized", rollout.Reply{Invoke: "not authorized"}},
-		{"production", rollout.PostProduction, "Service deployment rolled back because POST_PRODUCTION_TRAFFIC_SHIFT lifecycle hook(s) failed. Lifecycle hook target fn returned FAILED status.", *reply(`{"hookStatus":"FAILED"}`)},
+		{"failed", model.StagePostTestTrafficShift, "Service deployment rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook(s) failed. Lifecycle hook target fn returned FAILED status.", *reply(`{"hookStatus":"FAILED","reason":"no"}`)},
+		{"crashed", model.StagePostScaleUp, "Service deployment rolled back because POST_SCALE_UP lifecycle hook(s) failed. ECS was unable to parse the response from fn due to: HookStatus must not be null", rollout.Reply{Crashed: true, Payload: []byte(`{"errorMessage":"x"}`)}},
+		{"null", model.StagePostScaleUp, "Service deployment rolled back because POST_SCALE_UP lifecycle hook(s) failed. ECS was unable to parse the response from fn due to: HookStatus must not be null", *reply(`null`)},
+		{"assume", model.StagePreScaleUp, "Service deployment rolled back because PRE_SCALE_UP lifecycle hook(s) failed. ECS was unable to assume role role/hook", rollout.Reply{Assume: "x"}},
+		{"denied", model.StagePreScaleUp, "Service deployment rolled back because PRE_SCALE_UP lifecycle hook(s) failed. ECS was unable to invoke hook target fn due to not authorized", rollout.Reply{Invoke: "not authorized"}},
+		{"production", model.StagePostProductionTrafficShift, "Service deployment rolled back because POST_PRODUCTION_TRAFFIC_SHIFT lifecycle hook(s) failed. Lifecycle hook target fn returned FAILED status.", *reply(`{"hookStatus":"FAILED"}`)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := newBench(t, blueGreen(hookAt(c.stage, rollout.TestShift, rollout.Production)), 2, true)
+			b := newBench(t, blueGreen(hookAt(c.stage, model.StageTestTrafficShift, model.StageProductionTrafficShift)), 2, true)
 			b.answer = succeeded
 			b.deploy()
 			b.settle(time.Minute)
@@ -179,7 +182,7 @@ func TestHookFailureRollsBack(t *testing.T) {
 			b.deploy()
 			b.settle(time.Hour)
 			d := b.last()
-			if d.Status != rollout.RollbackSuccessful || d.StatusReason != c.want {
+			if d.Status != model.DeploymentRollbackSuccessful || d.StatusReason != c.want {
 				t.Errorf("%s: %s", d.Status, d.StatusReason)
 			}
 			if !strings.HasPrefix(b.weights(prod), tg2+"=100") && !strings.HasSuffix(b.weights(prod), tg2+"=100") {
@@ -194,7 +197,7 @@ func TestHookFailureRollsBack(t *testing.T) {
 			if c.name == "production" {
 				last := b.calls[len(b.calls)-2:]
 				want := map[string]float64{"rev1": 100, "rev2": 0}
-				for i, stage := range []string{rollout.Production, rollout.TestShift} {
+				for i, stage := range []model.Stage{model.StageProductionTrafficShift, model.StageTestTrafficShift} {
 					details := last[i].Payload["executionDetails"].(map[string]any)
 					key := []string{"productionTrafficWeights", "testTrafficWeights"}[i]
 					if last[i].Payload["lifecycleStage"] != stage || !cmp.Equal(details[key], want) || details["targetServiceRevisionArn"] != "rev2" {
@@ -208,12 +211,12 @@ func TestHookFailureRollsBack(t *testing.T) {
 
 // Proves: D35
 func TestFailedFirstDeploymentHasNoWayBack(t *testing.T) {
-	b := newBench(t, blueGreen(hookAt(rollout.PreScaleUp)), 1, true)
+	b := newBench(t, blueGreen(hookAt(model.StagePreScaleUp)), 1, true)
 	b.answer = func(rollout.Call) *rollout.Reply { return reply(`{"hookStatus":"FAILED"}`) }
 	b.deploy()
 	b.settle(time.Minute)
 	d := b.last()
-	if d.Status != rollout.RollbackFailed || d.StatusReason != "No rollback candidate was found to run the rollback." {
+	if d.Status != model.DeploymentRollbackFailed || d.StatusReason != "No rollback candidate was found to run the rollback." {
 		t.Errorf("%s: %s", d.Status, d.StatusReason)
 	}
 	if !b.said("(service s) deployment failed: Service deployment rolled back because PRE_SCALE_UP lifecycle hook(s) failed.") {
@@ -226,14 +229,14 @@ func TestFailedFirstDeploymentHasNoWayBack(t *testing.T) {
 	b.answer = succeeded
 	b.deploy()
 	b.settle(time.Minute)
-	if d := b.last(); d.Status != rollout.Successful || b.running("rev2") != 1 {
+	if d := b.last(); d.Status != model.DeploymentSuccessful || b.running("rev2") != 1 {
 		t.Errorf("%s: %s", d.Status, d.StatusReason)
 	}
 }
 
 // Proves: D23, D24
 func TestInProgressHookIsCalledAgain(t *testing.T) {
-	h := hookAt(rollout.PostScaleUp)
+	h := hookAt(model.StagePostScaleUp)
 	h.Details = map[string]any{"a": 1.0}
 	b := newBench(t, blueGreen(h), 1, true)
 	var at []time.Duration
@@ -256,7 +259,7 @@ func TestInProgressHookIsCalledAgain(t *testing.T) {
 	if got := b.calls[2].Payload["hookDetails"]; !cmp.Equal(got, any(map[string]any{"a": 1.0, "b": 2.0})) {
 		t.Errorf("details %v", got)
 	}
-	if b.last().Status != rollout.Successful {
+	if b.last().Status != model.DeploymentSuccessful {
 		t.Error(b.last().StatusReason)
 	}
 }
@@ -264,14 +267,14 @@ func TestInProgressHookIsCalledAgain(t *testing.T) {
 // Proves: D27
 func TestHookTimesOut(t *testing.T) {
 	for _, action := range []string{"ROLLBACK", "CONTINUE"} {
-		h := hookAt(rollout.PostTestShift)
+		h := hookAt(model.StagePostTestTrafficShift)
 		h.TimeoutMinutes, h.TimeoutAction = 2, action
 		b := newBench(t, blueGreen(h), 1, true)
 		b.answer = func(rollout.Call) *rollout.Reply { return reply(`{"hookStatus":"IN_PROGRESS"}`) }
 		b.deploy()
 		b.settle(time.Hour)
 		d := b.last()
-		want := map[string]string{"ROLLBACK": rollout.RollbackFailed, "CONTINUE": rollout.Successful}[action]
+		want := map[string]model.DeploymentStatus{"ROLLBACK": model.DeploymentRollbackFailed, "CONTINUE": model.DeploymentSuccessful}[action]
 		if d.Status != want || d.Hooks[0].Status != "TIMED_OUT" {
 			t.Errorf("%s: %s, hook %s", action, d.Status, d.Hooks[0].Status)
 		}
@@ -283,7 +286,7 @@ func TestHookTimesOut(t *testing.T) {
 
 // Proves: D26
 func TestHooksOfAStageRunTogether(t *testing.T) {
-	one, two := hookAt(rollout.PostScaleUp), hookAt(rollout.PostScaleUp)
+	one, two := hookAt(model.StagePostScaleUp), hookAt(model.StagePostScaleUp)
 	two.TargetARN = "fn2"
 	b := newBench(t, blueGreen(one, two), 1, true)
 	b.deploy()
@@ -293,12 +296,12 @@ func TestHooksOfAStageRunTogether(t *testing.T) {
 	}
 	b.w.Replies = map[string]rollout.Reply{b.calls[0].Hook: *succeeded(b.calls[0])}
 	b.settle(time.Minute)
-	if b.w.Deployments[0].Stage != rollout.PostScaleUp {
+	if b.w.Deployments[0].Stage != model.StagePostScaleUp {
 		t.Errorf("stage %s though a hook has not answered", b.w.Deployments[0].Stage)
 	}
 	b.w.Replies = map[string]rollout.Reply{b.calls[1].Hook: *succeeded(b.calls[1])}
 	b.settle(time.Minute)
-	if b.last().Status != rollout.Successful {
+	if b.last().Status != model.DeploymentSuccessful {
 		t.Error(b.last().Status)
 	}
 }
@@ -306,7 +309,7 @@ func TestHooksOfAStageRunTogether(t *testing.T) {
 // TestLostCallIsMadeAgain: a call that nobody makes any more, as after a
 // restart, is made again.
 func TestLostCallIsMadeAgain(t *testing.T) {
-	b := newBench(t, blueGreen(hookAt(rollout.PreScaleUp)), 1, true)
+	b := newBench(t, blueGreen(hookAt(model.StagePreScaleUp)), 1, true)
 	b.deploy()
 	b.settle(time.Minute)
 	if len(b.calls) != 1 {
@@ -321,17 +324,17 @@ func TestLostCallIsMadeAgain(t *testing.T) {
 
 // Proves: D29, D30
 func TestPauseHookWaitsForAnAction(t *testing.T) {
-	h := model.LifecycleHook{TargetType: "PAUSE", Stages: []string{rollout.PostTestShift}, TimeoutMinutes: 20160, TimeoutAction: "ROLLBACK"}
+	h := model.LifecycleHook{TargetType: "PAUSE", Stages: []model.Stage{model.StagePostTestTrafficShift}, TimeoutMinutes: 20160, TimeoutAction: "ROLLBACK"}
 	b := newBench(t, blueGreen(h), 1, true)
 	b.deploy()
 	b.settle(72 * time.Hour)
 	d := &b.w.Deployments[0]
-	if d.Stage != rollout.PostTestShift || d.Hooks[0].Status != "AWAITING_ACTION" || !strings.HasPrefix(d.Hooks[0].ID, "ecs-pause-") {
+	if d.Stage != model.StagePostTestTrafficShift || d.Hooks[0].Status != "AWAITING_ACTION" || !strings.HasPrefix(d.Hooks[0].ID, "ecs-pause-") {
 		t.Fatalf("%s %+v", d.Stage, d.Hooks)
 	}
 	d.Hooks[0].Status = "SUCCEEDED"
 	b.settle(time.Minute)
-	if b.last().Status != rollout.Successful {
+	if b.last().Status != model.DeploymentSuccessful {
 		t.Error(b.last().Status)
 	}
 }
@@ -343,9 +346,9 @@ func TestStopRollsBack(t *testing.T) {
 	b.settle(time.Minute)
 	b.deploy()
 	b.settle(5 * time.Minute)
-	b.w.Deployments[0].Status = rollout.RollbackRequested
+	b.w.Deployments[0].Status = model.DeploymentRollbackRequested
 	b.settle(time.Minute)
-	if d := b.last(); d.Status != rollout.RollbackSuccessful || b.running("rev1") != 2 || b.running("rev2") != 0 {
+	if d := b.last(); d.Status != model.DeploymentRollbackSuccessful || b.running("rev1") != 2 || b.running("rev2") != 0 {
 		t.Errorf("%s, rev1 %d, rev2 %d", d.Status, b.running("rev1"), b.running("rev2"))
 	}
 	if !strings.Contains(b.weights(prod), tg2+"=100") {
@@ -368,10 +371,10 @@ func TestNewerDeploymentSupersedes(t *testing.T) {
 		b.stages = nil
 		b.deploy()
 		b.settle(time.Hour)
-		if b.all[1].Status != rollout.Stopped || b.last().Status != rollout.Successful {
+		if b.all[1].Status != model.DeploymentStopped || b.last().Status != model.DeploymentSuccessful {
 			t.Errorf("after %s: %s, then %s %s", after, b.all[1].Status, b.last().Status, b.last().StatusReason)
 		}
-		if b.stages[0] != rollout.Reconcile {
+		if b.stages[0] != model.StageReconcileService {
 			t.Errorf("after %s: stages %v", after, b.stages)
 		}
 		if b.running("rev3") != 2 || b.running("rev1")+b.running("rev2") != 0 {
@@ -391,7 +394,7 @@ func TestStageIsCappedAtADay(t *testing.T) {
 	b.start = func(model.Task) string { return "slow" }
 	b.deploy()
 	b.settle(25 * time.Hour)
-	if d := b.last(); d.Status != rollout.RollbackSuccessful || !strings.Contains(d.StatusReason, "SCALE_UP stage did not complete within 24 hours") {
+	if d := b.last(); d.Status != model.DeploymentRollbackSuccessful || !strings.Contains(d.StatusReason, "SCALE_UP stage did not complete within 24 hours") {
 		t.Errorf("%s %s", d.Status, d.StatusReason)
 	}
 }
@@ -420,7 +423,7 @@ func TestBadNetworkingRollsBack(t *testing.T) {
 			b.deploy()
 			b.settle(time.Minute)
 			want := "Service deployment rolled back because of invalid networking configuration: " + c.want
-			if d := b.last(); d.Status != rollout.RollbackFailed || d.RollbackReason != want {
+			if d := b.last(); d.Status != model.DeploymentRollbackFailed || d.RollbackReason != want {
 				t.Errorf("%s: %s", d.Status, d.RollbackReason)
 			}
 		})
@@ -432,7 +435,7 @@ func TestBadNetworkingRollsBack(t *testing.T) {
 		b.refuse = "Service deployment rolled back because of invalid networking configuration: ECS was unable to manage the ELB resources due to missing permissions on ECS Infrastructure Role 'role/lb'."
 		b.deploy()
 		b.settle(time.Minute)
-		if d := b.last(); d.Status != rollout.RollbackSuccessful || d.StatusReason != b.refuse || b.running("rev1") != 1 {
+		if d := b.last(); d.Status != model.DeploymentRollbackSuccessful || d.StatusReason != b.refuse || b.running("rev1") != 1 {
 			t.Errorf("%s: %s", d.Status, d.StatusReason)
 		}
 	})
@@ -450,7 +453,7 @@ func TestMissingTestRuleIsLenient(t *testing.T) {
 	if len(seen) == 0 || seen[0] != tg1+"=100 "+tg2+"=0" {
 		t.Errorf("when the first task started production was %v", seen)
 	}
-	if b.last().Status != rollout.Successful || b.weights(prod) != tg2+"=100 "+tg1+"=0" {
+	if b.last().Status != model.DeploymentSuccessful || b.weights(prod) != tg2+"=100 "+tg1+"=0" {
 		t.Errorf("%s, production %s", b.last().Status, b.weights(prod))
 	}
 }
@@ -465,7 +468,7 @@ func TestCanaryAndLinearSteps(t *testing.T) {
 		{model.DeploymentConfiguration{Strategy: "CANARY", CanaryPercent: 5, CanaryBakeMinutes: 10, BakeMinutes: minutes(0)}, []string{"5", "100"}, 10 * time.Minute},
 		{model.DeploymentConfiguration{Strategy: "LINEAR", LinearStepPercent: 30, LinearBakeMinutes: 6, BakeMinutes: minutes(0)}, []string{"30", "60", "90", "100"}, 18 * time.Minute},
 	} {
-		c.conf.Hooks = []model.LifecycleHook{hookAt(rollout.PreProduction, rollout.Production)}
+		c.conf.Hooks = []model.LifecycleHook{hookAt(model.StagePreProductionTrafficShift, model.StageProductionTrafficShift)}
 		b := newBench(t, c.conf, 1, true)
 		b.answer = succeeded
 		b.deploy()
@@ -478,7 +481,7 @@ func TestCanaryAndLinearSteps(t *testing.T) {
 		for _, k := range b.calls {
 			w := k.Payload["executionDetails"].(map[string]any)["productionTrafficWeights"].(map[string]float64)
 			s := strings.TrimSuffix(strings.TrimSuffix(jsonOf(w["rev2"]), ".0"), "")
-			if k.Payload["lifecycleStage"] == rollout.Production {
+			if k.Payload["lifecycleStage"] == model.StageProductionTrafficShift {
 				after = append(after, s)
 			} else {
 				before = append(before, s)
@@ -487,7 +490,7 @@ func TestCanaryAndLinearSteps(t *testing.T) {
 		if !cmp.Equal(after, c.want) || len(before) != len(after) || before[0] != "0" || before[1] != c.want[0] {
 			t.Errorf("%s: before %v, at %v, want %v", c.conf.Strategy, before, after, c.want)
 		}
-		if d := b.last(); d.Status != rollout.Successful || d.FinishedAt.Sub(at) != c.took {
+		if d := b.last(); d.Status != model.DeploymentSuccessful || d.FinishedAt.Sub(at) != c.took {
 			t.Errorf("%s: %s after %s, want %s", c.conf.Strategy, d.Status, d.FinishedAt.Sub(at), c.took)
 		}
 	}
@@ -509,7 +512,7 @@ func TestBreakerProtectsGreen(t *testing.T) {
 	b.deploy()
 	b.settle(time.Hour)
 	d := b.last()
-	if d.Status != rollout.RollbackSuccessful || d.FailureCount != 3 || d.BreakerStatus != "TRIGGERED" || b.running("rev1") != 1 {
+	if d.Status != model.DeploymentRollbackSuccessful || d.FailureCount != 3 || d.BreakerStatus != "TRIGGERED" || b.running("rev1") != 1 {
 		t.Errorf("%s, %d failures, breaker %s", d.Status, d.FailureCount, d.BreakerStatus)
 	}
 }
@@ -522,7 +525,7 @@ func TestAlarms(t *testing.T) {
 	b.w.Alarms["a"] = "ALARM"
 	b.deploy()
 	b.settle(time.Minute)
-	if d := b.last(); d.Status != rollout.Successful || d.AlarmStatus != "DISABLED" {
+	if d := b.last(); d.Status != model.DeploymentSuccessful || d.AlarmStatus != "DISABLED" {
 		t.Errorf("alarm at the start: %s, alarms %s", d.Status, d.AlarmStatus)
 	}
 	b.w.Alarms["a"] = "OK"
@@ -530,7 +533,7 @@ func TestAlarms(t *testing.T) {
 	b.settle(5 * time.Minute)
 	b.w.Alarms["a"] = "ALARM"
 	b.settle(time.Minute)
-	if d := b.last(); d.Status != rollout.RollbackSuccessful || d.AlarmStatus != "TRIGGERED" || !cmp.Equal(d.TriggeredAlarms, []string{"a"}) {
+	if d := b.last(); d.Status != model.DeploymentRollbackSuccessful || d.AlarmStatus != "TRIGGERED" || !cmp.Equal(d.TriggeredAlarms, []string{"a"}) {
 		t.Errorf("alarm in the bake: %s, alarms %s %v", d.Status, d.AlarmStatus, d.TriggeredAlarms)
 	}
 }
@@ -541,7 +544,7 @@ func TestHeadlessServiceIsReplaced(t *testing.T) {
 	b.settle(5 * time.Minute)
 	b.deploy()
 	b.settle(time.Hour)
-	if d := b.last(); d.Status != rollout.Successful || b.running("rev2") != 2 || b.running("rev1") != 0 {
+	if d := b.last(); d.Status != model.DeploymentSuccessful || b.running("rev2") != 2 || b.running("rev1") != 0 {
 		t.Errorf("%s %d %d", d.Status, b.running("rev1"), b.running("rev2"))
 	}
 }

@@ -54,7 +54,7 @@ func (p *pass) trip(rollback bool, reason, text string) {
 	p.say("(deployment %s) deployment failed: %s", r.ID, text)
 	p.markFailed(r, reason)
 	p.d.StatusReason = reason
-	p.close(Stopped)
+	p.close(model.DeploymentStopped)
 }
 
 func (p *pass) markFailed(r *model.Rollout, reason string) {
@@ -65,7 +65,7 @@ func (p *pass) markFailed(r *model.Rollout, reason string) {
 // deployment's record, text for the service event.
 func (p *pass) turn(reason, text string) {
 	d := p.d
-	if d.Status != InProgress && d.Status != RollbackRequested && d.Status != Pending {
+	if d.Status != model.DeploymentInProgress && d.Status != model.DeploymentRollbackRequested && d.Status != model.DeploymentPending {
 		return
 	}
 	r := p.rollout(d.Target)
@@ -85,10 +85,10 @@ func (p *pass) turn(reason, text string) {
 		p.stranded()
 		return
 	}
-	d.Status, d.RollbackAt, d.RollbackTo, d.BakeFrom = RollbackInProgress, p.now, to.Revision, time.Time{}
+	d.Status, d.RollbackAt, d.RollbackTo, d.BakeFrom = model.DeploymentRollbackInProgress, p.now, to.Revision, time.Time{}
 	p.say("rolling back to deployment %s.", to.ID)
 	to = p.prefer(to.ID)
-	to.State, to.UpdatedAt = InProgress, p.now
+	to.State, to.UpdatedAt = model.RolloutInProgress, p.now
 	to.Reason = "ECS deployment circuit breaker: rolling back to deploymentId " + to.ID + "."
 	if d.BreakerStatus != "TRIGGERED" {
 		to.Reason = "ECS deployment " + to.ID + " in progress."
@@ -110,10 +110,10 @@ func (p *pass) candidate() *model.Rollout {
 func (p *pass) stranded() {
 	d := p.d
 	d.StatusReason, d.RollbackAt = "No rollback candidate was found to run the rollback.", p.now
-	if r := p.rollout(d.Target); r != nil && shifting(d.Config) {
+	if r := p.rollout(d.Target); r != nil && d.Config.Strategy.Staged() {
 		p.stop(r, p.crew(r).all, scaling)
 	}
-	p.close(RollbackFailed)
+	p.close(model.DeploymentRollbackFailed)
 }
 
 // prefer makes a rollout the primary one, which is listed first.
@@ -128,17 +128,17 @@ func (p *pass) prefer(id string) *model.Rollout {
 
 // firstBack is the stage at which a rollback begins: whatever was shifted is
 // shifted back, production first, and hooks of those stages are called again.
-func (p *pass) firstBack() string {
+func (p *pass) firstBack() model.Stage {
 	d := p.d
 	switch {
-	case !shifting(d.Config):
-		return CleanUp
-	case StageRank(d.Stage) >= StageRank(Production) || len(d.ProductionWeights) > 0:
-		return Production
-	case StageRank(d.Stage) >= StageRank(TestShift):
-		return TestShift
+	case !d.Config.Strategy.Staged():
+		return model.StageCleanUp
+	case d.Stage.Rank() >= model.StageProductionTrafficShift.Rank() || len(d.ProductionWeights) > 0:
+		return model.StageProductionTrafficShift
+	case d.Stage.Rank() >= model.StageTestTrafficShift.Rank():
+		return model.StageTestTrafficShift
 	default:
-		return CleanUp
+		return model.StageCleanUp
 	}
 }
 
@@ -148,10 +148,10 @@ func (p *pass) back() bool {
 	to := p.rollout(d.RollbackTo)
 	if to == nil {
 		d.StatusReason = "No rollback candidate was found to run the rollback."
-		p.close(RollbackFailed)
+		p.close(model.DeploymentRollbackFailed)
 		return true
 	}
-	if !shifting(d.Config) {
+	if !d.Config.Strategy.Staged() {
 		return p.backRolling(to)
 	}
 	if p.w.Refusal != "" && !p.refused {
@@ -159,14 +159,14 @@ func (p *pass) back() bool {
 		p.refused = true
 		d.StatusReason = p.w.Refusal
 		to.State = "COMPLETED"
-		p.close(RollbackFailed)
+		p.close(model.DeploymentRollbackFailed)
 		return true
 	}
 	switch d.Stage {
-	case Production:
-		return p.backShift(false, TestShift)
-	case TestShift:
-		return p.backShift(true, CleanUp)
+	case model.StageProductionTrafficShift:
+		return p.backShift(false, model.StageTestTrafficShift)
+	case model.StageTestTrafficShift:
+		return p.backShift(true, model.StageCleanUp)
 	default:
 		if r := p.rollout(d.Target); r != nil && p.here(r) > 0 || !p.staffed(to) {
 			return false
@@ -176,7 +176,7 @@ func (p *pass) back() bool {
 	}
 }
 
-func (p *pass) backShift(test bool, next string) bool {
+func (p *pass) backShift(test bool, next model.Stage) bool {
 	if !p.shift(test, 0, "traffic back to the last good revision") {
 		return false
 	}
@@ -213,5 +213,5 @@ func (p *pass) returned(to *model.Rollout) {
 	p.s.LoadBalancers, p.s.Network = model.Clone(rev.LoadBalancers), model.Clone(rev.Network)
 	p.s.Strategy = slices.Clone(rev.Strategy)
 	p.complete(to)
-	p.close(RollbackSuccessful)
+	p.close(model.DeploymentRollbackSuccessful)
 }

@@ -29,10 +29,10 @@ func (p *pass) member(t model.Task) *member {
 	m := &member{
 		t:       t,
 		wanted:  t.DesiredStatus == model.TaskRunning,
-		gone:    model.TaskRank(t.LastStatus) >= model.TaskRank(model.TaskStopping),
+		gone:    !t.LastStatus.Before(model.TaskStopping),
 		leaving: t.Instance != "" && p.w.Draining[t.Instance],
 	}
-	m.present = m.wanted || model.TaskRank(t.LastStatus) <= model.TaskRank(model.TaskRunning)
+	m.present = m.wanted || !model.TaskRunning.Before(t.LastStatus)
 	m.running = m.wanted && t.LastStatus == model.TaskRunning
 	if m.running {
 		p.examine(m)

@@ -61,9 +61,9 @@ func (p *pass) hooks(rollback bool) verdict {
 // from what it is a run of, so that deciding twice gives the same.
 func (p *pass) run(i int, h model.LifecycleHook, rollback bool) *model.HookRun {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s|%s|%d|%t|%d", p.d.ARN, p.d.Stage, p.d.Step, rollback, i))
-	kind, status := "lambda", InProgress
+	kind, status := "lambda", model.HookInProgress
 	if h.TargetType == "PAUSE" {
-		kind, status = "pause", "AWAITING_ACTION"
+		kind, status = "pause", model.HookAwaitingAction
 	}
 	id := "ecs-" + kind + "-" + base64.RawURLEncoding.EncodeToString(sum[:])
 	for j := range p.d.Hooks {
@@ -81,7 +81,7 @@ func (p *pass) run(i int, h model.LifecycleHook, rollback bool) *model.HookRun {
 
 // hook moves one run on and says where it stands.
 func (p *pass) hook(h *model.HookRun) verdict {
-	if r, ok := p.w.Replies[h.ID]; ok && h.Status == InProgress && !h.CallingAt.IsZero() {
+	if r, ok := p.w.Replies[h.ID]; ok && h.Status == model.HookInProgress && !h.CallingAt.IsZero() {
 		p.answer(h, r)
 	}
 	switch h.Status {
@@ -147,15 +147,15 @@ func (p *pass) hookWeights(h *model.HookRun) (test, production map[string]float6
 		}
 	}
 	switch h.Stage {
-	case TestShift:
+	case model.StageTestTrafficShift:
 		share := 100.0
 		if h.Rollback {
 			share = 0
 		}
 		test = p.percents(share)
-	case PreProduction:
+	case model.StagePreProductionTrafficShift:
 		production = p.percents(green(true))
-	case Production:
+	case model.StageProductionTrafficShift:
 		production = p.percents(green(false))
 	}
 	return test, production
@@ -197,10 +197,10 @@ func last(h *model.HookRun, r Reply) string {
 // read understands a function's answer; what it cannot read is a failure.
 func (p *pass) read(h *model.HookRun, r Reply) {
 	var a struct {
-		HookStatus   *string        `json:"hookStatus"`
-		CallBack     *float64       `json:"callBackDelay"`
-		CallBackLong *float64       `json:"callBackDelaySeconds"`
-		Details      map[string]any `json:"hookDetails"`
+		HookStatus   *model.HookStatus `json:"hookStatus"`
+		CallBack     *float64          `json:"callBackDelay"`
+		CallBackLong *float64          `json:"callBackDelaySeconds"`
+		Details      map[string]any    `json:"hookDetails"`
 	}
 	why := ""
 	if err := json.Unmarshal(r.Payload, &a); err != nil && !r.Crashed {
@@ -210,11 +210,11 @@ func (p *pass) read(h *model.HookRun, r Reply) {
 	case why != "":
 	case r.Crashed || a.HookStatus == nil:
 		why = "HookStatus must not be null"
-	case *a.HookStatus == "SUCCEEDED":
+	case *a.HookStatus == model.HookSucceeded:
 		h.Status = "SUCCEEDED"
-	case *a.HookStatus == "FAILED":
+	case *a.HookStatus == model.HookFailed:
 		h.Status, h.Reason = "FAILED", "Lifecycle hook target "+h.TargetARN+" returned FAILED status."
-	case *a.HookStatus == InProgress:
+	case *a.HookStatus == model.HookInProgress:
 		h.NextCallAt = p.now.Add(delay(a.CallBack, a.CallBackLong))
 		h.Details = merged(h.Details, a.Details)
 	default:
@@ -251,9 +251,9 @@ func (p *pass) hookFailed(h *model.HookRun) {
 	if h.Rollback {
 		return
 	}
-	why := "Service deployment rolled back because " + h.Stage + " lifecycle hook(s) failed. " + h.Reason
+	why := "Service deployment rolled back because " + string(h.Stage) + " lifecycle hook(s) failed. " + h.Reason
 	if h.TargetType == "PAUSE" {
-		why = "Service deployment rolled back because " + h.Stage + " pause hook was rolled back."
+		why = "Service deployment rolled back because " + string(h.Stage) + " pause hook was rolled back."
 	}
 	p.turn(why, why)
 }
@@ -267,7 +267,7 @@ func (p *pass) timedOut(h *model.HookRun) verdict {
 		if h.TargetType == "PAUSE" {
 			kind = "pause"
 		}
-		why := "Service deployment rolled back because " + h.Stage + " " + kind + " hook timed out."
+		why := "Service deployment rolled back because " + string(h.Stage) + " " + kind + " hook timed out."
 		p.turn(why, why)
 	}
 	return refused

@@ -11,10 +11,10 @@ import (
 func (p *pass) retire() {
 	for i := range p.others {
 		d := &p.others[i]
-		if Final(d.Status) {
+		if d.Status.Final() {
 			continue
 		}
-		d.Status, d.StoppedAt, d.FinishedAt = Stopped, p.now, p.now
+		d.Status, d.StoppedAt, d.FinishedAt = model.DeploymentStopped, p.now, p.now
 		if d.StatusReason == "" {
 			d.StatusReason = "Service deployment was stopped because a newer service deployment replaced it."
 		}
@@ -24,27 +24,27 @@ func (p *pass) retire() {
 // advance makes one move of the current deployment and reports whether it did.
 func (p *pass) advance() bool {
 	d := p.d
-	if d == nil || Final(d.Status) {
+	if d == nil || d.Status.Final() {
 		return false
 	}
 	switch d.Status {
-	case Pending:
+	case model.DeploymentPending:
 		p.begin()
 		return true
-	case StopRequested:
+	case model.DeploymentStopRequested:
 		if r := p.rollout(d.Target); r != nil {
 			p.markFailed(r, "ECS deployment "+r.ID+" was stopped.")
 		}
-		p.close(Stopped)
+		p.close(model.DeploymentStopped)
 		return true
-	case RollbackRequested:
+	case model.DeploymentRollbackRequested:
 		why := d.RollbackReason
 		if why == "" {
 			why = "Service deployment rolled back because StopServiceDeployment was called."
 		}
 		p.turn(why, why)
 		return true
-	case RollbackInProgress:
+	case model.DeploymentRollbackInProgress:
 		return p.back()
 	}
 	if p.w.Refusal != "" && !p.refused {
@@ -55,7 +55,7 @@ func (p *pass) advance() bool {
 	if p.failure() {
 		return true
 	}
-	if shifting(d.Config) {
+	if d.Config.Strategy.Staged() {
 		return p.stage()
 	}
 	return p.rolling()
@@ -65,7 +65,7 @@ func (p *pass) advance() bool {
 // already in ALARM switches them off for this deployment (1.3).
 func (p *pass) begin() {
 	d := p.d
-	d.Status, d.StartedAt = InProgress, p.now
+	d.Status, d.StartedAt = model.DeploymentInProgress, p.now
 	d.BreakerStatus, d.AlarmStatus = "DISABLED", "DISABLED"
 	if d.Config.CircuitBreaker {
 		d.BreakerStatus = "MONITORING"
@@ -117,7 +117,7 @@ func (p *pass) rolling() bool {
 func (p *pass) succeed() {
 	p.complete(p.prefer(p.rollout(p.d.Target).ID))
 	p.s.Revision = p.d.Target
-	p.close(Successful)
+	p.close(model.DeploymentSuccessful)
 }
 
 // complete makes a rollout the only one.
@@ -129,10 +129,10 @@ func (p *pass) complete(to *model.Rollout) {
 }
 
 // close gives the current deployment its final status.
-func (p *pass) close(status string) {
+func (p *pass) close(status model.DeploymentStatus) {
 	d := p.d
 	d.Status, d.FinishedAt = status, p.now
-	if status == Stopped {
+	if status == model.DeploymentStopped {
 		d.StoppedAt = p.now
 	}
 	if d.BreakerStatus == "MONITORING" {
@@ -146,14 +146,14 @@ func (p *pass) close(status string) {
 }
 
 // deploying reports whether the current deployment still has work to do.
-func (p *pass) deploying() bool { return p.d != nil && !Final(p.d.Status) }
+func (p *pass) deploying() bool { return p.d != nil && !p.d.Status.Final() }
 
 // shiftingNow reports whether the service's way of deploying shifts traffic.
 func (p *pass) shiftingNow() bool {
 	if p.deploying() {
-		return shifting(p.d.Config)
+		return p.d.Config.Strategy.Staged()
 	}
-	return shifting(p.s.Deployment)
+	return p.s.Deployment.Strategy.Staged()
 }
 
 // staff brings the tasks of every rollout to what the deployment wants.
@@ -161,9 +161,9 @@ func (p *pass) staff() {
 	switch {
 	case !p.deploying():
 		p.maintain()
-	case shifting(p.d.Config):
+	case p.d.Config.Strategy.Staged():
 		p.staffShifting()
-	case p.d.Status == RollbackInProgress:
+	case p.d.Status == model.DeploymentRollbackInProgress:
 		p.roll(p.rollout(p.d.RollbackTo))
 	default:
 		p.roll(p.rollout(p.d.Target))
@@ -196,7 +196,7 @@ func (p *pass) stall(bad *model.Rollout) {
 		p.stop(bad, p.choose(c.all, over), scaling)
 	}
 	n := p.s.DesiredCount
-	if !shifting(p.s.Deployment) {
+	if !p.s.Deployment.Strategy.Staged() {
 		n = max(0, n-int64(len(p.crew(bad).good)))
 	}
 	for i := range p.s.Rollouts {
@@ -228,21 +228,21 @@ func (p *pass) size(r *model.Rollout) int64 {
 		return int64(len(p.crew(r).all))
 	}
 	d := p.d
-	if !shifting(d.Config) {
+	if !d.Config.Strategy.Staged() {
 		if r.Status == "PRIMARY" {
 			return n
 		}
 		return min(n, int64(len(p.crew(r).all)))
 	}
-	rank := StageRank(d.Stage)
-	back := d.Status == RollbackInProgress
+	rank := d.Stage.Rank()
+	back := d.Status == model.DeploymentRollbackInProgress
 	switch {
 	case r.Revision == d.Target && back:
-		return only(d.Stage != CleanUp && rank >= 0, n)
+		return only(d.Stage != model.StageCleanUp && rank >= 0, n)
 	case r.Revision == d.Target:
-		return only(rank >= StageRank(ScaleUp), n)
+		return only(rank >= model.StageScaleUp.Rank(), n)
 	case r.Revision == p.blue():
-		return only(back || d.Stage != CleanUp, n)
+		return only(back || d.Stage != model.StageCleanUp, n)
 	default:
 		return 0
 	}

@@ -10,29 +10,6 @@ import (
 	"berth/internal/model"
 )
 
-// Statuses of a service deployment (docs/facts/deployments.md D108).
-const (
-	Pending            = "PENDING"
-	InProgress         = "IN_PROGRESS"
-	Successful         = "SUCCESSFUL"
-	StopRequested      = "STOP_REQUESTED"
-	Stopped            = "STOPPED"
-	RollbackRequested  = "ROLLBACK_REQUESTED"
-	RollbackInProgress = "ROLLBACK_IN_PROGRESS"
-	RollbackSuccessful = "ROLLBACK_SUCCESSFUL"
-	RollbackFailed     = "ROLLBACK_FAILED"
-)
-
-// Final reports whether a deployment's status is its last.
-func Final(status string) bool {
-	switch status {
-	case Successful, Stopped, RollbackSuccessful, RollbackFailed:
-		return true
-	default:
-		return false
-	}
-}
-
 // pass is one decision in the making: the world, and working copies.
 type pass struct {
 	w       World

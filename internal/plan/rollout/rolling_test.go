@@ -44,7 +44,7 @@ func TestRollingLimits(t *testing.T) {
 			b := newBench(t, rolling(c.lower, c.upper), c.desired, false)
 			b.deploy()
 			b.settle(2 * time.Minute)
-			if b.last().Status != rollout.Successful {
+			if b.last().Status != model.DeploymentSuccessful {
 				t.Fatal(b.last().Status)
 			}
 			b.digest = false
@@ -73,7 +73,7 @@ func TestATaskProvesItselfInFortySeconds(t *testing.T) {
 		t.Fatal("done before 40 s")
 	}
 	b.settle(time.Second)
-	if d := b.last(); d.Status != rollout.Successful {
+	if d := b.last(); d.Status != model.DeploymentSuccessful {
 		t.Error(d.Status)
 	}
 }
@@ -106,7 +106,7 @@ func TestBreakerRollsARollingDeploymentBack(t *testing.T) {
 	b.deploy()
 	b.settle(time.Hour)
 	d := b.last()
-	if d.Status != rollout.RollbackSuccessful || d.FailureCount != 3 || b.running("rev1") != 2 || b.w.Service.Revision != "rev1" {
+	if d.Status != model.DeploymentRollbackSuccessful || d.FailureCount != 3 || b.running("rev1") != 2 || b.w.Service.Revision != "rev1" {
 		t.Errorf("%s, %d failures, %d tasks", d.Status, d.FailureCount, b.running("rev1"))
 	}
 	if !b.said("(service s) (deployment ecs-svc/2) deployment failed: tasks failed to start.") || !b.said("(service s) rolling back to deployment ecs-svc/1.") {
@@ -144,7 +144,7 @@ func TestBreakerCountsTasksThatCrashBeforeTheyAreHealthy(t *testing.T) {
 			b.deploy()
 			b.settle(time.Hour)
 			d := b.last()
-			if tripped := d.Status == rollout.RollbackSuccessful && d.FailureCount >= 3; tripped != c.trip || !c.trip && d.Status != rollout.Successful {
+			if tripped := d.Status == model.DeploymentRollbackSuccessful && d.FailureCount >= 3; tripped != c.trip || !c.trip && d.Status != model.DeploymentSuccessful {
 				t.Errorf("%s after %d failures", d.Status, d.FailureCount)
 			}
 			if b.said("unable to consistently start") {
@@ -164,7 +164,7 @@ func TestWithoutRollbackTheServiceStalls(t *testing.T) {
 	b.deploy()
 	b.settle(time.Hour)
 	d := b.last()
-	if d.Status != rollout.Stopped || d.StatusReason != "ECS deployment circuit breaker: tasks failed to start." || b.running("rev1") != 1 {
+	if d.Status != model.DeploymentStopped || d.StatusReason != "ECS deployment circuit breaker: tasks failed to start." || b.running("rev1") != 1 {
 		t.Errorf("%s %s, %d", d.Status, d.StatusReason, b.running("rev1"))
 	}
 	n := b.ids
@@ -312,13 +312,13 @@ func TestLaws(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		strategy := rapid.SampledFrom([]string{"ROLLING", "BLUE_GREEN", "CANARY", "LINEAR"}).Draw(r, "strategy")
 		c := model.DeploymentConfiguration{
-			Strategy: strategy, MinimumHealthyPercent: rapid.SampledFrom([]int64{0, 50, 75, 100}).Draw(r, "min"),
+			Strategy: model.Strategy(strategy), MinimumHealthyPercent: rapid.SampledFrom([]int64{0, 50, 75, 100}).Draw(r, "min"),
 			MaximumPercent: rapid.SampledFrom([]int64{100, 125, 150, 200}).Draw(r, "max"),
 			CanaryPercent:  5, CanaryBakeMinutes: 1, LinearStepPercent: 25, LinearBakeMinutes: 1,
 			CircuitBreaker: rapid.Bool().Draw(r, "breaker"), CircuitRollback: rapid.Bool().Draw(r, "rollback"),
 		}
 		if rapid.Bool().Draw(r, "hook") {
-			c.Hooks = []model.LifecycleHook{hookAt(rollout.PreScaleUp, rollout.TestShift, rollout.PostTestShift, rollout.Production)}
+			c.Hooks = []model.LifecycleHook{hookAt(model.StagePreScaleUp, model.StageTestTrafficShift, model.StagePostTestTrafficShift, model.StageProductionTrafficShift)}
 		}
 		b := newBench(t, c, rapid.Int64Range(0, 6).Draw(r, "desired"), rapid.Bool().Draw(r, "lb"))
 		b.answer = func(rollout.Call) *rollout.Reply {
@@ -336,7 +336,7 @@ func TestLaws(t *testing.T) {
 				b.w.Service.DesiredCount = rapid.Int64Range(0, 6).Draw(r, "scale")
 			case 2:
 				if len(b.w.Deployments) > 0 {
-					b.w.Deployments[len(b.w.Deployments)-1].Status = rollout.RollbackRequested
+					b.w.Deployments[len(b.w.Deployments)-1].Status = model.DeploymentRollbackRequested
 				}
 			case 3:
 				b.w.Now = b.w.Now.Add(16 * time.Minute)
@@ -398,10 +398,9 @@ func law(r *rapid.T, b *bench) {
 	d, c := b.w.Service.DesiredCount, b.w.Service.Deployment
 	lower, upper := (d*c.MinimumHealthyPercent+99)/100, d*c.MaximumPercent/100
 	wasHealthy, wasWanted := healthyNow(b), wanted(b)
-	stage, dep, status := "", "", ""
-	step := int64(0)
+	var before model.ServiceDeployment
 	if n := len(b.w.Deployments); n > 0 {
-		stage, dep, status, step = b.w.Deployments[n-1].Stage, b.w.Deployments[n-1].ARN, b.w.Deployments[n-1].Status, b.w.Deployments[n-1].Step
+		before = b.w.Deployments[n-1]
 	}
 	first := rollout.Decide(b.w)
 	b.apply(first)
@@ -415,8 +414,8 @@ func law(r *rapid.T, b *bench) {
 		}
 	}
 	for _, now := range b.w.Deployments {
-		if now.ARN == dep && now.Status == rollout.InProgress && status == rollout.InProgress && now.Step == step && rollout.StageRank(now.Stage) < rollout.StageRank(stage) {
-			r.Fatalf("the stage went back from %s to %s", stage, now.Stage)
+		if now.ARN == before.ARN && now.Status == model.DeploymentInProgress && before.Status == model.DeploymentInProgress && now.Step == before.Step && now.Stage.Rank() < before.Stage.Rank() {
+			r.Fatalf("the stage went back from %s to %s", before.Stage, now.Stage)
 		}
 	}
 	if len(first.Shifts) > 0 || len(replies) > 0 || refusal != "" {

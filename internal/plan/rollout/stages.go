@@ -6,35 +6,6 @@ import (
 	"berth/internal/model"
 )
 
-// The lifecycle stages in order (docs/facts/deployments.md D105).
-const (
-	Reconcile      = "RECONCILE_SERVICE"
-	PreScaleUp     = "PRE_SCALE_UP"
-	ScaleUp        = "SCALE_UP"
-	PostScaleUp    = "POST_SCALE_UP"
-	TestShift      = "TEST_TRAFFIC_SHIFT"
-	PostTestShift  = "POST_TEST_TRAFFIC_SHIFT"
-	PreProduction  = "PRE_PRODUCTION_TRAFFIC_SHIFT"
-	Production     = "PRODUCTION_TRAFFIC_SHIFT"
-	PostProduction = "POST_PRODUCTION_TRAFFIC_SHIFT"
-	BakeTime       = "BAKE_TIME"
-	CleanUp        = "CLEAN_UP"
-)
-
-// Stages lists the stages in order; a deployment only moves forward in them,
-// except that each production step walks PRE_PRODUCTION and PRODUCTION again.
-var Stages = []string{Reconcile, PreScaleUp, ScaleUp, PostScaleUp, TestShift, PostTestShift, PreProduction, Production, PostProduction, BakeTime, CleanUp}
-
-// StageRank is the position of a stage, or -1 before the first.
-func StageRank(stage string) int {
-	for i, s := range Stages {
-		if s == stage {
-			return i
-		}
-	}
-	return -1
-}
-
 const (
 	stageCap      = 24 * time.Hour
 	deploymentCap = 30 * 24 * time.Hour
@@ -76,11 +47,6 @@ func stepBake(c model.DeploymentConfiguration) time.Duration {
 	default:
 		return 0
 	}
-}
-
-// shifting reports whether a deployment walks stages and moves traffic.
-func shifting(c model.DeploymentConfiguration) bool {
-	return c.Strategy != "ROLLING" && c.Strategy != ""
 }
 
 // blue is the revision that green replaces: the one that serves production
@@ -131,7 +97,7 @@ func (p *pass) stage() bool {
 		return true
 	}
 	if !p.act() {
-		return p.d.Status != InProgress
+		return p.d.Status != model.DeploymentInProgress
 	}
 	switch p.hooks(false) {
 	case waiting:
@@ -149,17 +115,17 @@ func (p *pass) stage() bool {
 
 // first is where a deployment begins: it reconciles only if a revision other
 // than the one in production is active.
-func (p *pass) first() string {
+func (p *pass) first() model.Stage {
 	keep := p.blue()
 	for i := range p.s.Rollouts {
 		if r := &p.s.Rollouts[i]; r.Revision != keep && r.Revision != p.d.Target && p.here(r) > 0 {
-			return Reconcile
+			return model.StageReconcileService
 		}
 	}
-	return PreScaleUp
+	return model.StagePreScaleUp
 }
 
-func (p *pass) enter(stage string, step int64) {
+func (p *pass) enter(stage model.Stage, step int64) {
 	d := p.d
 	d.Stage, d.StageAt, d.StageDone, d.Step, d.BakeFrom = stage, p.now, false, step, time.Time{}
 	p.note(d.ARN, "stage", "the deployment enters %s", stage)
@@ -169,22 +135,22 @@ func (p *pass) enter(stage string, step int64) {
 func (p *pass) act() bool {
 	d := p.d
 	switch d.Stage {
-	case Reconcile:
+	case model.StageReconcileService:
 		return p.reconcile()
-	case ScaleUp:
+	case model.StageScaleUp:
 		return p.scaleUp()
-	case TestShift:
+	case model.StageTestTrafficShift:
 		if !p.shift(true, 100, "test traffic to green") {
 			return false
 		}
 		d.TestWeights = p.percents(100)
-	case Production:
+	case model.StageProductionTrafficShift:
 		share := Steps(d.Config)[d.Step]
 		if !p.shift(false, share, "production traffic to green") {
 			return false
 		}
 		d.ProductionWeights = p.percents(share)
-	case CleanUp:
+	case model.StageCleanUp:
 		return p.cleanedUp()
 	}
 	return true
@@ -237,9 +203,9 @@ func (p *pass) cleanedUp() bool {
 func (p *pass) waited() bool {
 	d := p.d
 	switch {
-	case d.Stage == BakeTime:
+	case d.Stage == model.StageBakeTime:
 		return p.passed(d.StageAt.Add(d.Config.Bake()))
-	case d.Stage == Production && int(d.Step) < len(Steps(d.Config))-1:
+	case d.Stage == model.StageProductionTrafficShift && int(d.Step) < len(Steps(d.Config))-1:
 		if d.BakeFrom.IsZero() {
 			d.BakeFrom, d.StageDone = p.now, true
 		}
@@ -254,14 +220,14 @@ func (p *pass) next() {
 	d := p.d
 	last := int64(len(Steps(d.Config)) - 1)
 	switch {
-	case d.Stage == CleanUp:
+	case d.Stage == model.StageCleanUp:
 		p.succeed()
-	case d.Stage == Production && d.Step < last:
-		p.enter(PreProduction, d.Step+1)
-	case d.Stage == PostProduction && p.blue() == "" && !p.w.Options.BakeFirst:
-		p.enter(CleanUp, d.Step)
+	case d.Stage == model.StageProductionTrafficShift && d.Step < last:
+		p.enter(model.StagePreProductionTrafficShift, d.Step+1)
+	case d.Stage == model.StagePostProductionTrafficShift && p.blue() == "" && !p.w.Options.BakeFirst:
+		p.enter(model.StageCleanUp, d.Step)
 	default:
-		p.enter(Stages[StageRank(d.Stage)+1], d.Step)
+		p.enter(model.Stages[d.Stage.Rank()+1], d.Step)
 	}
 }
 
@@ -274,13 +240,13 @@ func (p *pass) overdue() bool {
 		paused = paused || h.TargetType == "PAUSE" && h.Stage == d.Stage && h.Step == d.Step
 	}
 	limit := d.StageAt.Add(stageCap)
-	if d.Stage == BakeTime || d.Stage == Production {
+	if d.Stage == model.StageBakeTime || d.Stage == model.StageProductionTrafficShift {
 		// The wait itself may be a whole day, the cap counts from its end.
 		limit = limit.Add(max(d.Config.Bake(), stepBake(d.Config)))
 	}
 	if !paused && p.passed(limit) {
 		why := "Service deployment rolled back because the " + d.Stage + " stage did not complete within 24 hours."
-		p.turn(why, why)
+		p.turn(string(why), string(why))
 		return true
 	}
 	if p.passed(d.CreatedAt.Add(deploymentCap)) {

@@ -37,7 +37,7 @@ type World struct {
 	// exist.
 	Rules map[string]model.ListenerRule
 	// Alarms holds the state of each alarm by name.
-	Alarms map[string]string
+	Alarms map[string]model.AlarmState
 	// Zones are the zones of the subnets that its tasks may use.
 	Zones map[string]string
 	// Draining names the container instances that are being emptied.

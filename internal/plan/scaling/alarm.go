@@ -7,13 +7,6 @@ import (
 	"berth/internal/model"
 )
 
-// States of an alarm.
-const (
-	OK           = "OK"
-	Alarm        = "ALARM"
-	Insufficient = "INSUFFICIENT_DATA"
-)
-
 // Point is one period's value of an alarm's metric.
 type Point struct {
 	At    time.Time // when the period begins
@@ -23,7 +16,7 @@ type Point struct {
 
 // Verdict is the state that an alarm should have.
 type Verdict struct {
-	State string
+	State model.AlarmState
 	// Reason is why, and Data the same for machines (StateReasonData), if the
 	// alarm has another state.
 	Reason, Data string
@@ -84,26 +77,26 @@ type count struct{ n, m, good, bad, oldest int }
 func (c count) missing() int { return c.n - c.good - c.bad }
 
 // decide follows the two tables of the CloudWatch guide.
-func (c count) decide(a model.Alarm) string {
+func (c count) decide(a model.Alarm) model.AlarmState {
 	switch {
 	case c.bad >= c.m:
-		return Alarm
+		return model.AlarmFiring
 	case c.missing() == 0:
-		return OK
+		return model.AlarmOK
 	case a.TreatMissing == "breaching":
 		if c.bad+c.missing() >= c.m {
-			return Alarm
+			return model.AlarmFiring
 		}
-		return OK
+		return model.AlarmOK
 	case a.TreatMissing == "notBreaching", c.good > 0:
-		return OK
+		return model.AlarmOK
 	case a.TreatMissing == "ignore":
 		return a.State
 	case c.bad > 0 && c.oldest >= c.m:
 		// Nothing has spoken against it for as long as it would have taken.
-		return Alarm
+		return model.AlarmFiring
 	default:
-		return Insufficient
+		return model.AlarmInsufficientData
 	}
 }
 

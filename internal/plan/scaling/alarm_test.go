@@ -65,7 +65,7 @@ func TestMissingDataIsTreatedAsTheGuideSays(t *testing.T) {
 		{3, "0 0 X X X", [4]string{"ALARM", "ALARM", "ALARM", "ALARM"}},
 	} {
 		for i, how := range []string{"missing", "ignore", "breaching", "notBreaching"} {
-			if v := scaling.Evaluate(high(3, c.m, how), drawn(c.points), now); v.State != c.want[i] {
+			if v := scaling.Evaluate(high(3, c.m, how), drawn(c.points), now); v.State != model.AlarmState(c.want[i]) {
 				t.Errorf("%d of 3, %q, missing is %s: %s (%s)", c.m, c.points, how, v.State, v.Reason)
 			}
 		}
@@ -79,7 +79,7 @@ func TestLowAlarmWantsFifteenQuietMinutes(t *testing.T) {
 	for text, want := range map[string]string{
 		quiet(1): "INSUFFICIENT_DATA", quiet(14): "INSUFFICIENT_DATA", quiet(15): "ALARM", "X " + quiet(14): "OK", "X " + quiet(15): "ALARM",
 	} {
-		if v := scaling.Evaluate(low, drawn(text), now); v.State != want {
+		if v := scaling.Evaluate(low, drawn(text), now); v.State != model.AlarmState(want) {
 			t.Errorf("%s: %s (%s)", text, v.State, v.Reason)
 		}
 	}

@@ -21,21 +21,21 @@ var words = map[string]string{
 }
 
 // reason words a state as CloudWatch does.
-func reason(a model.Alarm, state string, real []Point, c count) string {
+func reason(a model.Alarm, state model.AlarmState, real []Point, c count) string {
 	switch {
-	case state == Insufficient:
+	case state == model.AlarmInsufficientData:
 		return fmt.Sprintf("Insufficient Data: %s unknown.", were(c.missing(), "datapoint"))
 	case c.missing() > 0 && c.bad < c.m && (a.TreatMissing == "breaching" || a.TreatMissing == "notBreaching"):
 		return filled(a, c)
 	}
 	var shown []string
 	for _, p := range real {
-		if breaches(a, p.Value) == (state == Alarm) {
+		if breaches(a, p.Value) == (state == model.AlarmFiring) {
 			shown = append(shown, number(p.Value)+" ("+p.At.Format("02/01/06 15:04:05")+")")
 		}
 	}
 	not, least, move := "", c.m, "OK -> ALARM"
-	if state == OK {
+	if state == model.AlarmOK {
 		not, least, move = "not ", c.n-c.m+1, "ALARM -> OK"
 	}
 	verb := "were"

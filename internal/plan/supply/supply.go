@@ -92,7 +92,7 @@ type Purchase struct {
 // Change is a new goal for an instance.
 type Change struct {
 	Instance string
-	Goal     string // DRAIN, TERMINATE
+	Goal     model.Goal // DRAIN, TERMINATE
 	Why      string
 	// Failure is set when the instance never joined.
 	Failure bool
@@ -169,7 +169,7 @@ func (p *Plan) again(d time.Duration) {
 	}
 }
 
-func (p *Plan) change(instance, goal, why string) {
+func (p *Plan) change(instance string, goal model.Goal, why string) {
 	p.Changes = append(p.Changes, Change{Instance: instance, Goal: goal, Why: why})
 }
 
