@@ -36,7 +36,7 @@ func TestATaskFromPayloadToItsEnd(t *testing.T) {
 		t.Errorf("task: %+v", got)
 	}
 	i, _ := state.Instances.Get(w.db.View(), instanceID)
-	if i.Status != "ACTIVE" || !i.Connected || i.Registered.CPU != 2048 || i.Registered.Memory != 3840 || i.AgentVersion == "" {
+	if i.Status != model.ContainerInstanceActive || !i.Connected || i.Registered.CPU != 2048 || i.Registered.Memory != 3840 || i.AgentVersion == "" {
 		t.Errorf("instance: %+v", i)
 	}
 	if want := ecrImage + " as AWS:for-exec"; !slices.Contains(w.images.log, want) {
@@ -54,7 +54,7 @@ func TestATaskFromPayloadToItsEnd(t *testing.T) {
 	}
 	w.halt(arn)
 	got = w.reaches(arn, model.TaskDeprovisioning)
-	if got.Containers[0].LastStatus != "STOPPED" || *got.Containers[0].ExitCode != 143 || got.ExecutionStoppedAt.IsZero() || got.StoppedReason != "bye" {
+	if got.Containers[0].LastStatus != model.ContainerStopped || *got.Containers[0].ExitCode != 143 || got.ExecutionStoppedAt.IsZero() || got.StoppedReason != "bye" {
 		t.Errorf("task: %+v", got)
 	}
 	wait(t, "cleaned", func() (int, bool) {
@@ -294,7 +294,7 @@ func TestContainersStartAndStopInOrder(t *testing.T) {
 		model.ContainerDefinition{Name: "init", Image: "x:1"},
 	)
 	w.reaches(arn, model.TaskActivating)
-	w.until(arn, "healthy", func(t model.Task) bool { return t.Containers[1].Health == "HEALTHY" })
+	w.until(arn, "healthy", func(t model.Task) bool { return t.Containers[1].Health == model.Healthy })
 	started := map[string]time.Time{}
 	all, _ := w.driver.List(t.Context())
 	for _, st := range all {
@@ -355,7 +355,7 @@ func TestWithoutPollPermissionTheAgentIsNotConnected(t *testing.T) {
 	w.start()
 	wait(t, "registered", func() (model.Instance, bool) {
 		i, _ := state.Instances.Get(w.db.View(), instanceID)
-		return i, i.Status == "ACTIVE"
+		return i, i.Status == model.ContainerInstanceActive
 	})
 	if i, _ := state.Instances.Get(w.db.View(), instanceID); i.Connected {
 		t.Error("connected without permission")
@@ -372,7 +372,7 @@ func TestAnAgentThatLostItsRecordsSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.start()
-	if got := w.reaches(arn, model.TaskDeprovisioning); got.DesiredStatus != "STOPPED" {
+	if got := w.reaches(arn, model.TaskDeprovisioning); got.DesiredStatus != model.TaskStopped {
 		t.Errorf("task: %+v", got)
 	}
 }

@@ -212,7 +212,7 @@ func newWorld(t *testing.T) *world {
 // writeFiles writes the records that the agent gateway reads.
 func (w *world) writeFiles() {
 	w.as("controllers/capacity", func(tx *store.Tx) error {
-		return state.Instances.Put(tx, model.Instance{ID: instanceID, ARN: instanceARN, Cluster: "c", Type: "c6a.large", AvailabilityZone: "ap-northeast-1a", Subnet: "subnet-1", Goal: "RUN", State: "running"})
+		return state.Instances.Put(tx, model.Instance{ID: instanceID, ARN: instanceARN, Cluster: "c", Type: "c6a.large", AvailabilityZone: "ap-northeast-1a", Subnet: "subnet-1", Goal: model.GoalRun, State: model.InstanceRunning})
 	})
 	w.as("api/ec2", func(tx *store.Tx) error {
 		return errors.Join(
@@ -464,12 +464,12 @@ func (w *world) task(id string, containers ...model.ContainerDefinition) string 
 	arn := place.ARN("ecs", "task/c/"+id)
 	var known []model.TaskContainer
 	for _, c := range containers {
-		known = append(known, model.TaskContainer{Name: c.Name, Image: c.Image, LastStatus: "PENDING", Health: "UNKNOWN"})
+		known = append(known, model.TaskContainer{Name: c.Name, Image: c.Image, LastStatus: model.ContainerPending, Health: model.HealthUnknown})
 	}
 	w.as("api/ecs", func(tx *store.Tx) error {
 		return errors.Join(
 			state.TaskDefinitions.Put(tx, model.TaskDefinition{ARN: "td-" + id, Family: "web", Revision: 3, NetworkMode: "awsvpc", Containers: containers, TaskRoleARN: taskRole, ExecutionRoleARN: execRole}),
-			state.Tasks.Put(tx, model.Task{ARN: arn, ID: id, Cluster: "c", TaskDefinition: "td-" + id, LastStatus: model.TaskProvisioning, DesiredStatus: "RUNNING", Containers: known, CreatedAt: w.real.Now()}))
+			state.Tasks.Put(tx, model.Task{ARN: arn, ID: id, Cluster: "c", TaskDefinition: "td-" + id, LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning, Containers: known, CreatedAt: w.real.Now()}))
 	})
 	w.as("controllers/network", func(tx *store.Tx) error {
 		return state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-" + id, Kind: "task", Owner: arn, VPC: "vpc-1", Subnet: "subnet-1", IP: "192.168.2.11", MAC: "02:00:00:00:00:02"})
@@ -515,7 +515,9 @@ func (w *world) reaches(arn string, status model.TaskStatus) model.Task {
 }
 
 func (w *world) halt(arn string) {
-	w.edit("api/ecs", arn, func(t *model.Task) { t.DesiredStatus, t.StopCode, t.StoppedReason = "STOPPED", "UserInitiated", "bye" })
+	w.edit("api/ecs", arn, func(t *model.Task) {
+		t.DesiredStatus, t.StopCode, t.StoppedReason = model.TaskStopped, "UserInitiated", "bye"
+	})
 	w.edit("controllers/traffic", arn, func(t *model.Task) { t.LastStatus = model.TaskStopping })
 }
 

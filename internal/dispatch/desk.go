@@ -134,7 +134,7 @@ func admissible(p ident.Principal, i model.Instance, r Registration, doc documen
 		return fault.New(fault.Invalid, "ClientException", "Container instance %s does not belong to EC2 instance %s.", r.Instance, i.ID)
 	case doc.InstanceType != i.Type:
 		return fault.New(fault.Invalid, "ClientException", "Container instance type changes are not supported. Container instance %s was previously registered as %s.", ident.Last(i.ARN), i.Type)
-	case i.Goal == "TERMINATE" || i.State == "terminated" || i.State == "shutting-down":
+	case i.Goal == model.GoalTerminate || i.State == model.InstanceTerminated || i.State == model.InstanceShuttingDown:
 		return fault.New(fault.Invalid, "ClientException", "The EC2 instance %s is being terminated.", i.ID)
 	}
 	return nil
@@ -150,8 +150,8 @@ func speaks(p ident.Principal, i model.Instance) error {
 }
 
 func register(i *model.Instance, r Registration, now time.Time) {
-	if i.Status == "" || i.Status == "REGISTERING" || i.Status == "REGISTRATION_FAILED" {
-		i.Status, i.StatusReason = "ACTIVE", ""
+	if i.Status == "" || i.Status == model.ContainerInstanceRegistering || i.Status == model.ContainerInstanceRegistrationFailed {
+		i.Status, i.StatusReason = model.ContainerInstanceActive, ""
 	}
 	if i.RegisteredAt.IsZero() {
 		i.RegisteredAt = now

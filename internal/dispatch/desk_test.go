@@ -97,10 +97,10 @@ func newBench(t *testing.T) *bench {
 	go func() { defer close(done); _ = b.desk.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done; b.server.CloseClientConnections(); b.server.Close() })
 	b.as("controllers/capacity", func(tx *store.Tx) error {
-		return state.Instances.Put(tx, model.Instance{ID: id, ARN: arn, Cluster: "c", Type: "c6a.large", Goal: "RUN", State: "running"})
+		return state.Instances.Put(tx, model.Instance{ID: id, ARN: arn, Cluster: "c", Type: "c6a.large", Goal: model.GoalRun, State: model.InstanceRunning})
 	})
 	b.as("dispatch", func(tx *store.Tx) error {
-		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.Status = "ACTIVE"; return nil })
+		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.Status = model.ContainerInstanceActive; return nil })
 	})
 	b.as("api/ec2", func(tx *store.Tx) error {
 		return errors.Join(state.VPCs.Put(tx, model.VPC{ID: "vpc-1", CIDR: "192.168.0.0/16"}), state.Subnets.Put(tx, model.Subnet{ID: "subnet-1", VPC: "vpc-1", CIDR: "192.168.2.0/24"}))
@@ -118,7 +118,7 @@ func (b *bench) as(room string, fn func(*store.Tx) error) {
 func (b *bench) task(name string, def model.ContainerDefinition, change func(*model.Task)) string {
 	arnOf := place.ARN("ecs", "task/c/"+name)
 	b.as("api/ecs", func(tx *store.Tx) error {
-		t := model.Task{ARN: arnOf, ID: name, Cluster: "c", Group: "service:web", TaskDefinition: "td", LastStatus: model.TaskProvisioning, DesiredStatus: "RUNNING", CPU: 512, Containers: []model.TaskContainer{{Name: def.Name, ARN: "container-arn"}}}
+		t := model.Task{ARN: arnOf, ID: name, Cluster: "c", Group: "service:web", TaskDefinition: "td", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning, CPU: 512, Containers: []model.TaskContainer{{Name: def.Name, ARN: "container-arn"}}}
 		if change != nil {
 			change(&t)
 		}
@@ -262,7 +262,7 @@ func TestWorkIsToldAtOnceAndAgainAfterAReconnect(t *testing.T) {
 	name := b.task("t1", model.ContainerDefinition{Name: "app", Image: "x"}, nil)
 	first := next[acs.Payload](t, conn, acs.TypePayload)
 	b.as("api/ecs", func(tx *store.Tx) error {
-		return state.Tasks.Edit(tx, name, func(t *model.Task) error { t.DesiredStatus = "STOPPED"; return nil })
+		return state.Tasks.Edit(tx, name, func(t *model.Task) error { t.DesiredStatus = model.TaskStopped; return nil })
 	})
 	b.as("controllers/traffic", func(tx *store.Tx) error {
 		return state.Tasks.Edit(tx, name, func(t *model.Task) error { t.LastStatus = model.TaskStopping; return nil })
@@ -340,7 +340,7 @@ func TestARefusedHandshakeSaysWhy(t *testing.T) {
 	b.who = ident.AsRole("arn:aws:iam::000000000000:role/x", id)
 	b.mu.Unlock()
 	b.as("dispatch", func(tx *store.Tx) error {
-		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.Status = "INACTIVE"; return nil })
+		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.Status = model.ContainerInstanceInactive; return nil })
 	})
 	if code, kind := ask(); code != 400 || kind != "InactiveInstanceException" {
 		t.Errorf("a deregistered instance got %d %s", code, kind)
@@ -368,7 +368,7 @@ func TestTelemetryBecomesSamplesAndHealth(t *testing.T) {
 	frame, err = acs.EncodeSigned(head, acs.TypePublishHealth, acs.PublishHealth{Tasks: []acs.TaskHealth{{TaskARN: name, Containers: []acs.ContainerHealth{{Name: "app", Status: "UNHEALTHY"}}}}})
 	send(t, conn, frame, err)
 	next[acs.TelemetryAck](t, conn, acs.TypeAckHealth)
-	if got, _ := state.Tasks.Get(b.db.View(), name); got.Health != "UNHEALTHY" || got.Containers[0].Health != "UNHEALTHY" {
+	if got, _ := state.Tasks.Get(b.db.View(), name); got.Health != model.Unhealthy || got.Containers[0].Health != model.Unhealthy {
 		t.Errorf("task: %+v", got)
 	}
 }

@@ -87,7 +87,7 @@ func (l Controller) over(r store.Reader, t model.Task) bool {
 // hostEnded says whether the task's machine is gone, and its id.
 func hostEnded(r store.Reader, t model.Task) (string, bool) {
 	i, ok := state.Instances.One(r, "arn", t.Instance)
-	return i.ID, !ok || i.State == "terminated"
+	return i.ID, !ok || i.State == model.InstanceTerminated
 }
 
 func (l Controller) finish(tx *store.Tx, arn string, now time.Time) error {

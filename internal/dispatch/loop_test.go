@@ -21,7 +21,7 @@ func TestATaskOfALostMachineGoesPastItsTargets(t *testing.T) {
 		return state.Targets.Put(tx, model.Target{Group: "g", ID: "192.168.2.11", Port: 80, Task: registered})
 	})
 	b.as("controllers/instance", func(tx *store.Tx) error {
-		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.State = "terminated"; return nil })
+		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.State = model.InstanceTerminated; return nil })
 	})
 	for range 2 { // what waits for controllers/traffic is left to it
 		if _, err := (dispatch.Controller{DB: b.db}).Reconcile(t.Context(), control.Request{Key: id, Now: start}); err != nil {
@@ -30,7 +30,7 @@ func TestATaskOfALostMachineGoesPastItsTargets(t *testing.T) {
 	}
 	for arn, want := range map[string]model.TaskStatus{registered: model.TaskDeactivating, alone: model.TaskDeprovisioning} {
 		x, _ := state.Tasks.Get(b.db.View(), arn)
-		if x.LastStatus != want || x.DesiredStatus != "STOPPED" || x.StopCode != "TerminationNotice" || x.StoppedReason != "Host EC2 (instance "+id+") terminated." {
+		if x.LastStatus != want || x.DesiredStatus != model.TaskStopped || x.StopCode != "TerminationNotice" || x.StoppedReason != "Host EC2 (instance "+id+") terminated." {
 			t.Errorf("want %s: %+v", want, x)
 		}
 	}

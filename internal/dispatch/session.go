@@ -74,7 +74,7 @@ func (d *Desk) admit(r *http.Request, cluster, instance, action string) (model.I
 	if err != nil {
 		return inst, err
 	}
-	if inst.Status == "INACTIVE" || inst.Status == "" || inst.State == "terminated" {
+	if inst.Status == model.ContainerInstanceInactive || inst.Status == "" || inst.State == model.InstanceTerminated {
 		return inst, fault.New(fault.Invalid, acs.InactiveInstance, "Container instance %s is not registered.", instance)
 	}
 	if p.Root {

@@ -138,14 +138,14 @@ func set[S ~string](s *S, news S) {
 
 // attach notes that the task's interface is up.
 func attach(t *model.Task, now time.Time) {
-	t.Connectivity = "CONNECTED"
+	t.Connectivity = model.Connected
 	first(&t.ConnectivityAt, now)
 }
 
 func running(t *model.Task, now time.Time) {
 	attach(t, now)
 	first(&t.StartedAt, now)
-	if t.LastStatus == model.TaskPending && t.DesiredStatus == "RUNNING" {
+	if t.LastStatus == model.TaskPending && t.DesiredStatus == model.TaskRunning {
 		move(t, model.TaskActivating, now)
 	}
 }
@@ -159,7 +159,7 @@ func move(t *model.Task, to model.TaskStatus, now time.Time) {
 // stopped ends a task whose containers are gone.
 func stopped(t *model.Task, r TaskReport, now time.Time, targets bool) {
 	for i := range t.Containers {
-		t.Containers[i].LastStatus = "STOPPED"
+		t.Containers[i].LastStatus = model.ContainerStopped
 	}
 	first(&t.ExecutionStoppedAt, r.ExecutionStoppedAt)
 	first(&t.ExecutionStoppedAt, now)
@@ -213,11 +213,11 @@ func taskHealth(r store.Reader, t model.Task) model.Health {
 			continue
 		}
 		switch c.Health {
-		case "UNHEALTHY":
-			return "UNHEALTHY"
-		case "HEALTHY":
+		case model.Unhealthy:
+			return model.Unhealthy
+		case model.Healthy:
 		default:
-			out = "UNKNOWN"
+			out = model.HealthUnknown
 		}
 	}
 	return out

@@ -136,7 +136,7 @@ func stopped(s vpc.Snapshot, c vpc.Call, in model.Instance) string {
 func unnamed(s vpc.Snapshot, c vpc.Call, in model.Instance) bool {
 	i := slices.IndexFunc(s.Subnets, func(n model.Subnet) bool { return n.ID == in.Subnet })
 	return i >= 0 && slices.ContainsFunc(s.Endpoints, func(e model.VPCEndpoint) bool {
-		return e.VPC == s.Subnets[i].VPC && e.Type == "Interface" && e.State != "deleting" && strings.HasSuffix(e.ServiceName, "."+s.Region+"."+c.Service)
+		return e.VPC == s.Subnets[i].VPC && e.Type == "Interface" && e.State != model.EndpointDeleting && strings.HasSuffix(e.ServiceName, "."+s.Region+"."+c.Service)
 	})
 }
 

@@ -29,7 +29,7 @@ func world(t *testing.T, endpoints []string, more ...func(*store.Tx) error) *sta
 		put(state.SecurityGroups, model.SecurityGroup{ID: "sg-closed", VPC: "vpc-1"}),
 		put(state.SecurityGroups, model.SecurityGroup{ID: "sg-open", VPC: "vpc-1", Rules: []model.SecurityRule{{ID: "sgr-2", Protocol: "tcp", FromPort: 443, ToPort: 443, Group: "sg-node"}}}),
 		put(state.NetworkInterfaces, model.NetworkInterface{ID: "eni-1", Kind: "instance", Owner: "i-1", VPC: "vpc-1", Subnet: "subnet-1", AvailabilityZone: "ap-northeast-1a", IP: "10.0.0.4", SecurityGroups: []string{"sg-node"}}),
-		put(state.Clusters, model.Cluster{Name: "c", Status: "ACTIVE"}),
+		put(state.Clusters, model.Cluster{Name: "c", Status: model.ClusterActive}),
 		put(state.CapacityProviders, model.CapacityProvider{Name: "cp", Cluster: "c", InfrastructureRoleARN: "arn:aws:iam::1:role/infra"}),
 	}
 	for i, name := range endpoints {
@@ -39,7 +39,7 @@ func world(t *testing.T, endpoints []string, more ...func(*store.Tx) error) *sta
 		}
 		id := "vpce-" + name
 		writes = append(writes,
-			put(state.VPCEndpoints, model.VPCEndpoint{ID: id, VPC: "vpc-1", Type: "Interface", PrivateDNS: true, ServiceName: "com.amazonaws.ap-northeast-1." + name, State: "available"}),
+			put(state.VPCEndpoints, model.VPCEndpoint{ID: id, VPC: "vpc-1", Type: "Interface", PrivateDNS: true, ServiceName: "com.amazonaws.ap-northeast-1." + name, State: model.EndpointAvailable}),
 			put(state.NetworkInterfaces, model.NetworkInterface{ID: "eni-" + name, Kind: "endpoint", Owner: id, VPC: "vpc-1", Subnet: "subnet-1", IP: "10.0.0." + string(rune('5'+i)), SecurityGroups: []string{group}}))
 	}
 	err = db.Update(t.Context(), "test", func(tx *store.Tx) error {
@@ -65,7 +65,7 @@ func put[T any](table putter[T], v T) func(*store.Tx) error {
 }
 
 func instance(status string) func(*store.Tx) error {
-	return put(state.Instances, model.Instance{ID: "i-1", ARN: "ci-1", Cluster: "c", CapacityProvider: "cp", ENI: "eni-1", Subnet: "subnet-1", AvailabilityZone: "ap-northeast-1a", State: "running", Goal: "RUN", Status: model.ContainerInstanceStatus(status), ProfileARN: "profile", SecurityGroups: []string{"sg-node"}, LaunchedAt: now.Add(-time.Hour), WantedAt: now.Add(-time.Hour)})
+	return put(state.Instances, model.Instance{ID: "i-1", ARN: "ci-1", Cluster: "c", CapacityProvider: "cp", ENI: "eni-1", Subnet: "subnet-1", AvailabilityZone: "ap-northeast-1a", State: model.InstanceRunning, Goal: model.GoalRun, Status: model.ContainerInstanceStatus(status), ProfileARN: "profile", SecurityGroups: []string{"sg-node"}, LaunchedAt: now.Add(-time.Hour), WantedAt: now.Add(-time.Hour)})
 }
 
 func cure(t *testing.T, db *state.DB, id string) string {
@@ -98,7 +98,7 @@ func TestWhyAnAgentDoesNotCome(t *testing.T) {
 		"a role without rights":   {[]string{"ecs", "ecs-agent", "ecs-telemetry"}, "", role, []string{"ecsInstanceRole may not ecs:RegisterContainerInstance: attach AmazonECSInstanceRolePolicyForManagedInstances"}},
 		"a slow one":              {[]string{"ecs", "ecs-agent", "ecs-telemetry"}, "", nil, []string{"should come by itself"}},
 	} {
-		db := world(t, c.endpoints, append(c.more, instance(c.status), put(state.Tasks, model.Task{ARN: "arn:aws:ecs:r:1:task/c/abcd1234", ID: "abcd1234", Cluster: "c", LastStatus: "PROVISIONING", DesiredStatus: "RUNNING"}))...)
+		db := world(t, c.endpoints, append(c.more, instance(c.status), put(state.Tasks, model.Task{ARN: "arn:aws:ecs:r:1:task/c/abcd1234", ID: "abcd1234", Cluster: "c", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning}))...)
 		for _, id := range []string{"i-1", "abcd1234"} {
 			got := cure(t, db, id)
 			for _, want := range c.want {
@@ -122,8 +122,8 @@ func TestWhyNothingIsLaunched(t *testing.T) {
 	} {
 		db := world(t, nil,
 			put(state.CapacityProviders, model.CapacityProvider{Name: "cp", Cluster: "c", InfrastructureRoleARN: "arn:aws:iam::1:role/infra", LastFailure: failure, LastFailureAt: now}),
-			put(state.Tasks, model.Task{ARN: "arn:aws:ecs:r:1:task/c/abcd1234", ID: "abcd1234", Cluster: "c", Service: "svc", LastStatus: "PROVISIONING", DesiredStatus: "RUNNING"}),
-			put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: "ACTIVE", DesiredCount: 1}))
+			put(state.Tasks, model.Task{ARN: "arn:aws:ecs:r:1:task/c/abcd1234", ID: "abcd1234", Cluster: "c", Service: "svc", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning}),
+			put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: model.ServiceActive, DesiredCount: 1}))
 		for _, id := range []string{"abcd1234", "web"} {
 			if got := cure(t, db, id); !strings.Contains(got, want) {
 				t.Errorf("%s: %q is not in %q", id, want, got)
@@ -146,10 +146,10 @@ func TestWhyATaskEnded(t *testing.T) {
 		db := world(t, nil, instance("ACTIVE"), put(state.TaskDefinitions, def),
 			put(state.TargetGroups, model.TargetGroup{ARN: "tg", HealthPath: "/up", HealthPort: "traffic-port", Matcher: "200", HealthTimeout: 5}),
 			put(state.Tasks, model.Task{
-				ARN: "arn:aws:ecs:r:1:task/c/abcd1234", ID: "abcd1234", Cluster: "c", Service: "svc", Instance: "ci-1", TaskDefinition: "td", LastStatus: "STOPPED", DesiredStatus: "STOPPED",
+				ARN: "arn:aws:ecs:r:1:task/c/abcd1234", ID: "abcd1234", Cluster: "c", Service: "svc", Instance: "ci-1", TaskDefinition: "td", LastStatus: model.TaskStopped, DesiredStatus: model.TaskStopped,
 				StopCode: c.code, StoppedReason: c.reason, LoadBalancers: []model.ServiceLoadBalancer{{TargetGroupARN: "tg"}}, StoppingAt: now,
 			}),
-			put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: "ACTIVE", DesiredCount: 1}))
+			put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: model.ServiceActive, DesiredCount: 1}))
 		for _, id := range []string{"abcd1234", "web"} {
 			if got := cure(t, db, id); !strings.Contains(got, c.want) {
 				t.Errorf("%s: %s: %q is not in %q", c.reason, id, c.want, got)
@@ -160,10 +160,10 @@ func TestWhyATaskEnded(t *testing.T) {
 
 func TestWhyADeploymentWasGivenUp(t *testing.T) {
 	db := world(t, nil,
-		put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: "ACTIVE", DesiredCount: 1}),
-		put(state.ServiceDeployments, model.ServiceDeployment{ARN: "d", Service: "svc", Status: "ROLLBACK_SUCCESSFUL", StatusReason: "tasks failed to start.", RollbackReason: "tasks failed to start.", Target: "new"}),
-		put(state.Tasks, model.Task{ARN: "task/good", ID: "good", Service: "svc", Revision: "old", LastStatus: "RUNNING", DesiredStatus: "RUNNING"}),
-		put(state.Tasks, model.Task{ARN: "task/bad", ID: "bad", Service: "svc", Revision: "new", LastStatus: "STOPPED", DesiredStatus: "STOPPED", StoppedReason: "CannotStartContainerError: exec", StoppingAt: now}))
+		put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: model.ServiceActive, DesiredCount: 1}),
+		put(state.ServiceDeployments, model.ServiceDeployment{ARN: "d", Service: "svc", Status: model.DeploymentRollbackSuccessful, StatusReason: "tasks failed to start.", RollbackReason: "tasks failed to start.", Target: "new"}),
+		put(state.Tasks, model.Task{ARN: "task/good", ID: "good", Service: "svc", Revision: "old", LastStatus: model.TaskRunning, DesiredStatus: model.TaskRunning}),
+		put(state.Tasks, model.Task{ARN: "task/bad", ID: "bad", Service: "svc", Revision: "new", LastStatus: model.TaskStopped, DesiredStatus: model.TaskStopped, StoppedReason: "CannotStartContainerError: exec", StoppingAt: now}))
 	if got := cure(t, db, "web"); !strings.Contains(got, "check entryPoint and command") {
 		t.Error(got)
 	}
@@ -171,7 +171,7 @@ func TestWhyADeploymentWasGivenUp(t *testing.T) {
 
 func TestATaskThatIsForgottenIsStillExplained(t *testing.T) {
 	db := world(t, nil,
-		put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: "ACTIVE", DesiredCount: 1}),
+		put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: model.ServiceActive, DesiredCount: 1}),
 		func(tx *store.Tx) error {
 			return state.Note(tx, now, model.Decision{By: "dispatch", Subject: "task/c/abcd1234", Service: "svc", Verb: "state", Facts: map[string]string{"stoppedReason": "CannotStartContainerError: exec"}})
 		})
@@ -189,8 +189,8 @@ func TestWhyAHookFailed(t *testing.T) {
 		{"Lifecycle hook target x returned FAILED status.", "", "did not return {\"hookStatus\": \"SUCCEEDED\"}: berth logs check"},
 	} {
 		db := world(t, nil,
-			put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: "ACTIVE"}),
-			put(state.ServiceDeployments, model.ServiceDeployment{ARN: "d", Service: "svc", Status: "ROLLBACK_SUCCESSFUL", StatusReason: "rolled back", Hooks: []model.HookRun{{Stage: "PRE_SCALE_UP", Status: "FAILED", TargetARN: "arn:aws:lambda:r:1:function:check", RoleARN: "arn:aws:iam::1:role/hook", Reason: c.reason}}}),
+			put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: model.ServiceActive}),
+			put(state.ServiceDeployments, model.ServiceDeployment{ARN: "d", Service: "svc", Status: model.DeploymentRollbackSuccessful, StatusReason: "rolled back", Hooks: []model.HookRun{{Stage: model.StagePreScaleUp, Status: model.HookFailed, TargetARN: "arn:aws:lambda:r:1:function:check", RoleARN: "arn:aws:iam::1:role/hook", Reason: c.reason}}}),
 			func(tx *store.Tx) error {
 				return state.Note(tx, now, model.Decision{By: "controllers/service", Subject: "d", Verb: "hook", Reason: c.noted})
 			})
@@ -201,10 +201,10 @@ func TestWhyAHookFailed(t *testing.T) {
 }
 
 func TestWhyAStackWasRolledBack(t *testing.T) {
-	old := put(state.Stacks, model.Stack{ID: "stack/old", Name: "web", Status: "DELETE_COMPLETE", CreatedAt: now.Add(-time.Hour)})
-	made := put(state.Stacks, model.Stack{ID: "stack/new", Name: "web", Status: "ROLLBACK_COMPLETE", CreatedAt: now, Started: now})
+	old := put(state.Stacks, model.Stack{ID: "stack/old", Name: "web", Status: model.StackDeleteComplete, CreatedAt: now.Add(-time.Hour)})
+	made := put(state.Stacks, model.Stack{ID: "stack/new", Name: "web", Status: model.StackRollbackComplete, CreatedAt: now, Started: now})
 	event := func(typ, reason string) func(*store.Tx) error {
-		return put(state.StackEvents, model.StackEvent{Stack: "stack/new", Seq: 1, LogicalID: "It", Type: typ, PhysicalID: "arn:aws:ecs:r:1:service/c/s", Status: "CREATE_FAILED", Reason: reason, At: now})
+		return put(state.StackEvents, model.StackEvent{Stack: "stack/new", Seq: 1, LogicalID: "It", Type: typ, PhysicalID: "arn:aws:ecs:r:1:service/c/s", Status: model.ResourceCreateFailed, Reason: reason, At: now})
 	}
 	noted := func(verb, reason string) func(*store.Tx) error {
 		return func(tx *store.Tx) error {

@@ -44,7 +44,7 @@ func Find(v store.Reader, id string, now time.Time) (Answer, bool) {
 		}
 	}
 	s, named := findService(v, id)
-	if named && s.Status != "INACTIVE" {
+	if named && s.Status != model.ServiceInactive {
 		return service(v, s, now), true
 	}
 	for _, g := range state.TargetGroups.All(v) {
@@ -103,7 +103,7 @@ func Near(v store.Reader, id string) []string {
 		return tasks
 	}
 	for _, s := range state.Services.All(v) {
-		if s.Status != "INACTIVE" {
+		if s.Status != model.ServiceInactive {
 			names = append(names, s.Name)
 		}
 	}

@@ -15,23 +15,23 @@ import (
 // town has one of everything that can be asked for.
 func town(t *testing.T) *state.DB {
 	return world(t, []string{"ecs", "ecs-agent", "ecs-telemetry"},
-		put(state.Clusters, model.Cluster{Name: "town", ARN: "arn:aws:ecs:r:1:cluster/town", Status: "ACTIVE"}),
+		put(state.Clusters, model.Cluster{Name: "town", ARN: "arn:aws:ecs:r:1:cluster/town", Status: model.ClusterActive}),
 		put(state.CapacityProviders, model.CapacityProvider{
-			Name: "machines", ARN: "arn:aws:ecs:r:1:capacity-provider/machines", Cluster: "town", Status: "ACTIVE", InfrastructureRoleARN: "arn:aws:iam::1:role/infra",
+			Name: "machines", ARN: "arn:aws:ecs:r:1:capacity-provider/machines", Cluster: "town", Status: model.ProviderActive, InfrastructureRoleARN: "arn:aws:iam::1:role/infra",
 			LastFailure: "User: arn:aws:sts::1:assumed-role/infra/x is not authorized to perform: iam:PassRole on resource: arn:aws:iam::1:role/foo because no policy", LastFailureAt: now.Add(-time.Minute),
 		}),
-		put(state.Instances, model.Instance{ID: "i-9", ARN: "arn:aws:ecs:r:1:container-instance/town/0123456789abcdef0123456789abcdef", Cluster: "town", CapacityProvider: "old", State: "running", Goal: "RUN", Status: "ACTIVE", Connected: true, Type: "c6a.large"}),
-		put(state.Services, model.Service{ARN: "arn:aws:ecs:r:1:service/town/web", Name: "web", Cluster: "town", Status: "ACTIVE", DesiredCount: 1, CreatedAt: now.Add(-2 * time.Hour)}),
-		put(state.Tasks, model.Task{ARN: "arn:aws:ecs:r:1:task/town/aabbccdd00000000", ID: "aabbccdd00000000", Cluster: "town", Service: "arn:aws:ecs:r:1:service/town/web", LastStatus: "PROVISIONING", DesiredStatus: "RUNNING", StatusAt: now.Add(-5 * time.Minute), CreatedAt: now.Add(-5 * time.Minute)}),
-		put(state.Tasks, model.Task{ARN: "arn:aws:ecs:r:1:task/town/aabbccee00000000", ID: "aabbccee00000000", Cluster: "town", LastStatus: "STOPPED", DesiredStatus: "STOPPED"}),
-		put(state.ServiceDeployments, model.ServiceDeployment{ARN: "arn:aws:ecs:r:1:service-deployment/town/web/OLD", RolloutID: "ecs-svc/1", Service: "arn:aws:ecs:r:1:service/town/web", Status: "SUCCESSFUL", Stage: "CLEAN_UP", CreatedAt: now.Add(-time.Hour), FinishedAt: now.Add(-50 * time.Minute)}),
-		put(state.ServiceDeployments, model.ServiceDeployment{ARN: "arn:aws:ecs:r:1:service-deployment/town/web/NEW", RolloutID: "ecs-svc/2", Service: "arn:aws:ecs:r:1:service/town/web", Status: "IN_PROGRESS", Stage: "SCALE_UP", StageAt: now.Add(-5 * time.Minute), CreatedAt: now.Add(-5 * time.Minute)}),
-		put(state.Stacks, model.Stack{ID: "arn:aws:cloudformation:r:1:stack/web/1", Name: "web", Status: "ROLLBACK_COMPLETE"}),
-		put(state.Stacks, model.Stack{ID: "arn:aws:cloudformation:r:1:stack/gone/1", Name: "gone", Status: "ROLLBACK_COMPLETE"}),
-		put(state.Services, model.Service{ARN: "arn:aws:ecs:r:1:service/town/gone", Name: "gone", Cluster: "town", Status: "INACTIVE"}),
-		put(state.Services, model.Service{ARN: "arn:aws:ecs:r:1:service/town/alone", Name: "alone", Cluster: "town", Status: "INACTIVE"}),
+		put(state.Instances, model.Instance{ID: "i-9", ARN: "arn:aws:ecs:r:1:container-instance/town/0123456789abcdef0123456789abcdef", Cluster: "town", CapacityProvider: "old", State: model.InstanceRunning, Goal: model.GoalRun, Status: model.ContainerInstanceActive, Connected: true, Type: "c6a.large"}),
+		put(state.Services, model.Service{ARN: "arn:aws:ecs:r:1:service/town/web", Name: "web", Cluster: "town", Status: model.ServiceActive, DesiredCount: 1, CreatedAt: now.Add(-2 * time.Hour)}),
+		put(state.Tasks, model.Task{ARN: "arn:aws:ecs:r:1:task/town/aabbccdd00000000", ID: "aabbccdd00000000", Cluster: "town", Service: "arn:aws:ecs:r:1:service/town/web", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning, StatusAt: now.Add(-5 * time.Minute), CreatedAt: now.Add(-5 * time.Minute)}),
+		put(state.Tasks, model.Task{ARN: "arn:aws:ecs:r:1:task/town/aabbccee00000000", ID: "aabbccee00000000", Cluster: "town", LastStatus: model.TaskStopped, DesiredStatus: model.TaskStopped}),
+		put(state.ServiceDeployments, model.ServiceDeployment{ARN: "arn:aws:ecs:r:1:service-deployment/town/web/OLD", RolloutID: "ecs-svc/1", Service: "arn:aws:ecs:r:1:service/town/web", Status: model.DeploymentSuccessful, Stage: model.StageCleanUp, CreatedAt: now.Add(-time.Hour), FinishedAt: now.Add(-50 * time.Minute)}),
+		put(state.ServiceDeployments, model.ServiceDeployment{ARN: "arn:aws:ecs:r:1:service-deployment/town/web/NEW", RolloutID: "ecs-svc/2", Service: "arn:aws:ecs:r:1:service/town/web", Status: model.DeploymentInProgress, Stage: model.StageScaleUp, StageAt: now.Add(-5 * time.Minute), CreatedAt: now.Add(-5 * time.Minute)}),
+		put(state.Stacks, model.Stack{ID: "arn:aws:cloudformation:r:1:stack/web/1", Name: "web", Status: model.StackRollbackComplete}),
+		put(state.Stacks, model.Stack{ID: "arn:aws:cloudformation:r:1:stack/gone/1", Name: "gone", Status: model.StackRollbackComplete}),
+		put(state.Services, model.Service{ARN: "arn:aws:ecs:r:1:service/town/gone", Name: "gone", Cluster: "town", Status: model.ServiceInactive}),
+		put(state.Services, model.Service{ARN: "arn:aws:ecs:r:1:service/town/alone", Name: "alone", Cluster: "town", Status: model.ServiceInactive}),
 		put(state.TargetGroups, model.TargetGroup{ARN: "arn:tg/targetgroup/blue/1", Name: "blue", HealthPath: "/healthz", Matcher: "200", HealthTimeout: 3}),
-		put(state.Targets, model.Target{Group: "arn:tg/targetgroup/blue/1", ID: "10.0.0.9", Port: 80, Task: "arn:aws:ecs:r:1:task/town/aabbccdd00000000", State: "unhealthy", Reason: "Target.Timeout", Description: "Request timed out"}),
+		put(state.Targets, model.Target{Group: "arn:tg/targetgroup/blue/1", ID: "10.0.0.9", Port: 80, Task: "arn:aws:ecs:r:1:task/town/aabbccdd00000000", State: model.TargetUnhealthy, Reason: "Target.Timeout", Description: "Request timed out"}),
 		put(state.LoadBalancers, model.LoadBalancer{ARN: "arn:lb/app/front/1", Name: "front", DNSName: "front-1.elb.localhost", Scheme: "internet-facing"}),
 		put(state.Listeners, model.Listener{ARN: "arn:li", LoadBalancer: "arn:lb/app/front/1", Port: 80, Protocol: "HTTP", Trouble: "port 80 is taken: port 10080 answers instead"}),
 	)
@@ -74,7 +74,7 @@ func TestWhatCanBeAskedFor(t *testing.T) {
 func TestAnOldFailureIsOver(t *testing.T) {
 	db := town(t)
 	err := db.Update(t.Context(), "test", func(tx *store.Tx) error {
-		return state.Instances.Put(tx, model.Instance{ID: "i-8", ARN: "ci-8", Cluster: "town", CapacityProvider: "machines", State: "running", Goal: "RUN", Status: "ACTIVE", Connected: true, Type: "c6a.large", LaunchedAt: now})
+		return state.Instances.Put(tx, model.Instance{ID: "i-8", ARN: "ci-8", Cluster: "town", CapacityProvider: "machines", State: model.InstanceRunning, Goal: model.GoalRun, Status: model.ContainerInstanceActive, Connected: true, Type: "c6a.large", LaunchedAt: now})
 	})
 	if err != nil {
 		t.Fatal(err)

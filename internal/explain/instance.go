@@ -38,7 +38,7 @@ func instance(v store.Reader, in model.Instance, now time.Time) Answer {
 		}
 	}
 	a.say("%s: %d of %d CPU units, %d of %d MiB", count(n, "task"), cpu, in.Registered.CPU, mem, in.Registered.Memory)
-	if in.Goal != "RUN" {
+	if in.Goal != model.GoalRun {
 		a.say("its goal is %s: %s", in.Goal, in.GoalReason)
 	} else if !in.IdleAt.IsZero() {
 		a.say("idle for %s", since(now, in.IdleAt))
@@ -49,7 +49,7 @@ func instance(v store.Reader, in model.Instance, now time.Time) Answer {
 	switch {
 	case late(in, now):
 		a.Cure = agentCure(v, in)
-	case in.State == "terminated" && in.LaunchedAt.IsZero():
+	case in.State == model.InstanceTerminated && in.LaunchedAt.IsZero():
 		cp, _ := state.CapacityProviders.Get(v, in.CapacityProvider)
 		a.Cure = launchCure(v, cp)
 	}

@@ -24,7 +24,7 @@ func TestASubnetWithoutEndpointsIsExplained(t *testing.T) {
 			state.RouteTables.Put(tx, model.RouteTable{ID: "rtb-1", VPC: "vpc-1"}),
 			state.SecurityGroups.Put(tx, model.SecurityGroup{ID: "sg-1", VPC: "vpc-1", Rules: []model.SecurityRule{{ID: "sgr-1", Egress: true, Protocol: "-1", FromPort: -1, ToPort: -1, CIDR: "0.0.0.0/0"}}}),
 			state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-1", Kind: "instance", Owner: "i-1", VPC: "vpc-1", Subnet: "subnet-1", AvailabilityZone: "ap-northeast-1a", IP: "10.0.0.4", SecurityGroups: []string{"sg-1"}}),
-			state.Instances.Put(tx, model.Instance{ID: "i-1", ENI: "eni-1", Subnet: "subnet-1", AvailabilityZone: "ap-northeast-1a", State: "running", Goal: "RUN"}),
+			state.Instances.Put(tx, model.Instance{ID: "i-1", ENI: "eni-1", Subnet: "subnet-1", AvailabilityZone: "ap-northeast-1a", State: model.InstanceRunning, Goal: model.GoalRun}),
 		} {
 			if err != nil {
 				return err

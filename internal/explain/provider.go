@@ -26,7 +26,7 @@ func provider(v store.Reader, cp model.CapacityProvider, now time.Time) Answer {
 		if in.LaunchedAt.After(bought) {
 			bought = in.LaunchedAt
 		}
-		if in.State == "terminated" {
+		if in.State == model.InstanceTerminated {
 			continue
 		}
 		kinds[in.Type]++
@@ -75,13 +75,13 @@ func cluster(v store.Reader, c model.Cluster, now time.Time) Answer {
 	a := Answer{Subject: c.ARN, Kind: "cluster", History: history(v, c.ARN, c.Name)}
 	live := 0
 	for _, in := range state.Instances.By(v, "cluster", c.Name) {
-		if in.State != "terminated" {
+		if in.State != model.InstanceTerminated {
 			live++
 		}
 	}
 	a.say("%s, %s", c.Status, count(live, "instance"))
 	for _, s := range state.Services.All(v) {
-		if s.Cluster != c.Name || s.Status == "INACTIVE" {
+		if s.Cluster != c.Name || s.Status == model.ServiceInactive {
 			continue
 		}
 		a.say("service %s, desired %d: %s", s.Name, s.DesiredCount, crowd(state.Tasks.By(v, "service", s.ARN)))

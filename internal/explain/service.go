@@ -21,7 +21,7 @@ func service(v store.Reader, s model.Service, now time.Time) Answer {
 	if len(ds) > 0 {
 		d := ds[len(ds)-1]
 		deployment(v, &a, d, now)
-		if a.Cure == "" && (d.RollbackReason != "" || d.Stage == "SCALE_UP") {
+		if a.Cure == "" && (d.RollbackReason != "" || d.Stage == model.StageScaleUp) {
 			wanting = d
 		}
 	}
@@ -70,7 +70,7 @@ func deployment(v store.Reader, a *Answer, d model.ServiceDeployment, now time.T
 	}
 	for _, h := range d.Hooks {
 		a.say("hook %s at %s: %s", function(h), h.Stage, h.Status)
-		if h.Status == "FAILED" || h.Status == "TIMED_OUT" {
+		if h.Status == model.HookFailed || h.Status == model.HookTimedOut {
 			a.Cure = hookCure(v, d, h)
 		}
 	}

@@ -37,7 +37,7 @@ func serviceOf(v store.Reader, a *Answer, s model.Stack, typ, arn string, now ti
 	if typ != "AWS::ECS::Service" || arn == "" {
 		return
 	}
-	if made, ok := state.Services.Get(v, arn); ok && made.Status != "INACTIVE" {
+	if made, ok := state.Services.Get(v, arn); ok && made.Status != model.ServiceInactive {
 		of := service(v, made, now)
 		a.Say, a.Cure = append(a.Say, of.Say...), of.Cure
 		return

@@ -62,7 +62,7 @@ func ended(v store.Reader, a *Answer, t model.Task) {
 		unfilled(v, a, t, t.StoppingAt)
 	}
 	in, ok := state.Instances.One(v, "arn", t.Instance)
-	if !ok || t.LastStatus != model.TaskStopping || in.State != "running" {
+	if !ok || t.LastStatus != model.TaskStopping || in.State != model.InstanceRunning {
 		return
 	}
 	if no := unreached(v, in, "ecs", "ecs-agent"); !in.Connected || no != "" {
@@ -99,7 +99,7 @@ func waiting(v store.Reader, a *Answer, t model.Task, now time.Time) {
 		a.Cure = fitting(d.Reason)
 	}
 	for _, in := range state.Instances.By(v, "cluster", t.Cluster) {
-		if in.State == "terminated" {
+		if in.State == model.InstanceTerminated {
 			continue
 		}
 		a.say("%s (%s, %s) is %s/%s for %s: %s", in.ID, in.Type, in.AvailabilityZone, in.State, first(string(in.Status), "not registered"), since(now, in.WantedAt), progress(in))
@@ -169,20 +169,20 @@ func superseded(v store.Reader, t model.Task, d model.Decision) bool {
 
 // late says that an instance should have its agent by now.
 func late(in model.Instance, now time.Time) bool {
-	return in.State == "running" && in.Goal == "RUN" && (in.Status == "" || in.Status == "ACTIVE" && !in.Connected) && now.Sub(in.LaunchedAt) > 2*time.Minute
+	return in.State == model.InstanceRunning && in.Goal == model.GoalRun && (in.Status == "" || in.Status == model.ContainerInstanceActive && !in.Connected) && now.Sub(in.LaunchedAt) > 2*time.Minute
 }
 
 func progress(in model.Instance) string {
 	switch {
-	case in.State == "pending" && in.ENI == "":
+	case in.State == model.InstancePending && in.ENI == "":
 		return "waiting for its network interface"
-	case in.State == "pending":
+	case in.State == model.InstancePending:
 		return "being launched"
 	case in.Status == "":
 		return "its agent has not registered"
 	case !in.Connected:
 		return "registered, but its agent is not connected"
-	case in.Status == "DRAINING":
+	case in.Status == model.ContainerInstanceDraining:
 		return "draining, takes no new tasks"
 	default:
 		return "takes tasks"
@@ -193,7 +193,7 @@ func targets(v store.Reader, a *Answer, t model.Task) {
 	registered := state.Targets.By(v, "task", t.ARN)
 	for _, tg := range registered {
 		a.say("target %s:%d in %s is %s%s", tg.ID, tg.Port, groupName(tg.Group), tg.State, why(tg))
-		if g, ok := state.TargetGroups.Get(v, tg.Group); ok && tg.State == "unhealthy" {
+		if g, ok := state.TargetGroups.Get(v, tg.Group); ok && tg.State == model.TargetUnhealthy {
 			a.Cure = healthCure(g, t.ARN)
 		}
 	}

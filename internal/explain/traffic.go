@@ -29,7 +29,7 @@ func findTargets(v store.Reader, id string) (Answer, bool) {
 // targetCure says what lets a target have traffic.
 func targetCure(g model.TargetGroup, t model.Target) string {
 	switch {
-	case t.State == "unhealthy":
+	case t.State == model.TargetUnhealthy:
 		return healthCure(g, t.Task)
 	case t.Reason == "Target.NotInUse":
 		return "no listener rule forwards to this group: let one, weight 0 is enough"

@@ -43,7 +43,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{TB: t, db: db, data: data, real: clock.NewStepped(start), now: start}
 	w.meter = meter.New(meter.Deps{DB: db, Real: w.real, Series: data})
 	w.write(func(tx *store.Tx) error {
-		return state.Services.Put(tx, model.Service{ARN: "arn:s", Name: "web", Cluster: "c", Status: "ACTIVE"})
+		return state.Services.Put(tx, model.Service{ARN: "arn:s", Name: "web", Cluster: "c", Status: model.ServiceActive})
 	})
 	return w
 }
@@ -56,7 +56,7 @@ func (w *world) write(fn func(*store.Tx) error) {
 }
 
 func (w *world) task(arn, status string, cpu, memory int64) model.Task {
-	t := model.Task{ARN: arn, ID: arn, Cluster: "c", Service: "arn:s", LastStatus: model.TaskStatus(status), DesiredStatus: "RUNNING", CPU: cpu, Memory: memory}
+	t := model.Task{ARN: arn, ID: arn, Cluster: "c", Service: "arn:s", LastStatus: model.TaskStatus(status), DesiredStatus: model.TaskRunning, CPU: cpu, Memory: memory}
 	w.write(func(tx *store.Tx) error { return state.Tasks.Put(tx, t) })
 	return t
 }

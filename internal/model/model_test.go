@@ -52,10 +52,10 @@ func TestBakeDefaultsToFifteenMinutesBeyondRolling(t *testing.T) {
 		conf model.DeploymentConfiguration
 		want time.Duration
 	}{
-		{model.DeploymentConfiguration{Strategy: "ROLLING"}, 0},
-		{model.DeploymentConfiguration{Strategy: "BLUE_GREEN"}, 15 * time.Minute},
-		{model.DeploymentConfiguration{Strategy: "CANARY"}, 15 * time.Minute},
-		{model.DeploymentConfiguration{Strategy: "BLUE_GREEN", BakeMinutes: &zero}, 0},
+		{model.DeploymentConfiguration{Strategy: model.StrategyRolling}, 0},
+		{model.DeploymentConfiguration{Strategy: model.StrategyBlueGreen}, 15 * time.Minute},
+		{model.DeploymentConfiguration{Strategy: model.StrategyCanary}, 15 * time.Minute},
+		{model.DeploymentConfiguration{Strategy: model.StrategyBlueGreen, BakeMinutes: &zero}, 0},
 	} {
 		if got := c.conf.Bake(); got != c.want {
 			t.Errorf("%+v bakes %v, want %v", c.conf, got, c.want)

@@ -297,7 +297,7 @@ func tasks(w *World, t io.Writer, v store.Reader, _ []string) {
 
 func stopped(w *World, t io.Writer, v store.Reader, _ []string) {
 	for _, x := range w.tasks(v) {
-		if x.DesiredStatus != "STOPPED" {
+		if x.DesiredStatus != model.TaskStopped {
 			continue
 		}
 		code := "-"

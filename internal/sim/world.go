@@ -15,6 +15,7 @@ import (
 	"berth/internal/clock"
 	"berth/internal/daemon"
 	"berth/internal/ident"
+	"berth/internal/model"
 	"berth/internal/state"
 	"berth/internal/store"
 )
@@ -117,7 +118,7 @@ func (w *World) Advance(ctx context.Context, d time.Duration) error {
 func (w *World) Kill(ctx context.Context, name string) error {
 	n := 0
 	for _, in := range w.instances(w.DB.View()) {
-		if in.ID == name || name == fmt.Sprint(in.n) || in.AvailabilityZone == name && in.State == "running" {
+		if in.ID == name || name == fmt.Sprint(in.n) || in.AvailabilityZone == name && in.State == model.InstanceRunning {
 			w.hands.machines.Kill(in.ID, "the host failed")
 			n++
 		}

@@ -86,6 +86,7 @@ func moves(old, updated any) error {
 		if o == nil {
 			return nil
 		}
+		if n.LastStatus.Before(o.LastStatus) {
 			return fault.New(fault.Internal, "", "task %s moves backwards from %s to %s", n.ID, o.LastStatus, n.LastStatus)
 		}
 		if o.DesiredStatus == model.TaskStopped && n.DesiredStatus != model.TaskStopped {
@@ -99,7 +100,7 @@ func moves(old, updated any) error {
 		if o == nil {
 			return nil
 		}
-		if slices.Index(goals, n.Goal) < slices.Index(goals, o.Goal) && (o.Goal != "DRAIN" || n.Goal != "RUN") {
+		if slices.Index(goals, n.Goal) < slices.Index(goals, o.Goal) && (o.Goal != model.GoalDrain || n.Goal != model.GoalRun) {
 			return fault.New(fault.Internal, "", "instance %s goes back from %s to %s", n.ID, o.Goal, n.Goal)
 		}
 		if slices.Index(machines, n.State) < slices.Index(machines, o.State) {

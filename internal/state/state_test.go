@@ -22,7 +22,7 @@ func open(t *testing.T, strict bool) *state.DB {
 
 func TestATaskNeverMovesBack(t *testing.T) {
 	db := open(t, false)
-	task := model.Task{ARN: "arn:t", ID: "t", LastStatus: model.TaskRunning, DesiredStatus: "RUNNING"}
+	task := model.Task{ARN: "arn:t", ID: "t", LastStatus: model.TaskRunning, DesiredStatus: model.TaskRunning}
 	put := func(v model.Task) error {
 		return db.Update(t.Context(), "x", func(tx *store.Tx) error { return state.Tasks.Put(tx, v) })
 	}
@@ -37,9 +37,9 @@ func TestATaskNeverMovesBack(t *testing.T) {
 		{"to another instance", func(x *model.Task) { x.Instance = "a"; _ = put(*x); x.Instance = "b" }},
 		{"to running after it was told to stop", func(x *model.Task) {
 			x.Instance = "a"
-			x.DesiredStatus = "STOPPED"
+			x.DesiredStatus = model.TaskStopped
 			_ = put(*x)
-			x.DesiredStatus = "RUNNING"
+			x.DesiredStatus = model.TaskRunning
 		}},
 	} {
 		v := task
@@ -52,7 +52,7 @@ func TestATaskNeverMovesBack(t *testing.T) {
 
 func TestAStrictStateKnowsTheOwnerOfEachField(t *testing.T) {
 	db := open(t, true)
-	c := model.Cluster{Name: "c", ARN: "arn:c", Status: "ACTIVE"}
+	c := model.Cluster{Name: "c", ARN: "arn:c", Status: model.ClusterActive}
 	put := func(writer string, v model.Cluster) error {
 		return db.Update(t.Context(), writer, func(tx *store.Tx) error { return state.Clusters.Put(tx, v) })
 	}
@@ -62,7 +62,7 @@ func TestAStrictStateKnowsTheOwnerOfEachField(t *testing.T) {
 	if err := put("api/ecs", c); err != nil {
 		t.Errorf("the owner may not: %v", err)
 	}
-	c.Status = "INACTIVE"
+	c.Status = model.ClusterInactive
 	if err := put("controllers/task", c); err == nil {
 		t.Error("a stranger changed a cluster")
 	}

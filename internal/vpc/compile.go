@@ -117,7 +117,7 @@ const firstMark = 1 << 12
 func (c *compiler) hops(r Router, t model.RouteTable) []Hop {
 	var out []Hop
 	for _, e := range sorted(c.Endpoints, func(e model.VPCEndpoint) string { return e.ID }) {
-		if e.Type == "Gateway" && e.VPC == r.ID && slices.Contains(e.RouteTables, t.ID) && e.State != "deleting" {
+		if e.Type == "Gateway" && e.VPC == r.ID && slices.Contains(e.RouteTables, t.ID) && e.State != model.EndpointDeleting {
 			if s, ok := ServiceNamed(c.Region, e.ServiceName); ok && s.Gateway {
 				out = append(out, Hop{To: netip.PrefixFrom(s.Address, 32), Via: ViaEndpoint, Target: e.ID})
 			} else {

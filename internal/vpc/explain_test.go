@@ -18,7 +18,7 @@ func private(change func(*vpc.Snapshot)) vpc.Snapshot {
 			{ID: "sg-1", VPC: "vpc-1", Rules: []model.SecurityRule{{ID: "sgr-1", Egress: true, Protocol: "-1", FromPort: -1, ToPort: -1, CIDR: "0.0.0.0/0"}}},
 			{ID: "sg-2", VPC: "vpc-1", Rules: []model.SecurityRule{{ID: "sgr-2", Protocol: "tcp", FromPort: 443, ToPort: 443, Group: "sg-1"}}},
 		},
-		Endpoints: []model.VPCEndpoint{{ID: "vpce-1", VPC: "vpc-1", Type: "Interface", ServiceName: "com.amazonaws." + region + ".ecs", PrivateDNS: true, State: "available"}},
+		Endpoints: []model.VPCEndpoint{{ID: "vpce-1", VPC: "vpc-1", Type: "Interface", ServiceName: "com.amazonaws." + region + ".ecs", PrivateDNS: true, State: model.EndpointAvailable}},
 		Interfaces: []model.NetworkInterface{
 			{ID: "eni-1", Kind: vpc.KindInstance, VPC: "vpc-1", Subnet: "subnet-1", IP: "10.0.0.4", SecurityGroups: []string{"sg-1"}},
 			{ID: "eni-2", Kind: vpc.KindEndpoint, Owner: "vpce-1", VPC: "vpc-1", Subnet: "subnet-1", IP: "10.0.0.5", SecurityGroups: []string{"sg-2"}},

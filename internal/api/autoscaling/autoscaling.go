@@ -113,7 +113,7 @@ func parse(resource string) (place, error) {
 // service finds the ECS service; one that is gone is none.
 func (p place) find(r store.Reader) (model.Service, bool) {
 	s, ok := state.Services.One(r, "name", p.cluster+"/"+p.service)
-	return s, ok && s.Status != "INACTIVE"
+	return s, ok && s.Status != model.ServiceInactive
 }
 
 func (p place) noTarget() error {

@@ -97,12 +97,12 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.write("api/ecs", func(tx *store.Tx) error {
-		_ = state.Clusters.Put(tx, model.Cluster{Name: "c", ARN: place.ARN("ecs", "cluster/c"), Status: "ACTIVE"})
-		_ = state.TaskDefinitions.Put(tx, model.TaskDefinition{ARN: place.ARN("ecs", "task-definition/d:1"), Family: "d", Revision: 1, Status: "ACTIVE", NetworkMode: "host"})
+		_ = state.Clusters.Put(tx, model.Cluster{Name: "c", ARN: place.ARN("ecs", "cluster/c"), Status: model.ClusterActive})
+		_ = state.TaskDefinitions.Put(tx, model.TaskDefinition{ARN: place.ARN("ecs", "task-definition/d:1"), Family: "d", Revision: 1, Status: model.DefinitionActive, NetworkMode: "host"})
 		return state.Services.Put(tx, model.Service{
-			ARN: place.ARN("ecs", "service/c/web"), Name: "web", Cluster: "c", Status: "ACTIVE", DesiredCount: 1, TaskDefinition: place.ARN("ecs", "task-definition/d:1"),
+			ARN: place.ARN("ecs", "service/c/web"), Name: "web", Cluster: "c", Status: model.ServiceActive, DesiredCount: 1, TaskDefinition: place.ARN("ecs", "task-definition/d:1"),
 			LoadBalancers: []model.ServiceLoadBalancer{{TargetGroupARN: place.ARN("elasticloadbalancing", "targetgroup/tg/0a")}},
-			Deployment:    model.DeploymentConfiguration{Strategy: "ROLLING"},
+			Deployment:    model.DeploymentConfiguration{Strategy: model.StrategyRolling},
 		})
 	})
 	return w

@@ -179,7 +179,7 @@ func (a *API) clamp(ctx context.Context, p place, t model.ScalableTarget) error 
 	svc, ok := p.find(a.DB.View())
 	to, cause := svc.DesiredCount, ""
 	switch {
-	case !ok || svc.Status != "ACTIVE":
+	case !ok || svc.Status != model.ServiceActive:
 		return nil
 	case to < t.Min:
 		to, cause = t.Min, "minimum capacity was set to "
@@ -188,12 +188,12 @@ func (a *API) clamp(ctx context.Context, p place, t model.ScalableTarget) error 
 	default:
 		return nil
 	}
-	act := model.ScalingActivity{ID: a.IDs.UUID(), Target: t.Key(), To: to, StartedAt: a.Clock.Now(), Status: "InProgress"}
+	act := model.ScalingActivity{ID: a.IDs.UUID(), Target: t.Key(), To: to, StartedAt: a.Clock.Now(), Status: model.ActivityInProgress}
 	act.Description, act.Cause, act.Message = setting(to), cause+count(to), success(to)
 	_, err := ecs.Client{Caller: a.As(a.linked("AutoScaling-UpdateDesiredCapacity"))}.UpdateService(ctx,
 		&ecs.UpdateServiceInput{Cluster: &p.cluster, Service: &p.service, DesiredCount: &to})
 	if err != nil {
-		act.Status, act.Message, act.EndedAt = "Failed", "Failed to set desired count to "+count(to)+". Reason: "+fault.MessageOf(err), act.StartedAt
+		act.Status, act.Message, act.EndedAt = model.ActivityFailed, "Failed to set desired count to "+count(to)+". Reason: "+fault.MessageOf(err), act.StartedAt
 	}
 	return a.update(ctx, func(tx *store.Tx) error { return state.ScalingActivities.Put(tx, act) })
 }

@@ -101,7 +101,7 @@ func find(r store.Reader, nameOrID string) (model.Stack, bool) {
 		return state.Stacks.Get(r, nameOrID)
 	}
 	for _, s := range state.Stacks.By(r, "name", nameOrID) {
-		if s.Status != "DELETE_COMPLETE" {
+		if s.Status != model.StackDeleteComplete {
 			return s, true
 		}
 	}

@@ -27,7 +27,7 @@ func (a *API) CreateChangeSet(ctx context.Context, in *shape.CreateChangeSetInpu
 		return nil, fault.New(fault.NotImplemented, "NotImplemented", "The change set type IMPORT is not implemented by Berth")
 	}
 	fresh := a.blank(ctx, wire.Val(in.StackName))
-	fresh.CreatedAt, fresh.Status = now, "REVIEW_IN_PROGRESS"
+	fresh.CreatedAt, fresh.Status = now, model.StackReviewInProgress
 	c := model.ChangeSet{
 		ID: a.Place.ARN("cloudformation", "changeSet/"+wire.Val(in.ChangeSetName)+"/"+a.IDs.UUID()), Name: wire.Val(in.ChangeSetName),
 		Type: kind, Description: wire.Val(in.Description), Capabilities: in.Capabilities, RoleARN: wire.Val(in.RoleARN),
@@ -74,7 +74,7 @@ func (a *API) CreateChangeSet(ctx context.Context, in *shape.CreateChangeSetInpu
 func subject(r store.Reader, in *shape.CreateChangeSetInput, fresh model.Stack, kind string) (s model.Stack, isNew bool, err error) {
 	s, ok := find(r, wire.Val(in.StackName))
 	if kind == "CREATE" {
-		if ok && s.Status != "REVIEW_IN_PROGRESS" {
+		if ok && s.Status != model.StackReviewInProgress {
 			return s, false, invalid("Stack [%s] already exists and cannot be created again with the changeSet [%s].", s.Name, wire.Val(in.ChangeSetName))
 		}
 		if !ok && strings.HasPrefix(wire.Val(in.StackName), "arn:") {
@@ -121,9 +121,9 @@ func (a *API) compute(ctx context.Context, tx *store.Tx, in *shape.CreateChangeS
 	for _, ch := range changes {
 		c.Changes = append(c.Changes, recorded(ch, changedParameters(p, s)))
 	}
-	c.Status, c.ExecutionStatus = "CREATE_COMPLETE", "AVAILABLE"
+	c.Status, c.ExecutionStatus = model.ChangeSetCreateComplete, model.ExecutionAvailable
 	if len(changes) == 0 && !retrying(s) {
-		c.Status, c.StatusReason, c.ExecutionStatus = "FAILED", noChanges, "UNAVAILABLE"
+		c.Status, c.StatusReason, c.ExecutionStatus = model.ChangeSetFailed, noChanges, model.ExecutionUnavailable
 	}
 	return nil
 }
@@ -224,9 +224,9 @@ func (a *API) ExecuteChangeSet(ctx context.Context, in *shape.ExecuteChangeSetIn
 		if err != nil {
 			return err
 		}
-		if c.Status != "CREATE_COMPLETE" || c.ExecutionStatus != "AVAILABLE" {
+		if c.Status != model.ChangeSetCreateComplete || c.ExecutionStatus != model.ExecutionAvailable {
 			status := string(c.Status)
-			if c.Status == "CREATE_COMPLETE" {
+			if c.Status == model.ChangeSetCreateComplete {
 				status = string(c.ExecutionStatus)
 			}
 			return fault.New(fault.Invalid, "InvalidChangeSetStatus", "ChangeSet [%s] cannot be executed in its current status of [%s]", c.ID, status)

@@ -66,7 +66,7 @@ func (h *house) rest(name string, status model.StackStatus) {
 				return err
 			}
 			if err := state.StackResources.Put(tx, model.StackResource{
-				Stack: s.ID, LogicalID: "G", Type: "AWS::Logs::LogGroup", PhysicalID: "g", Status: "CREATE_COMPLETE",
+				Stack: s.ID, LogicalID: "G", Type: "AWS::Logs::LogGroup", PhysicalID: "g", Status: model.ResourceCreateComplete,
 				Properties: map[string]any{"RetentionInDays": 7.0},
 			}); err != nil {
 				return err
@@ -153,7 +153,7 @@ func TestAChangeSetMakesAStackToReview(t *testing.T) {
 	if _, err := h.ExecuteChangeSet(h.ctx(), execute); err != nil {
 		t.Fatal(err)
 	}
-	if s := state.Stacks.By(h.db.View(), "name", "s")[0]; s.Status != "CREATE_IN_PROGRESS" || s.Operation != 1 || s.Template != logs {
+	if s := state.Stacks.By(h.db.View(), "name", "s")[0]; s.Status != model.StackCreateInProgress || s.Operation != 1 || s.Template != logs {
 		t.Errorf("stack: %+v", s)
 	}
 	_, err = h.ExecuteChangeSet(h.ctx(), execute)
@@ -167,7 +167,7 @@ func TestNothingToChange(t *testing.T) {
 	if err := h.create("s", logs); err != nil {
 		t.Fatal(err)
 	}
-	h.rest("s", "CREATE_COMPLETE")
+	h.rest("s", model.StackCreateComplete)
 	_, err := h.UpdateStack(h.ctx(), &shape.UpdateStackInput{StackName: wire.Ptr("s"), TemplateBody: wire.Ptr(logs)})
 	check(t, err, "ValidationError", "No updates are to be performed.")
 	if err := h.change("s", "same", "UPDATE", logs); err != nil {
@@ -194,7 +194,7 @@ func TestAChangeSetNamesTheParameter(t *testing.T) {
 	if err := h.create("s", body("7")); err != nil {
 		t.Fatal(err)
 	}
-	h.rest("s", "CREATE_COMPLETE")
+	h.rest("s", model.StackCreateComplete)
 	if err := h.change("s", "c", "UPDATE", body("14")); err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func TestAChangeSetSaysWhatItReplaces(t *testing.T) {
 	if err := h.create("s", logs); err != nil {
 		t.Fatal(err)
 	}
-	h.rest("s", "CREATE_COMPLETE")
+	h.rest("s", model.StackCreateComplete)
 	if err := h.change("s", "c", "UPDATE", strings.Replace(logs, "RetentionInDays: 7", "LogGroupName: other", 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func TestRefusalsByState(t *testing.T) {
 	check(t, err, "ValidationError", "CancelUpdateStack cannot be called from current stack status")
 	_, err = h.ContinueUpdateRollback(ctx, &shape.ContinueUpdateRollbackInput{StackName: s})
 	check(t, err, "ValidationError", "is in CREATE_IN_PROGRESS state")
-	h.rest("s", "ROLLBACK_COMPLETE")
+	h.rest("s", model.StackRollbackComplete)
 	_, err = h.UpdateStack(ctx, &shape.UpdateStackInput{StackName: s, TemplateBody: wire.Ptr(logs)})
 	check(t, err, "ValidationError", "is in ROLLBACK_COMPLETE state and can not be updated.")
 	if _, err = h.UpdateTerminationProtection(ctx, &shape.UpdateTerminationProtectionInput{StackName: s, EnableTerminationProtection: wire.Ptr(true)}); err != nil {
@@ -304,7 +304,7 @@ func TestParametersKeepOrChange(t *testing.T) {
 	if _, err := h.CreateStack(h.ctx(), &shape.CreateStackInput{StackName: wire.Ptr("s"), TemplateBody: &body, Parameters: []shape.Parameter{p("A", "one"), p("Secret", "hush")}}); err != nil {
 		t.Fatal(err)
 	}
-	h.rest("s", "CREATE_COMPLETE")
+	h.rest("s", model.StackCreateComplete)
 	out, err := h.DescribeStacks(h.ctx(), &shape.DescribeStacksInput{StackName: wire.Ptr("s")})
 	if err != nil || *out.Stacks[0].Parameters[1].ParameterValue != "****" {
 		t.Errorf("a secret is shown: %v, %v", out.Stacks[0].Parameters, err)

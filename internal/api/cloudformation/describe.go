@@ -27,7 +27,7 @@ func (a *API) DescribeStacks(_ context.Context, in *shape.DescribeStacksInput) (
 	}
 	var out []shape.Stack
 	for _, s := range newest(state.Stacks.All(view)) {
-		if s.Status != "DELETE_COMPLETE" {
+		if s.Status != model.StackDeleteComplete {
 			out = append(out, shapeStack(s))
 		}
 	}
@@ -125,7 +125,7 @@ func shapeEvent(s model.Stack, e model.StackEvent) shape.StackEvent {
 func (a *API) resources(s model.Stack) []model.StackResource {
 	var out []model.StackResource
 	for _, r := range state.StackResources.By(a.DB.View(), "stack", s.ID) {
-		if r.Status != "DELETE_COMPLETE" || s.Status == "DELETE_COMPLETE" || s.Status == "DELETE_IN_PROGRESS" || s.Status == "ROLLBACK_COMPLETE" || s.Status == "ROLLBACK_IN_PROGRESS" {
+		if r.Status != model.ResourceDeleteComplete || s.Status == model.StackDeleteComplete || s.Status == model.StackDeleteInProgress || s.Status == model.StackRollbackComplete || s.Status == model.StackRollbackInProgress {
 			out = append(out, r)
 		}
 	}
@@ -190,7 +190,7 @@ func (a *API) DescribeStackResources(_ context.Context, in *shape.DescribeStackR
 
 func byPhysical(all []model.StackResource, id string) (stack string, ok bool) {
 	for _, r := range all {
-		if r.PhysicalID == id && r.Status != "DELETE_COMPLETE" {
+		if r.PhysicalID == id && r.Status != model.ResourceDeleteComplete {
 			return r.Stack, true
 		}
 	}
@@ -307,7 +307,7 @@ func (a *API) ListImports(_ context.Context, in *shape.ListImportsInput) (*shape
 	}
 	var out []string
 	for _, s := range state.Stacks.All(view) {
-		if s.Status != "DELETE_COMPLETE" && slices.Contains(s.Imports, name) {
+		if s.Status != model.StackDeleteComplete && slices.Contains(s.Imports, name) {
 			out = append(out, s.Name)
 		}
 	}

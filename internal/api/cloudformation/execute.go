@@ -26,7 +26,7 @@ func (a *API) execute(ctx context.Context, tx *store.Tx, c model.ChangeSet, in *
 		status = model.StackUpdateInProgress
 		keep(&s)
 		s.UpdatedAt = now
-	} else if s.Status != "REVIEW_IN_PROGRESS" {
+	} else if s.Status != model.StackReviewInProgress {
 		return invalid("Stack:%s is in %s state and can not be created by a change set.", s.ID, s.Status)
 	}
 	p, err := a.prepare(ctx, tx, s, request{body: &c.Template, parameters: shapeParameters(c.Parameters), capabilities: c.Capabilities})
@@ -44,7 +44,7 @@ func (a *API) execute(ctx context.Context, tx *store.Tx, c model.ChangeSet, in *
 		return err
 	}
 	if err := state.ChangeSets.Edit(tx, c.ID, func(c *model.ChangeSet) error {
-		c.ExecutionStatus = "EXECUTE_COMPLETE"
+		c.ExecutionStatus = model.ExecutionComplete
 		return nil
 	}); err != nil {
 		return err

@@ -48,7 +48,7 @@ func (a *API) CreateStack(ctx context.Context, in *shape.CreateStackInput) (*sha
 			return err
 		}
 		apply(&s, p)
-		return begin(tx, &s, eventID, "CREATE_IN_PROGRESS", now)
+		return begin(tx, &s, eventID, model.StackCreateInProgress, now)
 	})
 	if err != nil {
 		return nil, err
@@ -120,7 +120,7 @@ func (a *API) UpdateStack(ctx context.Context, in *shape.UpdateStackInput) (*sha
 		if in.RoleARN != nil {
 			s.RoleARN = *in.RoleARN
 		}
-		return begin(tx, &s, eventID, "UPDATE_IN_PROGRESS", now)
+		return begin(tx, &s, eventID, model.StackUpdateInProgress, now)
 	})
 	if err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func retrying(s model.Stack) bool { return s.Status.Failed() }
 // keep remembers what to roll back to. After a failure without rollback that
 // is still what was good before.
 func keep(s *model.Stack) {
-	if s.Status == "UPDATE_FAILED" {
+	if s.Status == model.StackUpdateFailed {
 		return
 	}
 	s.Previous, s.PreviousParameters, s.PreviousTags = s.Template, s.Parameters, s.Tags
@@ -144,7 +144,7 @@ func keep(s *model.Stack) {
 func existing(r store.Reader, stackID string) map[string]template.Existing {
 	out := map[string]template.Existing{}
 	for _, res := range state.StackResources.By(r, "stack", stackID) {
-		if res.PhysicalID == "" || res.Status == "DELETE_COMPLETE" {
+		if res.PhysicalID == "" || res.Status == model.ResourceDeleteComplete {
 			continue
 		}
 		out[res.LogicalID] = template.Existing{Type: res.Type, PhysicalID: res.PhysicalID, Properties: res.Properties, Attributes: res.Attributes}
@@ -162,13 +162,13 @@ func (a *API) DeleteStack(ctx context.Context, in *shape.DeleteStackInput) (*sha
 	now, eventID := a.now(ctx), a.IDs.UUID()
 	err := a.DB.Update(ctx, room, func(tx *store.Tx) error {
 		s, ok := find(tx, wire.Val(in.StackName))
-		if !ok || s.Status == "DELETE_COMPLETE" || s.Status == "DELETE_IN_PROGRESS" {
+		if !ok || s.Status == model.StackDeleteComplete || s.Status == model.StackDeleteInProgress {
 			return nil
 		}
 		if s.TerminationProtection {
 			return invalid("Stack [%s] cannot be deleted while TerminationProtection is enabled", s.Name)
 		}
-		if len(in.RetainResources) > 0 && s.Status != "DELETE_FAILED" {
+		if len(in.RetainResources) > 0 && s.Status != model.StackDeleteFailed {
 			return invalid("Invalid operation on stack [%s]. Specify resources to retain only when the stack is in the DELETE_FAILED state", s.ID)
 		}
 		if err := retainable(tx, s, in.RetainResources); err != nil {
@@ -188,7 +188,7 @@ func (a *API) DeleteStack(ctx context.Context, in *shape.DeleteStackInput) (*sha
 				return err
 			}
 		}
-		return begin(tx, &s, eventID, "DELETE_IN_PROGRESS", now)
+		return begin(tx, &s, eventID, model.StackDeleteInProgress, now)
 	})
 	return &shape.DeleteStackOutput{}, err
 }
@@ -196,7 +196,7 @@ func (a *API) DeleteStack(ctx context.Context, in *shape.DeleteStackInput) (*sha
 func retainable(r store.Reader, s model.Stack, ids []string) error {
 	for _, id := range ids {
 		res, ok := state.StackResources.Get(r, s.ID+"|"+id)
-		if !ok || res.Status != "DELETE_FAILED" {
+		if !ok || res.Status != model.ResourceDeleteFailed {
 			return invalid("The specified resources to retain must be in a valid state. Do not specify a resource which is not in the DELETE_FAILED state: [%s]", id)
 		}
 	}
@@ -211,11 +211,11 @@ func (a *API) CancelUpdateStack(ctx context.Context, in *shape.CancelUpdateStack
 		if err != nil {
 			return err
 		}
-		if s.Status != "UPDATE_IN_PROGRESS" {
+		if s.Status != model.StackUpdateInProgress {
 			return invalid("CancelUpdateStack cannot be called from current stack status")
 		}
 		s = model.Clone(s)
-		s.Status, s.StatusReason, s.RequestToken = "UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated", wire.Val(in.ClientRequestToken)
+		s.Status, s.StatusReason, s.RequestToken = model.StackUpdateRollbackInProgress, "User Initiated", wire.Val(in.ClientRequestToken)
 		if err := event(tx, &s, eventID, s.Status, s.StatusReason, now); err != nil {
 			return err
 		}
@@ -232,7 +232,7 @@ func (a *API) ContinueUpdateRollback(ctx context.Context, in *shape.ContinueUpda
 		if err != nil {
 			return err
 		}
-		if s.Status != "UPDATE_ROLLBACK_FAILED" {
+		if s.Status != model.StackUpdateRollbackFailed {
 			return invalid("Stack:%s is in %s state and can not be continued with its rollback.", s.ID, s.Status)
 		}
 		for _, id := range in.ResourcesToSkip {
@@ -240,7 +240,7 @@ func (a *API) ContinueUpdateRollback(ctx context.Context, in *shape.ContinueUpda
 			if !ok {
 				return invalid("ResourcesToSkip contains resources that do not exist in the stack: [%s]", id)
 			}
-			if res.Status != "UPDATE_FAILED" {
+			if res.Status != model.ResourceUpdateFailed {
 				return invalid("Resources to skip must be in the UPDATE_FAILED state: [%s]", id)
 			}
 		}
@@ -252,7 +252,7 @@ func (a *API) ContinueUpdateRollback(ctx context.Context, in *shape.ContinueUpda
 		if in.RoleARN != nil {
 			s.RoleARN = *in.RoleARN
 		}
-		return begin(tx, &s, eventID, "UPDATE_ROLLBACK_IN_PROGRESS", now)
+		return begin(tx, &s, eventID, model.StackUpdateRollbackInProgress, now)
 	})
 	return &shape.ContinueUpdateRollbackOutput{}, err
 }
@@ -297,7 +297,7 @@ func (a *API) UpdateTerminationProtection(ctx context.Context, in *shape.UpdateT
 		if err != nil {
 			return err
 		}
-		if strings.HasPrefix(string(s.Status), "DELETE_") && s.Status != "DELETE_FAILED" {
+		if strings.HasPrefix(string(s.Status), "DELETE_") && s.Status != model.StackDeleteFailed {
 			return invalid("Stack [%s] is in %s state and can not change its termination protection", s.Name, s.Status)
 		}
 		id = s.ID

@@ -7,6 +7,7 @@ import (
 
 	"berth/internal/fault"
 	"berth/internal/lang/template"
+	"berth/internal/model"
 	"berth/internal/store"
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/cloudformation"
@@ -50,7 +51,7 @@ func bodyOf(r store.Reader, body, stack *string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if s.Status == "REVIEW_IN_PROGRESS" {
+	if s.Status == model.StackReviewInProgress {
 		return "", invalid("GetTemplateSummary cannot be called on REVIEW_IN_PROGRESS stacks.")
 	}
 	return s.Template, nil

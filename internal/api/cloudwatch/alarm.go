@@ -38,7 +38,7 @@ func (a *API) PutMetricAlarm(ctx context.Context, in *shape.PutMetricAlarmInput)
 		Namespace: wire.Val(in.Namespace), Metric: wire.Val(in.MetricName), Statistic: wire.Val(in.Statistic), ExtendedStatistic: wire.Val(in.ExtendedStatistic),
 		Unit: wire.Val(in.Unit), Period: wire.Val(in.Period), EvaluationPeriods: wire.Val(in.EvaluationPeriods), DatapointsToAlarm: wire.Val(in.DatapointsToAlarm),
 		Threshold: wire.Val(in.Threshold), Comparison: wire.Val(in.ComparisonOperator), TreatMissing: wire.Or(in.TreatMissingData, "missing"),
-		ConfiguredAt: now, State: "INSUFFICIENT_DATA", StateReason: "Unchecked: Initial alarm creation", StateAt: now, TransitionedAt: now,
+		ConfiguredAt: now, State: model.AlarmInsufficientData, StateReason: "Unchecked: Initial alarm creation", StateAt: now, TransitionedAt: now,
 	}
 	for _, d := range in.Dimensions {
 		x.Dimensions = append(x.Dimensions, model.Dimension{Name: wire.Val(d.Name), Value: wire.Val(d.Value)})

@@ -162,7 +162,7 @@ func TestErrorsAreAWSs(t *testing.T) {
 	fails[*shape.CreateSecurityGroupOutput](t, "VPCIdNotSpecified", "No default VPC for this user")(w.CreateSecurityGroup(ctx, &shape.CreateSecurityGroupInput{GroupName: p("web"), Description: p("d")}))
 	fails[*shape.DescribeSubnetsOutput](t, "InvalidSubnetID.NotFound", "The subnet ID 'subnet-1' does not exist")(w.DescribeSubnets(ctx, &shape.DescribeSubnetsInput{SubnetIds: []string{"subnet-1"}}))
 	fails[*shape.DescribeSubnetsOutput](t, "InvalidParameterValue", "The filter 'colour' is invalid")(w.DescribeSubnets(ctx, &shape.DescribeSubnetsInput{Filters: []shape.Filter{{Name: p("colour"), Values: []string{"red"}}}}))
-	w.iface(model.NetworkInterface{ID: "eni-1", Kind: "task", VPC: v, Subnet: s, IP: "10.0.0.4", SecurityGroups: []string{g}, State: "available", PublicIP: "198.18.0.1"})
+	w.iface(model.NetworkInterface{ID: "eni-1", Kind: "task", VPC: v, Subnet: s, IP: "10.0.0.4", SecurityGroups: []string{g}, State: model.InterfaceAvailable, PublicIP: "198.18.0.1"})
 	fails[*shape.DeleteSubnetOutput](t, "DependencyViolation", "The subnet '"+s+"' has dependencies")(w.DeleteSubnet(ctx, &shape.DeleteSubnetInput{SubnetId: &s}))
 	fails[*shape.DeleteSecurityGroupOutput](t, "DependencyViolation", "resource "+g+" has a dependent object")(w.DeleteSecurityGroup(ctx, &shape.DeleteSecurityGroupInput{GroupId: &g}))
 	fails[*shape.DetachInternetGatewayOutput](t, "DependencyViolation", "has some mapped public address(es)")(w.DetachInternetGateway(ctx, &shape.DetachInternetGatewayInput{InternetGatewayId: &igw, VpcId: &v}))
@@ -265,7 +265,7 @@ func TestEndpoints(t *testing.T) {
 	out := must(w.DeleteVpcEndpoints(ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*s3.VpcEndpointId, *e.VpcEndpointId, "vpce-1"}}))(t)
 	table, _ = state.RouteTables.Get(w.db.View(), rtb)
 	left, _ := state.VPCEndpoints.Get(w.db.View(), *e.VpcEndpointId)
-	if len(out.Unsuccessful) != 1 || len(table.Routes) != 1 || left.State != "deleting" {
+	if len(out.Unsuccessful) != 1 || len(table.Routes) != 1 || left.State != model.EndpointDeleting {
 		t.Errorf("%+v %+v %+v", out, table, left)
 	}
 }
@@ -349,7 +349,7 @@ func TestPagesOfWhatSharesAnID(t *testing.T) {
 func TestInterfacesOutsideVPCsAreNotShown(t *testing.T) {
 	w, ctx := newWorld(t), t.Context()
 	err := w.db.Update(ctx, "controllers/network", func(tx *store.Tx) error {
-		return state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-0f", Kind: "function", IP: "100.64.0.1", State: "available"})
+		return state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-0f", Kind: "function", IP: "100.64.0.1", State: model.InterfaceAvailable})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -373,7 +373,7 @@ func TestManagedInstancesAreHiddenAndCannotBeEnded(t *testing.T) {
 	}
 	as("controllers/capacity", func(tx *store.Tx) error {
 		return state.Instances.Put(tx, model.Instance{
-			ID: id, Type: "c6a.large", Subnet: s, AvailabilityZone: "ap-northeast-1a", Goal: "RUN", State: "pending",
+			ID: id, Type: "c6a.large", Subnet: s, AvailabilityZone: "ap-northeast-1a", Goal: model.GoalRun, State: model.InstancePending,
 			Tags: []model.Tag{{Key: "aws:ec2:managed-launch", Value: "ecs-managed-instances"}},
 		})
 	})
@@ -418,7 +418,7 @@ func TestNATGatewaysAndAddresses(t *testing.T) {
 	fails[*shape.ReleaseAddressOutput](t, "InvalidIPAddress.InUse", "is in use")(w.ReleaseAddress(ctx, &shape.ReleaseAddressInput{AllocationId: x.AllocationId}))
 	must(w.DeleteNatGateway(ctx, &shape.DeleteNatGatewayInput{NatGatewayId: n.NatGatewayId}))(t)
 	must(w.ReleaseAddress(ctx, &shape.ReleaseAddressInput{AllocationId: x.AllocationId}))(t)
-	if got, _ := state.NATGateways.Get(w.db.View(), *n.NatGatewayId); got.State != "deleting" {
+	if got, _ := state.NATGateways.Get(w.db.View(), *n.NatGatewayId); got.State != model.NATDeleting {
 		t.Error(got.State)
 	}
 }

@@ -37,7 +37,7 @@ func (a *API) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEndpoint
 	}
 	e := model.VPCEndpoint{
 		ID: a.id("vpce", in.ClientToken), Type: wire.Or(in.VpcEndpointType, "Gateway"), ServiceName: *in.ServiceName, Policy: openPolicy,
-		Subnets: in.SubnetIds, SecurityGroups: in.SecurityGroupIds, RouteTables: in.RouteTableIds, Tags: tags, State: "pending", CreatedAt: a.Clock.Now(),
+		Subnets: in.SubnetIds, SecurityGroups: in.SecurityGroupIds, RouteTables: in.RouteTableIds, Tags: tags, State: model.EndpointPending, CreatedAt: a.Clock.Now(),
 	}
 	if err := policed(&e, in.PolicyDocument); err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (a *API) gatewayEndpoint(tx *store.Tx, e *model.VPCEndpoint, s vpc.Service)
 	case len(e.Subnets)+len(e.SecurityGroups) > 0:
 		return bad("InvalidParameter", "Subnets and security groups are not supported for Gateway endpoints.")
 	}
-	e.State = "available"
+	e.State = model.EndpointAvailable
 	for _, id := range e.RouteTables {
 		if err := a.throughEndpoint(tx, *e, id); err != nil {
 			return err
@@ -208,7 +208,7 @@ func (a *API) privateNames(r store.Reader, v model.VPC, e model.VPCEndpoint, s v
 		return bad("InvalidParameter", "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true for %s", v.ID)
 	}
 	for _, o := range state.VPCEndpoints.By(r, "vpc", v.ID) {
-		if o.ID != e.ID && o.ServiceName == e.ServiceName && o.PrivateDNS && o.State != "deleting" {
+		if o.ID != e.ID && o.ServiceName == e.ServiceName && o.PrivateDNS && o.State != model.EndpointDeleting {
 			return bad("InvalidParameter", "private-dns-enabled cannot be set because there is already a conflicting DNS domain for %s in the VPC %s", s.Private[0], v.ID)
 		}
 	}
@@ -362,7 +362,7 @@ func (a *API) DeleteVpcEndpoints(ctx context.Context, in *shape.DeleteVpcEndpoin
 
 func remove(tx *store.Tx, e model.VPCEndpoint) error {
 	if e.Type == "Interface" {
-		return state.VPCEndpoints.Edit(tx, e.ID, func(e *model.VPCEndpoint) error { e.State = "deleting"; return nil })
+		return state.VPCEndpoints.Edit(tx, e.ID, func(e *model.VPCEndpoint) error { e.State = model.EndpointDeleting; return nil })
 	}
 	for _, t := range state.RouteTables.By(tx, "vpc", e.VPC) {
 		if err := pastEndpoint(tx, e, t.ID); err != nil {

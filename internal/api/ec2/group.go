@@ -168,7 +168,7 @@ func used(r store.Reader, g model.SecurityGroup) bool {
 		}
 	}
 	for _, e := range state.VPCEndpoints.By(r, "vpc", g.VPC) {
-		if slices.Contains(e.SecurityGroups, g.ID) && e.State != "deleting" {
+		if slices.Contains(e.SecurityGroups, g.ID) && e.State != model.EndpointDeleting {
 			return true
 		}
 	}

@@ -140,7 +140,7 @@ func (a *API) showInstance(r store.Reader, i model.Instance) shape.Instance {
 	if i.PrivateIP != "" {
 		out.PrivateDnsName = a.privateName(i.PrivateIP)
 	}
-	if i.State == "terminated" && i.StateReason != "" {
+	if i.State == model.InstanceTerminated && i.StateReason != "" {
 		code, _, _ := strings.Cut(i.StateReason, ":")
 		out.StateReason = &shape.StateReason{Code: &code, Message: &i.StateReason}
 	}
@@ -194,7 +194,7 @@ func (a *API) DescribeInstanceStatus(_ context.Context, in *shape.DescribeInstan
 	}
 	all, next, err := a.pick(view, in.IncludeManagedResources, a.query(in.InstanceIds, in.Filters, in.NextToken, in.MaxResults))
 	if !wire.Val(in.IncludeAllInstances) {
-		all = slices.DeleteFunc(slices.Clone(all), func(i model.Instance) bool { return i.State != "running" })
+		all = slices.DeleteFunc(slices.Clone(all), func(i model.Instance) bool { return i.State != model.InstanceRunning })
 	}
 	return &shape.DescribeInstanceStatusOutput{NextToken: next, InstanceStatuses: each(all, func(i model.Instance) shape.InstanceStatus {
 		ok := summary(i)
@@ -205,7 +205,7 @@ func (a *API) DescribeInstanceStatus(_ context.Context, in *shape.DescribeInstan
 }
 
 func summary(i model.Instance) *shape.InstanceStatusSummary {
-	if i.State != "running" {
+	if i.State != model.InstanceRunning {
 		return &shape.InstanceStatusSummary{Status: wire.Ptr("not-applicable")}
 	}
 	return &shape.InstanceStatusSummary{Status: wire.Ptr("ok"), Details: []shape.InstanceStatusDetails{{Name: wire.Ptr("reachability"), Status: wire.Ptr("passed")}}}
@@ -263,7 +263,7 @@ func (a *API) DescribeIamInstanceProfileAssociations(_ context.Context, in *shap
 			"state":       fixed[model.Instance]("associated"),
 		},
 	}
-	all := slices.DeleteFunc(state.Instances.All(view), func(i model.Instance) bool { return i.ProfileARN == "" || i.State == "terminated" })
+	all := slices.DeleteFunc(state.Instances.All(view), func(i model.Instance) bool { return i.ProfileARN == "" || i.State == model.InstanceTerminated })
 	all, next, err := n.list(all, a.query(in.AssociationIds, in.Filters, in.NextToken, in.MaxResults))
 	return &shape.DescribeIamInstanceProfileAssociationsOutput{NextToken: next, IamInstanceProfileAssociations: each(all, func(i model.Instance) shape.IamInstanceProfileAssociation {
 		return shape.IamInstanceProfileAssociation{

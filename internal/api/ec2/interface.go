@@ -37,9 +37,9 @@ var interfaces = noun[model.NetworkInterface]{
 
 func status(n model.NetworkInterface) string {
 	switch n.State {
-	case "available":
+	case model.InterfaceAvailable:
 		return "in-use"
-	case "deleting":
+	case model.InterfaceDeleting:
 		return "detaching"
 	default:
 		return string(n.State)

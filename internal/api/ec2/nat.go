@@ -30,7 +30,7 @@ func (a *API) CreateNatGateway(ctx context.Context, in *shape.CreateNatGatewayIn
 	}
 	n := model.NATGateway{
 		ID: a.id("nat", in.ClientToken), Subnet: wire.Val(in.SubnetId), Allocation: wire.Val(in.AllocationId), ENI: a.IDs.EC2("eni"),
-		State: "pending", Tags: tags, CreatedAt: a.Clock.Now(),
+		State: model.NATPending, Tags: tags, CreatedAt: a.Clock.Now(),
 	}
 	association := a.IDs.EC2("eipassoc")
 	err = a.update(ctx, in.DryRun, func(tx *store.Tx) error {
@@ -110,7 +110,7 @@ func (a *API) DeleteNatGateway(ctx context.Context, in *shape.DeleteNatGatewayIn
 	now := a.Clock.Now()
 	err := a.update(ctx, in.DryRun, func(tx *store.Tx) error {
 		n, err := get(tx, nouns.nat, state.NATGateways, in.NatGatewayId, "natGatewayId")
-		if err != nil || n.State == "deleting" || n.State == "deleted" {
+		if err != nil || n.State == model.NATDeleting || n.State == model.NATDeleted {
 			return err
 		}
 		if _, ok := state.Addresses.Get(tx, n.Allocation); ok {
@@ -119,7 +119,7 @@ func (a *API) DeleteNatGateway(ctx context.Context, in *shape.DeleteNatGatewayIn
 			}
 		}
 		return state.NATGateways.Edit(tx, n.ID, func(n *model.NATGateway) error {
-			n.State, n.DeletedAt = "deleting", now
+			n.State, n.DeletedAt = model.NATDeleting, now
 			return nil
 		})
 	})

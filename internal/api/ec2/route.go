@@ -70,7 +70,7 @@ func showRoute(r store.Reader, t model.RouteTable, x model.Route) shape.Route {
 	switch prefix, _, _ := strings.Cut(x.Target, "-"); prefix {
 	case "nat":
 		n, ok := state.NATGateways.Get(r, x.Target)
-		out.NatGatewayId, there = &x.Target, ok && n.State != "deleted"
+		out.NatGatewayId, there = &x.Target, ok && n.State != model.NATDeleted
 	case "eni":
 		_, there = state.NetworkInterfaces.Get(r, x.Target)
 		out.NetworkInterfaceId = &x.Target
@@ -256,7 +256,7 @@ func target(r store.Reader, t model.RouteTable, gateway, nat, eni *string) (stri
 		}
 	case nat != nil:
 		n, ok := state.NATGateways.Get(r, *nat)
-		if !ok || n.State == "deleted" {
+		if !ok || n.State == model.NATDeleted {
 			return "", fault.New(fault.NotFound, "InvalidNatGatewayID.NotFound", "The natGateway ID '%s' does not exist", *nat)
 		}
 		if n.VPC != t.VPC {

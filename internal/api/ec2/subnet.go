@@ -183,7 +183,7 @@ func (a *API) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) (*s
 // inhabited reports whether an interface is in a subnet, or will be.
 func inhabited(r store.Reader, s model.Subnet) bool {
 	return len(state.NetworkInterfaces.By(r, "subnet", s.ID)) > 0 ||
-		slices.ContainsFunc(state.NATGateways.By(r, "vpc", s.VPC), func(n model.NATGateway) bool { return n.Subnet == s.ID && n.State != "deleted" }) ||
+		slices.ContainsFunc(state.NATGateways.By(r, "vpc", s.VPC), func(n model.NATGateway) bool { return n.Subnet == s.ID && n.State != model.NATDeleted }) ||
 		slices.ContainsFunc(state.VPCEndpoints.By(r, "vpc", s.VPC), func(e model.VPCEndpoint) bool { return slices.Contains(e.Subnets, s.ID) })
 }
 

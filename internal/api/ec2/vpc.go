@@ -188,7 +188,7 @@ func occupied(r store.Reader, v model.VPC) bool {
 		}
 	}
 	for _, n := range state.NATGateways.By(r, "vpc", v.ID) {
-		if n.State != "deleted" {
+		if n.State != model.NATDeleted {
 			return true
 		}
 	}

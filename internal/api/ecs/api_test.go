@@ -120,7 +120,7 @@ func TestUpdateKeepsWhatWasRefused(t *testing.T) {
 	}
 	must(h, 0, update(q("c6a.*")))
 	after, _ := state.CapacityProviders.Get(h.db.View(), "mi")
-	if after.UpdateStatus != "UPDATE_IN_PROGRESS" {
+	if after.UpdateStatus != model.ProviderUpdateInProgress {
 		t.Error(after.UpdateStatus)
 	}
 	h.refused(update(q("c6a.*")), "UpdateInProgressException", "update in progress")
@@ -244,7 +244,7 @@ func TestWeightsBeforeAShift(t *testing.T) {
 	err = h.db.Update(h.ctx, "controllers/service", func(tx *store.Tx) error {
 		d, _ := state.ServiceDeployments.Get(tx, first)
 		d = model.Clone(d)
-		d.Status, d.Sources = "IN_PROGRESS", []string{"revision/0"}
+		d.Status, d.Sources = model.DeploymentInProgress, []string{"revision/0"}
 		return state.ServiceDeployments.Put(tx, d)
 	})
 	if err != nil {
@@ -379,7 +379,7 @@ func TestWhatStartsADeployment(t *testing.T) {
 				t.Errorf("started %t, want %t", now != first, c.starts)
 			}
 			old, _ := state.ServiceDeployments.Get(h.db.View(), first)
-			if c.starts && (old.Status != "STOP_REQUESTED" || len(up.Service.Deployments) != 2 || *up.Service.Deployments[1].Status != "ACTIVE") {
+			if c.starts && (old.Status != model.DeploymentStopRequested || len(up.Service.Deployments) != 2 || *up.Service.Deployments[1].Status != "ACTIVE") {
 				t.Errorf("the first is %s; %+v", old.Status, up.Service.Deployments)
 			}
 		})
@@ -420,7 +420,7 @@ func TestDeleteService(t *testing.T) {
 	// When it is INACTIVE, the name is free again and its history is gone.
 	h.write("controllers/service", func(tx *store.Tx) error {
 		s, _ := state.Services.One(tx, "name", "c/s")
-		return state.Services.Edit(tx, s.ARN, func(s *model.Service) error { s.Status = "INACTIVE"; return nil })
+		return state.Services.Edit(tx, s.ARN, func(s *model.Service) error { s.Status = model.ServiceInactive; return nil })
 	})
 	_, err = h.api.CreateService(h.ctx, seedService())
 	must(h, 0, err)
@@ -444,11 +444,11 @@ func TestStopAndContinueDeployment(t *testing.T) {
 		must(h, 0, err)
 	}
 	d, _ := state.ServiceDeployments.Get(h.db.View(), *arn)
-	if d.Status != "ROLLBACK_REQUESTED" {
+	if d.Status != model.DeploymentRollbackRequested {
 		t.Error(d.Status)
 	}
 	h.write("controllers/service", func(tx *store.Tx) error {
-		return state.ServiceDeployments.Edit(tx, *arn, func(d *model.ServiceDeployment) error { d.Status = "ROLLBACK_FAILED"; return nil })
+		return state.ServiceDeployments.Edit(tx, *arn, func(d *model.ServiceDeployment) error { d.Status = model.DeploymentRollbackFailed; return nil })
 	})
 	_, err = h.api.StopServiceDeployment(h.ctx, &shape.StopServiceDeploymentInput{ServiceDeploymentArn: arn})
 	h.refused(err, "ConflictException", "terminal")
@@ -523,11 +523,11 @@ func TestContainerInstancesShowWhatIsLeft(t *testing.T) {
 	h.ready()
 	arn := place.ARN("ecs", "container-instance/c/1")
 	h.write("controllers/capacity", func(tx *store.Tx) error {
-		return state.Instances.Put(tx, model.Instance{ID: "i-1", ARN: arn, Cluster: "c", CapacityProvider: "mi", Goal: "RUN", State: "pending"})
+		return state.Instances.Put(tx, model.Instance{ID: "i-1", ARN: arn, Cluster: "c", CapacityProvider: "mi", Goal: model.GoalRun, State: model.InstancePending})
 	})
 	h.write("dispatch", func(tx *store.Tx) error {
 		return state.Instances.Edit(tx, "i-1", func(i *model.Instance) error {
-			i.Status, i.Registered, i.Connected = "ACTIVE", model.Resources{CPU: 2048, Memory: 3800, Ports: []string{"22", "51678/udp"}}, true
+			i.Status, i.Registered, i.Connected = model.ContainerInstanceActive, model.Resources{CPU: 2048, Memory: 3800, Ports: []string{"22", "51678/udp"}}, true
 			i.Attributes = []model.Attribute{{Name: "ecs.instance-type", Value: "c6a.large"}}
 			return nil
 		})

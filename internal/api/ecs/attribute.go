@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"berth/internal/model"
 	"berth/internal/state"
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/ecs"
@@ -22,7 +23,7 @@ func (a *API) ListAttributes(_ context.Context, in *shape.ListAttributesInput) (
 	}
 	var found []shape.Attribute
 	for _, i := range state.Instances.By(v, "cluster", c.Name) {
-		if i.Status == "" || i.Status == "INACTIVE" {
+		if i.Status == "" || i.Status == model.ContainerInstanceInactive {
 			continue
 		}
 		for _, at := range i.Attributes {

@@ -50,7 +50,7 @@ func readBalancers(in []shape.LoadBalancer, strategy model.Strategy) ([]model.Se
 	switch {
 	case with > 0 && with < len(out):
 		return nil, invalid("Either all or none of the provided loadBalancers must have advancedConfiguration defined")
-	case with == 0 && len(out) > 0 && strategy != "ROLLING":
+	case with == 0 && len(out) > 0 && strategy != model.StrategyRolling:
 		return nil, invalid("advancedConfiguration field is required for all loadBalancers when using a non-ROLLING deployment strategy")
 	case len(out) > 5:
 		return nil, invalid("load balancers can have at most 5 items.")

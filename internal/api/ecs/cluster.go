@@ -51,9 +51,9 @@ func (a *API) CreateCluster(ctx context.Context, in *shape.CreateClusterInput) (
 	if err != nil {
 		return nil, err
 	}
-	c := model.Cluster{Name: name, ARN: a.arn("cluster/" + name), Status: "ACTIVE", Settings: settings, Tags: tags, CreatedAt: a.Clock.Now()}
+	c := model.Cluster{Name: name, ARN: a.arn("cluster/" + name), Status: model.ClusterActive, Settings: settings, Tags: tags, CreatedAt: a.Clock.Now()}
 	err = a.update(ctx, func(tx *store.Tx) error {
-		if old, ok := state.Clusters.Get(tx, name); ok && old.Status == "ACTIVE" {
+		if old, ok := state.Clusters.Get(tx, name); ok && old.Status == model.ClusterActive {
 			c = old
 			return nil
 		}
@@ -117,7 +117,7 @@ func (a *API) DeleteCluster(ctx context.Context, in *shape.DeleteClusterInput) (
 			return err
 		}
 		c = model.Clone(c)
-		c.Status, c.CapacityProviders, c.DefaultStrategy = "INACTIVE", nil, nil
+		c.Status, c.CapacityProviders, c.DefaultStrategy = model.ClusterInactive, nil, nil
 		out = a.showCluster(tx, c, nil)
 		return state.Clusters.Put(tx, c)
 	})
@@ -133,7 +133,7 @@ func empty(r store.Reader, c model.Cluster) error {
 		return fault.New(fault.Invalid, code, "The Cluster cannot be deleted while %s.", what)
 	}
 	for _, s := range state.Services.By(r, "cluster", c.Name) {
-		if s.Status != "INACTIVE" {
+		if s.Status != model.ServiceInactive {
 			return holds("ClusterContainsServicesException", "Services are active")
 		}
 	}
@@ -143,12 +143,12 @@ func empty(r store.Reader, c model.Cluster) error {
 		}
 	}
 	for _, p := range state.CapacityProviders.By(r, "cluster", c.Name) {
-		if p.Status != "INACTIVE" {
+		if p.Status != model.ProviderInactive {
 			return holds("ClusterContainsCapacityProviderException", "it contains capacity providers")
 		}
 	}
 	for _, i := range state.Instances.By(r, "cluster", c.Name) {
-		if i.State != "terminated" {
+		if i.State != model.InstanceTerminated {
 			return holds("ClusterContainsContainerInstancesException", "Container Instances are active or draining")
 		}
 	}
@@ -181,7 +181,7 @@ func (a *API) DescribeClusters(_ context.Context, in *shape.DescribeClustersInpu
 func (a *API) ListClusters(_ context.Context, in *shape.ListClustersInput) (*shape.ListClustersOutput, error) {
 	var arns []string
 	for _, c := range state.Clusters.All(a.view()) {
-		if c.Status == "ACTIVE" {
+		if c.Status == model.ClusterActive {
 			arns = append(arns, c.ARN)
 		}
 	}
@@ -222,7 +222,7 @@ func (a *API) attachments(r store.Reader, c model.Cluster, out *shape.Cluster) {
 	for _, name := range c.CapacityProviders {
 		p, _ := state.CapacityProviders.Get(r, name)
 		status := "CREATED"
-		if p.Status != "ACTIVE" {
+		if p.Status != model.ProviderActive {
 			status = "PRECREATED"
 			out.AttachmentsStatus = wire.Ptr("UPDATE_IN_PROGRESS")
 		}

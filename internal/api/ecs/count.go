@@ -15,7 +15,7 @@ type counts struct{ instances, running, pending, services, draining int64 }
 
 func count(r store.Reader, cluster string) (n counts) {
 	for _, i := range state.Instances.By(r, "cluster", cluster) {
-		if i.Status != "" && i.Status != "INACTIVE" && i.State != "terminated" {
+		if i.Status != "" && i.Status != model.ContainerInstanceInactive && i.State != model.InstanceTerminated {
 			n.instances++
 		}
 	}
@@ -29,9 +29,9 @@ func count(r store.Reader, cluster string) (n counts) {
 	}
 	for _, s := range state.Services.By(r, "cluster", cluster) {
 		switch s.Status {
-		case "ACTIVE":
+		case model.ServiceActive:
 			n.services++
-		case "DRAINING":
+		case model.ServiceDraining:
 			n.draining++
 		}
 	}

@@ -57,9 +57,9 @@ func (a *API) DeregisterTaskDefinition(ctx context.Context, in *shape.Deregister
 		if d, ok = definition(tx, *in.TaskDefinition); !ok {
 			return noDefinition()
 		}
-		if d.Status == "ACTIVE" {
+		if d.Status == model.DefinitionActive {
 			d = model.Clone(d)
-			d.Status, d.DeregisteredAt = "INACTIVE", now
+			d.Status, d.DeregisteredAt = model.DefinitionInactive, now
 		}
 		return state.TaskDefinitions.Put(tx, d)
 	})
@@ -86,12 +86,12 @@ func (a *API) DeleteTaskDefinitions(ctx context.Context, in *shape.DeleteTaskDef
 				out.Failures = append(out.Failures, missing(a.whole("task-definition", "", n)))
 				continue
 			}
-			if d.Status == "ACTIVE" {
+			if d.Status == model.DefinitionActive {
 				out.Failures = append(out.Failures, shape.Failure{Arn: wire.Ptr(d.ARN), Reason: wire.Ptr("The specified task definition is still in ACTIVE status. Please deregister the target and try again.")})
 				continue
 			}
 			d = model.Clone(d)
-			d.Status = "DELETE_IN_PROGRESS"
+			d.Status = model.DefinitionDeleteInProgress
 			if err := state.TaskDefinitions.Put(tx, d); err != nil {
 				return err
 			}
@@ -161,7 +161,7 @@ func byFamily(a, b model.TaskDefinition) int {
 func (a *API) ListTaskDefinitionFamilies(_ context.Context, in *shape.ListTaskDefinitionFamiliesInput) (*shape.ListTaskDefinitionFamiliesOutput, error) {
 	active := map[string]bool{}
 	for _, d := range state.TaskDefinitions.All(a.view()) {
-		active[d.Family] = active[d.Family] || d.Status == "ACTIVE"
+		active[d.Family] = active[d.Family] || d.Status == model.DefinitionActive
 	}
 	var names []string
 	for f, is := range active {

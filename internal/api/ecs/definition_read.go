@@ -14,7 +14,7 @@ import (
 // readDefinition reads a task definition and its defaults from a request.
 func (a *API) readDefinition(in *shape.RegisterTaskDefinitionInput) (model.TaskDefinition, error) {
 	d := model.TaskDefinition{
-		Family: wire.Val(in.Family), Status: "ACTIVE", NetworkMode: wire.Or(in.NetworkMode, "awsvpc"), RegisteredAt: a.Clock.Now(),
+		Family: wire.Val(in.Family), Status: model.DefinitionActive, NetworkMode: wire.Or(in.NetworkMode, "awsvpc"), RegisteredAt: a.Clock.Now(),
 		TaskRoleARN: a.role(in.TaskRoleArn), ExecutionRoleARN: a.role(in.ExecutionRoleArn),
 		RequiresCompatibilities: slices.Clone(in.RequiresCompatibilities), Compatibilities: []string{"EC2", "MANAGED_INSTANCES"},
 		PidMode: wire.Val(in.PidMode), IpcMode: wire.Val(in.IpcMode),

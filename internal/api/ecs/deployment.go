@@ -71,9 +71,9 @@ func (a *API) showServiceDeployment(r store.Reader, d model.ServiceDeployment) s
 // PRE_PRODUCTION_TRAFFIC_SHIFT, and a rolling deployment has none.
 func stage(d model.ServiceDeployment) string {
 	switch {
-	case d.Config.Strategy == "ROLLING":
+	case d.Config.Strategy == model.StrategyRolling:
 		return ""
-	case d.Stage == "PRE_PRODUCTION_TRAFFIC_SHIFT":
+	case d.Stage == model.StagePreProductionTrafficShift:
 		return "PRODUCTION_TRAFFIC_SHIFT"
 	default:
 		return string(d.Stage)
@@ -102,7 +102,7 @@ func summary(s model.Service, d model.ServiceDeployment, arn string, tasks []mod
 // weight is the share of traffic that is asked for a revision. Until a
 // deployment shifts, all of it is the source's.
 func weight(d model.ServiceDeployment, shifted map[string]float64, arn string) *float64 {
-	if d.Config.Strategy == "ROLLING" {
+	if d.Config.Strategy == model.StrategyRolling {
 		return nil
 	}
 	share := shifted[arn]
@@ -217,11 +217,11 @@ func (a *API) StopServiceDeployment(ctx context.Context, in *shape.StopServiceDe
 			return noDeployment()
 		case d.Status.Final():
 			return fault.New(fault.Conflict, "ConflictException", "The service deployment cannot be stopped because it is in the terminal state %s.", d.Status)
-		case d.Status != "PENDING" && d.Status != "IN_PROGRESS":
+		case d.Status != model.DeploymentPending && d.Status != model.DeploymentInProgress:
 			return nil
 		}
 		d = model.Clone(d)
-		d.Status, d.UpdatedAt, d.StoppedAt = "ROLLBACK_REQUESTED", now, now
+		d.Status, d.UpdatedAt, d.StoppedAt = model.DeploymentRollbackRequested, now, now
 		return state.ServiceDeployments.Put(tx, d)
 	})
 	if err != nil {
@@ -246,13 +246,13 @@ func (a *API) ContinueServiceDeployment(ctx context.Context, in *shape.ContinueS
 			return invalid("Continuing a service deployment is not allowed for service deployment in terminal states.")
 		}
 		d = model.Clone(d)
-		i := slices.IndexFunc(d.Hooks, func(h model.HookRun) bool { return h.ID == *in.HookId && h.Status == "AWAITING_ACTION" })
-		if i < 0 || d.Status != "IN_PROGRESS" {
+		i := slices.IndexFunc(d.Hooks, func(h model.HookRun) bool { return h.ID == *in.HookId && h.Status == model.HookAwaitingAction })
+		if i < 0 || d.Status != model.DeploymentInProgress {
 			return invalid("Provided hookId is either completed, unavailable, or not associated with the given Resource ARN")
 		}
-		d.Hooks[i].Status = "SUCCEEDED"
+		d.Hooks[i].Status = model.HookSucceeded
 		if wire.Or(in.Action, "CONTINUE") == "ROLLBACK" {
-			d.Hooks[i].Status = "FAILED"
+			d.Hooks[i].Status = model.HookFailed
 		}
 		d.UpdatedAt = now
 		return state.ServiceDeployments.Put(tx, d)

@@ -144,7 +144,7 @@ func (h *house) activate() {
 	h.t.Helper()
 	h.write("controllers/capacity", func(tx *store.Tx) error {
 		return state.CapacityProviders.Edit(tx, "mi", func(c *model.CapacityProvider) error {
-			c.Status, c.UpdateStatus = "ACTIVE", "CREATE_COMPLETE"
+			c.Status, c.UpdateStatus = model.ProviderActive, model.ProviderCreateComplete
 			return nil
 		})
 	})

@@ -54,7 +54,7 @@ func (a *API) ListContainerInstances(_ context.Context, in *shape.ListContainerI
 	}
 	arns := []string{}
 	for _, i := range state.Instances.By(v, "cluster", c.Name) {
-		shown := i.Status != "" && i.Status != "INACTIVE"
+		shown := i.Status != "" && i.Status != model.ContainerInstanceInactive
 		if in.Status != nil {
 			shown = i.Status == model.ContainerInstanceStatus(*in.Status)
 		}
@@ -131,7 +131,7 @@ func (a *API) UpdateContainerInstancesState(ctx context.Context, in *shape.Updat
 				out.Failures = append(out.Failures, missing(a.whole("container-instance", c.Name, n)))
 				continue
 			}
-			if i.Status != "ACTIVE" && i.Status != "DRAINING" || i.Goal == "TERMINATE" {
+			if i.Status != model.ContainerInstanceActive && i.Status != model.ContainerInstanceDraining || i.Goal == model.GoalTerminate {
 				out.Failures = append(out.Failures, shape.Failure{Arn: wire.Ptr(i.ARN), Reason: wire.Ptr("INACTIVE")})
 				continue
 			}
@@ -165,7 +165,7 @@ func (a *API) DeregisterContainerInstance(ctx context.Context, in *shape.Deregis
 			return err
 		}
 		i, ok := instance(tx, c, wire.Val(in.ContainerInstance))
-		if !ok || i.Status == "INACTIVE" {
+		if !ok || i.Status == model.ContainerInstanceInactive {
 			return invalid("Referenced container instance %s not found.", wire.Val(in.ContainerInstance))
 		}
 		busy := slices.ContainsFunc(state.Tasks.By(tx, "instance", i.ARN), func(t model.Task) bool { return t.LastStatus != model.TaskStopped })
@@ -173,7 +173,7 @@ func (a *API) DeregisterContainerInstance(ctx context.Context, in *shape.Deregis
 			return invalid("Found running tasks on the instance.")
 		}
 		i = model.Clone(i)
-		i.Goal, i.GoalReason, i.GoalAt, i.Status = "TERMINATE", "asked by DeregisterContainerInstance", now, "DEREGISTERING"
+		i.Goal, i.GoalReason, i.GoalAt, i.Status = model.GoalTerminate, "asked by DeregisterContainerInstance", now, model.ContainerInstanceDeregistering
 		i.Version++
 		out = showInstance(tx, i, nil)
 		return state.Instances.Put(tx, i)

@@ -45,7 +45,7 @@ func (a *API) CreateCapacityProvider(ctx context.Context, in *shape.CreateCapaci
 		if err != nil {
 			return err
 		}
-		if old, ok := state.CapacityProviders.Get(tx, p.Name); ok && old.Status != "INACTIVE" {
+		if old, ok := state.CapacityProviders.Get(tx, p.Name); ok && old.Status != model.ProviderInactive {
 			return client("The specified capacity provider already exists. To change the configuration of an existing capacity provider, update the capacity provider.")
 		}
 		if err := a.placeable(tx, p); err != nil {
@@ -74,7 +74,7 @@ func (a *API) CreateCapacityProvider(ctx context.Context, in *shape.CreateCapaci
 func (a *API) newProvider(in *shape.CreateCapacityProviderInput) (model.CapacityProvider, error) {
 	p := model.CapacityProvider{
 		Name: wire.Val(in.Name), ARN: a.arn("capacity-provider/" + wire.Val(in.Name)), CreatedAt: a.Clock.Now(), ChangedAt: a.Clock.Now(),
-		Status: "PROVISIONING", UpdateStatus: "CREATE_IN_PROGRESS",
+		Status: model.ProviderProvisioning, UpdateStatus: model.ProviderCreateInProgress,
 	}
 	if err := checkProviderName(p.Name); err != nil {
 		return p, err
@@ -244,7 +244,7 @@ func (a *API) UpdateCapacityProvider(ctx context.Context, in *shape.UpdateCapaci
 		if err := a.placeable(tx, p); err != nil {
 			return err
 		}
-		p.UpdateStatus, p.UpdateStatusReason, p.ChangedAt = "UPDATE_IN_PROGRESS", "", now
+		p.UpdateStatus, p.UpdateStatusReason, p.ChangedAt = model.ProviderUpdateInProgress, "", now
 		return state.CapacityProviders.Put(tx, p)
 	})
 	if err != nil {
@@ -262,11 +262,11 @@ func provider(r store.Reader, name string, cluster *string) (model.CapacityProvi
 	}
 	p, ok := state.CapacityProviders.Get(r, name)
 	switch {
-	case !ok || p.Status == "INACTIVE":
+	case !ok || p.Status == model.ProviderInactive:
 		return p, client("The specified capacity provider does not exist. Specify a valid name or ARN and try again.")
 	case wire.Val(cluster) != "" && clusterName(cluster) != p.Cluster:
 		return p, invalid("The specified capacity provider is not in cluster %s.", clusterName(cluster))
-	case p.Status != "ACTIVE" || p.UpdateStatus == "UPDATE_IN_PROGRESS":
+	case p.Status != model.ProviderActive || p.UpdateStatus == model.ProviderUpdateInProgress:
 		return p, fault.New(fault.Conflict, "UpdateInProgressException", "There's already a current update in progress for the capacity provider %s.", p.Name)
 	}
 	return p, nil
@@ -286,7 +286,7 @@ func (a *API) DeleteCapacityProvider(ctx context.Context, in *shape.DeleteCapaci
 			return fault.New(fault.Conflict, "ClientException", "The specified capacity provider is in use and cannot be removed.")
 		}
 		p = model.Clone(p)
-		p.Status, p.UpdateStatus, p.ChangedAt = "DEPROVISIONING", "DELETE_IN_PROGRESS", now
+		p.Status, p.UpdateStatus, p.ChangedAt = model.ProviderDeprovisioning, model.ProviderDeleteInProgress, now
 		if err := state.CapacityProviders.Put(tx, p); err != nil {
 			return err
 		}
@@ -324,7 +324,7 @@ func (a *API) DescribeCapacityProviders(_ context.Context, in *shape.DescribeCap
 	}
 	if len(in.CapacityProviders) == 0 {
 		for _, p := range state.CapacityProviders.All(v) {
-			if p.Status != "INACTIVE" && (in.Cluster == nil || p.Cluster == clusterName(in.Cluster)) {
+			if p.Status != model.ProviderInactive && (in.Cluster == nil || p.Cluster == clusterName(in.Cluster)) {
 				found = append(found, p)
 			}
 		}

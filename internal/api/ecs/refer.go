@@ -33,7 +33,7 @@ func clusterName(given *string) string {
 // cluster finds an active cluster. Errors: ClusterNotFoundException.
 func cluster(r store.Reader, given *string) (model.Cluster, error) {
 	c, ok := state.Clusters.Get(r, clusterName(given))
-	if !ok || c.Status == "INACTIVE" {
+	if !ok || c.Status == model.ClusterInactive {
 		return c, fault.New(fault.NotFound, "ClusterNotFoundException", "Cluster not found.")
 	}
 	return c, nil
@@ -84,7 +84,7 @@ func definition(r store.Reader, given string) (model.TaskDefinition, bool) {
 	}
 	var latest model.TaskDefinition
 	state.TaskDefinitions.Backward(r, "revision", family+":", func(d model.TaskDefinition) bool {
-		if d.Status == "ACTIVE" {
+		if d.Status == model.DefinitionActive {
 			latest = d
 		}
 		return latest.ARN == ""
@@ -99,7 +99,7 @@ func usable(r store.Reader, given string) (model.TaskDefinition, error) {
 	switch {
 	case !ok:
 		return d, client("TaskDefinition not found.")
-	case d.Status != "ACTIVE":
+	case d.Status != model.DefinitionActive:
 		return d, client("TaskDefinition is inactive")
 	}
 	return d, nil

@@ -30,7 +30,7 @@ var strategies = []model.Strategy{model.StrategyRolling, model.StrategyBlueGreen
 func readRollout(have model.DeploymentConfiguration, in *shape.DeploymentConfiguration) (model.DeploymentConfiguration, error) {
 	out := model.Clone(have)
 	if out.Strategy == "" {
-		out.Strategy = "ROLLING"
+		out.Strategy = model.StrategyRolling
 	}
 	if out.MaximumPercent == 0 {
 		out.MinimumHealthyPercent, out.MaximumPercent = 100, 200
@@ -90,14 +90,14 @@ func readSteps(out *model.DeploymentConfiguration, in *shape.DeploymentConfigura
 	was := *out
 	out.CanaryPercent, out.CanaryBakeMinutes, out.LinearStepPercent, out.LinearBakeMinutes = 0, 0, 0, 0
 	switch out.Strategy {
-	case "CANARY":
+	case model.StrategyCanary:
 		out.CanaryPercent, out.CanaryBakeMinutes = 5, 10
 		if was.CanaryPercent > 0 {
 			out.CanaryPercent, out.CanaryBakeMinutes = was.CanaryPercent, was.CanaryBakeMinutes
 		}
 		out.CanaryPercent = wire.Or(c.CanaryPercent, out.CanaryPercent)
 		out.CanaryBakeMinutes = wire.Or(c.CanaryBakeTimeInMinutes, out.CanaryBakeMinutes)
-	case "LINEAR":
+	case model.StrategyLinear:
 		out.LinearStepPercent, out.LinearBakeMinutes = 10, 6
 		if was.LinearStepPercent > 0 {
 			out.LinearStepPercent, out.LinearBakeMinutes = was.LinearStepPercent, was.LinearBakeMinutes
@@ -120,17 +120,17 @@ func checkRollout(c model.DeploymentConfiguration) error {
 		return invalid("bakeTimeInMinutes must be between 0 and %d.", maxBake)
 	case c.CircuitRollback && !c.CircuitBreaker:
 		return invalid("The deployment circuit breaker must be enabled to roll back.")
-	case c.Strategy == "CANARY" && (c.CanaryPercent < 0.1 || c.CanaryPercent > 100 || !tenths(c.CanaryPercent)):
+	case c.Strategy == model.StrategyCanary && (c.CanaryPercent < 0.1 || c.CanaryPercent > 100 || !tenths(c.CanaryPercent)):
 		return invalid("canaryPercent must be between 0.1 and 100.0, in steps of 0.1.")
 	case c.CanaryBakeMinutes < 0 || c.CanaryBakeMinutes > maxBake:
 		return invalid("canaryBakeTimeInMinutes must be between 0 and %d.", maxBake)
-	case c.Strategy == "LINEAR" && (c.LinearStepPercent < 3 || c.LinearStepPercent > 100 || !tenths(c.LinearStepPercent)):
+	case c.Strategy == model.StrategyLinear && (c.LinearStepPercent < 3 || c.LinearStepPercent > 100 || !tenths(c.LinearStepPercent)):
 		return invalid("stepPercent must be between 3.0 and 100.0, in steps of 0.1.")
 	case c.LinearBakeMinutes < 0 || c.LinearBakeMinutes > maxBake:
 		return invalid("stepBakeTimeInMinutes must be between 0 and %d.", maxBake)
 	case c.AlarmsEnabled && len(c.Alarms) == 0:
 		return invalid("alarmNames must contain at least one alarm when alarms are enabled.")
-	case c.Strategy == "ROLLING" && len(c.Hooks) > 0:
+	case c.Strategy == model.StrategyRolling && len(c.Hooks) > 0:
 		return unbuilt("lifecycleHooks with the strategy ROLLING")
 	}
 	return nil
@@ -210,7 +210,7 @@ func checkHook(h model.LifecycleHook) error {
 		if !slices.Contains(hookStages, s) {
 			return invalid("Invalid lifecycle stage %s.", s)
 		}
-		if h.TargetType == "PAUSE" && (s == "TEST_TRAFFIC_SHIFT" || s == "PRODUCTION_TRAFFIC_SHIFT") {
+		if h.TargetType == "PAUSE" && (s == model.StageTestTrafficShift || s == model.StageProductionTrafficShift) {
 			return invalid("Invalid lifecycle stage provided for Pause Hook")
 		}
 	}
@@ -233,7 +233,7 @@ func showRollout(c model.DeploymentConfiguration) *shape.DeploymentConfiguration
 		},
 		MaximumPercent: &c.MaximumPercent, MinimumHealthyPercent: &c.MinimumHealthyPercent, Strategy: wire.Ptr(string(c.Strategy)), BakeTimeInMinutes: c.BakeMinutes,
 	}
-	if c.Strategy != "ROLLING" {
+	if c.Strategy != model.StrategyRolling {
 		out.BakeTimeInMinutes = wire.Ptr(int64(c.Bake().Minutes()))
 	}
 	if len(c.Alarms) > 0 || c.AlarmsEnabled {
@@ -245,9 +245,9 @@ func showRollout(c model.DeploymentConfiguration) *shape.DeploymentConfiguration
 		out.LifecycleHooks = append(out.LifecycleHooks, k)
 	}
 	switch c.Strategy {
-	case "CANARY":
+	case model.StrategyCanary:
 		out.CanaryConfiguration = &shape.CanaryConfiguration{CanaryPercent: &c.CanaryPercent, CanaryBakeTimeInMinutes: &c.CanaryBakeMinutes}
-	case "LINEAR":
+	case model.StrategyLinear:
 		out.LinearConfiguration = &shape.LinearConfiguration{StepPercent: &c.LinearStepPercent, StepBakeTimeInMinutes: &c.LinearBakeMinutes}
 	}
 	return out

@@ -33,7 +33,7 @@ func (a *API) CreateService(ctx context.Context, in *shape.CreateServiceInput) (
 		return nil, err
 	}
 	s := model.Service{
-		Name: *in.ServiceName, Status: "ACTIVE", DesiredCount: wire.Or(in.DesiredCount, 1), ControllerType: "ECS", SchedulingStrategy: "REPLICA",
+		Name: *in.ServiceName, Status: model.ServiceActive, DesiredCount: wire.Or(in.DesiredCount, 1), ControllerType: "ECS", SchedulingStrategy: "REPLICA",
 		GracePeriodSeconds: wire.Val(in.HealthCheckGracePeriodSeconds),
 		PropagateTags:      wire.Or(in.PropagateTags, "NONE"), ECSManagedTags: wire.Val(in.EnableECSManagedTags), Tags: tags,
 		CreatedAt: a.Clock.Now(), CreatedBy: caller(ctx).ARN, ClientToken: wire.Val(in.ClientToken),
@@ -117,11 +117,11 @@ func (a *API) create(tx *store.Tx, s model.Service, in *shape.CreateServiceInput
 	s.Cluster, s.ARN = c.Name, a.arn("service/"+c.Name+"/"+s.Name)
 	if old, ok := state.Services.Get(tx, s.ARN); ok {
 		switch {
-		case old.Status == "DRAINING":
+		case old.Status == model.ServiceDraining:
 			return s, invalid("Unable to Start a service that is still Draining.")
-		case old.Status == "ACTIVE" && s.ClientToken != "" && old.ClientToken == s.ClientToken:
+		case old.Status == model.ServiceActive && s.ClientToken != "" && old.ClientToken == s.ClientToken:
 			return old, nil
-		case old.Status == "ACTIVE":
+		case old.Status == model.ServiceActive:
 			return s, invalid("Creation of service was not idempotent.")
 		}
 		if err := forget(tx, old); err != nil {
@@ -186,18 +186,18 @@ func (a *API) deploy(tx *store.Tx, s *model.Service, ids deploymentIDs, now time
 	}
 	d := model.ServiceDeployment{
 		ARN: a.arn("service-deployment/" + within + ids.deployment), Service: s.ARN, Cluster: s.Cluster, RolloutID: ids.rollout, Target: rev.ARN,
-		Status: "PENDING", Config: model.Clone(s.Deployment), CreatedAt: now, UpdatedAt: now,
+		Status: model.DeploymentPending, Config: model.Clone(s.Deployment), CreatedAt: now, UpdatedAt: now,
 	}
 	s.Rollouts = slices.Clone(s.Rollouts)
 	for i := range s.Rollouts {
-		s.Rollouts[i].Status = "ACTIVE"
+		s.Rollouts[i].Status = model.RolloutActive
 		d.Sources = append(d.Sources, s.Rollouts[i].Revision)
 	}
 	if err := supersede(tx, s.CurrentDeployment, now); err != nil {
 		return err
 	}
 	s.Rollouts = append([]model.Rollout{{
-		ID: ids.rollout, Status: "PRIMARY", Revision: rev.ARN, TaskDefinition: rev.TaskDefinition, State: "IN_PROGRESS",
+		ID: ids.rollout, Status: model.RolloutPrimary, Revision: rev.ARN, TaskDefinition: rev.TaskDefinition, State: model.RolloutInProgress,
 		Reason: "ECS deployment " + ids.rollout + " in progress.", CreatedAt: now, UpdatedAt: now,
 	}}, s.Rollouts...)
 	s.Revision, s.CurrentDeployment = rev.ARN, d.ARN
@@ -212,7 +212,7 @@ func supersede(tx *store.Tx, arn string, now time.Time) error {
 		return nil
 	}
 	return state.ServiceDeployments.Edit(tx, arn, func(d *model.ServiceDeployment) error {
-		d.Status, d.UpdatedAt = "STOP_REQUESTED", now
+		d.Status, d.UpdatedAt = model.DeploymentStopRequested, now
 		return nil
 	})
 }
@@ -232,13 +232,13 @@ func (a *API) DeleteService(ctx context.Context, in *shape.DeleteServiceInput) (
 		switch {
 		case err != nil:
 			return err
-		case s.Status == "INACTIVE":
+		case s.Status == model.ServiceInactive:
 			return fault.New(fault.NotFound, "ServiceNotFoundException", "Service not found.")
 		case s.DesiredCount > 0 && !wire.Val(in.Force):
 			return invalid("The service cannot be stopped while it is scaled above 0.")
 		}
 		s = model.Clone(s)
-		s.Status, s.DesiredCount = "DRAINING", 0
+		s.Status, s.DesiredCount = model.ServiceDraining, 0
 		if err := supersede(tx, s.CurrentDeployment, now); err != nil {
 			return err
 		}
@@ -287,7 +287,7 @@ func (a *API) ListServices(_ context.Context, in *shape.ListServicesInput) (*sha
 	}
 	arns := []string{}
 	for _, s := range state.Services.By(v, "cluster", c.Name) {
-		if s.Status != "INACTIVE" && wire.Or(in.SchedulingStrategy, s.SchedulingStrategy) == s.SchedulingStrategy && wire.Or(in.LaunchType, s.LaunchType) == s.LaunchType {
+		if s.Status != model.ServiceInactive && wire.Or(in.SchedulingStrategy, s.SchedulingStrategy) == s.SchedulingStrategy && wire.Or(in.LaunchType, s.LaunchType) == s.LaunchType {
 			arns = append(arns, s.ARN)
 		}
 	}

@@ -49,7 +49,7 @@ func showDeployment(r store.Reader, s model.Service, o model.Rollout, tasks []mo
 	rev, _ := state.ServiceRevisions.Get(r, o.Revision)
 	running, pending := tally(tasks, func(t model.Task) bool { return t.StartedBy == o.ID })
 	desired := o.Desired
-	if desired == 0 && o.Status == "PRIMARY" && o.State == "IN_PROGRESS" && running+pending == 0 {
+	if desired == 0 && o.Status == model.RolloutPrimary && o.State == model.RolloutInProgress && running+pending == 0 {
 		desired = s.DesiredCount // the loop has not looked yet
 	}
 	return shape.Deployment{
@@ -64,7 +64,7 @@ func currentRevisions(s model.Service, tasks []model.Task) []shape.ServiceCurren
 	out := []shape.ServiceCurrentRevisionSummary{}
 	for _, o := range s.Rollouts {
 		running, pending := tally(tasks, func(t model.Task) bool { return t.Revision == o.Revision })
-		if o.Desired+running+pending > 0 || o.Status == "PRIMARY" {
+		if o.Desired+running+pending > 0 || o.Status == model.RolloutPrimary {
 			out = append(out, shape.ServiceCurrentRevisionSummary{Arn: wire.Ptr(o.Revision), RequestedTaskCount: wire.Ptr(o.Desired), RunningTaskCount: &running, PendingTaskCount: &pending})
 		}
 	}

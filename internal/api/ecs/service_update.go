@@ -34,7 +34,7 @@ func (a *API) UpdateService(ctx context.Context, in *shape.UpdateServiceInput) (
 		switch {
 		case err != nil:
 			return err
-		case old.Status != "ACTIVE":
+		case old.Status != model.ServiceActive:
 			return fault.New(fault.Invalid, "ServiceNotActiveException", "Service was not ACTIVE.")
 		}
 		s := model.Clone(old)
@@ -137,7 +137,7 @@ func rewrite(tx *store.Tx, c model.Cluster, s *model.Service, in *shape.UpdateSe
 			return err
 		}
 		s.LoadBalancers = bs
-	} else if s.Deployment.Strategy != "ROLLING" && len(s.LoadBalancers) > 0 && s.LoadBalancers[0].AlternateTargetGroupARN == "" {
+	} else if s.Deployment.Strategy != model.StrategyRolling && len(s.LoadBalancers) > 0 && s.LoadBalancers[0].AlternateTargetGroupARN == "" {
 		return invalid("advancedConfiguration field is required for all loadBalancers when using a non-ROLLING deployment strategy")
 	}
 	if s.GracePeriodSeconds > 0 && len(s.LoadBalancers) == 0 {

@@ -56,11 +56,11 @@ func checkItem(r store.Reader, cluster model.Cluster, providers []string, item m
 	}
 	p, ok := state.CapacityProviders.Get(r, item.Provider)
 	switch {
-	case !ok || p.Cluster != cluster.Name || p.Status == "INACTIVE":
+	case !ok || p.Cluster != cluster.Name || p.Status == model.ProviderInactive:
 		return invalid("The specified capacity provider '%s' was not found. Specify a valid capacity provider and try again.", item.Provider)
 	case !slices.Contains(providers, item.Provider):
 		return invalid("The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.")
-	case p.Status != "ACTIVE":
+	case p.Status != model.ProviderActive:
 		return invalid(notActive, item.Provider)
 	}
 	return nil
@@ -151,6 +151,6 @@ func associable(r store.Reader, c model.Cluster, names []string) error {
 // inUse reports whether a service's strategy names a provider.
 func inUse(r store.Reader, cluster, provider string) bool {
 	return slices.ContainsFunc(state.Services.By(r, "cluster", cluster), func(s model.Service) bool {
-		return s.Status != "INACTIVE" && slices.ContainsFunc(s.Strategy, func(i model.StrategyItem) bool { return i.Provider == provider })
+		return s.Status != model.ServiceInactive && slices.ContainsFunc(s.Strategy, func(i model.StrategyItem) bool { return i.Provider == provider })
 	})
 }

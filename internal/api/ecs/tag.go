@@ -64,7 +64,7 @@ func tagged(r store.Reader, arn string, change func([]model.Tag) []model.Tag) ([
 		return retag(tx, state.TaskDefinitions, arn, v.Tags, ok, gone, change, func(c *model.TaskDefinition) *[]model.Tag { return &c.Tags })
 	case "service":
 		v, ok := state.Services.Get(r, arn)
-		return retag(tx, state.Services, arn, v.Tags, ok && v.Status != "INACTIVE", gone, change, func(c *model.Service) *[]model.Tag { return &c.Tags })
+		return retag(tx, state.Services, arn, v.Tags, ok && v.Status != model.ServiceInactive, gone, change, func(c *model.Service) *[]model.Tag { return &c.Tags })
 	case "task":
 		v, ok := state.Tasks.Get(r, arn)
 		return retag(tx, state.Tasks, arn, v.Tags, ok, gone, change, func(c *model.Task) *[]model.Tag { return &c.Tags })

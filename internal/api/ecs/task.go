@@ -33,7 +33,7 @@ func (a *API) RunTask(ctx context.Context, in *shape.RunTaskInput) (*shape.RunTa
 	}
 	base := model.Task{
 		StartedBy: wire.Val(in.StartedBy), Group: wire.Val(in.Group), Tags: tags, Constraints: readConstraints(in.PlacementConstraints), CreatedAt: a.Clock.Now(),
-		ClientToken: wire.Val(in.ClientToken), DesiredStatus: model.TaskRunning, LastStatus: model.TaskProvisioning, StatusAt: a.Clock.Now(), Health: "UNKNOWN", Version: 1,
+		ClientToken: wire.Val(in.ClientToken), DesiredStatus: model.TaskRunning, LastStatus: model.TaskProvisioning, StatusAt: a.Clock.Now(), Health: model.HealthUnknown, Version: 1,
 	}
 	if err := checkConstraints(base.Constraints, true); err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ func (a *API) containers(t model.Task, d model.TaskDefinition, ids []string) []m
 	var out []model.TaskContainer
 	for i, c := range d.Containers {
 		k := model.TaskContainer{
-			Name: c.Name, ARN: a.arn("container/" + t.Cluster + "/" + t.ID + "/" + ids[i%len(ids)]), Image: c.Image, LastStatus: "PENDING", Health: "UNKNOWN", CPU: c.CPU, Memory: c.Memory,
+			Name: c.Name, ARN: a.arn("container/" + t.Cluster + "/" + t.ID + "/" + ids[i%len(ids)]), Image: c.Image, LastStatus: model.ContainerPending, Health: model.HealthUnknown, CPU: c.CPU, Memory: c.Memory,
 		}
 		for _, o := range t.Overrides {
 			if o.Name == c.Name && o.CPU > 0 {

@@ -57,7 +57,7 @@ func attachment(r store.Reader, t model.Task, eni model.NetworkInterface, has bo
 	switch {
 	case has && t.LastStatus == model.TaskProvisioning:
 		status = "ATTACHING"
-	case has && eni.State == "deleting":
+	case has && eni.State == model.InterfaceDeleting:
 		status = "DETACHING"
 	case has:
 		status = "ATTACHED"

@@ -77,7 +77,7 @@ func (a *API) newLoadBalancer(in *shape.CreateLoadBalancerInput) (model.LoadBala
 	return model.LoadBalancer{
 		ARN: a.arn("loadbalancer/app/" + name + "/" + a.IDs.Hex(16)), Name: name, DNSName: strings.ToLower(dns), Scheme: scheme,
 		Type: "application", IPAddressType: "ipv4", Subnets: subnets, SecurityGroups: slices.Clone(in.SecurityGroups),
-		Attributes: defaults(balancerAttributes), Tags: tags, CreatedAt: a.Clock.Now(), State: "provisioning",
+		Attributes: defaults(balancerAttributes), Tags: tags, CreatedAt: a.Clock.Now(), State: model.LoadBalancerProvisioning,
 	}, nil
 }
 

@@ -58,7 +58,7 @@ func readTarget(r store.Reader, g model.TargetGroup, d shape.TargetDescription) 
 		switch {
 		case !ok:
 			return t, badTarget("The following targets are not in a running state or do not exist: '%s'", t.ID)
-		case i.State != "running":
+		case i.State != model.InstanceRunning:
 			return t, badTarget("The following targets are not in a running state and cannot be registered: '%s'", t.ID)
 		}
 		t.Zone = i.AvailabilityZone
@@ -158,7 +158,7 @@ func showHealth(g model.TargetGroup, t model.Target, used bool) shape.TargetHeal
 		d.TargetHealth = showState("draining", "Target.DeregistrationInProgress", "Target deregistration is in progress")
 	case t.State == "" && !used:
 		d.TargetHealth = showState("unused", "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer")
-	case t.State == "" || t.State == "draining":
+	case t.State == "" || t.State == model.TargetDraining:
 		d.TargetHealth = showState("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
 	default:
 		d.TargetHealth = showState(string(t.State), t.Reason, t.Description)

@@ -87,10 +87,10 @@ func neededPart(t *model.Task) taskPart {
 func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	view := l.DB.View()
 	p, ok := state.CapacityProviders.Get(view, r.Key)
-	if !ok || p.Status == "INACTIVE" {
+	if !ok || p.Status == model.ProviderInactive {
 		return control.Result{}, nil
 	}
-	if p.Status == "DEPROVISIONING" {
+	if p.Status == model.ProviderDeprovisioning {
 		return control.Result{}, l.remove(ctx, r.Now, view, p)
 	}
 	wait, err := l.settle(ctx, r.Now, p)
@@ -117,9 +117,9 @@ func (l Controller) settle(ctx context.Context, now time.Time, p model.CapacityP
 	var takes time.Duration
 	done := ""
 	switch p.UpdateStatus {
-	case "CREATE_IN_PROGRESS":
+	case model.ProviderCreateInProgress:
 		takes, done = creating, "CREATE_COMPLETE"
-	case "UPDATE_IN_PROGRESS":
+	case model.ProviderUpdateInProgress:
 		takes, done = updating, "UPDATE_COMPLETE"
 	default:
 		return 0, nil
@@ -130,7 +130,7 @@ func (l Controller) settle(ctx context.Context, now time.Time, p model.CapacityP
 	return 0, l.DB.Update(ctx, name, func(tx *store.Tx) error {
 		return state.CapacityProviders.Edit(tx, p.Name, func(q *model.CapacityProvider) error {
 			if q.UpdateStatus == p.UpdateStatus && q.ChangedAt.Equal(p.ChangedAt) {
-				q.Status, q.UpdateStatus = "ACTIVE", model.ProviderUpdate(done)
+				q.Status, q.UpdateStatus = model.ProviderActive, model.ProviderUpdate(done)
 			}
 			return nil
 		})
@@ -143,9 +143,9 @@ func (l Controller) remove(ctx context.Context, now time.Time, view store.Reader
 	left := 0
 	var end []model.Instance
 	for _, i := range state.Instances.By(view, "provider", p.Name) {
-		if i.State != "terminated" {
+		if i.State != model.InstanceTerminated {
 			left++
-			if i.Goal != "TERMINATE" {
+			if i.Goal != model.GoalTerminate {
 				end = append(end, i)
 			}
 		}
@@ -155,7 +155,7 @@ func (l Controller) remove(ctx context.Context, now time.Time, view store.Reader
 	}
 	return l.DB.Update(ctx, name, func(tx *store.Tx) error {
 		for _, i := range end {
-			if err := aim(tx, now, i.ID, "TERMINATE", "its capacity provider is being deleted"); err != nil {
+			if err := aim(tx, now, i.ID, model.GoalTerminate, "its capacity provider is being deleted"); err != nil {
 				return err
 			}
 		}
@@ -163,8 +163,8 @@ func (l Controller) remove(ctx context.Context, now time.Time, view store.Reader
 			return nil
 		}
 		return state.CapacityProviders.Edit(tx, p.Name, func(p *model.CapacityProvider) error {
-			if p.Status == "DEPROVISIONING" {
-				p.Status, p.UpdateStatus = "INACTIVE", "DELETE_COMPLETE"
+			if p.Status == model.ProviderDeprovisioning {
+				p.Status, p.UpdateStatus = model.ProviderInactive, model.ProviderDeleteComplete
 			}
 			return nil
 		})

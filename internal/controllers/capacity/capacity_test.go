@@ -62,7 +62,7 @@ func (h hands) Reconcile(ctx context.Context, r control.Request) (control.Result
 	}
 	t, _ := state.Tasks.Get(h.db.View(), r.Key)
 	switch {
-	case t.DesiredStatus == "STOPPED" && (t.Instance != "" || t.LastStatus == model.TaskDeprovisioning) && t.LastStatus != model.TaskStopped:
+	case t.DesiredStatus == model.TaskStopped && (t.Instance != "" || t.LastStatus == model.TaskDeprovisioning) && t.LastStatus != model.TaskStopped:
 		return control.Result{}, h.task(ctx, t.ARN, "controllers/network", func(t *model.Task) { t.LastStatus, t.StoppedAt = model.TaskStopped, r.Now })
 	case t.Instance != "" && t.LastStatus == model.TaskProvisioning:
 		return control.Result{}, h.task(ctx, t.ARN, "controllers/traffic", func(t *model.Task) { t.LastStatus, t.StartedAt = model.TaskRunning, r.Now })
@@ -83,17 +83,17 @@ func (h hands) instance(ctx context.Context, now time.Time, i model.Instance) (c
 		})
 	}
 	switch {
-	case i.Goal == "TERMINATE" && i.State != "terminated":
+	case i.Goal == model.GoalTerminate && i.State != model.InstanceTerminated:
 		return control.Result{}, edit("controllers/instance", func(i *model.Instance) {
-			i.State, i.Status, i.TerminatedAt = "terminated", "INACTIVE", now
+			i.State, i.Status, i.TerminatedAt = model.InstanceTerminated, model.ContainerInstanceInactive, now
 		})
-	case i.State == "pending":
-		return control.Result{After: 20 * time.Second}, edit("controllers/instance", func(i *model.Instance) { i.State, i.LaunchedAt = "running", now })
-	case i.State == "running" && i.Status == "" && now.Sub(i.LaunchedAt) < 20*time.Second:
+	case i.State == model.InstancePending:
+		return control.Result{After: 20 * time.Second}, edit("controllers/instance", func(i *model.Instance) { i.State, i.LaunchedAt = model.InstanceRunning, now })
+	case i.State == model.InstanceRunning && i.Status == "" && now.Sub(i.LaunchedAt) < 20*time.Second:
 		return control.Result{After: 20*time.Second - now.Sub(i.LaunchedAt)}, nil
-	case i.State == "running" && i.Status == "":
+	case i.State == model.InstanceRunning && i.Status == "":
 		return control.Result{}, edit("dispatch", func(i *model.Instance) {
-			i.Status, i.Connected, i.RegisteredAt, i.Registered = "ACTIVE", true, now, i.Expected
+			i.Status, i.Connected, i.RegisteredAt, i.Registered = model.ContainerInstanceActive, true, now, i.Expected
 		})
 	}
 	return control.Result{}, nil
@@ -125,7 +125,7 @@ func newWorld(t *testing.T, edit func(*model.CapacityProvider)) *world {
 	low, high := 1.0, 5.0
 	small, large := 1024.0, 5120.0
 	p := model.CapacityProvider{
-		Name: "cp", Cluster: "c", Status: "PROVISIONING", UpdateStatus: "CREATE_IN_PROGRESS", ChangedAt: start, CreatedAt: start,
+		Name: "cp", Cluster: "c", Status: model.ProviderProvisioning, UpdateStatus: model.ProviderCreateInProgress, ChangedAt: start, CreatedAt: start,
 		Subnets: []string{"subnet-a", "subnet-c"}, CapacityOption: "ON_DEMAND", StorageSizeGiB: 30, PropagateTags: "CAPACITY_PROVIDER",
 		Tags: []model.Tag{{Key: "env", Value: "dev"}},
 		Requirements: &model.InstanceRequirements{
@@ -143,10 +143,10 @@ func newWorld(t *testing.T, edit func(*model.CapacityProvider)) *world {
 	})
 	w.as("api/ecs", func(tx *store.Tx) error {
 		return errors.Join(
-			state.Clusters.Put(tx, model.Cluster{Name: "c", Status: "ACTIVE", DefaultStrategy: []model.StrategyItem{{Provider: "cp", Weight: 1}}}),
+			state.Clusters.Put(tx, model.Cluster{Name: "c", Status: model.ClusterActive, DefaultStrategy: []model.StrategyItem{{Provider: "cp", Weight: 1}}}),
 			state.CapacityProviders.Put(tx, p),
 			state.TaskDefinitions.Put(tx, model.TaskDefinition{ARN: definition, NetworkMode: "awsvpc", CPU: 256, Memory: 512}),
-			state.Services.Put(tx, model.Service{ARN: service, Name: "web", Cluster: "c", Status: "ACTIVE"}))
+			state.Services.Put(tx, model.Service{ARN: service, Name: "web", Cluster: "c", Status: model.ServiceActive}))
 	})
 	w.engine.Open()
 	return w
@@ -169,7 +169,7 @@ func (w *world) scale(n int, memory int64) {
 			w.live = append(w.live, arn)
 			if err := state.Tasks.Put(tx, model.Task{
 				ARN: arn, Cluster: "c", Service: service, Group: "service:web",
-				TaskDefinition: definition, CPU: 256, Memory: memory, LastStatus: model.TaskProvisioning, DesiredStatus: "RUNNING", CreatedAt: w.clock.Now(),
+				TaskDefinition: definition, CPU: 256, Memory: memory, LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning, CreatedAt: w.clock.Now(),
 				Network: model.NetworkConfiguration{Subnets: []string{"subnet-a", "subnet-c"}},
 			}); err != nil {
 				return err
@@ -182,7 +182,7 @@ func (w *world) scale(n int, memory int64) {
 				continue // it ended with its instance and was forgotten
 			}
 			if err := state.Tasks.Edit(tx, arn, func(t *model.Task) error {
-				t.DesiredStatus = "STOPPED"
+				t.DesiredStatus = model.TaskStopped
 				return nil
 			}); err != nil {
 				return err
@@ -212,7 +212,7 @@ func (w *world) fleet() string {
 	view := w.db.View()
 	var out []string
 	for _, i := range state.Instances.All(view) {
-		if i.State == "terminated" {
+		if i.State == model.InstanceTerminated {
 			continue
 		}
 		n := 0
@@ -243,11 +243,11 @@ func TestAProviderTakesItsTimeToBecomeActive(t *testing.T) {
 	w := newWorld(t, nil)
 	w.scale(1, 512)
 	w.advance(20 * time.Second)
-	if p := w.provider(); p.Status != "PROVISIONING" || w.fleet() != "" {
+	if p := w.provider(); p.Status != model.ProviderProvisioning || w.fleet() != "" {
 		t.Errorf("%s, %q", p.Status, w.fleet())
 	}
 	w.advance(10 * time.Second)
-	if p := w.provider(); p.Status != "ACTIVE" || p.UpdateStatus != "CREATE_COMPLETE" {
+	if p := w.provider(); p.Status != model.ProviderActive || p.UpdateStatus != model.ProviderCreateComplete {
 		t.Errorf("%s %s", p.Status, p.UpdateStatus)
 	}
 	w.want("c6a.large a 0")
@@ -308,13 +308,13 @@ func TestDeletingAProviderEndsItsInstances(t *testing.T) {
 	w.advance(time.Minute)
 	w.as("api/ecs", func(tx *store.Tx) error {
 		return state.CapacityProviders.Edit(tx, "cp", func(p *model.CapacityProvider) error {
-			p.Status, p.UpdateStatus, p.ChangedAt = "DEPROVISIONING", "DELETE_IN_PROGRESS", w.clock.Now()
+			p.Status, p.UpdateStatus, p.ChangedAt = model.ProviderDeprovisioning, model.ProviderDeleteInProgress, w.clock.Now()
 			return nil
 		})
 	})
 	w.advance(time.Minute)
 	w.want("")
-	if p := w.provider(); p.Status != "INACTIVE" || p.UpdateStatus != "DELETE_COMPLETE" {
+	if p := w.provider(); p.Status != model.ProviderInactive || p.UpdateStatus != model.ProviderDeleteComplete {
 		t.Errorf("%s %s", p.Status, p.UpdateStatus)
 	}
 	x := state.Tasks.All(w.db.View())[0]

@@ -43,7 +43,7 @@ func TestInstancesFollowTasks(t *testing.T) {
 // kill ends the n-th instance that runs, as when its host dies.
 func (w *world) kill(n int) {
 	for _, i := range state.Instances.All(w.db.View()) {
-		if i.State != "running" {
+		if i.State != model.InstanceRunning {
 			continue
 		}
 		if n--; n >= 0 {
@@ -51,7 +51,7 @@ func (w *world) kill(n int) {
 		}
 		w.as("controllers/instance", func(tx *store.Tx) error {
 			return state.Instances.Edit(tx, i.ID, func(i *model.Instance) error {
-				i.State, i.Status, i.TerminatedAt = "terminated", "INACTIVE", w.clock.Now()
+				i.State, i.Status, i.TerminatedAt = model.InstanceTerminated, model.ContainerInstanceInactive, w.clock.Now()
 				return nil
 			})
 		})
@@ -63,10 +63,10 @@ func (w *world) overcommitted() string {
 	view := w.db.View()
 	draining := 0
 	for _, i := range state.Instances.All(view) {
-		if i.State == "terminated" {
+		if i.State == model.InstanceTerminated {
 			continue
 		}
-		if i.Goal == "DRAIN" {
+		if i.Goal == model.GoalDrain {
 			draining++
 		}
 		left := i.Expected
@@ -95,7 +95,7 @@ func (w *world) unserved() string {
 		busy[t.Instance] = busy[t.Instance] || t.LastStatus == model.TaskRunning
 	}
 	for _, i := range state.Instances.All(view) {
-		if i.State != "terminated" && !busy[i.ARN] {
+		if i.State != model.InstanceTerminated && !busy[i.ARN] {
 			return i.ID + " has no task"
 		}
 	}

@@ -20,7 +20,7 @@ func (l Controller) carryOut(ctx context.Context, now time.Time, view store.Read
 		return nil
 	}
 	err := l.DB.Update(ctx, name, func(tx *store.Tx) error {
-		if q, ok := state.CapacityProviders.Get(tx, p.Name); !ok || q.Status != "ACTIVE" {
+		if q, ok := state.CapacityProviders.Get(tx, p.Name); !ok || q.Status != model.ProviderActive {
 			fresh = nil
 		}
 		for k, i := range fresh {
@@ -64,7 +64,7 @@ func (l Controller) instances(now time.Time, p model.CapacityProvider, buy []sup
 			Cluster: p.Cluster, CapacityProvider: p.Name, Type: b.Type.Name, AvailabilityZone: b.Zone, Subnet: b.Subnet,
 			SecurityGroups: p.SecurityGroups, ProfileARN: p.InstanceProfileARN, InfraRoleARN: p.InfrastructureRoleARN,
 			CapacityOption: p.CapacityOption, StorageGiB: p.StorageSizeGiB, Monitoring: p.Monitoring, Tags: tags(p, fleet),
-			Why: b.Why, WantedAt: now, For: b.Tasks, Expected: b.Expected, Goal: "RUN", State: "pending", FleetID: fleet, Version: 1,
+			Why: b.Why, WantedAt: now, For: b.Tasks, Expected: b.Expected, Goal: model.GoalRun, State: model.InstancePending, FleetID: fleet, Version: 1,
 		}
 	}
 	return out
@@ -107,7 +107,7 @@ func launch(tx *store.Tx, now time.Time, i model.Instance, b supply.Purchase) er
 // change gives an instance a new goal.
 func change(tx *store.Tx, now time.Time, p model.CapacityProvider, c supply.Change) error {
 	i, ok := state.Instances.Get(tx, c.Instance)
-	if !ok || i.Goal == "TERMINATE" || c.Empty && busy(tx, i) {
+	if !ok || i.Goal == model.GoalTerminate || c.Empty && busy(tx, i) {
 		return nil
 	}
 	if err := aim(tx, now, c.Instance, c.Goal, c.Why); err != nil || !c.Failure {
@@ -134,8 +134,8 @@ func aim(tx *store.Tx, now time.Time, id string, goal model.Goal, why string) er
 	if err := state.Instances.Edit(tx, id, func(i *model.Instance) error {
 		cluster = i.Cluster
 		i.Goal, i.GoalReason, i.GoalAt = goal, why, now
-		if goal == "DRAIN" && i.Status == "ACTIVE" {
-			i.Status, i.StatusReason = "DRAINING", why
+		if goal == model.GoalDrain && i.Status == model.ContainerInstanceActive {
+			i.Status, i.StatusReason = model.ContainerInstanceDraining, why
 		}
 		i.Version++
 		return nil

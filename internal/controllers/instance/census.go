@@ -9,6 +9,7 @@ import (
 
 	"berth/internal/control"
 	"berth/internal/machine"
+	"berth/internal/model"
 	"berth/internal/state"
 	"berth/internal/store"
 )
@@ -61,7 +62,7 @@ func (l Controller) count(ctx context.Context, r control.Request) (control.Resul
 	}
 	for _, id := range slices.Sorted(maps.Keys(t.machines)) {
 		m := t.machines[id]
-		if i, ok := state.Instances.Get(view, id); !ok || i.State == "terminated" || m.State == machine.Terminated && i.State == "running" {
+		if i, ok := state.Instances.Get(view, id); !ok || i.State == model.InstanceTerminated || m.State == machine.Terminated && i.State == model.InstanceRunning {
 			l.forget(id)
 		}
 	}

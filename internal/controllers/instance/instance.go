@@ -118,13 +118,13 @@ func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.R
 	view := l.DB.View()
 	i, ok := state.Instances.Get(view, r.Key)
 	switch {
-	case !ok || i.State == "terminated":
+	case !ok || i.State == model.InstanceTerminated:
 		return control.Result{}, nil
-	case i.Goal == "TERMINATE":
+	case i.Goal == model.GoalTerminate:
 		return l.terminate(ctx, r, i)
-	case i.State == "pending":
+	case i.State == model.InstancePending:
 		return l.launch(ctx, r, view, i)
-	case i.State == "running":
+	case i.State == model.InstanceRunning:
 		return l.keep(ctx, r, view, i)
 	default:
 		return control.Result{}, nil
@@ -134,7 +134,7 @@ func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.R
 // launch brings a pending instance up.
 func (l Controller) launch(ctx context.Context, r control.Request, view *store.View, i model.Instance) (control.Result, error) {
 	eni, ok := state.NetworkInterfaces.Get(view, i.ENI)
-	if !ok || eni.State == "pending" {
+	if !ok || eni.State == model.InterfacePending {
 		return control.Result{}, nil // the interface wakes us
 	}
 	job := "launch " + i.ID
@@ -199,7 +199,7 @@ func (l Controller) launched(ctx context.Context, r control.Request, i model.Ins
 				i.LaunchedAt = r.Now
 			}
 			if m.State == machine.Running {
-				i.State, after = "running", 0
+				i.State, after = model.InstanceRunning, 0
 			}
 			i.Version++
 			return nil
@@ -351,7 +351,7 @@ func (l Controller) terminate(ctx context.Context, r control.Request, i model.In
 	if _, _, launching, _ := l.Jobs.Take("launch " + i.ID); launching {
 		return control.Result{}, nil // its end wakes us
 	}
-	if i.State != "shutting-down" || i.Status != "" && i.Status != "DEREGISTERING" {
+	if i.State != model.InstanceShuttingDown || i.Status != "" && i.Status != model.ContainerInstanceDeregistering {
 		if err := l.DB.Update(ctx, name, func(tx *store.Tx) error { return leaving(tx, i, r.Now) }); err != nil {
 			return control.Result{}, err
 		}
@@ -362,9 +362,9 @@ func (l Controller) terminate(ctx context.Context, r control.Request, i model.In
 
 func leaving(tx *store.Tx, i model.Instance, now time.Time) error {
 	if err := state.Instances.Edit(tx, i.ID, func(i *model.Instance) error {
-		i.State = "shutting-down"
+		i.State = model.InstanceShuttingDown
 		if i.Status != "" {
-			i.Status = "DEREGISTERING"
+			i.Status = model.ContainerInstanceDeregistering
 		}
 		i.Version++
 		return nil
@@ -378,7 +378,7 @@ func leaving(tx *store.Tx, i model.Instance, now time.Time) error {
 func (l Controller) ended(ctx context.Context, now time.Time, id, code, message string) error {
 	return l.DB.Update(ctx, name, func(tx *store.Tx) error {
 		i, ok := state.Instances.Get(tx, id)
-		if !ok || i.State == "terminated" {
+		if !ok || i.State == model.InstanceTerminated {
 			return nil
 		}
 		if err := end(tx, id, now, code, message); err != nil {
@@ -390,10 +390,10 @@ func (l Controller) ended(ctx context.Context, now time.Time, id, code, message 
 
 func end(tx *store.Tx, id string, now time.Time, code, message string) error {
 	return state.Instances.Edit(tx, id, func(i *model.Instance) error {
-		i.State, i.TerminatedAt = "terminated", now
+		i.State, i.TerminatedAt = model.InstanceTerminated, now
 		i.StateReason = strings.TrimSuffix(code+": "+message, ": ")
 		if i.Status != "" {
-			i.Status, i.StatusReason = "INACTIVE", i.StateReason
+			i.Status, i.StatusReason = model.ContainerInstanceInactive, i.StateReason
 		}
 		i.Version++
 		return nil

@@ -92,19 +92,19 @@ func newWorld(t *testing.T) *world {
 	})
 	w.as("api/ecs", func(tx *store.Tx) error {
 		return errors.Join(
-			state.CapacityProviders.Put(tx, model.CapacityProvider{Name: "cp", Cluster: "c", Status: "ACTIVE"}),
-			state.Services.Put(tx, model.Service{ARN: "arn:aws:ecs:ap-northeast-1:000000000000:service/c/web", Name: "web", Cluster: "c", Status: "ACTIVE"}))
+			state.CapacityProviders.Put(tx, model.CapacityProvider{Name: "cp", Cluster: "c", Status: model.ProviderActive}),
+			state.Services.Put(tx, model.Service{ARN: "arn:aws:ecs:ap-northeast-1:000000000000:service/c/web", Name: "web", Cluster: "c", Status: model.ServiceActive}))
 	})
 	w.as("controllers/service", func(tx *store.Tx) error {
 		return state.Tasks.Put(tx, model.Task{
 			ARN: "arn:aws:ecs:ap-northeast-1:000000000000:task/c/t1", ID: "t1", Cluster: "c", Service: "arn:aws:ecs:ap-northeast-1:000000000000:service/c/web",
-			Strategy: []model.StrategyItem{{Provider: "cp", Weight: 1}}, LastStatus: model.TaskProvisioning, DesiredStatus: "RUNNING",
+			Strategy: []model.StrategyItem{{Provider: "cp", Weight: 1}}, LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning,
 		})
 	})
 	w.as("controllers/capacity", func(tx *store.Tx) error {
 		return state.Instances.Put(tx, model.Instance{
 			ID: id, ARN: place.ARN("ecs", "container-instance/c/abc"), Cluster: "c", CapacityProvider: "cp", Type: "c6a.large", AvailabilityZone: "ap-northeast-1a",
-			Subnet: "subnet-1", SecurityGroups: []string{"sg-1"}, ProfileARN: profile, InfraRoleARN: infra, CapacityOption: "ON_DEMAND", Goal: "RUN", State: "pending",
+			Subnet: "subnet-1", SecurityGroups: []string{"sg-1"}, ProfileARN: profile, InfraRoleARN: infra, CapacityOption: "ON_DEMAND", Goal: model.GoalRun, State: model.InstancePending,
 		})
 	})
 	w.engine.Open()
@@ -141,7 +141,7 @@ func (w *world) advance(d time.Duration) {
 func (w *world) interfaceUp() {
 	w.as("controllers/network", func(tx *store.Tx) error {
 		return errors.Join(
-			state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-1", Kind: "instance", Owner: id, VPC: "vpc-1", Subnet: "subnet-1", IP: "192.168.2.10", MAC: "02:00:00:00:00:01", State: "available"}),
+			state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-1", Kind: "instance", Owner: id, VPC: "vpc-1", Subnet: "subnet-1", IP: "192.168.2.10", MAC: "02:00:00:00:00:01", State: model.InterfaceAvailable}),
 			state.Instances.Edit(tx, id, func(i *model.Instance) error { i.ENI, i.PrivateIP = "eni-1", "192.168.2.10"; return nil }))
 	})
 }
@@ -154,12 +154,12 @@ func (w *world) instance() model.Instance {
 func TestAnInstanceWaitsForItsInterfaceThenRuns(t *testing.T) {
 	w := newWorld(t)
 	w.advance(time.Minute)
-	if i := w.instance(); i.State != "pending" || !i.LaunchedAt.IsZero() {
+	if i := w.instance(); i.State != model.InstancePending || !i.LaunchedAt.IsZero() {
 		t.Fatalf("launched without an interface: %+v", i)
 	}
 	w.interfaceUp()
 	w.advance(20 * time.Second)
-	if i := w.instance(); i.State != "running" || i.LaunchedAt.IsZero() {
+	if i := w.instance(); i.State != model.InstanceRunning || i.LaunchedAt.IsZero() {
 		t.Fatalf("not running: %+v", i)
 	}
 	first, ok := w.driver.Credentials(id)
@@ -179,7 +179,7 @@ func TestAMissingPassRoleReadsAsOnAWS(t *testing.T) {
 	w.interfaceUp()
 	w.settle()
 	i := w.instance()
-	if i.State != "terminated" {
+	if i.State != model.InstanceTerminated {
 		t.Fatalf("state %s", i.State)
 	}
 	s := state.Services.All(w.db.View())[0]
@@ -203,12 +203,12 @@ func TestRefusedCapacityEndsTheInstanceAndHostTroubleIsTriedAgain(t *testing.T) 
 	w.driver.RefuseIn("", fault.New(fault.Unavailable, "", "the host is busy"))
 	w.interfaceUp()
 	w.advance(7 * time.Second)
-	if i := w.instance(); i.State != "pending" || i.Attempts == 0 {
+	if i := w.instance(); i.State != model.InstancePending || i.Attempts == 0 {
 		t.Fatalf("after trouble of the host: %+v", i)
 	}
 	w.driver.RefuseIn("", fault.New(fault.Capacity, "InsufficientInstanceCapacity", "We currently do not have sufficient capacity."))
 	w.advance(7 * time.Second)
-	if i := w.instance(); i.State != "terminated" || !strings.HasPrefix(i.StateReason, "InsufficientInstanceCapacity") {
+	if i := w.instance(); i.State != model.InstanceTerminated || !strings.HasPrefix(i.StateReason, "InsufficientInstanceCapacity") {
 		t.Fatalf("after a refusal: %+v", i)
 	}
 }
@@ -226,7 +226,7 @@ func TestADeadMachineIsNoticedAndForgotten(t *testing.T) {
 	w.settle() // it lives still
 	w.driver.Kill(id, "Server.InternalError: power lost")
 	w.advance(10 * time.Second)
-	if i := w.instance(); i.State != "terminated" || i.StateReason != "Server.InternalError: power lost" {
+	if i := w.instance(); i.State != model.InstanceTerminated || i.StateReason != "Server.InternalError: power lost" {
 		t.Fatalf("instance: %+v", i)
 	}
 	w.advance(30 * time.Second)
@@ -241,7 +241,7 @@ func TestADeadMachineWithoutAnAgentIsNoticedToo(t *testing.T) {
 	w.advance(time.Minute)
 	w.driver.Kill(id, "Server.InternalError: power lost")
 	w.advance(6 * time.Minute)
-	if i := w.instance(); i.State != "terminated" {
+	if i := w.instance(); i.State != model.InstanceTerminated {
 		t.Fatalf("instance: %+v", i)
 	}
 }
@@ -251,10 +251,10 @@ func TestTerminateDeregistersFirst(t *testing.T) {
 	w.interfaceUp()
 	w.advance(time.Minute)
 	w.as("dispatch", func(tx *store.Tx) error {
-		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.Status = "ACTIVE"; return nil })
+		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.Status = model.ContainerInstanceActive; return nil })
 	})
 	w.as("controllers/capacity", func(tx *store.Tx) error {
-		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.Goal, i.GoalReason = "TERMINATE", "idle"; return nil })
+		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.Goal, i.GoalReason = model.GoalTerminate, "idle"; return nil })
 	})
 	var seen []string
 	_, watch := w.db.Hook(func(all []store.Change) {

@@ -14,7 +14,7 @@ func TestWhatWakesTheController(t *testing.T) {
 	alive := model.Instance{ID: id, State: "running", Connected: true}
 	lost, dead := alive, alive
 	lost.Connected = false
-	dead.State = "terminated"
+	dead.State = model.InstanceTerminated
 	for name, c := range map[string]struct {
 		change store.Change
 		want   []string

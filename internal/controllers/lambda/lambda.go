@@ -71,12 +71,12 @@ func (l *Controller) Reconcile(ctx context.Context, r control.Request) (control.
 // judge says what a function becomes, given what stands in the way of it.
 func judge(fn model.Function, obstacle error) model.Function {
 	switch {
-	case obstacle == nil && (fn.State != "Active" || fn.UpdateStatus != "Successful"):
-		fn.State, fn.UpdateStatus, fn.StateReason, fn.StateCode = "Active", "Successful", "", ""
-	case obstacle != nil && fn.State == "Pending":
-		fn.State, fn.UpdateStatus, fn.StateReason, fn.StateCode = "Failed", "Failed", fault.MessageOf(obstacle), "InvalidRuntime"
-	case obstacle != nil && fn.UpdateStatus == "InProgress":
-		fn.UpdateStatus, fn.StateReason, fn.StateCode = "Failed", fault.MessageOf(obstacle), "InvalidRuntime"
+	case obstacle == nil && (fn.State != model.FunctionActive || fn.UpdateStatus != model.FunctionUpdateSuccessful):
+		fn.State, fn.UpdateStatus, fn.StateReason, fn.StateCode = model.FunctionActive, model.FunctionUpdateSuccessful, "", ""
+	case obstacle != nil && fn.State == model.FunctionPending:
+		fn.State, fn.UpdateStatus, fn.StateReason, fn.StateCode = model.FunctionFailed, model.FunctionUpdateFailed, fault.MessageOf(obstacle), "InvalidRuntime"
+	case obstacle != nil && fn.UpdateStatus == model.FunctionUpdateInProgress:
+		fn.UpdateStatus, fn.StateReason, fn.StateCode = model.FunctionUpdateFailed, fault.MessageOf(obstacle), "InvalidRuntime"
 	}
 	return fn
 }

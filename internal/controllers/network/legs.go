@@ -74,7 +74,7 @@ func (l *Legs) take(r store.Reader, f model.Function) (Leg, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, n := range state.NetworkInterfaces.By(r, "owner", f.ARN) {
-		if n.State == "pending" || l.lent[n.ID] {
+		if n.State == model.InterfacePending || l.lent[n.ID] {
 			continue
 		}
 		l.lent[n.ID] = true

@@ -84,7 +84,7 @@ const taskARN = "arn:aws:ecs:ap-northeast-1:000000000000:task/c/"
 
 func (h *house) task(id string) {
 	h.write("api/ecs", func(tx *store.Tx) error {
-		return state.Tasks.Put(tx, model.Task{ARN: taskARN + id, ID: id, Cluster: "c", TaskDefinition: "td", LastStatus: model.TaskProvisioning, DesiredStatus: "RUNNING"})
+		return state.Tasks.Put(tx, model.Task{ARN: taskARN + id, ID: id, Cluster: "c", TaskDefinition: "td", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning})
 	})
 	h.write("controllers/task", func(tx *store.Tx) error {
 		return state.Tasks.Edit(tx, taskARN+id, func(t *model.Task) error {
@@ -107,7 +107,7 @@ func TestAPlacedTaskGetsAnInterfaceAndGivesItBack(t *testing.T) {
 	h.settle()
 	got := h.get("a")
 	eni, ok := state.NetworkInterfaces.Get(h.db.View(), got.ENI)
-	if got.LastStatus != model.TaskPending || !ok || eni.State != "available" || eni.IP != "10.0.0.4" || got.AttachmentID == "" {
+	if got.LastStatus != model.TaskPending || !ok || eni.State != model.InterfaceAvailable || eni.IP != "10.0.0.4" || got.AttachmentID == "" {
 		t.Fatalf("task %+v\ninterface %+v", got, eni)
 	}
 	if !slices.Equal(eni.SecurityGroups, []string{"sg-default"}) {
@@ -115,7 +115,7 @@ func TestAPlacedTaskGetsAnInterfaceAndGivesItBack(t *testing.T) {
 	}
 	h.write("dispatch", func(tx *store.Tx) error {
 		return state.Tasks.Edit(tx, taskARN+"a", func(t *model.Task) error {
-			t.LastStatus, t.DesiredStatus = model.TaskDeprovisioning, "STOPPED"
+			t.LastStatus, t.DesiredStatus = model.TaskDeprovisioning, model.TaskStopped
 			return nil
 		})
 	})
@@ -189,7 +189,7 @@ func TestATaskStoppedBeforeItHadANetworkEnds(t *testing.T) {
 	h.task("a")
 	h.settle()
 	h.write("api/ecs", func(tx *store.Tx) error {
-		return state.Tasks.Edit(tx, taskARN+"a", func(t *model.Task) error { t.DesiredStatus = "STOPPED"; return nil })
+		return state.Tasks.Edit(tx, taskARN+"a", func(t *model.Task) error { t.DesiredStatus = model.TaskStopped; return nil })
 	})
 	h.settle()
 	if got := h.get("a"); got.LastStatus != model.TaskStopped {
@@ -233,7 +233,7 @@ func TestLoadBalancersEndpointsAndFunctionsGetTheirs(t *testing.T) {
 	lb := model.LoadBalancer{ARN: "arn:aws:elasticloadbalancing:ap-northeast-1:000000000000:loadbalancer/app/web/1", Scheme: "internet-facing", Subnets: []string{"subnet-1", "subnet-2"}, SecurityGroups: []string{"sg-default"}}
 	h.write("api/elbv2", func(tx *store.Tx) error { return state.LoadBalancers.Put(tx, lb) })
 	h.write("api/ec2", func(tx *store.Tx) error {
-		return state.VPCEndpoints.Put(tx, model.VPCEndpoint{ID: "vpce-1", VPC: "vpc-1", Type: "Interface", ServiceName: "com.amazonaws.ap-northeast-1.ecs", Subnets: []string{"subnet-1"}, State: "pending"})
+		return state.VPCEndpoints.Put(tx, model.VPCEndpoint{ID: "vpce-1", VPC: "vpc-1", Type: "Interface", ServiceName: "com.amazonaws.ap-northeast-1.ecs", Subnets: []string{"subnet-1"}, State: model.EndpointPending})
 	})
 	h.write("api/lambda", func(tx *store.Tx) error {
 		return state.Functions.Put(tx, model.Function{Name: "hook", ARN: "arn:hook"})
@@ -244,18 +244,18 @@ func TestLoadBalancersEndpointsAndFunctionsGetTheirs(t *testing.T) {
 	if len(nodes) != 2 || nodes[0].PublicIP == "" || nodes[0].PublicIP == nodes[1].PublicIP || nodes[0].Description != "ELB app/web/1" {
 		t.Errorf("nodes %+v", nodes)
 	}
-	if e, _ := state.VPCEndpoints.Get(view, "vpce-1"); e.State != "available" {
+	if e, _ := state.VPCEndpoints.Get(view, "vpce-1"); e.State != model.EndpointAvailable {
 		t.Errorf("endpoint is %s", e.State)
 	}
 	f, _ := state.NetworkInterfaces.One(view, "owner", "arn:hook")
-	if f.IP != "100.64.0.1" || f.Kind != vpc.KindFunction || f.State != "available" {
+	if f.IP != "100.64.0.1" || f.Kind != vpc.KindFunction || f.State != model.InterfaceAvailable {
 		t.Errorf("function's interface %+v", f)
 	}
 	h.write("api/elbv2", func(tx *store.Tx) error {
 		return state.LoadBalancers.Edit(tx, lb.ARN, func(l *model.LoadBalancer) error { l.Subnets = l.Subnets[:1]; l.SecurityGroups = nil; return nil })
 	})
 	h.write("api/ec2", func(tx *store.Tx) error {
-		return state.VPCEndpoints.Edit(tx, "vpce-1", func(e *model.VPCEndpoint) error { e.State = "deleting"; return nil })
+		return state.VPCEndpoints.Edit(tx, "vpce-1", func(e *model.VPCEndpoint) error { e.State = model.EndpointDeleting; return nil })
 	})
 	h.settle()
 	view = h.db.View()
@@ -274,20 +274,20 @@ func TestANATGatewayUsesItsElasticAddress(t *testing.T) {
 		if err := state.Addresses.Put(tx, model.Address{AllocationID: "eipalloc-1", PublicIP: "198.51.100.7"}); err != nil {
 			return err
 		}
-		return state.NATGateways.Put(tx, model.NATGateway{ID: "nat-1", ENI: "eni-nat", VPC: "vpc-1", Subnet: "subnet-1", Allocation: "eipalloc-1", State: "pending"})
+		return state.NATGateways.Put(tx, model.NATGateway{ID: "nat-1", ENI: "eni-nat", VPC: "vpc-1", Subnet: "subnet-1", Allocation: "eipalloc-1", State: model.NATPending})
 	})
 	h.settle()
 	view := h.db.View()
 	n, _ := state.NATGateways.Get(view, "nat-1")
 	eni, _ := state.NetworkInterfaces.Get(view, n.ENI)
-	if n.State != "available" || eni.PublicIP != "198.51.100.7" {
+	if n.State != model.NATAvailable || eni.PublicIP != "198.51.100.7" {
 		t.Errorf("%+v\n%+v", n, eni)
 	}
 	h.write("api/ec2", func(tx *store.Tx) error {
-		return state.NATGateways.Edit(tx, "nat-1", func(n *model.NATGateway) error { n.State = "deleting"; return nil })
+		return state.NATGateways.Edit(tx, "nat-1", func(n *model.NATGateway) error { n.State = model.NATDeleting; return nil })
 	})
 	h.settle()
-	if n, _ := state.NATGateways.Get(h.db.View(), "nat-1"); n.State != "deleted" {
+	if n, _ := state.NATGateways.Get(h.db.View(), "nat-1"); n.State != model.NATDeleted {
 		t.Errorf("NAT gateway is %s", n.State)
 	}
 }
@@ -296,7 +296,7 @@ func TestAnInstanceIsReachableByItsRules(t *testing.T) {
 	h := newHouse(t)
 	h.world()
 	h.write("controllers/capacity", func(tx *store.Tx) error {
-		return state.Instances.Put(tx, model.Instance{ID: "i-1", Subnet: "subnet-1", State: "pending", Goal: "RUN"})
+		return state.Instances.Put(tx, model.Instance{ID: "i-1", Subnet: "subnet-1", State: model.InstancePending, Goal: model.GoalRun})
 	})
 	h.settle()
 	i, _ := state.Instances.Get(h.db.View(), "i-1")
@@ -320,7 +320,7 @@ func TestAnInstanceIsReachableByItsRules(t *testing.T) {
 		t.Errorf("the default group does not let its members in: %s", p)
 	}
 	h.write("controllers/instance", func(tx *store.Tx) error {
-		return state.Instances.Edit(tx, "i-1", func(i *model.Instance) error { i.State = "terminated"; return nil })
+		return state.Instances.Edit(tx, "i-1", func(i *model.Instance) error { i.State = model.InstanceTerminated; return nil })
 	})
 	h.settle()
 	if n := state.NetworkInterfaces.By(h.db.View(), "owner", "i-1"); len(n) != 0 {

@@ -113,7 +113,7 @@ func (p *plan) keep(w world, n model.NetworkInterface, want wish) {
 	if want.elastic != "" && n.PublicIP != want.elastic {
 		p.elastics[n.ID] = want.elastic
 	}
-	if _, there := w.set[n.ID]; there && n.State == "pending" {
+	if _, there := w.set[n.ID]; there && n.State == model.InterfacePending {
 		p.ready = append(p.ready, n.ID)
 	}
 }
@@ -134,7 +134,7 @@ func (w world) wishes() map[seat]wish {
 		}
 	}
 	for _, i := range state.Instances.All(w) {
-		if i.State != "terminated" {
+		if i.State != model.InstanceTerminated {
 			add(wish{owner: i.ID, kind: vpc.KindInstance, subnet: i.Subnet, groups: i.SecurityGroups, public: w.subnet(i.Subnet).MapPublicIPOnLaunch, description: "Primary network interface"})
 		}
 	}
@@ -144,7 +144,7 @@ func (w world) wishes() map[seat]wish {
 		}
 	}
 	for _, e := range state.VPCEndpoints.All(w) {
-		if e.Type != "Interface" || e.State == "deleting" {
+		if e.Type != "Interface" || e.State == model.EndpointDeleting {
 			continue
 		}
 		for _, s := range e.Subnets {
@@ -152,7 +152,7 @@ func (w world) wishes() map[seat]wish {
 		}
 	}
 	for _, n := range state.NATGateways.All(w) {
-		if n.State == "pending" || n.State == "available" {
+		if n.State == model.NATPending || n.State == model.NATAvailable {
 			a, _ := state.Addresses.Get(w, n.Allocation)
 			add(wish{id: n.ENI, owner: n.ID, kind: vpc.KindNAT, subnet: n.Subnet, elastic: a.PublicIP, description: "Interface for NAT Gateway " + n.ID})
 		}
@@ -221,7 +221,7 @@ func (p *plan) tasks(w world) {
 func (w world) available(eni string) bool {
 	n, ok := state.NetworkInterfaces.Get(w, eni)
 	_, there := w.set[eni]
-	return ok && (n.State != "pending" || there)
+	return ok && (n.State != model.InterfacePending || there)
 }
 
 // others moves instances, endpoints and NAT gateways.
@@ -233,18 +233,18 @@ func (p *plan) others(w world) {
 	}
 	for _, e := range state.VPCEndpoints.All(w) {
 		switch {
-		case e.State == "deleting":
+		case e.State == model.EndpointDeleting:
 			p.endpoints[e.ID] = gone
-		case e.State == "pending" && w.endpointUp(e):
+		case e.State == model.EndpointPending && w.endpointUp(e):
 			p.endpoints[e.ID] = "available"
 		}
 	}
 	for _, n := range state.NATGateways.All(w) {
 		eni, ok := state.NetworkInterfaces.One(w, "owner", n.ID)
 		switch {
-		case n.State == "deleting" && !ok:
+		case n.State == model.NATDeleting && !ok:
 			p.nats[n.ID] = "deleted"
-		case n.State == "pending" && ok && w.available(eni.ID):
+		case n.State == model.NATPending && ok && w.available(eni.ID):
 			p.nats[n.ID] = "available"
 		}
 	}

@@ -101,7 +101,7 @@ func (w writer) changes(tx *store.Tx) error {
 		}
 	}
 	for _, id := range w.ready {
-		if err := edit(tx, state.NetworkInterfaces, id, func(n *model.NetworkInterface) { n.State = "available" }); err != nil {
+		if err := edit(tx, state.NetworkInterfaces, id, func(n *model.NetworkInterface) { n.State = model.InterfaceAvailable }); err != nil {
 			return err
 		}
 	}
@@ -186,7 +186,7 @@ func edit[T any](tx *store.Tx, t *store.Table[T], id string, fn func(*T)) error 
 func (w writer) grant(tx *store.Tx, g drawn) error {
 	n := model.NetworkInterface{
 		ID: g.id, Kind: g.kind, Owner: g.owner, VPC: g.vpc, Subnet: g.subnet, AvailabilityZone: g.zone, IP: g.ip.String(), MAC: vpc.MAC(g.id), PublicIP: g.publicIP,
-		SecurityGroups: g.groups, Description: g.description, State: "pending", CreatedAt: w.now,
+		SecurityGroups: g.groups, Description: g.description, State: model.InterfacePending, CreatedAt: w.now,
 	}
 	switch g.kind {
 	case vpc.KindTask:

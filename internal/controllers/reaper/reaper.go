@@ -84,7 +84,7 @@ func find(view store.Reader, now time.Time) old {
 		}
 	}
 	for _, n := range state.NATGateways.All(view) {
-		if n.State == "deleted" && due(n.DeletedAt) {
+		if n.State == model.NATDeleted && due(n.DeletedAt) {
 			o.gateways = append(o.gateways, n.ID)
 		}
 	}
@@ -108,7 +108,7 @@ func find(view store.Reader, now time.Time) old {
 // findStacks finds deleted stacks with all that is kept of them.
 func (o *old) findStacks(view store.Reader, now time.Time) {
 	for _, s := range state.Stacks.All(view) {
-		if s.Status != "DELETE_COMPLETE" || s.DeletedAt.IsZero() || now.Before(s.DeletedAt.Add(KeptStacks)) || len(o.events) >= most {
+		if s.Status != model.StackDeleteComplete || s.DeletedAt.IsZero() || now.Before(s.DeletedAt.Add(KeptStacks)) || len(o.events) >= most {
 			continue
 		}
 		o.stacks = append(o.stacks, s.ID)

@@ -25,14 +25,14 @@ func TestOnlyWhatIsLongOverIsForgotten(t *testing.T) {
 	old, fresh := now.Add(-reaper.Kept), now.Add(-reaper.Kept+time.Second)
 	if err := db.Update(t.Context(), "test", func(tx *store.Tx) error {
 		return errors.Join(
-			state.Tasks.Put(tx, model.Task{ARN: "old", LastStatus: "STOPPED", StoppedAt: old}),
-			state.Tasks.Put(tx, model.Task{ARN: "fresh", LastStatus: "STOPPED", StoppedAt: fresh}),
-			state.Tasks.Put(tx, model.Task{ARN: "runs", LastStatus: "RUNNING", StatusAt: old}),
-			state.Instances.Put(tx, model.Instance{ID: "old", State: "terminated", TerminatedAt: old}),
-			state.Instances.Put(tx, model.Instance{ID: "fresh", State: "terminated", TerminatedAt: fresh}),
-			state.Instances.Put(tx, model.Instance{ID: "runs", State: "running"}),
-			state.NATGateways.Put(tx, model.NATGateway{ID: "old", State: "deleted", DeletedAt: old}),
-			state.NATGateways.Put(tx, model.NATGateway{ID: "going", State: "deleting", DeletedAt: old}),
+			state.Tasks.Put(tx, model.Task{ARN: "old", LastStatus: model.TaskStopped, StoppedAt: old}),
+			state.Tasks.Put(tx, model.Task{ARN: "fresh", LastStatus: model.TaskStopped, StoppedAt: fresh}),
+			state.Tasks.Put(tx, model.Task{ARN: "runs", LastStatus: model.TaskRunning, StatusAt: old}),
+			state.Instances.Put(tx, model.Instance{ID: "old", State: model.InstanceTerminated, TerminatedAt: old}),
+			state.Instances.Put(tx, model.Instance{ID: "fresh", State: model.InstanceTerminated, TerminatedAt: fresh}),
+			state.Instances.Put(tx, model.Instance{ID: "runs", State: model.InstanceRunning}),
+			state.NATGateways.Put(tx, model.NATGateway{ID: "old", State: model.NATDeleted, DeletedAt: old}),
+			state.NATGateways.Put(tx, model.NATGateway{ID: "going", State: model.NATDeleting, DeletedAt: old}),
 			state.Credentials.Put(tx, model.Credential{AccessKeyID: "old", Expires: now.Add(-time.Second)}),
 			state.Credentials.Put(tx, model.Credential{AccessKeyID: "fresh", Expires: now.Add(time.Second)}),
 			state.Credentials.Put(tx, model.Credential{AccessKeyID: "for ever"}))
@@ -78,9 +78,9 @@ func TestDeletedStacksAreForgottenAfterNinetyDays(t *testing.T) {
 	if err := db.Update(t.Context(), "test", func(tx *store.Tx) error {
 		var all []error
 		for id, s := range map[string]model.Stack{
-			"old":   {Status: "DELETE_COMPLETE", DeletedAt: now.Add(-reaper.KeptStacks)},
-			"fresh": {Status: "DELETE_COMPLETE", DeletedAt: now.Add(-reaper.KeptStacks + time.Second)},
-			"lives": {Status: "CREATE_COMPLETE"},
+			"old":   {Status: model.StackDeleteComplete, DeletedAt: now.Add(-reaper.KeptStacks)},
+			"fresh": {Status: model.StackDeleteComplete, DeletedAt: now.Add(-reaper.KeptStacks + time.Second)},
+			"lives": {Status: model.StackCreateComplete},
 		} {
 			s.ID = id
 			all = append(all, state.Stacks.Put(tx, s), state.StackEvents.Put(tx, model.StackEvent{Stack: id, Seq: 1}),

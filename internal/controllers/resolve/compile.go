@@ -28,7 +28,7 @@ func Compile(r store.Reader, region string) Served {
 	b := builder{r: r, region: region, services: vpc.Services(region)}
 	alive := false
 	for _, n := range state.NetworkInterfaces.All(r) {
-		alive = alive || n.State != "pending"
+		alive = alive || n.State != model.InterfacePending
 	}
 	if !alive {
 		return Served{} // the namespaces may not be there yet
@@ -112,19 +112,19 @@ func (b builder) balancers() map[string][]netip.Addr {
 
 // working are an owner's interfaces that the host has.
 func (b builder) working(owner string) []model.NetworkInterface {
-	return slices.DeleteFunc(state.NetworkInterfaces.By(b.r, "owner", owner), func(n model.NetworkInterface) bool { return n.State == "pending" })
+	return slices.DeleteFunc(state.NetworkInterfaces.By(b.r, "owner", owner), func(n model.NetworkInterface) bool { return n.State == model.InterfacePending })
 }
 
 // vpc is what a VPC is told, if somebody is there to ask.
 func (b builder) vpc(v model.VPC, balancers map[string][]netip.Addr) (resolver.Zone, bool) {
 	cidr, err := vpc.ParseCIDR(v.CIDR)
-	asks := func(n model.NetworkInterface) bool { return n.State != "pending" }
+	asks := func(n model.NetworkInterface) bool { return n.State != model.InterfacePending }
 	if err != nil || !v.DNSSupport || !slices.ContainsFunc(state.NetworkInterfaces.By(b.r, "vpc", v.ID), asks) {
 		return resolver.Zone{}, false
 	}
 	k := b.public(balancers)
 	for _, e := range state.VPCEndpoints.By(b.r, "vpc", v.ID) {
-		if e.Type == "Interface" && e.State != "deleting" {
+		if e.Type == "Interface" && e.State != model.EndpointDeleting {
 			b.endpoint(k, v, e)
 		}
 	}
@@ -170,7 +170,7 @@ func (b builder) doors() []endpoint.Listener {
 		}
 	}
 	for _, e := range state.VPCEndpoints.All(b.r) {
-		if e.Type != "Interface" || e.State == "deleting" {
+		if e.Type != "Interface" || e.State == model.EndpointDeleting {
 			continue
 		}
 		via := endpoint.Via{Service: strings.TrimPrefix(e.ServiceName, "com.amazonaws."+b.region+"."), Endpoint: e.ID, VPC: e.VPC}

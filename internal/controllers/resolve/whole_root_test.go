@@ -116,7 +116,7 @@ func put(t *testing.T, db *state.DB) {
 	t.Helper()
 	err := db.Update(t.Context(), "test", func(tx *store.Tx) error {
 		e := func(id, kind, service string) model.VPCEndpoint {
-			x := model.VPCEndpoint{ID: id, VPC: "vpc-1", Type: kind, ServiceName: "com.amazonaws." + region + "." + service, State: "pending", PrivateDNS: kind == "Interface"}
+			x := model.VPCEndpoint{ID: id, VPC: "vpc-1", Type: kind, ServiceName: "com.amazonaws." + region + "." + service, State: model.EndpointPending, PrivateDNS: kind == "Interface"}
 			if kind == "Gateway" {
 				x.RouteTables = []string{"rtb-1"}
 			} else {
@@ -136,7 +136,7 @@ func put(t *testing.T, db *state.DB) {
 			state.VPCEndpoints.Put(tx, e("vpce-agent", "Interface", "ecs-agent")),
 			state.VPCEndpoints.Put(tx, e("vpce-dkr", "Interface", "ecr.dkr")),
 			state.VPCEndpoints.Put(tx, e("vpce-s3", "Gateway", "s3")),
-			state.Instances.Put(tx, model.Instance{ID: "i-1", Subnet: "subnet-1", State: "pending", Goal: "RUN"}),
+			state.Instances.Put(tx, model.Instance{ID: "i-1", Subnet: "subnet-1", State: model.InstancePending, Goal: model.GoalRun}),
 		} {
 			if err != nil {
 				return err

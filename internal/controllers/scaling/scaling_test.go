@@ -113,11 +113,11 @@ func newWorld(t *testing.T, desired int64) *world {
 	w.engine.Begin(t.Context(), true)
 	w.engine.Open()
 	w.put("api/ecs", func(tx *store.Tx) error {
-		_ = state.Clusters.Put(tx, model.Cluster{Name: "c", ARN: place.ARN("ecs", "cluster/c"), Status: "ACTIVE"})
-		d := model.TaskDefinition{ARN: place.ARN("ecs", "task-definition/d:1"), Family: "d", Revision: 1, Status: "ACTIVE", NetworkMode: "host"}
+		_ = state.Clusters.Put(tx, model.Cluster{Name: "c", ARN: place.ARN("ecs", "cluster/c"), Status: model.ClusterActive})
+		d := model.TaskDefinition{ARN: place.ARN("ecs", "task-definition/d:1"), Family: "d", Revision: 1, Status: model.DefinitionActive, NetworkMode: "host"}
 		_ = state.TaskDefinitions.Put(tx, d)
 		return state.Services.Put(tx, model.Service{
-			ARN: svcARN, Name: "web", Cluster: "c", Status: "ACTIVE", DesiredCount: desired, TaskDefinition: d.ARN, Deployment: model.DeploymentConfiguration{Strategy: "ROLLING"},
+			ARN: svcARN, Name: "web", Cluster: "c", Status: model.ServiceActive, DesiredCount: desired, TaskDefinition: d.ARN, Deployment: model.DeploymentConfiguration{Strategy: model.StrategyRolling},
 		})
 	})
 	w.follow()
@@ -528,7 +528,7 @@ func TestAlarmsWithoutActionsDoNothing(t *testing.T) {
 func TestATargetGoesWithItsService(t *testing.T) {
 	w := newWorld(t, 2)
 	w.track(1, 8)
-	w.service(func(s *model.Service) { s.Status = "INACTIVE" })
+	w.service(func(s *model.Service) { s.Status = model.ServiceInactive })
 	v := w.db.View()
 	if n := state.ScalableTargets.Len(v) + state.ScalingPolicies.Len(v) + state.Alarms.Len(v); n != 0 {
 		t.Errorf("%d records are left", n)
@@ -560,7 +560,7 @@ func TestAChangeIsNeverWithoutAnActivity(t *testing.T) {
 		w.register(1, 8)
 		w.put("controllers/scaling", func(tx *store.Tx) error {
 			return state.ScalingActivities.Put(tx, model.ScalingActivity{
-				ID: "1", Target: "ecs|" + resource + "|" + dim, To: c.to, Status: "Pending", Description: fmt.Sprintf("Setting desired count to %d.", c.to), Cause: "c", StartedAt: start,
+				ID: "1", Target: "ecs|" + resource + "|" + dim, To: c.to, Status: model.ActivityPending, Description: fmt.Sprintf("Setting desired count to %d.", c.to), Cause: "c", StartedAt: start,
 			})
 		})
 		w.settle()
@@ -639,17 +639,17 @@ func TestScheduledActionsRunInOrder(t *testing.T) {
 
 func TestWake(t *testing.T) {
 	loop := scaling.New(scaling.Deps{})
-	alarm := model.Alarm{Name: "a", State: "OK", ConfiguredAt: start, AlarmActions: []string{"arn:aws:autoscaling:r:a:scalingPolicy:id:resource/ecs/service/c/web:policyName/p:createdBy/x"}}
+	alarm := model.Alarm{Name: "a", State: model.AlarmOK, ConfiguredAt: start, AlarmActions: []string{"arn:aws:autoscaling:r:a:scalingPolicy:id:resource/ecs/service/c/web:policyName/p:createdBy/x"}}
 	turned := alarm
-	turned.State = "ALARM"
+	turned.State = model.AlarmFiring
 	acted := turned
 	acted.ActedAt = start
 	key := "ecs|service/c/web|ecs:service:DesiredCount"
-	task := model.Task{Service: svcARN, LastStatus: "PENDING"}
+	task := model.Task{Service: svcARN, LastStatus: model.TaskPending}
 	ran := task
-	ran.LastStatus = "RUNNING"
+	ran.LastStatus = model.TaskRunning
 	healthy := ran
-	healthy.Health = "HEALTHY"
+	healthy.Health = model.Healthy
 	for name, c := range map[string]struct {
 		change store.Change
 		want   []string

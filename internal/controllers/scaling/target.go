@@ -29,7 +29,7 @@ func (l *Controller) target(ctx context.Context, key string, now time.Time) (con
 	if err := l.conclude(ctx, t, s, now); err != nil {
 		return control.Result{}, err
 	}
-	if s.Status != "ACTIVE" {
+	if s.Status != model.ServiceActive {
 		return control.Result{}, nil
 	}
 	w, err := l.world(view, t, s, now)
@@ -54,7 +54,7 @@ func (l *Controller) target(ctx context.Context, key string, now time.Time) (con
 // service finds the service of a target: service/CLUSTER/NAME.
 func service(r store.Reader, t model.ScalableTarget) (model.Service, bool) {
 	s, ok := state.Services.One(r, "name", strings.TrimPrefix(t.ResourceID, "service/"))
-	return s, ok && s.Status != "INACTIVE"
+	return s, ok && s.Status != model.ServiceInactive
 }
 
 // deregister forgets the target of a service that is gone.

@@ -149,10 +149,10 @@ func (w *world) furnish() {
 		return nil
 	})
 	w.write("api/ecs", func(tx *store.Tx) error {
-		if err := state.Clusters.Put(tx, model.Cluster{Name: "c", Status: "ACTIVE", CapacityProviders: []string{"mi"}, DefaultStrategy: []model.StrategyItem{{Provider: "mi", Weight: 1}}}); err != nil {
+		if err := state.Clusters.Put(tx, model.Cluster{Name: "c", Status: model.ClusterActive, CapacityProviders: []string{"mi"}, DefaultStrategy: []model.StrategyItem{{Provider: "mi", Weight: 1}}}); err != nil {
 			return err
 		}
-		return state.CapacityProviders.Put(tx, model.CapacityProvider{Name: "mi", Cluster: "c", Status: "ACTIVE"})
+		return state.CapacityProviders.Put(tx, model.CapacityProvider{Name: "mi", Cluster: "c", Status: model.ProviderActive})
 	})
 	call(w, w.api().RegisterTaskDefinition, &ecs.RegisterTaskDefinitionInput{
 		Family: wire.Ptr("f"), Cpu: wire.Ptr("256"), Memory: wire.Ptr("512"), NetworkMode: wire.Ptr("awsvpc"), RequiresCompatibilities: []string{"MANAGED_INSTANCES"},
@@ -264,7 +264,7 @@ func (w *world) begin(t model.Task) {
 	})
 	w.write("controllers/traffic", func(tx *store.Tx) error {
 		for _, g := range t.TargetGroups() {
-			if err := state.Targets.Put(tx, model.Target{Group: g, ID: t.ID, Port: 80, Task: t.ARN, State: "healthy"}); err != nil {
+			if err := state.Targets.Put(tx, model.Target{Group: g, ID: t.ID, Port: 80, Task: t.ARN, State: model.TargetHealthy}); err != nil {
 				return err
 			}
 		}
@@ -350,7 +350,7 @@ func TestRefusedRuleRollsBack(t *testing.T) {
 	}
 	for _, d := range w.deployments() {
 		want := "Service deployment rolled back because of invalid networking configuration: ECS was unable to manage the ELB resources due to missing permissions on ECS Infrastructure Role '" + account + "lb'."
-		if d.Status == "ROLLBACK_SUCCESSFUL" && d.StatusReason != want {
+		if d.Status == model.DeploymentRollbackSuccessful && d.StatusReason != want {
 			t.Error(d.StatusReason)
 		}
 	}
@@ -394,7 +394,7 @@ func TestDeletedServiceEndsInactive(t *testing.T) {
 	w.settle(time.Minute)
 	call(w, w.api().DeleteService, &ecs.DeleteServiceInput{Cluster: wire.Ptr("c"), Service: wire.Ptr("s"), Force: wire.Ptr(true)})
 	w.settle(time.Minute)
-	if s := w.service(); s.Status != "INACTIVE" {
+	if s := w.service(); s.Status != model.ServiceInactive {
 		t.Errorf("%s", s.Status)
 	}
 	for _, task := range state.Tasks.All(w.db.View()) {

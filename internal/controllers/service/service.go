@@ -87,7 +87,7 @@ func drained(old, i *model.Instance) []string {
 }
 
 func emptying(i model.Instance) bool {
-	return i.Status == "DRAINING" || i.Goal == "DRAIN" || i.Goal == "TERMINATE"
+	return i.Status == model.ContainerInstanceDraining || i.Goal == model.GoalDrain || i.Goal == model.GoalTerminate
 }
 
 // Reconcile brings the services of a key nearer to what they should be.
@@ -152,7 +152,7 @@ const soon = time.Nanosecond
 func (l *Controller) serve(ctx context.Context, arn string, now time.Time) (time.Duration, error) {
 	v := l.DB.View()
 	s, ok := state.Services.Get(v, arn)
-	if !ok || s.Status == "INACTIVE" {
+	if !ok || s.Status == model.ServiceInactive {
 		return 0, nil
 	}
 	in := input{now: now, seed: l.IDs.Uint64(), options: l.Options}
@@ -191,7 +191,7 @@ func (l *Controller) decide(ctx context.Context, v store.Reader, arn string, in 
 		return plan, nil
 	}
 	err := l.DB.Update(ctx, name, func(tx *store.Tx) error {
-		if s, ok := state.Services.Get(tx, arn); !ok || s.Status == "INACTIVE" {
+		if s, ok := state.Services.Get(tx, arn); !ok || s.Status == model.ServiceInactive {
 			plan = rollout.Plan{}
 			return nil
 		}

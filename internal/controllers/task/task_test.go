@@ -19,12 +19,12 @@ import (
 var now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func TestWake(t *testing.T) {
-	waiting := model.Task{ARN: "t", Cluster: "c", LastStatus: "PROVISIONING", DesiredStatus: "RUNNING"}
+	waiting := model.Task{ARN: "t", Cluster: "c", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning}
 	explained := waiting
 	explained.Refusal = "no room"
 	stopping := waiting
-	stopping.DesiredStatus = "STOPPED"
-	active := model.Instance{ID: "i", Cluster: "c", Goal: "RUN", State: "running", Status: "ACTIVE", Connected: true}
+	stopping.DesiredStatus = model.TaskStopped
+	active := model.Instance{ID: "i", Cluster: "c", Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, Connected: true}
 	seen := active
 	seen.LastSeenAt = now
 	lost := active
@@ -86,7 +86,7 @@ func (w world) as(room string, fn func(*store.Tx) error) {
 func (w world) task(arn string, edit func(*model.Task)) {
 	w.Helper()
 	t := model.Task{
-		ARN: arn, Cluster: "c", Service: "svc", Group: "service:web", TaskDefinition: "td", LastStatus: "PROVISIONING", DesiredStatus: "RUNNING",
+		ARN: arn, Cluster: "c", Service: "svc", Group: "service:web", TaskDefinition: "td", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning,
 		CreatedAt: now, Network: model.NetworkConfiguration{Subnets: []string{"subnet-a", "subnet-c"}},
 	}
 	w.as("api/ecs", func(tx *store.Tx) error { return state.Tasks.Put(tx, t) })
@@ -100,14 +100,14 @@ func (w world) task(arn string, edit func(*model.Task)) {
 func (w world) instance(id, zone string) {
 	w.Helper()
 	w.as("controllers/capacity", func(tx *store.Tx) error {
-		return state.Instances.Put(tx, model.Instance{ID: id, ARN: "arn/" + id, Cluster: "c", CapacityProvider: "cp", AvailabilityZone: zone, Goal: "RUN", State: "pending"})
+		return state.Instances.Put(tx, model.Instance{ID: id, ARN: "arn/" + id, Cluster: "c", CapacityProvider: "cp", AvailabilityZone: zone, Goal: model.GoalRun, State: model.InstancePending})
 	})
 	w.as("controllers/instance", func(tx *store.Tx) error {
-		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.State = "running"; return nil })
+		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.State = model.InstanceRunning; return nil })
 	})
 	w.as("dispatch", func(tx *store.Tx) error {
 		return state.Instances.Edit(tx, id, func(i *model.Instance) error {
-			i.Status, i.Connected, i.Registered = "ACTIVE", true, model.Resources{CPU: 2048, Memory: 3700, ENIs: 10}
+			i.Status, i.Connected, i.Registered = model.ContainerInstanceActive, true, model.Resources{CPU: 2048, Memory: 3700, ENIs: 10}
 			return nil
 		})
 	})
@@ -138,7 +138,7 @@ func TestAWaitingTaskGetsAProviderThenAnInstance(t *testing.T) {
 	}
 	w.instance("i-1", "c")
 	w.run(now.Add(time.Second))
-	if x := w.get("t1"); x.Instance != "arn/i-1" || x.Subnet != "subnet-c" || x.AvailabilityZone != "c" || x.Refusal != "" || x.LastStatus != "PROVISIONING" {
+	if x := w.get("t1"); x.Instance != "arn/i-1" || x.Subnet != "subnet-c" || x.AvailabilityZone != "c" || x.Refusal != "" || x.LastStatus != model.TaskProvisioning {
 		t.Errorf("%+v", x)
 	}
 	var verbs []string
@@ -165,9 +165,9 @@ func TestTheServiceIsToldOnceAfterFiveMinutes(t *testing.T) {
 
 func TestATaskStoppedBeforeItWasPlaced(t *testing.T) {
 	w := newWorld(t)
-	w.task("t1", func(t *model.Task) { t.DesiredStatus = "STOPPED" })
+	w.task("t1", func(t *model.Task) { t.DesiredStatus = model.TaskStopped })
 	w.run(now)
-	if x := w.get("t1"); x.LastStatus != "DEPROVISIONING" || x.StoppedReason != "" {
+	if x := w.get("t1"); x.LastStatus != model.TaskDeprovisioning || x.StoppedReason != "" {
 		t.Errorf("%+v", x)
 	}
 }
@@ -176,7 +176,10 @@ func TestADrainingInstanceGetsNoTask(t *testing.T) {
 	w := newWorld(t)
 	w.instance("i-1", "a")
 	w.as("api/ecs", func(tx *store.Tx) error {
-		return state.Instances.Edit(tx, "i-1", func(i *model.Instance) error { i.Goal, i.Status = "DRAIN", "DRAINING"; return nil })
+		return state.Instances.Edit(tx, "i-1", func(i *model.Instance) error {
+			i.Goal, i.Status = model.GoalDrain, model.ContainerInstanceDraining
+			return nil
+		})
 	})
 	w.task("t1", nil)
 	w.run(now)

@@ -83,7 +83,7 @@ func assign(tx *store.Tx, asks []placement.Ask) error {
 func put(tx *store.Tx, now time.Time, p placement.Placed) error {
 	t, ok := state.Tasks.Get(tx, p.Task)
 	i, there := state.Instances.Get(tx, p.Node)
-	if !ok || !there || !placement.Waiting(t) || i.Goal != "RUN" || i.Status != "ACTIVE" || !i.Connected {
+	if !ok || !there || !placement.Waiting(t) || i.Goal != model.GoalRun || i.Status != model.ContainerInstanceActive || !i.Connected {
 		return nil
 	}
 	if err := state.Tasks.Edit(tx, p.Task, func(t *model.Task) error {

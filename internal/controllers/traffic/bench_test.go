@@ -23,7 +23,7 @@ func BenchmarkCompile(b *testing.B) {
 			arn := fmt.Sprintf("%s%02d", tgARN, g)
 			_ = state.TargetGroups.Put(tx, model.TargetGroup{ARN: arn, Name: fmt.Sprint(g), TargetType: "ip", Attributes: map[string]string{"stickiness.enabled": "false"}})
 			for t := range 500 {
-				_ = state.Targets.Put(tx, model.Target{Group: arn, ID: fmt.Sprintf("10.0.%d.%d", t/250, t%250), Port: 80, State: "healthy"})
+				_ = state.Targets.Put(tx, model.Target{Group: arn, ID: fmt.Sprintf("10.0.%d.%d", t/250, t%250), Port: 80, State: model.TargetHealthy})
 			}
 		}
 		return nil

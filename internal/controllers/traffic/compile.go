@@ -53,7 +53,7 @@ func compileBalancer(r store.Reader, lb model.LoadBalancer) balancer.LoadBalance
 func Nodes(r store.Reader, lb model.LoadBalancer) []model.NetworkInterface {
 	var out []model.NetworkInterface
 	for _, n := range state.NetworkInterfaces.By(r, "owner", lb.ARN) {
-		if (n.State == "available" || n.State == "in-use") && slices.Contains(lb.Subnets, n.Subnet) {
+		if (n.State == model.InterfaceAvailable || n.State == model.InterfaceInUse) && slices.Contains(lb.Subnets, n.Subnet) {
 			out = append(out, n)
 		}
 	}

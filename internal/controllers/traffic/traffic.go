@@ -259,7 +259,7 @@ func drainDelay(r store.Reader, group string) time.Duration {
 
 func (f *facts) balancers(r store.Reader) {
 	for _, lb := range state.LoadBalancers.All(r) {
-		if lb.State == "provisioning" && slices.Contains(f.report.LoadBalancers, lb.ARN) && len(Nodes(r, lb)) == len(lb.Subnets) {
+		if lb.State == model.LoadBalancerProvisioning && slices.Contains(f.report.LoadBalancers, lb.ARN) && len(Nodes(r, lb)) == len(lb.Subnets) {
 			f.active = append(f.active, lb.ARN)
 		}
 	}
@@ -348,10 +348,10 @@ func (f *facts) writeHealth(tx *store.Tx, key string, rep balancer.TargetReport)
 
 func (f *facts) activate(tx *store.Tx, arn string) error {
 	lb, ok := state.LoadBalancers.Get(tx, arn)
-	if !ok || lb.State != "provisioning" {
+	if !ok || lb.State != model.LoadBalancerProvisioning {
 		return nil
 	}
-	if err := state.LoadBalancers.Edit(tx, arn, func(l *model.LoadBalancer) error { l.State = "active"; return nil }); err != nil {
+	if err := state.LoadBalancers.Edit(tx, arn, func(l *model.LoadBalancer) error { l.State = model.LoadBalancerActive; return nil }); err != nil {
 		return err
 	}
 	return state.Note(tx, f.now, model.Decision{By: name, Subject: arn, Verb: "state", Reason: "the load balancer is active: its interfaces are there and the data plane serves it"})

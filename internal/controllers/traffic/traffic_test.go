@@ -72,7 +72,7 @@ func newWorld(t *testing.T) *world {
 		return state.Subnets.Put(tx, model.Subnet{ID: "s-a", VPC: "vpc-1", AvailabilityZone: "us-east-1a"})
 	})
 	w.put("api/elbv2", func(tx *store.Tx) error {
-		_ = state.LoadBalancers.Put(tx, model.LoadBalancer{ARN: lbARN, Name: "web", DNSName: "web-1.us-east-1.elb.localhost", VPC: "vpc-1", Subnets: []string{"s-a"}, State: "provisioning", Attributes: map[string]string{"idle_timeout.timeout_seconds": "30"}})
+		_ = state.LoadBalancers.Put(tx, model.LoadBalancer{ARN: lbARN, Name: "web", DNSName: "web-1.us-east-1.elb.localhost", VPC: "vpc-1", Subnets: []string{"s-a"}, State: model.LoadBalancerProvisioning, Attributes: map[string]string{"idle_timeout.timeout_seconds": "30"}})
 		_ = state.Listeners.Put(tx, model.Listener{ARN: lARN, LoadBalancer: lbARN, Port: 80, Protocol: "HTTP"})
 		_ = state.ListenerRules.Put(tx, model.ListenerRule{ARN: ruleARN + "d", Listener: lARN, Default: true, Actions: []model.Action{{Type: "fixed-response", StatusCode: "403"}}})
 		_ = state.ListenerRules.Put(tx, model.ListenerRule{
@@ -86,8 +86,8 @@ func newWorld(t *testing.T) *world {
 		})
 	})
 	w.put("controllers/network", func(tx *store.Tx) error {
-		_ = state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-lb", Kind: "loadbalancer", Owner: lbARN, Subnet: "s-a", AvailabilityZone: "us-east-1a", IP: "10.0.0.10", State: "available"})
-		return state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-t", Kind: "task", Owner: taskARN, Subnet: "s-a", AvailabilityZone: "us-east-1a", IP: "10.0.0.20", State: "available"})
+		_ = state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-lb", Kind: "loadbalancer", Owner: lbARN, Subnet: "s-a", AvailabilityZone: "us-east-1a", IP: "10.0.0.10", State: model.InterfaceAvailable})
+		return state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-t", Kind: "task", Owner: taskARN, Subnet: "s-a", AvailabilityZone: "us-east-1a", IP: "10.0.0.20", State: model.InterfaceAvailable})
 	})
 	w.put("api/ecs", func(tx *store.Tx) error {
 		return state.Services.Put(tx, model.Service{ARN: svcARN, Name: "web", Cluster: "c"})
@@ -174,7 +174,7 @@ func toGroup(role string) model.ServiceLoadBalancer {
 
 func TestALoadBalancerBecomesActiveWhenItServes(t *testing.T) {
 	w := newWorld(t)
-	if lb, _ := state.LoadBalancers.Get(w.db.View(), lbARN); lb.State != "active" {
+	if lb, _ := state.LoadBalancers.Get(w.db.View(), lbARN); lb.State != model.LoadBalancerActive {
 		t.Errorf("state %s", lb.State)
 	}
 }
@@ -286,7 +286,7 @@ func TestARoleThatMayNotRegisterIsToldAndTriedAgain(t *testing.T) {
 func TestATaskInTheHostsNetworkRegistersItsInstance(t *testing.T) {
 	w := newWorld(t)
 	w.put("controllers/capacity", func(tx *store.Tx) error {
-		return state.Instances.Put(tx, model.Instance{ID: "i-1", ARN: "arn:i-1", AvailabilityZone: "us-east-1a", Goal: "RUN", State: "pending"})
+		return state.Instances.Put(tx, model.Instance{ID: "i-1", ARN: "arn:i-1", AvailabilityZone: "us-east-1a", Goal: model.GoalRun, State: model.InstancePending})
 	})
 	w.put("controllers/network", func(tx *store.Tx) error {
 		return state.Instances.Edit(tx, "i-1", func(i *model.Instance) error { i.PrivateIP = "10.0.0.30"; return nil })

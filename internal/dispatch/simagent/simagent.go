@@ -106,7 +106,7 @@ func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.R
 		return control.Result{}, nil
 	}
 	i, ok := state.Instances.One(view, "arn", t.Instance)
-	if !ok || i.State != "running" || !i.Connected || l.silent(i) {
+	if !ok || i.State != model.InstanceRunning || !i.Connected || l.silent(i) {
 		return control.Result{}, nil
 	}
 	return l.task(ctx, r, view, i, t)
@@ -128,7 +128,7 @@ func (l Controller) machine(ctx context.Context, r control.Request, i model.Inst
 	switch {
 	case i.ID == "":
 		return control.Result{}, nil
-	case i.State != "running" || l.silent(i):
+	case i.State != model.InstanceRunning || l.silent(i):
 		return control.Result{}, l.Desk.Lose(ctx, i.ID, "The agent's connection ended.")
 	case i.Connected:
 		return control.Result{}, nil
@@ -136,7 +136,7 @@ func (l Controller) machine(ctx context.Context, r control.Request, i model.Inst
 	if up := i.LaunchedAt.Add(l.between(i.ID, "boot", l.Config.BootMin, l.Config.BootMax)); r.Now.Before(up) {
 		return control.Result{After: up.Sub(r.Now)}, nil
 	}
-	if i.Goal == "TERMINATE" {
+	if i.Goal == model.GoalTerminate {
 		return control.Result{}, nil
 	}
 	if err := l.register(ctx, i); err != nil {

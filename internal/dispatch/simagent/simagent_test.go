@@ -54,7 +54,7 @@ func newWorld(t *testing.T, conf simagent.Config) *world {
 	w.engine.Add(dispatch.Controller{DB: db}, simagent.Controller{DB: db, Desk: w.desk, Config: conf})
 	w.as("controllers/capacity", func(tx *store.Tx) error {
 		return state.Instances.Put(tx, model.Instance{
-			ID: id, ARN: arn, Cluster: "c", Type: "c6a.large", AvailabilityZone: "ap-northeast-1a", Goal: "RUN", State: "running",
+			ID: id, ARN: arn, Cluster: "c", Type: "c6a.large", AvailabilityZone: "ap-northeast-1a", Goal: model.GoalRun, State: model.InstanceRunning,
 			ProfileARN: "arn:aws:iam::000000000000:instance-profile/ecsInstanceRole", Expected: model.Resources{ENIs: 9},
 		})
 	})
@@ -68,8 +68,8 @@ func newWorld(t *testing.T, conf simagent.Config) *world {
 	})
 	w.as("controllers/service", func(tx *store.Tx) error {
 		return state.Tasks.Put(tx, model.Task{
-			ARN: task, ID: "t1", Cluster: "c", Revision: rev, TaskDefinition: "td", LastStatus: model.TaskProvisioning, DesiredStatus: "RUNNING", Health: "UNKNOWN",
-			Containers: []model.TaskContainer{{Name: "app", Image: "app:latest", LastStatus: "PENDING", Health: "UNKNOWN"}},
+			ARN: task, ID: "t1", Cluster: "c", Revision: rev, TaskDefinition: "td", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning, Health: model.HealthUnknown,
+			Containers: []model.TaskContainer{{Name: "app", Image: "app:latest", LastStatus: model.ContainerPending, Health: model.HealthUnknown}},
 		})
 	})
 	w.as("controllers/task", func(tx *store.Tx) error {
@@ -100,7 +100,7 @@ func (w *world) move(room string, to model.TaskStatus) {
 func (w *world) stop() {
 	w.as("api/ecs", func(tx *store.Tx) error {
 		return state.Tasks.Edit(tx, task, func(t *model.Task) error {
-			t.DesiredStatus, t.StopCode, t.StoppedReason = "STOPPED", "UserInitiated", "Task stopped by user"
+			t.DesiredStatus, t.StopCode, t.StoppedReason = model.TaskStopped, "UserInitiated", "Task stopped by user"
 			return nil
 		})
 	})
@@ -131,10 +131,10 @@ func TestATaskWalksByReports(t *testing.T) {
 	}
 	got := w.advance(2 * time.Second)
 	i, _ := state.Instances.Get(w.db.View(), id)
-	if i.Status != "ACTIVE" || !i.Connected || i.Registered.CPU != 2048 || i.Registered.Memory == 0 || i.Registered.ENIs != 9 {
+	if i.Status != model.ContainerInstanceActive || !i.Connected || i.Registered.CPU != 2048 || i.Registered.Memory == 0 || i.Registered.ENIs != 9 {
 		t.Fatalf("instance: %+v", i)
 	}
-	if got.LastStatus != model.TaskActivating || got.StartedAt.IsZero() || got.Containers[0].ImageDigest == "" || got.Health != "HEALTHY" {
+	if got.LastStatus != model.TaskActivating || got.StartedAt.IsZero() || got.Containers[0].ImageDigest == "" || got.Health != model.Healthy {
 		t.Fatalf("task: %+v", got)
 	}
 	if r, _ := state.ServiceRevisions.Get(w.db.View(), rev); r.Images["app"] != got.Containers[0].ImageDigest {
@@ -147,7 +147,7 @@ func TestATaskWalksByReports(t *testing.T) {
 		t.Fatalf("stopped too early: %s", got.LastStatus)
 	}
 	got = w.advance(2 * time.Second)
-	if got.LastStatus != model.TaskDeprovisioning || got.StoppedReason != "Task stopped by user" || got.Containers[0].LastStatus != "STOPPED" || *got.Containers[0].ExitCode != 143 {
+	if got.LastStatus != model.TaskDeprovisioning || got.StoppedReason != "Task stopped by user" || got.Containers[0].LastStatus != model.ContainerStopped || *got.Containers[0].ExitCode != 143 {
 		t.Fatalf("task: %+v", got)
 	}
 }
@@ -187,7 +187,7 @@ func TestAnEssentialExitWaitsForDeregistration(t *testing.T) {
 	s.exit = &code
 	w.engine.Kick("dispatch/simagent", task)
 	got := w.advance(time.Second)
-	if got.LastStatus != model.TaskDeactivating || got.StopCode != "EssentialContainerExited" || got.DesiredStatus != "STOPPED" || *got.Containers[0].ExitCode != 3 {
+	if got.LastStatus != model.TaskDeactivating || got.StopCode != "EssentialContainerExited" || got.DesiredStatus != model.TaskStopped || *got.Containers[0].ExitCode != 3 {
 		t.Fatalf("task: %+v", got)
 	}
 	w.move("controllers/traffic", model.TaskStopping)
@@ -200,10 +200,10 @@ func TestALostMachineEndsItsTasks(t *testing.T) {
 	w := newWorld(t, simagent.Config{})
 	w.advance(time.Second)
 	w.as("controllers/instance", func(tx *store.Tx) error {
-		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.State = "terminated"; return nil })
+		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.State = model.InstanceTerminated; return nil })
 	})
 	got := w.advance(time.Second)
-	if got.LastStatus != model.TaskDeprovisioning || got.StoppedReason != "Host EC2 (instance "+id+") terminated." || got.DesiredStatus != "STOPPED" {
+	if got.LastStatus != model.TaskDeprovisioning || got.StoppedReason != "Host EC2 (instance "+id+") terminated." || got.DesiredStatus != model.TaskStopped {
 		t.Fatalf("task: %+v", got)
 	}
 	if i, _ := state.Instances.Get(w.db.View(), id); i.Connected {

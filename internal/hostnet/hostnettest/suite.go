@@ -39,9 +39,9 @@ func World() vpc.Snapshot {
 	s := vpc.Snapshot{Region: Region}
 	side(&s, "a")
 	side(&s, "b")
-	s.NATs = []model.NATGateway{{ID: "nat-a", VPC: "vpc-a", Subnet: "subnet-a-pub", State: "available"}}
+	s.NATs = []model.NATGateway{{ID: "nat-a", VPC: "vpc-a", Subnet: "subnet-a-pub", State: model.NATAvailable}}
 	s.Endpoints = []model.VPCEndpoint{
-		{ID: "vpce-a-s3", VPC: "vpc-a", Type: "Gateway", ServiceName: "com.amazonaws." + Region + ".s3", RouteTables: []string{"rtb-a-prv"}, State: "available"},
+		{ID: "vpce-a-s3", VPC: "vpc-a", Type: "Gateway", ServiceName: "com.amazonaws." + Region + ".s3", RouteTables: []string{"rtb-a-prv"}, State: model.EndpointAvailable},
 	}
 	s.Interfaces = append(s.Interfaces,
 		ENI("eni-a-alb", vpc.KindLoadBalancer, "a", "pub", "10.0.0.4", "198.18.0.1", "alb"),
@@ -64,7 +64,7 @@ func World() vpc.Snapshot {
 // ENI is an interface of the world: in subnet-SIDE-SUBNET with groups
 // sg-SIDE-GROUP.
 func ENI(id, kind, side, subnet, ip, public string, groups ...string) model.NetworkInterface {
-	n := model.NetworkInterface{ID: id, Kind: kind, VPC: "vpc-" + side, Subnet: "subnet-" + side + "-" + subnet, IP: ip, PublicIP: public, MAC: vpc.MAC(id), State: "available"}
+	n := model.NetworkInterface{ID: id, Kind: kind, VPC: "vpc-" + side, Subnet: "subnet-" + side + "-" + subnet, IP: ip, PublicIP: public, MAC: vpc.MAC(id), State: model.InterfaceAvailable}
 	if kind == vpc.KindNAT {
 		n.Owner = "nat-" + side
 	}

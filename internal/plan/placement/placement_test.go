@@ -268,8 +268,8 @@ func TestAsksFollowTheStrategy(t *testing.T) {
 		Default:    []model.StrategyItem{{Provider: "p", Weight: 1, Base: 1}, {Provider: "q", Weight: 2}},
 	}
 	for i := range 7 {
-		f.Tasks = append(f.Tasks, model.Task{ARN: fmt.Sprint(i), Group: "g", TaskDefinition: "td", LastStatus: "PROVISIONING",
-			DesiredStatus: "RUNNING", CreatedAt: time.Unix(int64(i), 0), Network: model.NetworkConfiguration{Subnets: []string{"subnet-a", "subnet-c"}}})
+		f.Tasks = append(f.Tasks, model.Task{ARN: fmt.Sprint(i), Group: "g", TaskDefinition: "td", LastStatus: model.TaskProvisioning,
+			DesiredStatus: model.TaskRunning, CreatedAt: time.Unix(int64(i), 0), Network: model.NetworkConfiguration{Subnets: []string{"subnet-a", "subnet-c"}}})
 	}
 	got := ""
 	for _, a := range f.Asks() {
@@ -290,15 +290,15 @@ func TestNowAndSoon(t *testing.T) {
 		},
 		Zone: func(string) string { return "a" },
 		Instances: []model.Instance{
-			{ID: "i1", ARN: "c1", Goal: "RUN", State: "running", Status: "ACTIVE", Connected: true, Registered: model.Resources{CPU: 10, Memory: 10, ENIs: 3}},
-			{ID: "i2", ARN: "c2", Goal: "RUN", State: "pending", Expected: model.Resources{CPU: 7}},
-			{ID: "i3", ARN: "c3", Goal: "RUN", State: "running", Status: "ACTIVE", Registered: model.Resources{CPU: 10}},
-			{ID: "i4", ARN: "c4", Goal: "DRAIN", State: "running", Status: "DRAINING"},
-			{ID: "i5", ARN: "c5", Goal: "TERMINATE", State: "running", Status: "ACTIVE"},
+			{ID: "i1", ARN: "c1", Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, Connected: true, Registered: model.Resources{CPU: 10, Memory: 10, ENIs: 3}},
+			{ID: "i2", ARN: "c2", Goal: model.GoalRun, State: model.InstancePending, Expected: model.Resources{CPU: 7}},
+			{ID: "i3", ARN: "c3", Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, Registered: model.Resources{CPU: 10}},
+			{ID: "i4", ARN: "c4", Goal: model.GoalDrain, State: model.InstanceRunning, Status: model.ContainerInstanceDraining},
+			{ID: "i5", ARN: "c5", Goal: model.GoalTerminate, State: model.InstanceRunning, Status: model.ContainerInstanceActive},
 		},
 		Tasks: []model.Task{
-			{ARN: "t1", Instance: "c1", LastStatus: "RUNNING", CPU: 4, Memory: 6, Group: "g"},
-			{ARN: "t2", Instance: "c1", LastStatus: "STOPPED", CPU: 4, Memory: 6, Group: "g"},
+			{ARN: "t1", Instance: "c1", LastStatus: model.TaskRunning, CPU: 4, Memory: 6, Group: "g"},
+			{ARN: "t2", Instance: "c1", LastStatus: model.TaskStopped, CPU: 4, Memory: 6, Group: "g"},
 		},
 	}
 	got := func(ns []placement.Node) (s []string) {

@@ -34,9 +34,9 @@ const (
 func (f Facts) Now() []Node {
 	return f.nodes(func(i *model.Instance) (string, model.Resources) {
 		switch {
-		case i.Goal != "RUN" || i.Status == "DRAINING" || i.Status == "DEREGISTERING" || i.Status == "INACTIVE":
+		case i.Goal != model.GoalRun || i.Status == model.ContainerInstanceDraining || i.Status == model.ContainerInstanceDeregistering || i.Status == model.ContainerInstanceInactive:
 			return BlockedDraining, i.Registered
-		case i.Status != "ACTIVE":
+		case i.Status != model.ContainerInstanceActive:
 			return BlockedUnregistered, i.Registered
 		case !i.Connected:
 			return BlockedAgent, i.Registered
@@ -50,7 +50,7 @@ func (f Facts) Now() []Node {
 func (f Facts) Soon() []Node {
 	return f.nodes(func(i *model.Instance) (string, model.Resources) {
 		switch {
-		case i.Goal != "RUN" || i.Status == "DRAINING" || i.Status == "DEREGISTERING" || i.Status == "INACTIVE":
+		case i.Goal != model.GoalRun || i.Status == model.ContainerInstanceDraining || i.Status == model.ContainerInstanceDeregistering || i.Status == model.ContainerInstanceInactive:
 			return BlockedDraining, i.Registered
 		case i.Status == "" || i.Registered.CPU == 0:
 			return "", i.Expected
@@ -69,7 +69,7 @@ func (f Facts) nodes(as func(*model.Instance) (string, model.Resources)) []Node 
 	var out []Node
 	for k := range f.Instances {
 		i := &f.Instances[k]
-		if i.State == "terminated" || i.State == "shutting-down" || i.Goal == "TERMINATE" {
+		if i.State == model.InstanceTerminated || i.State == model.InstanceShuttingDown || i.Goal == model.GoalTerminate {
 			continue
 		}
 		blocked, has := as(i)

@@ -52,7 +52,7 @@ func newBench(t *testing.T, c model.DeploymentConfiguration, desired int64, lb b
 	}
 	b.w = rollout.World{
 		Now:         t0,
-		Service:     model.Service{ARN: svcARN, Name: "s", Cluster: "c", Status: "ACTIVE", DesiredCount: desired, Deployment: c},
+		Service:     model.Service{ARN: svcARN, Name: "s", Cluster: "c", Status: model.ServiceActive, DesiredCount: desired, Deployment: c},
 		Revisions:   map[string]model.ServiceRevision{},
 		Definitions: map[string]model.TaskDefinition{},
 		Targets:     map[rollout.TargetKey]model.Target{},
@@ -83,14 +83,14 @@ func (b *bench) deploy() *model.ServiceDeployment {
 	b.w.Revisions[rev.ARN] = rev
 	var sources []string
 	for i := range s.Rollouts {
-		s.Rollouts[i].Status = "ACTIVE"
+		s.Rollouts[i].Status = model.RolloutActive
 		sources = append(sources, s.Rollouts[i].Revision)
 	}
 	for i := range b.w.Deployments {
 		b.w.Deployments[i].Status = model.DeploymentStopRequested
 	}
 	d := model.ServiceDeployment{ARN: "dep" + n, Service: svcARN, RolloutID: "ecs-svc/" + n, Target: rev.ARN, Sources: sources, Status: model.DeploymentPending, Config: s.Deployment, CreatedAt: b.w.Now}
-	s.Rollouts = append([]model.Rollout{{ID: d.RolloutID, Status: "PRIMARY", Revision: rev.ARN, TaskDefinition: def, State: "IN_PROGRESS", CreatedAt: b.w.Now}}, s.Rollouts...)
+	s.Rollouts = append([]model.Rollout{{ID: d.RolloutID, Status: model.RolloutPrimary, Revision: rev.ARN, TaskDefinition: def, State: model.RolloutInProgress, CreatedAt: b.w.Now}}, s.Rollouts...)
 	s.Revision, s.TaskDefinition, s.CurrentDeployment = rev.ARN, def, d.ARN
 	b.w.Deployments = append(b.w.Deployments, d)
 	return &d

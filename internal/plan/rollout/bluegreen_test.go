@@ -18,7 +18,7 @@ func hookAt(stages ...model.Stage) model.LifecycleHook {
 }
 
 func blueGreen(hooks ...model.LifecycleHook) model.DeploymentConfiguration {
-	return model.DeploymentConfiguration{Strategy: "BLUE_GREEN", Hooks: hooks}
+	return model.DeploymentConfiguration{Strategy: model.StrategyBlueGreen, Hooks: hooks}
 }
 
 func succeeded(rollout.Call) *rollout.Reply { return reply(`{"hookStatus":"SUCCEEDED"}`) }
@@ -76,7 +76,7 @@ func TestTargetGroupsAlternate(t *testing.T) {
 	}
 	want := []string{"PRE_SCALE_UP", "SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME", "CLEAN_UP"}
 	for _, s := range b.stages {
-		if s == "RECONCILE_SERVICE" {
+		if s == model.StageReconcileService {
 			t.Error("a plain update reconciled")
 		}
 	}
@@ -106,7 +106,7 @@ func TestBakeKeepsBothRevisions(t *testing.T) {
 	if b.running("rev1") != 2 || b.running("rev2") != 2 {
 		t.Errorf("blue has %d tasks and green %d", b.running("rev1"), b.running("rev2"))
 	}
-	if r := b.w.Service.Rollouts; len(r) != 2 || r[0].Status != "PRIMARY" || r[0].State != "IN_PROGRESS" || r[1].Status != "ACTIVE" || r[1].State != "COMPLETED" {
+	if r := b.w.Service.Rollouts; len(r) != 2 || r[0].Status != model.RolloutPrimary || r[0].State != model.RolloutInProgress || r[1].Status != model.RolloutActive || r[1].State != model.RolloutCompleted {
 		t.Errorf("rollouts %+v", r)
 	}
 	b.settle(2 * time.Minute)
@@ -275,7 +275,7 @@ func TestHookTimesOut(t *testing.T) {
 		b.settle(time.Hour)
 		d := b.last()
 		want := map[string]model.DeploymentStatus{"ROLLBACK": model.DeploymentRollbackFailed, "CONTINUE": model.DeploymentSuccessful}[action]
-		if d.Status != want || d.Hooks[0].Status != "TIMED_OUT" {
+		if d.Status != want || d.Hooks[0].Status != model.HookTimedOut {
 			t.Errorf("%s: %s, hook %s", action, d.Status, d.Hooks[0].Status)
 		}
 		if action == "ROLLBACK" && d.RollbackReason != "Service deployment rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook timed out." {
@@ -329,10 +329,10 @@ func TestPauseHookWaitsForAnAction(t *testing.T) {
 	b.deploy()
 	b.settle(72 * time.Hour)
 	d := &b.w.Deployments[0]
-	if d.Stage != model.StagePostTestTrafficShift || d.Hooks[0].Status != "AWAITING_ACTION" || !strings.HasPrefix(d.Hooks[0].ID, "ecs-pause-") {
+	if d.Stage != model.StagePostTestTrafficShift || d.Hooks[0].Status != model.HookAwaitingAction || !strings.HasPrefix(d.Hooks[0].ID, "ecs-pause-") {
 		t.Fatalf("%s %+v", d.Stage, d.Hooks)
 	}
-	d.Hooks[0].Status = "SUCCEEDED"
+	d.Hooks[0].Status = model.HookSucceeded
 	b.settle(time.Minute)
 	if b.last().Status != model.DeploymentSuccessful {
 		t.Error(b.last().Status)
@@ -465,8 +465,8 @@ func TestCanaryAndLinearSteps(t *testing.T) {
 		want []string
 		took time.Duration
 	}{
-		{model.DeploymentConfiguration{Strategy: "CANARY", CanaryPercent: 5, CanaryBakeMinutes: 10, BakeMinutes: minutes(0)}, []string{"5", "100"}, 10 * time.Minute},
-		{model.DeploymentConfiguration{Strategy: "LINEAR", LinearStepPercent: 30, LinearBakeMinutes: 6, BakeMinutes: minutes(0)}, []string{"30", "60", "90", "100"}, 18 * time.Minute},
+		{model.DeploymentConfiguration{Strategy: model.StrategyCanary, CanaryPercent: 5, CanaryBakeMinutes: 10, BakeMinutes: minutes(0)}, []string{"5", "100"}, 10 * time.Minute},
+		{model.DeploymentConfiguration{Strategy: model.StrategyLinear, LinearStepPercent: 30, LinearBakeMinutes: 6, BakeMinutes: minutes(0)}, []string{"30", "60", "90", "100"}, 18 * time.Minute},
 	} {
 		c.conf.Hooks = []model.LifecycleHook{hookAt(model.StagePreProductionTrafficShift, model.StageProductionTrafficShift)}
 		b := newBench(t, c.conf, 1, true)
@@ -512,7 +512,7 @@ func TestBreakerProtectsGreen(t *testing.T) {
 	b.deploy()
 	b.settle(time.Hour)
 	d := b.last()
-	if d.Status != model.DeploymentRollbackSuccessful || d.FailureCount != 3 || d.BreakerStatus != "TRIGGERED" || b.running("rev1") != 1 {
+	if d.Status != model.DeploymentRollbackSuccessful || d.FailureCount != 3 || d.BreakerStatus != model.MonitorTriggered || b.running("rev1") != 1 {
 		t.Errorf("%s, %d failures, breaker %s", d.Status, d.FailureCount, d.BreakerStatus)
 	}
 }
@@ -522,18 +522,18 @@ func TestAlarms(t *testing.T) {
 	c := blueGreen()
 	c.Alarms, c.AlarmsEnabled, c.AlarmsRollback = []string{"a"}, true, true
 	b := newBench(t, c, 1, true)
-	b.w.Alarms["a"] = "ALARM"
+	b.w.Alarms["a"] = model.AlarmFiring
 	b.deploy()
 	b.settle(time.Minute)
-	if d := b.last(); d.Status != model.DeploymentSuccessful || d.AlarmStatus != "DISABLED" {
+	if d := b.last(); d.Status != model.DeploymentSuccessful || d.AlarmStatus != model.MonitorDisabled {
 		t.Errorf("alarm at the start: %s, alarms %s", d.Status, d.AlarmStatus)
 	}
-	b.w.Alarms["a"] = "OK"
+	b.w.Alarms["a"] = model.AlarmOK
 	b.deploy()
 	b.settle(5 * time.Minute)
-	b.w.Alarms["a"] = "ALARM"
+	b.w.Alarms["a"] = model.AlarmFiring
 	b.settle(time.Minute)
-	if d := b.last(); d.Status != model.DeploymentRollbackSuccessful || d.AlarmStatus != "TRIGGERED" || !cmp.Equal(d.TriggeredAlarms, []string{"a"}) {
+	if d := b.last(); d.Status != model.DeploymentRollbackSuccessful || d.AlarmStatus != model.MonitorTriggered || !cmp.Equal(d.TriggeredAlarms, []string{"a"}) {
 		t.Errorf("alarm in the bake: %s, alarms %s %v", d.Status, d.AlarmStatus, d.TriggeredAlarms)
 	}
 }

@@ -19,7 +19,7 @@ func (p *pass) failure() bool {
 		d.FailureCount = r.FailedTasks
 	}
 	if d.Config.CircuitBreaker && r != nil && r.FailedTasks >= Threshold(p.s.DesiredCount) {
-		d.BreakerStatus = "TRIGGERED"
+		d.BreakerStatus = model.MonitorTriggered
 		text := "tasks failed to start."
 		if r.HealthCheckFailing {
 			text = "tasks failed health checks."
@@ -27,18 +27,18 @@ func (p *pass) failure() bool {
 		p.trip(d.Config.CircuitRollback, "ECS deployment circuit breaker: "+text, text)
 		return true
 	}
-	if d.AlarmStatus != "MONITORING" {
+	if d.AlarmStatus != model.MonitorActive {
 		return false
 	}
 	for _, name := range d.Config.Alarms {
-		if p.w.Alarms[name] == "ALARM" {
+		if p.w.Alarms[name] == model.AlarmFiring {
 			d.TriggeredAlarms = append(d.TriggeredAlarms, name)
 		}
 	}
 	if len(d.TriggeredAlarms) == 0 {
 		return false
 	}
-	d.AlarmStatus = "TRIGGERED"
+	d.AlarmStatus = model.MonitorTriggered
 	p.trip(d.Config.AlarmsRollback, "ECS deployment failed: alarm detected.", "alarm detected.")
 	return true
 }
@@ -58,7 +58,7 @@ func (p *pass) trip(rollback bool, reason, text string) {
 }
 
 func (p *pass) markFailed(r *model.Rollout, reason string) {
-	r.State, r.Reason, r.UpdatedAt = "FAILED", reason, p.now
+	r.State, r.Reason, r.UpdatedAt = model.RolloutFailed, reason, p.now
 }
 
 // turn gives a deployment up and begins the way back. reason is for the
@@ -90,7 +90,7 @@ func (p *pass) turn(reason, text string) {
 	to = p.prefer(to.ID)
 	to.State, to.UpdatedAt = model.RolloutInProgress, p.now
 	to.Reason = "ECS deployment circuit breaker: rolling back to deploymentId " + to.ID + "."
-	if d.BreakerStatus != "TRIGGERED" {
+	if d.BreakerStatus != model.MonitorTriggered {
 		to.Reason = "ECS deployment " + to.ID + " in progress."
 	}
 	p.enter(p.firstBack(), d.Step)
@@ -120,9 +120,9 @@ func (p *pass) stranded() {
 func (p *pass) prefer(id string) *model.Rollout {
 	slices.SortStableFunc(p.s.Rollouts, func(a, b model.Rollout) int { return order(b.ID == id, a.ID == id) })
 	for i := range p.s.Rollouts {
-		p.s.Rollouts[i].Status = "ACTIVE"
+		p.s.Rollouts[i].Status = model.RolloutActive
 	}
-	p.s.Rollouts[0].Status = "PRIMARY"
+	p.s.Rollouts[0].Status = model.RolloutPrimary
 	return &p.s.Rollouts[0]
 }
 
@@ -158,7 +158,7 @@ func (p *pass) back() bool {
 		// Where the rules point is unknown now, so both revisions stay up.
 		p.refused = true
 		d.StatusReason = p.w.Refusal
-		to.State = "COMPLETED"
+		to.State = model.RolloutCompleted
 		p.close(model.DeploymentRollbackFailed)
 		return true
 	}

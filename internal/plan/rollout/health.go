@@ -46,8 +46,8 @@ func (p *pass) examine(m *member) {
 	m.healthy = true
 	if p.hasContainerCheck(m.t) {
 		checked = true
-		m.healthy = m.t.Health == "HEALTHY"
-		if m.t.Health == "UNHEALTHY" {
+		m.healthy = m.t.Health == model.Healthy
+		if m.t.Health == model.Unhealthy {
 			m.ill = "Task failed container health checks"
 			m.illText = "(task " + m.t.ID + ") failed container health checks."
 		}
@@ -69,10 +69,10 @@ func (p *pass) examine(m *member) {
 
 func (p *pass) examineTarget(m *member, lb model.ServiceLoadBalancer) {
 	target, ok := p.w.Targets[TargetKey{lb.TargetGroupARN, m.t.ARN}]
-	if !ok || target.State != "healthy" {
+	if !ok || target.State != model.TargetHealthy {
 		m.healthy = false
 	}
-	if ok && target.State == "unhealthy" {
+	if ok && target.State == model.TargetUnhealthy {
 		m.ill = "Task failed ELB health checks in (target-group " + lb.TargetGroupARN + ")"
 		m.illText = "(task " + m.t.ID + ") (port " + itoa(lb.ContainerPort) + ") is unhealthy in (target-group " + lb.TargetGroupARN +
 			") due to (reason " + target.Description + ")."

@@ -85,16 +85,16 @@ func (p *pass) hook(h *model.HookRun) verdict {
 		p.answer(h, r)
 	}
 	switch h.Status {
-	case "SUCCEEDED":
+	case model.HookSucceeded:
 		return allowed
-	case "FAILED":
+	case model.HookFailed:
 		p.hookFailed(h)
 		return refused
-	case "TIMED_OUT":
+	case model.HookTimedOut:
 		return p.timedOut(h)
 	}
 	if p.passed(h.ExpiresAt) {
-		h.Status, h.CallingAt = "TIMED_OUT", time.Time{}
+		h.Status, h.CallingAt = model.HookTimedOut, time.Time{}
 		return p.timedOut(h)
 	}
 	if h.TargetType != "PAUSE" {
@@ -168,9 +168,9 @@ func (p *pass) answer(h *model.HookRun, r Reply) {
 	case r.Retry:
 		h.NextCallAt = p.now.Add(callBack)
 	case r.Assume != "":
-		h.Status, h.Reason = "FAILED", "ECS was unable to assume role "+h.RoleARN
+		h.Status, h.Reason = model.HookFailed, "ECS was unable to assume role "+h.RoleARN
 	case r.Invoke != "":
-		h.Status, h.Reason = "FAILED", "ECS was unable to invoke hook target "+h.TargetARN+" due to "+r.Invoke
+		h.Status, h.Reason = model.HookFailed, "ECS was unable to invoke hook target "+h.TargetARN+" due to "+r.Invoke
 	default:
 		p.read(h, r)
 	}
@@ -187,7 +187,7 @@ func last(h *model.HookRun, r Reply) string {
 	switch {
 	case r.Crashed && json.Unmarshal(r.Payload, &e) == nil && e.Message != "":
 		return ": the function ended with " + strings.TrimPrefix(e.Type+": ", ": ") + e.Message
-	case h.Status == "FAILED":
+	case h.Status == model.HookFailed:
 		return ": " + h.Reason
 	default:
 		return ""
@@ -211,9 +211,9 @@ func (p *pass) read(h *model.HookRun, r Reply) {
 	case r.Crashed || a.HookStatus == nil:
 		why = "HookStatus must not be null"
 	case *a.HookStatus == model.HookSucceeded:
-		h.Status = "SUCCEEDED"
+		h.Status = model.HookSucceeded
 	case *a.HookStatus == model.HookFailed:
-		h.Status, h.Reason = "FAILED", "Lifecycle hook target "+h.TargetARN+" returned FAILED status."
+		h.Status, h.Reason = model.HookFailed, "Lifecycle hook target "+h.TargetARN+" returned FAILED status."
 	case *a.HookStatus == model.HookInProgress:
 		h.NextCallAt = p.now.Add(delay(a.CallBack, a.CallBackLong))
 		h.Details = merged(h.Details, a.Details)
@@ -221,7 +221,7 @@ func (p *pass) read(h *model.HookRun, r Reply) {
 		why = fmt.Sprintf("HookStatus %q is not one of SUCCEEDED, FAILED, IN_PROGRESS", *a.HookStatus)
 	}
 	if why != "" {
-		h.Status, h.Reason = "FAILED", "ECS was unable to parse the response from "+h.TargetARN+" due to: "+why
+		h.Status, h.Reason = model.HookFailed, "ECS was unable to parse the response from "+h.TargetARN+" due to: "+why
 	}
 }
 

@@ -66,24 +66,24 @@ func (p *pass) advance() bool {
 func (p *pass) begin() {
 	d := p.d
 	d.Status, d.StartedAt = model.DeploymentInProgress, p.now
-	d.BreakerStatus, d.AlarmStatus = "DISABLED", "DISABLED"
+	d.BreakerStatus, d.AlarmStatus = model.MonitorDisabled, model.MonitorDisabled
 	if d.Config.CircuitBreaker {
-		d.BreakerStatus = "MONITORING"
+		d.BreakerStatus = model.MonitorActive
 	}
 	if d.Config.AlarmsEnabled && len(d.Config.Alarms) > 0 {
-		d.AlarmStatus = "MONITORING"
+		d.AlarmStatus = model.MonitorActive
 		for _, name := range d.Config.Alarms {
-			if p.w.Alarms[name] == "ALARM" {
-				d.AlarmStatus = "DISABLED"
+			if p.w.Alarms[name] == model.AlarmFiring {
+				d.AlarmStatus = model.MonitorDisabled
 			}
 		}
 	}
 	d.Sources = slices.DeleteFunc(slices.Clone(d.Sources), func(arn string) bool {
 		r := p.rollout(arn)
-		return r == nil || r.State != "COMPLETED" && p.here(r) == 0
+		return r == nil || r.State != model.RolloutCompleted && p.here(r) == 0
 	})
 	p.s.Rollouts = slices.DeleteFunc(p.s.Rollouts, func(r model.Rollout) bool {
-		return r.Revision != d.Target && r.State != "COMPLETED" && p.here(&r) == 0
+		return r.Revision != d.Target && r.State != model.RolloutCompleted && p.here(&r) == 0
 	})
 	p.note(d.ARN, "stage", "the deployment begins")
 }
@@ -122,7 +122,7 @@ func (p *pass) succeed() {
 
 // complete makes a rollout the only one.
 func (p *pass) complete(to *model.Rollout) {
-	to.State, to.Reason, to.UpdatedAt, to.Status = "COMPLETED", "ECS deployment "+to.ID+" completed.", p.now, "PRIMARY"
+	to.State, to.Reason, to.UpdatedAt, to.Status = model.RolloutCompleted, "ECS deployment "+to.ID+" completed.", p.now, model.RolloutPrimary
 	p.say("(deployment %s) deployment completed.", to.ID)
 	p.s.Rollouts = []model.Rollout{*to}
 	p.s.SteadyAt = time.Time{}
@@ -135,11 +135,11 @@ func (p *pass) close(status model.DeploymentStatus) {
 	if status == model.DeploymentStopped {
 		d.StoppedAt = p.now
 	}
-	if d.BreakerStatus == "MONITORING" {
-		d.BreakerStatus = "MONITORING_COMPLETE"
+	if d.BreakerStatus == model.MonitorActive {
+		d.BreakerStatus = model.MonitorComplete
 	}
-	if d.AlarmStatus == "MONITORING" {
-		d.AlarmStatus = "MONITORING_COMPLETE"
+	if d.AlarmStatus == model.MonitorActive {
+		d.AlarmStatus = model.MonitorComplete
 	}
 	p.s.CurrentDeployment = ""
 	p.note(d.ARN, "deployment", "the deployment ends %s", status)
@@ -182,7 +182,7 @@ func (p *pass) maintain() {
 	r := p.primary()
 	switch {
 	case r == nil:
-	case r.State == "FAILED":
+	case r.State == model.RolloutFailed:
 		p.stall(r)
 	default:
 		p.keep(r, p.s.DesiredCount)
@@ -200,7 +200,7 @@ func (p *pass) stall(bad *model.Rollout) {
 		n = max(0, n-int64(len(p.crew(bad).good)))
 	}
 	for i := range p.s.Rollouts {
-		if r := &p.s.Rollouts[i]; r.State == "COMPLETED" {
+		if r := &p.s.Rollouts[i]; r.State == model.RolloutCompleted {
 			p.keep(r, n)
 		}
 	}
@@ -222,14 +222,14 @@ func (p *pass) staffShifting() {
 func (p *pass) size(r *model.Rollout) int64 {
 	n := p.s.DesiredCount
 	if !p.deploying() {
-		if r.State == "COMPLETED" || r.Status == "PRIMARY" && r.State != "FAILED" {
+		if r.State == model.RolloutCompleted || r.Status == model.RolloutPrimary && r.State != model.RolloutFailed {
 			return n
 		}
 		return int64(len(p.crew(r).all))
 	}
 	d := p.d
 	if !d.Config.Strategy.Staged() {
-		if r.Status == "PRIMARY" {
+		if r.Status == model.RolloutPrimary {
 			return n
 		}
 		return min(n, int64(len(p.crew(r).all)))
@@ -278,7 +278,7 @@ func (p *pass) steady() {
 
 func (p *pass) isSteady() bool {
 	r := p.primary()
-	if p.deploying() || r == nil || r.State != "COMPLETED" || len(p.plan.Start)+len(p.plan.Stop) > 0 {
+	if p.deploying() || r == nil || r.State != model.RolloutCompleted || len(p.plan.Start)+len(p.plan.Stop) > 0 {
 		return false
 	}
 	for _, m := range p.tasks {
@@ -312,7 +312,7 @@ func (p *pass) drain() {
 	p.stopOld(wanted, scaling)
 	p.s.CurrentDeployment = ""
 	if left == 0 {
-		p.s.Status, p.s.Rollouts = "INACTIVE", nil
+		p.s.Status, p.s.Rollouts = model.ServiceInactive, nil
 		p.note(p.s.ARN, "state", "the service is INACTIVE: its last task has stopped")
 	}
 }

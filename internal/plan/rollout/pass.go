@@ -32,9 +32,9 @@ func Decide(w World) Plan {
 	p.count()
 	p.pin()
 	switch w.Service.Status {
-	case "DRAINING":
+	case model.ServiceDraining:
 		p.drain()
-	case "ACTIVE":
+	case model.ServiceActive:
 		p.retire()
 		p.work()
 		p.steady()
@@ -172,7 +172,7 @@ func (p *pass) entry(id string) *model.Rollout {
 
 func (p *pass) primary() *model.Rollout {
 	for i := range p.s.Rollouts {
-		if p.s.Rollouts[i].Status == "PRIMARY" {
+		if p.s.Rollouts[i].Status == model.RolloutPrimary {
 			return &p.s.Rollouts[i]
 		}
 	}

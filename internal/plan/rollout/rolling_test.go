@@ -12,7 +12,7 @@ import (
 )
 
 func rolling(lower, upper int64) model.DeploymentConfiguration {
-	return model.DeploymentConfiguration{Strategy: "ROLLING", MinimumHealthyPercent: lower, MaximumPercent: upper}
+	return model.DeploymentConfiguration{Strategy: model.StrategyRolling, MinimumHealthyPercent: lower, MaximumPercent: upper}
 }
 
 // Proves: D41
@@ -220,7 +220,7 @@ func TestUnhealthyTaskIsReplacedFirst(t *testing.T) {
 	sick := b.w.Tasks[0]
 	k := rollout.TargetKey{Group: tg1, Task: sick.ARN}
 	target := b.w.Targets[k]
-	target.State = "unhealthy"
+	target.State = model.TargetUnhealthy
 	b.w.Targets[k] = target
 	p := b.look()
 	if len(p.Start) != 1 || len(p.Stop) != 0 {
@@ -255,9 +255,9 @@ func TestDeletedServiceDrainsAndIsInactive(t *testing.T) {
 	b := newBench(t, blueGreen(), 2, true)
 	b.deploy()
 	b.settle(time.Minute)
-	b.w.Service.Status = "DRAINING"
+	b.w.Service.Status = model.ServiceDraining
 	b.settle(time.Minute)
-	if s := b.w.Service; s.Status != "INACTIVE" || len(b.w.Tasks) != 0 {
+	if s := b.w.Service; s.Status != model.ServiceInactive || len(b.w.Tasks) != 0 {
 		t.Errorf("%s, %d tasks", s.Status, len(b.w.Tasks))
 	}
 }
@@ -356,7 +356,7 @@ func TestLaws(t *testing.T) {
 		clear(b.w.Calling)
 		clear(b.w.Draining)
 		for k, v := range b.w.Targets {
-			v.State = "healthy"
+			v.State = model.TargetHealthy
 			b.w.Targets[k] = v
 		}
 		b.settle(48 * time.Hour)
@@ -373,7 +373,7 @@ func healthyNow(b *bench) (n int64) {
 		}
 		ok := true
 		for _, lb := range t.LoadBalancers {
-			ok = ok && b.w.Targets[rollout.TargetKey{Group: lb.TargetGroupARN, Task: t.ARN}].State == "healthy"
+			ok = ok && b.w.Targets[rollout.TargetKey{Group: lb.TargetGroupARN, Task: t.ARN}].State == model.TargetHealthy
 		}
 		if len(t.LoadBalancers) == 0 {
 			ok = !b.w.Now.Before(t.StartedAt.Add(40 * time.Second))
@@ -405,7 +405,7 @@ func law(r *rapid.T, b *bench) {
 	first := rollout.Decide(b.w)
 	b.apply(first)
 	replies, refusal := b.w.Replies, b.w.Refusal
-	if c.Strategy == "ROLLING" {
+	if c.Strategy == model.StrategyRolling {
 		if got := wanted(b); got > max(upper, d, wasWanted) || got > wasWanted && got > max(upper, d) {
 			r.Fatalf("%d tasks, maximum %d, before %d", got, upper, wasWanted)
 		}

@@ -15,12 +15,12 @@ const (
 // other (1.4).
 func Steps(c model.DeploymentConfiguration) []float64 {
 	switch c.Strategy {
-	case "CANARY":
+	case model.StrategyCanary:
 		if c.CanaryPercent >= 100 {
 			return []float64{100}
 		}
 		return []float64{c.CanaryPercent, 100}
-	case "LINEAR":
+	case model.StrategyLinear:
 		var out []float64
 		if c.LinearStepPercent > 0 {
 			for tenth := 1; ; tenth++ {
@@ -40,9 +40,9 @@ func Steps(c model.DeploymentConfiguration) []float64 {
 // stepBake is the wait after every step but the last.
 func stepBake(c model.DeploymentConfiguration) time.Duration {
 	switch c.Strategy {
-	case "CANARY":
+	case model.StrategyCanary:
 		return time.Duration(c.CanaryBakeMinutes) * time.Minute
-	case "LINEAR":
+	case model.StrategyLinear:
 		return time.Duration(c.LinearBakeMinutes) * time.Minute
 	default:
 		return 0
@@ -67,7 +67,7 @@ func (p *pass) blue() string {
 		if p.serves(arn) {
 			return arn
 		}
-		if r.State == "COMPLETED" {
+		if r.State == model.RolloutCompleted {
 			last = arn
 		}
 	}
@@ -245,8 +245,8 @@ func (p *pass) overdue() bool {
 		limit = limit.Add(max(d.Config.Bake(), stepBake(d.Config)))
 	}
 	if !paused && p.passed(limit) {
-		why := "Service deployment rolled back because the " + d.Stage + " stage did not complete within 24 hours."
-		p.turn(string(why), string(why))
+		why := "Service deployment rolled back because the " + string(d.Stage) + " stage did not complete within 24 hours."
+		p.turn(why, why)
 		return true
 	}
 	if p.passed(d.CreatedAt.Add(deploymentCap)) {

@@ -42,7 +42,7 @@ func (p *pass) newTask(r *model.Rollout) model.Task {
 		Constraints: slices.Concat(def.PlacementConstraints, p.s.Constraints),
 		CPU:         def.CPUUnits(), Memory: def.MemoryMiB(), Tags: p.taskTags(def), ExecuteCommand: p.s.ExecuteCommand,
 		CreatedAt: p.now, DesiredStatus: model.TaskRunning, LastStatus: model.TaskProvisioning, StatusAt: p.now,
-		Health: "UNKNOWN", Version: 1,
+		Health: model.HealthUnknown, Version: 1,
 	}
 	for _, c := range def.Containers {
 		image := c.Image
@@ -50,7 +50,7 @@ func (p *pass) newTask(r *model.Rollout) model.Task {
 			image = Pinned(c.Image, digest)
 		}
 		t.Containers = append(t.Containers, model.TaskContainer{
-			Name: c.Name, ARN: p.arn("container", id+"/"+uuid(p.w.IDs())), Image: image, LastStatus: "PENDING", Health: "UNKNOWN",
+			Name: c.Name, ARN: p.arn("container", id+"/"+uuid(p.w.IDs())), Image: image, LastStatus: model.ContainerPending, Health: model.HealthUnknown,
 			CPU: c.CPU, Memory: c.Memory,
 		})
 	}

@@ -74,7 +74,7 @@ func TestMissingDataIsTreatedAsTheGuideSays(t *testing.T) {
 
 // Proves: D75
 func TestLowAlarmWantsFifteenQuietMinutes(t *testing.T) {
-	low := model.Alarm{EvaluationPeriods: 15, Period: 60, Threshold: 63, Comparison: "LessThanThreshold", TreatMissing: "missing", State: "INSUFFICIENT_DATA"}
+	low := model.Alarm{EvaluationPeriods: 15, Period: 60, Threshold: 63, Comparison: "LessThanThreshold", TreatMissing: "missing", State: model.AlarmInsufficientData}
 	quiet := func(n int) string { return strings.TrimSuffix(strings.Repeat("0 ", n), " ") }
 	for text, want := range map[string]string{
 		quiet(1): "INSUFFICIENT_DATA", quiet(14): "INSUFFICIENT_DATA", quiet(15): "ALARM", "X " + quiet(14): "OK", "X " + quiet(15): "ALARM",
@@ -94,7 +94,7 @@ func TestComparisons(t *testing.T) {
 			a := high(1, 1, "missing")
 			a.Comparison = op
 			got := scaling.Evaluate(a, []scaling.Point{{At: now.Truncate(time.Minute).Add(-time.Minute), Value: v}}, now)
-			if (got.State == "ALARM") != want[i] {
+			if (got.State == model.AlarmFiring) != want[i] {
 				t.Errorf("%g %s 50: %s", v, op, got.State)
 			}
 		}
@@ -177,11 +177,11 @@ func TestAlarmLaws(t *testing.T) {
 				bad++
 			}
 		}
-		if (int64(bad) >= a.DatapointsToAlarm) != (v.State == "ALARM") && len(v.Points) == int(n) {
+		if (int64(bad) >= a.DatapointsToAlarm) != (v.State == model.AlarmFiring) && len(v.Points) == int(n) {
 			t.Fatalf("%d of %d breach: %s", bad, n, v.State)
 		}
 		if a.TreatMissing == "breaching" || a.TreatMissing == "notBreaching" {
-			if v.State != "ALARM" && v.State != "OK" {
+			if v.State != model.AlarmFiring && v.State != model.AlarmOK {
 				t.Fatalf("%s although missing data is %s", v.State, a.TreatMissing)
 			}
 		}

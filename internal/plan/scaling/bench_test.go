@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"berth/internal/model"
 	"berth/internal/plan/scaling"
 )
 
@@ -11,7 +12,7 @@ import (
 // fast clock: a judgement may take a few microseconds.
 func BenchmarkEvaluate(b *testing.B) {
 	a, points := high(15, 15, "missing"), drawn(strings.Repeat("0 ", 14)+"X X X")
-	a.State = "OK" // as most do, it stays as it is
+	a.State = model.AlarmOK // as most do, it stays as it is
 	for b.Loop() {
 		scaling.Evaluate(a, points, now)
 	}

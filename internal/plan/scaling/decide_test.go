@@ -16,7 +16,7 @@ const outAlarm, inAlarm = "GreaterThanThreshold", "LessThanThreshold"
 
 // signal is an alarm in ALARM whose newest value is the first.
 func signal(name, comparison string, values ...float64) scaling.Signal {
-	s := scaling.Signal{Alarm: model.Alarm{Name: name, Comparison: comparison, State: "ALARM", Threshold: 50}, Fires: true}
+	s := scaling.Signal{Alarm: model.Alarm{Name: name, Comparison: comparison, State: model.AlarmFiring, Threshold: 50}, Fires: true}
 	for i, v := range values {
 		s.Points = append(s.Points, scaling.Point{At: now.Add(-time.Duration(i+1) * time.Minute), Value: v})
 	}

@@ -23,7 +23,7 @@ func (w *World) purchases(p *Plan) map[string]bool {
 	for _, x := range fits.Placed {
 		needed[x.Node] = true
 	}
-	if len(fits.Refused) == 0 || w.Provider.Status != "ACTIVE" {
+	if len(fits.Refused) == 0 || w.Provider.Status != model.ProviderActive {
 		return needed
 	}
 	if wait := w.wait(oldest, newest); wait > 0 {

@@ -14,11 +14,11 @@ import (
 // consider looks at one instance: has it joined, has it idled too long. needed
 // says that waiting tasks are counted on it.
 func (w *World) consider(p *Plan, i model.Instance, needed bool) {
-	if i.Status == "" || i.Status == "REGISTERING" {
+	if i.Status == "" || i.Status == model.ContainerInstanceRegistering {
 		w.joining(p, i)
 		return
 	}
-	if len(w.tasksOn(i)) > 0 || needed && i.Goal == "RUN" {
+	if len(w.tasksOn(i)) > 0 || needed && i.Goal == model.GoalRun {
 		if !i.IdleAt.IsZero() {
 			p.Idle = append(p.Idle, Idle{Instance: i.ID, Why: "kept: it has a task, or one is meant for it"})
 		}
@@ -29,12 +29,12 @@ func (w *World) consider(p *Plan, i model.Instance, needed bool) {
 	if since.IsZero() {
 		since = w.Now
 		kept := fmt.Sprintf("it has no task: it goes in %s unless one comes", wait)
-		if !ever && i.Goal == "RUN" {
+		if !ever && i.Goal == model.GoalRun {
 			since, kept = Never, "kept although it has no task: scaleInAfter is -1"
 		}
 		p.Idle = append(p.Idle, Idle{i.ID, since, kept})
 	}
-	if i.Goal == "DRAIN" {
+	if i.Goal == model.GoalDrain {
 		// Draining takes what idling would have kept (facts §1.4).
 		since, wait, ever, why = latest(i.GoalAt, sane(since)), min(wait, IdleWait), true, "it was drained"
 		if _, on := w.idleWait(); !on {
@@ -48,7 +48,7 @@ func (w *World) consider(p *Plan, i model.Instance, needed bool) {
 		p.again(due.Sub(w.Now))
 		return
 	}
-	p.Changes = append(p.Changes, Change{Instance: i.ID, Goal: "TERMINATE", Empty: true, Why: fmt.Sprintf("idle for %s since %s", w.Now.Sub(since).Round(time.Second), why)})
+	p.Changes = append(p.Changes, Change{Instance: i.ID, Goal: model.GoalTerminate, Empty: true, Why: fmt.Sprintf("idle for %s since %s", w.Now.Sub(since).Round(time.Second), why)})
 }
 
 func sane(t time.Time) time.Time {
@@ -67,15 +67,15 @@ func latest(a, b time.Time) time.Time {
 
 // joining gives up on an instance whose agent does not register.
 func (w *World) joining(p *Plan, i model.Instance) {
-	if i.Goal == "DRAIN" {
-		p.change(i.ID, "TERMINATE", "drained before it had registered")
+	if i.Goal == model.GoalDrain {
+		p.change(i.ID, model.GoalTerminate, "drained before it had registered")
 		return
 	}
 	if due := born(i).Add(Join); w.Now.Before(due) {
 		p.again(due.Sub(w.Now))
 		return
 	}
-	p.Changes = append(p.Changes, Change{Instance: i.ID, Goal: "TERMINATE", Failure: true,
+	p.Changes = append(p.Changes, Change{Instance: i.ID, Goal: model.GoalTerminate, Failure: true,
 		Why: fmt.Sprintf("its agent did not register within %s", Join)})
 }
 
@@ -95,11 +95,11 @@ func (w *World) refresh(p *Plan) {
 		switch {
 		case p.changes(i.ID):
 		case age >= Lifetime:
-			p.change(i.ID, "TERMINATE", "its lifetime of 21 days is over")
+			p.change(i.ID, model.GoalTerminate, "its lifetime of 21 days is over")
 		case age < Refresh:
 			p.again(Refresh - age)
-		case i.Goal == "RUN" && !draining:
-			p.change(i.ID, "DRAIN", "instance refresh: it is 14 days old")
+		case i.Goal == model.GoalRun && !draining:
+			p.change(i.ID, model.GoalDrain, "instance refresh: it is 14 days old")
 			draining = true
 			p.again(Lifetime - age)
 		default:
@@ -112,8 +112,8 @@ func (w *World) refresh(p *Plan) {
 // with tasks that still have to move.
 func (w *World) draining(p *Plan) bool {
 	return slices.ContainsFunc(w.own(), func(i model.Instance) bool {
-		return i.Goal == "DRAIN" && !p.changes(i.ID)
-	}) || slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Goal == "DRAIN" })
+		return i.Goal == model.GoalDrain && !p.changes(i.ID)
+	}) || slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Goal == model.GoalDrain })
 }
 
 // consolidate drains one instance whose tasks would fit on the others, once
@@ -122,14 +122,14 @@ func (w *World) draining(p *Plan) bool {
 // tasks wait or one of its services is being deployed (facts §4.4).
 func (w *World) consolidate(p *Plan, needed map[string]bool) {
 	wait, ever := w.idleWait()
-	if !ever || w.Provider.CapacityOption == "SPOT" || w.Provider.Status != "ACTIVE" || len(p.Buy) > 0 || w.unsettled() || w.draining(p) {
+	if !ever || w.Provider.CapacityOption == "SPOT" || w.Provider.Status != model.ProviderActive || len(p.Buy) > 0 || w.unsettled() || w.draining(p) {
 		return
 	}
 	trials := 0
 	var nodes []placement.Node
 	for _, i := range w.emptiest() {
 		tasks := w.tasksOn(i)
-		if len(tasks) == 0 || p.changes(i.ID) || i.Goal != "RUN" || needed[i.ID] || !w.movable(tasks) {
+		if len(tasks) == 0 || p.changes(i.ID) || i.Goal != model.GoalRun || needed[i.ID] || !w.movable(tasks) {
 			continue
 		}
 		if due := w.touched(i, tasks).Add(max(wait, IdleWait)); w.Now.Before(due) {
@@ -145,7 +145,7 @@ func (w *World) consolidate(p *Plan, needed map[string]bool) {
 		if !w.fitElsewhere(i, tasks, nodes) {
 			continue
 		}
-		p.change(i.ID, "DRAIN", fmt.Sprintf("underutilized: %s would fit on the other instances", plural(len(tasks), "task")))
+		p.change(i.ID, model.GoalDrain, fmt.Sprintf("underutilized: %s would fit on the other instances", plural(len(tasks), "task")))
 		return
 	}
 	w.rightsize(p, needed)
@@ -164,7 +164,7 @@ func (w *World) rightsize(p *Plan, needed map[string]bool) {
 	trials := 0
 	for _, i := range w.emptiest() {
 		tasks := w.tasksOn(i)
-		if len(tasks) == 0 || i.Goal != "RUN" || needed[i.ID] || w.lacking.zone(i.AvailabilityZone) || !w.movable(tasks) || w.Now.Before(w.touched(i, tasks).Add(max(wait, IdleWait))) {
+		if len(tasks) == 0 || i.Goal != model.GoalRun || needed[i.ID] || w.lacking.zone(i.AvailabilityZone) || !w.movable(tasks) || w.Now.Before(w.touched(i, tasks).Add(max(wait, IdleWait))) {
 			continue
 		}
 		if trials++; trials > mostTrials {
@@ -176,7 +176,7 @@ func (w *World) rightsize(p *Plan, needed map[string]bool) {
 		t, ok := catalog.Lookup(i.Type)
 		size, cost := w.priced(m, i, tasks)
 		if ok && size != "" && cost <= worthwhile*w.cost(t) {
-			p.change(i.ID, "DRAIN", fmt.Sprintf("underutilized: %s would fit on %s at $%.4f an hour instead of $%.4f", plural(len(tasks), "task"), size, cost, w.cost(t)))
+			p.change(i.ID, model.GoalDrain, fmt.Sprintf("underutilized: %s would fit on %s at $%.4f an hour instead of $%.4f", plural(len(tasks), "task"), size, cost, w.cost(t)))
 			return
 		}
 	}
@@ -207,7 +207,7 @@ const mostTrials = 8
 // or an instance is still coming.
 func (w *World) unsettled() bool {
 	return slices.ContainsFunc(w.Facts.Tasks, placement.Waiting) ||
-		slices.ContainsFunc(w.own(), func(i model.Instance) bool { return i.Status != "ACTIVE" || !i.Connected })
+		slices.ContainsFunc(w.own(), func(i model.Instance) bool { return i.Status != model.ContainerInstanceActive || !i.Connected })
 }
 
 // emptiest orders instances by how little they carry.

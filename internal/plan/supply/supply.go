@@ -159,7 +159,7 @@ func (w *World) find() []model.Instance {
 }
 
 func alive(i model.Instance) bool {
-	return i.Goal != "TERMINATE" && i.State != "terminated" && i.State != "shutting-down"
+	return i.Goal != model.GoalTerminate && i.State != model.InstanceTerminated && i.State != model.InstanceShuttingDown
 }
 
 // again asks for another look after d.

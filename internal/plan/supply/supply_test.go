@@ -37,7 +37,7 @@ func zoneOf(s string) string { return strings.TrimPrefix(s, "subnet-") }
 func world(region string, q *model.InstanceRequirements) supply.World {
 	return supply.World{
 		Now: start, Region: region,
-		Provider:      model.CapacityProvider{Name: "cp", Status: "ACTIVE", Requirements: q, CapacityOption: "ON_DEMAND"},
+		Provider:      model.CapacityProvider{Name: "cp", Status: model.ProviderActive, Requirements: q, CapacityOption: "ON_DEMAND"},
 		Subnets:       []supply.Subnet{{ID: "subnet-" + region + "a", Zone: region + "a"}, {ID: "subnet-" + region + "c", Zone: region + "c"}},
 		Facts:         placement.Facts{Definition: definition, Zone: zoneOf},
 		Architectures: []string{"x86_64"},
@@ -63,7 +63,7 @@ func carry(w *supply.World, p supply.Plan) {
 		id := fmt.Sprintf("i-%03d", len(w.Facts.Instances))
 		w.Facts.Instances = append(w.Facts.Instances, model.Instance{
 			ID: id, ARN: "arn/" + id, CapacityProvider: "cp", Type: b.Type.Name, AvailabilityZone: b.Zone, Subnet: b.Subnet,
-			Goal: "RUN", State: "running", Status: "ACTIVE", Connected: true, Expected: b.Expected, Registered: b.Expected,
+			Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, Connected: true, Expected: b.Expected, Registered: b.Expected,
 			For: b.Tasks, WantedAt: w.Now, RegisteredAt: w.Now,
 			Attributes: []model.Attribute{{Name: "ecs.cpu-architecture", Value: "x86_64"}},
 		})
@@ -126,7 +126,7 @@ func TestInstancesOnTheirWayAreNotBoughtTwice(t *testing.T) {
 	p := supply.Decide(w)
 	carry(&w, p)
 	w.Facts.Tasks[0].Instance, w.Facts.Tasks[0].LastStatus = "", model.TaskProvisioning
-	w.Facts.Instances[0].Status, w.Facts.Instances[0].Registered, w.Facts.Instances[0].State = "", model.Resources{}, "pending"
+	w.Facts.Instances[0].Status, w.Facts.Instances[0].Registered, w.Facts.Instances[0].State = "", model.Resources{}, model.InstancePending
 	p = supply.Decide(w)
 	if len(p.Buy) != 0 || len(p.Changes) != 0 || len(p.Idle) != 0 {
 		t.Errorf("%+v", p)
@@ -194,7 +194,7 @@ func TestBuyingWaitsForCompanyAndAfterAFailure(t *testing.T) {
 	if p := supply.Decide(w); len(p.Buy) != 1 {
 		t.Errorf("%+v", p)
 	}
-	w.Provider.Status = "PROVISIONING"
+	w.Provider.Status = model.ProviderProvisioning
 	if p := supply.Decide(w); len(p.Buy) != 0 {
 		t.Error("bought for a provider that is not ACTIVE")
 	}
@@ -205,7 +205,7 @@ func TestAZoneWithoutCapacityIsLeftAloneForAWhile(t *testing.T) {
 		why := code + ": We currently do not have sufficient capacity."
 		w.Facts.Instances = append(w.Facts.Instances, model.Instance{
 			ID: fmt.Sprintf("i-%d", len(w.Facts.Instances)), CapacityProvider: "cp", Type: typ, AvailabilityZone: "ap-northeast-1" + zone,
-			Goal: "RUN", State: "terminated", StateReason: why, TerminatedAt: w.Now.Add(-ago),
+			Goal: model.GoalRun, State: model.InstanceTerminated, StateReason: why, TerminatedAt: w.Now.Add(-ago),
 		})
 		w.Provider.LastFailure, w.Provider.LastFailureAt = why, w.Now.Add(-ago)
 	}
@@ -288,7 +288,7 @@ func TestIdleInstancesGoAfterTheWait(t *testing.T) {
 			}
 		}
 		w = idle(tt.scaleIn)
-		if p := pass(&w, tt.due); len(p.Changes) != 1 || p.Changes[0].Goal != "TERMINATE" {
+		if p := pass(&w, tt.due); len(p.Changes) != 1 || p.Changes[0].Goal != model.GoalTerminate {
 			t.Errorf("%s: %+v", tt.name, p)
 		}
 	}
@@ -318,8 +318,8 @@ func TestScaleInOffKeepsForEverButDrainingReclaims(t *testing.T) {
 	if p := pass(&w, time.Hour); len(p.Changes) != 0 {
 		t.Errorf("an instance that was idle while scale-in was off is reclaimed: %+v", p)
 	}
-	w.Facts.Instances[0].Goal, w.Facts.Instances[0].Status, w.Facts.Instances[0].GoalAt = "DRAIN", "DRAINING", w.Now
-	if p := pass(&w, 2*time.Minute); len(p.Changes) != 1 || p.Changes[0].Goal != "TERMINATE" {
+	w.Facts.Instances[0].Goal, w.Facts.Instances[0].Status, w.Facts.Instances[0].GoalAt = model.GoalDrain, model.ContainerInstanceDraining, w.Now
+	if p := pass(&w, 2*time.Minute); len(p.Changes) != 1 || p.Changes[0].Goal != model.GoalTerminate {
 		t.Errorf("%+v", p)
 	}
 }
@@ -334,15 +334,15 @@ func TestAge(t *testing.T) {
 	}
 	w.Now = start.Add(14 * 24 * time.Hour)
 	p := supply.Decide(w)
-	if len(p.Changes) != 1 || p.Changes[0].Goal != "DRAIN" {
+	if len(p.Changes) != 1 || p.Changes[0].Goal != model.GoalDrain {
 		t.Fatalf("one is drained on day 14, not both: %+v", p.Changes)
 	}
-	w.Facts.Instances[0].Goal, w.Facts.Instances[0].Status = "DRAIN", "DRAINING"
+	w.Facts.Instances[0].Goal, w.Facts.Instances[0].Status = model.GoalDrain, model.ContainerInstanceDraining
 	if p := supply.Decide(w); len(p.Changes) != 0 {
 		t.Errorf("the second waits for the first: %+v", p.Changes)
 	}
 	w.Now = start.Add(21 * 24 * time.Hour)
-	if p := supply.Decide(w); len(p.Changes) != 2 || p.Changes[0].Goal != "TERMINATE" {
+	if p := supply.Decide(w); len(p.Changes) != 2 || p.Changes[0].Goal != model.GoalTerminate {
 		t.Errorf("%+v", p.Changes)
 	}
 }
@@ -377,7 +377,7 @@ func TestHalfEmptyInstancesAreConsolidatedOneAtATime(t *testing.T) {
 	}
 	w.Now = w.Now.Add(2 * time.Minute)
 	p := supply.Decide(w)
-	if len(p.Changes) != 1 || p.Changes[0].Goal != "DRAIN" {
+	if len(p.Changes) != 1 || p.Changes[0].Goal != model.GoalDrain {
 		t.Fatalf("%+v", p)
 	}
 	for name, edit := range map[string]func(*supply.World){
@@ -415,7 +415,7 @@ func TestAnInstanceThatIsMuchTooLargeIsExchangedOnce(t *testing.T) {
 	}
 	w.Now = w.Now.Add(10 * time.Minute)
 	p := supply.Decide(w)
-	if len(p.Changes) != 1 || p.Changes[0].Goal != "DRAIN" || !strings.Contains(p.Changes[0].Why, "instead of") {
+	if len(p.Changes) != 1 || p.Changes[0].Goal != model.GoalDrain || !strings.Contains(p.Changes[0].Why, "instead of") {
 		t.Fatalf("%s: %+v", large, p)
 	}
 	w.Facts.Instances = nil
@@ -613,13 +613,13 @@ func BenchmarkAtRest(b *testing.B) {
 		id := fmt.Sprintf("i-%05d", i)
 		zone := []string{"ap-northeast-1a", "ap-northeast-1c"}[i%2]
 		w.Facts.Instances = append(w.Facts.Instances, model.Instance{
-			ID: id, ARN: "arn/" + id, CapacityProvider: "cp", AvailabilityZone: zone, Goal: "RUN", State: "running", Status: "ACTIVE", Connected: true,
+			ID: id, ARN: "arn/" + id, CapacityProvider: "cp", AvailabilityZone: zone, Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, Connected: true,
 			Registered: catalog.Registered(c6a), WantedAt: start.Add(-time.Hour),
 		})
 		for k := range 4 {
 			w.Facts.Tasks = append(w.Facts.Tasks, model.Task{
 				ARN: fmt.Sprintf("%s-%d", id, k), Instance: "arn/" + id, Service: "s", Group: "service:s", TaskDefinition: "td", CPU: 500, Memory: 900, CapacityProvider: "cp",
-				LastStatus: "RUNNING", DesiredStatus: "RUNNING", AvailabilityZone: zone, Network: model.NetworkConfiguration{Subnets: []string{"subnet-" + zone}},
+				LastStatus: model.TaskRunning, DesiredStatus: model.TaskRunning, AvailabilityZone: zone, Network: model.NetworkConfiguration{Subnets: []string{"subnet-" + zone}},
 			})
 		}
 	}
