@@ -43,7 +43,7 @@ func (r *run) step(rec *model.StackResource) *handler.Step {
 	return &handler.Step{
 		API: caller{r}, Place: r.Place, Now: r.now, StackName: r.stack.Name, StackID: r.stack.ID, Record: rec, Tags: r.tagsOf(rec,
 			rec.Properties),
-		Undo:  strings.HasPrefix(r.stack.Status, "UPDATE_ROLLBACK"),
+		Undo:  strings.HasPrefix(string(r.stack.Status), "UPDATE_ROLLBACK"),
 		Taken: func(id string) bool { return r.taken(id, rec.LogicalID) },
 	}
 }
