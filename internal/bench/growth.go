@@ -223,7 +223,7 @@ func (g *grower) running(n int) {
 	for range 600 {
 		g.advance(time.Second)
 		view := g.w.DB.View()
-		ran, ill := len(state.Tasks.By(view, "status", model.TaskRunning)), 0
+		ran, ill := len(state.Tasks.By(view, "status", string(model.TaskRunning))), 0
 		for _, t := range state.Targets.All(view) {
 			if t.State != "healthy" {
 				ill++

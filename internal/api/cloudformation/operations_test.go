@@ -58,7 +58,7 @@ func (h *house) edit(name string, change func(*store.Tx, *model.Stack) error) {
 	}
 }
 
-func (h *house) status(name string) string {
+func (h *house) status(name string) model.StackStatus {
 	h.t.Helper()
 	return state.Stacks.By(h.db.View(), "name", name)[0].Status
 }
@@ -261,9 +261,12 @@ func TestOperationsByStatus(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
-		name, status, resource string
-		call                   func(*house) (any, error)
-		next, refused          string
+		name     string
+		status   model.StackStatus
+		resource model.ResourceStatus
+		call     func(*house) (any, error)
+		next     model.StackStatus
+		refused  string
 	}{
 		{"cancel", "UPDATE_IN_PROGRESS", "", cancel, "UPDATE_ROLLBACK_IN_PROGRESS", ""},
 		{"cancel nothing", "CREATE_COMPLETE", "", cancel, "", "CancelUpdateStack cannot be called from current stack status"},

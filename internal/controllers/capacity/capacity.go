@@ -68,11 +68,17 @@ func (Controller) Wake() store.Rules {
 // instancePart and taskPart are what supply sees of records.
 type (
 	instancePart struct {
-		provider, goal, state, status string
-		connected                     bool
-		cpu                           int64
+		provider  string
+		goal      model.Goal
+		state     model.InstanceState
+		status    model.ContainerInstanceStatus
+		connected bool
+		cpu       int64
 	}
-	taskPart struct{ provider, instance, status, desired string }
+	taskPart struct {
+		provider, instance string
+		status, desired    model.TaskStatus
+	}
 )
 
 func ownedPart(i *model.Instance) instancePart {

@@ -84,7 +84,7 @@ func (*Controller) Wake() store.Rules {
 		always(state.RouteTables), always(state.SecurityGroups), always(state.VPCEndpoints), always(state.NetworkInterfaces),
 		part(state.LoadBalancers, func(lb *model.LoadBalancer) string { return fmt.Sprint(lb.Subnets, lb.SecurityGroups, lb.Scheme) }),
 		part(state.Functions, func(f *model.Function) string { return fmt.Sprint(f.Subnets, f.SecurityGroups, f.Interfaces) }),
-		part(state.Instances, func(i *model.Instance) [2]string { return [2]string{i.State, i.ENI} }),
+		part(state.Instances, func(i *model.Instance) [2]string { return [2]string{string(i.State), i.ENI} }),
 		store.On(state.Tasks, key, wakeTask),
 	}
 }
@@ -98,7 +98,10 @@ func part[T any, P comparable](t *store.Table[T], part func(*T) P) store.Rule {
 }
 
 // taskPart is what this controller sees of a task.
-type taskPart struct{ status, desired, instance, eni string }
+type taskPart struct {
+	status, desired model.TaskStatus
+	instance, eni   string
+}
 
 func partOf(t *model.Task) taskPart {
 	return taskPart{t.LastStatus, t.DesiredStatus, t.Instance, t.ENI}

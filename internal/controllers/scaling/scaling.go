@@ -79,10 +79,15 @@ func (l *Controller) Wake() store.Rules {
 // servicePart and taskPart are what scaling sees of records.
 type (
 	servicePart struct {
-		arn, status, deployment string
-		desired                 int64
+		arn        string
+		status     model.ServiceStatus
+		deployment string
+		desired    int64
 	}
-	taskPart struct{ service, status string }
+	taskPart struct {
+		service string
+		status  model.TaskStatus
+	}
 )
 
 func scaledPart(s *model.Service) servicePart {

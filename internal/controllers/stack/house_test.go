@@ -233,7 +233,7 @@ func (h *house) others() {
 	h.do("controllers/network", func(tx *store.Tx) error {
 		for _, n := range state.NATGateways.All(tx) {
 			n = model.Clone(n)
-			n.State = map[string]string{"pending": "available", "deleting": "deleted"}[n.State]
+			n.State = map[model.NATState]model.NATState{model.NATPending: model.NATAvailable, model.NATDeleting: model.NATDeleted}[n.State]
 			if n.State == "" {
 				continue
 			}

@@ -155,7 +155,7 @@ func (l *lab) run(body string, create bool) model.Stack {
 	return l.settle("x")
 }
 
-func (l *lab) want(s model.Stack, status, when string) {
+func (l *lab) want(s model.Stack, status model.StackStatus, when string) {
 	l.t.Helper()
 	if s.Status != status {
 		l.t.Fatalf("%s: %s, want %s\n%s", when, s.Status, status, l.story("x"))

@@ -66,11 +66,18 @@ func (Controller) Wake() store.Rules {
 
 // taskPart, instancePart and clusterPart are what placement sees of records.
 type (
-	taskPart     struct{ cluster, status, desired, instance, provider string }
+	taskPart struct {
+		cluster            string
+		status, desired    model.TaskStatus
+		instance, provider string
+	}
 	instancePart struct {
-		cluster, goal, state, status string
-		connected                    bool
-		cpu, memory                  int64
+		cluster     string
+		goal        model.Goal
+		state       model.InstanceState
+		status      model.ContainerInstanceStatus
+		connected   bool
+		cpu, memory int64
 	}
 	clusterPart struct{ name, strategy string }
 )
