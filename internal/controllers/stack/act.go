@@ -2,7 +2,6 @@ package stack
 
 import (
 	"context"
-	"strings"
 
 	"berth/internal/controllers/stack/handler"
 	"berth/internal/lang/template"
@@ -43,7 +42,7 @@ func (r *run) step(rec *model.StackResource) *handler.Step {
 	return &handler.Step{
 		API: caller{r}, Place: r.Place, Now: r.now, StackName: r.stack.Name, StackID: r.stack.ID, Record: rec, Tags: r.tagsOf(rec,
 			rec.Properties),
-		Undo:  strings.HasPrefix(string(r.stack.Status), "UPDATE_ROLLBACK"),
+		Undo:  r.stack.Status.UpdateRollback(),
 		Taken: func(id string) bool { return r.taken(id, rec.LogicalID) },
 	}
 }
@@ -63,7 +62,7 @@ func (r *run) taken(id, logical string) bool {
 // stack's, and above these its own.
 func (r *run) tagsOf(rec *model.StackResource, props map[string]any) []model.Tag {
 	stack := r.stack.Tags
-	if strings.HasPrefix(string(r.stack.Status), "UPDATE_ROLLBACK") {
+	if r.stack.Status.UpdateRollback() {
 		stack = r.stack.PreviousTags
 	}
 	tags := model.SetTags(nil, stack)

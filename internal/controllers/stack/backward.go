@@ -17,7 +17,7 @@ const deletePatience = 40 * time.Minute
 // remove deletes all resources of the stack, the last made first.
 func (r *run) remove() error {
 	if why := r.exportsInUse(); why != "" {
-		r.finish("DELETE_FAILED", why)
+		r.finish(model.StackDeleteFailed, why)
 		return r.save()
 	}
 	for {
@@ -53,7 +53,7 @@ func (r *run) startReady() {
 				continue
 			}
 			r.startDelete(rec)
-			again = again || rec.Status == "DELETE_SKIPPED"
+			again = again || rec.Status == model.ResourceDeleteSkipped
 		}
 	}
 }
@@ -62,7 +62,7 @@ func (r *run) startReady() {
 func (r *run) left() []string {
 	var out []string
 	for _, id := range r.order {
-		if rec := r.recs[id]; rec != nil && rec.Status != "DELETE_COMPLETE" && rec.Status != "DELETE_SKIPPED" {
+		if rec := r.recs[id]; rec != nil && rec.Status != model.ResourceDeleteComplete && rec.Status != model.ResourceDeleteSkipped {
 			out = append(out, id)
 		}
 	}
@@ -70,7 +70,7 @@ func (r *run) left() []string {
 }
 
 func (r *run) exportsInUse() string {
-	if r.stack.Status != "DELETE_IN_PROGRESS" {
+	if r.stack.Status != model.StackDeleteInProgress {
 		return ""
 	}
 	view := r.DB.View()
@@ -85,7 +85,7 @@ func (r *run) exportsInUse() string {
 // retained says that a resource outlives its stack.
 func (r *run) retained(rec *model.StackResource) bool {
 	for _, id := range r.stack.RetainOnDelete {
-		if id == rec.LogicalID && r.stack.Status == "DELETE_IN_PROGRESS" {
+		if id == rec.LogicalID && r.stack.Status == model.StackDeleteInProgress {
 			return true
 		}
 	}
@@ -93,7 +93,7 @@ func (r *run) retained(rec *model.StackResource) bool {
 	case "Retain":
 		return true
 	case "RetainExceptOnCreate":
-		return r.stack.Status != "ROLLBACK_IN_PROGRESS"
+		return r.stack.Status != model.StackRollbackInProgress
 	default:
 		return false
 	}
@@ -101,11 +101,11 @@ func (r *run) retained(rec *model.StackResource) bool {
 
 func (r *run) startDelete(rec *model.StackResource) {
 	if r.retained(rec) {
-		r.set(rec, "DELETE_SKIPPED", "")
+		r.set(rec, model.ResourceDeleteSkipped, "")
 		return
 	}
 	rec.Started, rec.Token = r.now, r.IDs.UUID()
-	r.set(rec, "DELETE_IN_PROGRESS", "")
+	r.set(rec, model.ResourceDeleteInProgress, "")
 }
 
 // stepDelete takes one step of deleting; it reports whether that ended it.
@@ -117,13 +117,13 @@ func (r *run) stepDelete(rec *model.StackResource) bool {
 		if err == nil {
 			err = handler.NotStabilized("%s did not stabilize.", rec.PhysicalID)
 		}
-		r.set(rec, "DELETE_FAILED", handler.Describe(err, rec.Token))
+		r.set(rec, model.ResourceDeleteFailed, handler.Describe(err, rec.Token))
 		return true
 	case err != nil || !gone:
 		return false
 	default:
 		rec.Replaced = ""
-		r.set(rec, "DELETE_COMPLETE", "")
+		r.set(rec, model.ResourceDeleteComplete, "")
 		return true
 	}
 }
@@ -173,23 +173,29 @@ func (r *run) concludeDelete() {
 			return
 		}
 	}
-	rollback := r.stack.Status == "ROLLBACK_IN_PROGRESS"
+	rollback := r.stack.Status == model.StackRollbackInProgress
 	switch {
 	case len(failed) > 0 && rollback:
-		r.finish("ROLLBACK_FAILED", r.blame()+" ")
+		r.finish(model.StackRollbackFailed, r.blame()+" ")
 	case len(failed) > 0:
-		r.finish("DELETE_FAILED", r.blame()+" ")
+		r.finish(model.StackDeleteFailed, r.blame()+" ")
 	case rollback:
 		r.stack.Outputs, r.exports, r.settled = nil, nil, true
-		r.finish("ROLLBACK_COMPLETE", "")
+		r.finish(model.StackRollbackComplete, "")
 	default:
 		r.stack.DeletedAt, r.exports, r.settled = r.now, nil, true
 		r.stack.Imports = nil
-		r.finish("DELETE_COMPLETE", "")
+		r.finish(model.StackDeleteComplete, "")
 	}
 }
 
 const memoDeleting = "deleting"
+
+// cleaned is what a stack is after its clean-up.
+var cleaned = map[model.StackStatus]model.StackStatus{
+	model.StackUpdateCompleteCleanupInProgress:         model.StackUpdateComplete,
+	model.StackUpdateRollbackCompleteCleanupInProgress: model.StackUpdateRollbackComplete,
+}
 
 // cleanUp deletes what an update left over: resources that the template no
 // longer has, and old ones that were replaced. What cannot be deleted is left
@@ -214,7 +220,7 @@ func (r *run) cleanUp() error {
 			return err
 		}
 		if len(left) == 0 {
-			r.finish(strings.TrimSuffix(string(r.stack.Status), "_CLEANUP_IN_PROGRESS"), "")
+			r.finish(cleaned[r.stack.Status], "")
 			return r.save()
 		}
 	}
@@ -239,7 +245,7 @@ func (r *run) cleanRemoved(rec *model.StackResource) bool {
 	if !r.inFlight(rec) {
 		r.startDelete(rec)
 	}
-	ended := rec.Status == "DELETE_SKIPPED" || r.stepDelete(rec)
+	ended := rec.Status == model.ResourceDeleteSkipped || r.stepDelete(rec)
 	if ended {
 		r.drop(rec.LogicalID)
 	}
@@ -250,7 +256,7 @@ func (r *run) cleanRemoved(rec *model.StackResource) bool {
 func (r *run) cleanOld(rec *model.StackResource) bool {
 	old := oldOf(rec)
 	if rec.UpdateReplacePolicy == "Retain" {
-		r.note(old, "DELETE_SKIPPED", "")
+		r.note(old, model.ResourceDeleteSkipped, "")
 		r.settleOld(rec)
 		return true
 	}
@@ -259,18 +265,18 @@ func (r *run) cleanOld(rec *model.StackResource) bool {
 			rec.ReplacedMemo = map[string]string{}
 		}
 		rec.ReplacedMemo[memoDeleting], rec.Started = "yes", r.now
-		r.note(old, "DELETE_IN_PROGRESS", "")
+		r.note(old, model.ResourceDeleteInProgress, "")
 		r.dirty[rec.LogicalID] = true
 	}
 	gone, err := r.deleteOne(old)
 	waited := r.now.Sub(rec.Started) > deletePatience
 	switch {
 	case err == nil && gone:
-		r.note(old, "DELETE_COMPLETE", "")
+		r.note(old, model.ResourceDeleteComplete, "")
 	case err != nil && (!handler.Holding(err) || waited):
-		r.note(old, "DELETE_FAILED", handler.Describe(err, rec.Token))
+		r.note(old, model.ResourceDeleteFailed, handler.Describe(err, rec.Token))
 	case waited:
-		r.note(old, "DELETE_FAILED", handler.Describe(handler.NotStabilized("%s did not stabilize.", old.PhysicalID), rec.Token))
+		r.note(old, model.ResourceDeleteFailed, handler.Describe(handler.NotStabilized("%s did not stabilize.", old.PhysicalID), rec.Token))
 	default:
 		return false
 	}

@@ -36,18 +36,18 @@ func (r *run) conclude(b *template.Bound, p *plan) {
 	}
 	r.stack.Outputs, r.settled = outputs, true
 	switch r.stack.Status {
-	case "CREATE_IN_PROGRESS":
-		r.finish("CREATE_COMPLETE", "")
-	case "UPDATE_IN_PROGRESS":
-		r.finish("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "")
+	case model.StackCreateInProgress:
+		r.finish(model.StackCreateComplete, "")
+	case model.StackUpdateInProgress:
+		r.finish(model.StackUpdateCompleteCleanupInProgress, "")
 	default:
 		r.stack.Template, r.stack.Parameters, r.stack.Tags = r.stack.Previous, r.stack.PreviousParameters, r.stack.PreviousTags
-		r.finish("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "")
+		r.finish(model.StackUpdateRollbackCompleteCleanupInProgress, "")
 	}
 }
 
 func (r *run) overdue() bool {
-	return r.stack.Status == "CREATE_IN_PROGRESS" && r.stack.TimeoutMinutes > 0 &&
+	return r.stack.Status == model.StackCreateInProgress && r.stack.TimeoutMinutes > 0 &&
 		r.now.Sub(r.stack.Started) > time.Duration(r.stack.TimeoutMinutes)*time.Minute
 }
 
@@ -58,10 +58,10 @@ func (r *run) cancel() {
 		if rec == nil || !r.inFlight(rec) {
 			continue
 		}
-		if rec.Status == "CREATE_IN_PROGRESS" {
-			r.set(rec, "CREATE_FAILED", "Resource creation cancelled")
+		if rec.Status == model.ResourceCreateInProgress {
+			r.set(rec, model.ResourceCreateFailed, "Resource creation cancelled")
 		} else {
-			r.set(rec, "UPDATE_FAILED", "Resource update cancelled")
+			r.set(rec, model.ResourceUpdateFailed, "Resource update cancelled")
 		}
 	}
 }
@@ -69,15 +69,18 @@ func (r *run) cancel() {
 // blame names the resources that failed, as CloudFormation does.
 func (r *run) blame() string {
 	var parts []string
-	for _, what := range []string{"create", "update", "delete"} {
+	for _, f := range []struct {
+		what   string
+		status model.ResourceStatus
+	}{{"create", model.ResourceCreateFailed}, {"update", model.ResourceUpdateFailed}, {"delete", model.ResourceDeleteFailed}} {
 		var ids []string
 		for _, id := range r.failures() {
-			if string(r.recs[id].Status) == strings.ToUpper(what)+"_FAILED" {
+			if r.recs[id].Status == f.status {
 				ids = append(ids, id)
 			}
 		}
 		if len(ids) > 0 {
-			parts = append(parts, fmt.Sprintf("The following resource(s) failed to %s: [%s].", what, strings.Join(ids, ", ")))
+			parts = append(parts, fmt.Sprintf("The following resource(s) failed to %s: [%s].", f.what, strings.Join(ids, ", ")))
 		}
 	}
 	return strings.Join(parts, " ")
@@ -87,23 +90,23 @@ func (r *run) blame() string {
 func (r *run) fail(why string) {
 	s := &r.stack
 	switch s.Status {
-	case "CREATE_IN_PROGRESS":
+	case model.StackCreateInProgress:
 		switch {
 		case s.DisableRollback || s.OnFailure == "DO_NOTHING":
-			r.finish("CREATE_FAILED", why+" ")
+			r.finish(model.StackCreateFailed, why+" ")
 		case s.OnFailure == "DELETE":
-			r.finish("DELETE_IN_PROGRESS", why+" Delete requested by user.")
+			r.finish(model.StackDeleteInProgress, why+" Delete requested by user.")
 		default:
-			r.finish("ROLLBACK_IN_PROGRESS", why+" Rollback requested by user.")
+			r.finish(model.StackRollbackInProgress, why+" Rollback requested by user.")
 		}
-	case "UPDATE_IN_PROGRESS":
+	case model.StackUpdateInProgress:
 		if s.DisableRollback {
-			r.finish("UPDATE_FAILED", why+" ")
+			r.finish(model.StackUpdateFailed, why+" ")
 			return
 		}
-		r.finish("UPDATE_ROLLBACK_IN_PROGRESS", why+" ")
+		r.finish(model.StackUpdateRollbackInProgress, why+" ")
 	default:
-		r.finish("UPDATE_ROLLBACK_FAILED", why+" ")
+		r.finish(model.StackUpdateRollbackFailed, why+" ")
 	}
 }
 
@@ -154,7 +157,7 @@ func (r *run) mayExport() error {
 func importers(r store.Reader, export, stack string) []string {
 	var out []string
 	for _, s := range state.Stacks.All(r) {
-		if s.ID != stack && s.Status != "DELETE_COMPLETE" && slices.Contains(s.Imports, export) {
+		if s.ID != stack && s.Status != model.StackDeleteComplete && slices.Contains(s.Imports, export) {
 			out = append(out, s.Name)
 		}
 	}

@@ -47,15 +47,15 @@ func (r *run) poll(ids []string) {
 }
 
 func (r *run) inFlight(rec *model.StackResource) bool {
-	return rec.Operation == r.round() && strings.HasSuffix(string(rec.Status), "_IN_PROGRESS")
+	return rec.Operation == r.round() && rec.Status.InProgress()
 }
 
 func (r *run) done(rec *model.StackResource) bool {
-	return rec != nil && rec.Operation == r.round() && strings.HasSuffix(string(rec.Status), "_COMPLETE")
+	return rec != nil && rec.Operation == r.round() && rec.Status.Complete()
 }
 
 func (r *run) failed(rec *model.StackResource) bool {
-	return rec.Operation == r.round() && strings.HasSuffix(string(rec.Status), "_FAILED")
+	return rec.Operation == r.round() && rec.Status.Failed()
 }
 
 func (r *run) failures() []string {
@@ -106,8 +106,8 @@ func (r *run) intend(b *template.Bound, p *plan, id string) bool {
 	}
 	rec.DependsOn, rec.DeletionPolicy, rec.UpdateReplacePolicy = p.undo[id], res.DeletionPolicy, res.UpdateReplacePolicy
 	rec.Metadata = metadataText(res.Metadata)
-	if slices.Contains(r.stack.Skip, id) && strings.HasPrefix(string(r.stack.Status), "UPDATE_ROLLBACK") {
-		r.set(rec, "UPDATE_COMPLETE", "")
+	if slices.Contains(r.stack.Skip, id) && r.stack.Status.UpdateRollback() {
+		r.set(rec, model.ResourceUpdateComplete, "")
 		return false
 	}
 	if fresh {
@@ -119,10 +119,10 @@ func (r *run) intend(b *template.Bound, p *plan, id string) bool {
 
 func (r *run) refuse(rec *model.StackResource, fresh bool, why string) {
 	if fresh {
-		r.set(rec, "CREATE_FAILED", why)
+		r.set(rec, model.ResourceCreateFailed, why)
 		return
 	}
-	r.set(rec, "UPDATE_FAILED", why)
+	r.set(rec, model.ResourceUpdateFailed, why)
 }
 
 // resolve evaluates a resource's properties now that all it needs is there.
@@ -149,7 +149,7 @@ func (r *run) intendCreate(rec *model.StackResource, props map[string]any) {
 	rec.Properties, rec.Attributes = props, nil
 	rec.Memo = map[string]string{handler.MemoSuffix: r.IDs.Upper(12)}
 	rec.Token, rec.Started = r.IDs.UUID(), r.now
-	r.set(rec, "CREATE_IN_PROGRESS", "")
+	r.set(rec, model.ResourceCreateInProgress, "")
 }
 
 // intendUpdate compares what a resource has with what it should have.
@@ -165,11 +165,11 @@ func (r *run) intendUpdate(rec *model.StackResource, props map[string]any) bool 
 	}
 	changes := t.Changes(rec.Properties, props)
 	retagged := t.Taggable() && !handler.SameTags(rec.Tags, r.tagsOf(rec, props))
-	broken := strings.HasSuffix(string(rec.Status), "_FAILED")
+	broken := rec.Status.Failed()
 	if len(changes) == 0 && !retagged && !broken {
 		rec.Operation = r.round()
-		if !strings.HasSuffix(string(rec.Status), "_COMPLETE") {
-			rec.Status = "UPDATE_COMPLETE"
+		if !rec.Status.Complete() {
+			rec.Status = model.ResourceUpdateComplete
 		}
 		r.dirty[rec.LogicalID] = true
 		return false
@@ -180,7 +180,7 @@ func (r *run) intendUpdate(rec *model.StackResource, props map[string]any) bool 
 	}
 	rec.Prior, rec.Properties = rec.Properties, props
 	delete(rec.Memo, handler.MemoStep)
-	r.set(rec, "UPDATE_IN_PROGRESS", "")
+	r.set(rec, model.ResourceUpdateInProgress, "")
 	return true
 }
 
@@ -189,7 +189,7 @@ const replacing = "Requested update requires the creation of a new physical reso
 func (r *run) intendReplace(rec *model.StackResource, props map[string]any, changes []template.PropertyChange) bool {
 	name := r.handlers[rec.Type].NameProperty()
 	if v, ok := props[name].(string); ok && !slices.ContainsFunc(changes, func(c template.PropertyChange) bool { return c.Name == name }) {
-		r.set(rec, "UPDATE_FAILED",
+		r.set(rec, model.ResourceUpdateFailed,
 			fmt.Sprintf("CloudFormation cannot update a stack when a custom-named resource requires replacing. "+
 				"Rename %s and update the stack again.", v))
 		return false
@@ -205,9 +205,9 @@ func (r *run) restart(rec *model.StackResource, props map[string]any) {
 	rec.Memo = map[string]string{handler.MemoSuffix: r.IDs.Upper(12)}
 	rec.Token, rec.Started = r.IDs.UUID(), r.now
 	r.note(&model.StackResource{LogicalID: rec.LogicalID, PhysicalID: rec.Replaced, Type: rec.Type, Properties: props},
-		"UPDATE_IN_PROGRESS", replacing)
+		model.ResourceUpdateInProgress, replacing)
 	rec.PhysicalID = ""
-	rec.Status, rec.StatusReason, rec.UpdatedAt, rec.Operation = "UPDATE_IN_PROGRESS", replacing, r.now, r.round()
+	rec.Status, rec.StatusReason, rec.UpdatedAt, rec.Operation = model.ResourceUpdateInProgress, replacing, r.now, r.round()
 	r.dirty[rec.LogicalID] = true
 }
 
@@ -217,7 +217,7 @@ func (r *run) swapBack(rec *model.StackResource) {
 	oldID, oldProps, oldAtts, oldMemo := rec.Replaced, rec.ReplacedProperties, rec.ReplacedAttributes, rec.ReplacedMemo
 	rec.Replaced, rec.ReplacedProperties, rec.ReplacedAttributes, rec.ReplacedMemo = rec.PhysicalID, rec.Properties, rec.Attributes, rec.Memo
 	rec.PhysicalID, rec.Properties, rec.Attributes, rec.Memo = oldID, oldProps, oldAtts, oldMemo
-	rec.Prior, rec.Status = nil, "UPDATE_COMPLETE"
+	rec.Prior, rec.Status = nil, model.ResourceUpdateComplete
 	if rec.Replaced == "" {
 		rec.ReplacedProperties, rec.ReplacedAttributes, rec.ReplacedMemo = nil, nil, nil
 	}
@@ -257,7 +257,7 @@ func (r *run) act(rec *model.StackResource, again bool) {
 		if err = h.Create(r.ctx, s); err == nil {
 			rec.Tags = s.Tags
 			rec.Memo[memoMade] = "yes"
-			r.set(rec, string(rec.Status), "Resource creation Initiated")
+			r.set(rec, rec.Status, "Resource creation Initiated")
 		} else if !handler.Passing(err) && rec.PhysicalID == "" {
 			rec.Memo[memoRefused] = "yes"
 		}
@@ -275,24 +275,33 @@ func (r *run) act(rec *model.StackResource, again bool) {
 	r.setOutcome(rec, h.Patience(), ready, err)
 }
 
+// failing and completing are how what is under way may end.
+var (
+	failing = map[model.ResourceStatus]model.ResourceStatus{
+		model.ResourceCreateInProgress: model.ResourceCreateFailed, model.ResourceUpdateInProgress: model.ResourceUpdateFailed,
+	}
+	completing = map[model.ResourceStatus]model.ResourceStatus{
+		model.ResourceCreateInProgress: model.ResourceCreateComplete, model.ResourceUpdateInProgress: model.ResourceUpdateComplete,
+	}
+)
+
 // setOutcome turns what a step came to into the resource's status.
 func (r *run) setOutcome(rec *model.StackResource, patience time.Duration, ready bool, err error) {
-	verb := strings.TrimSuffix(string(rec.Status), "_IN_PROGRESS")
 	if !ready && r.now.Sub(rec.Started) > patience {
 		if err == nil {
 			err = handler.NotStabilized("%s did not stabilize.", rec.PhysicalID)
 		}
-		r.set(rec, verb+"_FAILED", handler.Describe(err, rec.Token))
+		r.set(rec, failing[rec.Status], handler.Describe(err, rec.Token))
 		return
 	}
 	switch {
 	case err != nil && handler.Passing(err):
 		r.Log.DebugContext(r.ctx, "will try a resource again", "stack", r.stack.Name, "resource", rec.LogicalID, "error", err)
 	case err != nil:
-		r.set(rec, verb+"_FAILED", handler.Describe(err, rec.Token))
+		r.set(rec, failing[rec.Status], handler.Describe(err, rec.Token))
 	case ready:
 		rec.Prior = nil
 		delete(rec.Memo, handler.MemoStep)
-		r.set(rec, verb+"_COMPLETE", "")
+		r.set(rec, completing[rec.Status], "")
 	}
 }

@@ -14,7 +14,6 @@ package stack
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -79,7 +78,7 @@ func (l *Controller) Name() string { return room }
 // it does changes, or when the process starts.
 func (l *Controller) Wake() store.Rules {
 	return store.Rules{store.On(state.Stacks, "the stack, while it is under way", func(old, s *model.Stack) []string {
-		if s == nil || !strings.HasSuffix(string(s.Status), "_IN_PROGRESS") || s.Status == "REVIEW_IN_PROGRESS" {
+		if s == nil || !s.Status.InProgress() {
 			return nil
 		}
 		if old != nil && old.Status == s.Status && old.Operation == s.Operation {
@@ -96,11 +95,11 @@ func (l *Controller) Reconcile(ctx context.Context, req control.Request) (contro
 		return control.Result{}, err
 	}
 	switch r.stack.Status {
-	case "CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS":
+	case model.StackCreateInProgress, model.StackUpdateInProgress, model.StackUpdateRollbackInProgress:
 		err = r.forward()
-	case "ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS":
+	case model.StackRollbackInProgress, model.StackDeleteInProgress:
 		err = r.remove()
-	case "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS":
+	case model.StackUpdateCompleteCleanupInProgress, model.StackUpdateRollbackCompleteCleanupInProgress:
 		err = r.cleanUp()
 	}
 	if err != nil {
@@ -111,7 +110,7 @@ func (l *Controller) Reconcile(ctx context.Context, req control.Request) (contro
 
 // again says when to look at what is in flight: often at first, then less.
 func (r *run) again() time.Duration {
-	if !strings.HasSuffix(string(r.stack.Status), "_IN_PROGRESS") {
+	if !r.stack.Status.InProgress() {
 		r.forget()
 		return 0
 	}

@@ -112,7 +112,7 @@ func soften(edges map[string][]string, id string, types []string, byType map[str
 // target is the template that a stack goes towards: the new one, or when
 // rolling back, the one before.
 func (r *run) target() (body string, params []model.StackParameter) {
-	if strings.HasPrefix(string(r.stack.Status), "UPDATE_ROLLBACK") {
+	if r.stack.Status.UpdateRollback() {
 		return r.stack.Previous, r.stack.PreviousParameters
 	}
 	return r.stack.Template, r.stack.Parameters
@@ -121,7 +121,7 @@ func (r *run) target() (body string, params []model.StackParameter) {
 // bind reads the target. Reading is kept between two looks at a stack.
 func (r *run) bind() (*template.Bound, *plan, error) {
 	body, params := r.target()
-	key := fmt.Sprintf("%d %t %d", r.operation, strings.HasPrefix(string(r.stack.Status), "UPDATE_ROLLBACK"), len(body))
+	key := fmt.Sprintf("%d %t %d", r.operation, r.stack.Status.UpdateRollback(), len(body))
 	r.mu.Lock()
 	c, ok := r.Controller.bound[r.stack.ID]
 	r.mu.Unlock()

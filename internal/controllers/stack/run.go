@@ -98,15 +98,20 @@ func asCaller(arn string) ident.Principal {
 	return ident.Principal{Account: a.Account, ARN: arn}
 }
 
+// hopeless is what a stack becomes that cannot go on with what is under way.
+var hopeless = map[model.StackStatus]model.StackStatus{
+	model.StackCreateInProgress:         model.StackCreateFailed,
+	model.StackUpdateInProgress:         model.StackUpdateRollbackFailed,
+	model.StackUpdateRollbackInProgress: model.StackUpdateRollbackFailed,
+	model.StackRollbackInProgress:       model.StackRollbackFailed,
+	model.StackDeleteInProgress:         model.StackDeleteFailed,
+}
+
 // giveUp fails the operation at once: its role cannot be used.
 func (r *run) giveUp(why error) error {
-	status := map[string]string{
-		"CREATE_IN_PROGRESS": "CREATE_FAILED", "UPDATE_IN_PROGRESS": "UPDATE_ROLLBACK_FAILED",
-		"UPDATE_ROLLBACK_IN_PROGRESS": "UPDATE_ROLLBACK_FAILED",
-		"ROLLBACK_IN_PROGRESS":        "ROLLBACK_FAILED", "DELETE_IN_PROGRESS": "DELETE_FAILED",
-	}[string(r.stack.Status)]
-	if status == "" {
-		status = strings.TrimSuffix(string(r.stack.Status), "_CLEANUP_IN_PROGRESS")
+	status, ok := hopeless[r.stack.Status]
+	if !ok {
+		status = cleaned[r.stack.Status]
 	}
 	r.finish(status, fmt.Sprintf("Role %s is invalid or cannot be assumed: %s", r.stack.RoleARN, fault.MessageOf(why)))
 	return r.save()
@@ -116,7 +121,7 @@ func (r *run) giveUp(why error) error {
 func (r *run) round() int64 {
 	n := r.operation * 2
 	switch r.stack.Status {
-	case "CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS":
+	case model.StackCreateInProgress, model.StackUpdateInProgress:
 		return n
 	default:
 		return n + 1
@@ -124,10 +129,10 @@ func (r *run) round() int64 {
 }
 
 // note adds an event about a resource.
-func (r *run) note(rec *model.StackResource, status, reason string) {
+func (r *run) note(rec *model.StackResource, status model.ResourceStatus, reason string) {
 	r.events = append(r.events, model.StackEvent{
-		ID:        r.eventID(rec.LogicalID, status),
-		LogicalID: rec.LogicalID, PhysicalID: rec.PhysicalID, Type: rec.Type, Status: model.ResourceStatus(status), Reason: reason,
+		ID:        r.eventID(rec.LogicalID, string(status)),
+		LogicalID: rec.LogicalID, PhysicalID: rec.PhysicalID, Type: rec.Type, Status: status, Reason: reason,
 		Properties: propertiesText(rec.Properties), Token: r.stack.RequestToken, At: r.now,
 	})
 }
@@ -145,15 +150,15 @@ func (r *run) eventID(logical, status string) string {
 }
 
 // set moves a resource to a status and tells of it.
-func (r *run) set(rec *model.StackResource, status, reason string) {
-	rec.Status, rec.StatusReason, rec.UpdatedAt, rec.Operation = model.ResourceStatus(status), reason, r.now, r.round()
+func (r *run) set(rec *model.StackResource, status model.ResourceStatus, reason string) {
+	rec.Status, rec.StatusReason, rec.UpdatedAt, rec.Operation = status, reason, r.now, r.round()
 	r.dirty[rec.LogicalID] = true
 	r.note(rec, status, reason)
 }
 
 // finish moves the stack itself to a status and tells of it.
-func (r *run) finish(status, reason string) {
-	r.stack.Status, r.stack.StatusReason = model.StackStatus(status), reason
+func (r *run) finish(status model.StackStatus, reason string) {
+	r.stack.Status, r.stack.StatusReason = status, reason
 	r.events = append(r.events, model.StackEvent{
 		ID: r.IDs.UUID(), LogicalID: r.stack.Name, PhysicalID: r.stack.ID, Type: "AWS::CloudFormation::Stack",
 		Status: model.ResourceStatus(status), Reason: reason, Token: r.stack.RequestToken, At: r.now,
@@ -238,7 +243,7 @@ func (r *run) decide(tx *store.Tx) error {
 	switch {
 	case r.stack.StatusReason != "":
 		reason += ": " + r.stack.StatusReason
-	case r.stack.Status == "CREATE_COMPLETE" || r.stack.Status == "UPDATE_COMPLETE":
+	case r.stack.Status == model.StackCreateComplete || r.stack.Status == model.StackUpdateComplete:
 		reason += ": all resources are as the template wants them"
 	}
 	return state.Note(tx, r.now, model.Decision{By: room, Subject: r.stack.ID, Verb: "state", Reason: reason})
