@@ -2,7 +2,7 @@
 // template against parameters and resource types, computes change sets, and
 // writes what a stack should become; controllers/stack does the rest.
 //
-// It owns a stack's wish (template, parameters, status of a new operation)
+// It owns what is asked of a stack (template, parameters, status of a new operation)
 // and change sets. A template that cannot hold is refused here and nothing is
 // made. It refuses what is not built by name: templates by URL, nested
 // stacks, imports of resources, stack policies, rollback triggers. Calls are
@@ -34,10 +34,10 @@ import (
 //go:embed fields.txt
 var Fields string
 
-// room signs the transactions of this package.
-const room = "api/cloudformation"
+// writer signs the transactions of this package.
+const writer = "api/cloudformation"
 
-// Deps is what the room is made of.
+// Deps is what the service is made of.
 type Deps struct {
 	DB    *state.DB
 	Clock clock.Clock
@@ -55,7 +55,7 @@ type API struct {
 	Deps
 }
 
-// New makes the room.
+// New makes the service.
 func New(d Deps) *API { return &API{Deps: d} }
 
 // Resources names what an operation is about, for IAM.
@@ -151,7 +151,7 @@ func event(tx *store.Tx, s *model.Stack, id string, status model.StackStatus, re
 	})
 }
 
-// begin notes that somebody asked for an operation: the loop does the rest.
+// begin notes that somebody asked for an operation: the controller does the rest.
 func begin(tx *store.Tx, s *model.Stack, id string, status model.StackStatus, at time.Time) error {
 	s.Operation++
 	s.Status, s.StatusReason, s.Started = status, "User Initiated", at

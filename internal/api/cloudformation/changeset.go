@@ -34,7 +34,7 @@ func (a *API) CreateChangeSet(ctx context.Context, in *shape.CreateChangeSetInpu
 		OnStackFailure: wire.Val(in.OnStackFailure), CreatedAt: now,
 		Token: wire.Val(in.ClientToken), Nested: wire.Val(in.IncludeNestedStacks),
 	}
-	err := a.DB.Update(ctx, room, func(tx *store.Tx) error {
+	err := a.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		s, isNew, err := subject(tx, in, fresh, kind)
 		if err != nil {
 			return err
@@ -214,12 +214,12 @@ func changeSet(r store.Reader, name, stack *string) (model.ChangeSet, error) {
 	return model.ChangeSet{}, fault.New(fault.NotFound, "ChangeSetNotFoundException", "ChangeSet [%s] does not exist", wire.Val(name))
 }
 
-// ExecuteChangeSet wishes for what a change set says; the stack's other
+// ExecuteChangeSet asks for what a change set says; the stack's other
 // change sets go. Errors: ChangeSetNotFound, InvalidChangeSetStatus,
 // ValidationError.
 func (a *API) ExecuteChangeSet(ctx context.Context, in *shape.ExecuteChangeSetInput) (*shape.ExecuteChangeSetOutput, error) {
 	now, eventID := a.now(ctx), a.IDs.UUID()
-	err := a.DB.Update(ctx, room, func(tx *store.Tx) error {
+	err := a.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		c, err := changeSet(tx, in.ChangeSetName, in.StackName)
 		if err != nil {
 			return err

@@ -22,23 +22,23 @@ import (
 
 var place = ident.Place{Partition: "aws", Region: "eu-west-1", Account: "000000000000"}
 
-type house struct {
+type fixture struct {
 	*api.API
 	t  *testing.T
 	db *state.DB
 }
 
-func newHouse(t *testing.T) *house {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	db, err := state.Open(t.Context(), store.NewMemory(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := clock.NewStepped(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC))
-	return &house{api.New(api.Deps{DB: db, Clock: c, IDs: ident.Seeded(1), Place: place, Zones: []string{"eu-west-1a"}}), t, db}
+	return &fixture{api.New(api.Deps{DB: db, Clock: c, IDs: ident.Seeded(1), Place: place, Zones: []string{"eu-west-1a"}}), t, db}
 }
 
-func (h *house) ctx() context.Context {
+func (h *fixture) ctx() context.Context {
 	return wire.WithCall(h.t.Context(), wire.Call{Principal: ident.Root(place), At: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)})
 }
 
@@ -47,18 +47,18 @@ const (
 	role = "Resources:\n  R:\n    Type: AWS::IAM::Role\n    Properties:\n      RoleName: r\n      AssumeRolePolicyDocument: {}\n"
 )
 
-func (h *house) create(name, body string, caps ...string) error {
+func (h *fixture) create(name, body string, caps ...string) error {
 	_, err := h.CreateStack(h.ctx(), &shape.CreateStackInput{StackName: &name, TemplateBody: &body, Capabilities: caps})
 	return err
 }
 
-func (h *house) change(name, set, kind, body string, caps ...string) error {
+func (h *fixture) change(name, set, kind, body string, caps ...string) error {
 	_, err := h.CreateChangeSet(h.ctx(), &shape.CreateChangeSetInput{StackName: &name, ChangeSetName: &set, ChangeSetType: &kind, TemplateBody: &body, Capabilities: caps})
 	return err
 }
 
-// rest makes a stack what it was meant to be, as the loop does.
-func (h *house) rest(name string, status model.StackStatus) {
+// rest makes a stack what it was meant to be, as the controller does.
+func (h *fixture) rest(name string, status model.StackStatus) {
 	h.t.Helper()
 	if err := h.db.Update(h.t.Context(), "controllers/stack", func(tx *store.Tx) error {
 		for _, s := range state.Stacks.By(tx, "name", name) {
@@ -106,7 +106,7 @@ func TestABadTemplateCreatesNothing(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t)
+			h := newFixture(t)
 			before := h.db.View().Revision()
 			check(t, h.create("s", c.body), c.code, c.want)
 			check(t, h.change("s", "c", "CREATE", c.body), c.code, c.want)
@@ -119,7 +119,7 @@ func TestABadTemplateCreatesNothing(t *testing.T) {
 
 func TestAStacksNameIsChecked(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	before := h.db.View().Revision()
 	for _, name := range []string{"a_b", "1a", strings.Repeat("a", 129), ""} {
 		check(t, h.create(name, logs), "ValidationError", "at 'stackName' failed to satisfy constraint: Member must satisfy regular expression pattern")
@@ -132,7 +132,7 @@ func TestAStacksNameIsChecked(t *testing.T) {
 // Proves: D86
 func TestAChangeSetMakesAStackToReview(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	if err := h.change("s", "first", "CREATE", logs); err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestAChangeSetMakesAStackToReview(t *testing.T) {
 // Proves: D86
 func TestNothingToChange(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	if err := h.create("s", logs); err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestNothingToChange(t *testing.T) {
 // property is then written with.
 func TestAChangeSetNamesTheParameter(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	body := func(days string) string {
 		return "Parameters:\n  Days: {Type: Number, Default: " + days + "}\n" +
 			"Resources:\n  G: {Type: AWS::Logs::LogGroup, Properties: {RetentionInDays: !Ref Days}}\n"
@@ -214,7 +214,7 @@ func TestAChangeSetNamesTheParameter(t *testing.T) {
 // A request that is sent again with its token is answered as the first time.
 func TestAChangeSetAskedForTwiceIsOne(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	in := &shape.CreateChangeSetInput{
 		StackName: wire.Ptr("s"), ChangeSetName: wire.Ptr("c"), ChangeSetType: wire.Ptr("CREATE"), TemplateBody: wire.Ptr(logs),
 		ClientToken: wire.Ptr("token"), IncludeNestedStacks: wire.Ptr(true),
@@ -238,7 +238,7 @@ func TestAChangeSetAskedForTwiceIsOne(t *testing.T) {
 
 func TestAChangeSetSaysWhatItReplaces(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	if err := h.create("s", logs); err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +262,7 @@ func TestAChangeSetSaysWhatItReplaces(t *testing.T) {
 
 func TestRefusalsByState(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	ctx, s := h.ctx(), wire.Ptr("s")
 	_, err := h.DescribeStacks(ctx, &shape.DescribeStacksInput{StackName: s})
 	check(t, err, "ValidationError", "Stack with id s does not exist")
@@ -298,7 +298,7 @@ func TestRefusalsByState(t *testing.T) {
 
 func TestParametersKeepOrChange(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	body := "Parameters:\n  A: {Type: String}\n  Secret: {Type: String, NoEcho: true}\n" + strings.Replace(logs, "RetentionInDays: 7", "LogGroupName: !Sub '${A}-${Secret}'", 1)
 	p := func(k, v string) shape.Parameter { return shape.Parameter{ParameterKey: &k, ParameterValue: &v} }
 	if _, err := h.CreateStack(h.ctx(), &shape.CreateStackInput{StackName: wire.Ptr("s"), TemplateBody: &body, Parameters: []shape.Parameter{p("A", "one"), p("Secret", "hush")}}); err != nil {
@@ -325,7 +325,7 @@ func TestParametersKeepOrChange(t *testing.T) {
 
 func TestTheEventsAreNewestFirst(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	if err := h.change("s", "c", "CREATE", logs); err != nil {
 		t.Fatal(err)
 	}
@@ -347,7 +347,7 @@ func TestTheEventsAreNewestFirst(t *testing.T) {
 
 func TestSummaryAndValidation(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	out, err := h.GetTemplateSummary(h.ctx(), &shape.GetTemplateSummaryInput{TemplateBody: wire.Ptr("Parameters:\n  P: {Type: Number, Default: 3}\n" + role)})
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	shape "berth/internal/wire/shape/cloudformation"
 )
 
-// execute makes a change set the stack's wish.
+// execute makes a change set what the stack is asked for.
 func (a *API) execute(ctx context.Context, tx *store.Tx, c model.ChangeSet, in *shape.ExecuteChangeSetInput, now time.Time, eventID string) error {
 	s, ok := state.Stacks.Get(tx, c.Stack)
 	if !ok {
@@ -75,7 +75,7 @@ func shapeParameters(in []model.StackParameter) []shape.Parameter {
 
 // DeleteChangeSet forgets a change set. Errors: InvalidChangeSetStatus.
 func (a *API) DeleteChangeSet(ctx context.Context, in *shape.DeleteChangeSetInput) (*shape.DeleteChangeSetOutput, error) {
-	err := a.DB.Update(ctx, room, func(tx *store.Tx) error {
+	err := a.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		c, err := changeSet(tx, in.ChangeSetName, in.StackName)
 		if err != nil {
 			if _, known := find(tx, wire.Val(in.StackName)); known || in.StackName == nil {

@@ -14,11 +14,11 @@ import (
 	shape "berth/internal/wire/shape/cloudformation"
 )
 
-// deployed is a house with a stack "s" that is complete, has an output that
+// deployed is a fixture with a stack "s" that is complete, has an output that
 // the stack "user" imports, and a change set "c".
-func deployed(t *testing.T) *house {
+func deployed(t *testing.T) *fixture {
 	t.Helper()
-	h := newHouse(t)
+	h := newFixture(t)
 	for _, name := range []string{"s", "user"} {
 		if err := h.create(name, logs); err != nil {
 			t.Fatal(err)
@@ -39,7 +39,7 @@ func deployed(t *testing.T) *house {
 }
 
 // edit changes a stack as it stands in the state store.
-func (h *house) edit(name string, change func(*store.Tx, *model.Stack) error) {
+func (h *fixture) edit(name string, change func(*store.Tx, *model.Stack) error) {
 	h.t.Helper()
 	_, err := h.db.DB.Update(h.t.Context(), nil, func(tx *store.Tx) error {
 		for _, s := range state.Stacks.By(tx, "name", name) {
@@ -58,7 +58,7 @@ func (h *house) edit(name string, change func(*store.Tx, *model.Stack) error) {
 	}
 }
 
-func (h *house) status(name string) model.StackStatus {
+func (h *fixture) status(name string) model.StackStatus {
 	h.t.Helper()
 	return state.Stacks.By(h.db.View(), "name", name)[0].Status
 }
@@ -76,7 +76,7 @@ func asText(t *testing.T, v any) string {
 // ask is one call and what its answer holds, or how it is refused.
 type ask struct {
 	name string
-	call func(*house) (any, error)
+	call func(*fixture) (any, error)
 	code string
 	want []string
 }
@@ -88,83 +88,83 @@ func p[T any](v T) *T { return &v }
 func TestWhatStacksShow(t *testing.T) {
 	t.Parallel()
 	for _, c := range []ask{
-		{"all stacks", func(h *house) (any, error) { return as(h.DescribeStacks(h.ctx(), &shape.DescribeStacksInput{})) }, "", []string{
+		{"all stacks", func(h *fixture) (any, error) { return as(h.DescribeStacks(h.ctx(), &shape.DescribeStacksInput{})) }, "", []string{
 			`"StackName":"user"`, `"StackName":"s"`, `"ParameterValue":"****"`, `"ExportName":"x"`, `"TimeoutInMinutes":5`,
 		}},
-		{"one stack", func(h *house) (any, error) {
+		{"one stack", func(h *fixture) (any, error) {
 			return as(h.DescribeStacks(h.ctx(), &shape.DescribeStacksInput{StackName: p("s")}))
 		}, "", []string{`"StackStatus":"CREATE_COMPLETE"`, `"OutputValue":"v"`}},
-		{"no stack", func(h *house) (any, error) {
+		{"no stack", func(h *fixture) (any, error) {
 			return as(h.DescribeStacks(h.ctx(), &shape.DescribeStacksInput{StackName: p("no")}))
 		}, "ValidationError", []string{"Stack with id no does not exist"}},
-		{"listed", func(h *house) (any, error) { return as(h.ListStacks(h.ctx(), &shape.ListStacksInput{})) }, "",
+		{"listed", func(h *fixture) (any, error) { return as(h.ListStacks(h.ctx(), &shape.ListStacksInput{})) }, "",
 			[]string{`"StackName":"s"`, `"NOT_CHECKED"`}},
-		{"listed by status", func(h *house) (any, error) {
+		{"listed by status", func(h *fixture) (any, error) {
 			return as(h.ListStacks(h.ctx(), &shape.ListStacksInput{StackStatusFilter: []string{"DELETE_COMPLETE"}}))
 		}, "", []string{"{}"}},
-		{"a made-up token", func(h *house) (any, error) {
+		{"a made-up token", func(h *fixture) (any, error) {
 			return as(h.ListStacks(h.ctx(), &shape.ListStacksInput{NextToken: p("made up")}))
 		}, "ValidationError", []string{"NextToken"}},
-		{"resource", func(h *house) (any, error) {
+		{"resource", func(h *fixture) (any, error) {
 			return as(h.DescribeStackResource(h.ctx(), &shape.DescribeStackResourceInput{StackName: p("s"), LogicalResourceId: p("G")}))
 		}, "", []string{`"PhysicalResourceId":"g"`, `"ResourceType":"AWS::Logs::LogGroup"`}},
-		{"no resource", func(h *house) (any, error) {
+		{"no resource", func(h *fixture) (any, error) {
 			return as(h.DescribeStackResource(h.ctx(), &shape.DescribeStackResourceInput{StackName: p("s"), LogicalResourceId: p("H")}))
 		}, "ValidationError", []string{"Resource H does not exist for stack s"}},
-		{"resource of no stack", func(h *house) (any, error) {
+		{"resource of no stack", func(h *fixture) (any, error) {
 			return as(h.DescribeStackResource(h.ctx(), &shape.DescribeStackResourceInput{StackName: p("no"), LogicalResourceId: p("G")}))
 		}, "ValidationError", []string{"Stack 'no' does not exist"}},
-		{"resources", func(h *house) (any, error) {
+		{"resources", func(h *fixture) (any, error) {
 			return as(h.DescribeStackResources(h.ctx(), &shape.DescribeStackResourcesInput{StackName: p("s"), LogicalResourceId: p("G")}))
 		}, "", []string{`"LogicalResourceId":"G"`}},
-		{"resources by physical id", func(h *house) (any, error) {
+		{"resources by physical id", func(h *fixture) (any, error) {
 			return as(h.DescribeStackResources(h.ctx(), &shape.DescribeStackResourcesInput{PhysicalResourceId: p("g")}))
 		}, "", []string{`"LogicalResourceId":"G"`}},
-		{"resources by an unknown physical id", func(h *house) (any, error) {
+		{"resources by an unknown physical id", func(h *fixture) (any, error) {
 			return as(h.DescribeStackResources(h.ctx(), &shape.DescribeStackResourcesInput{PhysicalResourceId: p("x")}))
 		}, "ValidationError", []string{"Stack for x does not exist"}},
-		{"resources of nothing", func(h *house) (any, error) {
+		{"resources of nothing", func(h *fixture) (any, error) {
 			return as(h.DescribeStackResources(h.ctx(), &shape.DescribeStackResourcesInput{}))
 		}, "ValidationError", []string{"Either stackName or physicalResourceId must be specified"}},
-		{"resources listed", func(h *house) (any, error) {
+		{"resources listed", func(h *fixture) (any, error) {
 			return as(h.ListStackResources(h.ctx(), &shape.ListStackResourcesInput{StackName: p("s")}))
 		}, "", []string{`"LogicalResourceId":"G"`}},
-		{"change sets", func(h *house) (any, error) {
+		{"change sets", func(h *fixture) (any, error) {
 			return as(h.ListChangeSets(h.ctx(), &shape.ListChangeSetsInput{StackName: p("s")}))
 		}, "", []string{`"ChangeSetName":"c"`, `"ExecutionStatus":"AVAILABLE"`}},
-		{"hooks", func(h *house) (any, error) {
+		{"hooks", func(h *fixture) (any, error) {
 			return as(h.DescribeChangeSetHooks(h.ctx(), &shape.DescribeChangeSetHooksInput{StackName: p("s"), ChangeSetName: p("c")}))
 		}, "", []string{`"Status":"PLANNED"`}},
-		{"exports", func(h *house) (any, error) { return as(h.ListExports(h.ctx(), &shape.ListExportsInput{})) }, "",
+		{"exports", func(h *fixture) (any, error) { return as(h.ListExports(h.ctx(), &shape.ListExportsInput{})) }, "",
 			[]string{`"Name":"x"`, `"Value":"v"`}},
-		{"imports", func(h *house) (any, error) {
+		{"imports", func(h *fixture) (any, error) {
 			return as(h.ListImports(h.ctx(), &shape.ListImportsInput{ExportName: p("x")}))
 		}, "", []string{`"user"`}},
-		{"imports of nothing", func(h *house) (any, error) {
+		{"imports of nothing", func(h *fixture) (any, error) {
 			return as(h.ListImports(h.ctx(), &shape.ListImportsInput{ExportName: p("y")}))
 		}, "ValidationError", []string{"Export 'y' does not exist."}},
-		{"events of a change set", func(h *house) (any, error) {
+		{"events of a change set", func(h *fixture) (any, error) {
 			return as(h.DescribeEvents(h.ctx(), &shape.DescribeEventsInput{ChangeSetName: h.changeSetID("s", "c")}))
 		}, "", []string{`"ResourceStatusReason":"User Initiated"`, `"EventType":"STACK_EVENT"`}},
-		{"template", func(h *house) (any, error) {
+		{"template", func(h *fixture) (any, error) {
 			return as(h.GetTemplate(h.ctx(), &shape.GetTemplateInput{StackName: p("s")}))
 		}, "", []string{"RetentionInDays: 7"}},
-		{"template of a change set", func(h *house) (any, error) {
+		{"template of a change set", func(h *fixture) (any, error) {
 			return as(h.GetTemplate(h.ctx(), &shape.GetTemplateInput{StackName: p("s"), ChangeSetName: p("c")}))
 		}, "", []string{"RetentionInDays: 14"}},
-		{"template of nothing", func(h *house) (any, error) {
+		{"template of nothing", func(h *fixture) (any, error) {
 			return as(h.GetTemplate(h.ctx(), &shape.GetTemplateInput{StackName: p("no")}))
 		}, "ValidationError", []string{"Stack with id no does not exist"}},
-		{"summary of a stack", func(h *house) (any, error) {
+		{"summary of a stack", func(h *fixture) (any, error) {
 			return as(h.GetTemplateSummary(h.ctx(), &shape.GetTemplateSummaryInput{StackName: p("s")}))
 		}, "", []string{`"ResourceTypes":["AWS::Logs::LogGroup"]`}},
-		{"summary of nothing", func(h *house) (any, error) {
+		{"summary of nothing", func(h *fixture) (any, error) {
 			return as(h.GetTemplateSummary(h.ctx(), &shape.GetTemplateSummaryInput{}))
 		}, "ValidationError", []string{"Either Template URL or Template Body must be specified."}},
-		{"policy", func(h *house) (any, error) {
+		{"policy", func(h *fixture) (any, error) {
 			return as(h.GetStackPolicy(h.ctx(), &shape.GetStackPolicyInput{StackName: p("s")}))
 		}, "", []string{"{}"}},
-		{"policy of nothing", func(h *house) (any, error) {
+		{"policy of nothing", func(h *fixture) (any, error) {
 			return as(h.GetStackPolicy(h.ctx(), &shape.GetStackPolicyInput{StackName: p("no")}))
 		}, "ValidationError", []string{"Stack [no] does not exist"}},
 	} {
@@ -193,7 +193,7 @@ func TestWhatStacksShow(t *testing.T) {
 	}
 }
 
-func (h *house) changeSetID(stack, name string) *string {
+func (h *fixture) changeSetID(stack, name string) *string {
 	h.t.Helper()
 	id := state.Stacks.By(h.db.View(), "name", stack)[0].ID
 	for _, c := range state.ChangeSets.By(h.db.View(), "stack", id) {
@@ -207,7 +207,7 @@ func (h *house) changeSetID(stack, name string) *string {
 
 func TestADeletedStacksNewestFirst(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	for i, name := range []string{"a", "b", "c"} {
 		if err := h.create(name, logs); err != nil {
 			t.Fatal(err)
@@ -244,19 +244,19 @@ func TestADeletedStacksNewestFirst(t *testing.T) {
 // others without changing anything.
 func TestOperationsByStatus(t *testing.T) {
 	t.Parallel()
-	cancel := func(h *house) (any, error) {
+	cancel := func(h *fixture) (any, error) {
 		return as(h.CancelUpdateStack(h.ctx(), &shape.CancelUpdateStackInput{StackName: p("s")}))
 	}
-	rollback := func(h *house) (any, error) {
+	rollback := func(h *fixture) (any, error) {
 		return as(h.RollbackStack(h.ctx(), &shape.RollbackStackInput{StackName: p("s")}))
 	}
-	carryOn := func(skip ...string) func(h *house) (any, error) {
-		return func(h *house) (any, error) {
+	carryOn := func(skip ...string) func(h *fixture) (any, error) {
+		return func(h *fixture) (any, error) {
 			return as(h.ContinueUpdateRollback(h.ctx(), &shape.ContinueUpdateRollbackInput{StackName: p("s"), ResourcesToSkip: skip}))
 		}
 	}
-	remove := func(keep ...string) func(h *house) (any, error) {
-		return func(h *house) (any, error) {
+	remove := func(keep ...string) func(h *fixture) (any, error) {
+		return func(h *fixture) (any, error) {
 			return as(h.DeleteStack(h.ctx(), &shape.DeleteStackInput{StackName: p("s"), RetainResources: keep}))
 		}
 	}
@@ -264,7 +264,7 @@ func TestOperationsByStatus(t *testing.T) {
 		name     string
 		status   model.StackStatus
 		resource model.ResourceStatus
-		call     func(*house) (any, error)
+		call     func(*fixture) (any, error)
 		next     model.StackStatus
 		refused  string
 	}{
@@ -313,28 +313,28 @@ func TestOperationsByStatus(t *testing.T) {
 
 func TestOperationsOnNoStack(t *testing.T) {
 	t.Parallel()
-	for name, call := range map[string]func(*house) (any, error){
-		"cancel": func(h *house) (any, error) {
+	for name, call := range map[string]func(*fixture) (any, error){
+		"cancel": func(h *fixture) (any, error) {
 			return as(h.CancelUpdateStack(h.ctx(), &shape.CancelUpdateStackInput{StackName: p("no")}))
 		},
-		"continue": func(h *house) (any, error) {
+		"continue": func(h *fixture) (any, error) {
 			return as(h.ContinueUpdateRollback(h.ctx(), &shape.ContinueUpdateRollbackInput{StackName: p("no")}))
 		},
-		"roll back": func(h *house) (any, error) {
+		"roll back": func(h *fixture) (any, error) {
 			return as(h.RollbackStack(h.ctx(), &shape.RollbackStackInput{StackName: p("no")}))
 		},
-		"protect": func(h *house) (any, error) {
+		"protect": func(h *fixture) (any, error) {
 			return as(h.UpdateTerminationProtection(h.ctx(),
 				&shape.UpdateTerminationProtectionInput{StackName: p("no"), EnableTerminationProtection: p(true)}))
 		},
-		"events": func(h *house) (any, error) {
+		"events": func(h *fixture) (any, error) {
 			return as(h.DescribeEvents(h.ctx(), &shape.DescribeEventsInput{StackName: p("no")}))
 		},
 	} {
-		_, err := call(newHouse(t))
+		_, err := call(newFixture(t))
 		t.Run(name, func(t *testing.T) { check(t, err, "ValidationError", "Stack [no] does not exist") })
 	}
-	h := newHouse(t)
+	h := newFixture(t)
 	if _, err := h.DeleteStack(h.ctx(), &shape.DeleteStackInput{StackName: p("no")}); err != nil {
 		t.Errorf("deleting what is absent: %v", err)
 	}

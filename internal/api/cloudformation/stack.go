@@ -24,7 +24,7 @@ func isStackName(s string) bool {
 	}) < 0
 }
 
-// CreateStack wishes for a new stack. Errors: AlreadyExistsException,
+// CreateStack asks for a new stack. Errors: AlreadyExistsException,
 // InsufficientCapabilitiesException, ValidationError.
 func (a *API) CreateStack(ctx context.Context, in *shape.CreateStackInput) (*shape.CreateStackOutput, error) {
 	if in.DisableRollback != nil && in.OnFailure != nil {
@@ -39,7 +39,7 @@ func (a *API) CreateStack(ctx context.Context, in *shape.CreateStackInput) (*sha
 	s.OnFailure, s.DisableRollback = wire.Val(in.OnFailure), wire.Val(in.DisableRollback)
 	s.TimeoutMinutes, s.TerminationProtection = wire.Val(in.TimeoutInMinutes), wire.Val(in.EnableTerminationProtection)
 	s.RoleARN, s.RequestToken, s.Capabilities = wire.Val(in.RoleARN), wire.Val(in.ClientRequestToken), in.Capabilities
-	err := a.DB.Update(ctx, room, func(tx *store.Tx) error {
+	err := a.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		if _, ok := find(tx, s.Name); ok {
 			return fault.New(fault.Conflict, "AlreadyExistsException", "Stack [%s] already exists", s.Name)
 		}
@@ -80,12 +80,12 @@ func canUpdate(s model.Stack) error {
 	return nil
 }
 
-// UpdateStack wishes for a changed stack. Errors: ValidationError ("No
+// UpdateStack asks for a changed stack. Errors: ValidationError ("No
 // updates are to be performed."), InsufficientCapabilitiesException.
 func (a *API) UpdateStack(ctx context.Context, in *shape.UpdateStackInput) (*shape.UpdateStackOutput, error) {
 	now, eventID := a.now(ctx), a.IDs.UUID()
 	var id string
-	err := a.DB.Update(ctx, room, func(tx *store.Tx) error {
+	err := a.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		s, err := bracketed(tx, in.StackName)
 		if err != nil {
 			return err
@@ -156,11 +156,11 @@ func differences(r store.Reader, s model.Stack, b *template.Bound, retagged bool
 	return template.Difference(b, existing(r, s.ID), retagged)
 }
 
-// DeleteStack wishes a stack away; an absent one is gone already. Errors:
+// DeleteStack asks for a stack to go; an absent one is gone already. Errors:
 // ValidationError.
 func (a *API) DeleteStack(ctx context.Context, in *shape.DeleteStackInput) (*shape.DeleteStackOutput, error) {
 	now, eventID := a.now(ctx), a.IDs.UUID()
-	err := a.DB.Update(ctx, room, func(tx *store.Tx) error {
+	err := a.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		s, ok := find(tx, wire.Val(in.StackName))
 		if !ok || s.Status == model.StackDeleteComplete || s.Status == model.StackDeleteInProgress {
 			return nil
@@ -206,7 +206,7 @@ func retainable(r store.Reader, s model.Stack, ids []string) error {
 // CancelUpdateStack rolls an update under way back. Errors: ValidationError.
 func (a *API) CancelUpdateStack(ctx context.Context, in *shape.CancelUpdateStackInput) (*shape.CancelUpdateStackOutput, error) {
 	now, eventID := a.now(ctx), a.IDs.UUID()
-	err := a.DB.Update(ctx, room, func(tx *store.Tx) error {
+	err := a.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		s, err := bracketed(tx, in.StackName)
 		if err != nil {
 			return err
@@ -227,7 +227,7 @@ func (a *API) CancelUpdateStack(ctx context.Context, in *shape.CancelUpdateStack
 // ContinueUpdateRollback tries a failed rollback again. Errors: ValidationError.
 func (a *API) ContinueUpdateRollback(ctx context.Context, in *shape.ContinueUpdateRollbackInput) (*shape.ContinueUpdateRollbackOutput, error) {
 	now, eventID := a.now(ctx), a.IDs.UUID()
-	err := a.DB.Update(ctx, room, func(tx *store.Tx) error {
+	err := a.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		s, err := bracketed(tx, in.StackName)
 		if err != nil {
 			return err
@@ -261,7 +261,7 @@ func (a *API) ContinueUpdateRollback(ctx context.Context, in *shape.ContinueUpda
 func (a *API) RollbackStack(ctx context.Context, in *shape.RollbackStackInput) (*shape.RollbackStackOutput, error) {
 	now, eventID := a.now(ctx), a.IDs.UUID()
 	var id string
-	err := a.DB.Update(ctx, room, func(tx *store.Tx) error {
+	err := a.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		s, err := bracketed(tx, in.StackName)
 		if err != nil {
 			return err
@@ -292,7 +292,7 @@ func (a *API) RollbackStack(ctx context.Context, in *shape.RollbackStackInput) (
 // Errors: ValidationError.
 func (a *API) UpdateTerminationProtection(ctx context.Context, in *shape.UpdateTerminationProtectionInput) (*shape.UpdateTerminationProtectionOutput, error) {
 	var id string
-	err := a.DB.Update(ctx, room, func(tx *store.Tx) error {
+	err := a.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		s, err := bracketed(tx, in.StackName)
 		if err != nil {
 			return err

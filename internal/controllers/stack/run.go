@@ -26,7 +26,7 @@ type run struct {
 	as    ident.Principal
 
 	// operation and status are those found: if they are others when we write,
-	// somebody wished for something else meanwhile.
+	// somebody asked for something else meanwhile.
 	operation int64
 	status    model.StackStatus
 
@@ -37,7 +37,7 @@ type run struct {
 	events  []model.StackEvent
 	exports []model.Export  // to write when outputs are ready; nil leaves them
 	settled bool            // exports are to be written
-	stale   bool            // another wish came in between
+	stale   bool            // something else was asked for in between
 	used    map[string]bool // event ids given out
 }
 
@@ -165,14 +165,14 @@ func (r *run) finish(status model.StackStatus, reason string) {
 	})
 }
 
-// save writes what changed, in one transaction. Facts about resources are
-// always written; the stack's own progress only if nobody wished for
+// save writes what changed, in one transaction. What is observed of resources
+// is always written; the stack's own progress only if nobody asked for
 // something else meanwhile.
 func (r *run) save() error {
 	if len(r.dirty) == 0 && len(r.events) == 0 && len(r.gone) == 0 && r.stack.Status == r.status {
 		return nil
 	}
-	err := r.DB.Update(r.ctx, room, r.write)
+	err := r.DB.Update(r.ctx, writer, r.write)
 	if err != nil {
 		return fmt.Errorf("write the progress of stack %s: %w", r.stack.Name, err)
 	}
@@ -246,7 +246,7 @@ func (r *run) decide(tx *store.Tx) error {
 	case r.stack.Status == model.StackCreateComplete || r.stack.Status == model.StackUpdateComplete:
 		reason += ": all resources are as the template wants them"
 	}
-	return state.Note(tx, r.now, model.Decision{By: room, Subject: r.stack.ID, Verb: "state", Reason: reason})
+	return state.Note(tx, r.now, model.Decision{By: writer, Subject: r.stack.ID, Verb: "state", Reason: reason})
 }
 
 func (r *run) add(rec *model.StackResource) {

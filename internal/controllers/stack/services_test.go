@@ -30,7 +30,7 @@ import (
 )
 
 // services are the APIs that stacks call, all of them the real ones.
-func services(h *house, acc *access.Access) map[string]room {
+func services(h *fixture, acc *access.Access) map[string]service {
 	code, err := function.OpenStore(h.t.TempDir())
 	if err != nil {
 		h.t.Fatal(err)
@@ -45,7 +45,7 @@ func services(h *house, acc *access.Access) map[string]room {
 	}
 	h.t.Cleanup(func() { _ = data.Close() })
 	functions := &function.Sim{IDs: h.ids}
-	return map[string]room{
+	return map[string]service{
 		"ec2":                  {ec2shape.Meta, ec2api.New(ec2api.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place})},
 		"ecs":                  {ecsshape.Meta, ecsapi.New(ecsapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place})},
 		"elasticloadbalancing": {elbshape.Meta, elbapi.New(elbapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place})},
@@ -64,9 +64,9 @@ func services(h *house, acc *access.Access) map[string]room {
 }
 
 // as is how one API calls another: no call of the stack's.
-func (h *house) as(who ident.Principal) wire.Caller {
+func (h *fixture) as(who ident.Principal) wire.Caller {
 	return wire.CallerFunc(func(ctx context.Context, o *wire.Operation, in any) (any, error) {
 		call := wire.Call{Principal: who, At: h.clock.Now(), Source: who.Service}
-		return o.Call(wire.WithCall(ctx, call), h.rooms[o.Service.Name].impl, in)
+		return o.Call(wire.WithCall(ctx, call), h.services[o.Service.Name].impl, in)
 	})
 }

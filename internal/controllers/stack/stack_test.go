@@ -31,7 +31,7 @@ func page(t *testing.T) string {
 }
 
 // stock counts what exists, by kind.
-func (h *house) stock() map[string]int {
+func (h *fixture) stock() map[string]int {
 	v := h.db.View()
 	alive := func(s string) bool { return s != "INACTIVE" }
 	out := map[string]int{
@@ -75,7 +75,7 @@ var whole = map[string]int{
 
 func TestAStackComesAndGoes(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	empty := h.stock()
 	if err := h.create("s", page(t)); err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestAStackComesAndGoes(t *testing.T) {
 // Proves: D93
 func TestEventsReadAsOnAWS(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	const body = "Resources:\n  A: {Type: AWS::Logs::LogGroup}\n  B: {Type: AWS::Logs::LogGroup, DependsOn: A}\n"
 	if err := h.create("s", body); err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ s DELETE_COMPLETE
 // Proves: MI72, D94, D95
 func TestHiddenOrderings(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	if err := h.create("s", page(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestHiddenOrderings(t *testing.T) {
 // is left behind.
 func TestNothingIsMadeTwice(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	if err := h.create("s", page(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestNothingIsMadeTwice(t *testing.T) {
 	for n := 1; n <= total; n += step {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t)
+			h := newFixture(t)
 			empty := h.stock()
 			lost := ""
 			h.after = func(call string, count int) error {
@@ -216,7 +216,7 @@ func TestNothingIsMadeTwice(t *testing.T) {
 // The process is killed after every single write, and begins anew.
 func TestAnyReconcileMayBeTheFirst(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	if err := h.create("s", page(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +241,7 @@ func TestAnyReconcileMayBeTheFirst(t *testing.T) {
 
 func TestAFailedCreateRollsBack(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	empty := h.stock()
 	h.broken = "Service deployment rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook(s) failed."
 	if err := h.create("s", page(t)); err != nil {
@@ -271,7 +271,7 @@ func TestAFailedCreateRollsBack(t *testing.T) {
 
 func TestSiblingsOfAFailureAreCancelled(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	h.before = refuse("logs", "CreateLogGroup", "The log group cannot be made")
 	const body = "Resources:\n  Net: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}\n" +
 		"  End: {Type: AWS::EC2::VPCEndpoint, Properties: {VpcId: !Ref Net, VpcEndpointType: Interface, ServiceName: com.amazonaws.ap-northeast-1.ecs, PrivateDnsEnabled: false, SubnetIds: [!Ref Sub]}}\n" +
@@ -303,7 +303,7 @@ func TestWhatToDoOnFailure(t *testing.T) {
 	for onFailure, want := range map[string]string{"DO_NOTHING": "CREATE_FAILED", "DELETE": "DELETE_COMPLETE", "ROLLBACK": "ROLLBACK_COMPLETE"} {
 		t.Run(onFailure, func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t)
+			h := newFixture(t)
 			h.before = refuse("logs", "CreateLogGroup", "no")
 			body := "Resources:\n  A: {Type: AWS::EC2::InternetGateway}\n  B: {Type: AWS::Logs::LogGroup, DependsOn: A}\n"
 			if _, err := h.cfn.CreateStack(h.ctx(), &shape.CreateStackInput{StackName: wire.Ptr("s"), TemplateBody: &body, OnFailure: &onFailure}); err != nil {
@@ -326,9 +326,9 @@ Resources:
 
 func edited(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(plain) }
 
-func made(t *testing.T) *house {
+func made(t *testing.T) *fixture {
 	t.Helper()
-	h := newHouse(t)
+	h := newFixture(t)
 	if err := h.create("s", plain); err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func made(t *testing.T) *house {
 	return h
 }
 
-func (h *house) since(mark string) string {
+func (h *fixture) since(mark string) string {
 	_, after, _ := strings.Cut(h.story("s"), "\n"+mark)
 	return after
 }
@@ -458,7 +458,7 @@ func TestARollbackThatFailsCanBeContinued(t *testing.T) {
 
 func TestAnUpdateCanBeCancelled(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	if err := h.create("s", page(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -485,7 +485,7 @@ func TestAnUpdateCanBeCancelled(t *testing.T) {
 
 func TestRetainedResourcesStay(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	body := "Resources:\n  A: {Type: AWS::Logs::LogGroup, DeletionPolicy: Retain}\n  B: {Type: AWS::Logs::LogGroup}\n"
 	if err := h.create("s", body); err != nil {
 		t.Fatal(err)
@@ -536,7 +536,7 @@ func TestADeleteThatFailsSaysWhy(t *testing.T) {
 
 func TestExportsInUseHoldTheirStack(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	const from = "Resources:\n  A: {Type: AWS::Logs::LogGroup}\nOutputs:\n  Name: {Value: !Ref A, Export: {Name: the-name}}\n"
 	const to = "Resources:\n  B: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: !Sub ['${n}-b', {n: !ImportValue the-name}]}}\n"
 	if err := h.create("user", to); err == nil || err.Error() != "No export named the-name found." {
@@ -575,7 +575,7 @@ func TestExportsInUseHoldTheirStack(t *testing.T) {
 
 func TestDeletingInTheMiddleOfCreating(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	empty := h.stock()
 	h.hold = true
 	if err := h.create("s", page(t)); err != nil {
@@ -603,7 +603,7 @@ func TestDeletingInTheMiddleOfCreating(t *testing.T) {
 // Proves: D93
 func TestGeneratedNamesAndTags(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	body := "Resources:\n  Web: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16, Tags: [{Key: team, Value: own}]}}\n  L: {Type: AWS::Logs::LogGroup}\n"
 	if _, err := h.cfn.CreateStack(h.ctx(), &shape.CreateStackInput{
 		StackName: wire.Ptr("s"), TemplateBody: &body,
@@ -650,7 +650,7 @@ func TestCreateOnlyPartsNeverReachAnUpdate(t *testing.T) {
 	t.Parallel()
 	const option = "StorageConfiguration: {StorageSizeGiB: 30}"
 	body := strings.Replace(page(t), option, option+"\n          CapacityOptionType: SPOT\n          FipsEnabled: false", 1)
-	h := newHouse(t)
+	h := newFixture(t)
 	if err := h.create("s", body); err != nil {
 		t.Fatal(err)
 	}

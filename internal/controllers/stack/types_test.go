@@ -70,7 +70,7 @@ func TestEveryTypeHasASample(t *testing.T) {
 
 // lab is one sample in a world of what it refers to.
 type lab struct {
-	*house
+	*fixture
 	t      *testing.T
 	sample sample
 	schema *template.Type
@@ -82,7 +82,7 @@ type lab struct {
 
 func newLab(t *testing.T, s sample) *lab {
 	t.Helper()
-	h := newHouse(t)
+	h := newFixture(t)
 	if err := h.create("world", worldTemplate); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func newLab(t *testing.T, s sample) *lab {
 		t.Fatalf("the world: %s\n%s", w.Status, h.story("world"))
 	}
 	schema, _ := template.TypeOf(s.of)
-	l := &lab{house: h, t: t, sample: s, schema: schema, names: map[string]string{"PrefixList": vpc.PrefixList(place.Region, "s3")},
+	l := &lab{fixture: h, t: t, sample: s, schema: schema, names: map[string]string{"PrefixList": vpc.PrefixList(place.Region, "s3")},
 		step:  1,
 		tried: map[string]bool{},
 	}
@@ -147,7 +147,7 @@ func (l *lab) run(body string, create bool) model.Stack {
 	if create {
 		err = l.create("x", body)
 	} else {
-		err = l.house.update("x", body)
+		err = l.fixture.update("x", body)
 	}
 	if err != nil {
 		l.t.Fatalf("%s\n%s", err, body)
@@ -185,11 +185,11 @@ func (l *lab) kill(n int) {
 }
 
 // forward are the statuses in which a refusal leads to going back.
-var forward = []string{"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"}
+var forward = []model.StackStatus{model.StackCreateInProgress, model.StackUpdateInProgress}
 
 // refuse refuses the nth call from now, while the stack is in one of some
 // statuses; it tells whether it did.
-func (l *lab) refuse(n int, during ...string) *bool {
+func (l *lab) refuse(n int, during ...model.StackStatus) *bool {
 	at, did := len(l.calls)+n, new(bool)
 	l.before = func(_, operation string, _ map[string]any) error {
 		if len(l.calls) != at || !slices.Contains(during, l.stack("x").Status) {

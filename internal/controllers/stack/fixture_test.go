@@ -28,17 +28,17 @@ var place = ident.Place{Partition: "aws", Region: "ap-northeast-1", Account: "00
 
 var zones = []string{"ap-northeast-1a", "ap-northeast-1c", "ap-northeast-1d"}
 
-// house is the loop with the API rooms it calls, and a stand-in for the other
-// loops: what those would make true, it makes true at once.
-type house struct {
-	t      *testing.T
-	db     *state.DB
-	clock  *clock.Stepped
-	ids    *ident.Source
-	cfn    *cfnapi.API
-	engine *control.Engine
-	rooms  map[string]room
-	calls  []string // "service Operation" of every call of the loop
+// fixture is the controller with the API services that it calls, and a stand-in
+// for the other controllers: what those would make true, it makes true at once.
+type fixture struct {
+	t        *testing.T
+	db       *state.DB
+	clock    *clock.Stepped
+	ids      *ident.Source
+	cfn      *cfnapi.API
+	engine   *control.Engine
+	services map[string]service
+	calls    []string // "service Operation" of every call of the controller
 	// before may refuse a call; broken says how a service's deployments end.
 	before func(service, operation string, in map[string]any) error
 	// after may lose the answer of a call, the nth of all.
@@ -48,36 +48,36 @@ type house struct {
 	dead   bool // the process was killed
 }
 
-type room struct {
+type service struct {
 	meta *wire.Service
 	impl any
 }
 
-func newHouse(t *testing.T) *house {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	db, err := state.Open(t.Context(), store.NewMemory(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, db: db, clock: clock.NewStepped(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)), ids: ident.Seeded(7)}
+	h := &fixture{t: t, db: db, clock: clock.NewStepped(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)), ids: ident.Seeded(7)}
 	acc := access.New(access.Deps{DB: db, Clock: h.clock, IDs: h.ids, Place: place})
 	h.cfn = cfnapi.New(cfnapi.Deps{DB: db, Clock: h.clock, IDs: h.ids, Place: place, Zones: zones, Access: acc})
-	h.rooms = services(h, acc)
+	h.services = services(h, acc)
 	h.boot()
 	return h
 }
 
-// boot starts the loop afresh, as a killed process does.
-func (h *house) boot() {
+// boot starts the controller afresh, as a killed process does.
+func (h *fixture) boot() {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	acc := access.New(access.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place})
-	loop := stack.New(stack.Deps{DB: h.db, Invoke: h, Access: acc, IDs: h.ids, Place: place, Zones: zones, Log: log})
-	h.engine = control.New(h.db, h.clock, log, loop)
+	controller := stack.New(stack.Deps{DB: h.db, Invoke: h, Access: acc, IDs: h.ids, Place: place, Zones: zones, Log: log})
+	h.engine = control.New(h.db, h.clock, log, controller)
 	h.engine.Open()
 }
 
-// Invoke calls a room as front does.
-func (h *house) Invoke(ctx context.Context, as ident.Principal, service, operation string, in map[string]any) (map[string]any, error) {
+// Invoke calls a service as front does.
+func (h *fixture) Invoke(ctx context.Context, as ident.Principal, service, operation string, in map[string]any) (map[string]any, error) {
 	h.calls = append(h.calls, service+" "+operation)
 	if h.before != nil {
 		if err := h.before(service, operation, in); err != nil {
@@ -94,8 +94,8 @@ func (h *house) Invoke(ctx context.Context, as ident.Principal, service, operati
 }
 
 // answer is what a service answers.
-func (h *house) answer(ctx context.Context, as ident.Principal, service, operation string, in map[string]any) (map[string]any, error) {
-	r, ok := h.rooms[service]
+func (h *fixture) answer(ctx context.Context, as ident.Principal, service, operation string, in map[string]any) (map[string]any, error) {
+	r, ok := h.services[service]
 	if !ok {
 		return nil, fault.New(fault.NotImplemented, "NotImplemented", "no service %s", service)
 	}
@@ -115,12 +115,12 @@ func (h *house) answer(ctx context.Context, as ident.Principal, service, operati
 }
 
 // ctx is a call of the account's root.
-func (h *house) ctx() context.Context {
+func (h *fixture) ctx() context.Context {
 	return wire.WithCall(h.t.Context(), wire.Call{Principal: ident.Root(place), At: h.clock.Now()})
 }
 
-// settle runs the loop and the stand-ins until the stack rests.
-func (h *house) settle(name string) model.Stack {
+// settle runs the controller and the stand-ins until the stack rests.
+func (h *fixture) settle(name string) model.Stack {
 	h.t.Helper()
 	for range 400 {
 		if _, err := h.engine.Settle(h.t.Context(), 10000); err != nil {
@@ -144,7 +144,7 @@ func (h *house) settle(name string) model.Stack {
 	return s
 }
 
-func (h *house) stack(name string) model.Stack {
+func (h *fixture) stack(name string) model.Stack {
 	h.t.Helper()
 	all := state.Stacks.By(h.db.View(), "name", name)
 	if len(all) == 0 {
@@ -155,7 +155,7 @@ func (h *house) stack(name string) model.Stack {
 }
 
 // story is a stack's events, oldest first, one a line.
-func (h *house) story(name string) string {
+func (h *fixture) story(name string) string {
 	var b strings.Builder
 	for _, e := range state.StackEvents.By(h.db.View(), "stack", h.stack(name).ID) {
 		fmt.Fprintf(&b, "%s %s", e.LogicalID, e.Status)
@@ -167,14 +167,14 @@ func (h *house) story(name string) string {
 	return b.String()
 }
 
-func (h *house) create(name, body string, params ...string) error {
+func (h *fixture) create(name, body string, params ...string) error {
 	_, err := h.cfn.CreateStack(h.ctx(), &shape.CreateStackInput{
 		StackName: &name, TemplateBody: &body, Capabilities: []string{"CAPABILITY_NAMED_IAM"}, Parameters: parameters(params),
 	})
 	return err
 }
 
-func (h *house) update(name, body string, params ...string) error {
+func (h *fixture) update(name, body string, params ...string) error {
 	_, err := h.cfn.UpdateStack(h.ctx(), &shape.UpdateStackInput{
 		StackName: &name, TemplateBody: &body, Capabilities: []string{"CAPABILITY_NAMED_IAM"}, Parameters: parameters(params),
 	})
@@ -190,7 +190,7 @@ func parameters(pairs []string) []shape.Parameter {
 	return out
 }
 
-func (h *house) resource(name, id string) model.StackResource {
+func (h *fixture) resource(name, id string) model.StackResource {
 	h.t.Helper()
 	r, ok := state.StackResources.Get(h.db.View(), h.stack(name).ID+"|"+id)
 	if !ok {
@@ -199,8 +199,8 @@ func (h *house) resource(name, id string) model.StackResource {
 	return r
 }
 
-// others does at once what the other loops do.
-func (h *house) others() {
+// others does at once what the other controllers do.
+func (h *fixture) others() {
 	h.do("controllers/network", func(tx *store.Tx) error {
 		for _, e := range state.VPCEndpoints.All(tx) {
 			if e.State == "pending" {
@@ -273,7 +273,7 @@ func (h *house) others() {
 }
 
 // deploy ends every service's deployment, and drains deleted services.
-func (h *house) deploy(tx *store.Tx) error {
+func (h *fixture) deploy(tx *store.Tx) error {
 	for _, s := range state.Services.All(tx) {
 		s = model.Clone(s)
 		if s.Status == "DRAINING" {
@@ -325,16 +325,16 @@ func tasks(tx *store.Tx, s model.Service) error {
 	return nil
 }
 
-func (h *house) do(_ string, fn func(*store.Tx) error) {
+func (h *fixture) do(_ string, fn func(*store.Tx) error) {
 	h.t.Helper()
-	// The stand-ins write for several rooms; the guard is for the loop.
+	// The stand-ins write for several packages; the guard is for the controller.
 	_, err := h.db.DB.Update(h.t.Context(), nil, fn)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-func (h *house) del(name string) {
+func (h *fixture) del(name string) {
 	h.t.Helper()
 	if _, err := h.cfn.DeleteStack(h.ctx(), &shape.DeleteStackInput{StackName: &name}); err != nil {
 		h.t.Fatal(err)

@@ -26,10 +26,10 @@ import (
 	"berth/internal/store"
 )
 
-// room signs the transactions and decisions of this package.
-const room = "controllers/stack"
+// writer signs the transactions and decisions of this package.
+const writer = "controllers/stack"
 
-// Deps is what the loop is made of.
+// Deps is what the controller is made of.
 type Deps struct {
 	DB     *state.DB
 	Invoke control.Invoker
@@ -42,7 +42,7 @@ type Deps struct {
 	Log   *slog.Logger
 }
 
-// Controller is the loop of stacks; its keys are stack ids.
+// Controller is the controller of stacks; its keys are stack ids.
 type Controller struct {
 	Deps
 	handlers map[string]handler.Handler
@@ -59,7 +59,7 @@ type cached struct {
 
 var _ control.Controller = (*Controller)(nil)
 
-// New makes the loop.
+// New makes the controller.
 func New(d Deps) *Controller {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
@@ -72,7 +72,7 @@ func New(d Deps) *Controller {
 }
 
 // Name implements control.Controller.
-func (l *Controller) Name() string { return room }
+func (l *Controller) Name() string { return writer }
 
 // Wake implements control.Controller: a stack under way concerns us when what
 // it does changes, or when the process starts.
