@@ -1,8 +1,9 @@
 // Package balancer is the data plane of application load balancers: it is
 // handed a whole Config, makes itself equal to it, and reports targets'
 // health and counts. It owns listening sockets, connections to clients and
-// targets, and health checks; it reads no store, knows no tasks, and refuses
-// a configuration that it cannot serve whole, keeping the one in force.
+// targets, and health checks; HTTP/1.1 itself is balancer/http1. It reads no
+// store, knows no tasks, and refuses a configuration that it cannot serve
+// whole, keeping the one in force.
 //
 // A change of configuration is atomic for each request and cuts no request:
 // a request that has chosen its target goes on with it, unless the target is
@@ -26,6 +27,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -356,8 +358,8 @@ func (b *Balancer) adoptTargets(w *world) {
 				b.targets[k] = t
 			}
 			g.targets = append(g.targets, t)
-			b.settle(t, g, tc)
-			b.remember(t)
+			b.applyConfig(t, g, tc)
+			b.inheritHealth(t)
 		}
 		g.refresh()
 	}
@@ -439,13 +441,29 @@ func (b *Balancer) draw() uint64 {
 }
 
 // drawTrace makes the 24 hexadecimal digits of a trace id.
-func (b *Balancer) drawTrace(out []byte) []byte {
+func (b *Balancer) drawTrace() (out [24]byte) {
 	var raw [16]byte
 	b.random.Lock()
 	binary.LittleEndian.PutUint64(raw[:], b.random.Uint64())
 	binary.LittleEndian.PutUint64(raw[8:], b.random.Uint64())
 	b.random.Unlock()
-	return hex.AppendEncode(out, raw[:12])
+	hex.Encode(out[:], raw[:12])
+	return out
+}
+
+// dateLine is a Date header, made once a second.
+type dateLine struct {
+	second int64
+	text   string
+}
+
+func (b *Balancer) dateHeader(now time.Time) string {
+	d := b.date.Load()
+	if d == nil || d.second != now.Unix() {
+		d = &dateLine{now.Unix(), "Date: " + now.UTC().Format(http.TimeFormat) + "\r\n"}
+		b.date.Store(d)
+	}
+	return d.text
 }
 
 // Report tells every target's health and every listener's trouble.
@@ -520,7 +538,7 @@ func (b *Balancer) tidy() {
 	}
 	for id, n := range b.nodes {
 		if n.stale() {
-			b.moveNode(id, n)
+			b.reopenNode(id, n)
 		}
 	}
 	for key, s := range b.sockets {
@@ -530,17 +548,17 @@ func (b *Balancer) tidy() {
 	}
 }
 
-// moveNode leaves a place that is no more: what was opened there leads
+// reopenNode leaves a place that is no more: what was opened there leads
 // nowhere.
-func (b *Balancer) moveNode(id string, n *node) {
+func (b *Balancer) reopenNode(id string, n *node) {
 	n.close()
 	for _, s := range b.sockets {
 		if s.node == n {
-			s.forget()
+			s.reopen()
 		}
 	}
 	for _, t := range b.targets {
-		t.forget(id)
+		t.closeIdle(id)
 	}
 }
 

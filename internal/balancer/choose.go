@@ -63,10 +63,10 @@ func (f *forward) draw(b *Balancer) choice {
 	return choice{}
 }
 
-// take picks a target and counts the request in. A target may begin to drain
+// reserve picks a target and counts the request in. A target may begin to drain
 // between the two: since the count goes up before the look, either we see
 // that it drains, or whoever waits for it to be idle sees the count.
-func (ex *exchange) take(sticky string) bool {
+func (ex *exchange) reserve(sticky string) bool {
 	for range 4 {
 		t := ex.g.pick(sticky, ex.b.deps.Clock.Now, ex.b.draw)
 		if t == nil {
@@ -75,9 +75,6 @@ func (ex *exchange) take(sticky string) bool {
 		t.inflight.Add(1)
 		if !t.drains.Load() {
 			ex.t = t
-			if r := ex.g.ready.Load(); r != nil && r.failOpen {
-				ex.g.stats.unhealthyRouted.Add(1)
-			}
 			return true
 		}
 		ex.release(t)
@@ -94,19 +91,17 @@ func (ex *exchange) release(t *target) {
 	}
 }
 
-// elsewhere gives a request that waited for a connection to another target if
+// changeTarget gives a request that waited for a connection to another target if
 // its own is being deregistered by now: nothing of it was sent.
-func (ex *exchange) elsewhere() bool {
+func (ex *exchange) changeTarget() bool {
 	old := ex.t
 	if !old.drains.Load() {
 		return false
 	}
 	ex.g = old.group.Load()
-	if !ex.take("") {
+	if !ex.reserve("") {
 		return false
 	}
 	ex.release(old)
 	return true
 }
-
-// wholeRequest is the length of the body if all of it is in the buffer, or -1.

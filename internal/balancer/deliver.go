@@ -6,26 +6,28 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"berth/internal/balancer/http1"
 )
 
 // respond passes the answer on, whose head is the first n of got bytes in the
 // buffer.
 func (ex *exchange) respond(n, got int) bool {
 	now := ex.b.deps.Real.Now()
-	ex.g.stats.answered(ex.res.status, now.Sub(ex.sent))
-	if ex.res.status == http.StatusSwitchingProtocols {
+	ex.g.stats.answered(ex.res.Status, now.Sub(ex.sent))
+	if ex.res.Status == http.StatusSwitchingProtocols {
 		return ex.tunnel(n, got)
 	}
-	keep := ex.req.keepAlive && !ex.req.ambiguous && !ex.s.ends() && !ex.worn(now)
-	dechunk := ex.res.framing == bodyChunked && ex.req.minor == 0
-	if dechunk || ex.res.framing == bodyUntilClose {
+	keep := ex.req.KeepAlive && !ex.req.Ambiguous && !ex.s.ends() && !ex.pastKeepAlive(now)
+	dechunk := ex.res.Framing == http1.Chunked && ex.req.Minor == 0
+	if dechunk || ex.res.Framing == http1.UntilClose {
 		keep = false
 	}
 	if up := ex.upload; up != nil && !up.finished() {
 		keep = false
 	}
 	ex.out = ex.appendResponse(ex.out[:0], keep, dechunk)
-	d := delivery{exchange: ex, dechunk: dechunk, left: ex.res.length}
+	d := delivery{exchange: ex, dechunk: dechunk, left: ex.res.Length}
 	d.start(ex.u.buf[n:got])
 	err := d.finish()
 	ex.l.lb.stats.bytes.Add(uint64(d.total) + uint64(ex.requestSize) + uint64(ex.uploaded()))
@@ -36,23 +38,32 @@ func (ex *exchange) respond(n, got int) bool {
 			keep, d.clean = false, false
 		}
 	}
-	if err == nil && d.clean && ex.res.keepAlive && !ex.res.ambiguous {
+	if err == nil && d.clean && ex.res.KeepAlive && !ex.res.Ambiguous && !ex.req.Ambiguous {
 		ex.recycleBuffer()
-		ex.t.give(ex.u, now)
+		ex.t.putIdle(ex.u, now)
 		if !keep && ex.upload != nil {
-			ex.linger()
+			ex.readOut()
 		}
 		return keep
 	}
 	ex.drop()
 	if err == nil && !keep && ex.upload != nil {
-		ex.linger()
+		ex.readOut()
 	}
 	return err == nil && keep
 }
 
-// worn reports whether the client's connection has lived long enough.
-func (ex *exchange) worn(now time.Time) bool {
+// appendResponse writes the head that the client gets.
+func (ex *exchange) appendResponse(out []byte, keep, dechunk bool) []byte {
+	out = ex.appendCookies(ex.res.AppendResponse(out, dechunk))
+	if ex.res.Status == http.StatusSwitchingProtocols {
+		return append(out, "Connection: upgrade\r\n\r\n"...)
+	}
+	return http1.AppendConnection(out, keep)
+}
+
+// pastKeepAlive reports whether the client's connection has lived long enough.
+func (ex *exchange) pastKeepAlive(now time.Time) bool {
 	d := ex.l.lb.cfg.KeepAlive
 	return d > 0 && now.Sub(ex.born) > d
 }
@@ -61,7 +72,7 @@ func (ex *exchange) worn(now time.Time) bool {
 type delivery struct {
 	*exchange
 	dechunk bool
-	chunks  chunks
+	chunks  http1.Chunks
 	left    int64 // of a body with a length
 	total   int64
 	done    bool
@@ -77,24 +88,24 @@ func (d *delivery) start(p []byte) {
 
 // consume takes bytes from the target and appends what the client gets.
 func (d *delivery) consume(out, p []byte) []byte {
-	switch d.res.framing {
-	case bodyNone:
+	switch d.res.Framing {
+	case http1.NoBody:
 		d.done, d.clean = true, len(p) == 0
 		return out
-	case bodyLength:
+	case http1.ByLength:
 		take := min(d.left, int64(len(p)))
 		d.left -= take
 		if d.left == 0 {
 			d.done, d.clean = true, take == int64(len(p))
 		}
 		return append(out, p[:take]...)
-	case bodyChunked:
+	case http1.Chunked:
 		var keep func([]byte)
 		start := len(out)
 		if d.dechunk {
 			keep = func(b []byte) { out = append(out, b...) }
 		}
-		n, done, err := d.chunks.scan(p, keep)
+		n, done, err := d.chunks.Scan(p, keep)
 		if !d.dechunk {
 			out = append(out[:start], p[:n]...)
 		}
@@ -123,7 +134,7 @@ func (d *delivery) finish() error {
 		if d.done {
 			return nil
 		}
-		if d.res.framing == bodyLength && d.tcp != nil && d.left >= spliceFrom {
+		if d.res.Framing == http1.ByLength && d.tcp != nil && d.left >= spliceFrom {
 			if src, ok := d.u.Conn.(*net.TCPConn); ok {
 				return d.splice(src)
 			}
@@ -131,7 +142,7 @@ func (d *delivery) finish() error {
 		d.wait(d.b.deps.Real.Now())
 		n, err := d.u.Read(d.u.buf)
 		if n == 0 && err != nil {
-			if d.res.framing == bodyUntilClose && errors.Is(err, io.EOF) {
+			if d.res.Framing == http1.UntilClose && errors.Is(err, io.EOF) {
 				return nil
 			}
 			return err
@@ -147,7 +158,6 @@ func (d *delivery) write(p []byte) error {
 		_ = d.c.SetWriteDeadline(d.writeUntil)
 	}
 	if _, err := d.c.Write(p); err != nil {
-		d.l.lb.stats.clientGone.Add(1)
 		return errClient
 	}
 	return nil

@@ -1,16 +1,15 @@
 package balancer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net"
 	"net/http"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
+	"berth/internal/balancer/http1"
 	"berth/internal/clock"
 )
 
@@ -30,77 +29,125 @@ type exchange struct {
 	stickFor time.Duration
 	sent     time.Time
 	upload   *upload // of the rest of the body, if it is not all here
+	body     int     // bytes of it that came with the head
+	written  bool    // out holds what the target gets
 }
 
-// forward sends the request to a target and its answer to the client; it
-// reports whether the connection may be used again.
-func (sn *session) forward(l *listener, f *forward) bool {
+// forward sends the request to a target and its answer to the client. keep
+// says whether the connection may be used again; moved, that nothing was sent
+// and the rules know other groups by now.
+func (sn *session) forward(l *listener, f *forward) (keep, moved bool) {
 	ex := &exchange{session: sn, l: l}
 	var sticky string
 	ex.g, sticky = ex.choose(f)
 	if ex.g == nil {
-		return sn.answer(l.lb, errorPage(503), true)
+		return sn.answer(l.lb, http1.ErrorPage(503), true), false
 	}
 	if ex.g.cfg.Version != "HTTP1" && ex.g.cfg.Version != "" {
 		// An HTTP/1.1 request cannot go to a group that speaks HTTP/2.
-		return sn.answer(l.lb, errorPage(464), true)
+		return sn.answer(l.lb, http1.ErrorPage(464), true), false
 	}
-	if l.lb.cfg.ForwardedFor != "remove" && tooManyHops(&sn.req) {
-		return sn.answer(l.lb, errorPage(463), true)
+	if l.lb.cfg.ForwardedFor != "remove" && sn.req.Hops() > maxHops {
+		return sn.answer(l.lb, http1.ErrorPage(463), true), false
 	}
-	if !ex.take(sticky) {
+	if !ex.reserve(sticky) {
 		// A request that was held up while the rules moved on knows only the
 		// group that they moved away from.
-		if b := sn.s.binding.Load(); b != sn.bind {
-			sn.bind = b
-			return sn.handle()
+		if sn.rulesMoved() {
+			return false, true
 		}
-		return sn.answer(l.lb, errorPage(503), true)
+		return sn.answer(l.lb, http1.ErrorPage(503), true), false
 	}
 	defer ex.leave()
 	return ex.run()
 }
 
+// maxHops is the number of addresses in X-Forwarded-For beyond which ALB
+// refuses a request.
+const maxHops = 30
+
+// rulesMoved takes the configuration in force; it reports whether that is
+// another one.
+func (sn *session) rulesMoved() bool {
+	b := sn.s.binding.Load()
+	moved := b != sn.bind
+	sn.bind = b
+	return moved
+}
+
 // run connects, sends, receives.
-func (ex *exchange) run() bool {
+func (ex *exchange) run() (keep, moved bool) {
 	now := ex.b.deps.Real.Now()
-	ex.g.stats.requests.Add(1)
 	whole := ex.wholeRequest()
-	ex.out = ex.appendRequest(ex.out[:0], now)
-	if whole >= 0 {
-		ex.out = append(ex.out, ex.buf[ex.r:ex.r+whole]...)
-		ex.r += whole
-		ex.req.framing = bodyNone // it is taken
-	}
 	for attempt := 0; ; attempt++ {
 		if code := ex.connect(now, attempt > 0); code != 0 {
-			if ex.elsewhere() {
+			if ex.changeTarget() {
 				attempt = -1
 				continue
 			}
-			if b := ex.s.binding.Load(); whole == 0 && ex.t.drains.Load() && b != ex.bind {
-				ex.bind = b // the rules may know other groups by now
-				return ex.handle()
+			if (!ex.written || whole == 0) && ex.t.drains.Load() && ex.rulesMoved() {
+				return false, true
 			}
-			return ex.fail(code)
+			ex.countRouted()
+			return ex.fail(code), false
+		}
+		ex.countRouted()
+		if !ex.written {
+			ex.writeRequest(now, whole)
 		}
 		again, keep := ex.try(whole >= 0)
 		if !again {
-			return keep
+			return keep, false
 		}
 	}
 }
 
+// countRouted counts the request for the target group that it goes to in the
+// end: once, however often it was given another target before.
+func (ex *exchange) countRouted() {
+	if ex.counted {
+		return
+	}
+	ex.counted = true
+	ex.l.lb.stats.requests.Add(1)
+	ex.g.stats.requests.Add(1)
+	if r := ex.g.ready.Load(); r != nil && r.failOpen {
+		ex.g.stats.unhealthyRouted.Add(1)
+	}
+}
+
+// writeRequest prepares what the target gets: the head, and the body if all
+// of it is here.
+func (ex *exchange) writeRequest(now time.Time, whole int) {
+	lb := &ex.l.lb.cfg
+	w := http1.Forwarding{
+		ForwardedFor: lb.ForwardedFor, ClientPort: lb.ClientPort, PreserveHost: lb.PreserveHost, DropInvalid: lb.DropInvalidHeaders,
+		Secure: ex.secure, Port: ex.l.port, Client: ex.client, Local: ex.local.Addr(), Second: uint32(now.Unix()), Trace: ex.b.drawTrace(),
+	}
+	ex.written = true
+	ex.out = w.AppendRequest(ex.out[:0], &ex.req)
+	if w.Dropped {
+		ex.l.lb.stats.dropped.Add(1)
+	}
+	if whole >= 0 {
+		ex.out = append(ex.out, ex.buf[ex.r:ex.r+whole]...)
+		ex.r += whole
+		ex.body = whole
+		ex.req.Framing = http1.NoBody // it is taken
+	}
+}
+
+// wholeRequest is the length of the body if all of it is in the buffer, or -1.
 func (ex *exchange) wholeRequest() int {
-	switch ex.req.framing {
-	case bodyLength:
-		if int64(ex.w-ex.r) >= ex.req.length {
-			return int(ex.req.length)
+	switch ex.req.Framing {
+	case http1.ByLength:
+		if int64(ex.w-ex.r) >= ex.req.Length {
+			return int(ex.req.Length)
 		}
 		return -1
-	case bodyChunked:
-		var c chunks
-		if n, done, err := c.scan(ex.buf[ex.r:ex.w], nil); done && err == nil {
+	case http1.Chunked:
+		var c http1.Chunks
+		if n, done, err := c.Scan(ex.buf[ex.r:ex.w], nil); done && err == nil {
 			return n
 		}
 		return -1
@@ -121,14 +168,16 @@ func (ex *exchange) connect(now time.Time, fresh bool) int {
 	}
 	ex.u = nil
 	if !fresh {
-		ex.u = ex.t.take(n.cfg.ID, now)
+		ex.u = ex.t.takeIdle(n.cfg.ID, now)
 	}
 	if ex.u == nil {
 		ctx, cancel := context.WithTimeout(ex.b.ctx, connectTimeout)
-		u, err := ex.t.dial(ctx, n, now)
+		u, err := ex.t.dial(ctx, n, now, ex.l.lb.stats)
 		cancel()
 		if err != nil {
-			ex.g.stats.connErrors.Add(1)
+			if !errors.Is(err, context.Canceled) { // we gave it up ourselves, for another target
+				ex.g.stats.connErrors.Add(1)
+			}
 			if isTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
 				return 504
 			}
@@ -158,7 +207,7 @@ func (ex *exchange) try(whole bool) (again, keep bool) {
 		n, got, err = ex.readResponse()
 	}
 	if err != nil {
-		if ex.u.reused && got == 0 && whole && repeatable(ex.req.method) && !isTimeout(err) {
+		if ex.u.reused && got == 0 && whole && repeatable(ex.req.Method) && !isTimeout(err) {
 			ex.drop()
 			return true, false
 		}
@@ -193,13 +242,16 @@ func (ex *exchange) readResponse() (n, got int, err error) {
 	for {
 		from := 0
 		for {
-			if n = headEnd(u.buf[:got], from); n > 0 {
+			if n, err = http1.HeadEnd(u.buf[:got], from); err != nil {
+				return 0, got, err
+			}
+			if n > 0 {
 				break
 			}
 			from = got
 			if got == len(u.buf) {
-				if got >= maxResponse {
-					return 0, got, errTooLong
+				if got >= http1.MaxResponse {
+					return 0, got, http1.ErrTooLong
 				}
 				u.buf = append(u.buf, make([]byte, len(u.buf))...)
 			}
@@ -209,19 +261,26 @@ func (ex *exchange) readResponse() (n, got int, err error) {
 				return 0, got, err
 			}
 		}
-		if n > maxResponse {
-			return 0, got, errTooLong
+		if n > http1.MaxResponse {
+			return 0, got, http1.ErrTooLong
 		}
-		if err := ex.res.parseResponse(u.buf[:n], ex.req.method); err != nil {
+		if err := ex.res.ParseResponse(u.buf[:n], ex.req.Method); err != nil {
 			return 0, got, err
 		}
-		if ex.res.status >= 200 || ex.res.status == http.StatusSwitchingProtocols {
+		switch {
+		case ex.res.Status >= 200:
+			return n, got, nil
+		case ex.res.Status == http.StatusSwitchingProtocols:
+			if !ex.req.Upgrade {
+				return 0, got, http1.ErrMalformed // nobody asked for it
+			}
 			return n, got, nil
 		}
-		if ex.req.minor == 1 {
+		if ex.req.Minor == 1 {
 			if _, err := ex.c.Write(u.buf[:n]); err != nil {
 				return 0, got, errClient
 			}
+			ex.l.lb.stats.bytes.Add(uint64(n))
 		}
 		got = copy(u.buf, u.buf[n:got])
 	}
@@ -232,13 +291,13 @@ var errClient = errors.New("the client went away")
 // broken answers for a target that did not.
 func (ex *exchange) broken(err error) bool {
 	if up := ex.upload; up != nil {
+		late := isTimeout(err) && up.reading.Load() // a target that waits for the body cannot answer
 		up.stop()
-		if up.clientErr != nil {
+		if late || up.clientErr != nil {
 			ex.drop()
-			if isTimeout(up.clientErr) {
-				return ex.answer(ex.l.lb, errorPage(408), false)
+			if late || isTimeout(up.clientErr) {
+				return ex.answer(ex.l.lb, http1.ErrorPage(408), false)
 			}
-			ex.l.lb.stats.clientGone.Add(1)
 			ex.l.lb.stats.answered(460)
 			return false
 		}
@@ -246,7 +305,7 @@ func (ex *exchange) broken(err error) bool {
 	ex.drop()
 	switch {
 	case errors.Is(err, errClient):
-		ex.l.lb.stats.clientGone.Add(1)
+		ex.l.lb.stats.answered(460)
 		return false
 	case isTimeout(err):
 		return ex.fail(504)
@@ -256,7 +315,8 @@ func (ex *exchange) broken(err error) bool {
 }
 
 func (ex *exchange) fail(code int) bool {
-	return ex.answer(ex.l.lb, errorPage(code), ex.upload == nil)
+	ex.l.lb.stats.bytes.Add(uint64(ex.uploaded()))
+	return ex.answer(ex.l.lb, http1.ErrorPage(code), ex.upload == nil)
 }
 
 func (ex *exchange) drop() {
@@ -275,9 +335,9 @@ func (ex *exchange) recycleBuffer() {
 	}
 }
 
-// quiet reports whether an idle connection is still open and has nothing to
+// isIdle reports whether an idle connection is still open and has nothing to
 // say.
-func quiet(c net.Conn) bool {
+func isIdle(c net.Conn) bool {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return true
@@ -299,15 +359,3 @@ func quiet(c net.Conn) bool {
 func pause(ctx context.Context, real clock.Clock) error {
 	return clock.Sleep(ctx, real, 50*time.Millisecond)
 }
-
-func tooManyHops(h *head) bool {
-	n := 0
-	for _, f := range h.fields {
-		if f.kind == kindForwardedFor {
-			n += bytes.Count(f.value, []byte(",")) + 1
-		}
-	}
-	return n > 30
-}
-
-func appendInt(b []byte, n int) []byte { return strconv.AppendInt(b, int64(n), 10) }

@@ -97,9 +97,9 @@ func (b *Balancer) inherited(key socketKey, other bool) net.Listener {
 	return l
 }
 
-// remember gives a new target the health that it had in the process before.
+// inheritHealth gives a new target the health that it had in the process before.
 // Called with the balancer's lock held.
-func (b *Balancer) remember(t *target) {
+func (b *Balancer) inheritHealth(t *target) {
 	was, ok := b.healthIn[t.key]
 	if !ok || was.State != stateHealthy && was.State != stateUnhealthy {
 		return
@@ -107,7 +107,7 @@ func (b *Balancer) remember(t *target) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.state == stateInitial {
-		t.become(was.State, was.Reason, was.Description)
+		t.setState(was.State, was.Reason, was.Description)
 	}
 }
 

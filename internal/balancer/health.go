@@ -58,8 +58,8 @@ func (m matcher) accepts(code int) bool {
 	return false
 }
 
-// settle brings a target's state and checks in line with a configuration.
-func (b *Balancer) settle(t *target, g *group, cfg Target) {
+// applyConfig brings a target's state and checks in line with a configuration.
+func (b *Balancer) applyConfig(t *target, g *group, cfg Target) {
 	t.group.Store(g)
 	t.drains.Store(cfg.Draining)
 	t.mu.Lock()
@@ -70,15 +70,15 @@ func (b *Balancer) settle(t *target, g *group, cfg Target) {
 	case cfg.Draining:
 		t.stopChecks()
 		t.cutDials()
-		t.become(stateDraining, "Target.DeregistrationInProgress", textDraining)
+		t.setState(stateDraining, "Target.DeregistrationInProgress", textDraining)
 	case !g.used:
 		t.stopChecks()
-		t.become(stateUnused, "Target.NotInUse", textNotInUse)
+		t.setState(stateUnused, "Target.NotInUse", textNotInUse)
 	case !g.cfg.Health.Enabled:
 		t.stopChecks()
-		t.become(stateUnavailable, "Target.HealthCheckDisabled", textDisabled)
+		t.setState(stateUnavailable, "Target.HealthCheckDisabled", textDisabled)
 	case t.timer == nil:
-		t.become(stateInitial, "Elb.RegistrationInProgress", textRegistration)
+		t.setState(stateInitial, "Elb.RegistrationInProgress", textRegistration)
 		t.passes, t.fails = 0, 0
 		b.plan(t, firstCheck)
 	}
@@ -93,14 +93,14 @@ func (t *target) stopChecks() {
 	t.epoch++
 }
 
-// become is called with the target's lock held.
-func (t *target) become(state, reason, text string) {
+// setState is called with the target's lock held.
+func (t *target) setState(state, reason, text string) {
 	t.state, t.reason, t.text = state, reason, text
 }
 
-// breather is what a check waits in real time when it is due already: on a
+// minCheckGap is what a check waits in real time when it is due already: on a
 // clock that runs very fast checks would follow each other without a pause.
-const breather = 50 * time.Millisecond
+const minCheckGap = 50 * time.Millisecond
 
 // plan is called with the target's lock held.
 func (b *Balancer) plan(t *target, after time.Duration) {
@@ -108,7 +108,7 @@ func (b *Balancer) plan(t *target, after time.Duration) {
 	epoch := t.epoch
 	c, check := b.deps.Clock, func() { b.check(t, epoch) }
 	if after <= 0 {
-		c, after = b.deps.Real, breather
+		c, after = b.deps.Real, minCheckGap
 	}
 	t.timer = c.AfterFunc(after, check)
 }
@@ -123,7 +123,7 @@ func (b *Balancer) check(t *target, epoch int) {
 		return
 	}
 	if t.state == stateInitial && t.reason == "Elb.RegistrationInProgress" {
-		t.become(stateInitial, "Elb.InitialHealthChecking", textInitial)
+		t.setState(stateInitial, "Elb.InitialHealthChecking", textInitial)
 	}
 	began := b.deps.Clock.Now()
 	t.mu.Unlock()
@@ -162,12 +162,12 @@ func (t *target) count(h Health, reason, text string) bool {
 	if reason == "" {
 		t.passes, t.fails = t.passes+1, 0
 		if t.state == stateInitial || t.passes >= h.Healthy {
-			t.become(stateHealthy, "", "")
+			t.setState(stateHealthy, "", "")
 		}
 	} else {
 		t.passes, t.fails = 0, t.fails+1
 		if t.state == stateUnhealthy || t.fails >= h.Unhealthy {
-			t.become(stateUnhealthy, reason, text)
+			t.setState(stateUnhealthy, reason, text)
 		}
 	}
 	return t.state != was || t.text != why

@@ -151,8 +151,8 @@ func troubleText(key socketKey, err error, other net.Listener) string {
 	return text
 }
 
-// forget closes the listening socket so that it is opened again.
-func (s *socket) forget() {
+// reopen closes the listening socket so that it is opened again.
+func (s *socket) reopen() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open != nil {

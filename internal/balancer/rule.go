@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"berth/internal/balancer/http1"
 )
 
 // rule is a compiled Rule.
@@ -17,9 +19,9 @@ type rule struct {
 	redirect *Redirect
 }
 
-// asked is what conditions are held against.
-type asked struct {
-	h      *head
+// conditionInput is what conditions are held against.
+type conditionInput struct {
+	h      *http1.Head
 	client netip.Addr
 	path   string // without the query
 	query  string
@@ -29,9 +31,9 @@ type asked struct {
 }
 
 // test is one compiled condition.
-type test func(*asked) bool
+type test func(*conditionInput) bool
 
-func (r *rule) meets(a *asked) bool {
+func (r *rule) matches(a *conditionInput) bool {
 	for _, t := range r.tests {
 		if !t(a) {
 			return false
@@ -49,17 +51,17 @@ func compileCondition(c Condition) (test, error) {
 	case "path-pattern":
 		vs := c.Values
 		if len(res) == 0 && len(vs) == 1 && (vs[0] == "*" || vs[0] == "/*") {
-			return func(a *asked) bool { return len(a.path) > 0 && (vs[0] == "*" || a.path[0] == '/') }, nil
+			return func(a *conditionInput) bool { return len(a.path) > 0 && (vs[0] == "*" || a.path[0] == '/') }, nil
 		}
-		return func(a *asked) bool { return anyGlob(vs, a.path) || anyRegex(res, a.path) }, nil
+		return func(a *conditionInput) bool { return anyGlob(vs, a.path) || anyRegex(res, a.path) }, nil
 	case "host-header":
 		vs := lower(c.Values)
-		return func(a *asked) bool { return anyGlob(vs, a.host) || anyRegex(res, a.host) }, nil
+		return func(a *conditionInput) bool { return anyGlob(vs, a.host) || anyRegex(res, a.host) }, nil
 	case "http-request-method":
 		vs := c.Values
-		return func(a *asked) bool {
+		return func(a *conditionInput) bool {
 			for _, v := range vs {
-				if string(a.h.method) == v {
+				if string(a.h.Method) == v {
 					return true
 				}
 			}
@@ -85,7 +87,7 @@ func sourceTest(values []string) (test, error) {
 		}
 		nets = append(nets, p.Masked())
 	}
-	return func(a *asked) bool {
+	return func(a *conditionInput) bool {
 		for _, p := range nets {
 			if p.Contains(a.client) {
 				return true
@@ -96,12 +98,12 @@ func sourceTest(values []string) (test, error) {
 }
 
 func headerTest(name string, values []string, res []*regexp.Regexp) test {
-	return func(a *asked) bool {
-		for _, f := range a.h.fields {
-			if !equalFold(f.name, name) {
+	return func(a *conditionInput) bool {
+		for _, f := range a.h.Fields {
+			if !http1.EqualFold(f.Name, name) {
 				continue
 			}
-			v := string(f.value)
+			v := string(f.Value)
 			if anyGlob(values, strings.ToLower(v)) || anyRegex(res, v) {
 				return true
 			}
@@ -115,7 +117,7 @@ func queryTest(want []Pair) test {
 	for i, w := range want {
 		low[i] = Pair{strings.ToLower(w.Key), strings.ToLower(w.Value)}
 	}
-	return func(a *asked) bool {
+	return func(a *conditionInput) bool {
 		for _, p := range a.queryPairs() {
 			for _, w := range low {
 				if (w.Key == "" || glob(w.Key, p.Key)) && glob(w.Value, p.Value) {
@@ -129,7 +131,7 @@ func queryTest(want []Pair) test {
 
 // queryPairs parses the query once; names and values in lower case, since
 // ALB compares them so.
-func (a *asked) queryPairs() []Pair {
+func (a *conditionInput) queryPairs() []Pair {
 	if a.parsed {
 		return a.pairs
 	}
@@ -219,7 +221,7 @@ func glob(p, s string) bool {
 
 // expand fills in a redirect's address and reports a redirect to the very
 // address that was asked.
-func (r *Redirect) expand(a *asked, proto, host, port string) string {
+func (r *Redirect) expand(a *conditionInput, proto, host, port string) string {
 	rep := strings.NewReplacer("#{protocol}", proto, "#{host}", host, "#{port}", port,
 		"#{path}", strings.TrimPrefix(a.path, "/"), "#{query}", a.query)
 	to := rep.Replace(r.Protocol)

@@ -1,9 +1,11 @@
 package balancer
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"strconv"
@@ -11,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"berth/internal/balancer/http1"
 )
 
 // session is one client connection. Its buffers are reused from connection to
@@ -31,12 +35,13 @@ type session struct {
 	buf         []byte
 	r, w        int // unread part of buf
 	out         []byte
-	req, res    head
-	asked       asked
+	req, res    http1.Head
+	input       conditionInput
 	readUntil   time.Time // deadlines in force
 	writeUntil  time.Time
 	served      int
-	requestSize int // bytes of the request head
+	requestSize int  // bytes of the request head
+	counted     bool // the request is, as one that has a target
 }
 
 var sessions = sync.Pool{New: func() any {
@@ -47,16 +52,16 @@ var sessions = sync.Pool{New: func() any {
 func (b *Balancer) serve(s *socket, c net.Conn, busy *atomic.Bool) {
 	sn := sessions.Get().(*session)
 	sn.b, sn.s, sn.c, sn.busy = b, s, c, busy
-	sn.client, sn.local = addrOf(c.RemoteAddr()), addrOf(c.LocalAddr())
+	sn.client, sn.local = addrPort(c.RemoteAddr()), addrPort(c.LocalAddr())
 	sn.tcp, _ = c.(*net.TCPConn)
 	sn.born = b.deps.Real.Now()
 	defer sn.recycle()
 	if sn.begin() {
-		for sn.one() {
+		for sn.serveOne() {
 		}
 	}
 	if sn.lb != nil {
-		sn.lb.stats.active.Add(-1)
+		sn.lb.stats.closed()
 	}
 }
 
@@ -71,13 +76,18 @@ func (sn *session) recycle() {
 // begin does TLS, where the listener asks for it.
 func (sn *session) begin() bool {
 	sn.bind = sn.s.binding.Load()
+	if len(sn.bind.list) == 1 {
+		sn.belongsTo(sn.bind.list[0].lb)
+	}
 	if !sn.bind.anyTLS {
 		return true
 	}
 	_ = sn.c.SetDeadline(sn.b.deps.Real.Now().Add(10 * time.Second))
 	c, err := sn.bind.secure(sn.b.ctx, sn.c)
 	if err != nil {
-		sn.bind.list[0].lb.stats.tlsErrors.Add(1)
+		if lb := sn.owner(); lb != nil {
+			lb.stats.tlsErrors.Add(1)
+		}
 		return false
 	}
 	_ = sn.c.SetDeadline(time.Time{})
@@ -87,6 +97,28 @@ func (sn *session) begin() bool {
 		sn.secure = !plain
 	}
 	return true
+}
+
+// belongsTo counts the connection for its load balancer, once. Which one that
+// is shows with the first request where several share a port.
+func (sn *session) belongsTo(lb *balancerRuntime) {
+	if sn.lb == nil {
+		sn.lb = lb
+		lb.stats.opened()
+	}
+}
+
+// owner is the load balancer that answers what no listener was found for; nil
+// if several share the port and none is meant.
+func (sn *session) owner() *balancerRuntime {
+	switch {
+	case sn.lb != nil:
+		return sn.lb
+	case len(sn.bind.list) == 1:
+		return sn.bind.list[0].lb
+	default:
+		return nil
+	}
 }
 
 func (sn *session) idleTimeout() time.Duration {
@@ -108,8 +140,8 @@ func (sn *session) until(now time.Time) {
 	}
 }
 
-// one serves one request; false ends the connection.
-func (sn *session) one() bool {
+// serveOne serves one request; false ends the connection.
+func (sn *session) serveOne() bool {
 	n, err := sn.readHead()
 	if err != nil {
 		sn.refuse(err)
@@ -121,7 +153,7 @@ func (sn *session) one() bool {
 	raw := sn.buf[sn.r : sn.r+n]
 	sn.r += n
 	sn.requestSize = n
-	if err := sn.req.parseRequest(raw); err != nil {
+	if err := sn.req.ParseRequest(raw); err != nil {
 		sn.refuse(err)
 		return false
 	}
@@ -135,16 +167,22 @@ func (sn *session) readHead() (int, error) {
 		sn.r, sn.w = 0, 0
 	}
 	from := sn.r
+	var began time.Time // of a head that is not whole
 	for {
-		if n := headEnd(sn.buf[sn.r:sn.w], from-sn.r); n > 0 {
-			return n, nil
+		if n, err := http1.HeadEnd(sn.buf[sn.r:sn.w], from-sn.r); n > 0 || err != nil {
+			return n, err
 		}
 		from = sn.w
-		if sn.w-sn.r >= maxRequest {
-			return 0, errTooLong
+		if sn.w-sn.r >= http1.MaxRequest {
+			return 0, http1.ErrTooLong
 		}
-		from -= sn.room()
-		sn.until(sn.b.deps.Real.Now())
+		from -= sn.makeSpace()
+		now := sn.b.deps.Real.Now()
+		if sn.w == sn.r {
+			sn.until(now)
+		} else if began = cmp.Or(began, now); !sn.headUntil(began, now) {
+			return 0, os.ErrDeadlineExceeded
+		}
 		n, err := sn.c.Read(sn.buf[sn.w:])
 		sn.w += n
 		if err != nil && n == 0 {
@@ -156,9 +194,20 @@ func (sn *session) readHead() (int, error) {
 	}
 }
 
-// room makes sure that there is space to read into; it returns how far the
+// headUntil bounds the wait for the rest of a head that began at a moment: one
+// idle timeout, however slowly its bytes come. False: it is over.
+func (sn *session) headUntil(began, now time.Time) bool {
+	end := began.Add(sn.idleTimeout())
+	if sn.readUntil != end {
+		sn.readUntil = end
+		_ = sn.c.SetReadDeadline(end)
+	}
+	return now.Before(end)
+}
+
+// makeSpace makes sure that there is space to read into; it returns how far the
 // unread bytes have moved.
-func (sn *session) room() int {
+func (sn *session) makeSpace() int {
 	if sn.w < len(sn.buf) {
 		return 0
 	}
@@ -174,41 +223,36 @@ func (sn *session) room() int {
 
 // refuse answers a head that could not be read, where an answer is due.
 func (sn *session) refuse(err error) {
-	code := 400
-	switch {
-	case errors.Is(err, io.EOF), isClosed(err):
+	if errors.Is(err, io.EOF) || isClosed(err) {
 		return
-	case isTimeout(err):
-		code = 408
-	case errors.Is(err, errURITooBig):
-		code = 414
-	case errors.Is(err, errEncoding):
-		code = 501
-	case errors.Is(err, errVersion):
-		code = 505
-	case errors.Is(err, errMalformed), errors.Is(err, errTooLong):
-	default:
+	}
+	code := http1.Refusal(err)
+	if isTimeout(err) {
+		code = http.StatusRequestTimeout
+	}
+	if code == 0 || len(sn.bind.list) == 0 {
 		return // the connection broke
 	}
-	if len(sn.bind.list) == 0 {
-		return
+	lb := sn.owner()
+	if lb != nil && code == http.StatusBadRequest {
+		lb.stats.ambiguous.Add(1)
 	}
-	sn.answer(sn.bind.list[0].lb, errorPage(code), false)
+	sn.answer(lb, http1.ErrorPage(code), false)
 }
 
 // answer writes an answer of our own; it reports whether the connection may
 // be used again.
-func (sn *session) answer(lb *balancerRuntime, o own, keep bool) bool {
-	keep = keep && sn.req.keepAlive && sn.skipBody() && !sn.s.ends()
-	isHead := string(sn.req.method) == "HEAD"
-	sn.out = o.appendTo(sn.out[:0], sn.b.dateHeader(sn.b.deps.Real.Now()), keep, isHead)
+func (sn *session) answer(lb *balancerRuntime, o http1.Answer, keep bool) bool {
+	keep = keep && sn.req.KeepAlive && !sn.req.Ambiguous && sn.skipBody() && !sn.s.ends()
+	isHead := string(sn.req.Method) == "HEAD"
+	sn.out = o.AppendTo(sn.out[:0], sn.b.dateHeader(sn.b.deps.Real.Now()), keep, isHead)
 	if lb != nil {
-		lb.stats.answered(o.code)
+		lb.stats.answered(o.Code)
 		lb.stats.bytes.Add(uint64(len(sn.out) + sn.requestSize))
 	}
 	_, err := sn.c.Write(sn.out)
 	if err == nil && !keep {
-		sn.linger()
+		sn.readOut()
 	}
 	return keep && err == nil
 }
@@ -216,27 +260,29 @@ func (sn *session) answer(lb *balancerRuntime, o own, keep bool) bool {
 // skipBody passes over a request body that is already here; a larger one
 // ends the connection.
 func (sn *session) skipBody() bool {
-	switch sn.req.framing {
-	case bodyLength:
-		if int64(sn.w-sn.r) < sn.req.length {
+	switch sn.req.Framing {
+	case http1.ByLength:
+		if int64(sn.w-sn.r) < sn.req.Length {
 			return false
 		}
-		sn.r += int(sn.req.length)
-	case bodyChunked:
-		var c chunks
-		n, done, err := c.scan(sn.buf[sn.r:sn.w], nil)
+		sn.r += int(sn.req.Length)
+		sn.requestSize += int(sn.req.Length)
+	case http1.Chunked:
+		var c http1.Chunks
+		n, done, err := c.Scan(sn.buf[sn.r:sn.w], nil)
 		sn.r += n
+		sn.requestSize += n
 		return done && err == nil
 	default:
 	}
 	return true
 }
 
-// linger ends our side and reads what the client still sends for a moment:
+// readOut ends our side and reads what the client still sends for a moment:
 // closing with unread bytes would reset the connection and could take the
 // answer with it.
-func (sn *session) linger() {
-	if sn.tcp == nil || sn.req.framing == bodyNone {
+func (sn *session) readOut() {
+	if sn.tcp == nil || sn.req.Framing == http1.NoBody {
 		return
 	}
 	_ = sn.tcp.CloseWrite()
@@ -248,33 +294,47 @@ func (sn *session) linger() {
 	}
 }
 
-// handle finds the rule that a request meets and does what it says.
+// handle finds the rule that a request meets and does what it says. It looks
+// again if the rules moved on before the request had a target; whatever is
+// counted is counted for the rule that is in the end carried out.
 func (sn *session) handle() bool {
 	sn.served++
-	l, ok := sn.locate()
-	if !ok {
-		return false
-	}
-	st := l.lb.stats
-	if sn.lb == nil {
-		sn.lb = l.lb
-		st.newConns.Add(1)
-		st.active.Add(1)
-	}
-	st.requests.Add(1)
-	if string(sn.req.method) == "TRACE" {
-		return sn.answer(l.lb, errorPage(405), true)
-	}
-	for i, r := range l.rules {
-		if r.meets(&sn.asked) {
-			st.evaluations.Add(uint64(i))
-			return sn.act(l, r)
+	sn.counted = false
+	for first := true; ; first = false {
+		l, ok := sn.locate()
+		if !ok {
+			return false
+		}
+		sn.belongsTo(l.lb)
+		if first && sn.req.Ambiguous {
+			l.lb.stats.ambiguous.Add(1)
+		}
+		if string(sn.req.Method) == "TRACE" {
+			return sn.answer(l.lb, http1.ErrorPage(405), true)
+		}
+		keep, moved := sn.route(l)
+		if !moved {
+			return keep
 		}
 	}
-	return sn.answer(l.lb, errorPage(500), true)
 }
 
-func (sn *session) act(l *listener, r *rule) bool {
+// route does what the first rule says that the request meets; moved asks for
+// another look, since the rules have changed meanwhile.
+func (sn *session) route(l *listener) (keep, moved bool) {
+	for i, r := range l.rules {
+		if !r.matches(&sn.input) {
+			continue
+		}
+		if keep, moved = sn.act(l, r); !moved {
+			l.lb.stats.evaluated(i, r)
+		}
+		return keep, moved
+	}
+	return sn.answer(l.lb, http1.ErrorPage(500), true), false
+}
+
+func (sn *session) act(l *listener, r *rule) (keep, moved bool) {
 	switch {
 	case r.forward != nil:
 		return sn.forward(l, r.forward)
@@ -286,47 +346,30 @@ func (sn *session) act(l *listener, r *rule) bool {
 		} else if strings.HasPrefix(ct, "text/") || ct == "application/json" || ct == "application/javascript" {
 			ct += "; charset=utf-8"
 		}
-		return sn.answer(l.lb, own{code: r.fixed.Status, contentType: ct, body: r.fixed.Body}, true)
+		return sn.answer(l.lb, http1.Answer{Code: r.fixed.Status, ContentType: ct, Body: r.fixed.Body}, true), false
 	case r.redirect != nil:
 		l.lb.stats.redirects.Add(1)
-		proto, host := "HTTP", sn.asked.host
+		proto, host := "HTTP", sn.input.host
 		if sn.secure {
 			proto = "HTTPS"
 		}
-		loc := r.redirect.expand(&sn.asked, proto, host, strconv.Itoa(l.port))
-		return sn.answer(l.lb, own{code: r.redirect.Status, contentType: "text/html", location: loc, body: page(r.redirect.Status)}, true)
+		loc := r.redirect.expand(&sn.input, proto, host, strconv.Itoa(l.port))
+		return sn.answer(l.lb, http1.Answer{Code: r.redirect.Status, ContentType: "text/html", Location: loc, Body: http1.Page(r.redirect.Status)}, true), false
 	default:
-		return sn.answer(l.lb, errorPage(500), true)
+		return sn.answer(l.lb, http1.ErrorPage(500), true), false
 	}
 }
 
 // locate reads host and path of the request and finds its listener; if it
 // cannot, it has answered.
 func (sn *session) locate() (*listener, bool) {
-	h, a := &sn.req, &sn.asked
-	*a = asked{h: h, client: sn.client.Addr(), pairs: a.pairs[:0]}
-	target := string(h.target)
-	host := h.host
-	if len(target) > 0 && target[0] != '/' && target != "*" {
-		_, rest, ok := strings.Cut(target, "://")
-		if !ok {
-			return nil, sn.answer(nil, errorPage(400), false)
-		}
-		i := strings.IndexAny(rest, "/?")
-		if i < 0 {
-			i = len(rest)
-		}
-		host, target = []byte(rest[:i]), rest[i:]
-		if target == "" || target[0] == '?' {
-			target = "/" + target
-		}
-		h.target, h.host = []byte(target), host
+	h, a := &sn.req, &sn.input
+	*a = conditionInput{h: h, client: sn.client.Addr(), pairs: a.pairs[:0]}
+	if err := h.TakeAbsolute(); err != nil || h.Host == nil && h.Minor == 1 {
+		return nil, sn.answer(sn.owner(), http1.ErrorPage(400), false)
 	}
-	if host == nil && h.minor == 1 {
-		return nil, sn.answer(nil, errorPage(400), false)
-	}
-	a.path, a.query, _ = strings.Cut(target, "?")
-	a.host = hostName(host)
+	a.path, a.query, _ = strings.Cut(string(h.Target), "?")
+	a.host = hostName(h.Host)
 	l := sn.bind.find(a.host)
 	if l == nil {
 		return nil, sn.answer(nil, sn.unknownHost(), false)
@@ -335,13 +378,13 @@ func (sn *session) locate() (*listener, bool) {
 }
 
 // unknownHost says which load balancers answer on a port that several share.
-func (sn *session) unknownHost() own {
+func (sn *session) unknownHost() http1.Answer {
 	var names []string
 	for _, l := range sn.bind.list {
 		names = append(names, "http://"+l.lb.cfg.Host+":"+strconv.Itoa(l.port)+"/")
 	}
-	return own{code: 404, contentType: "text/plain; charset=utf-8", body: "Several load balancers share this port, and none is called " +
-		strconv.Quote(sn.asked.host) + ". These answer here:\n" + strings.Join(names, "\n") + "\n"}
+	return http1.Answer{Code: 404, ContentType: "text/plain; charset=utf-8", Body: "Several load balancers share this port, and none is called " +
+		strconv.Quote(sn.input.host) + ". These answer here:\n" + strings.Join(names, "\n") + "\n"}
 }
 
 // hostName is a host without its port, in lower case.

@@ -42,7 +42,25 @@ type balancerStats struct {
 	active                            atomic.Int64
 	elb3, elb4, elb5                  atomic.Uint64
 	elb500, elb502, elb503, elb504    atomic.Uint64
-	tlsErrors, clientGone             atomic.Uint64
+	tlsErrors, dropped                atomic.Uint64
+	ambiguous                         atomic.Uint64
+}
+
+// opened counts a connection: of a client, or to a target.
+func (s *balancerStats) opened() {
+	s.newConns.Add(1)
+	s.active.Add(1)
+}
+
+func (s *balancerStats) closed() { s.active.Add(-1) }
+
+// evaluated counts the rules that were held against a request until the one
+// at an index met it; the default rule does not count.
+func (s *balancerStats) evaluated(i int, r *rule) {
+	if len(r.tests) > 0 {
+		i++
+	}
+	s.evaluations.Add(uint64(i))
 }
 
 func (s *balancerStats) answered(code int) {
@@ -70,21 +88,23 @@ func (s *balancerStats) counters(lb string) Counters {
 	return Counters{
 		LoadBalancer: lb,
 		Values: map[string]uint64{
-			"RequestCount":                   s.requests.Load(),
-			"HTTP_Fixed_Response_Count":      s.fixed.Load(),
-			"HTTP_Redirect_Count":            s.redirects.Load(),
-			"ProcessedBytes":                 s.bytes.Load(),
-			"NewConnectionCount":             s.newConns.Load(),
-			"RuleEvaluations":                s.evaluations.Load(),
-			"HTTPCode_ELB_3XX_Count":         s.elb3.Load(),
-			"HTTPCode_ELB_4XX_Count":         s.elb4.Load(),
-			"HTTPCode_ELB_5XX_Count":         s.elb5.Load(),
-			"HTTPCode_ELB_500_Count":         s.elb500.Load(),
-			"HTTPCode_ELB_502_Count":         s.elb502.Load(),
-			"HTTPCode_ELB_503_Count":         s.elb503.Load(),
-			"HTTPCode_ELB_504_Count":         s.elb504.Load(),
-			"ClientTLSNegotiationErrorCount": s.tlsErrors.Load(),
-			"RejectedConnectionCount":        s.rejected.Load(),
+			"RequestCount":                                    s.requests.Load(),
+			"HTTP_Fixed_Response_Count":                       s.fixed.Load(),
+			"HTTP_Redirect_Count":                             s.redirects.Load(),
+			"ProcessedBytes":                                  s.bytes.Load(),
+			"NewConnectionCount":                              s.newConns.Load(),
+			"RuleEvaluations":                                 s.evaluations.Load(),
+			"HTTPCode_ELB_3XX_Count":                          s.elb3.Load(),
+			"HTTPCode_ELB_4XX_Count":                          s.elb4.Load(),
+			"HTTPCode_ELB_5XX_Count":                          s.elb5.Load(),
+			"HTTPCode_ELB_500_Count":                          s.elb500.Load(),
+			"HTTPCode_ELB_502_Count":                          s.elb502.Load(),
+			"HTTPCode_ELB_503_Count":                          s.elb503.Load(),
+			"HTTPCode_ELB_504_Count":                          s.elb504.Load(),
+			"ClientTLSNegotiationErrorCount":                  s.tlsErrors.Load(),
+			"RejectedConnectionCount":                         s.rejected.Load(),
+			"DroppedInvalidHeaderRequestCount":                s.dropped.Load(),
+			"DesyncMitigationMode_NonCompliant_Request_Count": s.ambiguous.Load(),
 		},
 		Gauges: map[string]float64{"ActiveConnectionCount": float64(s.active.Load())},
 	}

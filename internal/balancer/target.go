@@ -73,6 +73,8 @@ func newTarget(lb string, g string, t Target) *target {
 // upstream is one connection to a target.
 type upstream struct {
 	net.Conn
+	counts *balancerStats
+	once   sync.Once // of Close
 	node   string
 	born   time.Time
 	idle   time.Time
@@ -81,8 +83,18 @@ type upstream struct {
 	buf    []byte // for response heads and bodies; nil while idle
 }
 
-// take returns an idle connection from the node that is still open, or nil.
-func (t *target) take(node string, now time.Time) *upstream {
+// Close closes the connection. It may be closed twice: by whoever uses it and
+// by the end of its target.
+func (u *upstream) Close() (err error) {
+	u.once.Do(func() {
+		u.counts.closed()
+		err = u.Conn.Close()
+	})
+	return err
+}
+
+// takeIdle returns an idle connection from the node that is still open, or nil.
+func (t *target) takeIdle(node string, now time.Time) *upstream {
 	for {
 		t.mu.Lock()
 		list := t.idle[node]
@@ -94,7 +106,7 @@ func (t *target) take(node string, now time.Time) *upstream {
 		t.idle[node] = list[:len(list)-1]
 		t.used[u] = struct{}{}
 		t.mu.Unlock()
-		if now.Sub(u.idle) < idleFor && quiet(u.Conn) {
+		if now.Sub(u.idle) < idleFor && isIdle(u.Conn) {
 			u.reused = true
 			return u
 		}
@@ -120,8 +132,8 @@ func (t *target) adopt(u *upstream) bool {
 	return true
 }
 
-// give returns a connection that can carry another request.
-func (t *target) give(u *upstream, now time.Time) {
+// putIdle returns a connection that can carry another request.
+func (t *target) putIdle(u *upstream, now time.Time) {
 	t.mu.Lock()
 	delete(t.used, u)
 	keep := !t.gone && len(t.idle[u.node]) < maxIdle
@@ -143,8 +155,8 @@ func (t *target) drop(u *upstream) {
 	_ = u.Close()
 }
 
-// forget closes the idle connections of a node.
-func (t *target) forget(node string) {
+// closeIdle closes the idle connections of a node.
+func (t *target) closeIdle(node string) {
 	t.mu.Lock()
 	list := t.idle[node]
 	delete(t.idle, node)
@@ -340,7 +352,7 @@ func (t *target) dialed(cut context.CancelFunc) (done func()) {
 }
 
 // dial opens a connection to the target from the node.
-func (t *target) dial(ctx context.Context, n *node, now time.Time) (*upstream, error) {
+func (t *target) dial(ctx context.Context, n *node, now time.Time, counts *balancerStats) (*upstream, error) {
 	place, err := n.net()
 	if err != nil {
 		return nil, err
@@ -351,15 +363,16 @@ func (t *target) dial(ctx context.Context, n *node, now time.Time) (*upstream, e
 	if err != nil {
 		return nil, err
 	}
-	u := &upstream{Conn: c, node: n.cfg.ID, born: now}
+	counts.opened()
+	u := &upstream{Conn: c, counts: counts, node: n.cfg.ID, born: now}
 	if !t.adopt(u) {
-		_ = c.Close()
+		_ = u.Close()
 		return nil, net.ErrClosed
 	}
 	return u, nil
 }
 
-func addrOf(a net.Addr) netip.AddrPort {
+func addrPort(a net.Addr) netip.AddrPort {
 	if t, ok := a.(*net.TCPAddr); ok {
 		ap := t.AddrPort()
 		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // tunnel joins the two connections after 101: WebSocket and the like.
@@ -15,25 +16,31 @@ func (ex *exchange) tunnel(n, got int) bool {
 	if _, err := ex.c.Write(ex.out); err != nil {
 		return false
 	}
+	early := 0
 	if ex.r < ex.w {
 		if _, err := ex.u.Write(ex.buf[ex.r:ex.w]); err != nil {
 			return false
 		}
+		early = ex.w - ex.r
 		ex.r = ex.w
 	}
-	var last counter
-	touch := func() { last.Store(ex.b.deps.Real.Now().UnixNano()) }
-	touch()
+	var last, moved atomic.Int64
+	touch := func(n int) {
+		last.Store(ex.b.deps.Real.Now().UnixNano())
+		moved.Add(int64(n))
+	}
+	touch(len(ex.out) + ex.requestSize + early)
 	var wg sync.WaitGroup
 	wg.Go(func() { ex.pump(ex.u.Conn, ex.c, &last, touch) })
 	ex.pump(ex.c, ex.u.Conn, &last, touch)
 	wg.Wait()
+	ex.l.lb.stats.bytes.Add(uint64(moved.Load()))
 	return false
 }
 
 // pump copies one direction until it ends; silence in both directions for an
 // idle timeout ends it too.
-func (ex *exchange) pump(dst, src net.Conn, last *counter, touch func()) {
+func (ex *exchange) pump(dst, src net.Conn, last *atomic.Int64, touch func(int)) {
 	buf := *(upstreamBuffers.Get().(*[]byte))
 	defer upstreamBuffers.Put(&buf)
 	idle := ex.idleTimeout()
@@ -41,7 +48,7 @@ func (ex *exchange) pump(dst, src net.Conn, last *counter, touch func()) {
 		_ = src.SetReadDeadline(ex.b.deps.Real.Now().Add(idle))
 		n, err := src.Read(buf)
 		if n > 0 {
-			touch()
+			touch(n)
 			if _, werr := dst.Write(buf[:n]); werr != nil {
 				err = werr
 			}

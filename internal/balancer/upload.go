@@ -1,12 +1,16 @@
 package balancer
 
 import (
+	"sync/atomic"
 	"time"
+
+	"berth/internal/balancer/http1"
 )
 
+// uploaded is how much of the request's body has gone to the target.
 func (ex *exchange) uploaded() int64 {
 	if ex.upload == nil {
-		return max(ex.req.length, 0)
+		return int64(ex.body)
 	}
 	return ex.upload.bytes.Load()
 }
@@ -16,7 +20,8 @@ func (ex *exchange) uploaded() int64 {
 type upload struct {
 	ex        *exchange
 	ended     chan struct{}
-	bytes     counter
+	bytes     atomic.Int64
+	reading   atomic.Bool // the client is waited for, not the target
 	err       error // either side's; valid once ended
 	clientErr error
 }
@@ -70,13 +75,13 @@ func (up *upload) stop() {
 // run copies. It is the only reader of the client meanwhile.
 func (up *upload) run() {
 	ex := up.ex
-	var c chunks
-	left := ex.req.length
+	var c http1.Chunks
+	left := ex.req.Length
 	for {
 		p := ex.buf[ex.r:ex.w]
 		n, done := len(p), false
-		if ex.req.framing == bodyChunked {
-			if n, done, up.err = c.scan(p, nil); up.err != nil {
+		if ex.req.Framing == http1.Chunked {
+			if n, done, up.err = c.Scan(p, nil); up.err != nil {
 				up.clientErr = up.err
 				return
 			}
@@ -97,7 +102,9 @@ func (up *upload) run() {
 		}
 		ex.r, ex.w = 0, 0
 		ex.until(ex.b.deps.Real.Now())
+		up.reading.Store(true)
 		m, err := ex.c.Read(ex.buf)
+		up.reading.Store(false)
 		ex.w = m
 		if m == 0 && err != nil {
 			up.err, up.clientErr = err, err

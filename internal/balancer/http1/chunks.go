@@ -1,10 +1,10 @@
-package balancer
+package http1
 
 import "bytes"
 
-// chunks follows a chunked body through a stream of bytes and finds its end.
+// Chunks follows a chunked body through a stream of bytes and finds its end.
 // The zero value stands before the first chunk.
-type chunks struct {
+type Chunks struct {
 	state chunkState
 	left  int64 // of the chunk's data
 	line  int   // length of the current line
@@ -24,9 +24,9 @@ const (
 	chunksDone
 )
 
-// scan takes p and returns how many of its bytes belong to the body. Data
+// Scan takes p and returns how many of its bytes belong to the body. Data
 // bytes are handed to keep if it is not nil.
-func (c *chunks) scan(p []byte, keep func([]byte)) (n int, done bool, err error) {
+func (c *Chunks) Scan(p []byte, keep func([]byte)) (n int, done bool, err error) {
 	for n < len(p) && c.state != chunksDone {
 		switch c.state {
 		case inData:
@@ -49,32 +49,32 @@ func (c *chunks) scan(p []byte, keep func([]byte)) (n int, done bool, err error)
 	return n, c.state == chunksDone, nil
 }
 
-func (c *chunks) byte(b byte) error {
+func (c *Chunks) byte(b byte) error {
 	c.line++
-	if c.line > maxLine {
-		return errTooLong
+	if c.line > MaxLine {
+		return ErrTooLong
 	}
 	switch c.state {
 	case inSize:
 		return c.sizeByte(b)
 	case inDataEnd:
 		if b != "\r\n"[(c.line-1)%2] || c.line > 2 {
-			return errMalformed
+			return ErrMalformed
 		}
 		if b == '\n' {
-			*c = chunks{}
+			*c = Chunks{}
 		}
 	case inTrailer:
 		// The trailer ends with a line of nothing but CRLF.
 		switch {
 		case b == '\n' && !c.cr:
-			return errMalformed
+			return ErrMalformed
 		case b == '\n' && !c.quiet:
 			c.state = chunksDone
 		case b == '\n':
-			*c = chunks{state: inTrailer}
+			*c = Chunks{state: inTrailer}
 		case c.cr:
-			return errMalformed
+			return ErrMalformed
 		case b == '\r':
 			c.cr = true
 		default:
@@ -85,21 +85,21 @@ func (c *chunks) byte(b byte) error {
 	return nil
 }
 
-func (c *chunks) sizeByte(b byte) error {
+func (c *Chunks) sizeByte(b byte) error {
 	// Bare line ends are refused: what we and the target took for the end of
 	// a line must never differ.
 	if (b == '\n') != c.cr {
-		return errMalformed
+		return ErrMalformed
 	}
 	if b == '\n' {
 		if !c.digit {
-			return errMalformed
+			return ErrMalformed
 		}
 		if c.size == 0 {
-			*c = chunks{state: inTrailer}
+			*c = Chunks{state: inTrailer}
 			return nil
 		}
-		*c = chunks{state: inData, left: c.size}
+		*c = Chunks{state: inData, left: c.size}
 		return nil
 	}
 	if b == '\r' {
@@ -114,9 +114,9 @@ func (c *chunks) sizeByte(b byte) error {
 	case b == ';' || b == ' ' || b == '\t':
 		c.quiet = true
 	case d < 0 || (b < '0' || b > '9') && b < 'A':
-		return errMalformed
+		return ErrMalformed
 	case c.size > 1<<50:
-		return errMalformed
+		return ErrMalformed
 	default:
 		c.size, c.digit = c.size<<4|int64(d), true
 	}

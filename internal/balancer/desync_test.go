@@ -1,0 +1,187 @@
+package balancer_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/internal/balancer"
+)
+
+// talk sends bytes, keeps the connection open and returns all that comes back
+// until the load balancer closes it; each byte of slowly is sent some time
+// after the one before.
+func (r *rig) talk(send, slowly string) string {
+	r.t.Helper()
+	c, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(r.port)) //nolint:noctx // a test's own socket
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_, _ = io.WriteString(c, send)
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		tick := time.NewTicker(30 * time.Millisecond)
+		defer tick.Stop()
+		for i := range len(slowly) {
+			<-tick.C
+			if _, err := io.WriteString(c, slowly[i:i+1]); err != nil {
+				return
+			}
+		}
+	}()
+	all, _ := io.ReadAll(c)
+	_ = c.Close()
+	<-sent
+	return string(all)
+}
+
+// What others could read in two ways is answered as ALB's desync mitigation
+// does in its mode defensive: what is severe with 400, what is ambiguous by
+// the target, after which both connections close.
+func TestDesyncMitigationIsDefensive(t *testing.T) {
+	r := newRig(t)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		if u := req.Header.Get("Upgrade"); u != "" || req.Header.Get("Http2-Settings") != "" {
+			t.Errorf("the target is asked for an upgrade to %q", u)
+		}
+		_, _ = io.WriteString(w, req.Method+" "+req.URL.Path+" "+strings.Join(req.Header["Content-Length"], ",")+" "+string(body)+"|")
+	}))
+	gone := make(chan string, 100)
+	srv.Config.ConnState = func(c net.Conn, s http.ConnState) {
+		if s == http.StateClosed {
+			gone <- c.RemoteAddr().String()
+		}
+	}
+	srv.Start()
+	defer srv.Close()
+	r.group("g", srv.Listener.Addr().String()).Health.Enabled = false
+	r.cfg.LoadBalancers[0].IdleTimeout = 10 * time.Second // a wait would be seen: talk gives up, or 408
+	r.rules(balancer.Rule{ID: "default", Action: to(balancer.Weight{Group: "g", Weight: 1})})
+	r.set()
+	const host = "Host: x\r\n"
+	for name, c := range map[string]struct {
+		send, status, body string
+		ambiguous          bool
+	}{
+		"equal lengths":            {"POST /a HTTP/1.1\r\n" + host + "Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi", "200", "POST /a 2 hi|", true},
+		"a length and chunks":      {"POST /a HTTP/1.1\r\n" + host + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", "200", "POST /a  hi|", true},
+		"GET with a body":          {"GET /a HTTP/1.1\r\n" + host + "Content-Length: 2\r\n\r\nhi", "200", "GET /a 2 hi|", true},
+		"GET with chunks":          {"GET /a HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", "200", "GET /a  hi|", true},
+		"GET with length 0":        {"GET /a HTTP/1.1\r\n" + host + "Content-Length: 0\r\nConnection: close\r\n\r\n", "200", "GET /a 0 |", false},
+		"h2c":                      {"GET /a HTTP/1.1\r\n" + host + "Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAA\r\n\r\n", "200", "GET /a  |", false},
+		"different lengths":        {"POST /a HTTP/1.1\r\n" + host + "Content-Length: 2\r\nContent-Length: 3\r\n\r\nhi", "400", "", false},
+		"a list of lengths":        {"POST /a HTTP/1.1\r\n" + host + "Content-Length: 2, 2\r\n\r\nhi", "400", "", false},
+		"a length with a sign":     {"POST /a HTTP/1.1\r\n" + host + "Content-Length: +2\r\n\r\nhi", "400", "", false},
+		"chunked twice":            {"POST /a HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400", "", false},
+		"an unknown encoding":      {"POST /a HTTP/1.1\r\n" + host + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", "501", "", false},
+		"a user in Host":           {"GET /a HTTP/1.1\r\nHost: admin@x\r\n\r\n", "400", "", false},
+		"a path in Host":           {"GET /a HTTP/1.1\r\nHost: x/y\r\n\r\n", "400", "", false},
+		"a space in Host":          {"GET /a HTTP/1.1\r\nHost: x y\r\n\r\n", "400", "", false},
+		"two hosts":                {"GET /a HTTP/1.1\r\n" + host + host + "\r\n", "400", "", false},
+		"a user in the target":     {"GET http://admin@x/a HTTP/1.1\r\n" + host + "\r\n", "400", "", false},
+		"line feeds only":          {"GET /a HTTP/1.1\nHost: x\n\n", "400", "", false},
+		"one line feed":            {"GET /a HTTP/1.1\r\nHost: x\n", "400", "", false},
+		"a line feed in a value":   {"GET /a HTTP/1.1\r\nHost: x\r\nA: b\n c: d\r\n\r\n", "400", "", false},
+		"a carriage return inside": {"GET /a HTTP/1.1\r\nHost: x\r\nA: b\rc\r\n\r\n", "400", "", false},
+		"a null character":         {"GET /a HTTP/1.1\r\nHost: x\r\nA: \x00\r\n\r\n", "400", "", false},
+		"a space before the colon": {"POST /a HTTP/1.1\r\n" + host + "Content-Length : 2\r\n\r\nhi", "400", "", false},
+		"a folded line":            {"POST /a HTTP/1.1\r\n" + host + "Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", "501", "", false},
+		"a control character":      {"GET /a\x01b HTTP/1.1\r\n" + host + "\r\n", "400", "", false},
+		"a malformed method":       {"G(T /a HTTP/1.1\r\n" + host + "\r\n", "400", "", false},
+		"a malformed version":      {"GET /a HTTP/1.x\r\n" + host + "\r\n", "400", "", false},
+		"chunks of HTTP/1.0":       {"POST /a HTTP/1.0\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400", "", false},
+	} {
+		for len(gone) > 0 {
+			<-gone
+		}
+		got := r.talk(c.send, "")
+		head, body, _ := strings.Cut(got, "\r\n\r\n")
+		if !strings.HasPrefix(head, "HTTP/1.1 "+c.status) || !strings.HasSuffix(head, "Connection: close") || c.body != "" && body != c.body {
+			t.Errorf("%s: %q", name, got)
+		}
+		if c.ambiguous {
+			select {
+			case <-gone:
+			case <-time.After(10 * time.Second):
+				t.Errorf("%s: the target's connection stays open", name)
+			}
+		}
+	}
+}
+
+// A target whose answer could be read in two ways is a bad gateway at once.
+func TestATargetsMalformedAnswerIs502(t *testing.T) {
+	for name, answer := range map[string]string{
+		"line feeds only":   "HTTP/1.1 200 OK\nContent-Length: 2\n\nhi",
+		"one line feed":     "HTTP/1.1 200 OK\r\nContent-Length: 2\n",
+		"no status":         "HTTP/1.1\r\n\r\n",
+		"another version":   "HTTP/2.0 200 OK\r\n\r\n",
+		"two lengths":       "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi!",
+		"an unknown coding": "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+		"no HTTP":           "220 smtp ready\r\n\r\n",
+	} {
+		r := newRig(t)
+		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's own socket
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			br := bufio.NewReader(c)
+			if req, err := http.ReadRequest(br); err != nil || req.Body.Close() != nil {
+				return
+			}
+			_, _ = io.WriteString(c, answer)
+			_, _ = br.ReadByte() // and says no more
+		}()
+		r.group("g", l.Addr().String()).Health.Enabled = false
+		r.cfg.LoadBalancers[0].IdleTimeout = 10 * time.Second
+		r.rules(balancer.Rule{ID: "default", Action: to(balancer.Weight{Group: "g", Weight: 1})})
+		r.set()
+		if got := r.raw("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 502 ") {
+			t.Errorf("%s: %q", name, got)
+		}
+		l.Close()
+	}
+}
+
+// A client that is silent for an idle timeout is let go; one that takes longer
+// than that for a whole head, or falls silent in the middle of a body, is told
+// 408, however busily it sends single bytes.
+func TestSlowClientsEnd(t *testing.T) {
+	r := newRig(t)
+	r.group("g", answers(t)).Health.Enabled = false
+	r.cfg.LoadBalancers[0].IdleTimeout = 300 * time.Millisecond
+	r.rules(balancer.Rule{ID: "default", Action: to(balancer.Weight{Group: "g", Weight: 1})})
+	r.set()
+	for name, c := range map[string]struct{ send, slowly, want string }{
+		"silent":                     {"", "", ""},
+		"silent after a request":     {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "", "200"},
+		"silent in a head":           {"GET / HT", "", "408"},
+		"byte by byte in a head":     {"GET / HTTP/1.1\r\n", strings.Repeat("A: b\r\n", 50), "408"},
+		"silent in a body":           {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhi", "", "408"},
+		"byte by byte, but in time":  {"GET / HTTP/1.1\r\nHost: x\r\n", "\r\n", "200"},
+		"a second head byte by byte": {"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET ", strings.Repeat("a", 100), "200"},
+	} {
+		got := r.talk(c.send, c.slowly)
+		if c.want == "" && got != "" || !strings.HasPrefix(strings.TrimPrefix(got, "HTTP/1.1 "), c.want) {
+			t.Errorf("%s: %q", name, got)
+		}
+		if strings.HasPrefix(name, "a second") && !strings.Contains(got, "HTTP/1.1 408 ") {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
