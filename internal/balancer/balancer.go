@@ -224,12 +224,19 @@ func (b *Balancer) Set(c Config) error {
 	if err != nil {
 		return err
 	}
-	b.adoptTargets(w)
+	gone := b.adoptTargets(w)
 	wanted := bindings(c, w)
 	for key, bind := range wanted {
 		b.openSocket(key, bind)
 	}
 	b.world = w
+	// Now the rules in force know where else a request can go.
+	for _, t := range b.targets {
+		t.drainIfAsked()
+	}
+	for _, t := range gone {
+		t.remove()
+	}
 	for key, s := range b.sockets {
 		if wanted[key] == nil {
 			delete(b.sockets, key)
@@ -338,8 +345,8 @@ func (b *Balancer) dropNodes(w *world) {
 }
 
 // adoptTargets carries targets over from the configuration in force, makes
-// new ones and ends those that are gone.
-func (b *Balancer) adoptTargets(w *world) {
+// new ones and returns those that are gone.
+func (b *Balancer) adoptTargets(w *world) (gone []*target) {
 	seen := map[targetKey]bool{}
 	for _, g := range w.groups {
 		lb := ""
@@ -366,9 +373,10 @@ func (b *Balancer) adoptTargets(w *world) {
 	for k, t := range b.targets {
 		if !seen[k] {
 			delete(b.targets, k)
-			t.remove()
+			gone = append(gone, t)
 		}
 	}
+	return gone
 }
 
 // bindings says which sockets a configuration needs and what each leads to.

@@ -61,7 +61,9 @@ func (m matcher) accepts(code int) bool {
 // applyConfig brings a target's state and checks in line with a configuration.
 func (b *Balancer) applyConfig(t *target, g *group, cfg Target) {
 	t.group.Store(g)
-	t.drains.Store(cfg.Draining)
+	if !cfg.Draining {
+		t.drains.Store(false)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.cfg = cfg
@@ -69,7 +71,6 @@ func (b *Balancer) applyConfig(t *target, g *group, cfg Target) {
 	case t.gone:
 	case cfg.Draining:
 		t.stopChecks()
-		t.cutDials()
 		t.setState(stateDraining, "Target.DeregistrationInProgress", textDraining)
 	case !g.used:
 		t.stopChecks()

@@ -326,6 +326,16 @@ func (g *group) ramp(ts []*target, now time.Time, random func() uint64) *target 
 	return ts[0]
 }
 
+// drainIfAsked lets the target get no new requests if its configuration says
+// so. Requests that still wait for a connection to it go elsewhere.
+func (t *target) drainIfAsked() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cfg.Draining && !t.drains.Swap(true) {
+		t.cutDials()
+	}
+}
+
 // cutDials ends connections on their way to a target that gets no new ones:
 // nothing was sent, so their requests can go to another. Called with mu held.
 func (t *target) cutDials() {

@@ -22,7 +22,7 @@ type upload struct {
 	ended     chan struct{}
 	bytes     atomic.Int64
 	reading   atomic.Bool // the client is waited for, not the target
-	err       error // either side's; valid once ended
+	err       error       // either side's; valid once ended
 	clientErr error
 }
 
