@@ -70,9 +70,9 @@ type Hands struct {
 	Machines machine.Driver
 	Network  network.Driver
 	Edge     traffic.Edge
-	// Names and Doors answer inside the networks; nil where nothing does.
+	// Names and Endpoints answer inside the networks; nil where nothing does.
 	Names     resolve.Names
-	Doors     resolve.Doors
+	Endpoints resolve.Endpoints
 	Series    *series.Store
 	Functions function.Driver
 	Code      *function.Store
@@ -158,7 +158,7 @@ func Assemble(_ context.Context, c Core, h Hands) (*House, error) {
 		reaper.New(reaper.Deps{DB: c.DB}),
 	)
 	if h.Names != nil {
-		house.Engine.Add(resolve.New(resolve.Deps{DB: c.DB, Place: c.Place, Jobs: jobs, Names: h.Names, Doors: h.Doors, Log: c.Log}))
+		house.Engine.Add(resolve.New(resolve.Deps{DB: c.DB, Place: c.Place, Jobs: jobs, Names: h.Names, Endpoints: h.Endpoints, Log: c.Log}))
 	}
 	if h.More != nil {
 		house.Engine.Add(h.More(house)...)

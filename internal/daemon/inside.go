@@ -8,9 +8,9 @@ import (
 	"berth/internal/front"
 )
 
-// doors says what each endpoint service leads to: services of the front door
+// behindEndpoints says what each VPC endpoint's service leads to: services of the front door
 // by name, and the paths of its other handlers.
-var doors = map[string]front.Listener{
+var behindEndpoints = map[string]front.Listener{
 	"ecs":                     {Services: []string{"ecs"}},
 	"ecs-agent":               {Prefixes: []string{"/ws"}},
 	"ecs-telemetry":           {Prefixes: []string{"/ws"}},
@@ -59,7 +59,7 @@ func (i *inside) way(via endpoint.Via) http.Handler {
 	defer i.mu.Unlock()
 	h := i.ways[via]
 	if h == nil {
-		l := doors[via.Service]
+		l := behindEndpoints[via.Service]
 		l.Restricted, l.Strict, l.Secure = true, true, true
 		l.VPC, l.Endpoint = via.VPC, via.Endpoint
 		h = i.house.Front.Handler(l)

@@ -43,7 +43,7 @@ type server struct {
 	net       *hostnet.Net
 	functions *function.Runner
 	names     *resolver.Resolver
-	doors     *endpoint.Server
+	endpoints *endpoint.Server
 	inner     *inside
 	series    *series.Store
 	images    *registry.Store
@@ -132,7 +132,7 @@ func (s *server) otherHands(ctx context.Context, c Core) (Hands, error) {
 	spaceDir := filepath.Join(s.cfg.Data, "run", "netns")
 	s.names = resolver.New(spaceDir, s.log)
 	s.inner = &inside{}
-	s.doors = endpoint.New(spaceDir, ca, s.inner, s.log)
+	s.endpoints = endpoint.New(spaceDir, ca, s.inner, s.log)
 	code, err := function.OpenStore(filepath.Join(s.cfg.Data, "functions"))
 	if err != nil {
 		return Hands{}, err
@@ -150,7 +150,7 @@ func (s *server) otherHands(ctx context.Context, c Core) (Hands, error) {
 	}
 	return Hands{
 		Functions: s.functions, Code: code,
-		Machines: machines, Network: s.net, Names: s.names, Doors: s.doors, Images: images, Tokens: tokens,
+		Machines: machines, Network: s.net, Names: s.names, Endpoints: s.endpoints, Images: images, Tokens: tokens,
 		CABundle: ca.Bundle(), HostAddress: "127.0.0.1", Architectures: []string{architecture()},
 		Redirect: func(r *http.Request) bool { _, inside := endpoint.From(r.Context()); return inside },
 	}, nil
@@ -237,7 +237,7 @@ func (s *server) run(ctx context.Context, l net.Listener, ready func(addr string
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	return errors.Join(err, s.functions.Close(end), s.doors.Close(), s.names.Close(), s.net.Close(), s.series.Close(), s.kv.Close())
+	return errors.Join(err, s.functions.Close(end), s.endpoints.Close(), s.names.Close(), s.net.Close(), s.series.Close(), s.kv.Close())
 }
 
 // announce writes where this server answers, for the command line.

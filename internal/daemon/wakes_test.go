@@ -73,7 +73,7 @@ func assemble(t *testing.T) *daemon.House {
 	})
 	c := clock.NewStepped(time.Unix(0, 0))
 	house, err := daemon.Assemble(t.Context(), daemon.Core{DB: db, Clock: c, Real: c, IDs: ident.Seeded(1), Log: slog.New(slog.DiscardHandler)},
-		daemon.Hands{Series: figures, Names: names{}, Doors: endpoints{}})
+		daemon.Hands{Series: figures, Names: names{}, Endpoints: endpoints{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -162,7 +162,7 @@ func (p *process) run(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(p.control) }()
 	go p.watch(ctx)
-	go p.stay(ctx, filepath.Join(dir, "lock"))
+	go p.endWithFolder(ctx, filepath.Join(dir, "lock"))
 	p.log.Info("edge serves", "data", p.data, "pid", os.Getpid(), "inherited", max(p.sockets, 0))
 	if p.sockets >= 0 {
 		if err := announce(); err != nil {
@@ -321,7 +321,7 @@ func (p *process) put(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	p.follow(o.Clock)
+	p.followClock(o.Clock)
 	if o.Config != nil {
 		if err := p.apply(*o.Config); err != nil {
 			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
@@ -331,9 +331,9 @@ func (p *process) put(w http.ResponseWriter, r *http.Request) {
 	reply(w, p.now())
 }
 
-// follow brings the clock in line with the control plane's. It never runs
+// followClock brings the clock in line with the control plane's. It never runs
 // backwards: checks that fell due stay done.
-func (p *process) follow(m Moment) {
+func (p *process) followClock(m Moment) {
 	if m.Now.IsZero() {
 		return
 	}
@@ -352,18 +352,18 @@ func (p *process) apply(c balancer.Config) error {
 	if err := p.b.Set(c); err != nil {
 		return err
 	}
-	if err := keep(p.stored(), c); err != nil {
+	if err := writeWhole(p.stored(), c); err != nil {
 		p.log.Error("keep the configuration", "error", err)
 	}
 	p.mu.Lock()
 	p.applied = Digest(c)
 	p.mu.Unlock()
-	p.bump()
+	p.nextSeq()
 	return nil
 }
 
-// keep writes something so that it is there whole or not at all.
-func keep(path string, what any) error {
+// writeWhole writes something so that it is there whole or not at all.
+func writeWhole(path string, what any) error {
 	raw, err := json.Marshal(what)
 	if err != nil {
 		return err
@@ -383,9 +383,9 @@ func keep(path string, what any) error {
 	return err
 }
 
-// stay ends the process when its folder is taken away: nobody could find it
+// endWithFolder ends the process when its folder is taken away: nobody could find it
 // any more to stop it, and it would hold its ports for ever.
-func (p *process) stay(ctx context.Context, path string) {
+func (p *process) endWithFolder(ctx context.Context, path string) {
 	for clock.Sleep(ctx, p.real, 2*time.Second) == nil {
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 			p.log.Warn("the data folder is gone")
@@ -402,12 +402,12 @@ func (p *process) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-p.b.Changed():
-			p.bump()
+			p.nextSeq()
 		}
 	}
 }
 
-func (p *process) bump() {
+func (p *process) nextSeq() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.seq++

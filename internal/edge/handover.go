@@ -83,7 +83,7 @@ func (p *process) handOver(ctx context.Context, o replacement) error {
 		return err
 	}
 	defer closeAll(sockets)
-	if err := keep(p.legacyFile(), legacy); err != nil {
+	if err := writeWhole(p.legacyFile(), legacy); err != nil {
 		return err
 	}
 	control, err := balancer.Duplicate(p.control)

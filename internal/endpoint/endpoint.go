@@ -61,18 +61,18 @@ type Server struct {
 	log     *slog.Logger
 
 	mu   sync.Mutex
-	open map[where]*door
+	open map[listenerKey]*opened
 }
 
-// where identifies a listener.
-type where struct {
+// listenerKey identifies a listener.
+type listenerKey struct {
 	namespace string
 	address   netip.AddrPort
 	tls       bool
 }
 
-// door is an open listener.
-type door struct {
+// opened is a listener that is open.
+type opened struct {
 	srv *http.Server
 	mu  sync.Mutex
 	l   Listener
@@ -80,7 +80,7 @@ type door struct {
 
 // New serves handler inside the namespaces of the folder dir.
 func New(dir string, ca *CA, handler http.Handler, log *slog.Logger) *Server {
-	return &Server{dir: dir, ca: ca, handler: handler, log: log, open: map[where]*door{}}
+	return &Server{dir: dir, ca: ca, handler: handler, log: log, open: map[listenerKey]*opened{}}
 }
 
 // Set makes the listeners equal to ls. One that cannot be opened is an error
@@ -89,10 +89,10 @@ func New(dir string, ca *CA, handler http.Handler, log *slog.Logger) *Server {
 func (s *Server) Set(ctx context.Context, ls []Listener) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	want := map[where]bool{}
+	want := map[listenerKey]bool{}
 	var errs []error
 	for _, l := range ls {
-		at := where{l.Namespace, l.Address, l.TLS}
+		at := listenerKey{l.Namespace, l.Address, l.TLS}
 		want[at] = true
 		if d := s.open[at]; d != nil {
 			d.update(l)
@@ -110,7 +110,7 @@ func (s *Server) Set(ctx context.Context, ls []Listener) error {
 }
 
 // keep closes what is not wanted.
-func (s *Server) keep(want map[where]bool) {
+func (s *Server) keep(want map[listenerKey]bool) {
 	for at, d := range maps.Clone(s.open) {
 		if !want[at] {
 			_ = d.srv.Close() // it closes what it can
@@ -146,7 +146,7 @@ const (
 	idlePatience   = 10 * time.Minute
 )
 
-func (s *Server) start(ctx context.Context, l Listener) (*door, error) {
+func (s *Server) start(ctx context.Context, l Listener) (*opened, error) {
 	ns, err := kernel.OpenNetns(filepath.Join(s.dir, l.Namespace))
 	if err != nil {
 		return nil, err
@@ -156,7 +156,7 @@ func (s *Server) start(ctx context.Context, l Listener) (*door, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &door{l: l}
+	d := &opened{l: l}
 	d.srv = &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: headerPatience, IdleTimeout: idlePatience, ConnContext: d.context,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
@@ -180,14 +180,14 @@ func (s *Server) serve(srv *http.Server, ln net.Listener) {
 	}
 }
 
-func (d *door) update(l Listener) {
+func (d *opened) update(l Listener) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.l = l
 }
 
 // context notes the way on each connection.
-func (d *door) context(ctx context.Context, c net.Conn) context.Context {
+func (d *opened) context(ctx context.Context, c net.Conn) context.Context {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	via := d.l.Via

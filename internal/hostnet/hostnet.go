@@ -46,7 +46,7 @@ func (n *Net) Set(ctx context.Context, h vpc.HostNetwork) error {
 		n.have = nil // what stayed must be found again
 	}
 	if n.have == nil {
-		have, err := n.look(want)
+		have, err := n.readKernel(want)
 		if err != nil {
 			return fmt.Errorf("look at the host's network: %w", err)
 		}
@@ -97,8 +97,8 @@ func (n *Net) Close() error {
 	return errors.Join(errs...)
 }
 
-// look reads what the kernel has, so that a new process adopts it.
-func (n *Net) look(want map[string]*space) (map[string]*space, error) {
+// readKernel reads what the kernel has, so that a new process adopts it.
+func (n *Net) readKernel(want map[string]*space) (map[string]*space, error) {
 	names, err := n.spaces.Names()
 	if err != nil {
 		return nil, err
@@ -189,7 +189,7 @@ func (n *Net) change(ctx context.Context, want map[string]*space) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := n.settle(name, want[name]); err != nil {
+		if err := n.configure(name, want[name]); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -328,7 +328,7 @@ func (n *Net) connect(s kernel.Space, have *space, d string, l link, far *space)
 	if !leaf {
 		return nil // its routes need links that are yet to come
 	}
-	return settleIn(peer, there, far)
+	return configureSpace(peer, there, far)
 }
 
 func forget(s *space, d string) {
@@ -337,59 +337,59 @@ func forget(s *space, d string) {
 	delete(s.sysctls, delay(d))
 }
 
-// settle makes what is in a space right, if anything is not.
-func (n *Net) settle(name string, want *space) error {
+// configure makes what is in a space right, if anything is not.
+func (n *Net) configure(name string, want *space) error {
 	have := n.known(name)
-	if settled(have, want) {
+	if isConfigured(have, want) {
 		return nil
 	}
 	if s := n.open[name]; s != nil {
-		return settleIn(s, have, want)
+		return configureSpace(s, have, want)
 	}
 	s, err := n.spaces.Open(name)
 	if err != nil {
 		return err
 	}
-	return errors.Join(settleIn(s, have, want), s.Close())
+	return errors.Join(configureSpace(s, have, want), s.Close())
 }
 
-func settled(have, want *space) bool {
+func isConfigured(have, want *space) bool {
 	same := want.filter == have.filter || want.filter != nil && have.filter != nil && have.filter.Revision() == want.filter.Revision()
 	return same && maps.Equal(have.addrs, want.addrs) && maps.Equal(have.routes, want.routes) && maps.Equal(have.rules, want.rules) && maps.Equal(have.sysctls, want.sysctls)
 }
 
-// settleIn makes sysctls, addresses, routes, rules and the filter of a space
+// configureSpace makes sysctls, addresses, routes, rules and the filter of a space
 // right; addresses before the routes through them.
-func settleIn(s kernel.Space, have, want *space) error {
+func configureSpace(s kernel.Space, have, want *space) error {
 	if err := errors.Join(sysctls(s, have, want), filter(s, have, want)); err != nil {
 		return err
 	}
-	if err := bring(have.addrs, want.addrs, s.AddAddress); err != nil {
+	if err := addMissing(have.addrs, want.addrs, s.AddAddress); err != nil {
 		return err
 	}
-	if err := bring(have.routes, want.routes, s.AddRoute); err != nil {
+	if err := addMissing(have.routes, want.routes, s.AddRoute); err != nil {
 		return err
 	}
-	if err := bring(have.rules, want.rules, s.AddRule); err != nil {
+	if err := addMissing(have.rules, want.rules, s.AddRule); err != nil {
 		return err
 	}
-	if err := take(have.rules, want.rules, s.DeleteRule); err != nil {
+	if err := removeExtra(have.rules, want.rules, s.DeleteRule); err != nil {
 		return err
 	}
 	replaced(have.routes, want.routes)
-	if err := take(have.routes, want.routes, s.DeleteRoute); err != nil {
+	if err := removeExtra(have.routes, want.routes, s.DeleteRoute); err != nil {
 		return err
 	}
-	return take(have.addrs, want.addrs, s.DeleteAddress)
+	return removeExtra(have.addrs, want.addrs, s.DeleteAddress)
 }
 
-// thing is what sets of wishes hold.
-type thing interface {
+// entry is what a set of addresses, routes or rules holds.
+type entry interface {
 	comparable
 	fmt.Stringer
 }
 
-func bring[T thing](have, want map[T]bool, add func(T) error) error {
+func addMissing[T entry](have, want map[T]bool, add func(T) error) error {
 	for _, v := range missing(want, have) {
 		if err := add(v); err != nil {
 			return err
@@ -399,7 +399,7 @@ func bring[T thing](have, want map[T]bool, add func(T) error) error {
 	return nil
 }
 
-func take[T thing](have, want map[T]bool, remove func(T) error) error {
+func removeExtra[T entry](have, want map[T]bool, remove func(T) error) error {
 	for _, v := range missing(have, want) {
 		if err := remove(v); err != nil {
 			return err
@@ -410,7 +410,7 @@ func take[T thing](have, want map[T]bool, remove func(T) error) error {
 }
 
 // missing lists what a has and b has not, in the order of their texts.
-func missing[T thing](a, b map[T]bool) []T {
+func missing[T entry](a, b map[T]bool) []T {
 	var out []T
 	for v := range a {
 		if !b[v] {
@@ -446,7 +446,7 @@ func (n *Net) drop(want map[string]*space) error {
 		for d, l := range have.links {
 			if _, ok := want[name].links[d]; !ok {
 				if left := n.have[l.peer]; left != nil && want[l.peer] == nil {
-					gone[name] = append(gone[name], own(left)...)
+					gone[name] = append(gone[name], addressesOf(left)...)
 				}
 				delete(have.links, d)
 				forget(have, d)
@@ -460,7 +460,7 @@ func (n *Net) drop(want map[string]*space) error {
 		}
 	}
 	n.bin.start(n.log)
-	return errors.Join(append(errs, n.flows(gone))...)
+	return errors.Join(append(errs, n.forgetFlows(gone))...)
 }
 
 // unlessClosed forgives a router that went before its link.
@@ -471,8 +471,8 @@ func unlessClosed(err error) error {
 	return err
 }
 
-// own are the addresses of an interface.
-func own(s *space) []netip.Addr {
+// addressesOf are the addresses of an interface.
+func addressesOf(s *space) []netip.Addr {
 	var out []netip.Addr
 	for a := range s.addrs {
 		if a.Dev == interfaceDev {
@@ -482,11 +482,11 @@ func own(s *space) []netip.Addr {
 	return out
 }
 
-// flows forgets the connections of interfaces that are gone, by the router
+// forgetFlows forgets the connections of interfaces that are gone, by the router
 // that they hung on, so that the next owner of an address does not inherit
 // them. Another VPC may have the same addresses and keeps its connections; an
 // address of the Internet is one everywhere.
-func (n *Net) flows(gone map[string][]netip.Addr) error {
+func (n *Net) forgetFlows(gone map[string][]netip.Addr) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(n.open)) {
 		leave := gone[name]

@@ -60,7 +60,7 @@ func TestCallsSayWhyAServiceIsNotReached(t *testing.T) {
 func TestAGuestAsksForASubnet(t *testing.T) {
 	s, id, ok := vpc.Guest(private(nil), "subnet-1")
 	if !ok {
-		t.Fatal("no room for a guest")
+		t.Fatal("no address for a guest")
 	}
 	if c := vpc.Calls(s, id, "ecs"); !c[0].Path.Open || c[0].Endpoint != "vpce-1" {
 		t.Errorf("%+v", c)

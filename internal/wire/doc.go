@@ -3,7 +3,7 @@
 // error bodies. It knows no service: the generated packages below wire/shape
 // hold, for each, plain types and tables, and one reflective codec reads them.
 //
-// An API room embeds the generated Unimplemented and writes the operations it
+// An API package embeds the generated Unimplemented and writes the operations it
 // has:
 //
 //	type API struct {

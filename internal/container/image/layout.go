@@ -15,15 +15,15 @@ func fromLayout(dir string, o SourceOptions) (*Source, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "read OCI layout %s", dir)
 	}
-	img, err := pick(index, platform(o.Architecture))
+	img, err := forPlatform(index, platform(o.Architecture))
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "read OCI layout %s", dir)
 	}
 	return &Source{Image: img, Kind: KindLayout}, nil
 }
 
-// pick finds the image for the platform, in lists of lists too.
-func pick(index v1.ImageIndex, p v1.Platform) (v1.Image, error) {
+// forPlatform finds the image for the platform, in lists of lists too.
+func forPlatform(index v1.ImageIndex, p v1.Platform) (v1.Image, error) {
 	m, err := index.IndexManifest()
 	if err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func pick(index v1.ImageIndex, p v1.Platform) (v1.Image, error) {
 			if err != nil {
 				return nil, err
 			}
-			if img, err := pick(inner, p); err == nil {
+			if img, err := forPlatform(inner, p); err == nil {
 				return img, nil
 			}
 		case d.MediaType.IsImage() && (d.Platform == nil || d.Platform.Satisfies(p)):

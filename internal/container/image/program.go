@@ -63,7 +63,7 @@ func fromGo(ctx context.Context, dir string, o SourceOptions) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the program: %w", err)
 	}
-	img, err := build([]file{{name: name, mode: 0o755, data: data}}, "/"+name, o)
+	img, err := oneLayer([]file{{name: name, mode: 0o755, data: data}}, "/"+name, o)
 	return &Source{Image: img, Kind: KindGo}, err
 }
 
@@ -87,18 +87,18 @@ func fromBinaries(dir string, o SourceOptions) (*Source, error) {
 			programs = append(programs, f.name)
 		}
 	}
-	program, err := choose(dir, programs)
+	program, err := mainProgram(dir, programs)
 	if err != nil {
 		return nil, err
 	}
 	if err := checkStatic(filepath.Join(dir, program), o); err != nil {
 		return nil, err
 	}
-	img, err := build(files, "/"+program, o)
+	img, err := oneLayer(files, "/"+program, o)
 	return &Source{Image: img, Kind: KindBinary}, err
 }
 
-func choose(dir string, programs []string) (string, error) {
+func mainProgram(dir string, programs []string) (string, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return "", err
@@ -147,9 +147,9 @@ func checkStatic(path string, o SourceOptions) error {
 	return nil
 }
 
-// build makes an image of one layer. Besides the files it has what programs
+// oneLayer makes an image of one layer. Besides the files it has what programs
 // expect of a system: a user table and a place for temporary files.
-func build(files []file, program string, o SourceOptions) (v1.Image, error) {
+func oneLayer(files []file, program string, o SourceOptions) (v1.Image, error) {
 	base := []file{
 		{name: "etc", mode: 0o755, dir: true},
 		{name: "etc/group", mode: 0o644, data: []byte("root:x:0:\nnonroot:x:65532:\n")},

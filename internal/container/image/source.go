@@ -94,7 +94,7 @@ func fromFile(path string, o SourceOptions) (*Source, error) {
 			return nil, err
 		}
 		name := filepath.Base(path)
-		img, err := build([]file{{name: name, mode: 0o755, data: data}}, "/"+name, o)
+		img, err := oneLayer([]file{{name: name, mode: 0o755, data: data}}, "/"+name, o)
 		return &Source{Image: img, Kind: KindBinary}, err
 	}
 	names, err := tarNames(path)

@@ -156,7 +156,7 @@ func (u *unpacker) write(h *tar.Header, dir, base string, r io.Reader) error {
 	}
 }
 
-// clear makes room for an entry that the archive names again.
+// clear makes way for an entry that the archive names again.
 func (u *unpacker) clear(name string) error {
 	if _, err := u.root.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -41,7 +41,7 @@ func Compile(r store.Reader, region string) Served {
 		}
 	}
 	out.Names.Zones = append(out.Names.Zones, b.internet(balancers))
-	out.Doors = b.doors()
+	out.Endpoints = b.endpoints()
 	return out
 }
 
@@ -157,8 +157,8 @@ func (b builder) internet(balancers map[string][]netip.Addr) resolver.Zone {
 	return b.public(balancers).zone(internet, vpc.Resolver)
 }
 
-// doors are the services' public addresses and the endpoints' interfaces.
-func (b builder) doors() []endpoint.Listener {
+// endpoints are the services' public addresses and the endpoints' interfaces.
+func (b builder) endpoints() []endpoint.Listener {
 	var out []endpoint.Listener
 	for _, s := range b.services {
 		sources := b.gateways(s)

@@ -103,7 +103,7 @@ func TestNamesMeanWhatTheVPCSays(t *testing.T) {
 func TestOnlyWorkingInterfacesAreServed(t *testing.T) {
 	served := resolve.Compile(world(t, nil).View(), region)
 	var own []string
-	for _, l := range served.Doors {
+	for _, l := range served.Endpoints {
 		if l.Via.Endpoint != "" {
 			own = append(own, l.Namespace+" "+l.Address.String()+" "+l.Via.Service)
 		}
@@ -113,7 +113,7 @@ func TestOnlyWorkingInterfacesAreServed(t *testing.T) {
 	}
 	s3, _ := vpc.ServiceNamed(region, "s3")
 	transit := vpc.Transit([]model.VPC{{ID: "vpc-1"}})["vpc-1"]
-	for _, l := range served.Doors {
+	for _, l := range served.Endpoints {
 		if l.Address.Addr() == s3.Address && l.Sources[transit].Endpoint != "vpce-2" {
 			t.Errorf("a client of the gateway endpoint is not told: %+v", l.Sources)
 		}

@@ -28,26 +28,26 @@ const (
 	job  = "set names and endpoints"
 )
 
-// Names is the DNS data plane; Doors are the listeners of the endpoints.
+// Names is the DNS data plane; Endpoints are the listeners of the VPC endpoints.
 type (
 	// Names is resolver.Resolver.
 	Names interface {
 		Set(ctx context.Context, c resolver.Config) error
 	}
-	// Doors is endpoint.Server.
-	Doors interface {
+	// Endpoints is endpoint.Server.
+	Endpoints interface {
 		Set(ctx context.Context, ls []endpoint.Listener) error
 	}
 )
 
 // Deps are what the loop needs.
 type Deps struct {
-	DB    *state.DB
-	Place ident.Place
-	Jobs  control.Jobs
-	Names Names
-	Doors Doors
-	Log   *slog.Logger
+	DB        *state.DB
+	Place     ident.Place
+	Jobs      control.Jobs
+	Names     Names
+	Endpoints Endpoints
+	Log       *slog.Logger
 }
 
 // Controller implements control.Controller.
@@ -58,8 +58,8 @@ type Controller struct {
 
 // Served is what is answered and where.
 type Served struct {
-	Names resolver.Config
-	Doors []endpoint.Listener
+	Names     resolver.Config
+	Endpoints []endpoint.Listener
 }
 
 var _ control.Controller = (*Controller)(nil)
@@ -97,7 +97,7 @@ func (l *Controller) Reconcile(context.Context, control.Request) (control.Result
 		return control.Result{}, nil
 	}
 	l.Jobs.Start(name, key, job, func(ctx context.Context) (any, error) {
-		if err := errors.Join(l.Names.Set(ctx, want.Names), l.Doors.Set(ctx, want.Doors)); err != nil {
+		if err := errors.Join(l.Names.Set(ctx, want.Names), l.Endpoints.Set(ctx, want.Endpoints)); err != nil {
 			return nil, fmt.Errorf("set names and endpoints: %w", err)
 		}
 		return want, nil

@@ -49,13 +49,13 @@ func TestAnInstanceReachesTheAPIThroughItsEndpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := resolver.New(dir, log)
-	doors := endpoint.New(dir, ca, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	endpoints := endpoint.New(dir, ca, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v, _ := endpoint.From(r.Context())
 		fmt.Fprintf(w, "%s through %s", v.Service, v.Endpoint)
 	}), log)
 	t.Cleanup(func() {
 		_ = names.Close()
-		_ = doors.Close()
+		_ = endpoints.Close()
 		if err := host.Remove(context.Background()); err != nil {
 			t.Error(err)
 		}
@@ -63,7 +63,7 @@ func TestAnInstanceReachesTheAPIThroughItsEndpoint(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	db, engine := house(t, log, host, names, doors)
+	db, engine := house(t, log, host, names, endpoints)
 	put(t, db)
 	if _, err := engine.Settle(t.Context(), 1000); err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestAnInstanceReachesTheAPIThroughItsEndpoint(t *testing.T) {
 	}
 }
 
-func house(t *testing.T, log *slog.Logger, host network.Driver, names resolve.Names, doors resolve.Doors) (*state.DB, *control.Engine) {
+func house(t *testing.T, log *slog.Logger, host network.Driver, names resolve.Names, endpoints resolve.Endpoints) (*state.DB, *control.Engine) {
 	t.Helper()
 	db, err := state.Open(t.Context(), store.NewMemory(), false)
 	if err != nil {
@@ -105,7 +105,7 @@ func house(t *testing.T, log *slog.Logger, host network.Driver, names resolve.Na
 	engine := control.New(db, clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)), log)
 	engine.Add(
 		network.New(network.Deps{DB: db, IDs: ident.Seeded(1), Place: place, Jobs: engine.Jobs(), Driver: host, Log: log}),
-		resolve.New(resolve.Deps{DB: db, Place: place, Jobs: engine.Jobs(), Names: names, Doors: doors, Log: log}),
+		resolve.New(resolve.Deps{DB: db, Place: place, Jobs: engine.Jobs(), Names: names, Endpoints: endpoints, Log: log}),
 	)
 	engine.Begin(t.Context(), true)
 	engine.Open()

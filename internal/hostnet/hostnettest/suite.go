@@ -164,7 +164,7 @@ var Cases = []struct {
 func Run(t *testing.T, start func(t *testing.T) Host) {
 	t.Run("everybody reaches what the rules say", func(t *testing.T) { reach(t, start(t)) })
 	t.Run("a change of rules takes effect", func(t *testing.T) { rules(t, start(t)) })
-	t.Run("an address changes hands", func(t *testing.T) { hands(t, start(t)) })
+	t.Run("an address moves to another owner", func(t *testing.T) { moves(t, start(t)) })
 	t.Run("a restart adopts what is there", func(t *testing.T) { restart(t, start(t)) })
 }
 
@@ -223,7 +223,7 @@ func rules(t *testing.T, h Host) {
 	expect(t, h, "and answers to the Internet", "eni-f-1", "198.18.0.1", 80, false)
 }
 
-func hands(t *testing.T, h Host) {
+func moves(t *testing.T, h Host) {
 	s := World()
 	set(t, h, s)
 	for i := range s.Interfaces {
