@@ -7,6 +7,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"berth/internal/wire"
+	"berth/internal/wire/shape/ecs"
+	"berth/internal/wire/shape/logs"
 )
 
 // api sends signed requests over eight connections: the server verifies the
@@ -24,40 +28,50 @@ func (c *cluster) api(ctx context.Context) error {
 	if err := c.reach(ctx, arns, 20*time.Millisecond, "RUNNING"); err != nil {
 		return err
 	}
-	const ecs, logs = "AmazonEC2ContainerServiceV20141113.", "Logs_20140328."
+	group, stream := wire.Ptr("/bench"), wire.Ptr("s")
 	calls := []struct {
 		name string
 		bar  *bar
+		op   *wire.Operation
+		n    int // different requests
+		in   func(int) any
 		raw  [][]byte
 	}{
-		{"DescribeServices", atMost(200, "≤ 200"), c.signed(key, "ecs", ecs+"DescribeServices", 1, func(int) any {
-			return map[string]any{"cluster": "hello", "services": []string{"hello"}}
-		})},
-		{"DescribeTasks", atMost(200, "≤ 200"), c.signed(key, "ecs", ecs+"DescribeTasks", 1, func(int) any {
-			return map[string]any{"cluster": "hello", "tasks": arns}
-		})},
-		{"TagResource, durable", atMost(400, "≤ 400"), c.signed(key, "ecs", ecs+"TagResource", 1000, func(i int) any {
-			return map[string]any{"resourceArn": "arn:aws:ecs:" + region + ":000000000000:cluster/hello", "tags": []any{map[string]any{"key": "bench", "value": fmt.Sprint(i)}}}
-		})},
-		{"RegisterTaskDefinition, durable", atMost(400, "≤ 400"), c.signed(key, "ecs", ecs+"RegisterTaskDefinition", 1, func(int) any {
-			return map[string]any{
-				"family": "many", "networkMode": "awsvpc", "cpu": "128", "memory": "128", "requiresCompatibilities": []string{"MANAGED_INSTANCES"},
-				"containerDefinitions": []any{map[string]any{"name": "web", "image": "web:latest", "memory": 128}},
+		{"DescribeServices", atMost(200, "≤ 200"), ecs.Meta.Operation("DescribeServices"), 1, func(int) any {
+			return &ecs.DescribeServicesInput{Cluster: hello, Services: []string{*hello}}
+		}, nil},
+		{"DescribeTasks", atMost(200, "≤ 200"), ecs.Meta.Operation("DescribeTasks"), 1, func(int) any {
+			return &ecs.DescribeTasksInput{Cluster: hello, Tasks: arns}
+		}, nil},
+		{"TagResource, durable", atMost(400, "≤ 400"), ecs.Meta.Operation("TagResource"), 1000, func(i int) any {
+			arn := "arn:aws:ecs:" + region + ":000000000000:cluster/hello"
+			return &ecs.TagResourceInput{ResourceArn: &arn, Tags: []ecs.Tag{{Key: wire.Ptr("bench"), Value: wire.Ptr(fmt.Sprint(i))}}}
+		}, nil},
+		{"RegisterTaskDefinition, durable", atMost(400, "≤ 400"), ecs.Meta.Operation("RegisterTaskDefinition"), 1, func(int) any {
+			return &ecs.RegisterTaskDefinitionInput{
+				Family: wire.Ptr("many"), NetworkMode: wire.Ptr("awsvpc"), Cpu: wire.Ptr("128"), Memory: wire.Ptr("128"),
+				RequiresCompatibilities: []string{"MANAGED_INSTANCES"},
+				ContainerDefinitions:    []ecs.ContainerDefinition{{Name: wire.Ptr("web"), Image: wire.Ptr("web:latest"), Memory: wire.Ptr(int64(128))}},
 			}
-		})},
-		{"PutLogEvents", atMost(400, "≤ 400"), c.signed(key, "logs", logs+"PutLogEvents", 1, func(int) any {
-			return map[string]any{
-				"logGroupName": "/bench", "logStreamName": "s", "logEvents": []any{map[string]any{"timestamp": time.Now().UnixMilli(), "message": strings.Repeat("m", 200)}},
+		}, nil},
+		{"PutLogEvents", atMost(400, "≤ 400"), logs.Meta.Operation("PutLogEvents"), 1, func(int) any {
+			return &logs.PutLogEventsInput{
+				LogGroupName: group, LogStreamName: stream,
+				LogEvents: []logs.InputLogEvent{{Timestamp: wire.Ptr(time.Now().UnixMilli()), Message: wire.Ptr(strings.Repeat("m", 200))}},
 			}
-		})},
+		}, nil},
 	}
-	for _, made := range []struct {
-		op string
-		in map[string]any
-	}{{"CreateLogGroup", map[string]any{"logGroupName": "/bench"}}, {"CreateLogStream", map[string]any{"logGroupName": "/bench", "logStreamName": "s"}}} {
-		if _, err := c.call(jsonRequest(c.b.listen, logs+made.op, made.in)); err != nil {
+	for i := range calls {
+		if calls[i].raw, err = c.signed(ctx, key, calls[i].op, calls[i].n, calls[i].in); err != nil {
 			return err
 		}
+	}
+	api := logs.Client{Caller: c}
+	if _, err := api.CreateLogGroup(ctx, &logs.CreateLogGroupInput{LogGroupName: group}); err != nil {
+		return err
+	}
+	if _, err := api.CreateLogStream(ctx, &logs.CreateLogStreamInput{LogGroupName: group, LogStreamName: stream}); err != nil {
+		return err
 	}
 	micros := make([][]float64, len(calls))
 	rate := make([][]float64, len(calls))

@@ -119,3 +119,15 @@ func readJSON(file string, into any) error {
 	}
 	return json.Unmarshal(b, into)
 }
+
+// list is a list of objects in JSON.
+func list(v any) []map[string]any {
+	var out []map[string]any
+	l, _ := v.([]any)
+	for _, x := range l {
+		if m, ok := x.(map[string]any); ok {
+			out = append(out, m)
+		}
+	}
+	return out
+}

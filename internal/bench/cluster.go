@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"berth/internal/wire"
+	"berth/internal/wire/shape/ecs"
 )
 
 // cluster is the example's stack with one task of its service, and the probe's
@@ -24,11 +27,12 @@ func (l *lab) cluster() (*cluster, error) {
 		return nil, fmt.Errorf("berth clock: %w: %s", err, out)
 	}
 	for family, command := range map[string]string{"exit": "exit", "wait": "wait"} {
-		if _, err := l.ecs("RegisterTaskDefinition", map[string]any{
-			"family": family, "requiresCompatibilities": []string{"MANAGED_INSTANCES"}, "networkMode": "awsvpc", "cpu": "128", "memory": "128",
-			"executionRoleArn": l.role("ExecutionRole"),
-			"containerDefinitions": []any{map[string]any{
-				"name": "probe", "image": "000000000000.dkr.ecr." + region + ".amazonaws.com/probe:latest", "command": []string{command}, "cpu": 128, "memory": 128,
+		image := "000000000000.dkr.ecr." + region + ".amazonaws.com/probe:latest"
+		if _, err := l.ecs().RegisterTaskDefinition(context.Background(), &ecs.RegisterTaskDefinitionInput{
+			Family: &family, NetworkMode: wire.Ptr("awsvpc"), Cpu: wire.Ptr("128"), Memory: wire.Ptr("128"), RequiresCompatibilities: []string{"MANAGED_INSTANCES"},
+			ExecutionRoleArn: wire.Ptr(l.role("ExecutionRole")),
+			ContainerDefinitions: []ecs.ContainerDefinition{{
+				Name: wire.Ptr("probe"), Image: &image, Command: []string{command}, Cpu: wire.Ptr(int64(128)), Memory: wire.Ptr(int64(128)),
 			}},
 		}); err != nil {
 			return nil, err
@@ -58,27 +62,35 @@ func (l *lab) role(logical string) string {
 func (c *cluster) run(family string, n int) ([]string, error) {
 	var arns []string
 	for len(arns) < n {
-		out, err := c.ecs("RunTask", map[string]any{
-			"cluster": "hello", "taskDefinition": family, "count": min(10, n-len(arns)),
-			"networkConfiguration": map[string]any{"awsvpcConfiguration": map[string]any{"subnets": c.subnets, "securityGroups": []string{c.group}}},
+		out, err := c.ecs().RunTask(context.Background(), &ecs.RunTaskInput{
+			Cluster: hello, TaskDefinition: &family, Count: wire.Ptr(int64(min(10, n-len(arns)))),
+			NetworkConfiguration: &ecs.NetworkConfiguration{AwsvpcConfiguration: &ecs.AwsVpcConfiguration{
+				Subnets: c.subnets, SecurityGroups: []string{c.group},
+			}},
 		})
 		if err != nil {
 			return nil, err
 		}
-		for _, t := range list(out["tasks"]) {
-			arns = append(arns, fmt.Sprint(t["taskArn"]))
+		for _, t := range out.Tasks {
+			arns = append(arns, *t.TaskArn)
 		}
-		if f := list(out["failures"]); len(f) > 0 {
-			return nil, fmt.Errorf("RunTask: %v", f)
+		for _, f := range out.Failures {
+			return nil, fmt.Errorf("RunTask: %s: %s", wire.Val(f.Arn), wire.Val(f.Reason))
 		}
 	}
 	return arns, nil
 }
 
-func (c *cluster) describe(arns []string) ([]map[string]any, error) {
-	out, err := c.ecs("DescribeTasks", map[string]any{"cluster": "hello", "tasks": arns})
-	return list(out["tasks"]), err
+func (c *cluster) describe(arns []string) ([]ecs.Task, error) {
+	out, err := c.ecs().DescribeTasks(context.Background(), &ecs.DescribeTasksInput{Cluster: hello, Tasks: arns})
+	if err != nil {
+		return nil, err
+	}
+	return out.Tasks, nil
 }
+
+// hello is the example's cluster.
+var hello = wire.Ptr("hello")
 
 // reach waits until every task is as far. It asks for the tasks in turn: each
 // look at all of a hundred would cost the server more than a task does.
@@ -86,7 +98,7 @@ func (c *cluster) reach(ctx context.Context, arns []string, every time.Duration,
 	for _, arn := range arns {
 		if err := until(ctx, 3*time.Minute, every, fmt.Sprintf("%s %v", arn, status), func() (bool, error) {
 			got, err := c.describe([]string{arn})
-			return err == nil && len(got) == 1 && slices.Contains(status, fmt.Sprint(got[0]["lastStatus"])), err
+			return err == nil && len(got) == 1 && slices.Contains(status, *got[0].LastStatus), err
 		}); err != nil {
 			return err
 		}
@@ -96,21 +108,9 @@ func (c *cluster) reach(ctx context.Context, arns []string, every time.Duration,
 
 func (c *cluster) stopTasks(ctx context.Context, arns []string) error {
 	for _, a := range arns {
-		if _, err := c.ecs("StopTask", map[string]any{"cluster": "hello", "task": a}); err != nil {
+		if _, err := c.ecs().StopTask(ctx, &ecs.StopTaskInput{Cluster: hello, Task: &a}); err != nil {
 			return err
 		}
 	}
 	return c.reach(ctx, arns, 100*time.Millisecond, "STOPPED")
-}
-
-// list is a list of objects of an answer.
-func list(v any) []map[string]any {
-	var out []map[string]any
-	l, _ := v.([]any)
-	for _, x := range l {
-		if m, ok := x.(map[string]any); ok {
-			out = append(out, m)
-		}
-	}
-	return out
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 	"berth/internal/ident"
 	"berth/internal/kernel/cgroup"
 	"berth/internal/wire"
+	"berth/internal/wire/shape/ecs"
 )
 
 // region is where templates with zones of their own are most often at home.
@@ -50,7 +50,7 @@ func (l *lab) start(ctx context.Context) (err error) {
 
 // answers reports whether an ordinary call is answered.
 func (l *lab) answers() bool {
-	_, err := l.ecs("ListClusters", map[string]any{})
+	_, err := l.ecs().ListClusters(context.Background(), &ecs.ListClustersInput{})
 	return err == nil
 }
 
@@ -94,25 +94,20 @@ func (l *lab) up(args ...string) error {
 	return nil
 }
 
-func (l *lab) ecs(op string, in map[string]any) (map[string]any, error) {
-	return l.call(jsonRequest(l.b.listen, "AmazonEC2ContainerServiceV20141113."+op, in))
-}
+// ecs is the server's ECS.
+func (l *lab) ecs() ecs.Client { return ecs.Client{Caller: l} }
 
-func jsonRequest(addr, target string, in any) (*http.Request, []byte) {
-	body, _ := json.Marshal(in)
-	r, _ := http.NewRequest(http.MethodPost, "http://"+addr+"/", bytes.NewReader(body)) //nolint:noctx // loopback
-	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set("X-Amz-Target", target)
-	return r, body
-}
-
-func (l *lab) call(r *http.Request, _ []byte) (map[string]any, error) {
-	b, err := do(r)
-	if err != nil || len(b) == 0 {
+// Call implements wire.Caller: an unsigned call, which loopback takes.
+func (l *lab) Call(ctx context.Context, o *wire.Operation, in any) (any, error) {
+	r, _, err := o.NewRequest(ctx, "http://"+l.b.listen+"/", in)
+	if err != nil {
 		return nil, err
 	}
-	out := map[string]any{}
-	return out, json.Unmarshal(b, &out)
+	b, err := do(r)
+	if err != nil {
+		return nil, err
+	}
+	return o.ReadOutput(b)
 }
 
 func do(r *http.Request) ([]byte, error) {
@@ -167,14 +162,19 @@ func (l *lab) key() (ident.Key, error) {
 }
 
 // signed are n signed requests as bytes, to be sent again and again.
-func (l *lab) signed(k ident.Key, service, target string, n int, in func(i int) any) [][]byte {
+func (l *lab) signed(ctx context.Context, k ident.Key, o *wire.Operation, n int, in func(i int) any) ([][]byte, error) {
 	var all [][]byte
 	for i := range n {
-		r, body := jsonRequest(l.b.listen, target, in(i))
-		wire.Sign(r, body, k, region, service, time.Now())
+		r, body, err := o.NewRequest(ctx, "http://"+l.b.listen+"/", in(i))
+		if err != nil {
+			return nil, err
+		}
+		wire.Sign(r, body, k, region, o.Service.SigningName, time.Now())
 		var raw bytes.Buffer
-		_ = r.Write(&raw)
+		if err := r.Write(&raw); err != nil {
+			return nil, err
+		}
 		all = append(all, raw.Bytes())
 	}
-	return all
+	return all, nil
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"berth/internal/wire"
 )
 
 // starts compares a task that ends at once with the bare runtime on the same
@@ -79,12 +81,11 @@ func (c *cluster) one(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if code := list(all[0]["containers"])[0]["exitCode"]; fmt.Sprint(code) != "0" {
-		return 0, fmt.Errorf("the task ended with %v: %v", code, all[0]["stoppedReason"])
+	t := all[0]
+	if code := t.Containers[0].ExitCode; code == nil || *code != 0 {
+		return 0, fmt.Errorf("the task did not end with 0: %s", wire.Val(t.StoppedReason))
 	}
-	from, _ := all[0]["createdAt"].(float64)
-	to, _ := all[0]["executionStoppedAt"].(float64)
-	return (to - from) * 1000, nil
+	return ms(wire.Val(t.ExecutionStoppedAt).Sub(wire.Val(t.CreatedAt))), nil
 }
 
 // docker times `docker run` of the same program where an engine answers. Its

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"berth/internal/wire"
+	"berth/internal/wire/shape/ecs"
 )
 
 // tasks is all that needs machines: starts of containers, many at once, the
@@ -84,9 +87,11 @@ func (c *cluster) firstBurst(ctx context.Context) (burst, int, error) {
 	if err != nil {
 		return b, 0, err
 	}
-	out, err := c.ecs("ListContainerInstances", map[string]any{"cluster": "hello"})
-	instances, _ := out["containerInstanceArns"].([]any)
-	return b, len(instances), err
+	out, err := c.ecs().ListContainerInstances(ctx, &ecs.ListContainerInstancesInput{Cluster: hello})
+	if err != nil {
+		return b, 0, err
+	}
+	return b, len(out.ContainerInstanceArns), nil
 }
 
 func (c *cluster) burst(ctx context.Context) (burst, error) {
@@ -114,15 +119,15 @@ func (c *cluster) burst(ctx context.Context) (burst, error) {
 }
 
 // addresses are the different private addresses of tasks.
-func addresses(all []map[string]any) map[string]bool {
+func addresses(all []ecs.Task) map[string]bool {
 	found := map[string]bool{}
 	for _, t := range all {
-		for _, c := range list(t["containers"]) {
-			for _, n := range list(c["networkInterfaces"]) {
-				found[fmt.Sprint(n["privateIpv4Address"])] = true
+		for _, c := range t.Containers {
+			for _, n := range c.NetworkInterfaces {
+				found[wire.Val(n.PrivateIpv4Address)] = true
 			}
 		}
 	}
-	delete(found, "<nil>")
+	delete(found, "")
 	return found
 }
