@@ -75,7 +75,8 @@ func subject(r store.Reader, in *shape.CreateChangeSetInput, fresh model.Stack, 
 	s, ok := find(r, wire.Val(in.StackName))
 	if kind == "CREATE" {
 		if ok && s.Status != model.StackReviewInProgress {
-			return s, false, invalid("Stack [%s] already exists and cannot be created again with the changeSet [%s].", s.Name, wire.Val(in.ChangeSetName))
+			return s, false, invalid("Stack [%s] already exists and cannot be created again with the changeSet [%s].", s.Name,
+				wire.Val(in.ChangeSetName))
 		}
 		if !ok && strings.HasPrefix(wire.Val(in.StackName), "arn:") {
 			return s, false, invalid("Stack [%s] does not exist", wire.Val(in.StackName))
@@ -158,13 +159,15 @@ func recorded(ch template.Change, parameters func(id, property string) []string)
 		out.Details = append(out.Details, details(ch, p, parameters(ch.ID, p.Name))...)
 	}
 	if ch.Tags && !slices.Contains(out.Properties, "Tags") {
-		out.Details = append(out.Details, model.ChangeDetail{Attribute: "Tags", Recreation: "Never", Evaluation: "Static", Source: "DirectModification"})
+		out.Details = append(out.Details,
+			model.ChangeDetail{Attribute: "Tags", Recreation: "Never", Evaluation: "Static", Source: "DirectModification"})
 	}
 	return out
 }
 
 func details(ch template.Change, p template.PropertyChange, parameters []string) []model.ChangeDetail {
-	d := model.ChangeDetail{Attribute: "Properties", Name: p.Name, Recreation: string(p.Recreation), Evaluation: "Static", Source: "DirectModification"}
+	d := model.ChangeDetail{Attribute: "Properties", Name: p.Name, Recreation: string(p.Recreation), Evaluation: "Static",
+		Source: "DirectModification"}
 	if t, ok := template.TypeOf(ch.Type); ok && p.Name == t.TagProperty {
 		d.Attribute, d.Name = "Tags", ""
 	}
@@ -229,7 +232,8 @@ func (a *API) ExecuteChangeSet(ctx context.Context, in *shape.ExecuteChangeSetIn
 			if c.Status == model.ChangeSetCreateComplete {
 				status = string(c.ExecutionStatus)
 			}
-			return fault.New(fault.Invalid, "InvalidChangeSetStatus", "ChangeSet [%s] cannot be executed in its current status of [%s]", c.ID, status)
+			return fault.New(fault.Invalid, "InvalidChangeSetStatus", "ChangeSet [%s] cannot be executed in its current status of [%s]", c.ID,
+				status)
 		}
 		return a.execute(ctx, tx, c, in, now, eventID)
 	})

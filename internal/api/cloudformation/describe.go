@@ -47,8 +47,9 @@ func shapeStack(s model.Stack) shape.Stack {
 	out := shape.Stack{
 		StackId: &s.ID, StackName: &s.Name, ChangeSetId: optional(s.ChangeSet), Description: optional(s.Description),
 		CreationTime: stamp(s.CreatedAt), DeletionTime: stamp(s.DeletedAt), LastUpdatedTime: stamp(s.UpdatedAt),
-		RollbackConfiguration: &shape.RollbackConfiguration{}, StackStatus: wire.Ptr(string(s.Status)), StackStatusReason: optional(s.StatusReason),
-		DisableRollback: wire.Ptr(s.DisableRollback), NotificationARNs: []string{}, Capabilities: s.Capabilities, RoleARN: optional(s.RoleARN),
+		RollbackConfiguration: &shape.RollbackConfiguration{}, StackStatus: wire.Ptr(string(s.Status)),
+		StackStatusReason: optional(s.StatusReason),
+		DisableRollback:   wire.Ptr(s.DisableRollback), NotificationARNs: []string{}, Capabilities: s.Capabilities, RoleARN: optional(s.RoleARN),
 		Tags: shapeTags(s.Tags), EnableTerminationProtection: wire.Ptr(s.TerminationProtection),
 		DriftInformation: &shape.StackDriftInformation{StackDriftStatus: wire.Ptr(notChecked)},
 		Parameters:       shown(s.Parameters),
@@ -125,7 +126,8 @@ func shapeEvent(s model.Stack, e model.StackEvent) shape.StackEvent {
 func (a *API) resources(s model.Stack) []model.StackResource {
 	var out []model.StackResource
 	for _, r := range state.StackResources.By(a.DB.View(), "stack", s.ID) {
-		if r.Status != model.ResourceDeleteComplete || s.Status == model.StackDeleteComplete || s.Status == model.StackDeleteInProgress || s.Status == model.StackRollbackComplete || s.Status == model.StackRollbackInProgress {
+		if r.Status != model.ResourceDeleteComplete || s.Status == model.StackDeleteComplete || s.Status == model.StackDeleteInProgress ||
+			s.Status == model.StackRollbackComplete || s.Status == model.StackRollbackInProgress {
 			out = append(out, r)
 		}
 	}
@@ -145,7 +147,8 @@ func (a *API) DescribeStackResource(_ context.Context, in *shape.DescribeStackRe
 	}
 	return &shape.DescribeStackResourceOutput{StackResourceDetail: &shape.StackResourceDetail{
 		StackName: &s.Name, StackId: &s.ID, LogicalResourceId: &r.LogicalID, PhysicalResourceId: &r.PhysicalID, ResourceType: &r.Type,
-		LastUpdatedTimestamp: &r.UpdatedAt, ResourceStatus: wire.Ptr(string(r.Status)), ResourceStatusReason: optional(r.StatusReason), Metadata: optional(r.Metadata),
+		LastUpdatedTimestamp: &r.UpdatedAt, ResourceStatus: wire.Ptr(string(r.Status)), ResourceStatusReason: optional(r.StatusReason),
+		Metadata:         optional(r.Metadata),
 		DriftInformation: drift(),
 	}}, nil
 }
@@ -156,7 +159,8 @@ func drift() *shape.StackResourceDriftInformation {
 
 // DescribeStackResources shows a stack's resources, found by the stack or by
 // a physical id. Errors: ValidationError.
-func (a *API) DescribeStackResources(_ context.Context, in *shape.DescribeStackResourcesInput) (*shape.DescribeStackResourcesOutput, error) {
+func (a *API) DescribeStackResources(_ context.Context,
+	in *shape.DescribeStackResourcesInput) (*shape.DescribeStackResourcesOutput, error) {
 	view := a.DB.View()
 	if in.StackName == nil && in.PhysicalResourceId == nil {
 		return nil, invalid("Either stackName or physicalResourceId must be specified")
@@ -180,8 +184,9 @@ func (a *API) DescribeStackResources(_ context.Context, in *shape.DescribeStackR
 			continue
 		}
 		out.StackResources = append(out.StackResources, shape.StackResource{
-			StackName: wire.Ptr(s.Name), StackId: wire.Ptr(s.ID), LogicalResourceId: wire.Ptr(r.LogicalID), PhysicalResourceId: optional(r.PhysicalID),
-			ResourceType: wire.Ptr(r.Type), Timestamp: wire.Ptr(r.UpdatedAt), ResourceStatus: wire.Ptr(string(r.Status)),
+			StackName: wire.Ptr(s.Name), StackId: wire.Ptr(s.ID), LogicalResourceId: wire.Ptr(r.LogicalID),
+			PhysicalResourceId: optional(r.PhysicalID),
+			ResourceType:       wire.Ptr(r.Type), Timestamp: wire.Ptr(r.UpdatedAt), ResourceStatus: wire.Ptr(string(r.Status)),
 			ResourceStatusReason: optional(r.StatusReason), DriftInformation: drift(),
 		})
 	}
@@ -231,7 +236,8 @@ func (a *API) DescribeChangeSet(_ context.Context, in *shape.DescribeChangeSetIn
 	}
 	return &shape.DescribeChangeSetOutput{
 		ChangeSetName: &c.Name, ChangeSetId: &c.ID, StackId: &c.Stack, StackName: &c.StackName, Description: optional(c.Description),
-		Parameters: shown(c.Parameters), CreationTime: &c.CreatedAt, ExecutionStatus: wire.Ptr(string(c.ExecutionStatus)), Status: wire.Ptr(string(c.Status)),
+		Parameters: shown(c.Parameters), CreationTime: &c.CreatedAt, ExecutionStatus: wire.Ptr(string(c.ExecutionStatus)),
+		Status:       wire.Ptr(string(c.Status)),
 		StatusReason: optional(c.StatusReason), NotificationARNs: []string{}, RollbackConfiguration: &shape.RollbackConfiguration{},
 		Capabilities: c.Capabilities, Tags: shapeTags(c.Tags), Changes: items, NextToken: next, IncludeNestedStacks: &c.Nested,
 		OnStackFailure: optional(c.OnStackFailure),
@@ -251,7 +257,8 @@ func shapeChange(ch model.ResourceChange) shape.Change {
 			rc.Scope = append(rc.Scope, d.Attribute)
 		}
 		rc.Details = append(rc.Details, shape.ResourceChangeDetail{
-			Target:     &shape.ResourceTargetDefinition{Attribute: wire.Ptr(d.Attribute), Name: optional(d.Name), RequiresRecreation: optional(d.Recreation)},
+			Target: &shape.ResourceTargetDefinition{Attribute: wire.Ptr(d.Attribute), Name: optional(d.Name),
+				RequiresRecreation: optional(d.Recreation)},
 			Evaluation: wire.Ptr(d.Evaluation), ChangeSource: optional(d.Source), CausingEntity: optional(d.Causing),
 		})
 	}
@@ -279,13 +286,15 @@ func (a *API) ListChangeSets(_ context.Context, in *shape.ListChangeSetsInput) (
 
 // DescribeChangeSetHooks shows that no hooks are there: they are not built.
 // Errors: ChangeSetNotFound.
-func (a *API) DescribeChangeSetHooks(_ context.Context, in *shape.DescribeChangeSetHooksInput) (*shape.DescribeChangeSetHooksOutput, error) {
+func (a *API) DescribeChangeSetHooks(_ context.Context,
+	in *shape.DescribeChangeSetHooksInput) (*shape.DescribeChangeSetHooksOutput, error) {
 	c, err := changeSet(a.DB.View(), in.ChangeSetName, in.StackName)
 	if err != nil {
 		return nil, err
 	}
 	return &shape.DescribeChangeSetHooksOutput{
-		ChangeSetId: &c.ID, ChangeSetName: &c.Name, StackId: &c.Stack, StackName: &c.StackName, Status: wire.Ptr("PLANNED"), Hooks: []shape.ChangeSetHook{},
+		ChangeSetId: &c.ID, ChangeSetName: &c.Name, StackId: &c.Stack, StackName: &c.StackName, Status: wire.Ptr("PLANNED"),
+		Hooks: []shape.ChangeSetHook{},
 	}, nil
 }
 

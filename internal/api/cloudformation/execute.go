@@ -12,7 +12,8 @@ import (
 )
 
 // execute makes a change set what the stack is asked for.
-func (a *API) execute(ctx context.Context, tx *store.Tx, c model.ChangeSet, in *shape.ExecuteChangeSetInput, now time.Time, eventID string) error {
+func (a *API) execute(ctx context.Context, tx *store.Tx, c model.ChangeSet, in *shape.ExecuteChangeSetInput, now time.Time,
+	eventID string) error {
 	s, ok := state.Stacks.Get(tx, c.Stack)
 	if !ok {
 		return invalid("Stack [%s] does not exist", c.StackName)

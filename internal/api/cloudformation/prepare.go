@@ -172,7 +172,8 @@ func (a *API) mayPass(ctx context.Context, r store.Reader, roleARN string) error
 		return nil
 	}
 	who := wire.CallFrom(ctx).Principal
-	if err := a.Access.Allow(r, who, "iam:PassRole", roleARN, map[string]string{"iam:PassedToService": "cloudformation.amazonaws.com"}); err != nil {
+	if err := a.Access.Allow(r, who, "iam:PassRole", roleARN,
+		map[string]string{"iam:PassedToService": "cloudformation.amazonaws.com"}); err != nil {
 		return err
 	}
 	_, err := a.Access.Assume(r, "cloudformation.amazonaws.com", roleARN, "AWSCloudFormation")

@@ -43,7 +43,8 @@ func (a *API) CreateStack(ctx context.Context, in *shape.CreateStackInput) (*sha
 		if _, ok := find(tx, s.Name); ok {
 			return fault.New(fault.Conflict, "AlreadyExistsException", "Stack [%s] already exists", s.Name)
 		}
-		p, err := a.prepare(ctx, tx, s, request{body: in.TemplateBody, parameters: in.Parameters, capabilities: in.Capabilities, expand: true, roleARN: in.RoleARN})
+		p, err := a.prepare(ctx, tx, s,
+			request{body: in.TemplateBody, parameters: in.Parameters, capabilities: in.Capabilities, expand: true, roleARN: in.RoleARN})
 		if err != nil {
 			return err
 		}
@@ -225,7 +226,8 @@ func (a *API) CancelUpdateStack(ctx context.Context, in *shape.CancelUpdateStack
 }
 
 // ContinueUpdateRollback tries a failed rollback again. Errors: ValidationError.
-func (a *API) ContinueUpdateRollback(ctx context.Context, in *shape.ContinueUpdateRollbackInput) (*shape.ContinueUpdateRollbackOutput, error) {
+func (a *API) ContinueUpdateRollback(ctx context.Context,
+	in *shape.ContinueUpdateRollbackInput) (*shape.ContinueUpdateRollbackOutput, error) {
 	now, eventID := a.now(ctx), a.IDs.UUID()
 	err := a.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		s, err := bracketed(tx, in.StackName)
@@ -290,7 +292,8 @@ func (a *API) RollbackStack(ctx context.Context, in *shape.RollbackStackInput) (
 
 // UpdateTerminationProtection guards a stack against deletion, or no longer.
 // Errors: ValidationError.
-func (a *API) UpdateTerminationProtection(ctx context.Context, in *shape.UpdateTerminationProtectionInput) (*shape.UpdateTerminationProtectionOutput, error) {
+func (a *API) UpdateTerminationProtection(ctx context.Context,
+	in *shape.UpdateTerminationProtectionInput) (*shape.UpdateTerminationProtectionOutput, error) {
 	var id string
 	err := a.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		s, err := bracketed(tx, in.StackName)

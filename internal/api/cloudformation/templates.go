@@ -33,7 +33,8 @@ func (a *API) GetTemplate(_ context.Context, in *shape.GetTemplateInput) (*shape
 	}
 	if wire.Val(in.TemplateStage) == "Processed" {
 		if t, err := template.Parse(body); err == nil && len(t.Transforms) > 0 {
-			return nil, fault.New(fault.NotImplemented, "NotImplemented", "Berth does not keep the processed form of templates with transforms; ask for the stage Original.")
+			return nil, fault.New(fault.NotImplemented, "NotImplemented",
+				"Berth does not keep the processed form of templates with transforms; ask for the stage Original.")
 		}
 	}
 	return &shape.GetTemplateOutput{TemplateBody: &body, StagesAvailable: []string{"Original", "Processed"}}, nil
