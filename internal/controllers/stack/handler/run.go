@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"berth/internal/fault"
@@ -203,111 +202,6 @@ func (c Change) fill(t *Type, s *Step, in map[string]any) {
 	}
 }
 
-// syncSets makes the items of all sets those that the template states.
-func (t *Type) syncSets(ctx context.Context, s *Step) error {
-	for _, set := range t.Sets {
-		if !s.changed(set.Property) {
-			continue
-		}
-		if err := t.sync(ctx, s, set, list(s.Record.Prior[set.Property]), list(s.Record.Properties[set.Property])); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sync adds and removes items. What is there is asked for where adding twice
-// is an error, and then removing comes first: there may be room for one only.
-func (t *Type) sync(ctx context.Context, s *Step, set Set, was, want []any) error {
-	if set.Has == "" {
-		if err := t.each(ctx, s, set.Add, set.Whole, missing(want, was)); err != nil {
-			return err
-		}
-		return t.each(ctx, s, set.Remove, set.Whole, missing(was, want))
-	}
-	object, err := t.read(ctx, s)
-	if err != nil {
-		return err
-	}
-	has := list(dig(object, set.Has))
-	if err := t.each(ctx, s, set.Remove, set.Whole, missing(has, want)); err != nil {
-		return err
-	}
-	return t.each(ctx, s, set.Add, set.Whole, missing(want, has))
-}
-
-func (t *Type) each(ctx context.Context, s *Step, c Call, whole bool, items []any) error {
-	if whole && len(items) > 0 {
-		items = []any{items}
-	}
-	for _, it := range items {
-		s.item = it
-		if _, err := t.call(ctx, s, c, map[string]any{}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// read looks at the resource; nil if the API answers that there is none.
-func (t *Type) read(ctx context.Context, s *Step) (any, error) {
-	in, err := t.members(s, t.Read, t.Read.Members, false)
-	if err != nil {
-		return nil, err
-	}
-	out, err := t.call(ctx, s, t.Read, in)
-	if err != nil {
-		return nil, err
-	}
-	object := dig(out, t.Read.Answer)
-	if m, ok := object.(map[string]any); ok && len(m) == 0 {
-		return nil, nil
-	}
-	return object, nil
-}
-
-// Ready implements Handler.
-func (t *Type) Ready(ctx context.Context, s *Step) (bool, error) {
-	s.kind = t
-	if t.Read.Operation != "" && (len(t.Status) > 0 || len(t.Attributes) > 0) {
-		object, err := t.read(ctx, s)
-		if err != nil {
-			return false, err
-		}
-		s.object = object
-		t.note(s)
-		if ready, err := t.ready(s); err != nil || !ready {
-			return false, err
-		}
-	}
-	for _, look := range t.Also {
-		out, err := t.call(ctx, s, look.Call, map[string]any{})
-		if err != nil {
-			return false, err
-		}
-		s.object = dig(out, look.Answer)
-		t.learn(s, look.Attributes)
-	}
-	if t.Settle != nil {
-		return t.Settle(ctx, s)
-	}
-	return true, nil
-}
-
-func (t *Type) ready(s *Step) (bool, error) {
-	for _, st := range t.Status {
-		state := digText(s.object, st.Path)
-		switch {
-		case slices.Contains(st.Failed, state):
-			words := strings.NewReplacer("{id}", s.id(), "{state}", state, "{why}", digText(s.object, st.Reason))
-			return false, NotStabilized("%s", words.Replace(st.Text))
-		case slices.Contains(st.Busy, state), len(st.Ready) > 0 && !slices.Contains(st.Ready, state):
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
 // Delete implements Handler.
 func (t *Type) Delete(ctx context.Context, s *Step) (bool, error) {
 	s.kind = t
@@ -356,34 +250,6 @@ func (t *Type) remove(ctx context.Context, s *Step) error {
 		return general("%s", why)
 	}
 	return nil
-}
-
-// leaving reports whether a resource is gone, or on its way.
-func (t *Type) leaving(ctx context.Context, s *Step) (gone, ending bool, err error) {
-	if !t.Lingers {
-		return false, false, nil
-	}
-	object, err := t.read(ctx, s)
-	if Absent(err) || err == nil && object == nil {
-		return true, false, nil
-	}
-	return t.absent(object), t.ending(object), err
-}
-
-// lives reports whether what has an id is neither gone nor on its way.
-func (t *Type) lives(ctx context.Context, s *Step, id string) (bool, error) {
-	s.Record.PhysicalID = id
-	defer func() { s.Record.PhysicalID = "" }()
-	gone, ending, err := t.leaving(ctx, s)
-	return !gone && !ending, err
-}
-
-func (t *Type) absent(object any) bool {
-	return slices.ContainsFunc(t.Status, func(st Status) bool { return slices.Contains(st.Absent, digText(object, st.Path)) })
-}
-
-func (t *Type) ending(object any) bool {
-	return slices.ContainsFunc(t.Status, func(st Status) bool { return slices.Contains(st.Ending, digText(object, st.Path)) })
 }
 
 // Find implements Handler.
