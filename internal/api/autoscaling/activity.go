@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/autoscaling"
@@ -41,13 +42,9 @@ func (a *API) DescribeScalingActivities(_ context.Context, in *shape.DescribeSca
 			all = append(all, x)
 		}
 	}
-	slices.SortFunc(all, func(x, y model.ScalingActivity) int {
-		if c := y.StartedAt.Compare(x.StartedAt); c != 0 {
-			return c
-		}
-		return strings.Compare(y.ID, x.ID)
-	})
-	all, next, err := page(all, func(x model.ScalingActivity) string { return x.ID }, in.NextToken, in.MaxResults, 50)
+	newest := func(x model.ScalingActivity) string { return page.Key(page.Time(x.StartedAt), x.ID) }
+	slices.SortFunc(all, func(x, y model.ScalingActivity) int { return strings.Compare(newest(y), newest(x)) })
+	all, next, err := page.Cut(pages.Descending(true), in, all, newest)
 	if err != nil {
 		return nil, err
 	}

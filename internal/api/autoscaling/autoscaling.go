@@ -15,8 +15,6 @@ package autoscaling
 import (
 	"context"
 	_ "embed"
-	"encoding/base64"
-	"slices"
 	"strings"
 
 	"berth/internal/clock"
@@ -24,6 +22,7 @@ import (
 	"berth/internal/fault"
 	"berth/internal/ident"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -148,24 +147,18 @@ func (a *API) permitted(ctx context.Context, r store.Reader, resource string, ac
 	return nil
 }
 
-// page cuts one page out of a list, after the item whose key the token holds.
-func page[T any](all []T, key func(T) string, token *string, size *int64, most int64) ([]T, *string, error) {
-	n := wire.Or(size, most)
-	if n < 1 || n > most {
-		return nil, nil, invalid("MaxResults must be between 1 and %d", most)
-	}
-	if t := wire.Val(token); t != "" {
-		b, err := base64.RawURLEncoding.DecodeString(t)
-		i := slices.IndexFunc(all, func(v T) bool { return key(v) == string(b) })
-		if err != nil || i < 0 {
-			return nil, nil, fault.New(fault.Invalid, "InvalidNextTokenException", "The specified next token is invalid")
+// pages are the rules of this service's lists.
+var pages = page.Rules{
+	Usual: 50,
+	Refuse: func(string) error {
+		return fault.New(fault.Invalid, "InvalidNextTokenException", "The specified next token is invalid")
+	},
+	Size: func(n int64) error {
+		if n < 1 || n > 50 {
+			return invalid("MaxResults must be between 1 and 50")
 		}
-		all = all[i+1:]
-	}
-	if int64(len(all)) <= n {
-		return all, nil, nil
-	}
-	return all[:n], wire.Ptr(base64.RawURLEncoding.EncodeToString([]byte(key(all[n-1])))), nil
+		return nil
+	},
 }
 
 // Resources names what a call is about, for IAM.

@@ -7,6 +7,7 @@ import (
 
 	"berth/internal/fault"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -133,8 +134,9 @@ func (a *API) DescribeScalingPolicies(_ context.Context, in *shape.DescribeScali
 			all = append(all, x)
 		}
 	}
-	slices.SortFunc(all, func(x, y model.ScalingPolicy) int { return strings.Compare(x.Target+"|"+x.Name, y.Target+"|"+y.Name) })
-	all, next, err := page(all, func(x model.ScalingPolicy) string { return x.ARN }, in.NextToken, in.MaxResults, 50)
+	byName := func(x model.ScalingPolicy) string { return page.Key(x.Target, x.Name) }
+	slices.SortFunc(all, func(x, y model.ScalingPolicy) int { return strings.Compare(byName(x), byName(y)) })
+	all, next, err := page.Cut(pages, in, all, byName)
 	if err != nil {
 		return nil, err
 	}

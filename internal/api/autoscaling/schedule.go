@@ -10,6 +10,7 @@ import (
 	"berth/internal/fault"
 	"berth/internal/lang/schedule"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -129,8 +130,9 @@ func (a *API) DescribeScheduledActions(_ context.Context, in *shape.DescribeSche
 			all = append(all, x)
 		}
 	}
-	slices.SortFunc(all, func(x, y model.ScheduledAction) int { return strings.Compare(x.Target+"|"+x.Name, y.Target+"|"+y.Name) })
-	all, next, err := page(all, func(x model.ScheduledAction) string { return x.ARN }, in.NextToken, in.MaxResults, 50)
+	byName := func(x model.ScheduledAction) string { return page.Key(x.Target, x.Name) }
+	slices.SortFunc(all, func(x, y model.ScheduledAction) int { return strings.Compare(byName(x), byName(y)) })
+	all, next, err := page.Cut(pages, in, all, byName)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 
 	"berth/internal/fault"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -125,7 +126,7 @@ func (a *API) DescribeScalableTargets(_ context.Context, in *shape.DescribeScala
 			all = append(all, t)
 		}
 	}
-	all, next, err := page(all, model.ScalableTarget.Key, in.NextToken, in.MaxResults, 50)
+	all, next, err := page.Cut(pages, in, all, model.ScalableTarget.Key)
 	if err != nil {
 		return nil, err
 	}

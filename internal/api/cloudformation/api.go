@@ -13,7 +13,6 @@ import (
 	"context"
 	_ "embed"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +22,7 @@ import (
 	"berth/internal/ident"
 	"berth/internal/lang/template"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -161,23 +161,9 @@ func begin(tx *store.Tx, s *model.Stack, id string, status model.StackStatus, at
 	return state.Stacks.Put(tx, *s)
 }
 
-// page cuts a list and says where it goes on.
-func page[T any](items []T, token *string, size int) ([]T, *string, error) {
-	start := 0
-	if token != nil {
-		n, err := strconv.Atoi(*token)
-		if err != nil || n < 0 {
-			return nil, nil, invalid("Invalid NextToken")
-		}
-		start = min(n, len(items))
-	}
-	end := min(start+size, len(items))
-	var next *string
-	if end < len(items) {
-		next = wire.Ptr(strconv.Itoa(end))
-	}
-	return items[start:end], next, nil
-}
+// pages are the rules of this service's lists, whose tokens go on with the
+// same question only.
+var pages = page.Rules{Usual: 100, SameCall: true, Refuse: func(token string) error { return invalid("%s is not a valid NextToken", token) }}
 
 func stackTags(in []shape.Tag) []model.Tag {
 	var out []model.Tag

@@ -1,13 +1,15 @@
 package cloudformation
 
 import (
-	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
+	"berth/internal/store"
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/cloudformation"
 )
@@ -25,23 +27,26 @@ func (a *API) DescribeStacks(_ context.Context, in *shape.DescribeStacksInput) (
 		}
 		return &shape.DescribeStacksOutput{Stacks: []shape.Stack{shapeStack(s)}}, nil
 	}
-	var out []shape.Stack
-	for _, s := range newest(state.Stacks.All(view)) {
-		if s.Status != model.StackDeleteComplete {
-			out = append(out, shapeStack(s))
-		}
+	all := slices.DeleteFunc(newest(state.Stacks.All(view)), func(s model.Stack) bool { return s.Status == model.StackDeleteComplete })
+	all, next, err := page.Cut(pages, in, all, stackKey)
+	if err != nil {
+		return nil, err
 	}
-	items, next, err := page(out, in.NextToken, 100)
-	return &shape.DescribeStacksOutput{Stacks: items, NextToken: next}, err
+	var out []shape.Stack
+	for _, s := range all {
+		out = append(out, shapeStack(s))
+	}
+	return &shape.DescribeStacksOutput{Stacks: out, NextToken: next}, nil
 }
 
 func newest(stacks []model.Stack) []model.Stack {
 	out := slices.Clone(stacks)
-	slices.SortStableFunc(out, func(a, b model.Stack) int {
-		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(out, func(a, b model.Stack) int { return strings.Compare(stackKey(a), stackKey(b)) })
 	return out
 }
+
+// stackKey is in the order in which stacks are listed.
+func stackKey(s model.Stack) string { return page.Key(page.Newest(s.CreatedAt), s.Name, s.ID) }
 
 func shapeStack(s model.Stack) shape.Stack {
 	out := shape.Stack{
@@ -78,13 +83,18 @@ func shown(in []model.StackParameter) []shape.Parameter {
 	return out
 }
 
-// ListStacks lists stacks, deleted ones too, newest first.
+// ListStacks lists stacks, deleted ones too, newest first. Errors:
+// ValidationError.
 func (a *API) ListStacks(_ context.Context, in *shape.ListStacksInput) (*shape.ListStacksOutput, error) {
+	all := slices.DeleteFunc(newest(state.Stacks.All(a.DB.View())), func(s model.Stack) bool {
+		return len(in.StackStatusFilter) > 0 && !slices.Contains(in.StackStatusFilter, string(s.Status))
+	})
+	all, next, err := page.Cut(pages, in, all, stackKey)
+	if err != nil {
+		return nil, err
+	}
 	var out []shape.StackSummary
-	for _, s := range newest(state.Stacks.All(a.DB.View())) {
-		if len(in.StackStatusFilter) > 0 && !slices.Contains(in.StackStatusFilter, string(s.Status)) {
-			continue
-		}
+	for _, s := range all {
 		out = append(out, shape.StackSummary{
 			StackId: wire.Ptr(s.ID), StackName: wire.Ptr(s.Name), TemplateDescription: optional(s.Description),
 			CreationTime: stamp(s.CreatedAt), LastUpdatedTime: stamp(s.UpdatedAt), DeletionTime: stamp(s.DeletedAt),
@@ -92,8 +102,7 @@ func (a *API) ListStacks(_ context.Context, in *shape.ListStacksInput) (*shape.L
 			DriftInformation: &shape.StackDriftInformationSummary{StackDriftStatus: wire.Ptr(notChecked)},
 		})
 	}
-	items, next, err := page(out, in.NextToken, 100)
-	return &shape.ListStacksOutput{StackSummaries: items, NextToken: next}, err
+	return &shape.ListStacksOutput{StackSummaries: out, NextToken: next}, nil
 }
 
 // DescribeStackEvents lists a stack's events, newest first. Errors:
@@ -104,13 +113,22 @@ func (a *API) DescribeStackEvents(_ context.Context, in *shape.DescribeStackEven
 	if err != nil {
 		return nil, err
 	}
-	events := state.StackEvents.By(view, "stack", s.ID)
+	events, next, err := eventPage(view, in, s.ID)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]shape.StackEvent, 0, len(events))
-	for _, e := range slices.Backward(events) {
+	for _, e := range events {
 		out = append(out, shapeEvent(s, e))
 	}
-	items, next, err := page(out, in.NextToken, 100)
-	return &shape.DescribeStackEventsOutput{StackEvents: items, NextToken: next}, err
+	return &shape.DescribeStackEventsOutput{StackEvents: out, NextToken: next}, nil
+}
+
+// eventPage is a page of a stack's events, newest first.
+func eventPage(r store.Reader, in any, stack string) ([]model.StackEvent, *string, error) {
+	events := slices.Clone(state.StackEvents.By(r, "stack", stack))
+	slices.Reverse(events)
+	return page.Cut(pages.Descending(true), in, events, func(e model.StackEvent) string { return page.Number(e.Seq) })
 }
 
 func shapeEvent(s model.Stack, e model.StackEvent) shape.StackEvent {
@@ -208,38 +226,46 @@ func (a *API) ListStackResources(_ context.Context, in *shape.ListStackResources
 	if err != nil {
 		return nil, err
 	}
+	all, next, err := page.Cut(pages, in, a.resources(s), func(r model.StackResource) string { return r.LogicalID })
+	if err != nil {
+		return nil, err
+	}
 	var out []shape.StackResourceSummary
-	for _, r := range a.resources(s) {
+	for _, r := range all {
 		out = append(out, shape.StackResourceSummary{
 			LogicalResourceId: wire.Ptr(r.LogicalID), PhysicalResourceId: optional(r.PhysicalID), ResourceType: wire.Ptr(r.Type),
 			LastUpdatedTimestamp: wire.Ptr(r.UpdatedAt), ResourceStatus: wire.Ptr(string(r.Status)), ResourceStatusReason: optional(r.StatusReason),
 			DriftInformation: &shape.StackResourceDriftInformationSummary{StackResourceDriftStatus: wire.Ptr(notChecked)},
 		})
 	}
-	items, next, err := page(out, in.NextToken, 100)
-	return &shape.ListStackResourcesOutput{StackResourceSummaries: items, NextToken: next}, err
+	return &shape.ListStackResourcesOutput{StackResourceSummaries: out, NextToken: next}, nil
 }
 
-// DescribeChangeSet shows a change set. Errors: ChangeSetNotFound.
+// DescribeChangeSet shows a change set. Errors: ChangeSetNotFound,
+// ValidationError.
 func (a *API) DescribeChangeSet(_ context.Context, in *shape.DescribeChangeSetInput) (*shape.DescribeChangeSetOutput, error) {
 	c, err := changeSet(a.DB.View(), in.ChangeSetName, in.StackName)
 	if err != nil {
 		return nil, err
 	}
-	var changes []shape.Change
-	for _, ch := range c.Changes {
-		changes = append(changes, shapeChange(ch))
+	at := make([]int64, len(c.Changes)) // a change set stays as it was made: its places are keys
+	for i := range at {
+		at[i] = int64(i)
 	}
-	items, next, err := page(changes, in.NextToken, 100)
+	at, next, err := page.Cut(pages, in, at, page.Number)
 	if err != nil {
 		return nil, err
+	}
+	var changes []shape.Change
+	for _, i := range at {
+		changes = append(changes, shapeChange(c.Changes[i]))
 	}
 	return &shape.DescribeChangeSetOutput{
 		ChangeSetName: &c.Name, ChangeSetId: &c.ID, StackId: &c.Stack, StackName: &c.StackName, Description: optional(c.Description),
 		Parameters: shown(c.Parameters), CreationTime: &c.CreatedAt, ExecutionStatus: wire.Ptr(string(c.ExecutionStatus)),
 		Status:       wire.Ptr(string(c.Status)),
 		StatusReason: optional(c.StatusReason), NotificationARNs: []string{}, RollbackConfiguration: &shape.RollbackConfiguration{},
-		Capabilities: c.Capabilities, Tags: shapeTags(c.Tags), Changes: items, NextToken: next, IncludeNestedStacks: &c.Nested,
+		Capabilities: c.Capabilities, Tags: shapeTags(c.Tags), Changes: changes, NextToken: next, IncludeNestedStacks: &c.Nested,
 		OnStackFailure: optional(c.OnStackFailure),
 	}, nil
 }
@@ -272,16 +298,19 @@ func (a *API) ListChangeSets(_ context.Context, in *shape.ListChangeSetsInput) (
 	if err != nil {
 		return nil, err
 	}
+	all, next, err := page.Cut(pages, in, state.ChangeSets.By(view, "stack", s.ID), func(c model.ChangeSet) string { return c.ID })
+	if err != nil {
+		return nil, err
+	}
 	var out []shape.ChangeSetSummary
-	for _, c := range state.ChangeSets.By(view, "stack", s.ID) {
+	for _, c := range all {
 		out = append(out, shape.ChangeSetSummary{
 			StackId: wire.Ptr(c.Stack), StackName: wire.Ptr(c.StackName), ChangeSetId: wire.Ptr(c.ID), ChangeSetName: wire.Ptr(c.Name),
 			ExecutionStatus: wire.Ptr(string(c.ExecutionStatus)), Status: wire.Ptr(string(c.Status)), StatusReason: optional(c.StatusReason),
 			CreationTime: wire.Ptr(c.CreatedAt), Description: optional(c.Description), IncludeNestedStacks: wire.Ptr(c.Nested),
 		})
 	}
-	items, next, err := page(out, in.NextToken, 100)
-	return &shape.ListChangeSetsOutput{Summaries: items, NextToken: next}, err
+	return &shape.ListChangeSetsOutput{Summaries: out, NextToken: next}, nil
 }
 
 // DescribeChangeSetHooks shows that no hooks are there: they are not built.
@@ -298,14 +327,17 @@ func (a *API) DescribeChangeSetHooks(_ context.Context,
 	}, nil
 }
 
-// ListExports lists the exports of all stacks.
+// ListExports lists the exports of all stacks. Errors: ValidationError.
 func (a *API) ListExports(_ context.Context, in *shape.ListExportsInput) (*shape.ListExportsOutput, error) {
+	all, next, err := page.Cut(pages, in, state.Exports.All(a.DB.View()), func(e model.Export) string { return e.Name })
+	if err != nil {
+		return nil, err
+	}
 	var out []shape.Export
-	for _, e := range state.Exports.All(a.DB.View()) {
+	for _, e := range all {
 		out = append(out, shape.Export{ExportingStackId: wire.Ptr(e.Stack), Name: wire.Ptr(e.Name), Value: wire.Ptr(e.Value)})
 	}
-	items, next, err := page(out, in.NextToken, 100)
-	return &shape.ListExportsOutput{Exports: items, NextToken: next}, err
+	return &shape.ListExportsOutput{Exports: out, NextToken: next}, nil
 }
 
 // ListImports lists the stacks that use an export. Errors: ValidationError.
@@ -320,15 +352,16 @@ func (a *API) ListImports(_ context.Context, in *shape.ListImportsInput) (*shape
 			out = append(out, s.Name)
 		}
 	}
+	slices.Sort(out)
 	if len(out) == 0 {
 		return nil, invalid("Export '%s' is not imported by any stack.", name)
 	}
-	items, next, err := page(out, in.NextToken, 100)
+	items, next, err := page.Cut(pages, in, out, page.Self)
 	return &shape.ListImportsOutput{Imports: items, NextToken: next}, err
 }
 
 // DescribeEvents lists a stack's or a change set's events, newest first.
-// Errors: ValidationError.
+// Errors: ChangeSetNotFound, ValidationError.
 func (a *API) DescribeEvents(_ context.Context, in *shape.DescribeEventsInput) (*shape.DescribeEventsOutput, error) {
 	view := a.DB.View()
 	name := in.StackName
@@ -343,12 +376,15 @@ func (a *API) DescribeEvents(_ context.Context, in *shape.DescribeEventsInput) (
 	if err != nil {
 		return nil, err
 	}
+	events, next, err := eventPage(view, in, s.ID)
+	if err != nil {
+		return nil, err
+	}
 	var out []shape.OperationEvent
-	for _, e := range slices.Backward(state.StackEvents.By(view, "stack", s.ID)) {
+	for _, e := range events {
 		out = append(out, operationEvent(s, e, e.At))
 	}
-	items, next, err := page(out, in.NextToken, 100)
-	return &shape.DescribeEventsOutput{OperationEvents: items, NextToken: next}, err
+	return &shape.DescribeEventsOutput{OperationEvents: out, NextToken: next}, nil
 }
 
 func operationEvent(s model.Stack, e model.StackEvent, at time.Time) shape.OperationEvent {

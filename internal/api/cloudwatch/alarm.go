@@ -1,15 +1,16 @@
 package cloudwatch
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"berth/internal/fault"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -144,7 +145,7 @@ func (a *API) DescribeAlarms(_ context.Context, in *shape.DescribeAlarmsInput) (
 			all = append(all, x)
 		}
 	}
-	all, next, err := page(all, in.NextToken, wire.Or(in.MaxRecords, 50), func(x model.Alarm) string { return x.Name })
+	all, next, err := page.Cut(pages.Of(50, 0), in, all, func(x model.Alarm) string { return x.Name })
 	if err != nil {
 		return nil, err
 	}
@@ -272,11 +273,12 @@ func (a *API) DescribeAlarmHistory(_ context.Context, in *shape.DescribeAlarmHis
 			}
 		}
 	}
-	slices.SortFunc(all, func(x, y model.Decision) int { return int(y.Seq - x.Seq) })
-	if wire.Val(in.ScanBy) == "TimestampAscending" {
+	down := wire.Val(in.ScanBy) != "TimestampAscending"
+	slices.SortFunc(all, func(x, y model.Decision) int { return cmp.Compare(x.Seq, y.Seq) })
+	if down {
 		slices.Reverse(all)
 	}
-	all, next, err := page(all, in.NextToken, wire.Or(in.MaxRecords, 100), func(d model.Decision) string { return strconv.FormatInt(d.Seq, 10) })
+	all, next, err := page.Cut(pages.Of(100, 0).Descending(down), in, all, func(d model.Decision) string { return page.Number(d.Seq) })
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"berth/internal/clock"
 	"berth/internal/fault"
 	"berth/internal/ident"
+	"berth/internal/page"
 	"berth/internal/series"
 	"berth/internal/state"
 	"berth/internal/wire"
@@ -171,7 +172,7 @@ func (a *API) ListMetrics(_ context.Context, in *shape.ListMetricsInput) (*shape
 		}
 		found = append(found, m)
 	}
-	found, next, err := page(found, in.NextToken, 500, metricKey)
+	found, next, err := page.Cut(pages.Of(500, 0), in, found, metricKey)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +188,7 @@ func metricKey(m series.Metric) string {
 	for _, d := range m.Dimensions {
 		parts = append(parts, d.Name, d.Value)
 	}
-	return strings.Join(parts, "|")
+	return page.Key(parts...)
 }
 
 func hasDimensions(m series.Metric, want []shape.DimensionFilter) bool {
@@ -209,20 +210,10 @@ func showMetric(m series.Metric) shape.Metric {
 	return out
 }
 
-// page cuts one page out of a list; the token is the key of the last item.
-func page[T any](all []T, token *string, limit int64, key func(T) string) ([]T, *string, error) {
-	if t := wire.Val(token); t != "" {
-		i := slices.IndexFunc(all, func(v T) bool { return key(v) == t })
-		if i < 0 {
-			return nil, nil, fault.New(fault.Invalid, "InvalidNextToken", "The next token specified is invalid.")
-		}
-		all = all[i+1:]
-	}
-	if n := int(limit); n > 0 && n < len(all) {
-		return all[:n], wire.Ptr(key(all[n-1])), nil
-	}
-	return all, nil, nil
-}
+// pages are the rules of this service's lists.
+var pages = page.Rules{Refuse: func(string) error {
+	return fault.New(fault.Invalid, "InvalidNextToken", "The next token specified is invalid.")
+}}
 
 func checkPeriod(p int64) error {
 	if p < 1 || p != 1 && p != 5 && p != 10 && p != 20 && p != 30 && p%60 != 0 {

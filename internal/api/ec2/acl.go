@@ -42,7 +42,7 @@ func (a *API) DescribeNetworkAcls(_ context.Context, in *shape.DescribeNetworkAc
 	n.filters = with(n.filters, "association.association-id", func(v model.VPC) []string {
 		return each(state.Subnets.By(view, "vpc", v.ID), func(s model.Subnet) string { return derived("aclassoc", s.ID) })
 	})
-	all, next, err := n.list(state.VPCs.All(view), a.query(in.NetworkAclIds, in.Filters, in.NextToken, in.MaxResults))
+	all, next, err := n.list(state.VPCs.All(view), a.query(in, in.NetworkAclIds, in.Filters))
 	return &shape.DescribeNetworkAclsOutput{NextToken: next, NetworkAcls: each(all, func(v model.VPC) shape.NetworkAcl { return a.showACL(view, v) })}, err
 }
 
@@ -80,7 +80,7 @@ func (a *API) DescribeDhcpOptions(_ context.Context, in *shape.DescribeDhcpOptio
 			"value":           func(string) []string { return []string{domain, "AmazonProvidedDNS"} },
 		},
 	}
-	all, next, err := n.list([]string{a.dhcpOptions()}, a.query(in.DhcpOptionsIds, in.Filters, in.NextToken, in.MaxResults))
+	all, next, err := n.list([]string{a.dhcpOptions()}, a.query(in, in.DhcpOptionsIds, in.Filters))
 	return &shape.DescribeDhcpOptionsOutput{NextToken: next, DhcpOptions: each(all, func(id string) shape.DhcpOptions {
 		return shape.DhcpOptions{DhcpOptionsId: &id, OwnerId: &a.Place.Account, Tags: []shape.Tag{}, DhcpConfigurations: []shape.DhcpConfiguration{
 			{Key: wire.Ptr("domain-name"), Values: []shape.AttributeValue{{Value: &domain}}},

@@ -72,7 +72,7 @@ func (a *API) DescribeAddresses(_ context.Context, in *shape.DescribeAddressesIn
 		}
 		ids = append(slices.Clip(ids), x.AllocationID)
 	}
-	all, _, err := nouns.address.list(state.Addresses.All(view), a.query(ids, in.Filters, nil, nil))
+	all, _, err := nouns.address.list(state.Addresses.All(view), a.query(in, ids, in.Filters))
 	return &shape.DescribeAddressesOutput{Addresses: each(all, func(x model.Address) shape.Address { return a.showAddress(view, x) })}, err
 }
 
@@ -92,7 +92,7 @@ func (a *API) DescribeAddressesAttribute(_ context.Context, in *shape.DescribeAd
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := nouns.address.list(state.Addresses.All(view), a.query(in.AllocationIds, nil, in.NextToken, in.MaxResults))
+	all, next, err := nouns.address.list(state.Addresses.All(view), a.query(in, in.AllocationIds, nil))
 	return &shape.DescribeAddressesAttributeOutput{NextToken: next, Addresses: each(all, func(x model.Address) shape.AddressAttribute {
 		return shape.AddressAttribute{AllocationId: &x.AllocationID, PublicIp: &x.PublicIP}
 	})}, err

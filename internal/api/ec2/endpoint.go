@@ -263,7 +263,7 @@ func (a *API) DescribeVpcEndpoints(_ context.Context, in *shape.DescribeVpcEndpo
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := nouns.endpoint.list(state.VPCEndpoints.All(view), a.query(in.VpcEndpointIds, in.Filters, in.NextToken, in.MaxResults))
+	all, next, err := nouns.endpoint.list(state.VPCEndpoints.All(view), a.query(in, in.VpcEndpointIds, in.Filters))
 	return &shape.DescribeVpcEndpointsOutput{NextToken: next, VpcEndpoints: each(all, func(e model.VPCEndpoint) shape.VpcEndpoint { return a.showEndpoint(view, e) })}, err
 }
 

@@ -36,7 +36,7 @@ func (a *API) DescribeInternetGateways(_ context.Context, in *shape.DescribeInte
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := nouns.gateway.list(state.InternetGateways.All(view), a.query(in.InternetGatewayIds, in.Filters, in.NextToken, in.MaxResults))
+	all, next, err := nouns.gateway.list(state.InternetGateways.All(view), a.query(in, in.InternetGatewayIds, in.Filters))
 	return &shape.DescribeInternetGatewaysOutput{NextToken: next, InternetGateways: each(all, a.showGateway)}, err
 }
 

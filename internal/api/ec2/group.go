@@ -8,6 +8,7 @@ import (
 
 	"berth/internal/fault"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -99,7 +100,7 @@ func (a *API) DescribeSecurityGroups(_ context.Context, in *shape.DescribeSecuri
 	if len(in.GroupNames) > 0 {
 		all = slices.DeleteFunc(all, func(g model.SecurityGroup) bool { return !slices.Contains(in.GroupNames, g.Name) })
 	}
-	all, next, err := nouns.group.list(all, a.query(in.GroupIds, in.Filters, in.NextToken, in.MaxResults))
+	all, next, err := nouns.group.list(all, a.query(in, in.GroupIds, in.Filters))
 	return &shape.DescribeSecurityGroupsOutput{NextToken: next, SecurityGroups: each(all, func(g model.SecurityGroup) shape.SecurityGroup { return a.showGroup(view, g) })}, err
 }
 
@@ -115,7 +116,7 @@ func (a *API) GetSecurityGroupsForVpc(_ context.Context, in *shape.GetSecurityGr
 	}
 	n := nouns.group
 	n.filters = with(n.filters, "primary-vpc-id", one(func(g model.SecurityGroup) string { return g.VPC }))
-	all, next, err := n.list(state.SecurityGroups.By(view, "vpc", v.ID), a.query(nil, in.Filters, in.NextToken, in.MaxResults))
+	all, next, err := n.list(state.SecurityGroups.By(view, "vpc", v.ID), a.query(in, nil, in.Filters))
 	return &shape.GetSecurityGroupsForVpcOutput{NextToken: next, SecurityGroupForVpcs: each(all, func(g model.SecurityGroup) shape.SecurityGroupForVpc {
 		return shape.SecurityGroupForVpc{GroupId: &g.ID, GroupName: &g.Name, Description: &g.Description, OwnerId: &a.Place.Account, PrimaryVpcId: &g.VPC, Tags: showTags(g.Tags)}
 	})}, err
@@ -197,6 +198,9 @@ func (a *API) DescribeStaleSecurityGroups(_ context.Context, in *shape.DescribeS
 	if err != nil {
 		return nil, err
 	}
-	_, err = get(view, nouns.vpc, state.VPCs, in.VpcId, "vpcId")
+	if _, err := get(view, nouns.vpc, state.VPCs, in.VpcId, "vpcId"); err != nil {
+		return nil, err
+	}
+	_, err = page.After(pages, in)
 	return &shape.DescribeStaleSecurityGroupsOutput{}, err
 }

@@ -106,7 +106,7 @@ func (a *API) DescribeInstances(_ context.Context, in *shape.DescribeInstancesIn
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := a.pick(view, in.IncludeManagedResources, a.query(in.InstanceIds, in.Filters, in.NextToken, in.MaxResults))
+	all, next, err := a.pick(view, in.IncludeManagedResources, a.query(in, in.InstanceIds, in.Filters))
 	return &shape.DescribeInstancesOutput{NextToken: next, Reservations: each(all, func(i model.Instance) shape.Reservation {
 		return shape.Reservation{
 			ReservationId: wire.Ptr(derived("r", i.ID)), OwnerId: &a.Place.Account, RequesterId: wire.Ptr("amazon-ecs"),
@@ -192,7 +192,7 @@ func (a *API) DescribeInstanceStatus(_ context.Context, in *shape.DescribeInstan
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := a.pick(view, in.IncludeManagedResources, a.query(in.InstanceIds, in.Filters, in.NextToken, in.MaxResults))
+	all, next, err := a.pick(view, in.IncludeManagedResources, a.query(in, in.InstanceIds, in.Filters))
 	if !wire.Val(in.IncludeAllInstances) {
 		all = slices.DeleteFunc(slices.Clone(all), func(i model.Instance) bool { return i.State != model.InstanceRunning })
 	}
@@ -264,7 +264,7 @@ func (a *API) DescribeIamInstanceProfileAssociations(_ context.Context, in *shap
 		},
 	}
 	all := slices.DeleteFunc(state.Instances.All(view), func(i model.Instance) bool { return i.ProfileARN == "" || i.State == model.InstanceTerminated })
-	all, next, err := n.list(all, a.query(in.AssociationIds, in.Filters, in.NextToken, in.MaxResults))
+	all, next, err := n.list(all, a.query(in, in.AssociationIds, in.Filters))
 	return &shape.DescribeIamInstanceProfileAssociationsOutput{NextToken: next, IamInstanceProfileAssociations: each(all, func(i model.Instance) shape.IamInstanceProfileAssociation {
 		return shape.IamInstanceProfileAssociation{
 			AssociationId: wire.Ptr(n.id(i)), InstanceId: &i.ID, State: wire.Ptr("associated"),

@@ -137,7 +137,7 @@ func (a *API) DescribeNetworkInterfaces(_ context.Context, in *shape.DescribeNet
 	n.filters = with(n.filters, "group-name", func(i model.NetworkInterface) []string {
 		return each(groupsOf(view, i.SecurityGroups), func(g shape.GroupIdentifier) string { return wire.Val(g.GroupName) })
 	})
-	all, next, err := n.list(all, a.query(in.NetworkInterfaceIds, in.Filters, in.NextToken, in.MaxResults))
+	all, next, err := n.list(all, a.query(in, in.NetworkInterfaceIds, in.Filters))
 	return &shape.DescribeNetworkInterfacesOutput{NextToken: next, NetworkInterfaces: each(all, func(n model.NetworkInterface) shape.NetworkInterface {
 		return a.showInterface(view, n)
 	})}, err

@@ -1,14 +1,13 @@
 package ec2
 
 import (
-	"encoding/base64"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"berth/internal/fault"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/ec2"
 )
@@ -17,6 +16,8 @@ import (
 // and in pages.
 type noun[T any] struct {
 	id func(T) string
+	// key is what lists are in order of, if an id can belong to several.
+	key func(T) string
 	// absent is the error code for an id that is not there, and what EC2
 	// calls the thing in its text.
 	absent, called string
@@ -27,15 +28,21 @@ type noun[T any] struct {
 
 // query is what every Describe call has in common.
 type query struct {
+	in      any // the call's input, for its page
+	pages   page.Rules
 	ids     []string
 	filters []shape.Filter
-	next    *string
-	max     *int64
 	account string
 }
 
-func (a *API) query(ids []string, filters []shape.Filter, next *string, size *int64) query {
-	return query{ids, filters, next, size, a.Place.Account}
+func (a *API) query(in any, ids []string, filters []shape.Filter) query {
+	return query{in, pages, ids, filters, a.Place.Account}
+}
+
+// usual is the query with pages of a size when none is asked for.
+func (q query) usual(n int64) query {
+	q.pages.Usual = n
+	return q
 }
 
 // list selects records. They come in order of ids; those asked for by id must
@@ -61,7 +68,12 @@ func (n noun[T]) list(all []T, q query) ([]T, *string, error) {
 			out = append(out, v)
 		}
 	}
-	return page(out, n.id, q.next, q.max)
+	key := n.key
+	if key == nil {
+		key = n.id
+	}
+	slices.SortFunc(out, func(x, y T) int { return strings.Compare(key(x), key(y)) })
+	return page.Cut(q.pages, q.in, out, key)
 }
 
 func (n noun[T]) present(all []T, ids []string) error {
@@ -172,42 +184,17 @@ func single(pattern string, p int, c byte) (int, bool) {
 	return 1, pattern[p] == c
 }
 
-// page cuts one page. The token names the last record of the page before, so
-// that records that come and go between do not shift it.
-func page[T any](all []T, id func(T) string, next *string, size *int64) ([]T, *string, error) {
-	all = slices.Clone(all)
-	slices.SortStableFunc(all, func(x, y T) int { return strings.Compare(id(x), id(y)) })
-	from := 0
-	if next != nil {
-		last, same, ok := readToken(*next)
-		if !ok {
-			return nil, nil, bad("InvalidNextToken", "The token '%s' is invalid.", *next)
+// pages are the rules of this service's lists.
+var pages = page.Rules{
+	Refuse: func(token string) error {
+		return value("Value ( %s ) for parameter NextToken is invalid. The token is invalid.", token)
+	},
+	Size: func(n int64) error {
+		if n < 1 {
+			return value("Value ( %d ) for parameter maxResults is invalid. Expecting a value greater than or equal to 5.", n)
 		}
-		for from < len(all) && (id(all[from]) < last || id(all[from]) == last && same > 0) {
-			if id(all[from]) == last {
-				same--
-			}
-			from++
-		}
-	}
-	to := from + int(wire.Val(size))
-	if to <= from || to >= len(all) {
-		return all[from:], nil, nil
-	}
-	last, same := id(all[to-1]), 0
-	for i := to; i > 0 && id(all[i-1]) == last; i-- {
-		same++
-	}
-	return all[from:to], wire.Ptr(base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", same, last))), nil
-}
-
-// readToken reads a page's token: the last id shown, and how many with that id
-// were shown, for an id can belong to more than one.
-func readToken(token string) (last string, same int, ok bool) {
-	b, err := base64.RawURLEncoding.DecodeString(token)
-	count, last, found := strings.Cut(string(b), " ")
-	same, bad := strconv.Atoi(count)
-	return last, same, err == nil && bad == nil && found && same > 0 && last != ""
+		return nil
+	},
 }
 
 // one is a filter on a single value.

@@ -100,7 +100,7 @@ func (a *API) DescribeNatGateways(_ context.Context, in *shape.DescribeNatGatewa
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := nouns.nat.list(state.NATGateways.All(view), a.query(in.NatGatewayIds, in.Filter, in.NextToken, in.MaxResults))
+	all, next, err := nouns.nat.list(state.NATGateways.All(view), a.query(in, in.NatGatewayIds, in.Filter))
 	return &shape.DescribeNatGatewaysOutput{NextToken: next, NatGateways: each(all, func(n model.NATGateway) shape.NatGateway { return a.showNAT(view, n) })}, err
 }
 

@@ -4,30 +4,32 @@ import (
 	"context"
 
 	"berth/internal/fault"
+	"berth/internal/page"
 	shape "berth/internal/wire/shape/ec2"
 )
 
 // There are no things of these kinds, so their lists are empty; one that is
 // asked for by id is not found.
 
-func none(code, called string, ids []string) error {
+func none(in any, code, called string, ids []string) error {
 	if len(ids) == 0 {
-		return nil
+		_, err := page.After(pages, in)
+		return err
 	}
 	return fault.New(fault.NotFound, code, "The %s '%s' does not exist", called, ids[0])
 }
 
 // DescribeVpcPeeringConnections lists nothing: peering is not built.
 func (a *API) DescribeVpcPeeringConnections(_ context.Context, in *shape.DescribeVpcPeeringConnectionsInput) (*shape.DescribeVpcPeeringConnectionsOutput, error) {
-	return &shape.DescribeVpcPeeringConnectionsOutput{}, none("InvalidVpcPeeringConnectionID.NotFound", "vpcPeeringConnection ID", in.VpcPeeringConnectionIds)
+	return &shape.DescribeVpcPeeringConnectionsOutput{}, none(in, "InvalidVpcPeeringConnectionID.NotFound", "vpcPeeringConnection ID", in.VpcPeeringConnectionIds)
 }
 
 // DescribeEgressOnlyInternetGateways lists nothing: there is no IPv6.
 func (a *API) DescribeEgressOnlyInternetGateways(_ context.Context, in *shape.DescribeEgressOnlyInternetGatewaysInput) (*shape.DescribeEgressOnlyInternetGatewaysOutput, error) {
-	return &shape.DescribeEgressOnlyInternetGatewaysOutput{}, none("InvalidGatewayID.NotFound", "eigw ID", in.EgressOnlyInternetGatewayIds)
+	return &shape.DescribeEgressOnlyInternetGatewaysOutput{}, none(in, "InvalidGatewayID.NotFound", "eigw ID", in.EgressOnlyInternetGatewayIds)
 }
 
 // DescribeKeyPairs lists nothing: nobody logs in to a managed instance.
 func (a *API) DescribeKeyPairs(_ context.Context, in *shape.DescribeKeyPairsInput) (*shape.DescribeKeyPairsOutput, error) {
-	return &shape.DescribeKeyPairsOutput{}, none("InvalidKeyPair.NotFound", "key pair", append(in.KeyNames, in.KeyPairIds...))
+	return &shape.DescribeKeyPairsOutput{}, none(in, "InvalidKeyPair.NotFound", "key pair", append(in.KeyNames, in.KeyPairIds...))
 }

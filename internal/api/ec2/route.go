@@ -92,7 +92,7 @@ func (a *API) DescribeRouteTables(_ context.Context, in *shape.DescribeRouteTabl
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := nouns.table.list(state.RouteTables.All(view), a.query(in.RouteTableIds, in.Filters, in.NextToken, in.MaxResults))
+	all, next, err := nouns.table.list(state.RouteTables.All(view), a.query(in, in.RouteTableIds, in.Filters))
 	return &shape.DescribeRouteTablesOutput{NextToken: next, RouteTables: each(all, func(t model.RouteTable) shape.RouteTable { return a.showTable(view, t) })}, err
 }
 

@@ -208,7 +208,7 @@ func (a *API) DescribeSecurityGroupRules(_ context.Context, in *shape.DescribeSe
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := ruleNoun.list(ruleRows(view), a.query(in.SecurityGroupRuleIds, in.Filters, in.NextToken, in.MaxResults))
+	all, next, err := ruleNoun.list(ruleRows(view), a.query(in, in.SecurityGroupRuleIds, in.Filters))
 	return &shape.DescribeSecurityGroupRulesOutput{NextToken: next, SecurityGroupRules: each(all, func(r ruleRow) shape.SecurityGroupRule { return a.showRule(r.group, r.rule) })}, err
 }
 

@@ -3,9 +3,11 @@ package ec2
 import (
 	"context"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/vpc"
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/ec2"
@@ -39,6 +41,9 @@ func (a *API) DescribeVpcEndpointServices(_ context.Context, in *shape.DescribeV
 	}
 	n := noun[offering]{
 		id: func(o offering) string { return a.serviceName(o.Service) }, absent: "InvalidServiceName", called: "Vpc Endpoint Service",
+		key: func(o offering) string {
+			return page.Key(a.serviceName(o.Service), strconv.FormatBool(o.kind == "Gateway")) // interfaces come first
+		},
 		filters: map[string]func(offering) []string{
 			"service-name":               one(func(o offering) string { return a.serviceName(o.Service) }),
 			"service-type":               one(func(o offering) string { return o.kind }),
@@ -47,7 +52,7 @@ func (a *API) DescribeVpcEndpointServices(_ context.Context, in *shape.DescribeV
 			"supported-ip-address-types": fixed[offering]("ipv4"),
 		},
 	}
-	all, next, err := n.list(a.offerings(), a.query(in.ServiceNames, in.Filters, in.NextToken, in.MaxResults))
+	all, next, err := n.list(a.offerings(), a.query(in, in.ServiceNames, in.Filters))
 	out := &shape.DescribeVpcEndpointServicesOutput{NextToken: next}
 	for _, o := range all {
 		name := a.serviceName(o.Service)
@@ -107,7 +112,7 @@ func (a *API) DescribePrefixLists(_ context.Context, in *shape.DescribePrefixLis
 	if _, err := a.look(in.DryRun); err != nil {
 		return nil, err
 	}
-	all, next, err := prefixNoun.list(a.prefixLists(), a.query(in.PrefixListIds, in.Filters, in.NextToken, in.MaxResults))
+	all, next, err := prefixNoun.list(a.prefixLists(), a.query(in, in.PrefixListIds, in.Filters))
 	return &shape.DescribePrefixListsOutput{NextToken: next, PrefixLists: each(all, func(p prefixes) shape.PrefixList {
 		return shape.PrefixList{PrefixListId: &p.id, PrefixListName: &p.name, Cidrs: []string{p.cidr}}
 	})}, err
@@ -120,7 +125,7 @@ func (a *API) DescribeManagedPrefixLists(_ context.Context, in *shape.DescribeMa
 	}
 	n := prefixNoun
 	n.filters = with(n.filters, "owner-id", fixed[prefixes]("AWS"))
-	all, next, err := n.list(a.prefixLists(), query{ids: in.PrefixListIds, filters: in.Filters, next: in.NextToken, max: in.MaxResults, account: "AWS"})
+	all, next, err := n.list(a.prefixLists(), query{in: in, pages: pages, ids: in.PrefixListIds, filters: in.Filters, account: "AWS"})
 	return &shape.DescribeManagedPrefixListsOutput{NextToken: next, PrefixLists: each(all, func(p prefixes) shape.ManagedPrefixList {
 		return shape.ManagedPrefixList{
 			PrefixListId: &p.id, PrefixListName: &p.name, AddressFamily: wire.Ptr("IPv4"), OwnerId: wire.Ptr("AWS"), Tags: []shape.Tag{},
@@ -135,7 +140,7 @@ func (a *API) GetManagedPrefixListEntries(_ context.Context, in *shape.GetManage
 	if _, err := a.look(in.DryRun); err != nil {
 		return nil, err
 	}
-	all, _, err := prefixNoun.list(a.prefixLists(), a.query([]string{wire.Val(in.PrefixListId)}, nil, nil, nil))
+	all, _, err := prefixNoun.list(a.prefixLists(), a.query(in, []string{wire.Val(in.PrefixListId)}, nil))
 	return &shape.GetManagedPrefixListEntriesOutput{Entries: each(all, func(p prefixes) shape.PrefixListEntry {
 		return shape.PrefixListEntry{Cidr: &p.cidr}
 	})}, err

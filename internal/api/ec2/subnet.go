@@ -153,7 +153,7 @@ func (a *API) DescribeSubnets(_ context.Context, in *shape.DescribeSubnetsInput)
 	n := nouns.subnet
 	n.filters = with(n.filters, "default-for-az", flag(func(s model.Subnet) bool { v, _ := state.VPCs.Get(view, s.VPC); return v.Default }))
 	n.filters = with(n.filters, "subnet-arn", one(func(s model.Subnet) string { return a.arn("subnet/" + s.ID) }))
-	all, next, err := n.list(state.Subnets.All(view), a.query(in.SubnetIds, in.Filters, in.NextToken, in.MaxResults))
+	all, next, err := n.list(state.Subnets.All(view), a.query(in, in.SubnetIds, in.Filters))
 	return &shape.DescribeSubnetsOutput{NextToken: next, Subnets: each(all, func(s model.Subnet) shape.Subnet { return a.showSubnet(view, s) })}, err
 }
 

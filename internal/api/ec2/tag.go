@@ -199,7 +199,7 @@ func (a *API) DescribeTags(_ context.Context, in *shape.DescribeTagsInput) (*sha
 		}
 	}
 	slices.SortFunc(rows, func(x, y tagRow) int { return strings.Compare(tagRows.id(x), tagRows.id(y)) })
-	rows, next, err := tagRows.list(rows, a.query(nil, in.Filters, in.NextToken, in.MaxResults))
+	rows, next, err := tagRows.list(rows, a.query(in, nil, in.Filters))
 	return &shape.DescribeTagsOutput{NextToken: next, Tags: each(rows, func(r tagRow) shape.TagDescription {
 		return shape.TagDescription{Key: &r.key, Value: &r.value, ResourceId: &r.id, ResourceType: &r.kind}
 	})}, err

@@ -65,11 +65,11 @@ func (a *API) DescribeInstanceTypes(_ context.Context, in *shape.DescribeInstanc
 			return nil, bad("InvalidInstanceType", "The following supplied instance types do not exist: [%s]", n)
 		}
 	}
-	size := in.MaxResults
-	if size == nil && len(in.InstanceTypes) == 0 {
-		size = wire.Ptr(int64(100))
+	usual := int64(100)
+	if len(in.InstanceTypes) > 0 {
+		usual = 0 // all that are named
 	}
-	all, next, err := typeNoun.list(all, a.query(in.InstanceTypes, in.Filters, in.NextToken, size))
+	all, next, err := typeNoun.list(all, a.query(in, in.InstanceTypes, in.Filters).usual(usual))
 	return &shape.DescribeInstanceTypesOutput{NextToken: next, InstanceTypes: each(all, showType)}, err
 }
 
@@ -179,7 +179,7 @@ func (a *API) DescribeInstanceTypeOfferings(_ context.Context, in *shape.Describ
 		"instance-type": one(func(s sale) string { return s.name }),
 		"location":      one(func(s sale) string { return s.at }),
 	}}
-	all, next, err := n.list(all, a.query(nil, in.Filters, in.NextToken, wire.Ptr(wire.Or(in.MaxResults, 1000))))
+	all, next, err := n.list(all, a.query(in, nil, in.Filters).usual(1000))
 	return &shape.DescribeInstanceTypeOfferingsOutput{NextToken: next, InstanceTypeOfferings: each(all, func(s sale) shape.InstanceTypeOffering {
 		return shape.InstanceTypeOffering{InstanceType: &s.name, Location: &s.at, LocationType: &kind}
 	})}, err
@@ -201,7 +201,7 @@ func (a *API) GetInstanceTypesFromInstanceRequirements(_ context.Context, in *sh
 	all := slices.DeleteFunc(catalog.MatchAll(a.Place.Region, q), func(t catalog.Type) bool {
 		return !t.Runs(in.ArchitectureTypes...) || len(in.VirtualizationTypes) > 0 && !slices.ContainsFunc(t.Virtualization, func(v string) bool { return slices.Contains(in.VirtualizationTypes, v) })
 	})
-	all, next, err := typeNoun.list(all, a.query(nil, nil, in.NextToken, wire.Ptr(wire.Or(in.MaxResults, 1000))))
+	all, next, err := typeNoun.list(all, a.query(in, nil, nil).usual(1000))
 	return &shape.GetInstanceTypesFromInstanceRequirementsOutput{NextToken: next, InstanceTypes: each(all, func(t catalog.Type) shape.InstanceTypeInfoFromInstanceRequirements {
 		return shape.InstanceTypeInfoFromInstanceRequirements{InstanceType: &t.Name}
 	})}, err
@@ -281,7 +281,7 @@ func (a *API) DescribeSpotPriceHistory(_ context.Context, in *shape.DescribeSpot
 		"availability-zone":   one(func(s sale) string { return s.at }),
 		"product-description": fixed[sale]("Linux/UNIX"),
 	}}
-	all, next, err := n.list(all, a.query(nil, in.Filters, in.NextToken, wire.Ptr(wire.Or(in.MaxResults, 1000))))
+	all, next, err := n.list(all, a.query(in, nil, in.Filters).usual(1000))
 	now := a.Clock.Now().Truncate(time.Hour)
 	return &shape.DescribeSpotPriceHistoryOutput{NextToken: next, SpotPriceHistory: each(all, func(s sale) shape.SpotPrice {
 		p, _ := catalog.PriceOf(a.Place.Region, s.name)

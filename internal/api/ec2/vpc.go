@@ -149,7 +149,7 @@ func (a *API) DescribeVpcs(_ context.Context, in *shape.DescribeVpcsInput) (*sha
 		return nil, err
 	}
 	n := nouns.vpc
-	all, next, err := n.list(state.VPCs.All(view), a.query(in.VpcIds, in.Filters, in.NextToken, in.MaxResults))
+	all, next, err := n.list(state.VPCs.All(view), a.query(in, in.VpcIds, in.Filters))
 	return &shape.DescribeVpcsOutput{NextToken: next, Vpcs: each(all, a.showVPC)}, err
 }
 

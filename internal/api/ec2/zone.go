@@ -43,7 +43,7 @@ func (a *API) DescribeAvailabilityZones(_ context.Context, in *shape.DescribeAva
 	all = slices.DeleteFunc(slices.Clone(all), func(z catalog.Zone) bool {
 		return len(in.ZoneNames) > 0 && !slices.Contains(in.ZoneNames, z.Name) || len(in.ZoneIds) > 0 && !slices.Contains(in.ZoneIds, z.ID)
 	})
-	all, _, err := n.list(all, a.query(nil, in.Filters, nil, nil))
+	all, _, err := n.list(all, a.query(in, nil, in.Filters))
 	return &shape.DescribeAvailabilityZonesOutput{AvailabilityZones: each(all, func(z catalog.Zone) shape.AvailabilityZone {
 		return shape.AvailabilityZone{
 			ZoneName: &z.Name, ZoneId: &z.ID, RegionName: &a.Place.Region, State: wire.Ptr("available"), ZoneType: wire.Ptr("availability-zone"),
@@ -81,7 +81,7 @@ func (a *API) DescribeRegions(_ context.Context, in *shape.DescribeRegionsInput)
 		"endpoint":      one(func(r catalog.Region) string { return "ec2." + r.Name + "." + r.DNSSuffix }),
 		"opt-in-status": one(status),
 	}}
-	all, _, err := n.list(all, a.query(nil, in.Filters, nil, nil))
+	all, _, err := n.list(all, a.query(in, nil, in.Filters))
 	return &shape.DescribeRegionsOutput{Regions: each(all, func(r catalog.Region) shape.Region {
 		return shape.Region{RegionName: &r.Name, Endpoint: wire.Ptr("ec2." + r.Name + "." + r.DNSSuffix), OptInStatus: wire.Ptr(status(r))}
 	})}, err

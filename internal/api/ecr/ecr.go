@@ -20,6 +20,7 @@ import (
 	"berth/internal/fault"
 	"berth/internal/ident"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/registry"
 	"berth/internal/state"
 	"berth/internal/store"
@@ -276,7 +277,10 @@ func (a *API) DescribeRepositories(_ context.Context, in *shape.DescribeReposito
 		}
 	}
 	slices.SortFunc(all, func(x, y model.Repository) int { return cmp.Compare(x.Name, y.Name) })
-	all, next := page(all, func(r model.Repository) string { return r.Name }, in.NextToken, in.MaxResults)
+	all, next, err := page.Cut(pages, in, all, func(r model.Repository) string { return r.Name })
+	if err != nil {
+		return nil, err
+	}
 	out := &shape.DescribeRepositoriesOutput{Repositories: []shape.Repository{}, NextToken: next}
 	for _, r := range all {
 		out.Repositories = append(out.Repositories, *a.shapeOf(r))
@@ -284,18 +288,10 @@ func (a *API) DescribeRepositories(_ context.Context, in *shape.DescribeReposito
 	return out, nil
 }
 
-// page cuts one page out of a sorted list; the token is the last key shown.
-func page[T any](all []T, key func(T) string, token *string, size *int64) ([]T, *string) {
-	if t := wire.Val(token); t != "" {
-		i := slices.IndexFunc(all, func(v T) bool { return key(v) == t })
-		all = all[i+1:]
-	}
-	n := int(wire.Or(size, 100))
-	if n <= 0 || n >= len(all) {
-		return all, nil
-	}
-	return all[:n], wire.Ptr(key(all[n-1]))
-}
+// pages are the rules of this service's lists.
+var pages = page.Rules{Usual: 100, Refuse: func(string) error {
+	return fault.New(fault.Invalid, "InvalidParameterException", "Invalid parameter at 'nextToken' failed to satisfy constraint: 'Invalid token'")
+}}
 
 // DescribeRegistry shows the registry, which replicates nowhere.
 func (a *API) DescribeRegistry(context.Context, *shape.DescribeRegistryInput) (*shape.DescribeRegistryOutput, error) {

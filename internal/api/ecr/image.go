@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"berth/internal/fault"
+	"berth/internal/page"
 	"berth/internal/registry"
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/ecr"
@@ -156,7 +157,8 @@ func (a *API) deleteOne(repo registry.Repo, id shape.ImageIdentifier) ([]shape.I
 	return out, nil
 }
 
-// ListImages lists identifiers. Errors: RepositoryNotFoundException.
+// ListImages lists identifiers. Errors: RepositoryNotFoundException,
+// InvalidParameterException.
 func (a *API) ListImages(_ context.Context, in *shape.ListImagesInput) (*shape.ListImagesOutput, error) {
 	repo, _, err := a.open(in.RegistryId, in.RepositoryName)
 	if err != nil {
@@ -170,18 +172,29 @@ func (a *API) ListImages(_ context.Context, in *shape.ListImagesInput) (*shape.L
 	if in.Filter != nil {
 		status = wire.Val(in.Filter.TagStatus)
 	}
-	ids := []shape.ImageIdentifier{}
+	type row struct{ key, digest, tag string }
+	var rows []row
 	for _, i := range tagged(images, status) {
 		if len(i.Tags) == 0 {
-			ids = append(ids, *identify(i.Digest, ""))
+			rows = append(rows, row{imageKey(i), i.Digest, ""})
 		}
 		for _, t := range i.Tags {
-			ids = append(ids, *identify(i.Digest, t))
+			rows = append(rows, row{page.Key(imageKey(i), t), i.Digest, t})
 		}
 	}
-	ids, next := page(ids, func(id shape.ImageIdentifier) string { return wire.Val(id.ImageDigest) + "|" + wire.Val(id.ImageTag) }, in.NextToken, in.MaxResults)
-	return &shape.ListImagesOutput{ImageIds: ids, NextToken: next}, nil
+	rows, next, err := page.Cut(pages, in, rows, func(r row) string { return r.key })
+	if err != nil {
+		return nil, err
+	}
+	out := &shape.ListImagesOutput{ImageIds: []shape.ImageIdentifier{}, NextToken: next}
+	for _, r := range rows {
+		out.ImageIds = append(out.ImageIds, *identify(r.digest, r.tag))
+	}
+	return out, nil
 }
+
+// imageKey is in the order in which images are listed: oldest first.
+func imageKey(i registry.Image) string { return page.Key(page.Time(i.PushedAt), i.Digest) }
 
 func tagged(images []registry.Image, status string) []registry.Image {
 	return slices.DeleteFunc(images, func(i registry.Image) bool {
@@ -190,7 +203,8 @@ func tagged(images []registry.Image, status string) []registry.Image {
 }
 
 // DescribeImages shows what is known of images. Errors:
-// RepositoryNotFoundException, ImageNotFoundException.
+// RepositoryNotFoundException, ImageNotFoundException,
+// InvalidParameterException.
 func (a *API) DescribeImages(_ context.Context, in *shape.DescribeImagesInput) (*shape.DescribeImagesOutput, error) {
 	rec, err := a.find(a.DB.View(), in.RegistryId, in.RepositoryName)
 	if err != nil {
@@ -214,7 +228,10 @@ func (a *API) DescribeImages(_ context.Context, in *shape.DescribeImagesInput) (
 	if in.Filter != nil {
 		images = tagged(images, wire.Val(in.Filter.TagStatus))
 	}
-	images, next := page(images, func(i registry.Image) string { return i.Digest }, in.NextToken, in.MaxResults)
+	images, next, err := page.Cut(pages, in, images, imageKey)
+	if err != nil {
+		return nil, err
+	}
 	out := &shape.DescribeImagesOutput{ImageDetails: []shape.ImageDetail{}, NextToken: next}
 	for _, i := range images {
 		out.ImageDetails = append(out.ImageDetails, detail(repo, i, rec.ScanOnPush))

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/ecs"
@@ -32,11 +33,15 @@ func (a *API) ListAttributes(_ context.Context, in *shape.ListAttributesInput) (
 			}
 		}
 	}
-	found, next, err := page(found, func(a shape.Attribute) string { return wire.Val(a.TargetId) + " " + wire.Val(a.Name) }, in.NextToken, in.MaxResults, 100, 100)
+	found, next, err := page.Cut(pages(100, 100), in, found, attributeKey)
 	if err != nil {
 		return nil, err
 	}
 	return &shape.ListAttributesOutput{Attributes: found, NextToken: next}, nil
+}
+
+func attributeKey(a shape.Attribute) string {
+	return page.Key(wire.Val(a.TargetId), wire.Val(a.Name), wire.Val(a.Value))
 }
 
 // settingDefaults are the account settings as a new account has them.
@@ -89,7 +94,7 @@ func (a *API) ListAccountSettings(_ context.Context, in *shape.ListAccountSettin
 			out = append(out, *a.setting(n))
 		}
 	}
-	out, next, err := page(out, func(s shape.Setting) string { return *s.Name }, in.NextToken, in.MaxResults, 10, 100)
+	out, next, err := page.Cut(pages(10, 100), in, out, func(s shape.Setting) string { return *s.Name })
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"berth/internal/fault"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -185,7 +186,7 @@ func (a *API) ListClusters(_ context.Context, in *shape.ListClustersInput) (*sha
 			arns = append(arns, c.ARN)
 		}
 	}
-	arns, next, err := page(arns, self, in.NextToken, in.MaxResults, 100, 100)
+	arns, next, err := page.Cut(pages(100, 100), in, arns, page.Self)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"berth/internal/fault"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -134,11 +135,12 @@ func (a *API) ListTaskDefinitions(_ context.Context, in *shape.ListTaskDefinitio
 			found = append(found, d)
 		}
 	}
-	slices.SortFunc(found, byFamily)
-	if wire.Val(in.Sort) == "DESC" {
+	down := wire.Val(in.Sort) == "DESC"
+	slices.SortFunc(found, func(x, y model.TaskDefinition) int { return strings.Compare(byFamily(x), byFamily(y)) })
+	if down {
 		slices.Reverse(found)
 	}
-	found, next, err := page(found, func(d model.TaskDefinition) string { return d.ARN }, in.NextToken, in.MaxResults, 100, 100)
+	found, next, err := page.Cut(pages(100, 100).Descending(down), in, found, byFamily)
 	if err != nil {
 		return nil, err
 	}
@@ -149,12 +151,8 @@ func (a *API) ListTaskDefinitions(_ context.Context, in *shape.ListTaskDefinitio
 	return out, nil
 }
 
-func byFamily(a, b model.TaskDefinition) int {
-	if c := strings.Compare(a.Family, b.Family); c != 0 {
-		return c
-	}
-	return int(a.Revision - b.Revision)
-}
+// byFamily is the key under which revisions are listed.
+func byFamily(d model.TaskDefinition) string { return page.Key(d.Family, page.Number(d.Revision)) }
 
 // ListTaskDefinitionFamilies lists families. Errors:
 // InvalidParameterException.
@@ -177,7 +175,7 @@ func (a *API) ListTaskDefinitionFamilies(_ context.Context, in *shape.ListTaskDe
 		}
 	}
 	slices.Sort(names)
-	names, next, err := page(names, self, in.NextToken, in.MaxResults, 100, 100)
+	names, next, err := page.Cut(pages(100, 100), in, names, page.Self)
 	if err != nil {
 		return nil, err
 	}

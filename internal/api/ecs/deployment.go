@@ -9,6 +9,7 @@ import (
 	"berth/internal/fault"
 	"berth/internal/ident"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -133,8 +134,9 @@ func (a *API) ListServiceDeployments(_ context.Context, in *shape.ListServiceDep
 			found = append(found, d)
 		}
 	}
-	slices.SortStableFunc(found, func(x, y model.ServiceDeployment) int { return y.CreatedAt.Compare(x.CreatedAt) })
-	found, next, err := page(found, func(d model.ServiceDeployment) string { return d.ARN }, in.NextToken, in.MaxResults, 20, 100)
+	newest := func(d model.ServiceDeployment) string { return page.Key(page.Time(d.CreatedAt), d.ARN) }
+	slices.SortFunc(found, func(x, y model.ServiceDeployment) int { return strings.Compare(newest(y), newest(x)) })
+	found, next, err := page.Cut(pages(20, 100).Descending(true), in, found, newest)
 	if err != nil {
 		return nil, err
 	}

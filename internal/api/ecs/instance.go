@@ -8,6 +8,7 @@ import (
 
 	"berth/internal/lang/constraint"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -63,7 +64,7 @@ func (a *API) ListContainerInstances(_ context.Context, in *shape.ListContainerI
 		}
 	}
 	slices.Sort(arns)
-	arns, next, err := page(arns, self, in.NextToken, in.MaxResults, 100, 100)
+	arns, next, err := page.Cut(pages(100, 100), in, arns, page.Self)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"berth/internal/fault"
 	"berth/internal/model"
 	"berth/internal/model/catalog"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -329,15 +330,11 @@ func (a *API) DescribeCapacityProviders(_ context.Context, in *shape.DescribeCap
 			}
 		}
 	}
-	size := wire.Or(in.MaxResults, 10)
-	if in.MaxResults == nil && len(in.CapacityProviders) > 0 {
-		size = 100
+	usual := int64(10)
+	if len(in.CapacityProviders) > 0 {
+		usual = 100
 	}
-	most := max(size, 10)
-	if in.MaxResults != nil {
-		most = 10
-	}
-	found, next, err := page(found, func(p model.CapacityProvider) string { return p.Name }, in.NextToken, &size, 10, most)
+	found, next, err := page.Cut(pages(usual, 10), in, found, func(p model.CapacityProvider) string { return p.Name })
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"berth/internal/fault"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -291,7 +292,7 @@ func (a *API) ListServices(_ context.Context, in *shape.ListServicesInput) (*sha
 			arns = append(arns, s.ARN)
 		}
 	}
-	arns, next, err := page(arns, self, in.NextToken, in.MaxResults, 10, 100)
+	arns, next, err := page.Cut(pages(10, 100), in, arns, page.Self)
 	if err != nil {
 		return nil, err
 	}

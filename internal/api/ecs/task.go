@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -232,7 +233,7 @@ func (a *API) ListTasks(_ context.Context, in *shape.ListTasksInput) (*shape.Lis
 			found = append(found, t)
 		}
 	}
-	found, next, err := page(found, func(t model.Task) string { return t.ARN }, in.NextToken, in.MaxResults, 100, 100)
+	found, next, err := page.Cut(pages(100, 100), in, found, func(t model.Task) string { return t.ARN })
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"berth/internal/fault"
 	"berth/internal/ident"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -86,19 +87,8 @@ func fullName(arn string) string {
 	return strings.TrimPrefix(a.Resource, "loadbalancer/")
 }
 
-// page cuts one page out of a list. The marker is the key of the last item of
-// the page before.
-func page[T any](all []T, key func(T) string, marker *string, size *int64) ([]T, *string) {
-	if m := wire.Val(marker); m != "" {
-		i := slices.IndexFunc(all, func(v T) bool { return key(v) == m })
-		all = all[i+1:]
-	}
-	n := int(wire.Or(size, 400))
-	if n <= 0 || n >= len(all) {
-		return all, nil
-	}
-	return all[:n], wire.Ptr(key(all[n-1]))
-}
+// pages are the rules of this service's lists.
+var pages = page.Rules{Usual: 400, Refuse: func(token string) error { return invalid("The marker '%s' is not valid", token) }}
 
 func readTags(in []shape.Tag) ([]model.Tag, error) {
 	var out []model.Tag

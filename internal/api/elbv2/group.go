@@ -8,6 +8,7 @@ import (
 
 	"berth/internal/fault"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -180,7 +181,8 @@ func showGroup(r store.Reader, g model.TargetGroup) shape.TargetGroup {
 }
 
 // DescribeTargetGroups lists target groups: all, those named, or those of a
-// load balancer. Errors: TargetGroupNotFound, LoadBalancerNotFound.
+// load balancer. Errors: TargetGroupNotFound, LoadBalancerNotFound,
+// ValidationError.
 func (a *API) DescribeTargetGroups(_ context.Context, in *shape.DescribeTargetGroupsInput) (*shape.DescribeTargetGroupsOutput, error) {
 	v := a.DB.View()
 	all, missing := pick(state.TargetGroups.All(v), in.TargetGroupArns, in.Names,
@@ -194,7 +196,10 @@ func (a *API) DescribeTargetGroups(_ context.Context, in *shape.DescribeTargetGr
 		}
 		all = slices.DeleteFunc(slices.Clone(all), func(g model.TargetGroup) bool { return !slices.Contains(balancersOf(v, g.ARN, ""), lb) })
 	}
-	all, next := page(all, func(g model.TargetGroup) string { return g.ARN }, in.Marker, in.PageSize)
+	all, next, err := page.Cut(pages, in, all, func(g model.TargetGroup) string { return g.ARN })
+	if err != nil {
+		return nil, err
+	}
 	out := &shape.DescribeTargetGroupsOutput{NextMarker: next, TargetGroups: []shape.TargetGroup{}}
 	for _, g := range all {
 		out.TargetGroups = append(out.TargetGroups, showGroup(v, g))

@@ -7,6 +7,7 @@ import (
 
 	"berth/internal/fault"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -113,7 +114,7 @@ func showListener(r store.Reader, l model.Listener) shape.Listener {
 }
 
 // DescribeListeners lists the listeners of a load balancer, or those named.
-// Errors: ListenerNotFound, LoadBalancerNotFound.
+// Errors: ListenerNotFound, LoadBalancerNotFound, ValidationError.
 func (a *API) DescribeListeners(_ context.Context, in *shape.DescribeListenersInput) (*shape.DescribeListenersOutput, error) {
 	v := a.DB.View()
 	var all []model.Listener
@@ -133,7 +134,10 @@ func (a *API) DescribeListeners(_ context.Context, in *shape.DescribeListenersIn
 		}
 		all = append(all, l)
 	}
-	all, next := page(all, func(l model.Listener) string { return l.ARN }, in.Marker, in.PageSize)
+	all, next, err := page.Cut(pages, in, all, func(l model.Listener) string { return l.ARN })
+	if err != nil {
+		return nil, err
+	}
 	out := &shape.DescribeListenersOutput{NextMarker: next, Listeners: []shape.Listener{}}
 	for _, l := range all {
 		out.Listeners = append(out.Listeners, showListener(v, l))
@@ -210,10 +214,13 @@ func deleteListener(tx *store.Tx, arn string) error {
 }
 
 // DescribeListenerCertificates lists none: HTTP listeners have none. Errors:
-// ListenerNotFound.
+// ListenerNotFound, ValidationError.
 func (a *API) DescribeListenerCertificates(_ context.Context, in *shape.DescribeListenerCertificatesInput) (*shape.DescribeListenerCertificatesOutput, error) {
 	if _, ok := state.Listeners.Get(a.DB.View(), wire.Val(in.ListenerArn)); !ok {
 		return nil, noListener()
+	}
+	if _, err := page.After(pages, in); err != nil {
+		return nil, err
 	}
 	return &shape.DescribeListenerCertificatesOutput{Certificates: []shape.Certificate{}}, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"berth/internal/fault"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -197,7 +198,8 @@ func hostedZone(arn string) string {
 	}
 }
 
-// DescribeLoadBalancers lists load balancers. Errors: LoadBalancerNotFound.
+// DescribeLoadBalancers lists load balancers. Errors: LoadBalancerNotFound,
+// ValidationError.
 func (a *API) DescribeLoadBalancers(_ context.Context, in *shape.DescribeLoadBalancersInput) (*shape.DescribeLoadBalancersOutput, error) {
 	v := a.DB.View()
 	all, missing := pick(state.LoadBalancers.All(v), in.LoadBalancerArns, in.Names,
@@ -205,7 +207,10 @@ func (a *API) DescribeLoadBalancers(_ context.Context, in *shape.DescribeLoadBal
 	if len(missing) > 0 {
 		return nil, fault.New(fault.NotFound, "LoadBalancerNotFound", "Load balancers '[%s]' not found", strings.Join(missing, ", "))
 	}
-	all, next := page(all, func(l model.LoadBalancer) string { return l.ARN }, in.Marker, in.PageSize)
+	all, next, err := page.Cut(pages, in, all, func(l model.LoadBalancer) string { return l.ARN })
+	if err != nil {
+		return nil, err
+	}
 	out := &shape.DescribeLoadBalancersOutput{NextMarker: next, LoadBalancers: []shape.LoadBalancer{}}
 	for _, l := range all {
 		out.LoadBalancers = append(out.LoadBalancers, showLoadBalancer(v, l))

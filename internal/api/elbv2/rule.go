@@ -1,13 +1,14 @@
 package elbv2
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"berth/internal/fault"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -85,7 +86,7 @@ func showRule(r model.ListenerRule) shape.Rule {
 }
 
 // DescribeRules lists the rules of a listener in order of evaluation, or
-// those named. Errors: ListenerNotFound, RuleNotFound.
+// those named. Errors: ListenerNotFound, RuleNotFound, ValidationError.
 func (a *API) DescribeRules(_ context.Context, in *shape.DescribeRulesInput) (*shape.DescribeRulesOutput, error) {
 	v := a.DB.View()
 	var all []model.ListenerRule
@@ -107,7 +108,10 @@ func (a *API) DescribeRules(_ context.Context, in *shape.DescribeRulesInput) (*s
 		}
 		all = append(all, r)
 	}
-	all, next := page(all, func(r model.ListenerRule) string { return r.ARN }, in.Marker, in.PageSize)
+	all, next, err := page.Cut(pages, in, all, ruleKey)
+	if err != nil {
+		return nil, err
+	}
 	out := &shape.DescribeRulesOutput{NextMarker: next, Rules: []shape.Rule{}}
 	for _, r := range all {
 		out.Rules = append(out.Rules, showRule(r))
@@ -118,16 +122,13 @@ func (a *API) DescribeRules(_ context.Context, in *shape.DescribeRulesInput) (*s
 // Ordered sorts rules as they are evaluated: by priority, the default last.
 func Ordered(rules []model.ListenerRule) []model.ListenerRule {
 	out := slices.Clone(rules)
-	slices.SortFunc(out, func(x, y model.ListenerRule) int {
-		if x.Default != y.Default {
-			if x.Default {
-				return 1
-			}
-			return -1
-		}
-		return cmp.Or(cmp.Compare(x.Priority, y.Priority), cmp.Compare(x.ARN, y.ARN))
-	})
+	slices.SortFunc(out, func(x, y model.ListenerRule) int { return strings.Compare(ruleKey(x), ruleKey(y)) })
 	return out
+}
+
+// ruleKey is in the order of evaluation: the default rule comes last.
+func ruleKey(r model.ListenerRule) string {
+	return page.Key(strconv.FormatBool(r.Default), page.Number(r.Priority), r.ARN)
 }
 
 // ModifyRule replaces the conditions or the actions of a rule. Errors:

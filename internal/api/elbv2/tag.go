@@ -6,6 +6,7 @@ import (
 
 	"berth/internal/fault"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -133,9 +134,12 @@ var limits = [][2]string{
 	{"condition-values-per-alb-rule", "5"}, {"condition-wildcards-per-alb-rule", "5"},
 }
 
-// DescribeAccountLimits lists the quotas.
+// DescribeAccountLimits lists the quotas. Errors: ValidationError.
 func (a *API) DescribeAccountLimits(_ context.Context, in *shape.DescribeAccountLimitsInput) (*shape.DescribeAccountLimitsOutput, error) {
-	all, next := page(limits, func(l [2]string) string { return l[0] }, in.Marker, in.PageSize)
+	all, next, err := page.Cut(pages, in, limits, func(l [2]string) string { return l[0] })
+	if err != nil {
+		return nil, err
+	}
 	out := &shape.DescribeAccountLimitsOutput{NextMarker: next}
 	for _, l := range all {
 		out.Limits = append(out.Limits, shape.Limit{Name: wire.Ptr(l[0]), Max: wire.Ptr(l[1])})

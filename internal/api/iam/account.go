@@ -7,6 +7,7 @@ import (
 	"berth/internal/ident"
 	"berth/internal/lang/policy"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -28,19 +29,24 @@ func (a *API) GetUser(ctx context.Context, in *shape.GetUserInput) (*shape.GetUs
 
 func wireInvalid(text string) error { return shape.Meta.Refuse("%s", text) }
 
-// ListUsers lists no users: the account has its root only.
-func (a *API) ListUsers(context.Context, *shape.ListUsersInput) (*shape.ListUsersOutput, error) {
-	return &shape.ListUsersOutput{Users: []shape.User{}, IsTruncated: wire.Ptr(false)}, nil
+// ListUsers lists no users: the account has its root only. Errors:
+// ValidationError.
+func (a *API) ListUsers(_ context.Context, in *shape.ListUsersInput) (*shape.ListUsersOutput, error) {
+	_, err := page.After(pages, in)
+	return &shape.ListUsersOutput{Users: []shape.User{}, IsTruncated: wire.Ptr(false)}, err
 }
 
-// ListGroups lists no groups.
-func (a *API) ListGroups(context.Context, *shape.ListGroupsInput) (*shape.ListGroupsOutput, error) {
-	return &shape.ListGroupsOutput{Groups: []shape.Group{}, IsTruncated: wire.Ptr(false)}, nil
+// ListGroups lists no groups. Errors: ValidationError.
+func (a *API) ListGroups(_ context.Context, in *shape.ListGroupsInput) (*shape.ListGroupsOutput, error) {
+	_, err := page.After(pages, in)
+	return &shape.ListGroupsOutput{Groups: []shape.Group{}, IsTruncated: wire.Ptr(false)}, err
 }
 
-// ListAccountAliases lists no aliases: none can be made.
-func (a *API) ListAccountAliases(context.Context, *shape.ListAccountAliasesInput) (*shape.ListAccountAliasesOutput, error) {
-	return &shape.ListAccountAliasesOutput{AccountAliases: []string{}, IsTruncated: wire.Ptr(false)}, nil
+// ListAccountAliases lists no aliases: none can be made. Errors:
+// ValidationError.
+func (a *API) ListAccountAliases(_ context.Context, in *shape.ListAccountAliasesInput) (*shape.ListAccountAliasesOutput, error) {
+	_, err := page.After(pages, in)
+	return &shape.ListAccountAliasesOutput{AccountAliases: []string{}, IsTruncated: wire.Ptr(false)}, err
 }
 
 // GetAccountSummary counts what is there, beside the quotas that are kept.

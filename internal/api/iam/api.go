@@ -10,7 +10,6 @@ package iam
 import (
 	"context"
 	_ "embed"
-	"encoding/base64"
 	"net/url"
 	"reflect"
 	"slices"
@@ -21,6 +20,7 @@ import (
 	"berth/internal/fault"
 	"berth/internal/ident"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -163,25 +163,13 @@ func shownTags(tags []model.Tag) []shape.Tag {
 	return out
 }
 
-// page cuts a list: MaxItems after Marker, which is the key of the last item
-// of the page before.
-func page[T any](items []T, key func(T) string, marker *string, limit *int64) (out []T, more *bool, next *string, err error) {
-	start := 0
-	if m := wire.Val(marker); m != "" {
-		b, err := base64.URLEncoding.DecodeString(m)
-		if err != nil {
-			return nil, nil, nil, fault.New(fault.Invalid, "ValidationError", "Invalid Marker: %s", m)
-		}
-		start = slices.IndexFunc(items, func(v T) bool { return key(v) > string(b) })
-		if start < 0 {
-			start = len(items)
-		}
-	}
-	items = items[start:]
-	n := int(wire.Or(limit, 100))
-	if len(items) <= n {
-		return items, wire.Ptr(false), nil, nil
-	}
-	out = items[:n]
-	return out, wire.Ptr(true), wire.Ptr(base64.URLEncoding.EncodeToString([]byte(key(out[n-1])))), nil
+// pages are the rules of this service's lists.
+var pages = page.Rules{Usual: 100, Refuse: func(string) error { return fault.New(fault.Invalid, "ValidationError", "Invalid Marker.") }}
+
+// cut is page.Cut, and whether there are more items.
+func cut[T any](in any, items []T, key func(T) string) (out []T, more *bool, next *string, err error) {
+	out, next, err = page.Cut(pages, in, items, key)
+	return out, wire.Ptr(next != nil), next, err
 }
+
+func tagKey(t model.Tag) string { return t.Key }

@@ -10,6 +10,7 @@ import (
 	"berth/internal/fault"
 	"berth/internal/lang/policy"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -145,7 +146,8 @@ func (a *API) GetPolicy(_ context.Context, in *shape.GetPolicyInput) (*shape.Get
 	return &shape.GetPolicyOutput{Policy: shownPolicy(view, p)}, nil
 }
 
-// ListPolicies lists the customer's policies, AWS's or both.
+// ListPolicies lists the customer's policies, AWS's or both. Errors:
+// ValidationError.
 func (a *API) ListPolicies(_ context.Context, in *shape.ListPoliciesInput) (*shape.ListPoliciesOutput, error) {
 	view := a.DB.View()
 	var all []model.Policy
@@ -163,7 +165,7 @@ func (a *API) ListPolicies(_ context.Context, in *shape.ListPoliciesInput) (*sha
 	}
 	all = slices.DeleteFunc(all, func(p model.Policy) bool { return !wantedPolicy(view, in, p) })
 	slices.SortFunc(all, func(a, b model.Policy) int { return strings.Compare(a.ARN, b.ARN) })
-	list, more, next, err := page(all, func(p model.Policy) string { return p.ARN }, in.Marker, in.MaxItems)
+	list, more, next, err := cut(in, all, func(p model.Policy) string { return p.ARN })
 	if err != nil {
 		return nil, err
 	}
@@ -303,11 +305,26 @@ func (a *API) ListPolicyVersions(_ context.Context, in *shape.ListPolicyVersions
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.ListPolicyVersionsOutput{Versions: []shape.PolicyVersion{}, IsTruncated: wire.Ptr(false)}
-	for _, v := range slices.Backward(p.Versions) {
+	versions := slices.Clone(p.Versions)
+	slices.Reverse(versions)
+	versions, next, err := page.Cut(pages.Descending(true), in, versions, versionKey)
+	if err != nil {
+		return nil, err
+	}
+	out := &shape.ListPolicyVersionsOutput{Versions: []shape.PolicyVersion{}, IsTruncated: wire.Ptr(next != nil), Marker: next}
+	for _, v := range versions {
 		out.Versions = append(out.Versions, listedVersion(v))
 	}
 	return out, nil
+}
+
+// versionKey is in the order of versions: they are called v1, v2 and so on.
+func versionKey(v model.PolicyVersion) string {
+	n, err := strconv.ParseInt(strings.TrimPrefix(v.ID, "v"), 10, 64)
+	if err != nil {
+		return v.ID
+	}
+	return page.Number(n)
 }
 
 // SetDefaultPolicyVersion makes a version the one that counts. Errors:
@@ -349,7 +366,7 @@ func (a *API) ListEntitiesForPolicy(_ context.Context, in *shape.ListEntitiesFor
 	}
 	all = slices.DeleteFunc(all, func(r model.Role) bool { return !strings.HasPrefix(r.Path, path(wire.Val(in.PathPrefix))) })
 	slices.SortFunc(all, func(a, b model.Role) int { return strings.Compare(a.Name, b.Name) })
-	list, more, next, err := page(all, func(r model.Role) string { return r.Name }, in.Marker, in.MaxItems)
+	list, more, next, err := cut(in, all, func(r model.Role) string { return r.Name })
 	if err != nil {
 		return nil, err
 	}
@@ -376,13 +393,13 @@ func (a *API) UntagPolicy(ctx context.Context, in *shape.UntagPolicyInput) (*sha
 	})
 }
 
-// ListPolicyTags lists a policy's tags. Errors: NoSuchEntity.
+// ListPolicyTags lists a policy's tags. Errors: NoSuchEntity, ValidationError.
 func (a *API) ListPolicyTags(_ context.Context, in *shape.ListPolicyTagsInput) (*shape.ListPolicyTagsOutput, error) {
 	p, err := find(a.DB.View(), wire.Val(in.PolicyArn))
 	if err != nil {
 		return nil, err
 	}
-	tags, more, next, err := page(p.Tags, func(t model.Tag) string { return t.Key }, in.Marker, in.MaxItems)
+	tags, more, next, err := cut(in, p.Tags, tagKey)
 	if err != nil {
 		return nil, err
 	}

@@ -90,8 +90,8 @@ func (a *API) GetInstanceProfile(_ context.Context, in *shape.GetInstanceProfile
 	return &shape.GetInstanceProfileOutput{InstanceProfile: shownProfile(view, p)}, nil
 }
 
-func (a *API) profilePage(all []model.InstanceProfile, marker *string, limit *int64) (out []shape.InstanceProfile, more *bool, next *string, err error) {
-	list, more, next, err := page(all, func(p model.InstanceProfile) string { return p.Name }, marker, limit)
+func (a *API) profilePage(in any, all []model.InstanceProfile) (out []shape.InstanceProfile, more *bool, next *string, err error) {
+	list, more, next, err := cut(in, all, func(p model.InstanceProfile) string { return p.Name })
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -103,7 +103,7 @@ func (a *API) profilePage(all []model.InstanceProfile, marker *string, limit *in
 	return out, more, next, nil
 }
 
-// ListInstanceProfiles lists profiles below a path.
+// ListInstanceProfiles lists profiles below a path. Errors: ValidationError.
 func (a *API) ListInstanceProfiles(_ context.Context, in *shape.ListInstanceProfilesInput) (*shape.ListInstanceProfilesOutput, error) {
 	var all []model.InstanceProfile
 	for _, p := range state.InstanceProfiles.All(a.DB.View()) {
@@ -111,18 +111,18 @@ func (a *API) ListInstanceProfiles(_ context.Context, in *shape.ListInstanceProf
 			all = append(all, p)
 		}
 	}
-	list, more, next, err := a.profilePage(all, in.Marker, in.MaxItems)
+	list, more, next, err := a.profilePage(in, all)
 	return &shape.ListInstanceProfilesOutput{InstanceProfiles: list, IsTruncated: more, Marker: next}, err
 }
 
 // ListInstanceProfilesForRole lists the profiles that carry a role. Errors:
-// NoSuchEntity.
+// NoSuchEntity, ValidationError.
 func (a *API) ListInstanceProfilesForRole(_ context.Context, in *shape.ListInstanceProfilesForRoleInput) (*shape.ListInstanceProfilesForRoleOutput, error) {
 	view := a.DB.View()
 	if _, ok := state.Roles.Get(view, wire.Val(in.RoleName)); !ok {
 		return nil, noRole(wire.Val(in.RoleName))
 	}
-	list, more, next, err := a.profilePage(profilesOf(view, wire.Val(in.RoleName)), in.Marker, in.MaxItems)
+	list, more, next, err := a.profilePage(in, profilesOf(view, wire.Val(in.RoleName)))
 	return &shape.ListInstanceProfilesForRoleOutput{InstanceProfiles: list, IsTruncated: more, Marker: next}, err
 }
 
@@ -181,13 +181,14 @@ func (a *API) UntagInstanceProfile(ctx context.Context, in *shape.UntagInstanceP
 	})
 }
 
-// ListInstanceProfileTags lists a profile's tags. Errors: NoSuchEntity.
+// ListInstanceProfileTags lists a profile's tags. Errors: NoSuchEntity,
+// ValidationError.
 func (a *API) ListInstanceProfileTags(_ context.Context, in *shape.ListInstanceProfileTagsInput) (*shape.ListInstanceProfileTagsOutput, error) {
 	p, ok := state.InstanceProfiles.Get(a.DB.View(), wire.Val(in.InstanceProfileName))
 	if !ok {
 		return nil, noProfile(wire.Val(in.InstanceProfileName))
 	}
-	tags, more, next, err := page(p.Tags, func(t model.Tag) string { return t.Key }, in.Marker, in.MaxItems)
+	tags, more, next, err := cut(in, p.Tags, tagKey)
 	if err != nil {
 		return nil, err
 	}

@@ -160,7 +160,7 @@ func listed(r model.Role) shape.Role {
 	return s
 }
 
-// ListRoles lists roles below a path.
+// ListRoles lists roles below a path. Errors: ValidationError.
 func (a *API) ListRoles(_ context.Context, in *shape.ListRolesInput) (*shape.ListRolesOutput, error) {
 	var all []model.Role
 	for _, r := range state.Roles.All(a.DB.View()) {
@@ -168,7 +168,7 @@ func (a *API) ListRoles(_ context.Context, in *shape.ListRolesInput) (*shape.Lis
 			all = append(all, r)
 		}
 	}
-	roles, more, next, err := page(all, func(r model.Role) string { return r.Name }, in.Marker, in.MaxItems)
+	roles, more, next, err := cut(in, all, func(r model.Role) string { return r.Name })
 	if err != nil {
 		return nil, err
 	}
@@ -266,13 +266,13 @@ func (a *API) UntagRole(ctx context.Context, in *shape.UntagRoleInput) (*shape.U
 	})
 }
 
-// ListRoleTags lists a role's tags. Errors: NoSuchEntity.
+// ListRoleTags lists a role's tags. Errors: NoSuchEntity, ValidationError.
 func (a *API) ListRoleTags(_ context.Context, in *shape.ListRoleTagsInput) (*shape.ListRoleTagsOutput, error) {
 	r, ok := state.Roles.Get(a.DB.View(), wire.Val(in.RoleName))
 	if !ok {
 		return nil, noRole(wire.Val(in.RoleName))
 	}
-	tags, more, next, err := page(r.Tags, func(t model.Tag) string { return t.Key }, in.Marker, in.MaxItems)
+	tags, more, next, err := cut(in, r.Tags, tagKey)
 	if err != nil {
 		return nil, err
 	}

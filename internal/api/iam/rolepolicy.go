@@ -10,6 +10,7 @@ import (
 	"berth/internal/ident"
 	"berth/internal/lang/policy"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -70,21 +71,23 @@ func (a *API) DeleteRolePolicy(ctx context.Context, in *shape.DeleteRolePolicyIn
 	})
 }
 
-// ListRolePolicies lists the names of embedded policies. Errors: NoSuchEntity.
+// ListRolePolicies lists the names of embedded policies. Errors: NoSuchEntity,
+// ValidationError.
 func (a *API) ListRolePolicies(_ context.Context, in *shape.ListRolePoliciesInput) (*shape.ListRolePoliciesOutput, error) {
 	r, ok := state.Roles.Get(a.DB.View(), wire.Val(in.RoleName))
 	if !ok {
 		return nil, noRole(wire.Val(in.RoleName))
 	}
-	list, more, next, err := page(r.Inline, func(p model.InlinePolicy) string { return p.Name }, in.Marker, in.MaxItems)
+	var all []string
+	for _, p := range r.Inline {
+		all = append(all, p.Name)
+	}
+	slices.Sort(all)
+	list, more, next, err := cut(in, all, page.Self)
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.ListRolePoliciesOutput{PolicyNames: []string{}, IsTruncated: more, Marker: next}
-	for _, p := range list {
-		out.PolicyNames = append(out.PolicyNames, p.Name)
-	}
-	return out, nil
+	return &shape.ListRolePoliciesOutput{PolicyNames: append([]string{}, list...), IsTruncated: more, Marker: next}, nil
 }
 
 // attachable checks that a managed policy exists, the customer's or AWS's.
@@ -135,7 +138,7 @@ func (a *API) DetachRolePolicy(ctx context.Context, in *shape.DetachRolePolicyIn
 }
 
 // ListAttachedRolePolicies lists attached policies below a path. Errors:
-// NoSuchEntity.
+// NoSuchEntity, ValidationError.
 func (a *API) ListAttachedRolePolicies(_ context.Context, in *shape.ListAttachedRolePoliciesInput) (*shape.ListAttachedRolePoliciesOutput, error) {
 	r, ok := state.Roles.Get(a.DB.View(), wire.Val(in.RoleName))
 	if !ok {
@@ -147,7 +150,8 @@ func (a *API) ListAttachedRolePolicies(_ context.Context, in *shape.ListAttached
 			all = append(all, arn)
 		}
 	}
-	list, more, next, err := page(all, func(s string) string { return s }, in.Marker, in.MaxItems)
+	slices.Sort(all)
+	list, more, next, err := cut(in, all, page.Self)
 	if err != nil {
 		return nil, err
 	}

@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"berth/internal/fault"
 	"berth/internal/function"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -193,18 +195,22 @@ func (a *API) GetFunctionConfiguration(_ context.Context, in *shape.GetFunctionC
 	return a.config(fn), nil
 }
 
-// ListFunctions lists functions in the order of their names.
+// pages are the rules of this service's lists: it gives 50 functions at most,
+// whatever is asked.
+var pages = page.Rules{Usual: 50, Most: 50, Refuse: func(string) error {
+	return fault.New(fault.Invalid, "InvalidParameterValueException", "Invalid Marker.")
+}}
+
+// ListFunctions lists functions in the order of their names. Errors:
+// InvalidParameterValueException.
 func (a *API) ListFunctions(_ context.Context, in *shape.ListFunctionsInput) (*shape.ListFunctionsOutput, error) {
 	all := state.Functions.All(a.DB.View())
 	slices.SortFunc(all, func(x, y model.Function) int { return strings.Compare(x.Name, y.Name) })
-	if m := wire.Val(in.Marker); m != "" {
-		all = slices.DeleteFunc(all, func(f model.Function) bool { return f.Name <= m })
+	all, next, err := page.Cut(pages, in, all, func(f model.Function) string { return f.Name })
+	if err != nil {
+		return nil, err
 	}
-	out := &shape.ListFunctionsOutput{Functions: []shape.FunctionConfiguration{}}
-	if n := int(wire.Or(in.MaxItems, 50)); n > 0 && n < len(all) {
-		all = all[:n]
-		out.NextMarker = wire.Ptr(all[n-1].Name)
-	}
+	out := &shape.ListFunctionsOutput{Functions: []shape.FunctionConfiguration{}, NextMarker: next}
 	for _, f := range all {
 		out.Functions = append(out.Functions, *a.config(f))
 	}
@@ -212,10 +218,13 @@ func (a *API) ListFunctions(_ context.Context, in *shape.ListFunctionsInput) (*s
 }
 
 // ListVersionsByFunction shows the one version that there is. Errors:
-// ResourceNotFoundException.
+// ResourceNotFoundException, InvalidParameterValueException.
 func (a *API) ListVersionsByFunction(_ context.Context, in *shape.ListVersionsByFunctionInput) (*shape.ListVersionsByFunctionOutput, error) {
 	fn, err := a.find(a.DB.View(), in.FunctionName, nil)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := page.After(pages, in); err != nil {
 		return nil, err
 	}
 	c := a.config(fn)
@@ -223,9 +232,14 @@ func (a *API) ListVersionsByFunction(_ context.Context, in *shape.ListVersionsBy
 	return &shape.ListVersionsByFunctionOutput{Versions: []shape.FunctionConfiguration{*c}}, nil
 }
 
-// ListAliases shows that there are none. Errors: ResourceNotFoundException.
+// ListAliases shows that there are none. Errors: ResourceNotFoundException,
+// InvalidParameterValueException.
 func (a *API) ListAliases(_ context.Context, in *shape.ListAliasesInput) (*shape.ListAliasesOutput, error) {
 	_, err := a.find(a.DB.View(), in.FunctionName, nil)
+	if err != nil {
+		return nil, err
+	}
+	_, err = page.After(pages, in)
 	return &shape.ListAliasesOutput{Aliases: []shape.AliasConfiguration{}}, err
 }
 

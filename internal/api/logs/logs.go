@@ -20,6 +20,7 @@ import (
 	"berth/internal/fault"
 	"berth/internal/ident"
 	"berth/internal/model"
+	"berth/internal/page"
 	"berth/internal/series"
 	"berth/internal/state"
 	"berth/internal/store"
@@ -190,7 +191,10 @@ func (a *API) DescribeLogGroups(_ context.Context, in *shape.DescribeLogGroupsIn
 			all = append(all, g)
 		}
 	}
-	all, next := page(all, func(g model.LogGroup) string { return g.Name }, in.NextToken, wire.Or(in.Limit, 50))
+	all, next, err := page.Cut(pages, in, all, groupKey)
+	if err != nil {
+		return nil, err
+	}
 	out := &shape.DescribeLogGroupsOutput{NextToken: next, LogGroups: []shape.LogGroup{}}
 	for _, g := range all {
 		one, err := a.showGroup(g)
@@ -232,19 +236,13 @@ func (a *API) showGroup(g model.LogGroup) (shape.LogGroup, error) {
 	return out, nil
 }
 
-// page cuts one page out of a sorted list; the token is the last key.
-func page[T any](all []T, key func(T) string, token *string, limit int64) ([]T, *string) {
-	if t := wire.Val(token); t != "" {
-		i := slices.IndexFunc(all, func(v T) bool { return key(v) == t })
-		all = all[i+1:]
-	}
-	if n := int(limit); n > 0 && n < len(all) {
-		return all[:n], wire.Ptr(key(all[n-1]))
-	}
-	return all, nil
-}
+// pages are the rules of this service's lists.
+var pages = page.Rules{Usual: 50, Refuse: func(string) error { return invalid("The specified nextToken is invalid.") }}
 
-// ListLogGroups lists groups whose names hold a pattern.
+func groupKey(g model.LogGroup) string { return g.Name }
+
+// ListLogGroups lists groups whose names hold a pattern. Errors:
+// InvalidParameterException.
 func (a *API) ListLogGroups(_ context.Context, in *shape.ListLogGroupsInput) (*shape.ListLogGroupsOutput, error) {
 	var all []model.LogGroup
 	for _, g := range state.LogGroups.All(a.DB.View()) {
@@ -252,7 +250,10 @@ func (a *API) ListLogGroups(_ context.Context, in *shape.ListLogGroupsInput) (*s
 			all = append(all, g)
 		}
 	}
-	all, next := page(all, func(g model.LogGroup) string { return g.Name }, in.NextToken, wire.Or(in.Limit, 50))
+	all, next, err := page.Cut(pages, in, all, groupKey)
+	if err != nil {
+		return nil, err
+	}
 	out := &shape.ListLogGroupsOutput{NextToken: next, LogGroups: []shape.LogGroupSummary{}}
 	for _, g := range all {
 		out.LogGroups = append(out.LogGroups, shape.LogGroupSummary{LogGroupName: wire.Ptr(g.Name), LogGroupArn: wire.Ptr(g.ARN), LogGroupClass: wire.Ptr(g.Class)})

@@ -2,8 +2,6 @@ package logs
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,6 +9,7 @@ import (
 	"time"
 
 	"berth/internal/fault"
+	"berth/internal/page"
 	"berth/internal/series"
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/logs"
@@ -66,13 +65,18 @@ func (a *API) DescribeLogStreams(_ context.Context, in *shape.DescribeLogStreams
 	if err != nil {
 		return nil, err
 	}
+	key, down := func(s series.Stream) string { return s.Name }, wire.Val(in.Descending)
 	if byTime {
-		slices.SortStableFunc(all, func(x, y series.Stream) int { return x.Last.Compare(y.Last) })
+		key = func(s series.Stream) string { return page.Key(page.Time(s.Last), s.Name) }
+		slices.SortFunc(all, func(x, y series.Stream) int { return strings.Compare(key(x), key(y)) })
 	}
-	if wire.Val(in.Descending) {
+	if down {
 		slices.Reverse(all)
 	}
-	all, next := page(all, func(s series.Stream) string { return s.Name }, in.NextToken, wire.Or(in.Limit, 50))
+	all, next, err := page.Cut(pages.Descending(down), in, all, key)
+	if err != nil {
+		return nil, err
+	}
 	out := &shape.DescribeLogStreamsOutput{NextToken: next, LogStreams: []shape.LogStream{}}
 	for _, s := range all {
 		out.LogStreams = append(out.LogStreams, showStream(g.ARN, s))
@@ -212,7 +216,7 @@ func token(kind string, p series.Position) string {
 }
 
 func readToken(s string, w *series.Window) error {
-	bad := invalid("The specified nextToken is invalid.")
+	bad := pages.Refuse(s)
 	f := strings.Split(s, "/")
 	if len(f) != 3 || len(f[1]) != 56 || f[2] != "s" {
 		return bad
@@ -259,7 +263,7 @@ func (a *API) FilterLogEvents(_ context.Context, in *shape.FilterLogEventsInput)
 	if in.EndTime != nil {
 		to = time.UnixMilli(*in.EndTime + 1) // inclusive here, unlike in GetLogEvents
 	}
-	cursor, err := readCursor(wire.Val(in.NextToken))
+	cursor, err := readCursor(in)
 	if err != nil {
 		return nil, err
 	}
@@ -268,7 +272,7 @@ func (a *API) FilterLogEvents(_ context.Context, in *shape.FilterLogEventsInput)
 	err = a.Series.Merge(g.Name, streams, from, to, cursor, func(e series.Event) bool {
 		if match(e.Message) {
 			if size += len(e.Message) + series.Overhead; len(out.Events) > 0 && size > maxPage || len(out.Events) >= limit {
-				out.NextToken = wire.Ptr(showCursor(cursor))
+				out.NextToken = page.Token(pages, in, showCursor(cursor))
 				return false
 			}
 			out.Events = append(out.Events, showFiltered(e))
@@ -312,21 +316,23 @@ func (a *API) searched(group string, in *shape.FilterLogEventsInput) ([]string, 
 }
 
 func showCursor(c *series.Cursor) string {
-	raw, err := json.Marshal(c)
-	if err != nil {
-		return ""
-	}
-	return base64.RawURLEncoding.EncodeToString(raw)
+	return page.Key(strconv.FormatInt(c.Milli, 10), strconv.FormatUint(c.Seq, 10), c.Stream)
 }
 
-func readCursor(token string) (*series.Cursor, error) {
-	if token == "" {
-		return nil, nil // no token is the beginning
+// readCursor reads where a search goes on; nil is the beginning.
+func readCursor(in *shape.FilterLogEventsInput) (*series.Cursor, error) {
+	key, err := page.After(pages, in)
+	if err != nil || key == "" {
+		return nil, err
 	}
-	raw, err := base64.RawURLEncoding.DecodeString(token)
-	var c series.Cursor
-	if err != nil || json.Unmarshal(raw, &c) != nil {
-		return nil, invalid("The specified nextToken is invalid.")
+	f := strings.SplitN(key, "\x00", 3)
+	if len(f) != 3 {
+		return nil, pages.Refuse(key)
 	}
-	return &c, nil
+	milli, err1 := strconv.ParseInt(f[0], 10, 64)
+	seq, err2 := strconv.ParseUint(f[1], 10, 64)
+	if err1 != nil || err2 != nil {
+		return nil, pages.Refuse(key)
+	}
+	return &series.Cursor{Stream: f[2], Milli: milli, Seq: seq}, nil
 }

@@ -1,0 +1,451 @@
+package apitest_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"berth/internal/api/apitest"
+	"berth/internal/ident"
+	"berth/internal/model"
+	"berth/internal/sim"
+	"berth/internal/state"
+	"berth/internal/store"
+)
+
+// by deletes the record of a table that an item's member names, itself or at
+// the end of its ARN; "" is the item itself.
+func by[T any](table *store.Table[T], member string) func(*apitest.World, any) {
+	return func(w *apitest.World, item any) {
+		key, _ := item.(string)
+		if m, ok := item.(map[string]any); ok {
+			key, _ = m[member].(string)
+		}
+		w.Write(func(tx *store.Tx) error {
+			if _, ok := table.Get(tx, key); !ok {
+				key = ident.Last(key)
+			}
+			if _, ok := table.Get(tx, key); !ok {
+				return fmt.Errorf("no record %s", key)
+			}
+			return table.Delete(tx, key)
+		})
+	}
+}
+
+// where deletes the records of a table that belong to an item's member.
+func where[T any](table *store.Table[T], member string, is func(T, string) bool, key func(T) string) func(*apitest.World, any) {
+	return func(w *apitest.World, item any) {
+		name, _ := item.(string)
+		if m, ok := item.(map[string]any); ok {
+			name, _ = m[member].(string)
+		}
+		w.Write(func(tx *store.Tx) error {
+			for _, v := range table.All(tx) {
+				if is(v, name) {
+					if err := table.Delete(tx, key(v)); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+	}
+}
+
+// calls removes an item by an operation, of which one member is the item's.
+func calls(service, operation string, ask in, member, from string, several bool) func(*apitest.World, any) {
+	return func(w *apitest.World, item any) {
+		v := item
+		if m, ok := item.(map[string]any); ok {
+			v = m[from]
+		}
+		if several {
+			v = []any{v}
+		}
+		full := in{member: v}
+		for k, x := range ask {
+			full[k] = x
+		}
+		w.Must(service, operation, full)
+	}
+}
+
+const (
+	prefix  = "arn:aws:ecs:us-east-1:123456789012:"
+	elb     = "arn:aws:elasticloadbalancing:us-east-1:123456789012:"
+	aPolicy = "arn:aws:iam::123456789012:policy/p000"
+	aStack  = "arn:aws:cloudformation:us-east-1:123456789012:stack/s000/0"
+	aChange = "arn:aws:cloudformation:us-east-1:123456789012:changeSet/c000/0"
+	target  = "ecs|service/c/s000|ecs:service:DesiredCount"
+)
+
+// lists are all list calls. The records that they list are made by fill.
+var lists = []list{
+	{service: "ecs", operation: "ListClusters", items: "clusterArns", drop: by(state.Clusters, "")},
+	{service: "ecs", operation: "DescribeCapacityProviders", items: "capacityProviders", drop: by(state.CapacityProviders, "name")},
+	{service: "ecs", operation: "ListTaskDefinitions", items: "taskDefinitionArns", drop: by(state.TaskDefinitions, "")},
+	{service: "ecs", operation: "ListTaskDefinitions", items: "taskDefinitionArns", ask: in{"sort": "DESC"}, drop: by(state.TaskDefinitions, "")},
+	{
+		service: "ecs", operation: "ListTaskDefinitionFamilies", items: "families",
+		drop: where(state.TaskDefinitions, "", func(d model.TaskDefinition, f string) bool { return d.Family == f }, func(d model.TaskDefinition) string { return d.ARN }),
+	},
+	{service: "ecs", operation: "ListServices", items: "serviceArns", ask: in{"cluster": "c"}, drop: by(state.Services, "")},
+	{service: "ecs", operation: "ListServiceDeployments", items: "serviceDeployments", ask: in{"cluster": "c", "service": "s000"}, drop: by(state.ServiceDeployments, "serviceDeploymentArn")},
+	{service: "ecs", operation: "ListTasks", items: "taskArns", ask: in{"cluster": "c"}, drop: by(state.Tasks, "")},
+	{
+		service: "ecs", operation: "ListContainerInstances", items: "containerInstanceArns", ask: in{"cluster": "c"},
+		drop: where(state.Instances, "", func(i model.Instance, arn string) bool { return i.ARN == arn }, instanceID),
+	},
+	{
+		service: "ecs", operation: "ListAttributes", items: "attributes", ask: in{"cluster": "c", "targetType": "container-instance"},
+		drop: where(state.Instances, "targetId", func(i model.Instance, arn string) bool { return i.ARN == arn }, instanceID),
+	},
+	{service: "ecs", operation: "ListAccountSettings", items: "settings", ask: in{"effectiveSettings": true}},
+
+	{service: "elasticloadbalancing", operation: "DescribeLoadBalancers", items: "LoadBalancers", drop: by(state.LoadBalancers, "LoadBalancerArn")},
+	{service: "elasticloadbalancing", operation: "DescribeListeners", items: "Listeners", ask: in{"LoadBalancerArn": elb + "loadbalancer/app/l000/0"}, drop: by(state.Listeners, "ListenerArn")},
+	{service: "elasticloadbalancing", operation: "DescribeListenerCertificates", items: "Certificates", ask: in{"ListenerArn": elb + "listener/app/l000/0/011"}, short: true},
+	{service: "elasticloadbalancing", operation: "DescribeRules", items: "Rules", ask: in{"ListenerArn": elb + "listener/app/l000/0/011"}, drop: by(state.ListenerRules, "RuleArn")},
+	{service: "elasticloadbalancing", operation: "DescribeTargetGroups", items: "TargetGroups", drop: by(state.TargetGroups, "TargetGroupArn")},
+	{service: "elasticloadbalancing", operation: "DescribeAccountLimits", items: "Limits"},
+
+	{service: "ec2", operation: "DescribeVpcs", items: "Vpcs", drop: by(state.VPCs, "VpcId")},
+	{service: "ec2", operation: "DescribeSubnets", items: "Subnets", drop: by(state.Subnets, "SubnetId")},
+	{service: "ec2", operation: "DescribeInternetGateways", items: "InternetGateways", drop: by(state.InternetGateways, "InternetGatewayId")},
+	{service: "ec2", operation: "DescribeNatGateways", items: "NatGateways", drop: by(state.NATGateways, "NatGatewayId")},
+	{service: "ec2", operation: "DescribeAddressesAttribute", items: "Addresses", drop: by(state.Addresses, "AllocationId")},
+	{service: "ec2", operation: "DescribeRouteTables", items: "RouteTables", drop: by(state.RouteTables, "RouteTableId")},
+	{service: "ec2", operation: "DescribeSecurityGroups", items: "SecurityGroups", drop: by(state.SecurityGroups, "GroupId")},
+	{
+		service: "ec2", operation: "DescribeSecurityGroupRules", items: "SecurityGroupRules",
+		drop: where(state.SecurityGroups, "GroupId", func(g model.SecurityGroup, id string) bool { return g.ID == id }, func(g model.SecurityGroup) string { return g.ID }),
+	},
+	{service: "ec2", operation: "GetSecurityGroupsForVpc", items: "SecurityGroupForVpcs", ask: in{"VpcId": "vpc-011"}, drop: by(state.SecurityGroups, "GroupId")},
+	{service: "ec2", operation: "DescribeStaleSecurityGroups", items: "StaleSecurityGroupSet", ask: in{"VpcId": "vpc-011"}, short: true},
+	{
+		service: "ec2", operation: "DescribeNetworkAcls", items: "NetworkAcls",
+		drop: where(state.VPCs, "NetworkAclId", func(v model.VPC, acl string) bool { return v.DefaultACL == acl }, func(v model.VPC) string { return v.ID }),
+	},
+	{service: "ec2", operation: "DescribeTags", items: "Tags", ask: in{"Filters": []any{in{"Name": "resource-type", "Values": []any{"vpc"}}}}, drop: by(state.VPCs, "ResourceId")},
+	{service: "ec2", operation: "DescribeNetworkInterfaces", items: "NetworkInterfaces", drop: by(state.NetworkInterfaces, "NetworkInterfaceId")},
+	{service: "ec2", operation: "DescribeVpcEndpoints", items: "VpcEndpoints", drop: by(state.VPCEndpoints, "VpcEndpointId")},
+	{service: "ec2", operation: "DescribeVpcEndpointServices", items: "ServiceDetails"},
+	{service: "ec2", operation: "DescribeInstances", items: "Reservations", ask: in{"IncludeManagedResources": true}, drop: func(w *apitest.World, item any) {
+		instances, _ := item.(map[string]any)["Instances"].([]any)
+		by(state.Instances, "InstanceId")(w, instances[0])
+	}},
+	{service: "ec2", operation: "DescribeInstanceStatus", items: "InstanceStatuses", ask: in{"IncludeManagedResources": true}, drop: by(state.Instances, "InstanceId")},
+	{service: "ec2", operation: "DescribeIamInstanceProfileAssociations", items: "IamInstanceProfileAssociations", drop: by(state.Instances, "InstanceId")},
+	{service: "ec2", operation: "DescribeInstanceTypes", items: "InstanceTypes"},
+	{service: "ec2", operation: "DescribeInstanceTypeOfferings", items: "InstanceTypeOfferings"},
+	{service: "ec2", operation: "DescribeSpotPriceHistory", items: "SpotPriceHistory", ask: in{"InstanceTypes": []any{"m5.large", "c5.large"}}},
+	{
+		service: "ec2", operation: "GetInstanceTypesFromInstanceRequirements", items: "InstanceTypes",
+		ask: in{"ArchitectureTypes": []any{"x86_64"}, "VirtualizationTypes": []any{"hvm"}, "InstanceRequirements": in{"VCpuCount": in{"Min": 2, "Max": 2}, "MemoryMiB": in{"Min": 4096}}},
+	},
+	{service: "ec2", operation: "DescribeDhcpOptions", items: "DhcpOptions", short: true},
+	{service: "ec2", operation: "DescribePrefixLists", items: "PrefixLists", short: true},
+	{service: "ec2", operation: "DescribeManagedPrefixLists", items: "PrefixLists", short: true},
+	{service: "ec2", operation: "DescribeVpcPeeringConnections", items: "VpcPeeringConnections", short: true},
+	{service: "ec2", operation: "DescribeEgressOnlyInternetGateways", items: "EgressOnlyInternetGateways", short: true},
+
+	{service: "iam", operation: "ListRoles", items: "Roles", drop: by(state.Roles, "RoleName")},
+	{service: "iam", operation: "ListRoleTags", items: "Tags", ask: in{"RoleName": "r000"}, drop: calls("iam", "UntagRole", in{"RoleName": "r000"}, "TagKeys", "Key", true)},
+	{service: "iam", operation: "ListRolePolicies", items: "PolicyNames", ask: in{"RoleName": "r000"}, drop: calls("iam", "DeleteRolePolicy", in{"RoleName": "r000"}, "PolicyName", "", false)},
+	{service: "iam", operation: "ListAttachedRolePolicies", items: "AttachedPolicies", ask: in{"RoleName": "r000"}, drop: calls("iam", "DetachRolePolicy", in{"RoleName": "r000"}, "PolicyArn", "PolicyArn", false)},
+	{service: "iam", operation: "ListInstanceProfiles", items: "InstanceProfiles", drop: by(state.InstanceProfiles, "InstanceProfileName")},
+	{service: "iam", operation: "ListInstanceProfilesForRole", items: "InstanceProfiles", ask: in{"RoleName": "r000"}, drop: by(state.InstanceProfiles, "InstanceProfileName")},
+	{service: "iam", operation: "ListInstanceProfileTags", items: "Tags", ask: in{"InstanceProfileName": "i000"}, drop: calls("iam", "UntagInstanceProfile", in{"InstanceProfileName": "i000"}, "TagKeys", "Key", true)},
+	{service: "iam", operation: "ListPolicies", items: "Policies", ask: in{"Scope": "Local"}, drop: by(state.Policies, "Arn")},
+	{service: "iam", operation: "ListPolicyVersions", items: "Versions", ask: in{"PolicyArn": aPolicy}, drop: calls("iam", "DeletePolicyVersion", in{"PolicyArn": aPolicy}, "VersionId", "VersionId", false)},
+	{service: "iam", operation: "ListEntitiesForPolicy", items: "PolicyRoles", ask: in{"PolicyArn": aPolicy}, drop: by(state.Roles, "RoleName")},
+	{service: "iam", operation: "ListPolicyTags", items: "Tags", ask: in{"PolicyArn": aPolicy}, drop: calls("iam", "UntagPolicy", in{"PolicyArn": aPolicy}, "TagKeys", "Key", true)},
+	{service: "iam", operation: "ListUsers", items: "Users", short: true},
+	{service: "iam", operation: "ListGroups", items: "Groups", short: true},
+	{service: "iam", operation: "ListAccountAliases", items: "AccountAliases", short: true},
+
+	{service: "cloudformation", operation: "DescribeStacks", items: "Stacks", drop: by(state.Stacks, "StackId")},
+	{service: "cloudformation", operation: "ListStacks", items: "StackSummaries", drop: by(state.Stacks, "StackId")},
+	{
+		service: "cloudformation", operation: "DescribeStackEvents", items: "StackEvents", ask: in{"StackName": "s000"},
+		drop: where(state.StackEvents, "EventId", func(e model.StackEvent, id string) bool { return e.ID == id }, eventKey),
+	},
+	{
+		service: "cloudformation", operation: "DescribeEvents", items: "OperationEvents", ask: in{"StackName": "s000"},
+		drop: where(state.StackEvents, "EventId", func(e model.StackEvent, id string) bool { return e.ID == id }, eventKey),
+	},
+	{
+		service: "cloudformation", operation: "ListStackResources", items: "StackResourceSummaries", ask: in{"StackName": "s000"},
+		drop: where(state.StackResources, "LogicalResourceId", func(r model.StackResource, id string) bool { return r.LogicalID == id }, func(r model.StackResource) string { return r.Stack + "|" + r.LogicalID }),
+	},
+	{service: "cloudformation", operation: "DescribeChangeSet", items: "Changes", ask: in{"ChangeSetName": aChange}},
+	{service: "cloudformation", operation: "ListChangeSets", items: "Summaries", ask: in{"StackName": "s000"}, drop: by(state.ChangeSets, "ChangeSetId")},
+	{service: "cloudformation", operation: "ListExports", items: "Exports", drop: by(state.Exports, "Name")},
+	{
+		service: "cloudformation", operation: "ListImports", items: "Imports", ask: in{"ExportName": "e000"},
+		drop: where(state.Stacks, "", func(s model.Stack, name string) bool { return s.Name == name }, func(s model.Stack) string { return s.ID }),
+	},
+
+	{service: "monitoring", operation: "ListMetrics", items: "Metrics", ask: in{"Namespace": "Test"}},
+	{service: "monitoring", operation: "DescribeAlarms", items: "MetricAlarms", drop: by(state.Alarms, "AlarmName")},
+	{service: "monitoring", operation: "DescribeAlarmHistory", items: "AlarmHistoryItems", drop: newestDecision},
+	{service: "monitoring", operation: "DescribeAlarmHistory", items: "AlarmHistoryItems", ask: in{"ScanBy": "TimestampAscending"}},
+
+	{service: "application-autoscaling", operation: "DescribeScalableTargets", items: "ScalableTargets", ask: in{"ServiceNamespace": "ecs"}, drop: func(w *apitest.World, item any) {
+		id, _ := item.(map[string]any)["ResourceId"].(string)
+		w.Write(func(tx *store.Tx) error {
+			return state.ScalableTargets.Delete(tx, model.ScalableTarget{Namespace: "ecs", ResourceID: id, Dimension: "ecs:service:DesiredCount"}.Key())
+		})
+	}},
+	{service: "application-autoscaling", operation: "DescribeScalingPolicies", items: "ScalingPolicies", ask: in{"ServiceNamespace": "ecs"}, drop: by(state.ScalingPolicies, "PolicyARN")},
+	{service: "application-autoscaling", operation: "DescribeScheduledActions", items: "ScheduledActions", ask: in{"ServiceNamespace": "ecs"}, drop: by(state.ScheduledActions, "ScheduledActionARN")},
+	{service: "application-autoscaling", operation: "DescribeScalingActivities", items: "ScalingActivities", ask: in{"ServiceNamespace": "ecs"}, drop: by(state.ScalingActivities, "ActivityId")},
+
+	{service: "ecr", operation: "DescribeRepositories", items: "repositories", drop: by(state.Repositories, "repositoryName")},
+	{service: "ecr", operation: "ListImages", items: "imageIds", ask: in{"repositoryName": "images"}, drop: dropImage},
+	{service: "ecr", operation: "DescribeImages", items: "imageDetails", ask: in{"repositoryName": "images"}, drop: dropImage},
+
+	{service: "lambda", operation: "ListFunctions", items: "Functions", drop: by(state.Functions, "FunctionName")},
+	{service: "lambda", operation: "ListAliases", items: "Aliases", ask: in{"FunctionName": "f003"}, short: true},
+	{service: "lambda", operation: "ListVersionsByFunction", items: "Versions", ask: in{"FunctionName": "f003"}, short: true},
+
+	{service: "logs", operation: "DescribeLogGroups", items: "logGroups", drop: by(state.LogGroups, "logGroupName")},
+	{service: "logs", operation: "ListLogGroups", items: "logGroups", drop: by(state.LogGroups, "logGroupName")},
+	{service: "logs", operation: "DescribeLogStreams", items: "logStreams", ask: in{"logGroupName": "g"}, drop: dropStream},
+	{service: "logs", operation: "DescribeLogStreams", items: "logStreams", ask: in{"logGroupName": "g", "orderBy": "LastEventTime", "descending": true}, drop: dropStream},
+	{service: "logs", operation: "FilterLogEvents", items: "events", ask: in{"logGroupName": "g"}},
+}
+
+func instanceID(i model.Instance) string { return i.ID }
+
+func eventKey(e model.StackEvent) string { return fmt.Sprintf("%s|%010d", e.Stack, e.Seq) }
+
+func dropImage(w *apitest.World, item any) {
+	digest := item.(map[string]any)["imageDigest"]
+	w.Must("ecr", "BatchDeleteImage", in{"repositoryName": "images", "imageIds": []any{in{"imageDigest": digest}}})
+}
+
+func dropStream(w *apitest.World, item any) {
+	w.Must("logs", "DeleteLogStream", in{"logGroupName": "g", "logStreamName": item.(map[string]any)["logStreamName"]})
+}
+
+// newestDecision removes the second newest decision, the last of a page of two.
+func newestDecision(w *apitest.World, _ any) {
+	w.Write(func(tx *store.Tx) error {
+		last, _ := state.Decisions.Last(tx)
+		return state.Decisions.Delete(tx, fmt.Sprintf("%016d", last.Seq-1))
+	})
+}
+
+// put writes records.
+func put[T any](w *apitest.World, table *store.Table[T], records ...T) {
+	w.Write(func(tx *store.Tx) error {
+		for _, r := range records {
+			if err := table.Put(tx, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func fill(t *testing.T, w *apitest.World) {
+	t.Helper()
+	fillECS(w)
+	fillEC2(w)
+	fillBalancers(w)
+	fillIAM(w)
+	fillStacks(w)
+	fillRest(t, w)
+}
+
+func fillECS(w *apitest.World) {
+	put(w, state.Clusters, many(5, func(_ int, n string) model.Cluster {
+		return model.Cluster{Name: "c" + n[:len(n)-3] + n, ARN: prefix + "cluster/c" + n, Status: "ACTIVE"}
+	})...)
+	put(w, state.Clusters, model.Cluster{Name: "c", ARN: prefix + "cluster/c", Status: "ACTIVE"})
+	put(w, state.CapacityProviders, many(5, func(_ int, n string) model.CapacityProvider {
+		return model.CapacityProvider{Name: "p" + n, ARN: prefix + "capacity-provider/p" + n, Cluster: "c", Status: "ACTIVE"}
+	})...)
+	for _, family := range []string{"a", "a-b", "b", "c", "d"} {
+		put(w, state.TaskDefinitions, many(11, func(i int, _ string) model.TaskDefinition {
+			return model.TaskDefinition{ARN: fmt.Sprintf("%stask-definition/%s:%d", prefix, family, i+1), Family: family, Revision: int64(i + 1), Status: "ACTIVE"}
+		})...)
+	}
+	put(w, state.Services, many(5, func(_ int, n string) model.Service {
+		return model.Service{ARN: prefix + "service/c/s" + n, Name: "s" + n, Cluster: "c", Status: "ACTIVE", SchedulingStrategy: "REPLICA"}
+	})...)
+	put(w, state.ServiceDeployments, many(5, func(i int, n string) model.ServiceDeployment {
+		return model.ServiceDeployment{
+			ARN: prefix + "service-deployment/c/s000/" + n, Service: prefix + "service/c/s000", Cluster: "c", Status: "SUCCESSFUL",
+			CreatedAt: sim.Start.Add(-time.Duration(i/2) * time.Hour),
+		}
+	})...)
+	put(w, state.Tasks, many(5, func(_ int, n string) model.Task {
+		return model.Task{ARN: prefix + "task/c/" + n, ID: n, Cluster: "c", LastStatus: "RUNNING", DesiredStatus: "RUNNING"}
+	})...)
+	put(w, state.Instances, many(40, func(_ int, n string) model.Instance {
+		return model.Instance{
+			ID: "i-" + n, ARN: prefix + "container-instance/c/" + n, Cluster: "c", Status: "ACTIVE", State: "running", Type: "m5.large", AvailabilityZone: "us-east-1a",
+			ProfileARN: "arn:aws:iam::123456789012:instance-profile/i000", Attributes: []model.Attribute{{Name: "a"}, {Name: "b", Value: "1"}},
+		}
+	})...)
+}
+
+func fillEC2(w *apitest.World) {
+	put(w, state.VPCs, many(30, func(_ int, n string) model.VPC {
+		return model.VPC{ID: "vpc-" + n, CIDR: "10.0.0.0/16", DefaultACL: "acl-" + n, Tags: []model.Tag{{Key: "a", Value: n}}}
+	})...)
+	put(w, state.Subnets, many(12, func(_ int, n string) model.Subnet {
+		return model.Subnet{ID: "subnet-" + n, VPC: "vpc-011", CIDR: "10.0.0.0/24", AvailabilityZone: "us-east-1a"}
+	})...)
+	put(w, state.InternetGateways, many(12, func(_ int, n string) model.InternetGateway { return model.InternetGateway{ID: "igw-" + n} })...)
+	put(w, state.NATGateways, many(12, func(_ int, n string) model.NATGateway {
+		return model.NATGateway{ID: "nat-" + n, VPC: "vpc-011", Subnet: "subnet-000", State: "available"}
+	})...)
+	put(w, state.Addresses, many(12, func(_ int, n string) model.Address { return model.Address{AllocationID: "eipalloc-" + n} })...)
+	put(w, state.RouteTables, many(12, func(_ int, n string) model.RouteTable { return model.RouteTable{ID: "rtb-" + n, VPC: "vpc-011"} })...)
+	put(w, state.SecurityGroups, many(40, func(_ int, n string) model.SecurityGroup {
+		return model.SecurityGroup{ID: "sg-" + n, Name: n, VPC: "vpc-011", Rules: []model.SecurityRule{{ID: "sgr-" + n, Protocol: "-1", CIDR: "0.0.0.0/0"}}}
+	})...)
+	put(w, state.NetworkInterfaces, many(12, func(_ int, n string) model.NetworkInterface {
+		return model.NetworkInterface{ID: "eni-" + n, VPC: "vpc-011", Subnet: "subnet-011", State: "in-use", Kind: "endpoint"}
+	})...)
+	put(w, state.VPCEndpoints, many(12, func(_ int, n string) model.VPCEndpoint {
+		return model.VPCEndpoint{ID: "vpce-" + n, VPC: "vpc-011", Type: "Interface", ServiceName: "com.amazonaws.us-east-1.ecs", State: "available"}
+	})...)
+}
+
+func fillBalancers(w *apitest.World) {
+	put(w, state.LoadBalancers, many(5, func(_ int, n string) model.LoadBalancer {
+		return model.LoadBalancer{ARN: elb + "loadbalancer/app/l" + n + "/0", Name: "l" + n, State: "active"}
+	})...)
+	put(w, state.Listeners, many(12, func(i int, n string) model.Listener {
+		return model.Listener{ARN: elb + "listener/app/l000/0/" + n, LoadBalancer: elb + "loadbalancer/app/l000/0", Port: int64(i + 1), Protocol: "HTTP"}
+	})...)
+	put(w, state.ListenerRules, many(12, func(i int, n string) model.ListenerRule {
+		return model.ListenerRule{ARN: elb + "listener-rule/app/l000/0/011/" + n, Listener: elb + "listener/app/l000/0/011", Priority: int64(12 - i)}
+	})...)
+	put(w, state.ListenerRules, model.ListenerRule{ARN: elb + "listener-rule/app/l000/0/011/a", Listener: elb + "listener/app/l000/0/011", Default: true})
+	put(w, state.TargetGroups, many(5, func(_ int, n string) model.TargetGroup {
+		return model.TargetGroup{ARN: elb + "targetgroup/t" + n + "/0", Name: "t" + n, TargetType: "ip"}
+	})...)
+}
+
+func fillIAM(w *apitest.World) {
+	tags := many(5, func(_ int, n string) model.Tag { return model.Tag{Key: "k" + n} })
+	attached := many(5, func(i int, _ string) string { return fmt.Sprintf("arn:aws:iam::123456789012:policy/p%03d", (i+2)%5) })
+	inline := many(5, func(i int, _ string) model.InlinePolicy {
+		return model.InlinePolicy{Name: fmt.Sprintf("n%03d", (i+2)%5), Document: "{}"}
+	})
+	put(w, state.Roles, many(7, func(_ int, n string) model.Role {
+		return model.Role{Name: "r" + n, ARN: "arn:aws:iam::123456789012:role/r" + n, Path: "/", Trust: "{}", Tags: tags, Attached: attached, Inline: inline}
+	})...)
+	put(w, state.InstanceProfiles, many(7, func(_ int, n string) model.InstanceProfile {
+		return model.InstanceProfile{Name: "i" + n, ARN: "arn:aws:iam::123456789012:instance-profile/i" + n, Path: "/", Roles: []string{"r000"}, Tags: tags}
+	})...)
+	versions := many(11, func(i int, _ string) model.PolicyVersion {
+		return model.PolicyVersion{ID: fmt.Sprintf("v%d", i+1), Document: "{}", Default: i == 0}
+	})
+	put(w, state.Policies, many(5, func(_ int, n string) model.Policy {
+		return model.Policy{ARN: "arn:aws:iam::123456789012:policy/p" + n, Name: "p" + n, Path: "/", Versions: versions, Tags: tags}
+	})...)
+}
+
+func fillStacks(w *apitest.World) {
+	const n = 106
+	put(w, state.Stacks, many(n, func(i int, x string) model.Stack {
+		return model.Stack{
+			ID: "arn:aws:cloudformation:us-east-1:123456789012:stack/s" + x + "/0", Name: "s" + x, Status: "CREATE_COMPLETE", Imports: []string{"e000"},
+			CreatedAt: sim.Start.Add(time.Duration(-i/2) * time.Minute),
+		}
+	})...)
+	put(w, state.StackEvents, many(n, func(i int, x string) model.StackEvent {
+		return model.StackEvent{Stack: aStack, Seq: int64(i), ID: "event-" + x, Status: "CREATE_COMPLETE", At: sim.Start}
+	})...)
+	put(w, state.StackResources, many(n, func(_ int, x string) model.StackResource {
+		return model.StackResource{Stack: aStack, LogicalID: "R" + x, Status: "CREATE_COMPLETE", UpdatedAt: sim.Start}
+	})...)
+	changes := many(n, func(i int, _ string) model.ResourceChange {
+		return model.ResourceChange{Action: "Add", LogicalID: fmt.Sprintf("R%d", n-i)}
+	})
+	put(w, state.ChangeSets, many(n, func(_ int, x string) model.ChangeSet {
+		return model.ChangeSet{ID: "arn:aws:cloudformation:us-east-1:123456789012:changeSet/c" + x + "/0", Name: "c" + x, Stack: aStack, StackName: "s000", Changes: changes}
+	})...)
+	put(w, state.Exports, many(n, func(_ int, x string) model.Export { return model.Export{Name: "e" + x, Stack: aStack} })...)
+}
+
+func fillRest(t *testing.T, w *apitest.World) {
+	t.Helper()
+	put(w, state.Functions, many(5, func(_ int, n string) model.Function {
+		return model.Function{Name: "f" + n, ARN: "arn:aws:lambda:us-east-1:123456789012:function:f" + n, State: "Active"}
+	})...)
+	put(w, state.Alarms, many(5, func(_ int, n string) model.Alarm {
+		return model.Alarm{Name: "a" + n, ARN: "arn:aws:cloudwatch:us-east-1:123456789012:alarm:a" + n, State: "OK"}
+	})...)
+	w.Write(func(tx *store.Tx) error {
+		for range 12 {
+			if err := state.Note(tx, sim.Start, model.Decision{Verb: "alarm", Subject: "arn:aws:cloudwatch:us-east-1:123456789012:alarm:a004", Reason: "OK"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	put(w, state.ScalableTargets, many(5, func(_ int, n string) model.ScalableTarget {
+		return model.ScalableTarget{Namespace: "ecs", ResourceID: "service/c/s" + n, Dimension: "ecs:service:DesiredCount"}
+	})...)
+	put(w, state.ScalingPolicies, many(5, func(_ int, n string) model.ScalingPolicy {
+		return model.ScalingPolicy{ARN: "arn:policy:p" + n, Name: "p" + n, Target: target, Type: "StepScaling"}
+	})...)
+	put(w, state.ScheduledActions, many(5, func(_ int, n string) model.ScheduledAction {
+		return model.ScheduledAction{ARN: "arn:action:a" + n, Name: "a" + n, Target: target}
+	})...)
+	put(w, state.ScalingActivities, many(5, func(i int, n string) model.ScalingActivity {
+		return model.ScalingActivity{ID: n, Target: target, StartedAt: sim.Start.Add(time.Duration(-i/2) * time.Minute)}
+	})...)
+	fillSeries(w)
+	fillImages(t, w)
+}
+
+func fillSeries(w *apitest.World) {
+	put(w, state.LogGroups, many(5, func(_ int, n string) model.LogGroup {
+		return model.LogGroup{Name: "/" + n, ARN: "arn:group:" + n, Class: "STANDARD"}
+	})...)
+	put(w, state.LogGroups, model.LogGroup{Name: "g", ARN: "arn:group:g", Class: "STANDARD"})
+	for i := range 9 {
+		name := fmt.Sprintf("s%d", i)
+		w.Must("logs", "CreateLogStream", in{"logGroupName": "g", "logStreamName": name})
+		events := []any{}
+		for n := range 3 {
+			events = append(events, in{"timestamp": sim.Start.UnixMilli() + int64((9-i)/2*10+n), "message": fmt.Sprint(name, n)})
+		}
+		w.Must("logs", "PutLogEvents", in{"logGroupName": "g", "logStreamName": name, "logEvents": events})
+	}
+	data := []any{}
+	for i := range 510 {
+		data = append(data, in{"MetricName": fmt.Sprintf("m%d", i), "Value": 1.0})
+	}
+	w.Must("monitoring", "PutMetricData", in{"Namespace": "Test", "MetricData": data})
+}
+
+func fillImages(t *testing.T, w *apitest.World) {
+	t.Helper()
+	put(w, state.Repositories, many(5, func(_ int, n string) model.Repository {
+		return model.Repository{Name: "r" + n, ARN: "arn:repository:r" + n}
+	})...)
+	w.Must("ecr", "CreateRepository", in{"repositoryName": "images"})
+	for i := range 8 {
+		m, err := json.Marshal(map[string]any{
+			"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []any{}, "annotations": map[string]string{"n": fmt.Sprint(i)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Must("ecr", "PutImage", in{"repositoryName": "images", "imageManifest": string(m), "imageTag": fmt.Sprintf("t%d", 9-i)})
+		if i%2 == 0 {
+			w.Clock.Advance(time.Second)
+		}
+	}
+}
