@@ -218,10 +218,17 @@ func (g *grower) service(i int, groups []string) {
 		"networkConfiguration":{"awsvpcConfiguration":{"subnets":%s,"securityGroups":[%q]}}}`, i, perService, balanced, asJSON(g.subnets), g.group)
 }
 
+// tick is how long the control plane gathers what happens: a server that
+// starts thousands of tasks is busy, and sees changes in batches. It bounds how
+// often each controller looks, not how much each look has to do.
+const tick = 100 * time.Millisecond
+
 // running waits until n tasks run and those that are targets are healthy.
 func (g *grower) running(n int) {
-	for range 600 {
-		g.advance(time.Second)
+	for range 10 * time.Minute / tick {
+		if g.err == nil {
+			g.err = g.w.Tick(g.ctx, tick)
+		}
 		view := g.w.DB.View()
 		ran, ill := len(state.Tasks.By(view, "status", string(model.TaskRunning))), 0
 		for _, t := range state.Targets.All(view) {

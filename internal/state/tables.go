@@ -33,6 +33,7 @@ var (
 		store.By("service", func(t model.Task) string { return t.Service }),
 		store.By("instance", func(t model.Task) string { return t.Instance }),
 		store.By("status", func(t model.Task) string { return string(t.LastStatus) }),
+		store.By("unplaced", Unplaced),
 		store.By("id", func(t model.Task) string { return t.ID }))
 	Instances = table("instance", func(i model.Instance) string { return i.ID },
 		store.By("cluster", func(i model.Instance) string { return i.Cluster }),
@@ -104,6 +105,29 @@ var (
 type Setting struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+}
+
+// Unplaced is the cluster of a task that has no instance and may still get one,
+// or is to be told that it gets none; "" of all others.
+func Unplaced(t model.Task) string {
+	if t.LastStatus != model.TaskProvisioning || t.Instance != "" {
+		return ""
+	}
+	return t.Cluster
+}
+
+// Definitions finds task definitions by ARN and remembers them: many tasks have
+// the same.
+func Definitions(r store.Reader) func(arn string) *model.TaskDefinition {
+	known := map[string]*model.TaskDefinition{}
+	return func(arn string) *model.TaskDefinition {
+		d, ok := known[arn]
+		if !ok {
+			d = TaskDefinitions.Ref(r, arn)
+			known[arn] = d
+		}
+		return d
+	}
 }
 
 // RevisionOf is the value under which a revision of a family is found; those

@@ -69,6 +69,27 @@ func TestASnapshotDoesNotChange(t *testing.T) {
 	}
 }
 
+func TestEachIsByWithoutCopies(t *testing.T) {
+	db := open(t, store.NewMemory())
+	for _, id := range []string{"a", "b", "c"} {
+		put(t, db, thing{ID: id, Color: map[bool]string{true: "red", false: "blue"}[id == "b"]})
+	}
+	view := db.View()
+	var each, every []string
+	for v := range things.Each(view, "color", "blue") {
+		each = append(each, v.ID)
+	}
+	for v := range things.Every(view) {
+		every = append(every, v.ID)
+		if v != things.Ref(view, v.ID) {
+			t.Errorf("%s is two records", v.ID)
+		}
+	}
+	if !slices.Equal(each, []string{"a", "c"}) || !slices.Equal(every, []string{"a", "b", "c"}) || things.Ref(view, "d") != nil {
+		t.Errorf("each %v, every %v", each, every)
+	}
+}
+
 func TestAnErrorChangesNothing(t *testing.T) {
 	db := open(t, store.NewMemory())
 	boom := errors.New("boom")

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 	"strings"
@@ -137,6 +138,31 @@ func (t *Table[T]) By(r Reader, index, value string) []T {
 		out[i] = *v.(*T)
 	}
 	return out
+}
+
+// Ref is Get without a copy: the record belongs to the store, and nobody may
+// write into it. It is nil if there is none.
+func (t *Table[T]) Ref(r Reader, key string) *T {
+	v, ok := r.table(t.name).rows.Get(key)
+	if !ok {
+		return nil
+	}
+	return v.(*T)
+}
+
+// Each is By without copies: the records belong to the store, and nobody may
+// write into them.
+func (t *Table[T]) Each(r Reader, index, value string) iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		t.each(r, index, value, func(v any) bool { return yield(v.(*T)) })
+	}
+}
+
+// Every is All without copies, as Each is By.
+func (t *Table[T]) Every(r Reader) iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		r.table(t.name).rows.Scan(func(_ string, v any) bool { return yield(v.(*T)) })
+	}
 }
 
 // One returns the first record that an index has under value.

@@ -11,6 +11,7 @@ package capacity
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"berth/internal/control"
@@ -189,15 +190,15 @@ func (l Controller) world(view store.Reader, now time.Time, p model.CapacityProv
 			w.Subnets = append(w.Subnets, supply.Subnet{ID: s.ID, Zone: s.AvailabilityZone})
 		}
 	}
-	for _, s := range state.Services.By(view, "cluster", p.Cluster) {
+	for s := range state.Services.Each(view, "cluster", p.Cluster) {
 		w.Rolling[s.ARN] = s.CurrentDeployment != ""
 		w.Spread[s.ARN] = s.AZRebalancing == "ENABLED"
 	}
 	c, _ := state.Clusters.Get(view, p.Cluster)
 	w.Facts = supply.Facts{
-		Instances:  state.Instances.By(view, "cluster", p.Cluster),
-		Tasks:      state.Tasks.By(view, "cluster", p.Cluster),
-		Definition: func(arn string) (model.TaskDefinition, bool) { return state.TaskDefinitions.Get(view, arn) },
+		Instances:  slices.Collect(state.Instances.Each(view, "cluster", p.Cluster)),
+		Tasks:      slices.Collect(state.Tasks.Each(view, "cluster", p.Cluster)),
+		Definition: state.Definitions(view),
 		Zone: func(subnet string) string {
 			s, _ := state.Subnets.Get(view, subnet)
 			return s.AvailabilityZone

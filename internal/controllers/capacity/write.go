@@ -88,7 +88,7 @@ func tags(p model.CapacityProvider, fleet string) []model.Tag {
 func launch(tx *store.Tx, now time.Time, i model.Instance, b supply.Purchase) error {
 	waits := false
 	for _, arn := range b.Tasks {
-		if t, ok := state.Tasks.Get(tx, arn); ok && supply.Waiting(t) {
+		if t, ok := state.Tasks.Get(tx, arn); ok && supply.Waiting(&t) {
 			waits = true
 		}
 	}

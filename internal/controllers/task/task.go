@@ -13,6 +13,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"berth/internal/control"
@@ -105,11 +106,10 @@ func sooner(a, b time.Duration) time.Duration {
 func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	view := l.DB.View()
 	w := look(view, r)
-	if len(w.facts.Tasks) == 0 {
+	if len(w.unplaced) == 0 {
 		return control.Result{}, nil
 	}
-	asks := w.facts.Asks()
-	plan := placement.Place(w.facts.Now(), asks)
+	plan := placement.Place(w.facts.Now(), w.asks)
 	w.explain(plan)
 	events, after := w.events(plan)
 	weary, then := w.weary(plan)
@@ -118,11 +118,13 @@ func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.R
 	for i := range events {
 		events[i].id = l.IDs.UUID()
 	}
-	if len(moves)+len(asks)+len(events) == 0 {
+	open, many := w.open(), len(plan.Refused) > many
+	plan.Refused = slices.DeleteFunc(plan.Refused, func(r placement.Refused) bool { return told(state.Tasks.Ref(view, r.Task), r, many) })
+	if len(moves)+len(open)+len(plan.Placed)+len(plan.Refused)+len(events) == 0 {
 		return control.Result{After: after}, nil
 	}
 	err := l.DB.Update(ctx, name, func(tx *store.Tx) error {
-		return write(tx, r.Now, moves, asks, plan, events)
+		return write(tx, r.Now, moves, open, plan, events, many)
 	})
 	if err == nil {
 		for _, p := range plan.Placed {

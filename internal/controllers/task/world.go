@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,23 +18,31 @@ type world struct {
 	now     time.Time
 	cluster string
 	facts   placement.Facts
-	view    store.Reader
+	// unplaced are the tasks without an instance, and asks those that wait.
+	unplaced []*model.Task
+	asks     []placement.Ask
+	view     store.Reader
 }
 
+// look reads a cluster, unless none of its tasks lacks an instance.
 func look(view store.Reader, r control.Request) *world {
+	w := &world{now: r.Now, cluster: r.Key, view: view, unplaced: slices.Collect(state.Tasks.Each(view, "unplaced", r.Key))}
+	if len(w.unplaced) == 0 {
+		return w
+	}
 	c, _ := state.Clusters.Get(view, r.Key)
-	return &world{now: r.Now, cluster: r.Key, view: view, facts: placement.Facts{
-		Instances: state.Instances.By(view, "cluster", r.Key),
-		Tasks:     state.Tasks.By(view, "cluster", r.Key),
-		Definition: func(arn string) (model.TaskDefinition, bool) {
-			return state.TaskDefinitions.Get(view, arn)
-		},
+	w.facts = placement.Facts{
+		Instances:  slices.Collect(state.Instances.Each(view, "cluster", r.Key)),
+		Tasks:      slices.Collect(state.Tasks.Each(view, "cluster", r.Key)),
+		Definition: state.Definitions(view),
 		Zone: func(subnet string) string {
 			s, _ := state.Subnets.Get(view, subnet)
 			return s.AvailabilityZone
 		},
 		Default: c.DefaultStrategy,
-	}}
+	}
+	w.asks = w.facts.Asks()
+	return w
 }
 
 // move takes a waiting task out of the world of the living.
@@ -42,8 +51,8 @@ type move struct{ task, code, reason string }
 // cancelled are the tasks that were told to stop before they were placed.
 func (w *world) cancelled() []move {
 	var out []move
-	for _, t := range w.facts.Tasks {
-		if t.Instance == "" && t.LastStatus == model.TaskProvisioning && t.DesiredStatus == model.TaskStopped {
+	for _, t := range w.unplaced {
+		if t.DesiredStatus == model.TaskStopped {
 			out = append(out, move{task: t.ARN})
 		}
 	}
@@ -54,7 +63,7 @@ func (w *world) cancelled() []move {
 // long, and when the next one will have.
 func (w *world) weary(plan placement.Plan) (out []move, after time.Duration) {
 	alone := map[string]time.Time{}
-	for _, t := range w.facts.Tasks {
+	for _, t := range w.unplaced {
 		if t.Service == "" && placement.Waiting(t) {
 			alone[t.ARN] = t.CreatedAt
 		}
@@ -87,7 +96,7 @@ func (w *world) explain(plan placement.Plan) {
 		}
 	}
 	provider := map[string]string{}
-	for _, a := range w.facts.Asks() {
+	for _, a := range w.asks {
 		provider[a.Task] = a.Provider
 	}
 	for i := range plan.Refused {
@@ -103,15 +112,11 @@ type event struct{ service, message, id string }
 // events are the reasons that services are told, once a task of theirs has
 // waited long enough, and when the next one will have.
 func (w *world) events(plan placement.Plan) ([]event, time.Duration) {
-	tasks := map[string]model.Task{}
-	for _, t := range w.facts.Tasks {
-		tasks[t.ARN] = t
-	}
 	var out []event
 	var after time.Duration
 	told := map[string]bool{}
 	for _, r := range plan.Refused {
-		t := tasks[r.Task]
+		t := state.Tasks.Ref(w.view, r.Task)
 		if wait := t.CreatedAt.Add(patience).Sub(w.now); wait > 0 {
 			if after == 0 || wait < after {
 				after = wait

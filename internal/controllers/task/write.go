@@ -1,6 +1,7 @@
 package task
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 	"berth/internal/store"
 )
 
-func write(tx *store.Tx, now time.Time, moves []move, asks []placement.Ask, plan placement.Plan, events []event) error {
+func write(tx *store.Tx, now time.Time, moves []move, asks []placement.Ask, plan placement.Plan, events []event, many bool) error {
 	for _, m := range moves {
 		if err := finish(tx, now, m); err != nil {
 			return err
@@ -25,7 +26,7 @@ func write(tx *store.Tx, now time.Time, moves []move, asks []placement.Ask, plan
 		}
 	}
 	for _, r := range plan.Refused {
-		if err := refuse(tx, now, r, len(plan.Refused) > many); err != nil {
+		if err := refuse(tx, now, r, many); err != nil {
 			return err
 		}
 	}
@@ -60,12 +61,19 @@ func finish(tx *store.Tx, now time.Time, m move) error {
 	return state.Note(tx, now, model.Decision{By: name, Subject: m.task, Verb: "stopped", Reason: m.reason, Cluster: t.Cluster, Service: t.Service})
 }
 
+// open are the asks whose tasks have no provider on record.
+func (w *world) open() []placement.Ask {
+	return slices.DeleteFunc(slices.Clone(w.asks), func(a placement.Ask) bool {
+		return a.Provider == "" || state.Tasks.Ref(w.view, a.Task).CapacityProvider != ""
+	})
+}
+
 // assign writes down the provider of every waiting task, so that supply and
 // DescribeTasks read one answer.
 func assign(tx *store.Tx, asks []placement.Ask) error {
 	for _, a := range asks {
 		t, ok := state.Tasks.Get(tx, a.Task)
-		if !ok || !placement.Waiting(t) || t.CapacityProvider != "" || a.Provider == "" {
+		if !ok || !placement.Waiting(&t) || t.CapacityProvider != "" || a.Provider == "" {
 			continue
 		}
 		if err := state.Tasks.Edit(tx, a.Task, func(t *model.Task) error {
@@ -83,7 +91,7 @@ func assign(tx *store.Tx, asks []placement.Ask) error {
 func put(tx *store.Tx, now time.Time, p placement.Placed) error {
 	t, ok := state.Tasks.Get(tx, p.Task)
 	i, there := state.Instances.Get(tx, p.Node)
-	if !ok || !there || !placement.Waiting(t) || i.Goal != model.GoalRun || i.Status != model.ContainerInstanceActive || !i.Connected {
+	if !ok || !there || !placement.Waiting(&t) || i.Goal != model.GoalRun || i.Status != model.ContainerInstanceActive || !i.Connected {
 		return nil
 	}
 	if err := state.Tasks.Edit(tx, p.Task, func(t *model.Task) error {
@@ -109,8 +117,8 @@ const many = 50
 // refuse writes down why a task waits. Only the first reason is a decision:
 // later ones differ in counts.
 func refuse(tx *store.Tx, now time.Time, r placement.Refused, coarse bool) error {
-	t, ok := state.Tasks.Get(tx, r.Task)
-	if !ok || !placement.Waiting(t) || t.Refusal == r.Why || coarse && bare(t.Refusal) == bare(r.Why) {
+	t := state.Tasks.Ref(tx, r.Task)
+	if told(t, r, coarse) {
 		return nil
 	}
 	if err := state.Tasks.Edit(tx, r.Task, func(t *model.Task) error {
@@ -120,6 +128,11 @@ func refuse(tx *store.Tx, now time.Time, r placement.Refused, coarse bool) error
 		return err
 	}
 	return state.Note(tx, now, model.Decision{By: name, Subject: r.Task, Verb: "refused", Reason: r.Why, Cluster: t.Cluster, Service: t.Service})
+}
+
+// told reports whether a task knows a refusal, or does not wait any more.
+func told(t *model.Task, r placement.Refused, coarse bool) bool {
+	return t == nil || !placement.Waiting(t) || t.Refusal == r.Why || coarse && bare(t.Refusal) == bare(r.Why)
 }
 
 // bare drops the figures of a reason.

@@ -32,13 +32,19 @@ type Node struct {
 	Free model.Resources
 	// Blocked is why the node takes no task now, "" if it does.
 	Blocked string
-	// Values are its subjects for placement expressions, by name.
+	// Values are its subjects for placement expressions, by name; nil are
+	// those of the instance behind it.
 	Values map[string]string
 	// Groups counts the tasks on it by group (service:web, family:batch).
 	Groups map[string]int
 	// For are the tasks that it was bought for. They get it before others do,
 	// so that what was bought for a batch holds the batch.
 	For []string
+
+	// Instance is the one behind it, nil if it is imagined, and Tasks what it
+	// runs: what Values are made from when they are asked for.
+	Instance *model.Instance
+	Tasks    int
 }
 
 // Ask is a task that wants an instance.
@@ -145,6 +151,9 @@ func member(n *Node, a *Ask) bool {
 func (n *Node) look(subject string) []string {
 	if subject == "task:group" {
 		return groups(n)
+	}
+	if n.Values == nil && n.Instance != nil {
+		n.Values = values(n.Instance, n.Tasks) // few tasks ask for them
 	}
 	if v, ok := n.Values[subject]; ok {
 		return []string{v}

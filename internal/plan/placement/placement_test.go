@@ -263,12 +263,12 @@ func TestPlaceLaws(t *testing.T) {
 func TestAsksFollowTheStrategy(t *testing.T) {
 	def := model.TaskDefinition{ARN: "td", NetworkMode: "awsvpc", CPU: 256, Memory: 512}
 	f := placement.Facts{
-		Definition: func(string) (model.TaskDefinition, bool) { return def, true },
+		Definition: func(string) *model.TaskDefinition { return &def },
 		Zone:       func(s string) string { return strings.TrimPrefix(s, "subnet-") },
 		Default:    []model.StrategyItem{{Provider: "p", Weight: 1, Base: 1}, {Provider: "q", Weight: 2}},
 	}
 	for i := range 7 {
-		f.Tasks = append(f.Tasks, model.Task{ARN: fmt.Sprint(i), Group: "g", TaskDefinition: "td", LastStatus: model.TaskProvisioning,
+		f.Tasks = append(f.Tasks, &model.Task{ARN: fmt.Sprint(i), Group: "g", TaskDefinition: "td", LastStatus: model.TaskProvisioning,
 			DesiredStatus: model.TaskRunning, CreatedAt: time.Unix(int64(i), 0), Network: model.NetworkConfiguration{Subnets: []string{"subnet-a", "subnet-c"}}})
 	}
 	got := ""
@@ -285,18 +285,18 @@ func TestAsksFollowTheStrategy(t *testing.T) {
 
 func TestNowAndSoon(t *testing.T) {
 	f := placement.Facts{
-		Definition: func(string) (model.TaskDefinition, bool) {
-			return model.TaskDefinition{ARN: "td", NetworkMode: "awsvpc"}, true
+		Definition: func(string) *model.TaskDefinition {
+			return &model.TaskDefinition{ARN: "td", NetworkMode: "awsvpc"}
 		},
 		Zone: func(string) string { return "a" },
-		Instances: []model.Instance{
+		Instances: []*model.Instance{
 			{ID: "i1", ARN: "c1", Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, Connected: true, Registered: model.Resources{CPU: 10, Memory: 10, ENIs: 3}},
 			{ID: "i2", ARN: "c2", Goal: model.GoalRun, State: model.InstancePending, Expected: model.Resources{CPU: 7}},
 			{ID: "i3", ARN: "c3", Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, Registered: model.Resources{CPU: 10}},
 			{ID: "i4", ARN: "c4", Goal: model.GoalDrain, State: model.InstanceRunning, Status: model.ContainerInstanceDraining},
 			{ID: "i5", ARN: "c5", Goal: model.GoalTerminate, State: model.InstanceRunning, Status: model.ContainerInstanceActive},
 		},
-		Tasks: []model.Task{
+		Tasks: []*model.Task{
 			{ARN: "t1", Instance: "c1", LastStatus: model.TaskRunning, CPU: 4, Memory: 6, Group: "g"},
 			{ARN: "t2", Instance: "c1", LastStatus: model.TaskStopped, CPU: 4, Memory: 6, Group: "g"},
 		},

@@ -10,12 +10,12 @@ import (
 	"berth/internal/model"
 )
 
-// Facts are one cluster at one moment.
+// Facts are one cluster at one moment. What they point to is only read.
 type Facts struct {
-	Instances []model.Instance
-	Tasks     []model.Task
-	// Definition finds a task definition by its ARN.
-	Definition func(arn string) (model.TaskDefinition, bool)
+	Instances []*model.Instance
+	Tasks     []*model.Task
+	// Definition finds a task definition by its ARN; nil is none.
+	Definition func(arn string) *model.TaskDefinition
 	// Zone is the zone of a subnet, "" if the subnet is unknown.
 	Zone func(subnet string) string
 	// Default is the cluster's default capacity provider strategy.
@@ -61,21 +61,19 @@ func (f Facts) Soon() []Node {
 
 func (f Facts) nodes(as func(*model.Instance) (string, model.Resources)) []Node {
 	on := map[string][]*model.Task{}
-	for k := range f.Tasks {
-		if t := &f.Tasks[k]; t.Instance != "" && t.LastStatus != model.TaskStopped {
+	for _, t := range f.Tasks {
+		if t.Instance != "" && t.LastStatus != model.TaskStopped {
 			on[t.Instance] = append(on[t.Instance], t)
 		}
 	}
 	var out []Node
-	for k := range f.Instances {
-		i := &f.Instances[k]
+	for _, i := range f.Instances {
 		if i.State == model.InstanceTerminated || i.State == model.InstanceShuttingDown || i.Goal == model.GoalTerminate {
 			continue
 		}
 		blocked, has := as(i)
 		n := Node{ID: i.ID, ARN: i.ARN, Provider: i.CapacityProvider, Zone: i.AvailabilityZone, Free: has, Blocked: blocked, Groups: map[string]int{}, For: i.For}
-		n.Values = values(i, len(on[i.ARN]))
-		n.Architecture = n.Values["attribute:ecs.cpu-architecture"]
+		n.Instance, n.Tasks, n.Architecture = i, len(on[i.ARN]), architecture(i)
 		for _, t := range on[i.ARN] {
 			f.subtract(&n, t)
 		}
@@ -93,6 +91,15 @@ func (f Facts) subtract(n *Node, t *model.Task) {
 		n.Free.Ports = slices.Concat(n.Free.Ports, need.Ports)
 	}
 	n.Groups[t.Group]++
+}
+
+func architecture(i *model.Instance) string {
+	for _, a := range slices.Backward(i.Attributes) {
+		if a.Name == "ecs.cpu-architecture" {
+			return a.Value
+		}
+	}
+	return ""
 }
 
 // values are the subjects of placement expressions. What the agent reports
@@ -119,11 +126,11 @@ func values(i *model.Instance, tasks int) map[string]string {
 }
 
 // need is what a task takes of an instance.
-func (f Facts) need(t *model.Task) (model.Resources, model.TaskDefinition) {
+func (f Facts) need(t *model.Task) (model.Resources, *model.TaskDefinition) {
 	r := model.Resources{CPU: t.CPU, Memory: t.Memory}
-	d, ok := f.Definition(t.TaskDefinition)
-	if !ok {
-		return r, d
+	d := f.Definition(t.TaskDefinition)
+	if d == nil {
+		return r, &model.TaskDefinition{}
 	}
 	r.CPU, r.Memory = cmp.Or(r.CPU, d.CPUUnits()), cmp.Or(r.Memory, d.MemoryMiB())
 	if d.NetworkMode != "host" {
@@ -141,7 +148,7 @@ func (f Facts) need(t *model.Task) (model.Resources, model.TaskDefinition) {
 }
 
 // Waiting reports whether a task is to be placed.
-func Waiting(t model.Task) bool {
+func Waiting(t *model.Task) bool {
 	return t.LastStatus == model.TaskProvisioning && t.DesiredStatus == model.TaskRunning && t.Instance == ""
 }
 
@@ -151,9 +158,9 @@ func Waiting(t model.Task) bool {
 // provider gets one by its strategy.
 func (f Facts) Asks() []Ask {
 	var waiting []*model.Task
-	for k := range f.Tasks {
-		if Waiting(f.Tasks[k]) {
-			waiting = append(waiting, &f.Tasks[k])
+	for _, t := range f.Tasks {
+		if Waiting(t) {
+			waiting = append(waiting, t)
 		}
 	}
 	slices.SortFunc(waiting, func(a, b *model.Task) int {
@@ -161,8 +168,9 @@ func (f Facts) Asks() []Ask {
 	})
 	providers := f.assign(waiting)
 	out := make([]Ask, len(waiting))
+	zones := zoner{f.Zone, map[string]map[string]string{}}
 	for i, t := range waiting {
-		out[i] = f.ask(t, providers[i])
+		out[i] = f.ask(t, providers[i], zones)
 	}
 	slices.SortStableFunc(out, func(a, b Ask) int {
 		return cmp.Or(cmp.Compare(b.Need.Memory, a.Need.Memory), cmp.Compare(b.Need.CPU, a.Need.CPU))
@@ -170,7 +178,28 @@ func (f Facts) Asks() []Ask {
 	return out
 }
 
-func (f Facts) ask(t *model.Task, provider string) Ask {
+// zoner finds the zones of tasks' subnets; tasks with the same share one map.
+type zoner struct {
+	zone  func(subnet string) string
+	known map[string]map[string]string
+}
+
+func (z zoner) of(subnets []string) map[string]string {
+	key := strings.Join(subnets, " ")
+	out, ok := z.known[key]
+	if !ok {
+		out = map[string]string{}
+		for _, s := range slices.Backward(subnets) {
+			if zone := z.zone(s); zone != "" {
+				out[zone] = s
+			}
+		}
+		z.known[key] = out
+	}
+	return out
+}
+
+func (f Facts) ask(t *model.Task, provider string, zones zoner) Ask {
 	need, d := f.need(t)
 	a := Ask{Task: t.ARN, Group: t.Group, Provider: provider, Need: need, Architecture: d.CPUArchitecture}
 	switch {
@@ -180,12 +209,7 @@ func (f Facts) ask(t *model.Task, provider string) Ask {
 		a.Impossible = "cannot be chosen: the task has no capacity provider strategy and its cluster has no default one"
 	}
 	if d.NetworkMode != "host" {
-		a.Subnets = map[string]string{}
-		for _, s := range slices.Backward(t.Network.Subnets) {
-			if z := f.Zone(s); z != "" {
-				a.Subnets[z] = s
-			}
-		}
+		a.Subnets = zones.of(t.Network.Subnets)
 	}
 	for _, c := range slices.Concat(d.PlacementConstraints, t.Constraints) {
 		if strings.EqualFold(c.Type, "distinctInstance") {
@@ -206,6 +230,16 @@ func (f Facts) ask(t *model.Task, provider string) Ask {
 // each provider's base, then by weight, counting the tasks of the same group
 // that have a provider already.
 func (f Facts) assign(waiting []*model.Task) []string {
+	out := make([]string, len(waiting))
+	open := 0
+	for i, t := range waiting {
+		if out[i] = t.CapacityProvider; out[i] == "" {
+			open++
+		}
+	}
+	if open == 0 {
+		return out // and who has a provider need not be counted
+	}
 	count := map[string]map[string]int64{}
 	book := func(group, provider string) {
 		if count[group] == nil {
@@ -213,14 +247,13 @@ func (f Facts) assign(waiting []*model.Task) []string {
 		}
 		count[group][provider]++
 	}
-	for k := range f.Tasks {
-		if t := &f.Tasks[k]; t.CapacityProvider != "" && t.DesiredStatus == model.TaskRunning && t.LastStatus != model.TaskStopped {
+	for _, t := range f.Tasks {
+		if t.CapacityProvider != "" && t.DesiredStatus == model.TaskRunning && t.LastStatus != model.TaskStopped {
 			book(t.Group, t.CapacityProvider)
 		}
 	}
-	out := make([]string, len(waiting))
 	for i, t := range waiting {
-		if out[i] = t.CapacityProvider; out[i] != "" {
+		if out[i] != "" {
 			continue
 		}
 		strategy := t.Strategy

@@ -189,7 +189,7 @@ func (w *world) take(n *Node, a *Ask) {
 // refuse explains the asks that are left. Asks of one shape share one count.
 func (w *world) refuse(asks []Ask, left []int) []Refused {
 	var out []Refused
-	known := map[string]Refused{}
+	known := map[form]Refused{}
 	for _, i := range left {
 		a := &asks[i]
 		key := shape(a)
@@ -204,11 +204,27 @@ func (w *world) refuse(asks []Ask, left []int) []Refused {
 	return out
 }
 
-func shape(a *Ask) string {
-	zones := make([]string, 0, len(a.Subnets))
+// form is all of an ask that decides where it fits.
+type form struct {
+	impossible, provider, architecture, group, zones, rest string
+	cpu, memory, enis                                      int64
+	distinct, anywhere                                     bool
+}
+
+func shape(a *Ask) form {
+	f := form{
+		impossible: a.Impossible, provider: a.Provider, architecture: a.Architecture, group: a.Group,
+		cpu: a.Need.CPU, memory: a.Need.Memory, enis: a.Need.ENIs, distinct: a.Distinct, anywhere: a.Subnets == nil,
+	}
+	var few [8]string
+	zones := few[:0]
 	for z := range a.Subnets {
 		zones = append(zones, z)
 	}
 	slices.Sort(zones)
-	return fmt.Sprintf("%s|%s|%v|%s|%v|%v|%v|%s|%v", a.Impossible, a.Provider, a.Need, a.Architecture, a.Subnets == nil, zones, a.Member, a.Group, a.Distinct)
+	f.zones = strings.Join(zones, " ")
+	if len(a.Need.Ports)+len(a.Member) > 0 {
+		f.rest = fmt.Sprint(a.Need.Ports, a.Member)
+	}
+	return f
 }

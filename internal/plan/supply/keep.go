@@ -13,7 +13,7 @@ import (
 
 // consider looks at one instance: has it joined, has it idled too long. needed
 // says that waiting tasks are counted on it.
-func (w *World) consider(p *Plan, i model.Instance, needed bool) {
+func (w *World) consider(p *Plan, i *model.Instance, needed bool) {
 	if i.Status == "" || i.Status == model.ContainerInstanceRegistering {
 		w.joining(p, i)
 		return
@@ -66,7 +66,7 @@ func latest(a, b time.Time) time.Time {
 }
 
 // joining gives up on an instance whose agent does not register.
-func (w *World) joining(p *Plan, i model.Instance) {
+func (w *World) joining(p *Plan, i *model.Instance) {
 	if i.Goal == model.GoalDrain {
 		p.change(i.ID, model.GoalTerminate, "drained before it had registered")
 		return
@@ -83,7 +83,7 @@ func (w *World) joining(p *Plan, i model.Instance) {
 // for each provider, and ends those past their 21 days.
 func (w *World) refresh(p *Plan) {
 	own := slices.Clone(w.own())
-	slices.SortFunc(own, func(a, b model.Instance) int {
+	slices.SortFunc(own, func(a, b *model.Instance) int {
 		if c := born(a).Compare(born(b)); c != 0 {
 			return c
 		}
@@ -111,7 +111,7 @@ func (w *World) refresh(p *Plan) {
 // draining reports whether one of the provider's instances is on its way out,
 // with tasks that still have to move.
 func (w *World) draining(p *Plan) bool {
-	return slices.ContainsFunc(w.own(), func(i model.Instance) bool {
+	return slices.ContainsFunc(w.own(), func(i *model.Instance) bool {
 		return i.Goal == model.GoalDrain && !p.changes(i.ID)
 	}) || slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Goal == model.GoalDrain })
 }
@@ -183,7 +183,7 @@ func (w *World) rightsize(p *Plan, needed map[string]bool) {
 }
 
 // priced is what the tasks of an instance would be given in its zone today.
-func (w *World) priced(m *market, i model.Instance, tasks []model.Task) (size string, cost float64) {
+func (w *World) priced(m *market, i *model.Instance, tasks []*model.Task) (size string, cost float64) {
 	asks := w.leaving(tasks)
 	for k := range asks {
 		if asks[k].Impossible != "" || !m.holds(i.AvailabilityZone, &asks[k]) {
@@ -207,29 +207,29 @@ const mostTrials = 8
 // or an instance is still coming.
 func (w *World) unsettled() bool {
 	return slices.ContainsFunc(w.Facts.Tasks, placement.Waiting) ||
-		slices.ContainsFunc(w.own(), func(i model.Instance) bool { return i.Status != model.ContainerInstanceActive || !i.Connected })
+		slices.ContainsFunc(w.own(), func(i *model.Instance) bool { return i.Status != model.ContainerInstanceActive || !i.Connected })
 }
 
 // emptiest orders instances by how little they carry.
-func (w *World) emptiest() []model.Instance {
+func (w *World) emptiest() []*model.Instance {
 	own := slices.Clone(w.own())
 	count := map[string]int{}
 	for _, i := range own {
 		count[i.ID] = len(w.tasksOn(i))
 	}
-	slices.SortStableFunc(own, func(a, b model.Instance) int { return count[a.ID] - count[b.ID] })
+	slices.SortStableFunc(own, func(a, b *model.Instance) int { return count[a.ID] - count[b.ID] })
 	return own
 }
 
-func (w *World) movable(tasks []model.Task) bool {
-	return !slices.ContainsFunc(tasks, func(t model.Task) bool {
+func (w *World) movable(tasks []*model.Task) bool {
+	return !slices.ContainsFunc(tasks, func(t *model.Task) bool {
 		return t.Service == "" || w.Rolling[t.Service] || t.LastStatus != model.TaskRunning || t.DesiredStatus != model.TaskRunning
 	})
 }
 
 // fitElsewhere asks placement whether the tasks of an instance have room on
 // the others, that instance being gone.
-func (w *World) fitElsewhere(i model.Instance, tasks []model.Task, nodes []placement.Node) bool {
+func (w *World) fitElsewhere(i *model.Instance, tasks []*model.Task, nodes []placement.Node) bool {
 	service := map[string]string{}
 	for _, t := range tasks {
 		service[t.ARN] = t.Service
@@ -245,17 +245,19 @@ func (w *World) fitElsewhere(i model.Instance, tasks []model.Task, nodes []place
 }
 
 // leaving are the tasks of an instance as though they waited.
-func (w *World) leaving(tasks []model.Task) []placement.Ask {
+func (w *World) leaving(tasks []*model.Task) []placement.Ask {
 	f := w.Facts
-	f.Tasks = slices.Clone(tasks)
-	for k := range f.Tasks {
-		f.Tasks[k].Instance, f.Tasks[k].LastStatus = "", model.TaskProvisioning
+	f.Tasks = make([]*model.Task, len(tasks))
+	for k, t := range tasks {
+		left := *t // the record is everybody's
+		left.Instance, left.LastStatus = "", model.TaskProvisioning
+		f.Tasks[k] = &left
 	}
 	return f.Asks()
 }
 
 // touched is when a task last started or stopped on an instance.
-func (w *World) touched(i model.Instance, tasks []model.Task) time.Time {
+func (w *World) touched(i *model.Instance, tasks []*model.Task) time.Time {
 	at := latest(i.RegisteredAt, born(i))
 	for _, t := range tasks {
 		at = latest(at, latest(t.PlacedAt, t.StartedAt))

@@ -16,7 +16,7 @@ type lack map[string]time.Time
 
 // shortOf reports whether an instance was refused for want of capacity in its
 // zone. Refusals that hold for the account, such as quotas, are not.
-func shortOf(i model.Instance) bool {
+func shortOf(i *model.Instance) bool {
 	return i.State == model.InstanceTerminated && i.LaunchedAt.IsZero() && scarce(i.StateReason)
 }
 

@@ -73,9 +73,9 @@ type World struct {
 	// would never come to rest.
 	Spread map[string]bool
 
-	on      map[string][]model.Task // tasks that have not stopped, by instance ARN
-	stopped map[string]time.Time    // when a task last stopped, by instance ARN
-	mine    []model.Instance
+	on      map[string][]*model.Task // tasks that have not stopped, by instance ARN
+	stopped map[string]time.Time     // when a task last stopped, by instance ARN
+	mine    []*model.Instance
 	lacking lack
 }
 
@@ -122,7 +122,7 @@ type Plan struct {
 
 // Decide works out the plan for a world.
 func Decide(w World) Plan {
-	w.on, w.stopped = map[string][]model.Task{}, map[string]time.Time{}
+	w.on, w.stopped = map[string][]*model.Task{}, map[string]time.Time{}
 	for _, t := range w.Facts.Tasks {
 		switch {
 		case t.Instance == "":
@@ -145,20 +145,20 @@ func Decide(w World) Plan {
 
 // own are the provider's instances that have not ended, by id. Callers that
 // sort take a copy.
-func (w *World) own() []model.Instance { return w.mine }
+func (w *World) own() []*model.Instance { return w.mine }
 
-func (w *World) find() []model.Instance {
-	var out []model.Instance
+func (w *World) find() []*model.Instance {
+	var out []*model.Instance
 	for _, i := range w.Facts.Instances {
 		if i.CapacityProvider == w.Provider.Name && alive(i) {
 			out = append(out, i)
 		}
 	}
-	slices.SortFunc(out, func(a, b model.Instance) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(out, func(a, b *model.Instance) int { return strings.Compare(a.ID, b.ID) })
 	return out
 }
 
-func alive(i model.Instance) bool {
+func alive(i *model.Instance) bool {
 	return i.Goal != model.GoalTerminate && i.State != model.InstanceTerminated && i.State != model.InstanceShuttingDown
 }
 
@@ -178,10 +178,10 @@ func (p *Plan) changes(instance string) bool {
 }
 
 // tasksOn are the tasks of an instance that have not stopped.
-func (w *World) tasksOn(i model.Instance) []model.Task { return w.on[i.ARN] }
+func (w *World) tasksOn(i *model.Instance) []*model.Task { return w.on[i.ARN] }
 
 // born is when an instance's age begins.
-func born(i model.Instance) time.Time {
+func born(i *model.Instance) time.Time {
 	if i.LaunchedAt.IsZero() {
 		return i.WantedAt
 	}
@@ -228,4 +228,4 @@ func (w *World) cost(t catalog.Type) float64 {
 type Facts = placement.Facts
 
 // Waiting reports whether a task is to be placed.
-func Waiting(t model.Task) bool { return placement.Waiting(t) }
+func Waiting(t *model.Task) bool { return placement.Waiting(t) }

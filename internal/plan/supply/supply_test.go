@@ -28,8 +28,8 @@ func seed() *model.InstanceRequirements {
 	}
 }
 
-func definition(string) (model.TaskDefinition, bool) {
-	return model.TaskDefinition{ARN: "td", NetworkMode: "awsvpc"}, true
+func definition(string) *model.TaskDefinition {
+	return &model.TaskDefinition{ARN: "td", NetworkMode: "awsvpc"}
 }
 
 func zoneOf(s string) string { return strings.TrimPrefix(s, "subnet-") }
@@ -47,7 +47,7 @@ func world(region string, q *model.InstanceRequirements) supply.World {
 func add(w *supply.World, group string, n int, cpu, memory int64) {
 	for range n {
 		k := len(w.Facts.Tasks)
-		w.Facts.Tasks = append(w.Facts.Tasks, model.Task{
+		w.Facts.Tasks = append(w.Facts.Tasks, &model.Task{
 			ARN: fmt.Sprintf("task-%03d", k), Group: group, Service: group, TaskDefinition: "td", CPU: cpu, Memory: memory,
 			LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning, CapacityProvider: "cp",
 			CreatedAt: w.Now.Add(-time.Minute),
@@ -61,7 +61,7 @@ func add(w *supply.World, group string, n int, cpu, memory int64) {
 func carry(w *supply.World, p supply.Plan) {
 	for _, b := range p.Buy {
 		id := fmt.Sprintf("i-%03d", len(w.Facts.Instances))
-		w.Facts.Instances = append(w.Facts.Instances, model.Instance{
+		w.Facts.Instances = append(w.Facts.Instances, &model.Instance{
 			ID: id, ARN: "arn/" + id, CapacityProvider: "cp", Type: b.Type.Name, AvailabilityZone: b.Zone, Subnet: b.Subnet,
 			Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, Connected: true, Expected: b.Expected, Registered: b.Expected,
 			For: b.Tasks, WantedAt: w.Now, RegisteredAt: w.Now,
@@ -74,7 +74,7 @@ func carry(w *supply.World, p supply.Plan) {
 func place(w *supply.World) {
 	for _, x := range placement.Place(w.Facts.Now(), w.Facts.Asks()).Placed {
 		for k := range w.Facts.Tasks {
-			if t := &w.Facts.Tasks[k]; t.ARN == x.Task {
+			if t := w.Facts.Tasks[k]; t.ARN == x.Task {
 				t.Instance, t.AvailabilityZone, t.LastStatus, t.PlacedAt = "arn/"+x.Node, x.Zone, model.TaskRunning, w.Now
 			}
 		}
@@ -157,8 +157,8 @@ func TestShortagesSayWhy(t *testing.T) {
 	}{
 		{"too large", func(w *supply.World) { w.Facts.Tasks[0].Memory = 8192 }, "No instance type of capacity provider cp can hold the task: it needs 256 CPU units and 8192 MiB"},
 		{"another architecture", func(w *supply.World) {
-			w.Facts.Definition = func(string) (model.TaskDefinition, bool) {
-				return model.TaskDefinition{ARN: "td", NetworkMode: "awsvpc", CPUArchitecture: "ARM64"}, true
+			w.Facts.Definition = func(string) *model.TaskDefinition {
+				return &model.TaskDefinition{ARN: "td", NetworkMode: "awsvpc", CPUArchitecture: "ARM64"}
 			}
 		}, "No instance type of capacity provider cp has the task's CPU architecture ARM64"},
 		{"another type", func(w *supply.World) {
@@ -203,7 +203,7 @@ func TestBuyingWaitsForCompanyAndAfterAFailure(t *testing.T) {
 func TestAZoneWithoutCapacityIsLeftAloneForAWhile(t *testing.T) {
 	refused := func(w *supply.World, typ, zone, code string, ago time.Duration) {
 		why := code + ": We currently do not have sufficient capacity."
-		w.Facts.Instances = append(w.Facts.Instances, model.Instance{
+		w.Facts.Instances = append(w.Facts.Instances, &model.Instance{
 			ID: fmt.Sprintf("i-%d", len(w.Facts.Instances)), CapacityProvider: "cp", Type: typ, AvailabilityZone: "ap-northeast-1" + zone,
 			Goal: model.GoalRun, State: model.InstanceTerminated, StateReason: why, TerminatedAt: w.Now.Add(-ago),
 		})
@@ -376,9 +376,18 @@ func TestHalfEmptyInstancesAreConsolidatedOneAtATime(t *testing.T) {
 		t.Fatalf("too early: %+v", p)
 	}
 	w.Now = w.Now.Add(2 * time.Minute)
+	var before []model.Task
+	for _, x := range w.Facts.Tasks {
+		before = append(before, *x)
+	}
 	p := supply.Decide(w)
 	if len(p.Changes) != 1 || p.Changes[0].Goal != model.GoalDrain {
 		t.Fatalf("%+v", p)
+	}
+	for k, x := range w.Facts.Tasks {
+		if diff := cmp.Diff(before[k], *x); diff != "" {
+			t.Errorf("the calculation wrote into a record: %s", diff)
+		}
 	}
 	for name, edit := range map[string]func(*supply.World){
 		"Spot":          func(w *supply.World) { w.Provider.CapacityOption = "SPOT" },
@@ -389,7 +398,10 @@ func TestHalfEmptyInstancesAreConsolidatedOneAtATime(t *testing.T) {
 		"the long wait": func(w *supply.World) { w.Provider.ScaleInAfter = num(3600) },
 	} {
 		o := w
-		o.Facts.Tasks = slices.Clone(w.Facts.Tasks)
+		o.Facts.Tasks = nil
+		for _, x := range w.Facts.Tasks {
+			o.Facts.Tasks = append(o.Facts.Tasks, new(*x))
+		}
 		edit(&o)
 		if p := supply.Decide(o); len(p.Changes) != 0 {
 			t.Errorf("%s should keep the instances: %+v", name, p)
@@ -429,7 +441,7 @@ func TestAnInstanceThatIsMuchTooLargeIsExchangedOnce(t *testing.T) {
 
 func edit(w *supply.World, f func(*model.Task)) {
 	for k := range w.Facts.Tasks {
-		f(&w.Facts.Tasks[k])
+		f(w.Facts.Tasks[k])
 	}
 }
 
@@ -566,7 +578,7 @@ func fleets(names []string, n int) [][]string {
 }
 
 // holds tries every way to put the tasks into the fleet.
-func holds(fleet []string, tasks []model.Task) bool {
+func holds(fleet []string, tasks []*model.Task) bool {
 	free := make([]model.Resources, len(fleet))
 	for i, n := range fleet {
 		t, _ := catalog.Lookup(n)
@@ -612,12 +624,12 @@ func BenchmarkAtRest(b *testing.B) {
 	for i := range 10000 {
 		id := fmt.Sprintf("i-%05d", i)
 		zone := []string{"ap-northeast-1a", "ap-northeast-1c"}[i%2]
-		w.Facts.Instances = append(w.Facts.Instances, model.Instance{
+		w.Facts.Instances = append(w.Facts.Instances, &model.Instance{
 			ID: id, ARN: "arn/" + id, CapacityProvider: "cp", AvailabilityZone: zone, Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, Connected: true,
 			Registered: catalog.Registered(c6a), WantedAt: start.Add(-time.Hour),
 		})
 		for k := range 4 {
-			w.Facts.Tasks = append(w.Facts.Tasks, model.Task{
+			w.Facts.Tasks = append(w.Facts.Tasks, &model.Task{
 				ARN: fmt.Sprintf("%s-%d", id, k), Instance: "arn/" + id, Service: "s", Group: "service:s", TaskDefinition: "td", CPU: 500, Memory: 900, CapacityProvider: "cp",
 				LastStatus: model.TaskRunning, DesiredStatus: model.TaskRunning, AvailabilityZone: zone, Network: model.NetworkConfiguration{Subnets: []string{"subnet-" + zone}},
 			})
