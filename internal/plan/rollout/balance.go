@@ -48,15 +48,15 @@ func (p *pass) balance() {
 		return
 	}
 	_, upper := p.bounds()
-	room := upper - p.present(nil)
-	if room <= 0 {
+	space := upper - p.present(nil)
+	if space <= 0 {
 		return
 	}
 	p.say("%s%s. AZ Rebalancing in progress.", unbalanced, census(count))
 	for _, zone := range sortedKeys(moves) {
-		n := min(moves[zone], room)
+		n := min(moves[zone], space)
 		p.startIn(r, zone, n)
-		room -= n
+		space -= n
 	}
 }
 
@@ -68,7 +68,7 @@ func (p *pass) perZone(r *model.Rollout) map[string]int64 {
 			out[z] = 0
 		}
 	}
-	for _, m := range p.crew(r).all {
+	for _, m := range p.taskSet(r).all {
 		if _, ok := out[m.t.AvailabilityZone]; ok {
 			out[m.t.AvailabilityZone]++
 		}
@@ -143,7 +143,7 @@ func (p *pass) startIn(r *model.Rollout, zone string, n int64) {
 		t.Balancing = true
 		t.Network.Subnets = slices.DeleteFunc(t.Network.Subnets, func(s string) bool { return p.w.Zones[s] != zone })
 		p.plan.Start = append(p.plan.Start, t)
-		p.note(t.ARN, "wished", "%s has fewer tasks of %s than another zone", zone, p.s.Name)
+		p.note(t.ARN, "desired", "%s has fewer tasks of %s than another zone", zone, p.s.Name)
 		p.tasks = append(p.tasks, p.member(t))
 		ids = append(ids, "(task "+t.ID+")")
 	}
@@ -151,10 +151,10 @@ func (p *pass) startIn(r *model.Rollout, zone string, n int64) {
 	r.UpdatedAt = p.now
 }
 
-// standing are the good tasks of a crew that count towards n. Those that are to
+// standing are the good tasks of a task set that count towards n. Those that are to
 // even the service out do not until they are healthy: they are more than it
 // should have. One that finds no place for too long is given up.
-func (p *pass) standing(c crew, n int64) []*member {
+func (p *pass) standing(c taskSet, n int64) []*member {
 	return slices.DeleteFunc(slices.Clone(c.good), func(m *member) bool {
 		if n < 2 || !m.t.Balancing || m.healthy || m.t.Proven {
 			return false
@@ -176,7 +176,7 @@ func (p *pass) zoneOf(t model.Task) string {
 
 // trim stops what a rollout has more than n good tasks: where there are most,
 // and in the name of balance as many as have just become healthy elsewhere.
-func (p *pass) trim(c crew, n int64) {
+func (p *pass) trim(c taskSet, n int64) {
 	over := int64(len(c.good)) - n
 	if over <= 0 {
 		return

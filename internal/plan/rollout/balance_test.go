@@ -51,9 +51,9 @@ func TestASteadyServiceIsEvenedOut(t *testing.T) {
 		{"two", 2, nil, "a=1 c=1"},
 		{"five", 5, nil, "a=3 c=2"},
 		{"one", 1, nil, "a=1 c=0"},
-		{"little room", 8, func(s *model.Service) { s.Deployment.MaximumPercent = 125 }, "a=4 c=4"},
+		{"a low maximum", 8, func(s *model.Service) { s.Deployment.MaximumPercent = 125 }, "a=4 c=4"},
 		{"off", 4, func(s *model.Service) { s.AZRebalancing = "DISABLED" }, "a=4 c=0"},
-		{"no room", 4, func(s *model.Service) { s.Deployment.MaximumPercent = 100 }, "a=4 c=0"},
+		{"a maximum of 100", 4, func(s *model.Service) { s.Deployment.MaximumPercent = 100 }, "a=4 c=0"},
 		{"bound to a zone", 4, func(s *model.Service) {
 			s.Constraints = []model.PlacementConstraint{{Type: "memberOf", Expression: "attribute:ecs.availability-zone == a"}}
 		}, "a=4 c=0"},
@@ -103,7 +103,7 @@ func TestAWaitingTaskStandsInForNobody(t *testing.T) {
 	b.settle(time.Minute)
 	for _, x := range b.w.Tasks {
 		if x.DesiredStatus == model.TaskRunning {
-			t.Errorf("%s is still wished for", x.ID)
+			t.Errorf("%s is still desired", x.ID)
 		}
 	}
 }

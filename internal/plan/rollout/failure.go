@@ -111,7 +111,7 @@ func (p *pass) stranded() {
 	d := p.d
 	d.StatusReason, d.RollbackAt = "No rollback candidate was found to run the rollback.", p.now
 	if r := p.rollout(d.Target); r != nil && d.Config.Strategy.Staged() {
-		p.stop(r, p.crew(r).all, scaling)
+		p.stop(r, p.taskSet(r).all, scaling)
 	}
 	p.close(model.DeploymentRollbackFailed)
 }
@@ -194,7 +194,7 @@ func (p *pass) backShift(test bool, next model.Stage) bool {
 
 // staffed reports whether a rollout has all its tasks, healthy.
 func (p *pass) staffed(r *model.Rollout) bool {
-	return healthyIn(p.crew(r).good) >= p.s.DesiredCount
+	return healthyIn(p.taskSet(r).good) >= p.s.DesiredCount
 }
 
 func (p *pass) backRolling(to *model.Rollout) bool {

@@ -191,13 +191,13 @@ func (p *pass) maintain() {
 }
 
 func (p *pass) stall(bad *model.Rollout) {
-	c := p.crew(bad)
+	c := p.taskSet(bad)
 	if over := int64(len(c.all)) - p.s.DesiredCount; over > 0 {
 		p.stop(bad, p.choose(c.all, over), scaling)
 	}
 	n := p.s.DesiredCount
 	if !p.s.Deployment.Strategy.Staged() {
-		n = max(0, n-int64(len(p.crew(bad).good)))
+		n = max(0, n-int64(len(p.taskSet(bad).good)))
 	}
 	for i := range p.s.Rollouts {
 		if r := &p.s.Rollouts[i]; r.State == model.RolloutCompleted {
@@ -212,7 +212,7 @@ func (p *pass) staffShifting() {
 		if n := p.size(r); n > 0 {
 			p.keep(r, n)
 		} else {
-			p.stop(r, p.choose(p.crew(r).all, int64(len(p.crew(r).all))), scaling)
+			p.stop(r, p.choose(p.taskSet(r).all, int64(len(p.taskSet(r).all))), scaling)
 		}
 	}
 	p.stopOld(p.strays(), scaling)
@@ -225,14 +225,14 @@ func (p *pass) size(r *model.Rollout) int64 {
 		if r.State == model.RolloutCompleted || r.Status == model.RolloutPrimary && r.State != model.RolloutFailed {
 			return n
 		}
-		return int64(len(p.crew(r).all))
+		return int64(len(p.taskSet(r).all))
 	}
 	d := p.d
 	if !d.Config.Strategy.Staged() {
 		if r.Status == model.RolloutPrimary {
 			return n
 		}
-		return min(n, int64(len(p.crew(r).all)))
+		return min(n, int64(len(p.taskSet(r).all)))
 	}
 	rank := d.Stage.Rank()
 	back := d.Status == model.DeploymentRollbackInProgress
@@ -286,7 +286,7 @@ func (p *pass) isSteady() bool {
 			return false
 		}
 	}
-	return int64(len(p.crew(r).all)) == p.s.DesiredCount
+	return int64(len(p.taskSet(r).all)) == p.s.DesiredCount
 }
 
 // drain empties a service that was deleted; when its last task has stopped it

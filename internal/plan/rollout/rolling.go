@@ -9,33 +9,33 @@ const stuck = "was unable to stop or start tasks during a deployment because of 
 // maximum of healthy and existing tasks.
 func (p *pass) roll(to *model.Rollout) {
 	lower, upper := p.bounds()
-	c := p.crew(to)
+	c := p.taskSet(to)
 	var old []*member
 	for i := range p.s.Rollouts {
 		if r := &p.s.Rollouts[i]; r.ID != to.ID {
-			old = append(old, p.crew(r).all...)
+			old = append(old, p.taskSet(r).all...)
 		}
 	}
 	old = append(old, p.strays()...)
 	idle, serving := split(old)
 	p.stopOld(idle, "")
 	n := p.s.DesiredCount
-	need, room := n-int64(len(c.good)), upper-p.present(nil)
-	started := p.startable(to, need, room)
+	need, space := n-int64(len(c.good)), upper-p.present(nil)
+	started := p.startable(to, need, space)
 	p.start(to, started, min(started, int64(len(c.ill))))
 	floor := n
-	if need > started && room <= started {
+	if need > started && space <= started {
 		floor = lower
 	}
 	can := healthyIn(c.all) + int64(len(serving)) - floor
 	stopped := p.stopOld(p.choose(serving, max(0, can)), "")
-	p.replaceIll(c, n, room-started)
-	p.releaseLeaving(c, n, lower, room-started)
+	p.replaceIll(c, n, space-started)
+	p.releaseLeaving(c, n, lower, space-started)
 	if over := int64(len(c.good)) - n; over > 0 {
 		p.stop(to, p.choose(c.good, over), scaling)
 	}
 	settled := len(idle) == 0 && healthyIn(c.all) == int64(len(c.all)) && healthyIn(serving) == int64(len(serving))
-	if p.starting && need > 0 && started == 0 && stopped == 0 && room <= 0 && settled && p.allGone() && !p.saidLately(stuck) {
+	if p.starting && need > 0 && started == 0 && stopped == 0 && space <= 0 && settled && p.allGone() && !p.saidLately(stuck) {
 		p.say(stuck)
 	}
 }
@@ -93,7 +93,7 @@ func (p *pass) stopOld(ms []*member, reason string) int {
 // rolledOut reports whether every task is of the rollout and healthy, and all
 // others are gone.
 func (p *pass) rolledOut(to *model.Rollout) bool {
-	c := p.crew(to)
+	c := p.taskSet(to)
 	n := p.s.DesiredCount
 	if healthyIn(c.good) < n || int64(len(c.good)) != n || len(c.ill)+len(c.leaving) > 0 {
 		return false

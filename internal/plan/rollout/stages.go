@@ -164,7 +164,7 @@ func (p *pass) reconcile() bool {
 	done := true
 	for i, lb := range rev.LoadBalancers {
 		if advanced(lb) && i < len(rev.Groups) && len(serving(p.w.Rules[lb.ProductionListenerRule])) > 1 {
-			done = p.wish(lb, lb.ProductionListenerRule, rev.Groups[i], other(lb, rev.Groups[i]), 100, "back to one revision") && done
+			done = p.shiftTo(lb, lb.ProductionListenerRule, rev.Groups[i], other(lb, rev.Groups[i]), 100, "back to one revision") && done
 		}
 	}
 	for i := range p.s.Rollouts {
@@ -186,7 +186,7 @@ func (p *pass) scaleUp() bool {
 		return false
 	}
 	r := p.rollout(p.d.Target)
-	c := p.crew(r)
+	c := p.taskSet(r)
 	return healthyIn(c.good) >= p.s.DesiredCount && int64(len(c.all)) == p.s.DesiredCount
 }
 

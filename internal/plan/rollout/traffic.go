@@ -144,16 +144,16 @@ func (p *pass) attach() bool {
 			continue
 		}
 		live := serving(prod)[0]
-		done = p.wish(lb, lb.ProductionListenerRule, live, rev.Groups[i], 100, "attach "+lastPart(rev.Groups[i])) && done
+		done = p.shiftTo(lb, lb.ProductionListenerRule, live, rev.Groups[i], 100, "attach "+lastPart(rev.Groups[i])) && done
 	}
 	return done
 }
 
-// wish compares a rule with the wanted weights (percent to the first group)
+// shiftTo compares a rule with the wanted weights (percent to the first group)
 // and plans the change if they differ. It reports whether traffic goes by
 // them. The order is first, then second; the
 // rule becomes a forward to two groups with stickiness disabled (1.10).
-func (p *pass) wish(lb model.ServiceLoadBalancer, rule, first, second string, percent float64, why string) bool {
+func (p *pass) shiftTo(lb model.ServiceLoadBalancer, rule, first, second string, percent float64, why string) bool {
 	live, ok := p.w.Rules[rule]
 	if !ok {
 		return true
@@ -212,7 +212,7 @@ func (p *pass) shift(test bool, percent float64, why string) bool {
 		if !advanced(lb) || rule == "" || i >= len(rev.Groups) {
 			continue
 		}
-		done = p.wish(lb, rule, rev.Groups[i], other(lb, rev.Groups[i]), percent, why) && done
+		done = p.shiftTo(lb, rule, rev.Groups[i], other(lb, rev.Groups[i]), percent, why) && done
 	}
 	return done
 }

@@ -46,7 +46,7 @@ type World struct {
 	// Replies holds what the others answered since the last look.
 	Calling map[string]bool
 	Replies map[string]Reply
-	// Refusal is why the last wished rule change could not be made, "" if it
+	// Refusal is why the last desired rule change could not be made, "" if it
 	// could.
 	Refusal string
 	// IDs draws fresh task ids: 32 hexadecimal digits.
@@ -57,7 +57,7 @@ type World struct {
 // Stop is a task to stop.
 type Stop struct{ Task, Code, Reason string }
 
-// Shift is a wished set of weights for a rule, to be made as Role.
+// Shift is a desired set of weights for a rule, to be made as Role.
 type Shift struct {
 	Rule, Role string
 	Default    bool   // a default rule: change its listener

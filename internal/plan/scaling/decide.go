@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// wish is what one signal comes to: a new desired count, or why not. Which
+// proposal is what one signal comes to: a new desired count, or why not. Which
 // way it pulls is known either way.
-type wish struct {
+type proposal struct {
 	policy Policy
 	signal Signal
 	out    bool
@@ -18,9 +18,9 @@ type wish struct {
 	kept   *Kept
 }
 
-// keep makes the wish come to nothing, with AWS's reason, if it has one, and
+// keep makes the proposal come to nothing, with AWS's reason, if it has one, and
 // the figure that goes with it.
-func (x wish) keep(w World, code, why string) wish {
+func (x proposal) keep(w World, code, why string) proposal {
 	k := Kept{Policy: x.policy.ScalingPolicy, Alarm: x.signal.Alarm, Code: code, Why: why}
 	switch code {
 	case AtMax:
@@ -38,11 +38,11 @@ func (x wish) keep(w World, code, why string) wish {
 // policy wants comes before every scale-in; target tracking policies scale in
 // only together; of several, the largest capacity wins (docs/facts/deployments.md D121).
 func Decide(w World) Plan {
-	wishes := w.wishes()
-	w.together(wishes)
+	proposals := w.proposals()
+	w.together(proposals)
 	var plan Plan
-	best := choose(wishes)
-	for i, x := range wishes {
+	best := choose(proposals)
+	for i, x := range proposals {
 		switch {
 		case i == best && !x.signal.Fires:
 			plan.Kept = append(plan.Kept, *x.keep(w, "", "the alarm has acted in this minute already").kept)
@@ -54,17 +54,17 @@ func Decide(w World) Plan {
 		case x.kept != nil:
 			plan.Kept = append(plan.Kept, *x.kept)
 		default:
-			plan.Kept = append(plan.Kept, *x.keep(w, "", "policy "+wishes[best].policy.Name+" wishes for more").kept)
+			plan.Kept = append(plan.Kept, *x.keep(w, "", "policy "+proposals[best].policy.Name+" asks for more").kept)
 		}
 	}
 	return plan
 }
 
-// wishes asks every policy, in order of names.
-func (w World) wishes() []wish {
+// proposals asks every policy, in order of names.
+func (w World) proposals() []proposal {
 	policies := slices.Clone(w.Policies)
 	slices.SortFunc(policies, func(p, q Policy) int { return cmp.Or(cmp.Compare(p.Name, q.Name), cmp.Compare(p.ARN, q.ARN)) })
-	var out []wish
+	var out []proposal
 	for _, p := range policies {
 		signals := slices.Clone(p.Signals)
 		slices.SortFunc(signals, func(s, t Signal) int { return cmp.Compare(s.Alarm.Name, t.Alarm.Name) })
@@ -81,10 +81,10 @@ func (w World) wishes() []wish {
 
 // together lets target tracking policies scale in only if all of them that
 // may are ready to, and none sees too much load.
-func (w World) together(wishes []wish) {
+func (w World) together(proposals []proposal) {
 	ready := map[string]bool{}
 	against := ""
-	for _, x := range wishes {
+	for _, x := range proposals {
 		if x.policy.Type == TargetTracking {
 			ready[x.policy.ARN] = ready[x.policy.ARN] || !x.out
 			if x.out {
@@ -97,20 +97,20 @@ func (w World) together(wishes []wish) {
 			against = "policy " + p.Name + " is not ready to scale in"
 		}
 	}
-	for i, x := range wishes {
+	for i, x := range proposals {
 		if against != "" && x.policy.Type == TargetTracking && !x.out && x.kept == nil {
-			wishes[i] = x.keep(w, "", against)
+			proposals[i] = x.keep(w, "", against)
 		}
 	}
 }
 
-// choose finds the wish that comes true, or -1.
-func choose(wishes []wish) int {
+// choose finds the proposal that is taken, or -1.
+func choose(proposals []proposal) int {
 	best := -1
-	for i, x := range wishes {
+	for i, x := range proposals {
 		switch {
 		case x.kept != nil:
-		case best < 0, x.out && !wishes[best].out, x.out == wishes[best].out && x.to > wishes[best].to:
+		case best < 0, x.out && !proposals[best].out, x.out == proposals[best].out && x.to > proposals[best].to:
 			best = i
 		}
 	}
@@ -118,7 +118,7 @@ func choose(wishes []wish) int {
 }
 
 // grow raises the desired count to a capacity, within the bounds.
-func (w World) grow(x wish) wish {
+func (w World) grow(x proposal) proposal {
 	x.out = true
 	x.to = min(max(x.to, w.Target.Min), w.Target.Max)
 	switch {
@@ -129,16 +129,16 @@ func (w World) grow(x wish) wish {
 	case x.to > w.Desired:
 		return x
 	case w.lasts(x.policy.LastOutAt, x.policy.outCooldown()):
-		return x.keep(w, "", x.why+", which is no larger than what the last scale-out wished for, whose cooldown lasts")
+		return x.keep(w, "", x.why+", which is no larger than what the last scale-out asked for, whose cooldown lasts")
 	default:
-		return x.keep(w, AtDesired, x.why+", and "+fmt.Sprint(w.Desired)+" are wished for already")
+		return x.keep(w, AtDesired, x.why+", and "+fmt.Sprint(w.Desired)+" are asked for already")
 	}
 }
 
 // shrink lowers the desired count to a capacity, within the bounds; code is
 // the reason if that is no less than there is. A count that was set by hand
 // beyond the maximum goes there first.
-func (w World) shrink(x wish, code string) wish {
+func (w World) shrink(x proposal, code string) proposal {
 	x.out = false
 	x.to = min(max(x.to, w.Target.Min), w.Target.Max)
 	switch {
@@ -155,7 +155,7 @@ func (w World) shrink(x wish, code string) wish {
 		}
 	}
 	if x.to >= w.Desired {
-		return x.keep(w, code, x.why+", and no more are wished for")
+		return x.keep(w, code, x.why+", and no more are asked for")
 	}
 	return x
 }

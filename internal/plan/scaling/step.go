@@ -7,9 +7,9 @@ import (
 	"berth/internal/model"
 )
 
-// step is what a step scaling policy wishes for when an alarm triggers it.
-func (w World) step(p Policy, s Signal) wish {
-	x := wish{policy: p, signal: s}
+// step is what a step scaling policy asks for when an alarm triggers it.
+func (w World) step(p Policy, s Signal) proposal {
+	x := proposal{policy: p, signal: s}
 	if len(s.Points) == 0 {
 		return x.keep(w, "", "there is no data to reckon with")
 	}

@@ -18,10 +18,10 @@ func proportional(from int64, metric, target float64) int64 {
 	return ceil(min(float64(from)*metric/target, most))
 }
 
-// track is what a target tracking policy wishes for when one of its alarms is
+// track is what a target tracking policy asks for when one of its alarms is
 // in ALARM: the high one asks for more, the low one for less.
-func (w World) track(p Policy, s Signal) wish {
-	x := wish{policy: p, signal: s, out: strings.HasPrefix(s.Alarm.Comparison, "Greater")}
+func (w World) track(p Policy, s Signal) proposal {
+	x := proposal{policy: p, signal: s, out: strings.HasPrefix(s.Alarm.Comparison, "Greater")}
 	switch {
 	case len(s.Points) == 0:
 		return x.keep(w, "", "there is no data to reckon with")
@@ -36,7 +36,7 @@ func (w World) track(p Policy, s Signal) wish {
 
 // trackOut grows in proportion to the newest value, rounded up. From nothing
 // there is no proportion: it goes to the least capacity there is.
-func (w World) trackOut(x wish) wish {
+func (w World) trackOut(x proposal) proposal {
 	value := x.signal.Points[0].Value
 	x.from = w.base(x.policy)
 	x.to = proportional(x.from, value, x.policy.TargetValue)
@@ -55,7 +55,7 @@ const tenth = 10
 // trackIn shrinks by a little, in view of the highest value of the whole watch,
 // and not if the metric would then be above its target: the other alarm would
 // take it back at once.
-func (w World) trackIn(x wish) wish {
+func (w World) trackIn(x proposal) proposal {
 	value := x.signal.Points[0].Value
 	for _, p := range x.signal.Points {
 		value = max(value, p.Value)

@@ -76,7 +76,7 @@ type Kept struct {
 }
 
 // running is the capacity that does the work: running tasks rather than
-// wished ones, so that tasks that find no place are not reckoned with. While
+// desired ones, so that tasks that find no place are not reckoned with. While
 // a deployment runs two revisions, a task of each is one of the capacity.
 func (w World) running() int64 { return min(w.Running, w.Desired) }
 

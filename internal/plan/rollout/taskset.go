@@ -14,8 +14,8 @@ func (p *pass) bounds() (lower, upper int64) {
 	return (d*c.MinimumHealthyPercent + 99) / 100, d * c.MaximumPercent / 100
 }
 
-// crew are the tasks of one rollout that are meant to run, sorted out.
-type crew struct {
+// taskSet are the tasks of one rollout that are meant to run, sorted out.
+type taskSet struct {
 	r       *model.Rollout
 	all     []*member
 	good    []*member // neither ill nor leaving
@@ -23,8 +23,8 @@ type crew struct {
 	leaving []*member
 }
 
-func (p *pass) crew(r *model.Rollout) crew {
-	c := crew{r: r}
+func (p *pass) taskSet(r *model.Rollout) taskSet {
+	c := taskSet{r: r}
 	for _, m := range p.tasks {
 		if m.t.StartedBy != r.ID || !m.wanted || m.taken {
 			continue
@@ -42,7 +42,7 @@ func (p *pass) crew(r *model.Rollout) crew {
 	return c
 }
 
-func (c crew) healthy() (n int64) { return healthyIn(c.all) }
+func (c taskSet) healthy() (n int64) { return healthyIn(c.all) }
 
 func healthyIn(ms []*member) (n int64) {
 	for _, m := range ms {
@@ -74,13 +74,13 @@ func (p *pass) present(r *model.Rollout) (n int64) {
 }
 
 // startable is how many of wanted tasks of a rollout may start now.
-func (p *pass) startable(r *model.Rollout, wanted, room int64) int64 {
-	n := min(wanted, room)
+func (p *pass) startable(r *model.Rollout, wanted, space int64) int64 {
+	n := min(wanted, space)
 	if n <= 0 {
 		return 0
 	}
 	if p.scouting(r) {
-		n = min(n, 1-int64(len(p.crew(r).all)))
+		n = min(n, 1-int64(len(p.taskSet(r).all)))
 	}
 	if n > 0 && !p.passed(r.LastFailedAt.Add(Backoff(r.FailedTasks))) && r.FailedTasks >= throttledFrom {
 		return 0
@@ -89,9 +89,9 @@ func (p *pass) startable(r *model.Rollout, wanted, room int64) int64 {
 }
 
 // keep brings one rollout to n tasks and replaces what is ill or leaving:
-// start first where the maximum leaves room, else stop one at a time.
+// start first where the maximum allows, else stop one at a time.
 func (p *pass) keep(r *model.Rollout, n int64) {
-	c, pc := p.crew(r), p.s.Deployment
+	c, pc := p.taskSet(r), p.s.Deployment
 	c.good = p.standing(c, n)
 	lower, upper, counted := (n*pc.MinimumHealthyPercent+99)/100, max(n*pc.MaximumPercent/100, n), r
 	if !p.shiftingNow() {
@@ -99,20 +99,20 @@ func (p *pass) keep(r *model.Rollout, n int64) {
 		_, upper = p.bounds()
 		counted = nil
 	}
-	need, room := n-int64(len(c.good)), upper-p.present(counted)
-	started := p.startable(r, need, room)
+	need, space := n-int64(len(c.good)), upper-p.present(counted)
+	started := p.startable(r, need, space)
 	p.start(r, started, min(started, int64(len(c.ill))))
-	p.replaceIll(c, n, room)
-	p.releaseLeaving(c, n, lower, room-started)
+	p.replaceIll(c, n, space)
+	p.releaseLeaving(c, n, lower, space-started)
 	p.trim(c, n)
 }
 
 // replaceIll stops the ill for whom healthy tasks stand in; if no more may be
-// started and nothing is starting, it stops one to make room.
-func (p *pass) replaceIll(c crew, n, room int64) {
+// started and nothing is starting, it stops one to make way.
+func (p *pass) replaceIll(c taskSet, n, space int64) {
 	ill := int64(len(c.ill))
 	k := max(0, min(ill, c.healthy()+ill-n))
-	one := room <= 0 && int64(len(c.good)) == healthyIn(c.good) && p.present(c.r) == int64(len(c.all))
+	one := space <= 0 && int64(len(c.good)) == healthyIn(c.good) && p.present(c.r) == int64(len(c.all))
 	if k == 0 && ill > 0 && one {
 		k = 1
 	}
@@ -127,7 +127,7 @@ func (p *pass) replaceIll(c crew, n, room int64) {
 
 // releaseLeaving stops tasks on instances that are being emptied: those that
 // do not run yet at once, the others once the minimum allows it.
-func (p *pass) releaseLeaving(c crew, n, lower, room int64) {
+func (p *pass) releaseLeaving(c taskSet, n, lower, space int64) {
 	var idle, busy []*member
 	for _, m := range c.leaving {
 		if m.running {
@@ -138,7 +138,7 @@ func (p *pass) releaseLeaving(c crew, n, lower, room int64) {
 	}
 	p.stop(c.r, idle, scaling)
 	floor := n
-	if room <= 0 {
+	if space <= 0 {
 		floor = min(lower, n)
 	}
 	// A task that runs and has not yet proven its health serves all the same:
