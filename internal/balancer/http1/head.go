@@ -323,7 +323,7 @@ func (h *Head) frameRequest() error {
 	case h.Length > 0:
 		h.Framing = ByLength
 	}
-	if m := string(h.Method); h.Framing != NoBody && (m == "GET" || m == "HEAD") {
+	if h.Framing != NoBody && (string(h.Method) == "GET" || string(h.Method) == "HEAD") {
 		h.Ambiguous = true // some read no body there, and take it for a request
 	}
 	if h.Upgrade {
@@ -469,11 +469,22 @@ func cleanTarget(b []byte) bool {
 	return len(b) > 0
 }
 
-// cleanHost reports whether a Host is what may stand there: no user, no path,
-// no space.
+// notInHost are the bytes that may not stand in a Host: of a user, a path, a
+// query, or a space.
+var notInHost = func() (t [256]bool) {
+	for c := range byte('!') {
+		t[c] = true
+	}
+	for _, c := range []byte("@/\\?#<>\"\x7f") {
+		t[c] = true
+	}
+	return t
+}()
+
+// cleanHost reports whether a Host is what may stand there.
 func cleanHost(b []byte) bool {
 	for _, c := range b {
-		if c <= ' ' || c == 0x7f || bytes.IndexByte([]byte(`@/\?#<>"`), c) >= 0 {
+		if notInHost[c] {
 			return false
 		}
 	}
