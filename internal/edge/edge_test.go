@@ -206,6 +206,8 @@ func TestAnEdgeIsReplacedWithoutAFailedRequest(t *testing.T) {
 			}
 		})
 	}
+	// It answers before the client has heard that it does.
+	eventually(t, "the configuration is known to be in force", func() bool { s, ok := c.State(); return ok && s.Applied != "" })
 	// Another build of the program, as an upgrade brings it.
 	self, err := os.Executable()
 	if err != nil {
