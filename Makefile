@@ -61,7 +61,7 @@ bench: deps build ## one table of figures, beside the peers that are in PATH (as
 soak: deps build ## rounds of deeds and kills, counting failed requests and leaks (as root; MINUTES=15, SEED=1)
 	@SOAK_MINUTES=$(MINUTES) SOAK_SEED=$(SEED) BERTH_BIN=$(CURDIR)/bin/berth $(GO) test -tags root -count=1 -timeout 0 -v -run RootSoak ./internal/soak
 
-bench-go: ## the Go benchmarks of the rooms
+bench-go: ## the Go benchmarks of the packages
 	@$(GO) test -run '^$$' -bench . -benchtime 1s $(PKGS)
 
 fuzz: ## every fuzz target, FUZZTIME=2m in all; what breaks one is kept as a corpus file

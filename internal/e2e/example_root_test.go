@@ -318,7 +318,7 @@ func TestRootTheExampleLives(t *testing.T) {
 	nothingLeft(t, b.data)
 }
 
-// scale wishes a count and waits for it; it returns the zones in use.
+// scale sets the desired count and waits for it; it returns the zones in use.
 func scale(b *berth, n, atLeast int) map[string]int {
 	b.t.Helper()
 	b.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": n})

@@ -11,7 +11,7 @@ import (
 )
 
 // breakage is one thing that somebody gets wrong in a template, done to a
-// system that runs: a task more is wished for, waits or fails, and `berth
+// system that runs: one more task is desired, waits or fails, and `berth
 // explain` says why. When it is mended, nothing else needs to be done.
 type breakage struct {
 	name   string

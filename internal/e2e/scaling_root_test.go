@@ -34,7 +34,7 @@ func TestRootLoadScalesOutAndItsEndScalesIn(t *testing.T) {
 	began = time.Now()
 	h.until(2*time.Minute, "one task is left", func(p picture) bool { return desired(p) == 1 && p.Clusters[0].Services[0].Running == 1 })
 	if most > 8 {
-		t.Errorf("%d tasks were wished for, the maximum is 8", most)
+		t.Errorf("%d tasks were desired, the maximum is 8", most)
 	}
 	t.Logf("three tasks after %.1f s, one again %.1f s after the load's end, at most %d", out.Seconds(), time.Since(began).Seconds(), most)
 

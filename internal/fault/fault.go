@@ -1,7 +1,7 @@
 // Package fault gives every error of Berth a class, and optionally the code
 // and text that AWS would answer with.
 //
-// The class decides policy: loops retry Conflict at once, back off on
+// The class decides policy: controllers retry Conflict at once, back off on
 // Unavailable and Throttled, and wait for a change on Invalid. The wire maps
 // class and code to a status line in one place. The package knows no HTTP.
 package fault

@@ -1,7 +1,7 @@
 // Package series keeps what grows with time: log streams and metric data, in
 // a folder of its own with Pebble. It owns their order, their paging and
 // their retention; it knows nothing of who writes and judges nothing. Log
-// groups, alarms and policies are records of state, not of this room.
+// groups, alarms and policies are records of state, not of this package.
 //
 // An append is on disk when it returns. Memory makes a store without a disk,
 // for the simulator and for tests. A Store is safe for concurrent use.

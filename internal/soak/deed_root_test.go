@@ -93,7 +93,7 @@ func (w *world) send(action string, change map[string]string) error {
 	}
 }
 
-// errNothing is that the stack is already as it is wished: its status is that of
+// errNothing is that the stack is already as the update asks for: its status is that of
 // some round before.
 var errNothing = errors.New("there is nothing to update")
 
@@ -221,7 +221,7 @@ func (w *world) scale(n int) error {
 		}
 		// The scaling policy may take some away meanwhile.
 		if s := p.Clusters[0].Services[0]; s.Running != s.Desired {
-			return fmt.Errorf("%d of %d tasks run, %d were wished for", s.Running, s.Desired, n)
+			return fmt.Errorf("%d of %d tasks run, %d are desired", s.Running, s.Desired, n)
 		}
 		return nil
 	})
