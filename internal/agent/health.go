@@ -6,6 +6,7 @@ import (
 
 	"berth/internal/clock"
 	"berth/internal/container"
+	"berth/internal/model"
 )
 
 // The defaults of a health check (docs/facts/deployments.md D115).
@@ -84,7 +85,7 @@ func (r *run) setHealth(status string) {
 		return
 	}
 	r.task.container(r.def.Name, func(c *containerRecord) { c.Health, c.HealthAt = status, r.task.agent.Clock.Now() })
-	if status == "HEALTHY" && !isClosed(r.healthy) {
+	if status == string(model.Healthy) && !isClosed(r.healthy) {
 		close(r.healthy)
 	}
 	select {

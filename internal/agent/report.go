@@ -7,6 +7,7 @@ import (
 
 	"berth/internal/clock"
 	"berth/internal/fault"
+	"berth/internal/model"
 	"berth/internal/wire"
 	"berth/internal/wire/shape/ecs"
 )
@@ -69,7 +70,7 @@ func (t *task) unsent() (next string, over bool) {
 	if len(t.rec.Unsent) > 0 {
 		next = t.rec.Unsent[0]
 	}
-	return next, slices.Contains(t.rec.Told, "STOPPED")
+	return next, slices.Contains(t.rec.Told, string(model.TaskStopped))
 }
 
 // submit sends one report until it is heard, or refused for good; false when
@@ -103,13 +104,13 @@ func (t *task) change(status string) *ecs.SubmitTaskStateChangeInput {
 	out := &ecs.SubmitTaskStateChangeInput{
 		Cluster: &t.agent.Cluster, Task: wire.Ptr(r.Task.ARN), Status: &status, PullStartedAt: moment(r.PullStart), PullStoppedAt: moment(r.PullStop),
 	}
-	if status == "STOPPED" {
+	if status == string(model.TaskStopped) {
 		out.Reason, out.ExecutionStoppedAt = orNil(r.Reason), moment(r.Ended)
 	}
 	for _, c := range r.Task.Containers {
 		out.Containers = append(out.Containers, containerChange(c.Name, t.runs[c.Name].id, *r.Containers[c.Name], status))
 	}
-	if status == "RUNNING" && len(r.Task.Interfaces) > 0 {
+	if status == string(model.TaskRunning) && len(r.Task.Interfaces) > 0 {
 		out.Attachments = []ecs.AttachmentStateChange{{AttachmentArn: wire.Ptr(r.Task.Interfaces[0].AttachmentARN), Status: wire.Ptr("ATTACHED")}}
 	}
 	return out
@@ -117,7 +118,7 @@ func (t *task) change(status string) *ecs.SubmitTaskStateChangeInput {
 
 func containerChange(name, id string, c containerRecord, status string) ecs.ContainerStateChange {
 	out := ecs.ContainerStateChange{ContainerName: &name, Status: orNil(c.Status), Reason: orNil(c.Reason), ImageDigest: orNil(c.Digest)}
-	if status == "STOPPED" {
+	if status == string(model.TaskStopped) {
 		out.Status = &status
 	}
 	if !c.Started.IsZero() {

@@ -232,7 +232,7 @@ func (g *grower) running(n int) {
 		view := g.w.DB.View()
 		ran, ill := len(state.Tasks.By(view, "status", string(model.TaskRunning))), 0
 		for _, t := range state.Targets.All(view) {
-			if t.State != "healthy" {
+			if t.State != model.TargetHealthy {
 				ill++
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"berth/internal/ident"
+	"berth/internal/model"
 )
 
 // deployment is a template on its way into a stack.
@@ -34,7 +35,7 @@ func (a *app) prepare(ctx context.Context, c *client, d *deployment, given map[s
 	case len(all) > 0:
 		st = all[0]
 	}
-	if err := standing(d, str(st, "StackStatus")); err != nil {
+	if err := standing(d, model.StackStatus(str(st, "StackStatus"))); err != nil {
 		return err
 	}
 	had := map[string]bool{}
@@ -78,20 +79,20 @@ func (d *deployment) fill(declared []map[string]any, given map[string]string, ha
 }
 
 // standing says whether a stack of that status may be deployed to.
-func standing(d *deployment, status string) error {
+func standing(d *deployment, status model.StackStatus) error {
 	switch {
-	case status == "" || status == "REVIEW_IN_PROGRESS":
-	case status == "ROLLBACK_COMPLETE":
+	case status == "" || status == model.StackReviewInProgress:
+	case status == model.StackRollbackComplete:
 		d.remains = true
-	case status == "UPDATE_IN_PROGRESS":
+	case status == model.StackUpdateInProgress:
 		return fmt.Errorf("stack %s is being updated already\n  `berth status -w` shows it, `berth explain %s` says what it waits for\n  `aws cloudformation cancel-update-stack --stack-name %s` gives it up", d.stack, d.stack, d.stack)
-	case status == "CREATE_IN_PROGRESS":
+	case status == model.StackCreateInProgress:
 		return fmt.Errorf("stack %s is being created already\n  `berth status -w` shows it, `berth explain %s` says what it waits for\n  `berth down %s` gives it up", d.stack, d.stack, d.stack)
-	case strings.HasSuffix(status, "IN_PROGRESS"):
+	case status.InProgress():
 		return fmt.Errorf("stack %s is %s: wait for its end (`berth status -w`)", d.stack, status)
-	case status == "UPDATE_ROLLBACK_FAILED":
+	case status == model.StackUpdateRollbackFailed:
 		return fmt.Errorf("stack %s is %s: `berth explain stack/%s` says why\n  then `aws cloudformation continue-update-rollback --stack-name %s`", d.stack, status, d.stack, d.stack)
-	case status == "CREATE_FAILED" || status == "ROLLBACK_FAILED" || status == "DELETE_FAILED":
+	case status == model.StackCreateFailed || status == model.StackRollbackFailed || status == model.StackDeleteFailed:
 		return fmt.Errorf("stack %s is %s and cannot be updated: `berth explain stack/%s` says why\n  `berth down %s` takes it away, then deploy again", d.stack, status, d.stack, d.stack)
 	default:
 		d.update = true
@@ -155,12 +156,12 @@ func (a *app) computed(ctx context.Context, c *client, id string) (bool, error) 
 			return false, err
 		}
 		reason := str(out, "StatusReason")
-		switch status := str(out, "Status"); {
-		case status == "CREATE_COMPLETE":
+		switch status := model.ChangeSetStatus(str(out, "Status")); {
+		case status == model.ChangeSetCreateComplete:
 			return true, nil
-		case status == "FAILED" && (strings.Contains(reason, "didn't contain changes") || strings.Contains(reason, "No updates")):
+		case status == model.ChangeSetFailed && (strings.Contains(reason, "didn't contain changes") || strings.Contains(reason, "No updates")):
 			return false, nil
-		case status == "FAILED":
+		case status == model.ChangeSetFailed:
 			return false, errors.New(reason)
 		}
 		if err := pause(ctx, 50*time.Millisecond); err != nil {

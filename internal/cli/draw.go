@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"berth/internal/model"
 )
 
 // watch draws the picture every second on a screen of its own, and leaves the
@@ -134,7 +136,7 @@ func (a *app) drawInstance(w io.Writer, in instancePicture, c widths) {
 
 func (a *app) drawTask(w io.Writer, t taskPicture, c widths) {
 	state := t.Status
-	if t.Desired == "STOPPED" && t.Status == "RUNNING" {
+	if t.Desired == string(model.TaskStopped) && t.Status == string(model.TaskRunning) {
 		state = "RUNNING→STOPPED"
 	}
 	fmt.Fprintf(w, "      %s  %-*s  %-*s  %-*s  %s\n", clip8(t.ID), c.group, clip(group(t), c.group), c.revision, clip(t.Revision, c.revision), c.address, t.Address, a.paint(mood(t.Status), state))
@@ -153,7 +155,7 @@ func (a *app) drawService(w io.Writer, s servicePicture) {
 		gap = "\n    "
 	}
 	fmt.Fprintf(w, "%s%s %s", gap, s.Strategy, a.paint(mood(s.Deployment), s.Deployment))
-	if s.Stage != "" && (s.Deployment == "IN_PROGRESS" || strings.Contains(s.Deployment, "ROLLBACK_IN")) {
+	if s.Stage != "" && (s.Deployment == string(model.DeploymentInProgress) || strings.Contains(s.Deployment, "ROLLBACK_IN")) {
 		fmt.Fprintf(w, " %s", a.paint("cyan", s.Stage))
 	}
 	fmt.Fprintln(w)
@@ -164,7 +166,7 @@ func (a *app) drawService(w io.Writer, s servicePicture) {
 		}
 		fmt.Fprintln(w)
 	}
-	if s.Reason != "" && s.Deployment != "SUCCESSFUL" {
+	if s.Reason != "" && s.Deployment != string(model.DeploymentSuccessful) {
 		fmt.Fprintf(w, "    %s\n", s.Reason)
 	}
 	for _, u := range s.URLs {

@@ -10,6 +10,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"berth/internal/model"
 )
 
 // doing is a resource that is under way.
@@ -228,7 +230,7 @@ func (f *follower) stage(ctx context.Context, arn string) string {
 	}
 	d := list(out, "services")[0]
 	var s servicePicture
-	if lookDeployment(ctx, f.c, arn, &s) != nil || s.Deployment == "" || s.Deployment == "SUCCESSFUL" {
+	if lookDeployment(ctx, f.c, arn, &s) != nil || s.Deployment == "" || s.Deployment == string(model.DeploymentSuccessful) {
 		return ""
 	}
 	stage := first(s.Stage, s.Deployment)
@@ -317,7 +319,7 @@ func (c *client) explain(ctx context.Context, id string) (explanation, error) {
 // last words of who failed, and the cure.
 func (f *follower) failed(ctx context.Context, status, reason string) error {
 	lines := []string{fmt.Sprintf("stack %s is %s after %s", f.stack, status, took(f.began))}
-	if status == "DELETE_COMPLETE" {
+	if status == string(model.StackDeleteComplete) {
 		return fmt.Errorf("stack %s was deleted meanwhile", f.stack)
 	}
 	for _, s := range f.failures {

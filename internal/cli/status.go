@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"berth/internal/model"
 )
 
 // picture is what `berth status` shows.
@@ -208,7 +210,7 @@ func resources(d map[string]any, key string) map[string]int {
 
 func lookTasks(ctx context.Context, c *client, arn string, cl *clusterPicture, where map[string]int) error {
 	var arns []string
-	for _, desired := range []string{"RUNNING", "STOPPED"} {
+	for _, desired := range []model.TaskStatus{model.TaskRunning, model.TaskStopped} {
 		out, err := c.call(ctx, "ecs", "ListTasks", map[string]any{"cluster": arn, "desiredStatus": desired})
 		if err != nil {
 			return err
@@ -223,7 +225,7 @@ func lookTasks(ctx context.Context, c *client, arn string, cl *clusterPicture, w
 			return err
 		}
 		for _, d := range list(out, "tasks") {
-			if str(d, "lastStatus") == "STOPPED" {
+			if str(d, "lastStatus") == string(model.TaskStopped) {
 				continue
 			}
 			t := taskPicture{

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"strings"
 
 	"golang.org/x/term"
+
+	"berth/internal/model"
 )
 
 // terminal reports whether somebody watches a writer: lines may be drawn again
@@ -43,14 +46,32 @@ func tint(w io.Writer, color, s string) string {
 // paint colours text of the output.
 func (a *app) paint(color, s string) string { return tint(a.out, color, s) }
 
+// calm and busy are the states that are told by their whole name; the others
+// say by a part of it what they are.
+var (
+	calm = set(model.ServiceActive, model.TaskRunning, model.DeploymentSuccessful, model.TargetHealthy, model.Healthy)
+	busy = set(model.TaskProvisioning, model.TaskActivating, model.ServiceDraining, model.TargetInitial, model.TargetDraining,
+		model.ContainerInstanceRegistering, model.ContainerInstanceDeregistering)
+)
+
+// set has the texts of values, whatever their types.
+func set(values ...any) map[string]bool {
+	out := map[string]bool{}
+	for _, v := range values {
+		out[fmt.Sprint(v)] = true
+	}
+	return out
+}
+
 // mood is the colour of a status.
 func mood(status string) string {
+	has := func(part string) bool { return strings.Contains(status, part) }
 	switch {
-	case strings.Contains(status, "FAILED"), strings.Contains(status, "ROLLBACK"), strings.HasPrefix(status, "UNHEALTHY"), status == "unhealthy":
+	case has("FAILED"), has("ROLLBACK"), strings.HasPrefix(strings.ToUpper(status), string(model.Unhealthy)):
 		return "red"
-	case strings.Contains(status, "PROGRESS"), strings.Contains(status, "PENDING"), status == "PROVISIONING", status == "DRAINING", status == "ACTIVATING", status == "initial", status == "draining", status == "DEREGISTERING", status == "REGISTERING":
+	case has("PROGRESS"), has("PENDING"), busy[status]:
 		return "yellow"
-	case strings.Contains(status, "COMPLETE"), status == "ACTIVE", status == "RUNNING", status == "SUCCESSFUL", status == "healthy", status == "HEALTHY":
+	case has("COMPLETE"), calm[status]:
 		return "green"
 	default:
 		return ""

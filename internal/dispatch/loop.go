@@ -30,7 +30,7 @@ func (Controller) Wake() store.Rules {
 			return []string{t.ARN}
 		}),
 		store.On(state.Instances, "the instance, when it has ended", func(_, i *model.Instance) []string {
-			if i == nil || i.State != "terminated" {
+			if i == nil || i.State != model.InstanceTerminated {
 				return nil
 			}
 			return []string{i.ID}

@@ -95,12 +95,12 @@ func apply(t *model.Task, r TaskReport, now time.Time, targets bool) error {
 	}
 	first(&t.PullStartedAt, r.PullStartedAt)
 	first(&t.PullStoppedAt, r.PullStoppedAt)
-	switch r.Status {
-	case "RUNNING":
+	switch model.TaskStatus(r.Status) {
+	case model.TaskRunning:
 		running(t, now)
-	case "STOPPED":
+	case model.TaskStopped:
 		stopped(t, r, now, targets)
-	case "PENDING", "":
+	case model.TaskPending, "":
 	default:
 		return fault.New(fault.Invalid, "InvalidParameterException", "Unknown task status %s.", r.Status)
 	}

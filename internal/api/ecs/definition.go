@@ -164,10 +164,10 @@ func (a *API) ListTaskDefinitionFamilies(_ context.Context, in *shape.ListTaskDe
 	var names []string
 	for f, is := range active {
 		wanted := true
-		switch wire.Or(in.Status, "ALL") {
-		case "ACTIVE":
+		switch model.DefinitionStatus(wire.Val(in.Status)) {
+		case model.DefinitionActive:
 			wanted = is
-		case "INACTIVE":
+		case model.DefinitionInactive:
 			wanted = !is
 		}
 		if wanted && strings.HasPrefix(f, wire.Val(in.FamilyPrefix)) {

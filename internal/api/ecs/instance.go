@@ -112,8 +112,9 @@ func subjects(r store.Reader, i model.Instance) constraint.Lookup {
 // UpdateContainerInstancesState empties instances (DRAINING) or gives them
 // back (ACTIVE). Errors: ClusterNotFoundException, InvalidParameterException.
 func (a *API) UpdateContainerInstancesState(ctx context.Context, in *shape.UpdateContainerInstancesStateInput) (*shape.UpdateContainerInstancesStateOutput, error) {
-	status := wire.Val(in.Status)
-	if status != "DRAINING" && status != "ACTIVE" {
+	status := model.ContainerInstanceStatus(wire.Val(in.Status))
+	goal := map[model.ContainerInstanceStatus]model.Goal{model.ContainerInstanceDraining: model.GoalDrain, model.ContainerInstanceActive: model.GoalRun}[status]
+	if goal == "" {
 		return nil, invalid("Container instance status should be one of [ACTIVE,DRAINING].")
 	}
 	if n := len(in.ContainerInstances); n == 0 || n > 10 {
@@ -136,9 +137,9 @@ func (a *API) UpdateContainerInstancesState(ctx context.Context, in *shape.Updat
 				out.Failures = append(out.Failures, shape.Failure{Arn: wire.Ptr(i.ARN), Reason: wire.Ptr("INACTIVE")})
 				continue
 			}
-			if i.Status != model.ContainerInstanceStatus(status) {
+			if i.Status != status {
 				i = model.Clone(i)
-				i.Status, i.Goal, i.GoalReason, i.GoalAt = model.ContainerInstanceStatus(status), model.Goal(map[string]string{"DRAINING": "DRAIN", "ACTIVE": "RUN"}[status]), "asked by UpdateContainerInstancesState", now
+				i.Status, i.Goal, i.GoalReason, i.GoalAt = status, goal, "asked by UpdateContainerInstancesState", now
 				i.Version++
 				if err := state.Instances.Put(tx, i); err != nil {
 					return err

@@ -98,9 +98,9 @@ func (Controller) Wake() store.Rules {
 
 func wakeInstance(old, n *model.Instance) []string {
 	switch {
-	case n == nil || n.State == "terminated":
+	case n == nil || n.State == model.InstanceTerminated:
 		return nil
-	case old != nil && old.Connected && !n.Connected && n.State == "running":
+	case old != nil && old.Connected && !n.Connected && n.State == model.InstanceRunning:
 		return []string{n.ID, Census}
 	default:
 		return []string{n.ID}

@@ -227,7 +227,7 @@ func (f *facts) of(t model.Target) (rep balancer.TargetReport, ok bool) {
 // does not answer: until then the target has to live, however short its delay.
 func (f *facts) heard(t model.Target) bool {
 	rep, ok := f.of(t)
-	return !f.known || f.current || ok && rep.State == "draining"
+	return !f.known || f.current || ok && rep.State == string(model.TargetDraining)
 }
 
 func (f *facts) target(r store.Reader, t model.Target, used bool) {

@@ -80,7 +80,7 @@ func (Controller) Name() string { return name }
 func (Controller) Wake() store.Rules {
 	return store.Rules{
 		store.On(state.Instances, "the instance, while it runs", func(_, i *model.Instance) []string {
-			if i == nil || i.State != "running" && !i.Connected {
+			if i == nil || i.State != model.InstanceRunning && !i.Connected {
 				return nil
 			}
 			return []string{i.ID}

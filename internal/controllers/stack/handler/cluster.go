@@ -1,6 +1,10 @@
 package handler
 
-import "context"
+import (
+	"context"
+
+	"berth/internal/model"
+)
 
 // ECS clusters and the capacity providers that they use.
 
@@ -85,7 +89,7 @@ func providersType() *Type {
 // has none.
 func removeProviders(ctx context.Context, s *Step) (bool, error) {
 	c, err := s.kind.read(ctx, s)
-	if err != nil || c == nil || digText(c, "status") == "INACTIVE" {
+	if err != nil || c == nil || digText(c, "status") == string(model.ClusterInactive) {
 		return err == nil, err
 	}
 	if len(list(dig(c, "capacityProviders")))+len(list(dig(c, "defaultCapacityProviderStrategy"))) > 0 {

@@ -9,6 +9,7 @@ import (
 
 	"berth/internal/fault"
 	"berth/internal/lang/template"
+	"berth/internal/model"
 )
 
 // ECS services. One is ready when its deployment has succeeded: with
@@ -98,7 +99,7 @@ func firstCount(s *Step, in map[string]any) error {
 }
 
 func ownActive(_ context.Context, s *Step, service any) (bool, error) {
-	return digText(service, "status") == "ACTIVE" && s.mine(dig(service, "tags")), nil
+	return digText(service, "status") == string(model.ServiceActive) && s.mine(dig(service, "tags")), nil
 }
 
 // updateService sends what changed. DesiredCount goes along whenever the
@@ -155,7 +156,7 @@ func serviceChanges(s *Step) (map[string]any, error) {
 // settleService follows the newest service deployment to its end.
 func settleService(ctx context.Context, s *Step) (bool, error) {
 	service := s.object
-	if status := digText(service, "status"); status != "ACTIVE" {
+	if status := digText(service, "status"); status != string(model.ServiceActive) {
 		return false, NotStabilized("Service %s did not stabilize: it is %s.", s.id(), status)
 	}
 	arn, err := deploymentOf(ctx, s, service)
@@ -196,15 +197,15 @@ func deploymentOf(ctx context.Context, s *Step, service any) (string, error) {
 // deployed says what a service deployment came to.
 func deployed(service, d any) (bool, error) {
 	why := digText(d, "statusReason")
-	switch status := digText(d, "status"); status {
-	case "SUCCESSFUL":
+	switch status := model.DeploymentStatus(digText(d, "status")); status {
+	case model.DeploymentSuccessful:
 		return rolledOut(service)
-	case "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED":
-		if digText(d, "deploymentCircuitBreaker.status") == "TRIGGERED" {
+	case model.DeploymentStopped, model.DeploymentRollbackSuccessful, model.DeploymentRollbackFailed:
+		if digText(d, "deploymentCircuitBreaker.status") == string(model.MonitorTriggered) {
 			return false, general("Error occurred during operation 'ECS Deployment Circuit Breaker was triggered'.")
 		}
 		if why == "" {
-			why = "Service deployment " + strings.ToLower(strings.ReplaceAll(status, "_", " ")) + "."
+			why = "Service deployment " + strings.ToLower(strings.ReplaceAll(string(status), "_", " ")) + "."
 		}
 		return false, general("Error occurred during operation 'ECS Deployment': %s", why)
 	default:
@@ -220,10 +221,10 @@ func rolledOut(service any) (bool, error) {
 		return false, nil
 	}
 	d := deployments[0]
-	switch state := digText(d, "rolloutState"); state {
-	case "FAILED":
+	switch state := model.RolloutState(digText(d, "rolloutState")); state {
+	case model.RolloutFailed:
 		return false, general("Error occurred during operation 'ECS Deployment': %s", digText(d, "rolloutStateReason"))
-	case "", "COMPLETED":
+	case "", model.RolloutCompleted:
 		want, _ := template.Flat(dig(service, "desiredCount"))
 		runs, _ := template.Flat(dig(service, "runningCount"))
 		return want == runs, nil
