@@ -25,10 +25,18 @@ type DB struct {
 	strict bool
 }
 
+// Format is the number of the data's format: it grows when the bytes of a
+// record change in a way that an older berth, or this one, would misread.
+const Format = 1
+
+// format has the steps from each older format. Folders of format 0 are those
+// from before there was a number; their records are the same.
+var format = store.Format{Number: Format, Steps: []store.Step{nil}}
+
 // Open reads the state from kv. A strict DB refuses writes to fields that
 // their model tags give to other rooms.
 func Open(ctx context.Context, kv store.KV, strict bool) (*DB, error) {
-	db, err := store.Open(ctx, kv, defs()...)
+	db, err := store.OpenFormat(ctx, kv, format, defs()...)
 	if err != nil {
 		return nil, err
 	}

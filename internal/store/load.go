@@ -42,7 +42,8 @@ func (p *readers) get() *reader {
 
 // load fills the tables of a version from the KV. Decoding is most of it and
 // goes on beside the reading, on every processor.
-func (db *DB) load(ctx context.Context, v *version) (int64, error) {
+func (db *DB) load(ctx context.Context, v *version, format Format) (int64, error) {
+	m := &migration{format: format}
 	var parts []*part
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
@@ -59,10 +60,17 @@ func (db *DB) load(ctx context.Context, v *version) (int64, error) {
 	}
 	p := &part{}
 	rev, err := db.kv.Load(ctx, func(key string, value []byte) error {
+		if key == formatKey {
+			return m.number(value)
+		}
 		name, k, ok := strings.Cut(key, "\x00")
 		def := db.defs[name]
 		if !ok || def == nil {
 			return fmt.Errorf("unknown table %q", name)
+		}
+		value, err := m.migrate(name, k, value)
+		if err != nil {
+			return err
 		}
 		if p.def != def || len(p.r.buf) > enough {
 			begin(p)
@@ -90,7 +98,10 @@ func (db *DB) load(ctx context.Context, v *version) (int64, error) {
 		g.Go(func() error { t.fill(mine); return nil })
 		parts = parts[n:]
 	}
-	return rev, g.Wait()
+	if err := g.Wait(); err != nil {
+		return 0, err
+	}
+	return db.finish(ctx, m, rev)
 }
 
 func (p *part) decode() error {

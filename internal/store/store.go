@@ -102,6 +102,8 @@ type DB struct {
 	head  *version   // newest, perhaps not yet durable; under write
 	queue []*batch   // under write
 	busy  bool       // a committer is at work; under write
+	// unwritten goes along with the first commit: the format's number; under write
+	unwritten []Op
 
 	pub  atomic.Pointer[version] // newest durable
 	subs struct {
@@ -119,8 +121,14 @@ type batch struct {
 	done    chan error
 }
 
-// Open reads all tables from kv.
+// Open reads all tables from kv, which has format 0.
 func Open(ctx context.Context, kv KV, defs ...Def) (*DB, error) {
+	return OpenFormat(ctx, kv, Format{}, defs...)
+}
+
+// OpenFormat reads all tables from kv. What an older format wrote is brought
+// to this one; a newer one is refused before anything is changed.
+func OpenFormat(ctx context.Context, kv KV, format Format, defs ...Def) (*DB, error) {
 	db := &DB{kv: kv, defs: map[string]Def{}}
 	db.subs.m = map[int]*Watch{}
 	v := &version{tables: map[string]*data{}}
@@ -131,7 +139,7 @@ func Open(ctx context.Context, kv KV, defs ...Def) (*DB, error) {
 		db.defs[d.tableName()] = d
 		v.tables[d.tableName()] = newData(d)
 	}
-	rev, err := db.load(ctx, v)
+	rev, err := db.load(ctx, v, format)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -232,6 +240,7 @@ func (db *DB) apply(guard Guard, fn func(*Tx) error) (*batch, int64, error) {
 		}
 		b.ops = append(b.ops, op)
 	}
+	b.ops, db.unwritten = append(b.ops, db.unwritten...), nil
 	db.head = b.ver
 	db.queue = append(db.queue, b)
 	if !db.busy {
