@@ -42,7 +42,7 @@ test: ## tests that need neither root nor network (SHUFFLE=off takes from the ca
 	@$(TEST) $(PKGS)
 
 test-race: deps-ci ## the same under the race detector, and the root tests of those that hold threads and sockets (as root)
-	@$(RACE) $$($(GO) list ./... | grep -v $(patsubst ./%,-e berth/%$$,$(ROOT_RACE)))
+	@$(RACE) -timeout 30m $$($(GO) list ./... | grep -v $(patsubst ./%,-e berth/%$$,$(ROOT_RACE)))
 	@$(RACE) -tags root,netgo,osusergo -ldflags '-linkmode=external -extldflags=-static' -p 1 -timeout 20m $(ROOT_RACE)
 
 test-root: deps build ## the truth: namespaces, packets, containers, kills and deployments under load (as root)
