@@ -33,6 +33,7 @@ func count(r store.Reader, cluster string) (n counts) {
 			n.services++
 		case model.ServiceDraining:
 			n.draining++
+		default: // an inactive service counts nowhere
 		}
 	}
 	return n

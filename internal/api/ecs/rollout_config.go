@@ -104,6 +104,7 @@ func readSteps(out *model.DeploymentConfiguration, in *shape.DeploymentConfigura
 		}
 		out.LinearStepPercent = wire.Or(l.StepPercent, out.LinearStepPercent)
 		out.LinearBakeMinutes = wire.Or(l.StepBakeTimeInMinutes, out.LinearBakeMinutes)
+	default: // no more is asked of the others
 	}
 }
 
@@ -249,6 +250,7 @@ func showRollout(c model.DeploymentConfiguration) *shape.DeploymentConfiguration
 		out.CanaryConfiguration = &shape.CanaryConfiguration{CanaryPercent: &c.CanaryPercent, CanaryBakeTimeInMinutes: &c.CanaryBakeMinutes}
 	case model.StrategyLinear:
 		out.LinearConfiguration = &shape.LinearConfiguration{StepPercent: &c.LinearStepPercent, StepBakeTimeInMinutes: &c.LinearBakeMinutes}
+	default: // no more is asked of the others
 	}
 	return out
 }

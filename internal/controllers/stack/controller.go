@@ -101,6 +101,7 @@ func (l *Controller) Reconcile(ctx context.Context, req control.Request) (contro
 		err = r.remove()
 	case model.StackUpdateCompleteCleanupInProgress, model.StackUpdateRollbackCompleteCleanupInProgress:
 		err = r.cleanUp()
+	default: // nothing is under way
 	}
 	if err != nil {
 		return control.Result{}, err

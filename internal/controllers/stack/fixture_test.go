@@ -262,6 +262,7 @@ func (h *fixture) others() {
 				p.Status = "ACTIVE"
 			case "DEPROVISIONING":
 				p.Status = "INACTIVE"
+			default: // at rest
 			}
 			p.UpdateStatus = model.ProviderUpdate(strings.Replace(string(p.UpdateStatus), "_IN_PROGRESS", "_COMPLETE", 1))
 			if err := state.CapacityProviders.Put(tx, p); err != nil {

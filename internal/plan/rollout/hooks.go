@@ -92,6 +92,7 @@ func (p *pass) hook(h *model.HookRun) verdict {
 		return refused
 	case model.HookTimedOut:
 		return p.timedOut(h)
+	default: // no answer yet
 	}
 	if p.passed(h.ExpiresAt) {
 		h.Status, h.CallingAt = model.HookTimedOut, time.Time{}
@@ -157,6 +158,7 @@ func (p *pass) hookWeights(h *model.HookRun) (test, production map[string]float6
 		production = p.percents(green(true))
 	case model.StageProductionTrafficShift:
 		production = p.percents(green(false))
+	default: // the others move no weights
 	}
 	return test, production
 }

@@ -46,6 +46,7 @@ func (p *pass) advance() bool {
 		return true
 	case model.DeploymentRollbackInProgress:
 		return p.back()
+	default: // nothing to do in the other states
 	}
 	if p.w.Refusal != "" && !p.refused {
 		p.refused = true

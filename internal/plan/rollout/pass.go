@@ -39,6 +39,7 @@ func Decide(w World) Plan {
 		p.work()
 		p.steady()
 		p.balance()
+	default: // an inactive service is over
 	}
 	return p.finish()
 }

@@ -152,6 +152,7 @@ func (p *pass) act() bool {
 		d.ProductionWeights = p.percents(share)
 	case model.StageCleanUp:
 		return p.cleanedUp()
+	default: // the other stages only wait
 	}
 	return true
 }
