@@ -133,7 +133,7 @@ func Assemble(_ context.Context, c Core, h Hands) (*House, error) {
 
 	var err error
 	if invoke.f, err = front.New(front.Deps{
-		Rooms: house.rooms(h, zones, invoke), Place: c.Place, Clock: c.Clock, IDs: c.IDs, Keys: house.Access, Auth: house.Access, Log: c.Log,
+		Services: house.services(h, zones, invoke), Place: c.Place, Clock: c.Clock, IDs: c.IDs, Keys: house.Access, Auth: house.Access, Log: c.Log,
 	}); err != nil {
 		return nil, err
 	}
@@ -166,8 +166,8 @@ func Assemble(_ context.Context, c Core, h Hands) (*House, error) {
 	return house, nil
 }
 
-// rooms lists the services that answer.
-func (house *House) rooms(h Hands, zones []string, invoke *later) []front.Room {
+// services lists the services that answer.
+func (house *House) services(h Hands, zones []string, invoke *later) []front.Service {
 	c := house.Core
 	cfn := cloudformation.New(cloudformation.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Zones: zones, Access: house.Access})
 	iamAPI := iam.New(iam.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Access: house.Access})
@@ -185,18 +185,18 @@ func (house *House) rooms(h Hands, zones []string, invoke *later) []front.Room {
 	})
 	watch := cloudwatch.New(cloudwatch.Deps{DB: c.DB, Clock: c.Clock, Real: c.Real, Place: c.Place, Series: h.Series})
 	scaleAPI := autoscaling.New(autoscaling.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, As: invoke.As, Access: house.Access})
-	return []front.Room{
-		{Meta: sautoscaling.Meta, API: scaleAPI, Fields: autoscaling.Fields, Resources: scaleAPI.Resources},
-		{Meta: scloudformation.Meta, API: cfn, Fields: cloudformation.Fields, Resources: cfn.Resources},
-		{Meta: scloudwatch.Meta, API: watch, Fields: cloudwatch.Fields, Resources: watch.Resources},
-		{Meta: sec2.Meta, API: ec2API, Fields: ec2.Fields, Resources: ec2API.Resources},
-		{Meta: secr.Meta, API: ecrAPI, Fields: ecr.Fields, Resources: ecrAPI.Resources},
-		{Meta: secs.Meta, API: ecsAPI, Fields: ecs.Fields, Resources: ecsAPI.Resources},
+	return []front.Service{
+		{Meta: sautoscaling.Meta, API: scaleAPI, Fields: autoscaling.Fields, Resources: autoscaling.Resources, Finders: scaleAPI.Finders()},
+		{Meta: scloudformation.Meta, API: cfn, Fields: cloudformation.Fields, Resources: cloudformation.Resources, Finders: cfn.Finders()},
+		{Meta: scloudwatch.Meta, API: watch, Fields: cloudwatch.Fields, Resources: cloudwatch.Resources},
+		{Meta: sec2.Meta, API: ec2API, Fields: ec2.Fields, Resources: ec2.Resources},
+		{Meta: secr.Meta, API: ecrAPI, Fields: ecr.Fields, Resources: ecr.Resources},
+		{Meta: secs.Meta, API: ecsAPI, Fields: ecs.Fields, Resources: ecs.Resources, Finders: ecsAPI.Finders()},
 		{Meta: selbv2.Meta, API: elbv2.New(elbv2.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place}), Fields: elbv2.Fields, Resources: elbv2.Resources},
-		{Meta: siam.Meta, API: iamAPI, Fields: iam.Fields, Resources: iamAPI.Resources},
-		{Meta: slambda.Meta, API: lambdaAPI, Fields: lambda.Fields, Resources: lambdaAPI.Resources},
-		{Meta: slogs.Meta, API: logsAPI, Fields: logs.Fields, Resources: logsAPI.Resources},
-		{Meta: ssts.Meta, API: stsAPI, Fields: sts.Fields, Resources: stsAPI.Resources, Open: sts.Open},
+		{Meta: siam.Meta, API: iamAPI, Fields: iam.Fields, Resources: iam.Resources, Finders: iamAPI.Finders()},
+		{Meta: slambda.Meta, API: lambdaAPI, Fields: lambda.Fields, Resources: lambda.Resources, Finders: lambdaAPI.Finders()},
+		{Meta: slogs.Meta, API: logsAPI, Fields: logs.Fields, Resources: logs.Resources, Finders: logsAPI.Finders()},
+		{Meta: ssts.Meta, API: stsAPI, Fields: sts.Fields, Resources: sts.Resources, Open: sts.Open},
 	}
 }
 

@@ -79,11 +79,7 @@ func removeNetwork(ctx context.Context, data string, log *slog.Logger) error {
 // Compatibility writes what of AWS's APIs is built.
 func Compatibility(out io.Writer) error {
 	h := &House{Access: access.New(access.Deps{})}
-	var entries []front.Entry
-	for _, r := range h.rooms(Hands{}, nil, nil) {
-		entries = append(entries, front.Entry{Meta: r.Meta, Fields: r.Fields})
-	}
-	text, err := front.Compatibility(entries)
+	text, err := front.Compatibility(h.services(Hands{}, nil, nil))
 	if err != nil {
 		return err
 	}

@@ -77,27 +77,29 @@ var prefixes = map[string]string{"monitoring": "cloudwatch"}
 
 // Action is the IAM action of an operation.
 func Action(op *wire.Operation) string {
-	p := op.Service.SigningName
-	if q, ok := prefixes[p]; ok {
-		p = q
-	}
+	p := prefix(op.Service)
 	if a, ok := actions[p+":"+op.Name]; ok {
 		return a
 	}
 	return p + ":" + op.Name
 }
 
-func (f *Front) authorize(ctx context.Context, r *room, op *wire.Operation, in any) error {
+// prefix is a service's name in IAM actions and in ARNs.
+func prefix(s *wire.Service) string {
+	if p, ok := prefixes[s.SigningName]; ok {
+		return p
+	}
+	return s.SigningName
+}
+
+func (f *Front) authorize(ctx context.Context, r *served, op *wire.Operation, in any) error {
 	c := wire.CallFrom(ctx)
 	if c.Principal.Root || r.open(op.Name) {
 		return nil
 	}
-	var resources []string
-	if r.Resources != nil {
-		resources = r.Resources(op.Name, in)
-	}
-	if len(resources) == 0 {
-		resources = []string{"*"}
+	resources, err := r.resources(f.Place, op, in)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "")
 	}
 	return f.Auth.Authorize(ctx, c.Principal, Action(op), resources, f.keys(c))
 }

@@ -15,11 +15,11 @@ import (
 )
 
 // BenchmarkChain is the cost of the front door itself: the budget of a read
-// is 200 µs, most of which belongs to the room behind it.
+// is 200 µs, most of which belongs to the service behind it.
 func BenchmarkChain(b *testing.B) {
 	f, err := front.New(front.Deps{
 		Place: place, Clock: clock.NewStepped(start), IDs: ident.Seeded(1), Keys: keys{}, Auth: &auth{}, Log: slog.New(slog.DiscardHandler),
-		Rooms: []front.Room{{Meta: ecs.Meta, API: toyECS{}, Fields: "CreateCluster: clusterName"}, {Meta: ec2.Meta, API: toyEC2{}, Fields: "DescribeVpcs: VpcIds"}},
+		Services: []front.Service{{Meta: ecs.Meta, API: toyECS{}, Fields: "CreateCluster: clusterName"}, {Meta: ec2.Meta, API: toyEC2{}, Fields: "DescribeVpcs: VpcIds"}},
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -71,7 +71,7 @@ func (x *exchange) run() (answer *wire.Response, err error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := x.f.answer(wire.WithCall(x.r.Context(), x.call), x.to.room, x.to.op, in)
+	out, err := x.f.answer(wire.WithCall(x.r.Context(), x.call), x.to.served, x.to.op, in)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (x *exchange) decode() (any, error) {
 
 // answer is the part of the chain that calls in process share: fields →
 // validate → authorise → call.
-func (f *Front) answer(ctx context.Context, r *room, op *wire.Operation, in any) (any, error) {
+func (f *Front) answer(ctx context.Context, r *served, op *wire.Operation, in any) (any, error) {
 	if err := r.refuseUnbuilt(op, in); err != nil {
 		return nil, err
 	}

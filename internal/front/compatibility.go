@@ -8,27 +8,25 @@ import (
 	"berth/internal/wire"
 )
 
-// Entry is a service for the compatibility page.
-type Entry struct {
-	Meta   *wire.Service
-	Fields string
-}
-
 // Compatibility writes docs/COMPATIBILITY.md: of each service, the operations
-// and members that are built. It fails on a fields.txt that does not fit.
-func Compatibility(entries []Entry) (string, error) {
+// and members that are built. It fails on a fields.txt or a resources.txt that
+// does not fit.
+func Compatibility(services []Service) (string, error) {
 	var b strings.Builder
 	b.WriteString("# Compatibility\n\n" +
-		"Generated from the API models and each API room's `fields.txt`. What is not listed here answers `NotImplemented` and names the operation or\n" +
+		"Generated from the API models and each API package's `fields.txt`. What is not listed here answers `NotImplemented` and names the operation or\n" +
 		"parameter; nothing is accepted and ignored.\n\n| service | API version | operations built | in the model |\n| --- | --- | --- | --- |\n")
 	var details strings.Builder
-	for _, e := range entries {
+	for _, e := range services {
 		f, err := readFields(e.Meta, e.Fields)
 		if err == nil {
 			err = describe(&details, e.Meta, f)
 		}
+		if err == nil {
+			err = e.fitResources()
+		}
 		if err != nil {
-			return "", fmt.Errorf("fields of %s: %w", e.Meta.Name, err)
+			return "", fmt.Errorf("files of %s: %w", e.Meta.Name, err)
 		}
 		fmt.Fprintf(&b, "| %s | %s | %d | %d |\n", e.Meta.Title, e.Meta.Version, len(f), len(e.Meta.Operations()))
 	}
@@ -69,4 +67,18 @@ func (f fields) columns(op *wire.Operation) (built, refused string) {
 	}
 	slices.Sort(no)
 	return built, strings.Join(no, " ")
+}
+
+// fitResources reads every line of the service's resources.txt.
+func (s Service) fitResources() error {
+	lines, err := readResources(s.Meta, s.Resources, s.Finders)
+	if err != nil {
+		return err
+	}
+	for _, read := range lines {
+		if _, err := read(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

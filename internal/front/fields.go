@@ -96,7 +96,7 @@ func known(s *wire.Shape, path []string) error {
 }
 
 // refuseUnbuilt refuses members that are set and not built, by name.
-func (r *room) refuseUnbuilt(op *wire.Operation, in any) error {
+func (r *served) refuseUnbuilt(op *wire.Operation, in any) error {
 	var f fields
 	if read := r.fields[op.Name]; read != nil {
 		var err error

@@ -2,9 +2,9 @@
 //
 //	id → recover → log → authenticate → resolve → fields → validate → authorise → call → encode
 //
-// It knows bytes and principals and no service: the services are Rooms that
-// daemon plugs in. What a room has not built is refused here by name, so that
-// nothing is accepted and ignored. As and Invoke are the same chain without
+// It knows bytes and principals and no service: daemon plugs the Services in.
+// What a service has not built is refused here by name, so that nothing is
+// accepted and ignored. As and Invoke are the same chain without
 // HTTP.
 //
 // Front owns its counters and nothing else. It is safe for concurrent use once
@@ -24,18 +24,19 @@ import (
 	"berth/internal/wire"
 )
 
-// Room is one API room: a service and what answers for it.
-type Room struct {
+// Service is one API service and what answers for it.
+type Service struct {
 	Meta *wire.Service
 	// API implements the generated interface of Meta's package.
 	API any
-	// Fields is the room's fields.txt: which request members are built.
+	// Fields is the fields.txt of its package: which request members are built.
 	Fields string
-	// Resources names the ARNs that a call is about, for IAM; nil or an empty
-	// answer means "*".
-	Resources func(operation string, in any) []string
+	// Resources is the resources.txt of its package: which ARNs a call is
+	// about, for IAM. Finders are what it calls by name.
+	Resources string
+	Finders   map[string]Finder
 	// Open lists operations that need no permission here, because they need
-	// none at all or because the room asks itself.
+	// none at all or because the service asks itself.
 	Open []string
 }
 
@@ -56,13 +57,13 @@ type Authorizer interface {
 
 // Deps is what a Front is made of.
 type Deps struct {
-	Rooms []Room
-	Place ident.Place
-	Clock clock.Clock
-	IDs   *ident.Source
-	Keys  Keys
-	Auth  Authorizer
-	Log   *slog.Logger
+	Services []Service
+	Place    ident.Place
+	Clock    clock.Clock
+	IDs      *ident.Source
+	Keys     Keys
+	Auth     Authorizer
+	Log      *slog.Logger
 	// Fallback answers GET requests that are no API call; nil: 404.
 	Fallback http.Handler
 }
@@ -71,15 +72,16 @@ type Deps struct {
 type Front struct {
 	Deps
 
-	rooms  map[string]*room // by service name
-	extra  []mount
-	counts counts
+	services map[string]*served // by service name
+	extra    []mount
+	counts   counts
 }
 
-// room is a Room with its fields read.
-type room struct {
-	Room
-	fields map[string]func() (fields, error) // by operation
+// served is a Service with its fields read.
+type served struct {
+	Service
+	fields    map[string]func() (fields, error)     // by operation
+	templates map[string]func() ([]template, error) // by operation
 }
 
 type mount struct {
@@ -91,13 +93,17 @@ type mount struct {
 // has not; one with members that it has not is found by Compatibility, and by
 // the call.
 func New(d Deps) (*Front, error) {
-	f := &Front{Deps: d, rooms: map[string]*room{}}
-	for _, r := range d.Rooms {
+	f := &Front{Deps: d, services: map[string]*served{}}
+	for _, r := range d.Services {
 		parsed, err := readFields(r.Meta, r.Fields)
 		if err != nil {
 			return nil, fmt.Errorf("fields of %s: %w", r.Meta.Name, err)
 		}
-		f.rooms[r.Meta.Name] = &room{r, parsed}
+		templates, err := readResources(r.Meta, r.Resources, r.Finders)
+		if err != nil {
+			return nil, fmt.Errorf("resources of %s: %w", r.Meta.Name, err)
+		}
+		f.services[r.Meta.Name] = &served{r, parsed, templates}
 	}
 	f.counts.m = map[countKey]int64{}
 	return f, nil

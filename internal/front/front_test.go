@@ -97,8 +97,8 @@ func newFront(t *testing.T) (*front.Front, *auth, *clock.Stepped) {
 	a, c := &auth{}, clock.NewStepped(start)
 	f, err := front.New(front.Deps{
 		Place: place, Clock: c, IDs: ident.Seeded(1), Keys: keys{}, Auth: a, Log: slog.New(slog.DiscardHandler),
-		Rooms: []front.Room{
-			{Meta: ecs.Meta, API: toyECS{}, Fields: "CreateCluster: clusterName tags settings # comment\nDeleteCluster: cluster\n", Resources: func(string, any) []string { return []string{"arn:x"} }},
+		Services: []front.Service{
+			{Meta: ecs.Meta, API: toyECS{}, Fields: "CreateCluster: clusterName tags settings # comment\nDeleteCluster: cluster\n", Resources: "CreateCluster: {clusterName}\nDeleteCluster: cluster/{cluster|default}"},
 			{Meta: iam.Meta, API: toyIAM{}, Fields: "GetRole: *"},
 			{Meta: ec2.Meta, API: toyEC2{}, Fields: "DescribeVpcs: VpcIds Filters"},
 			{Meta: lambda.Meta, API: toyLambda{}, Fields: "Invoke: FunctionName Payload InvocationType"},
@@ -145,7 +145,7 @@ func TestChain(t *testing.T) {
 		"invalid":             {target(`{"settings":[{"name":"bad"}]}`, "CreateCluster"), 400, "failed to satisfy constraint"},
 		"own error":           {target(`{"cluster":"c"}`, "DeleteCluster"), 400, `"__type":"ClusterNotFoundException"`},
 		"unbuilt operation":   {target(`{}`, "CreateDaemon"), 501, "CreateDaemon is not implemented by Berth"},
-		"built, no room":      {target(`{}`, "ListClusters"), 501, "ListClusters is not implemented by Berth"},
+		"built, no service":   {target(`{}`, "ListClusters"), 501, "ListClusters is not implemented by Berth"},
 		"no operation":        {target(`{}`, "MakeCoffee"), 400, "UnknownOperationException"},
 		"panic":               {target(`{"clusterName":"boom"}`, "CreateCluster"), 500, "InternalFailure"},
 		"query":               {form(url.Values{"Action": {"GetRole"}, "Version": {"2010-05-08"}, "RoleName": {"r"}}), 200, "<RoleName>r</RoleName>"},
@@ -205,7 +205,7 @@ func TestAuthentication(t *testing.T) {
 			t.Errorf("%s: %d %s", tt.name, status, got)
 		}
 	}
-	if len(a.asked) != 3 || a.asked[0] != "ecs:CreateCluster arn:x" {
+	if len(a.asked) != 3 || a.asked[0] != "ecs:CreateCluster c" {
 		t.Errorf("asked %q", a.asked)
 	}
 	c.Advance(2 * time.Hour)
@@ -291,18 +291,18 @@ func TestTypedCalls(t *testing.T) {
 func TestFieldsThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"CreateCluster clusterName", "MakeCoffee: a"} {
-		if _, err := front.New(front.Deps{Rooms: []front.Room{{Meta: ecs.Meta, Fields: text}}}); err == nil {
+		if _, err := front.New(front.Deps{Services: []front.Service{{Meta: ecs.Meta, Fields: text}}}); err == nil {
 			t.Errorf("%q was read", text)
 		}
 	}
 	// Members are looked at when they are asked for.
 	for _, text := range []string{"CreateCluster: nope", "CreateCluster: -configuration.nope"} {
-		if _, err := front.Compatibility([]front.Entry{{Meta: ecs.Meta, Fields: text}}); err == nil {
+		if _, err := front.Compatibility([]front.Service{{Meta: ecs.Meta, Fields: text}}); err == nil {
 			t.Errorf("%q was described", text)
 		}
 		f, err := front.New(front.Deps{
 			Place: place, Clock: clock.NewStepped(start), IDs: ident.Seeded(1), Keys: keys{}, Auth: &auth{}, Log: slog.New(slog.DiscardHandler),
-			Rooms: []front.Room{{Meta: ecs.Meta, API: toyECS{}, Fields: text}},
+			Services: []front.Service{{Meta: ecs.Meta, API: toyECS{}, Fields: text}},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -317,7 +317,7 @@ func TestNestedRefusal(t *testing.T) {
 	t.Parallel()
 	f, err := front.New(front.Deps{
 		Place: place, Clock: clock.NewStepped(start), IDs: ident.Seeded(1), Keys: keys{}, Auth: &auth{}, Log: slog.New(slog.DiscardHandler),
-		Rooms: []front.Room{{Meta: ecs.Meta, API: toyECS{}, Fields: "CreateService: * -deploymentConfiguration.alarms -loadBalancers.advancedConfiguration.roleArn"}},
+		Services: []front.Service{{Meta: ecs.Meta, API: toyECS{}, Fields: "CreateService: * -deploymentConfiguration.alarms -loadBalancers.advancedConfiguration.roleArn"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -336,7 +336,7 @@ func TestNestedRefusal(t *testing.T) {
 
 func TestCompatibility(t *testing.T) {
 	t.Parallel()
-	page, err := front.Compatibility([]front.Entry{{Meta: ecs.Meta, Fields: "DeleteCluster: *\nCreateService: serviceName -deploymentConfiguration.alarms"}})
+	page, err := front.Compatibility([]front.Service{{Meta: ecs.Meta, Fields: "DeleteCluster: *\nCreateService: serviceName -deploymentConfiguration.alarms"}})
 	if err != nil {
 		t.Fatal(err)
 	}

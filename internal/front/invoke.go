@@ -60,7 +60,7 @@ func (f *Front) invoke(ctx context.Context, service, operation string, input fun
 			err = fault.Wrap(fault.Internal, fmt.Errorf("panic: %v\n%s", p, debug.Stack()), "call %s %s", service, operation)
 		}
 	}()
-	r := f.rooms[service]
+	r := f.services[service]
 	if r == nil {
 		return nil, fault.New(fault.NotImplemented, "NotImplemented", "%s is not implemented by Berth: it has no service %s", operation, service)
 	}

@@ -12,7 +12,7 @@ import (
 
 // target is the operation that a request is for, and how it is put.
 type target struct {
-	room     *room
+	served   *served
 	service  *wire.Service
 	op       *wire.Operation
 	protocol wire.Protocol
@@ -69,16 +69,16 @@ func (x *exchange) find(sig *wire.Signature) error {
 	return x.findPath(sig)
 }
 
-func (x *exchange) to1(r *room, p wire.Protocol) {
-	x.to.room, x.to.service, x.to.protocol = r, r.Meta, p
+func (x *exchange) direct(r *served, p wire.Protocol) {
+	x.to.served, x.to.service, x.to.protocol = r, r.Meta, p
 }
 
 func (x *exchange) findTarget(header string) error {
 	x.to.protocol = wire.JSON
 	prefix, name, _ := strings.Cut(header, ".")
-	for _, r := range x.f.rooms {
+	for _, r := range x.f.services {
 		if r.Meta.TargetPrefix == prefix && prefix != "" {
-			x.to1(r, wire.JSON)
+			x.direct(r, wire.JSON)
 			return x.named(name)
 		}
 	}
@@ -91,9 +91,9 @@ func (x *exchange) findRPC(path string) error {
 	if len(p) != 4 || p[2] != "operation" {
 		return fault.New(fault.NotFound, "InvalidAction", "No operation at %s", path)
 	}
-	for _, r := range x.f.rooms {
+	for _, r := range x.f.services {
 		if r.Meta.TargetPrefix == p[1] && r.Meta.Speaks(wire.CBOR) {
-			x.to1(r, wire.CBOR)
+			x.direct(r, wire.CBOR)
 			return x.named(p[3])
 		}
 	}
@@ -122,7 +122,7 @@ func (x *exchange) form() (url.Values, bool) {
 func (x *exchange) findAction(form url.Values, sig *wire.Signature) error {
 	x.to.protocol, x.to.form = wire.Query, form
 	name, version := form.Get("Action"), form.Get("Version")
-	for _, r := range x.f.rooms {
+	for _, r := range x.f.services {
 		if !r.Meta.Speaks(wire.Query) && !r.Meta.Speaks(wire.EC2) {
 			continue
 		}
@@ -131,7 +131,7 @@ func (x *exchange) findAction(form url.Values, sig *wire.Signature) error {
 			if r.Meta.Speaks(wire.EC2) {
 				p = wire.EC2
 			}
-			x.to1(r, p)
+			x.direct(r, p)
 			return x.named(name)
 		}
 	}
@@ -144,12 +144,12 @@ func (x *exchange) findAction(form url.Values, sig *wire.Signature) error {
 
 func (x *exchange) findPath(sig *wire.Signature) error {
 	x.to.protocol = wire.RESTJSON
-	for _, r := range x.f.rooms {
+	for _, r := range x.f.services {
 		if !r.Meta.Speaks(wire.RESTJSON) && !r.Meta.Speaks(wire.RESTXML) {
 			continue
 		}
 		if op, labels := r.Meta.Route(x.r.Method, x.r.URL.EscapedPath(), x.r.URL.Query()); op != nil {
-			x.to1(r, r.Meta.Protocol())
+			x.direct(r, r.Meta.Protocol())
 			x.to.op, x.to.labels = op, labels
 			return nil
 		}
@@ -169,4 +169,4 @@ func (x *exchange) named(name string) error {
 	return fault.New(fault.Invalid, "InvalidAction", "Could not find operation %s for version %s", name, x.to.service.Version)
 }
 
-func (r *room) open(op string) bool { return slices.Contains(r.Open, op) }
+func (r *served) open(op string) bool { return slices.Contains(r.Open, op) }

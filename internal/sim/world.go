@@ -81,6 +81,11 @@ func (w *World) Invoke(ctx context.Context, service, operation string, in map[st
 	return w.house.Front.Invoke(ctx, w.root, service, operation, in)
 }
 
+// InvokeAs calls an operation as somebody else.
+func (w *World) InvokeAs(ctx context.Context, p ident.Principal, service, operation string, in map[string]any) (map[string]any, error) {
+	return w.house.Front.Invoke(ctx, p, service, operation, in)
+}
+
 // maxRuns bounds one settling: more is a loop that never rests.
 const maxRuns = 1_000_000
 

@@ -34,6 +34,11 @@ import (
 //go:embed fields.txt
 var Fields string
 
+// Resources says which resources a call is about.
+//
+//go:embed resources.txt
+var Resources string
+
 const (
 	writer    = "api/autoscaling"
 	namespace = "ecs"
@@ -161,38 +166,14 @@ var pages = page.Rules{
 	},
 }
 
-// Resources names what a call is about, for IAM.
-func (a *API) Resources(_ string, in any) []string {
-	var ns, resource, dim, arn *string
-	switch x := in.(type) {
-	case *shape.RegisterScalableTargetInput:
-		ns, resource, dim = x.ServiceNamespace, x.ResourceId, x.ScalableDimension
-	case *shape.DeregisterScalableTargetInput:
-		ns, resource, dim = x.ServiceNamespace, x.ResourceId, x.ScalableDimension
-	case *shape.PutScalingPolicyInput:
-		ns, resource, dim = x.ServiceNamespace, x.ResourceId, x.ScalableDimension
-	case *shape.DeleteScalingPolicyInput:
-		ns, resource, dim = x.ServiceNamespace, x.ResourceId, x.ScalableDimension
-	case *shape.PutScheduledActionInput:
-		ns, resource, dim = x.ServiceNamespace, x.ResourceId, x.ScalableDimension
-	case *shape.DeleteScheduledActionInput:
-		ns, resource, dim = x.ServiceNamespace, x.ResourceId, x.ScalableDimension
-	case *shape.TagResourceInput:
-		arn = x.ResourceARN
-	case *shape.UntagResourceInput:
-		arn = x.ResourceARN
-	case *shape.ListTagsForResourceInput:
-		arn = x.ResourceARN
-	}
-	if arn != nil {
-		return []string{*arn}
-	}
-	p, err := where(ns, resource, dim)
-	if err != nil {
-		return nil
-	}
-	if t, ok := state.ScalableTargets.Get(a.DB.View(), p.key()); ok {
-		return []string{t.ARN}
-	}
-	return nil
+// Finders find what resources.txt names.
+func (a *API) Finders() map[string]func(...string) string {
+	return map[string]func(...string) string{"target": func(v ...string) string {
+		p, err := where(&v[0], &v[1], &v[2])
+		if err != nil {
+			return ""
+		}
+		t, _ := state.ScalableTargets.Get(a.DB.View(), p.key())
+		return t.ARN
+	}}
 }

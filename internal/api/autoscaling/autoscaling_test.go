@@ -87,10 +87,10 @@ func newWorld(t *testing.T) *world {
 	ids := ident.Seeded(1)
 	w.api = autoscaling.New(autoscaling.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place, As: w.as, Access: access{}})
 	w.front, err = front.New(front.Deps{
-		Place: place, Clock: w.clock, IDs: ids, Auth: access{}, Log: slog.New(slog.DiscardHandler), Rooms: []front.Room{
+		Place: place, Clock: w.clock, IDs: ids, Auth: access{}, Log: slog.New(slog.DiscardHandler), Services: []front.Service{
 			{Meta: secs.Meta, API: ecs.New(ecs.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place}), Fields: ecs.Fields},
 			{Meta: scloudwatch.Meta, API: cloudwatch.New(cloudwatch.Deps{DB: db, Clock: w.clock, Place: place}), Fields: cloudwatch.Fields},
-			{Meta: shape.Meta, API: w.api, Fields: autoscaling.Fields, Resources: w.api.Resources},
+			{Meta: shape.Meta, API: w.api, Fields: autoscaling.Fields, Resources: autoscaling.Resources, Finders: w.api.Finders()},
 		},
 	})
 	if err != nil {

@@ -34,6 +34,11 @@ import (
 //go:embed fields.txt
 var Fields string
 
+// Resources says which resources a call is about.
+//
+//go:embed resources.txt
+var Resources string
+
 // writer signs the transactions of this package.
 const writer = "api/cloudformation"
 
@@ -57,39 +62,6 @@ type API struct {
 
 // New makes the service.
 func New(d Deps) *API { return &API{Deps: d} }
-
-// Resources names what an operation is about, for IAM.
-func (a *API) Resources(_ string, in any) []string {
-	var name string
-	switch in := in.(type) {
-	case *shape.CreateStackInput:
-		name = wire.Val(in.StackName)
-	case *shape.UpdateStackInput:
-		name = wire.Val(in.StackName)
-	case *shape.DeleteStackInput:
-		name = wire.Val(in.StackName)
-	case *shape.CreateChangeSetInput:
-		name = wire.Val(in.StackName)
-	case *shape.ExecuteChangeSetInput:
-		name = wire.Val(in.StackName)
-	case *shape.DescribeStacksInput:
-		name = wire.Val(in.StackName)
-	case *shape.DescribeStackEventsInput:
-		name = wire.Val(in.StackName)
-	case *shape.DescribeChangeSetInput:
-		name = wire.Val(in.StackName)
-	}
-	if name == "" {
-		return []string{"*"}
-	}
-	if strings.HasPrefix(name, "arn:") {
-		return []string{name}
-	}
-	if s, ok := find(a.DB.View(), name); ok {
-		return []string{s.ID}
-	}
-	return []string{a.Place.ARN("cloudformation", "stack/"+name+"/*")}
-}
 
 func invalid(format string, args ...any) error {
 	return fault.New(fault.Invalid, "ValidationError", format, args...)
@@ -197,4 +169,17 @@ func optional(s string) *string {
 		return nil
 	}
 	return &s
+}
+
+// Finders find what resources.txt names.
+func (a *API) Finders() map[string]func(...string) string {
+	return map[string]func(...string) string{"stack": func(v ...string) string {
+		if strings.HasPrefix(v[0], "arn:") {
+			return v[0]
+		}
+		if s, ok := find(a.DB.View(), v[0]); ok {
+			return s.ID
+		}
+		return a.Place.ARN("cloudformation", "stack/"+v[0]+"/*")
+	}}
 }

@@ -348,30 +348,3 @@ func (a *API) ListTagsForResource(_ context.Context, in *shape.ListTagsForResour
 	}
 	return out, nil
 }
-
-// Resources names what a call is about, for IAM: alarms. Metrics have none.
-func (a *API) Resources(_ string, in any) []string {
-	names := func(ns ...string) []string {
-		var out []string
-		for _, n := range ns {
-			out = append(out, a.Place.ARN("cloudwatch", "alarm:"+n))
-		}
-		return out
-	}
-	switch x := in.(type) {
-	case *shape.PutMetricAlarmInput:
-		return names(wire.Val(x.AlarmName))
-	case *shape.SetAlarmStateInput:
-		return names(wire.Val(x.AlarmName))
-	case *shape.DeleteAlarmsInput:
-		return names(x.AlarmNames...)
-	case *shape.EnableAlarmActionsInput:
-		return names(x.AlarmNames...)
-	case *shape.DisableAlarmActionsInput:
-		return names(x.AlarmNames...)
-	case *shape.DescribeAlarmsInput:
-		return names(x.AlarmNames...)
-	default:
-		return nil
-	}
-}

@@ -31,6 +31,11 @@ import (
 //go:embed fields.txt
 var Fields string
 
+// Resources says which resources a call is about.
+//
+//go:embed resources.txt
+var Resources string
+
 const writer = "api/cloudwatch"
 
 // Deps are what the API needs.
@@ -150,7 +155,7 @@ func readSet(i int, d shape.MetricDatum) (series.Set, error) {
 }
 
 // ListMetrics lists metrics by namespace, name and dimensions. Errors:
-// InvalidParameterValue.
+// InvalidNextToken.
 func (a *API) ListMetrics(_ context.Context, in *shape.ListMetricsInput) (*shape.ListMetricsOutput, error) {
 	all, err := a.Series.Metrics(wire.Val(in.Namespace))
 	if err != nil {

@@ -36,7 +36,7 @@ func newAPI(t *testing.T) (*cloudwatch.API, *clock.Stepped) {
 }
 
 func TestFieldsFitTheModel(t *testing.T) {
-	if _, err := front.New(front.Deps{Rooms: []front.Room{{Meta: shape.Meta, API: &cloudwatch.API{}, Fields: cloudwatch.Fields}}}); err != nil {
+	if _, err := front.New(front.Deps{Services: []front.Service{{Meta: shape.Meta, API: &cloudwatch.API{}, Fields: cloudwatch.Fields}}}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -33,6 +33,11 @@ import (
 //go:embed fields.txt
 var Fields string
 
+// Resources says which resources a call is about.
+//
+//go:embed resources.txt
+var Resources string
+
 const writer = "api/ecr"
 
 // Deps are what the API needs.
@@ -57,57 +62,6 @@ var _ shape.Operations = (*API)(nil)
 
 // New makes the API.
 func New(d Deps) *API { return &API{Deps: d} }
-
-// Resources names what a call is about, for IAM.
-func (a *API) Resources(_ string, in any) []string {
-	if name := repositoryOf(in); name != "" {
-		return []string{a.arn(name)}
-	}
-	return []string{"*"}
-}
-
-// repositoryOf finds the repository that an input names.
-func repositoryOf(in any) string {
-	switch v := in.(type) {
-	case *shape.BatchCheckLayerAvailabilityInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.BatchDeleteImageInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.BatchGetImageInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.CompleteLayerUploadInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.CreateRepositoryInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.DeleteRepositoryInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.DescribeImagesInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.GetDownloadUrlForLayerInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.InitiateLayerUploadInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.ListImagesInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.PutImageInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.UploadLayerPartInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.PutImageTagMutabilityInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.PutImageScanningConfigurationInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.GetLifecyclePolicyInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.GetRepositoryPolicyInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.SetRepositoryPolicyInput:
-		return wire.Val(v.RepositoryName)
-	case *shape.DeleteRepositoryPolicyInput:
-		return wire.Val(v.RepositoryName)
-	}
-	return ""
-}
 
 // Directory answers the registry's data plane from the same records.
 type Directory struct {

@@ -231,7 +231,7 @@ func TestPoliciesOfRepositories(t *testing.T) {
 }
 
 func TestTheListOfBuiltMembersFitsTheModel(t *testing.T) {
-	if _, err := front.New(front.Deps{Rooms: []front.Room{{Meta: shape.Meta, API: &ecr.API{}, Fields: ecr.Fields}}}); err != nil {
+	if _, err := front.New(front.Deps{Services: []front.Service{{Meta: shape.Meta, API: &ecr.API{}, Fields: ecr.Fields}}}); err != nil {
 		t.Fatal(err)
 	}
 }

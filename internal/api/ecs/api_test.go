@@ -589,23 +589,3 @@ func TestClusterIsIdempotentAndEnds(t *testing.T) {
 	_, err = h.api.ListServices(h.ctx, &shape.ListServicesInput{Cluster: p("c")})
 	h.refused(err, "ClusterNotFoundException", "Cluster not found.")
 }
-
-func TestResourcesNameWhatACallIsAbout(t *testing.T) {
-	h := newHouse(t)
-	for _, c := range []struct {
-		in   any
-		want string
-	}{
-		{&shape.RegisterContainerInstanceInput{Cluster: p("c")}, "cluster/c"},
-		{&shape.SubmitTaskStateChangeInput{Cluster: p(place.ARN("ecs", "cluster/c"))}, "cluster/c"},
-		{&shape.UpdateServiceInput{Cluster: p("c"), Service: p("s")}, "service/c/s"},
-		{&shape.StopTaskInput{Task: p("1")}, "task/default/1"},
-	} {
-		if got := h.api.Resources("", c.in); !cmp.Equal(got, []string{place.ARN("ecs", c.want)}) {
-			t.Errorf("%T: %v", c.in, got)
-		}
-	}
-	if got := h.api.Resources("DiscoverPollEndpoint", &shape.DiscoverPollEndpointInput{}); got != nil {
-		t.Errorf("%v", got)
-	}
-}

@@ -32,6 +32,11 @@ import (
 //go:embed fields.txt
 var Fields string
 
+// Resources says which resources a call is about.
+//
+//go:embed resources.txt
+var Resources string
+
 const writer = "api/ecs"
 
 // Desk is where agents sign in and report; dispatch.Desk is one.

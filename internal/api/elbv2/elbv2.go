@@ -31,6 +31,11 @@ import (
 //go:embed fields.txt
 var Fields string
 
+// Resources says which resources a call is about.
+//
+//go:embed resources.txt
+var Resources string
+
 const writer = "api/elbv2"
 
 // Deps are what the API needs.

@@ -90,7 +90,7 @@ func refused(t *testing.T, err error, code, text string) {
 }
 
 func TestFieldsFitTheModel(t *testing.T) {
-	if _, err := front.New(front.Deps{Rooms: []front.Room{{Meta: shape.Meta, API: &elbv2.API{}, Fields: elbv2.Fields, Resources: elbv2.Resources}}}); err != nil {
+	if _, err := front.New(front.Deps{Services: []front.Service{{Meta: shape.Meta, API: &elbv2.API{}, Fields: elbv2.Fields, Resources: elbv2.Resources}}}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"context"
 	_ "embed"
 	"net/url"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -31,6 +30,11 @@ import (
 //
 //go:embed fields.txt
 var Fields string
+
+// Resources says which resources a call is about.
+//
+//go:embed resources.txt
+var Resources string
 
 const writer = "api/iam"
 
@@ -56,37 +60,6 @@ func New(d Deps) *API { return &API{Deps: d} }
 
 func (a *API) update(ctx context.Context, fn func(*store.Tx) error) error {
 	return a.DB.Update(ctx, writer, fn)
-}
-
-// Resources names what a call is about, for IAM itself.
-func (a *API) Resources(_ string, in any) []string {
-	v := reflect.ValueOf(in).Elem()
-	text := func(field string) string {
-		if f := v.FieldByName(field); f.IsValid() && f.Kind() == reflect.Pointer && !f.IsNil() && f.Elem().Kind() == reflect.String {
-			return f.Elem().String()
-		}
-		return ""
-	}
-	view := a.DB.View()
-	if name := text("InstanceProfileName"); name != "" {
-		if p, ok := state.InstanceProfiles.Get(view, name); ok {
-			return []string{p.ARN}
-		}
-		return []string{a.Place.GlobalARN("iam", "instance-profile"+path(text("Path"))+name)}
-	}
-	if name := text("RoleName"); name != "" {
-		if r, ok := state.Roles.Get(view, name); ok {
-			return []string{r.ARN}
-		}
-		return []string{a.Place.GlobalARN("iam", "role"+path(text("Path"))+name)}
-	}
-	if arn := text("PolicyArn"); arn != "" {
-		return []string{arn}
-	}
-	if name := text("PolicyName"); name != "" {
-		return []string{a.Place.GlobalARN("iam", "policy"+path(text("Path"))+name)}
-	}
-	return nil
 }
 
 func path(p string) string {
@@ -173,3 +146,34 @@ func cut[T any](in any, items []T, key func(T) string) (out []T, more *bool, nex
 }
 
 func tagKey(t model.Tag) string { return t.Key }
+
+// Finders find what resources.txt names: by its record, else by its path.
+func (a *API) Finders() map[string]func(...string) string {
+	return map[string]func(...string) string{
+		"role": func(v ...string) string {
+			if r, ok := state.Roles.Get(a.DB.View(), v[0]); ok {
+				return r.ARN
+			}
+			return a.below("role", v)
+		},
+		"profile": func(v ...string) string {
+			if p, ok := state.InstanceProfiles.Get(a.DB.View(), v[0]); ok {
+				return p.ARN
+			}
+			return a.below("instance-profile", v)
+		},
+		"policy": func(v ...string) string { return a.below("policy", v) },
+	}
+}
+
+// below is the ARN of a name, and of a path if there is one.
+func (a *API) below(kind string, v []string) string {
+	switch {
+	case v[0] == "":
+		return ""
+	case len(v) == 1:
+		return a.Place.GlobalARN("iam", kind+"/"+v[0])
+	default:
+		return a.Place.GlobalARN("iam", kind+path(v[1])+v[0])
+	}
+}

@@ -53,9 +53,9 @@ func newWorld(t *testing.T) world {
 	tokens := sts.New(sts.Deps{DB: db, Clock: c, Place: place, Access: ac})
 	f, err := front.New(front.Deps{
 		Place: place, Clock: c, IDs: ids, Keys: ac, Auth: ac, Log: slog.New(slog.DiscardHandler),
-		Rooms: []front.Room{
-			{Meta: iamshape.Meta, API: api, Fields: iam.Fields, Resources: api.Resources},
-			{Meta: stsshape.Meta, API: tokens, Fields: sts.Fields, Resources: tokens.Resources, Open: sts.Open},
+		Services: []front.Service{
+			{Meta: iamshape.Meta, API: api, Fields: iam.Fields, Resources: iam.Resources, Finders: api.Finders()},
+			{Meta: stsshape.Meta, API: tokens, Fields: sts.Fields, Resources: sts.Resources, Open: sts.Open},
 		},
 	})
 	if err != nil {

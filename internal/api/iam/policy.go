@@ -278,7 +278,7 @@ func (a *API) DeletePolicyVersion(ctx context.Context, in *shape.DeletePolicyVer
 	})
 }
 
-// GetPolicyVersion shows a version with its document. Errors: NoSuchEntity;
+// GetPolicyVersion shows a version with its document. Errors: NoSuchEntity,
 // NotImplemented for the policies of AWS whose documents Berth does not have.
 func (a *API) GetPolicyVersion(_ context.Context, in *shape.GetPolicyVersionInput) (*shape.GetPolicyVersionOutput, error) {
 	p, err := find(a.DB.View(), wire.Val(in.PolicyArn))
@@ -299,7 +299,8 @@ func (a *API) GetPolicyVersion(_ context.Context, in *shape.GetPolicyVersionInpu
 	return nil, noVersion(p.ARN, wire.Val(in.VersionId))
 }
 
-// ListPolicyVersions lists versions, newest first. Errors: NoSuchEntity.
+// ListPolicyVersions lists versions, newest first. Errors: NoSuchEntity,
+// ValidationError.
 func (a *API) ListPolicyVersions(_ context.Context, in *shape.ListPolicyVersionsInput) (*shape.ListPolicyVersionsOutput, error) {
 	p, err := find(a.DB.View(), wire.Val(in.PolicyArn))
 	if err != nil {
@@ -343,7 +344,8 @@ func (a *API) SetDefaultPolicyVersion(ctx context.Context, in *shape.SetDefaultP
 	})
 }
 
-// ListEntitiesForPolicy lists the roles that use a policy. Errors: NoSuchEntity.
+// ListEntitiesForPolicy lists the roles that use a policy. Errors:
+// NoSuchEntity, ValidationError.
 func (a *API) ListEntitiesForPolicy(_ context.Context, in *shape.ListEntitiesForPolicyInput) (*shape.ListEntitiesForPolicyOutput, error) {
 	view := a.DB.View()
 	if _, err := find(view, wire.Val(in.PolicyArn)); err != nil {

@@ -39,7 +39,7 @@ func shownProfile(r store.Reader, p model.InstanceProfile) *shape.InstanceProfil
 }
 
 // CreateInstanceProfile makes an empty profile. Errors: EntityAlreadyExists,
-// InvalidInput, LimitExceeded.
+// InvalidInput.
 func (a *API) CreateInstanceProfile(ctx context.Context, in *shape.CreateInstanceProfileInput) (*shape.CreateInstanceProfileOutput, error) {
 	tags, err := tagsOf(in.Tags)
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -32,6 +31,11 @@ import (
 //
 //go:embed fields.txt
 var Fields string
+
+// Resources says which resources a call is about.
+//
+//go:embed resources.txt
+var Resources string
 
 const (
 	writer = "api/lambda"
@@ -79,24 +83,6 @@ func New(d Deps) *API {
 		d.Architecture = "x86_64"
 	}
 	return &API{Deps: d}
-}
-
-// Resources names what a call is about, for IAM: every input that is about
-// one function has its name, or an ARN, in a member of the same name.
-func (a *API) Resources(_ string, in any) []string {
-	v := reflect.Indirect(reflect.ValueOf(in))
-	for _, member := range []string{"FunctionName", "Resource"} {
-		f := v.FieldByName(member)
-		if !f.IsValid() {
-			continue
-		}
-		if s, ok := f.Interface().(*string); ok && s != nil {
-			if name, _, err := a.name(*s, nil); err == nil {
-				return []string{a.arn(name)}
-			}
-		}
-	}
-	return []string{"*"}
 }
 
 func (a *API) arn(name string) string { return a.Place.ARN("lambda", "function:"+name) }
@@ -295,4 +281,15 @@ func (a *API) apply(fn *model.Function, s settings) error {
 		}
 	}
 	return nil
+}
+
+// Finders find what resources.txt names.
+func (a *API) Finders() map[string]func(...string) string {
+	return map[string]func(...string) string{"function": func(v ...string) string {
+		name, _, err := a.name(v[0], nil)
+		if err != nil {
+			return ""
+		}
+		return a.arn(name)
+	}}
 }

@@ -33,6 +33,11 @@ import (
 //go:embed fields.txt
 var Fields string
 
+// Resources says which resources a call is about.
+//
+//go:embed resources.txt
+var Resources string
+
 const writer = "api/logs"
 
 // Deps are what the API needs.
@@ -342,39 +347,14 @@ func Retention(r store.Reader) map[string]time.Duration {
 	return out
 }
 
-// Resources names what a call is about, for IAM: streams are below the group.
-func (a *API) Resources(_ string, in any) []string {
-	group := func(name *string, id *string) []string {
-		if n := groupName(name, id); n != "" {
-			return []string{a.groupARN(n) + ":*"}
+// Finders find what resources.txt names.
+func (a *API) Finders() map[string]func(...string) string {
+	return map[string]func(...string) string{"group": func(v ...string) string {
+		for _, given := range v {
+			if given != "" {
+				return groupName(&given, nil)
+			}
 		}
-		return nil
-	}
-	stream := func(g, s *string) []string {
-		return []string{a.groupARN(wire.Val(g)) + ":log-stream:" + wire.Val(s)}
-	}
-	switch x := in.(type) {
-	case *shape.CreateLogGroupInput:
-		return group(x.LogGroupName, nil)
-	case *shape.DeleteLogGroupInput:
-		return group(x.LogGroupName, nil)
-	case *shape.CreateLogStreamInput:
-		return stream(x.LogGroupName, x.LogStreamName)
-	case *shape.DeleteLogStreamInput:
-		return stream(x.LogGroupName, x.LogStreamName)
-	case *shape.PutLogEventsInput:
-		return stream(x.LogGroupName, x.LogStreamName)
-	case *shape.GetLogEventsInput:
-		return group(x.LogGroupName, x.LogGroupIdentifier)
-	case *shape.FilterLogEventsInput:
-		return group(x.LogGroupName, x.LogGroupIdentifier)
-	case *shape.DescribeLogStreamsInput:
-		return group(x.LogGroupName, x.LogGroupIdentifier)
-	case *shape.PutRetentionPolicyInput:
-		return group(x.LogGroupName, nil)
-	case *shape.DeleteRetentionPolicyInput:
-		return group(x.LogGroupName, nil)
-	default:
-		return nil
-	}
+		return ""
+	}}
 }

@@ -69,7 +69,7 @@ func (r *rig) put(group, stream string, lines ...string) *shape.PutLogEventsOutp
 }
 
 func TestFieldsFitTheModel(t *testing.T) {
-	if _, err := front.New(front.Deps{Rooms: []front.Room{{Meta: shape.Meta, API: &logs.API{}, Fields: logs.Fields}}}); err != nil {
+	if _, err := front.New(front.Deps{Services: []front.Service{{Meta: shape.Meta, API: &logs.API{}, Fields: logs.Fields}}}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -26,6 +26,11 @@ import (
 //go:embed fields.txt
 var Fields string
 
+// Resources says which resources a call is about.
+//
+//go:embed resources.txt
+var Resources string
+
 // Open lists the operations that need no permission, or that ask the role's
 // trust policy themselves.
 var Open = []string{"GetCallerIdentity", "GetSessionToken", "AssumeRole", "GetAccessKeyInfo"}
@@ -48,14 +53,6 @@ var _ shape.Operations = (*API)(nil)
 
 // New makes the API.
 func New(d Deps) *API { return &API{Deps: d} }
-
-// Resources names what a call is about, for IAM.
-func (a *API) Resources(_ string, in any) []string {
-	if r, ok := in.(*shape.AssumeRoleInput); ok {
-		return []string{wire.Val(r.RoleArn)}
-	}
-	return nil
-}
 
 // GetCallerIdentity says who calls. It needs no permission.
 func (a *API) GetCallerIdentity(ctx context.Context, _ *shape.GetCallerIdentityInput) (*shape.GetCallerIdentityOutput, error) {

@@ -100,10 +100,10 @@ func newWorld(t *testing.T, desired int64) *world {
 	w := &world{T: t, db: db, clock: clock.NewStepped(start), series: data}
 	ids := ident.Seeded(1)
 	scale := autoscaling.New(autoscaling.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place, As: w.as, Access: access{}})
-	w.front, err = front.New(front.Deps{Place: place, Clock: w.clock, IDs: ids, Auth: access{}, Log: slog.New(slog.DiscardHandler), Rooms: []front.Room{
+	w.front, err = front.New(front.Deps{Place: place, Clock: w.clock, IDs: ids, Auth: access{}, Log: slog.New(slog.DiscardHandler), Services: []front.Service{
 		{Meta: secs.Meta, API: ecs.New(ecs.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place}), Fields: ecs.Fields},
 		{Meta: scloudwatch.Meta, API: cloudwatch.New(cloudwatch.Deps{DB: db, Clock: w.clock, Place: place, Series: data}), Fields: cloudwatch.Fields},
-		{Meta: sautoscaling.Meta, API: scale, Fields: autoscaling.Fields, Resources: scale.Resources},
+		{Meta: sautoscaling.Meta, API: scale, Fields: autoscaling.Fields, Resources: autoscaling.Resources, Finders: scale.Finders()},
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -110,7 +110,7 @@ func newWorld(t *testing.T) *world {
 	w.answer = func(hookPayload) (string, error) { return `{"hookStatus":"SUCCEEDED"}`, nil }
 	log := slog.New(slog.DiscardHandler)
 	api := apiecs.New(apiecs.Deps{DB: db, Clock: w.clock, IDs: ident.Seeded(2), Place: place})
-	if w.front, err = front.New(front.Deps{Rooms: []front.Room{{Meta: ecs.Meta, API: api, Fields: apiecs.Fields, Resources: api.Resources}}, Place: place, Clock: w.clock, IDs: ident.Seeded(3), Log: log}); err != nil {
+	if w.front, err = front.New(front.Deps{Services: []front.Service{{Meta: ecs.Meta, API: api, Fields: apiecs.Fields, Resources: apiecs.Resources, Finders: api.Finders()}}, Place: place, Clock: w.clock, IDs: ident.Seeded(3), Log: log}); err != nil {
 		t.Fatal(err)
 	}
 	w.engine = control.New(db, w.clock, log)
