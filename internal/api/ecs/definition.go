@@ -169,6 +169,7 @@ func (a *API) ListTaskDefinitionFamilies(_ context.Context, in *shape.ListTaskDe
 			wanted = is
 		case model.DefinitionInactive:
 			wanted = !is
+		default: // ALL
 		}
 		if wanted && strings.HasPrefix(f, wire.Val(in.FamilyPrefix)) {
 			names = append(names, f)
