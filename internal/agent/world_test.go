@@ -54,7 +54,7 @@ var (
 type world struct {
 	t       *testing.T
 	db      *state.DB
-	gateway *dispatch.Desk
+	gateway *dispatch.Gateway
 	real    clock.Clock
 	conf    agent.Config
 	driver  *csim.Driver

@@ -54,7 +54,7 @@ import (
 	ssts "berth/internal/wire/shape/sts"
 )
 
-// Core is what every house stands on.
+// Core is what every System stands on.
 type Core struct {
 	DB *state.DB
 	// Clock is the control plane's time; Real is the machine's. A simulated
@@ -65,8 +65,8 @@ type Core struct {
 	Log         *slog.Logger
 }
 
-// Hands are the drivers: real ones, or their simulated twins.
-type Hands struct {
+// Drivers do what controllers decide: real ones, or their simulated twins.
+type Drivers struct {
 	Machines machine.Driver
 	Network  network.Driver
 	Edge     traffic.Edge
@@ -88,15 +88,15 @@ type Hands struct {
 	// Registry says which requests for layers go to the bucket instead.
 	Redirect func(*http.Request) bool
 	// More are further loops, such as simulated agents.
-	More func(*House) []control.Controller
+	More func(*System) []control.Controller
 }
 
-// House is everything that decides and answers, assembled and not yet running.
-type House struct {
+// System is everything that decides and answers, assembled and not yet running.
+type System struct {
 	Core
 	Engine   *control.Engine
 	Front    *front.Front
-	Desk     *dispatch.Desk
+	Gateway  *dispatch.Gateway
 	Access   *access.Access
 	Registry *registry.Server
 }
@@ -112,17 +112,17 @@ func (l *later) Invoke(ctx context.Context, as ident.Principal, svc, op string, 
 	return l.f.Invoke(ctx, as, svc, op, in)
 }
 
-// Assemble builds the house. The order of the loops is the order in which the
+// Assemble builds the system. The order of the controllers is the order in which the
 // simulator runs them: from wishes to facts.
-func Assemble(_ context.Context, c Core, h Hands) (*House, error) {
-	house := &House{Core: c}
+func Assemble(_ context.Context, c Core, h Drivers) (*System, error) {
+	sys := &System{Core: c}
 	invoke := &later{}
-	house.Engine = control.New(c.DB, c.Clock, c.Log)
-	jobs := house.Engine.Jobs()
-	house.Access = access.New(access.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place})
+	sys.Engine = control.New(c.DB, c.Clock, c.Log)
+	jobs := sys.Engine.Jobs()
+	sys.Access = access.New(access.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place})
 	usage := meter.New(meter.Deps{DB: c.DB, Real: c.Real, Series: h.Series})
-	house.Desk = dispatch.New(dispatch.Deps{
-		DB: c.DB, Clock: c.Clock, Real: c.Real, IDs: c.IDs, Place: c.Place, Minter: house.Access, Access: house.Access, Log: c.Log,
+	sys.Gateway = dispatch.New(dispatch.Deps{
+		DB: c.DB, Clock: c.Clock, Real: c.Real, IDs: c.IDs, Place: c.Place, Minter: sys.Access, Access: sys.Access, Log: c.Log,
 		Metrics:      usage,
 		Authenticate: func(r *http.Request) (ident.Principal, error) { return invoke.f.Authenticate(r) },
 	})
@@ -133,58 +133,58 @@ func Assemble(_ context.Context, c Core, h Hands) (*House, error) {
 
 	var err error
 	if invoke.f, err = front.New(front.Deps{
-		Services: house.services(h, zones, invoke), Place: c.Place, Clock: c.Clock, IDs: c.IDs, Keys: house.Access, Auth: house.Access, Log: c.Log,
+		Services: sys.services(h, zones, invoke), Place: c.Place, Clock: c.Clock, IDs: c.IDs, Keys: sys.Access, Auth: sys.Access, Log: c.Log,
 	}); err != nil {
 		return nil, err
 	}
-	house.Front = invoke.f
+	sys.Front = invoke.f
 
-	house.Engine.Add(
-		stack.New(stack.Deps{DB: c.DB, Invoke: invoke, Access: house.Access, IDs: c.IDs, Place: c.Place, Zones: zones, Log: c.Log}),
-		service.New(service.Deps{DB: c.DB, IDs: c.IDs, As: invoke.As, Access: house.Access, Jobs: jobs}),
+	sys.Engine.Add(
+		stack.New(stack.Deps{DB: c.DB, Invoke: invoke, Access: sys.Access, IDs: c.IDs, Place: c.Place, Zones: zones, Log: c.Log}),
+		service.New(service.Deps{DB: c.DB, IDs: c.IDs, As: invoke.As, Access: sys.Access, Jobs: jobs}),
 		task.New(task.Deps{DB: c.DB, IDs: c.IDs, Log: c.Log}),
 		capacity.New(capacity.Deps{
 			DB: c.DB, IDs: c.IDs, Place: c.Place, Architectures: h.Architectures, MostVCPU: h.MostVCPU, MostMemoryMiB: h.MostMemoryMiB, Log: c.Log,
 		}),
 		network.New(network.Deps{DB: c.DB, IDs: c.IDs, Place: c.Place, Jobs: jobs, Driver: h.Network, Log: c.Log}),
 		instance.New(instance.Deps{
-			DB: c.DB, Driver: h.Machines, Access: house.Access, Minter: house.Access, Jobs: jobs, IDs: c.IDs, Place: c.Place, CABundle: h.CABundle, Log: c.Log,
+			DB: c.DB, Driver: h.Machines, Access: sys.Access, Minter: sys.Access, Jobs: jobs, IDs: c.IDs, Place: c.Place, CABundle: h.CABundle, Log: c.Log,
 		}),
 		dispatch.Controller{DB: c.DB},
 		functions.New(functions.Deps{DB: c.DB, Functions: h.Functions}),
-		traffic.New(traffic.Deps{DB: c.DB, Edge: h.Edge, Access: house.Access, IDs: c.IDs, Log: c.Log, HostAddress: h.HostAddress, Jobs: jobs, Metrics: h.Series.In("AWS/ApplicationELB")}),
+		traffic.New(traffic.Deps{DB: c.DB, Edge: h.Edge, Access: sys.Access, IDs: c.IDs, Log: c.Log, HostAddress: h.HostAddress, Jobs: jobs, Metrics: h.Series.In("AWS/ApplicationELB")}),
 		usage,
 		scaling.New(scaling.Deps{DB: c.DB, Series: h.Series, As: invoke.As, IDs: c.IDs, Place: c.Place}),
 		reaper.New(reaper.Deps{DB: c.DB}),
 	)
 	if h.Names != nil {
-		house.Engine.Add(resolve.New(resolve.Deps{DB: c.DB, Place: c.Place, Jobs: jobs, Names: h.Names, Endpoints: h.Endpoints, Log: c.Log}))
+		sys.Engine.Add(resolve.New(resolve.Deps{DB: c.DB, Place: c.Place, Jobs: jobs, Names: h.Names, Endpoints: h.Endpoints, Log: c.Log}))
 	}
 	if h.More != nil {
-		house.Engine.Add(h.More(house)...)
+		sys.Engine.Add(h.More(sys)...)
 	}
-	return house, nil
+	return sys, nil
 }
 
 // services lists the services that answer.
-func (house *House) services(h Hands, zones []string, invoke *later) []front.Service {
-	c := house.Core
-	cfn := cloudformation.New(cloudformation.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Zones: zones, Access: house.Access})
-	iamAPI := iam.New(iam.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Access: house.Access})
-	stsAPI := sts.New(sts.Deps{DB: c.DB, Clock: c.Clock, Place: c.Place, Access: house.Access})
-	ecsAPI := ecs.New(ecs.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Desk: house.Desk})
-	house.Registry = registry.NewServer(registry.ServerDeps{
-		Store: h.Images, Directory: ecr.Directory{DB: c.DB, Place: c.Place, Access: house.Access}, Tokens: h.Tokens, Place: c.Place, Clock: c.Clock, Log: c.Log, Redirect: h.Redirect,
+func (sys *System) services(h Drivers, zones []string, invoke *later) []front.Service {
+	c := sys.Core
+	cfn := cloudformation.New(cloudformation.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Zones: zones, Access: sys.Access})
+	iamAPI := iam.New(iam.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Access: sys.Access})
+	stsAPI := sts.New(sts.Deps{DB: c.DB, Clock: c.Clock, Place: c.Place, Access: sys.Access})
+	ecsAPI := ecs.New(ecs.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Gateway: sys.Gateway})
+	sys.Registry = registry.NewServer(registry.ServerDeps{
+		Store: h.Images, Directory: ecr.Directory{DB: c.DB, Place: c.Place, Access: sys.Access}, Tokens: h.Tokens, Place: c.Place, Clock: c.Clock, Log: c.Log, Redirect: h.Redirect,
 	})
-	ecrAPI := ecr.New(ecr.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Images: h.Images, Tokens: h.Tokens, LayerURL: house.Registry.LayerURL})
+	ecrAPI := ecr.New(ecr.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Images: h.Images, Tokens: h.Tokens, LayerURL: sys.Registry.LayerURL})
 	ec2API := ec2.New(ec2.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place})
 	logsAPI := logs.New(logs.Deps{DB: c.DB, Clock: c.Clock, Real: c.Real, Place: c.Place, Series: h.Series})
 	lambdaAPI := lambda.New(lambda.Deps{
-		DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Access: house.Access, Functions: h.Functions, Code: h.Code,
+		DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Access: sys.Access, Functions: h.Functions, Code: h.Code,
 		Events: &function.Queue{Driver: h.Functions, Clock: c.Real, Log: c.Log}, Architecture: architecture(),
 	})
 	watch := cloudwatch.New(cloudwatch.Deps{DB: c.DB, Clock: c.Clock, Real: c.Real, Place: c.Place, Series: h.Series})
-	scaleAPI := autoscaling.New(autoscaling.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, As: invoke.As, Access: house.Access})
+	scaleAPI := autoscaling.New(autoscaling.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, As: invoke.As, Access: sys.Access})
 	return []front.Service{
 		{Meta: sautoscaling.Meta, API: scaleAPI, Fields: autoscaling.Fields, Resources: autoscaling.Resources, Finders: scaleAPI.Finders()},
 		{Meta: scloudformation.Meta, API: cfn, Fields: cloudformation.Fields, Resources: cloudformation.Resources, Finders: cfn.Finders()},
@@ -201,4 +201,4 @@ func (house *House) services(h Hands, zones []string, invoke *later) []front.Ser
 }
 
 // WakeTraffic tells the loop of load balancers that the data plane has news.
-func (house *House) WakeTraffic() { house.Engine.Kick("controllers/traffic", traffic.KeyEdge) }
+func (sys *System) WakeTraffic() { sys.Engine.Kick("controllers/traffic", traffic.KeyEdge) }

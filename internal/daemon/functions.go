@@ -37,7 +37,7 @@ const credentialsLife = 12 * time.Hour
 
 // Credentials implements function.Identity.
 func (f functionRole) Credentials(ctx context.Context, fn model.Function) (function.Credentials, error) {
-	h := f.s.house
+	h := f.s.sys
 	if _, err := h.Access.Assume(h.DB.View(), "lambda.amazonaws.com", fn.RoleARN, fn.Name); err != nil {
 		return function.Credentials{}, err
 	}
@@ -51,7 +51,7 @@ func (f functionRole) Credentials(ctx context.Context, fn model.Function) (funct
 // Append implements function.Logs: lines are kept if the function's role may
 // write them, and the group is made if the role may do that.
 func (f functionRole) Append(ctx context.Context, fn model.Function, group, stream string, events []function.LogEvent) error {
-	h := f.s.house
+	h := f.s.sys
 	p := ident.AsRole(fn.RoleARN, fn.Name)
 	view := h.DB.View()
 	if _, ok := state.LogGroups.Get(view, group); !ok {

@@ -31,9 +31,9 @@ var behindEndpoints = map[string]front.Listener{
 // through the public addresses of the services. Nobody is the account's root
 // there: signatures must be of keys of ours.
 type inside struct {
-	house *House
-	mu    sync.Mutex
-	ways  map[endpoint.Via]http.Handler
+	sys  *System
+	mu   sync.Mutex
+	ways map[endpoint.Via]http.Handler
 }
 
 // ServeHTTP implements http.Handler.
@@ -44,8 +44,8 @@ func (i *inside) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if via.Service == "s3" {
-		if i.house.Registry.Serves(r) {
-			i.house.Registry.ServeHTTP(w, r)
+		if i.sys.Registry.Serves(r) {
+			i.sys.Registry.ServeHTTP(w, r)
 			return
 		}
 		http.Error(w, "<Error><Code>NotImplemented</Code><Message>Of S3, Berth serves the bucket of image layers only.</Message></Error>", http.StatusNotImplemented)
@@ -62,7 +62,7 @@ func (i *inside) way(via endpoint.Via) http.Handler {
 		l := behindEndpoints[via.Service]
 		l.Restricted, l.Strict, l.Secure = true, true, true
 		l.VPC, l.Endpoint = via.VPC, via.Endpoint
-		h = i.house.Front.Handler(l)
+		h = i.sys.Front.Handler(l)
 		if i.ways == nil {
 			i.ways = map[endpoint.Via]http.Handler{}
 		}

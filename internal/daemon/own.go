@@ -1,4 +1,4 @@
-// Package daemon connects: it makes the hands, assembles the house and runs it
+// Package daemon connects: it makes the drivers, assembles the system and runs it
 // as a server, and answers Berth's own few paths. It is the only room that sees
 // everything, and it decides nothing about AWS's nouns.
 package daemon

@@ -24,7 +24,7 @@ func (s *server) forget(ctx context.Context) error {
 		if err := clock.Sleep(ctx, s.clock, sweepEvery); err != nil {
 			return err
 		}
-		if err := s.series.Prune(s.clock.Now(), series.Retention{Logs: logs.Retention(s.house.DB.View())}); err != nil {
+		if err := s.series.Prune(s.clock.Now(), series.Retention{Logs: logs.Retention(s.sys.DB.View())}); err != nil {
 			s.log.Warn("old logs and metrics stay", "error", err)
 		}
 		if err := s.collect(ctx); err != nil {
@@ -42,11 +42,11 @@ func (s *server) collect(ctx context.Context) error {
 	_, rerr := s.images.Collect(ctx)
 	var ierr error
 	if _, err := os.Stat(filepath.Join(s.imagesDir(), "locks")); err == nil {
-		_, ierr = image.Collect(ctx, s.imagesDir(), s.house.Real)
+		_, ierr = image.Collect(ctx, s.imagesDir(), s.sys.Real)
 	}
 	used := s.functions.Using()
-	for _, fn := range state.Functions.All(s.house.DB.View()) {
+	for _, fn := range state.Functions.All(s.sys.DB.View()) {
 		used = append(used, fn.CodeSHA256)
 	}
-	return errors.Join(rerr, ierr, s.code.Keep(used, s.house.Real.Now().Add(-sweepEvery)))
+	return errors.Join(rerr, ierr, s.code.Keep(used, s.sys.Real.Now().Add(-sweepEvery)))
 }

@@ -34,10 +34,10 @@ import (
 	"berth/internal/store/pebble"
 )
 
-// server is a house with real hands.
+// server is a system with real drivers.
 type server struct {
 	cfg       Config
-	house     *House
+	sys       *System
 	clock     *clock.Running
 	edge      *edge.Client
 	net       *hostnet.Net
@@ -52,7 +52,7 @@ type server struct {
 	log       *slog.Logger
 }
 
-// open makes the hands and assembles the house; nothing runs yet.
+// open makes the drivers and assembles the system; nothing runs yet.
 func open(ctx context.Context, cfg Config, log *slog.Logger) (*server, error) {
 	kv, err := pebble.Open(filepath.Join(cfg.Data, "state"))
 	if err != nil {
@@ -67,22 +67,22 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (*server, error) {
 		return nil, err
 	}
 	core := Core{DB: db, Clock: s.clock, Real: clock.Real(ctx), IDs: ident.Crypto(), Place: cfg.Place, Log: log}
-	hands, err := s.hands(ctx, core)
+	drivers, err := s.drivers(ctx, core)
 	if err != nil {
 		return nil, err
 	}
-	if s.house, err = Assemble(ctx, core, hands); err != nil {
+	if s.sys, err = Assemble(ctx, core, drivers); err != nil {
 		return nil, err
 	}
-	s.inner.house, s.images, s.code = s.house, hands.Images, hands.Code
+	s.inner.sys, s.images, s.code = s.sys, drivers.Images, drivers.Code
 	s.mount()
 	return s, nil
 }
 
-// hands makes the drivers. The edge's process and the store of series are
+// drivers makes the drivers. The edge's process and the store of series are
 // opened beside the rest, since both mostly wait: for a process to answer, and
 // for the disk.
-func (s *server) hands(ctx context.Context, c Core) (Hands, error) {
+func (s *server) drivers(ctx context.Context, c Core) (Drivers, error) {
 	var g errgroup.Group
 	g.Go(func() (err error) {
 		s.edge, err = edge.Ensure(ctx, edge.Options{
@@ -97,16 +97,16 @@ func (s *server) hands(ctx context.Context, c Core) (Hands, error) {
 	})
 	h, err := s.otherHands(ctx, c)
 	if err := errors.Join(g.Wait(), err); err != nil {
-		return Hands{}, err
+		return Drivers{}, err
 	}
 	h.Edge, h.Series = s.edge, s.series
 	return h, nil
 }
 
-func (s *server) otherHands(ctx context.Context, c Core) (Hands, error) {
+func (s *server) otherHands(ctx context.Context, c Core) (Drivers, error) {
 	spaces, err := kernel.NewLinux(filepath.Join(s.cfg.Data, "run", "netns"))
 	if err != nil {
-		return Hands{}, err
+		return Drivers{}, err
 	}
 	s.net = hostnet.New(spaces, s.log)
 	machines, err := local.New(local.Deps{
@@ -115,19 +115,19 @@ func (s *server) otherHands(ctx context.Context, c Core) (Hands, error) {
 		Forget: func(id string) error { return image.Forget(s.imagesDir(), id) },
 	})
 	if err != nil {
-		return Hands{}, err
+		return Drivers{}, err
 	}
 	images, err := registry.Open(registry.Deps{Dir: filepath.Join(s.cfg.Data, "registry"), Clock: c.Clock, Real: c.Real, IDs: c.IDs})
 	if err != nil {
-		return Hands{}, err
+		return Drivers{}, err
 	}
 	tokens, err := registry.OpenTokens(filepath.Join(s.cfg.Data, "registry"), c.IDs)
 	if err != nil {
-		return Hands{}, err
+		return Drivers{}, err
 	}
 	ca, err := endpoint.OpenCA(filepath.Join(s.cfg.Data, "ca"), c.Real)
 	if err != nil {
-		return Hands{}, err
+		return Drivers{}, err
 	}
 	spaceDir := filepath.Join(s.cfg.Data, "run", "netns")
 	s.names = resolver.New(spaceDir, s.log)
@@ -135,20 +135,20 @@ func (s *server) otherHands(ctx context.Context, c Core) (Hands, error) {
 	s.endpoints = endpoint.New(spaceDir, ca, s.inner, s.log)
 	code, err := function.OpenStore(filepath.Join(s.cfg.Data, "functions"))
 	if err != nil {
-		return Hands{}, err
+		return Drivers{}, err
 	}
 	sandboxes, err := runc.New(runc.Deps{Dir: filepath.Join(s.cfg.Data, "functions", "containers"), RuntimePath: s.cfg.Runtime, Self: s.cfg.Self, Log: s.log})
 	if err != nil {
-		return Hands{}, fmt.Errorf("%w: install runc (Debian: apt-get install runc) or give another OCI runtime with --runtime", err)
+		return Drivers{}, fmt.Errorf("%w: install runc (Debian: apt-get install runc) or give another OCI runtime with --runtime", err)
 	}
 	if s.functions, err = function.New(ctx, function.Deps{
 		Dir: filepath.Join(s.cfg.Data, "functions", "sandboxes"), Code: code, Containers: sandboxes,
 		Network: legs{network.NewLegs(c.DB, spaceDir)}, Logs: functionRole{s}, Identity: functionRole{s},
 		Clock: c.Clock, Real: c.Real, IDs: c.IDs, Place: c.Place, CgroupParent: local.CgroupRoot(s.cfg.Data) + "/functions", CA: ca.Bundle(), Log: s.log,
 	}); err != nil {
-		return Hands{}, err
+		return Drivers{}, err
 	}
-	return Hands{
+	return Drivers{
 		Functions: s.functions, Code: code,
 		Machines: machines, Network: s.net, Names: s.names, Endpoints: s.endpoints, Images: images, Tokens: tokens,
 		CABundle: ca.Bundle(), HostAddress: "127.0.0.1", Architectures: []string{architecture()},
@@ -165,17 +165,17 @@ func architecture() string {
 
 // wake is the edge's word that it has news.
 func (s *server) wake() {
-	if s.house != nil {
-		s.house.WakeTraffic()
+	if s.sys != nil {
+		s.sys.WakeTraffic()
 	}
 }
 
-// mount gives the paths that are no AWS API to their rooms.
+// mount gives the paths that are no AWS API to who serves them.
 func (s *server) mount() {
-	o := &own{cfg: s.cfg, db: s.house.DB, clock: s.clock, settle: s.settle, changed: s.followClock, edge: s.edge.Figures}
-	s.house.Front.Handle("/_berth/", o.handler())
-	s.house.Front.Handle("/v2/", s.house.Registry)
-	s.house.Front.Handle("/ws", s.house.Desk.Handler())
+	o := &own{cfg: s.cfg, db: s.sys.DB, clock: s.clock, settle: s.settle, changed: s.followClock, edge: s.edge.Figures}
+	s.sys.Front.Handle("/_berth/", o.handler())
+	s.sys.Front.Handle("/v2/", s.sys.Registry)
+	s.sys.Front.Handle("/ws", s.sys.Gateway.Handler())
 }
 
 // followClock tells the processes that wait on the control plane's time that
@@ -183,7 +183,7 @@ func (s *server) mount() {
 func (s *server) followClock(ctx context.Context) error { return s.edge.Follow(ctx) }
 
 // settleWithin is how long, in real time, one moment of an advancing clock
-// waits for the loops to come to rest: hands work in real time.
+// waits for the loops to come to rest: drivers work in real time.
 const settleWithin = 2 * time.Second
 
 func (s *server) settle(ctx context.Context) {
@@ -191,8 +191,8 @@ func (s *server) settle(ctx context.Context) {
 	defer cancel()
 	// A key that is due counts as busy until its loop has run it, so that
 	// being idle once is enough.
-	for !s.house.Engine.Idle() {
-		if clock.Sleep(ctx, s.house.Real, 100*time.Microsecond) != nil {
+	for !s.sys.Engine.Idle() {
+		if clock.Sleep(ctx, s.sys.Real, 100*time.Microsecond) != nil {
 			return
 		}
 	}
@@ -201,10 +201,10 @@ func (s *server) settle(ctx context.Context) {
 // run serves until ctx ends.
 func (s *server) run(ctx context.Context, l net.Listener, ready func(addr string)) error {
 	http1 := &http.Server{
-		Handler: s.house.Front.Handler(front.Listener{}), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		Handler: s.sys.Front.Handler(front.Listener{}), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	s.house.Engine.Begin(ctx, false)
+	s.sys.Engine.Begin(ctx, false)
 	// Answers come from the state, and what is written before the loops look
 	// they find there: with a large state their first look takes a while.
 	g.Go(func() error {
@@ -213,9 +213,9 @@ func (s *server) run(ctx context.Context, l net.Listener, ready func(addr string
 		}
 		return nil
 	})
-	s.house.Engine.Open()
-	g.Go(func() error { return s.house.Engine.Run(ctx) })
-	g.Go(func() error { return s.house.Desk.Run(ctx) })
+	s.sys.Engine.Open()
+	g.Go(func() error { return s.sys.Engine.Run(ctx) })
+	g.Go(func() error { return s.sys.Gateway.Run(ctx) })
 	g.Go(func() error { return s.edge.Run(ctx) })
 	g.Go(func() error { return s.forget(ctx) })
 	g.Go(func() error {

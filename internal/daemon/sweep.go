@@ -78,8 +78,8 @@ func removeNetwork(ctx context.Context, data string, log *slog.Logger) error {
 
 // Compatibility writes what of AWS's APIs is built.
 func Compatibility(out io.Writer) error {
-	h := &House{Access: access.New(access.Deps{})}
-	text, err := front.Compatibility(h.services(Hands{}, nil, nil))
+	h := &System{Access: access.New(access.Deps{})}
+	text, err := front.Compatibility(h.services(Drivers{}, nil, nil))
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func TestWhatWakesWhomIsWrittenDown(t *testing.T) {
 }
 
 // assemble is a server with nothing behind it.
-func assemble(t *testing.T) *daemon.House {
+func assemble(t *testing.T) *daemon.System {
 	t.Helper()
 	db, err := state.Open(t.Context(), store.NewMemory(), true)
 	if err != nil {
@@ -72,10 +72,10 @@ func assemble(t *testing.T) *daemon.House {
 		}
 	})
 	c := clock.NewStepped(time.Unix(0, 0))
-	house, err := daemon.Assemble(t.Context(), daemon.Core{DB: db, Clock: c, Real: c, IDs: ident.Seeded(1), Log: slog.New(slog.DiscardHandler)},
-		daemon.Hands{Series: figures, Names: names{}, Endpoints: endpoints{}})
+	sys, err := daemon.Assemble(t.Context(), daemon.Core{DB: db, Clock: c, Real: c, IDs: ident.Seeded(1), Log: slog.New(slog.DiscardHandler)},
+		daemon.Drivers{Series: figures, Names: names{}, Endpoints: endpoints{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return house
+	return sys
 }

@@ -47,7 +47,7 @@ type grant struct {
 	cred model.Credential
 }
 
-func (d *Desk) wireGrant(g grant) *acs.RoleCredentials {
+func (d *Gateway) wireGrant(g grant) *acs.RoleCredentials {
 	return &acs.RoleCredentials{
 		CredentialsID: credentialsID(g.task.ARN, g.kind), RoleARN: g.cred.Role, AccessKeyID: g.cred.AccessKeyID,
 		SecretAccessKey: g.cred.Secret, SessionToken: g.cred.Token, Expiration: d.realTime(g.cred.Expires).UTC().Format(time.RFC3339),
@@ -57,7 +57,7 @@ func (d *Desk) wireGrant(g grant) *acs.RoleCredentials {
 // grants returns the keys of all of a task's roles: those that are recorded
 // and last long enough, else new ones. An error names the role that ECS may
 // not assume.
-func (d *Desk) grants(ctx context.Context, t model.Task) ([]grant, error) {
+func (d *Gateway) grants(ctx context.Context, t model.Task) ([]grant, error) {
 	view := d.DB.View()
 	def, _ := state.TaskDefinitions.Get(view, t.TaskDefinition)
 	all := roles(def)
@@ -102,7 +102,7 @@ func kept(r store.Reader, task, role string, now time.Time) (model.Credential, b
 }
 
 // fail ends a task that cannot be handed to its agent at all.
-func (d *Desk) fail(ctx context.Context, t model.Task, reason string) error {
+func (d *Gateway) fail(ctx context.Context, t model.Task, reason string) error {
 	now := d.Clock.Now()
 	return d.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		cur, ok := state.Tasks.Get(tx, t.ARN)

@@ -10,7 +10,7 @@ import (
 )
 
 // Attend notes that an instance's agent is connected.
-func (d *Desk) Attend(ctx context.Context, id, version, runtime string) error {
+func (d *Gateway) Attend(ctx context.Context, id, version, runtime string) error {
 	now := d.Clock.Now()
 	return d.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		was, _ := state.Instances.Get(tx, id)
@@ -31,7 +31,7 @@ func (d *Desk) Attend(ctx context.Context, id, version, runtime string) error {
 }
 
 // Lose notes that an instance's agent is no longer connected.
-func (d *Desk) Lose(ctx context.Context, id, reason string) error {
+func (d *Gateway) Lose(ctx context.Context, id, reason string) error {
 	now := d.Clock.Now()
 	return d.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		i, ok := state.Instances.Get(tx, id)
@@ -50,7 +50,7 @@ func (d *Desk) Lose(ctx context.Context, id, reason string) error {
 }
 
 // enter makes s the session of its instance; an older one is closed.
-func (d *Desk) enter(s *session) {
+func (d *Gateway) enter(s *session) {
 	s.seen.Store(d.Real.Now().UnixNano())
 	d.mu.Lock()
 	old := d.sessions[s.inst.ID]
@@ -63,7 +63,7 @@ func (d *Desk) enter(s *session) {
 	s.wake()
 }
 
-func (d *Desk) depart(ctx context.Context, s *session) {
+func (d *Gateway) depart(ctx context.Context, s *session) {
 	d.mu.Lock()
 	last := d.sessions[s.inst.ID] == s
 	if last {
@@ -78,7 +78,7 @@ func (d *Desk) depart(ctx context.Context, s *session) {
 	}
 }
 
-func (d *Desk) touch(ctx context.Context, id string) error {
+func (d *Gateway) touch(ctx context.Context, id string) error {
 	now := d.Clock.Now()
 	return d.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		return state.Instances.Edit(tx, id, func(i *model.Instance) error {
@@ -90,7 +90,7 @@ func (d *Desk) touch(ctx context.Context, id string) error {
 
 // Run wakes sessions when the state changes, and gives agents up that do not
 // come back after a restart of the server. It closes all sessions at its end.
-func (d *Desk) Run(ctx context.Context) error {
+func (d *Gateway) Run(ctx context.Context) error {
 	_, w := d.DB.Hook(d.changed)
 	defer w.Stop()
 	defer d.closeAll()
@@ -110,13 +110,13 @@ func (d *Desk) Run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (d *Desk) present(id string) bool {
+func (d *Gateway) present(id string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.attended[id] > 0
 }
 
-func (d *Desk) closeAll() {
+func (d *Gateway) closeAll() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, s := range d.sessions {
@@ -126,7 +126,7 @@ func (d *Desk) closeAll() {
 }
 
 // changed pokes the sessions of the instances whose tasks changed.
-func (d *Desk) changed(all []store.Change) {
+func (d *Gateway) changed(all []store.Change) {
 	var arns []string
 	for _, c := range all {
 		if _, t := state.Tasks.Of(c); t != nil && t.Instance != "" {

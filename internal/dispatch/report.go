@@ -45,7 +45,7 @@ type ContainerReport struct {
 }
 
 // TaskReport is what an agent says of a task (SubmitTaskStateChange). Times
-// are real time, as the agent's machine tells it; the desk translates them
+// are real time, as the agent's machine tells it; the gateway translates them
 // into the control plane's.
 type TaskReport struct {
 	Cluster            string // name or ARN

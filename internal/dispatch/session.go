@@ -27,7 +27,7 @@ const (
 
 // Handler serves the agents' web sockets: hosts ecs-a*.… (ACS) and ecs-t*.…
 // (TCS), path …/ws.
-func (d *Desk) Handler() http.Handler {
+func (d *Gateway) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !strings.HasSuffix(r.URL.Path, "/ws"):
@@ -45,7 +45,7 @@ func telemetry(r *http.Request) bool {
 }
 
 // serve checks a handshake, accepts it and hands the connection over.
-func (d *Desk) serve(w http.ResponseWriter, r *http.Request, clusterKey, instanceKey, action string, run func(context.Context, *websocket.Conn, model.Instance, *http.Request) error) {
+func (d *Gateway) serve(w http.ResponseWriter, r *http.Request, clusterKey, instanceKey, action string, run func(context.Context, *websocket.Conn, model.Instance, *http.Request) error) {
 	q := r.URL.Query()
 	inst, err := d.admit(r, q.Get(clusterKey), q.Get(instanceKey), action)
 	if err != nil {
@@ -64,7 +64,7 @@ func (d *Desk) serve(w http.ResponseWriter, r *http.Request, clusterKey, instanc
 	}
 }
 
-func (d *Desk) admit(r *http.Request, cluster, instance, action string) (model.Instance, error) {
+func (d *Gateway) admit(r *http.Request, cluster, instance, action string) (model.Instance, error) {
 	p, err := d.Authenticate(r)
 	if err != nil {
 		return model.Instance{}, err
@@ -105,18 +105,18 @@ func refuse(w http.ResponseWriter, err error) {
 // session is one ACS connection. Its fields below the line belong to the
 // goroutine of run.
 type session struct {
-	desk *Desk
-	inst model.Instance
-	conn *websocket.Conn
-	poke chan struct{}
-	seen atomic.Int64 // real time of the last frame, unix nanoseconds
+	gateway *Gateway
+	inst    model.Instance
+	conn    *websocket.Conn
+	poke    chan struct{}
+	seen    atomic.Int64 // real time of the last frame, unix nanoseconds
 
 	told    map[string]string    // desired status that the agent was told, by task ARN
 	expires map[string]time.Time // end of the keys it was given, by task ARN and kind
 }
 
-func (d *Desk) acs(ctx context.Context, conn *websocket.Conn, inst model.Instance, r *http.Request) error {
-	s := &session{desk: d, inst: inst, conn: conn, poke: make(chan struct{}, 1), told: map[string]string{}, expires: map[string]time.Time{}}
+func (d *Gateway) acs(ctx context.Context, conn *websocket.Conn, inst model.Instance, r *http.Request) error {
+	s := &session{gateway: d, inst: inst, conn: conn, poke: make(chan struct{}, 1), told: map[string]string{}, expires: map[string]time.Time{}}
 	q := r.URL.Query()
 	if err := d.Attend(ctx, inst.ID, q.Get("agentVersion"), strings.TrimPrefix(q.Get("dockerVersion"), "DockerVersion: ")); err != nil {
 		return err
@@ -142,8 +142,8 @@ func (s *session) run(ctx context.Context, credentials bool) error {
 	if err := s.greet(ctx, credentials); err != nil {
 		return err
 	}
-	beat := clock.After(s.desk.Real, 0)
-	refresh := clock.After(s.desk.Clock, keyRefresh/2)
+	beat := clock.After(s.gateway.Real, 0)
+	refresh := clock.After(s.gateway.Clock, keyRefresh/2)
 	for {
 		var err error
 		select {
@@ -155,10 +155,10 @@ func (s *session) run(ctx context.Context, credentials bool) error {
 			err = s.tell(ctx)
 		case <-refresh:
 			err = s.refresh(ctx)
-			refresh = clock.After(s.desk.Clock, keyRefresh/2)
+			refresh = clock.After(s.gateway.Clock, keyRefresh/2)
 		case <-beat:
 			err = s.beat(ctx)
-			beat = clock.After(s.desk.Real, heartbeat)
+			beat = clock.After(s.gateway.Real, heartbeat)
 		}
 		if err != nil {
 			return err
@@ -190,12 +190,12 @@ func (s *session) send(ctx context.Context, kind string, message any) error {
 	return s.conn.Write(ctx, websocket.MessageText, b)
 }
 
-func (s *session) clusterARN() string { return s.desk.Place.ARN("ecs", "cluster/"+s.inst.Cluster) }
+func (s *session) clusterARN() string { return s.gateway.Place.ARN("ecs", "cluster/"+s.inst.Cluster) }
 
 // tell sends the tasks that the agent has not been told of on this
 // connection.
 func (s *session) tell(ctx context.Context) error {
-	view := s.desk.DB.View()
+	view := s.gateway.DB.View()
 	var tasks []acs.Task
 	for _, a := range assignments(view, s.inst.ARN) {
 		if !a.news() || s.told[a.task.ARN] == a.desired {
@@ -206,8 +206,8 @@ func (s *session) tell(ctx context.Context) error {
 			if fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Internal) && ctx.Err() != nil {
 				return err
 			}
-			s.desk.Log.Warn("task cannot be handed over", "instance", s.inst.ID, "task", a.task.ARN, "error", err)
-			if err := s.desk.fail(ctx, a.task, fault.MessageOf(err)); err != nil {
+			s.gateway.Log.Warn("task cannot be handed over", "instance", s.inst.ID, "task", a.task.ARN, "error", err)
+			if err := s.gateway.fail(ctx, a.task, fault.MessageOf(err)); err != nil {
 				return err
 			}
 			continue
@@ -219,27 +219,27 @@ func (s *session) tell(ctx context.Context) error {
 		return nil
 	}
 	return s.send(ctx, acs.TypePayload, acs.Payload{
-		MessageID: s.desk.IDs.UUID(), ClusterARN: s.clusterARN(), ContainerInstanceARN: s.inst.ARN,
-		GeneratedAt: s.desk.Real.Now().UnixMilli(), SeqNum: s.desk.number(), Tasks: tasks,
+		MessageID: s.gateway.IDs.UUID(), ClusterARN: s.clusterARN(), ContainerInstanceARN: s.inst.ARN,
+		GeneratedAt: s.gateway.Real.Now().UnixMilli(), SeqNum: s.gateway.number(), Tasks: tasks,
 	})
 }
 
 // word makes the message of one assignment, with keys if it shall start.
 func (s *session) word(ctx context.Context, r store.Reader, a assignment) (acs.Task, error) {
-	t, err := wireTask(r, a, s.desk.Place)
+	t, err := wireTask(r, a, s.gateway.Place)
 	if err != nil || a.desired == acs.DesiredStopped {
 		return t, err
 	}
-	all, err := s.desk.grants(ctx, a.task)
+	all, err := s.gateway.grants(ctx, a.task)
 	if err != nil {
 		return t, err
 	}
 	for _, g := range all {
 		s.expires[a.task.ARN+"|"+g.kind] = g.cred.Expires
 		if g.kind == acs.RoleExecution {
-			t.ExecutionCredentials = s.desk.wireGrant(g)
+			t.ExecutionCredentials = s.gateway.wireGrant(g)
 		} else {
-			t.RoleCredentials = s.desk.wireGrant(g)
+			t.RoleCredentials = s.gateway.wireGrant(g)
 		}
 	}
 	return t, nil
@@ -248,12 +248,12 @@ func (s *session) word(ctx context.Context, r store.Reader, a assignment) (acs.T
 // refresh sends new keys for tasks whose keys end soon, or were not sent on
 // this connection.
 func (s *session) refresh(ctx context.Context) error {
-	now := s.desk.Clock.Now()
+	now := s.gateway.Clock.Now()
 	known := map[string]bool{}
-	for _, a := range assignments(s.desk.DB.View(), s.inst.ARN) {
-		all, err := s.desk.grants(ctx, a.task)
+	for _, a := range assignments(s.gateway.DB.View(), s.inst.ARN) {
+		all, err := s.gateway.grants(ctx, a.task)
 		if err != nil {
-			s.desk.Log.Warn("keys of a task not renewed", "task", a.task.ARN, "error", err)
+			s.gateway.Log.Warn("keys of a task not renewed", "task", a.task.ARN, "error", err)
 			continue
 		}
 		for _, g := range all {
@@ -264,7 +264,7 @@ func (s *session) refresh(ctx context.Context) error {
 			}
 			s.expires[key] = g.cred.Expires
 			if err := s.send(ctx, acs.TypeCredentials, acs.Credentials{
-				MessageID: s.desk.IDs.UUID(), TaskARN: a.task.ARN, TaskClusterARN: s.clusterARN(), RoleType: g.kind, Role: *s.desk.wireGrant(g),
+				MessageID: s.gateway.IDs.UUID(), TaskARN: a.task.ARN, TaskClusterARN: s.clusterARN(), RoleType: g.kind, Role: *s.gateway.wireGrant(g),
 			}); err != nil {
 				return err
 			}
@@ -284,10 +284,10 @@ func (s *session) refresh(ctx context.Context) error {
 // that always grows (docs/facts/agent-protocol.md A4).
 func (s *session) manifest(ctx context.Context) error {
 	m := acs.Manifest{
-		MessageID: s.desk.IDs.UUID(), ClusterARN: s.clusterARN(), ContainerInstanceARN: s.inst.ARN,
-		GeneratedAt: s.desk.Real.Now().UnixMilli(), Timeline: s.desk.number(), Tasks: []acs.ManifestTask{},
+		MessageID: s.gateway.IDs.UUID(), ClusterARN: s.clusterARN(), ContainerInstanceARN: s.inst.ARN,
+		GeneratedAt: s.gateway.Real.Now().UnixMilli(), Timeline: s.gateway.number(), Tasks: []acs.ManifestTask{},
 	}
-	for _, a := range assignments(s.desk.DB.View(), s.inst.ARN) {
+	for _, a := range assignments(s.gateway.DB.View(), s.inst.ARN) {
 		if a.news() && s.told[a.task.ARN] != a.desired {
 			continue
 		}
@@ -298,14 +298,14 @@ func (s *session) manifest(ctx context.Context) error {
 
 // beat sends a heartbeat, and gives a silent agent up.
 func (s *session) beat(ctx context.Context) error {
-	quiet := s.desk.Real.Now().Sub(time.Unix(0, s.seen.Load()))
+	quiet := s.gateway.Real.Now().Sub(time.Unix(0, s.seen.Load()))
 	if quiet > silence {
 		return fmt.Errorf("agent of %s silent for %s", s.inst.ID, quiet)
 	}
-	if err := s.desk.touch(ctx, s.inst.ID); err != nil {
+	if err := s.gateway.touch(ctx, s.inst.ID); err != nil {
 		return err
 	}
-	return s.send(ctx, acs.TypeHeartbeat, acs.Heartbeat{Healthy: true, MessageID: s.desk.IDs.UUID()})
+	return s.send(ctx, acs.TypeHeartbeat, acs.Heartbeat{Healthy: true, MessageID: s.gateway.IDs.UUID()})
 }
 
 func (s *session) read(ctx context.Context) error {
@@ -314,10 +314,10 @@ func (s *session) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.seen.Store(s.desk.Real.Now().UnixNano())
+		s.seen.Store(s.gateway.Real.Now().UnixNano())
 		e, err := acs.Decode(b)
 		if err != nil {
-			s.desk.Log.Warn("frame of an agent not understood", "instance", s.inst.ID, "error", err)
+			s.gateway.Log.Warn("frame of an agent not understood", "instance", s.inst.ID, "error", err)
 			continue
 		}
 		if err := s.hear(ctx, e); err != nil {
@@ -335,7 +335,7 @@ func (s *session) hear(ctx context.Context, e acs.Envelope) error {
 		}
 		return s.confirm(ctx, m)
 	case acs.TypeNack:
-		s.desk.Log.Warn("agent refused a message", "instance", s.inst.ID, "message", string(e.Message))
+		s.gateway.Log.Warn("agent refused a message", "instance", s.inst.ID, "message", string(e.Message))
 	default: // acks: told is per connection, so nothing has to be kept
 	}
 	return nil
@@ -345,10 +345,10 @@ func (s *session) hear(ctx context.Context, e acs.Envelope) error {
 // that are not the instance's any more.
 func (s *session) confirm(ctx context.Context, m acs.StopVerification) error {
 	mine := map[string]bool{}
-	for _, a := range assignments(s.desk.DB.View(), s.inst.ARN) {
+	for _, a := range assignments(s.gateway.DB.View(), s.inst.ARN) {
 		mine[a.task.ARN] = true
 	}
-	out := acs.StopAck{MessageID: m.MessageID, GeneratedAt: s.desk.Real.Now().UnixMilli(), StopTasks: []acs.ManifestTask{}}
+	out := acs.StopAck{MessageID: m.MessageID, GeneratedAt: s.gateway.Real.Now().UnixMilli(), StopTasks: []acs.ManifestTask{}}
 	for _, t := range m.StopCandidates {
 		if !mine[t.TaskARN] {
 			out.StopTasks = append(out.StopTasks, acs.ManifestTask{TaskARN: t.TaskARN, TaskClusterARN: t.TaskClusterARN, DesiredStatus: acs.DesiredStopped})

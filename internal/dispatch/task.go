@@ -24,7 +24,7 @@ const (
 // SubmitTask takes an agent's report of a task and returns the
 // acknowledgement (SubmitTaskStateChange). Errors: InvalidParameterException
 // (no such task), AccessDeniedException (another instance's task).
-func (d *Desk) SubmitTask(ctx context.Context, p ident.Principal, r TaskReport) (string, error) {
+func (d *Gateway) SubmitTask(ctx context.Context, p ident.Principal, r TaskReport) (string, error) {
 	now := d.Clock.Now()
 	for _, at := range []*time.Time{&r.PullStartedAt, &r.PullStoppedAt, &r.ExecutionStoppedAt} {
 		*at = d.clockTime(*at)
@@ -56,7 +56,7 @@ func (d *Desk) SubmitTask(ctx context.Context, p ident.Principal, r TaskReport) 
 
 // reported finds the task of a report and checks that its instance is the
 // caller's.
-func (d *Desk) reported(r store.Reader, p ident.Principal, arn string) (model.Task, error) {
+func (d *Gateway) reported(r store.Reader, p ident.Principal, arn string) (model.Task, error) {
 	t, ok := state.Tasks.Get(r, arn)
 	if !ok || t.Instance == "" {
 		return t, fault.New(fault.Invalid, "InvalidParameterException", "The referenced task was not found.")
@@ -81,7 +81,7 @@ func note(tx *store.Tx, t model.Task, before model.TaskStatus, now time.Time) er
 }
 
 // apply works a report into a task: its containers and times, and the moves
-// that are the desk's. targets says that the task is registered somewhere, so
+// that are the gateway's. targets says that the task is registered somewhere, so
 // that it has to be deregistered before it may go.
 func apply(t *model.Task, r TaskReport, now time.Time, targets bool) error {
 	t.Version++
@@ -272,7 +272,7 @@ func consistent(def model.TaskDefinition, container string) bool {
 // SubmitAttachments takes an agent's report of interfaces
 // (SubmitAttachmentStateChanges). An attachment of a task that is not on the
 // caller's instance is refused.
-func (d *Desk) SubmitAttachments(ctx context.Context, p ident.Principal, cluster string, reports []AttachmentReport) (string, error) {
+func (d *Gateway) SubmitAttachments(ctx context.Context, p ident.Principal, cluster string, reports []AttachmentReport) (string, error) {
 	now := d.Clock.Now()
 	err := d.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		for _, r := range reports {
@@ -288,7 +288,7 @@ func (d *Desk) SubmitAttachments(ctx context.Context, p ident.Principal, cluster
 	return "ACK", nil
 }
 
-func (d *Desk) attached(tx *store.Tx, p ident.Principal, cluster string, r AttachmentReport, now time.Time) error {
+func (d *Gateway) attached(tx *store.Tx, p ident.Principal, cluster string, r AttachmentReport, now time.Time) error {
 	for _, t := range state.Tasks.By(tx, "cluster", cluster) {
 		if t.AttachmentID == "" || t.AttachmentID != ident.Last(r.Attachment) {
 			continue

@@ -17,7 +17,7 @@ import (
 )
 
 // tcs takes an agent's figures until the connection ends.
-func (d *Desk) tcs(ctx context.Context, conn *websocket.Conn, inst model.Instance, _ *http.Request) error {
+func (d *Gateway) tcs(ctx context.Context, conn *websocket.Conn, inst model.Instance, _ *http.Request) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if err := d.setTempo(ctx, conn, d.publishEvery()); err != nil {
@@ -51,7 +51,7 @@ func (d *Desk) tcs(ctx context.Context, conn *websocket.Conn, inst model.Instanc
 
 // keepAlive sends heartbeats, and one at once when figures are wanted more or
 // less often than before.
-func (d *Desk) keepAlive(ctx context.Context, conn *websocket.Conn) {
+func (d *Gateway) keepAlive(ctx context.Context, conn *websocket.Conn) {
 	told, at := d.publishEvery(), d.Real.Now()
 	for clock.Sleep(ctx, d.Real, lookAtTempo) == nil {
 		every := d.publishEvery()
@@ -66,7 +66,7 @@ func (d *Desk) keepAlive(ctx context.Context, conn *websocket.Conn) {
 }
 
 // setTempo sends a heartbeat that says how often figures are wanted.
-func (d *Desk) setTempo(ctx context.Context, conn *websocket.Conn, every time.Duration) error {
+func (d *Gateway) setTempo(ctx context.Context, conn *websocket.Conn, every time.Duration) error {
 	b, err := acs.Encode(acs.TypeHeartbeat, acs.Heartbeat{Healthy: true, PublishEvery: every.Seconds()})
 	if err != nil {
 		return err
@@ -82,12 +82,12 @@ const (
 	lookAtTempo    = 2 * time.Second
 )
 
-func (d *Desk) publishEvery() time.Duration {
+func (d *Gateway) publishEvery() time.Duration {
 	return min(max(time.Duration(float64(time.Minute)/d.speed()), publishFastest), publishSlowest)
 }
 
 // figures works one message in and names the answer to it.
-func (d *Desk) figures(ctx context.Context, inst model.Instance, e acs.Envelope) (string, error) {
+func (d *Gateway) figures(ctx context.Context, inst model.Instance, e acs.Envelope) (string, error) {
 	switch e.Type {
 	case acs.TypePublishMetrics:
 		var m acs.PublishMetrics
@@ -108,7 +108,7 @@ func (d *Desk) figures(ctx context.Context, inst model.Instance, e acs.Envelope)
 	}
 }
 
-func (d *Desk) metrics(ctx context.Context, inst model.Instance, m acs.PublishMetrics) error {
+func (d *Gateway) metrics(ctx context.Context, inst model.Instance, m acs.PublishMetrics) error {
 	if d.Metrics == nil {
 		return nil
 	}
@@ -170,7 +170,7 @@ func mean(s *acs.StatsSet) float64 {
 }
 
 // Health takes the health of containers that have a check.
-func (d *Desk) Health(ctx context.Context, inst model.Instance, all []acs.TaskHealth) error {
+func (d *Gateway) Health(ctx context.Context, inst model.Instance, all []acs.TaskHealth) error {
 	now := d.Clock.Now()
 	return d.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		for _, h := range all {
@@ -186,7 +186,7 @@ func (d *Desk) Health(ctx context.Context, inst model.Instance, all []acs.TaskHe
 	})
 }
 
-func (d *Desk) healthNews(tx *store.Tx, t model.Task, h acs.TaskHealth, now time.Time) error {
+func (d *Gateway) healthNews(tx *store.Tx, t model.Task, h acs.TaskHealth, now time.Time) error {
 	before := t.Health
 	if err := state.Tasks.Edit(tx, t.ARN, func(t *model.Task) error {
 		changed := false

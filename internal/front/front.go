@@ -1,4 +1,4 @@
-// Package front is the house's front door: HTTP in, one fixed chain, HTTP out.
+// Package front is the entrance of the API: HTTP in, one fixed chain, HTTP out.
 //
 //	id → recover → log → authenticate → resolve → fields → validate → authorise → call → encode
 //

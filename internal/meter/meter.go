@@ -9,7 +9,7 @@
 // stand for every minute in which it runs, until they are old in real time: a
 // point says what is known of its minute, and after that there is none. The
 // room owns those figures, in memory only, and writes to series; it judges
-// nothing. It is the desk's taker of figures and a loop of the engine, and is
+// nothing. It is the gateway's taker of figures and a loop of the engine, and is
 // safe for concurrent use.
 package meter
 

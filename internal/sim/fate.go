@@ -27,7 +27,7 @@ import (
 type fate struct {
 	clock clock.Clock
 	edge  *balancer.Edge
-	house *daemon.House
+	sys   *daemon.System
 
 	mu     sync.Mutex
 	pulls  map[string]string  // by image: why it cannot be pulled
@@ -68,7 +68,7 @@ func of[T any](f *fate, t model.Task, m map[string]T) (x T, ok bool) {
 	if x, ok = m[t.ARN]; ok {
 		return x, true
 	}
-	d, _ := state.TaskDefinitions.Get(f.house.DB.View(), t.TaskDefinition)
+	d, _ := state.TaskDefinitions.Get(f.sys.DB.View(), t.TaskDefinition)
 	for _, c := range d.Containers {
 		if x, ok = m[c.Image]; ok {
 			return x, true
@@ -180,7 +180,7 @@ func (f *fate) Reconcile(ctx context.Context, r control.Request) (control.Result
 	if r.Key == loadKey {
 		return f.load(ctx, r)
 	}
-	view := f.house.DB.View()
+	view := f.sys.DB.View()
 	t, _ := state.Tasks.Get(view, r.Key)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -202,7 +202,7 @@ func (f *fate) Reconcile(ctx context.Context, r control.Request) (control.Result
 // 20 seconds: what is asked of the service is shared by its running tasks, and
 // none gets more than it has reserved.
 func (f *fate) load(ctx context.Context, r control.Request) (control.Result, error) {
-	view := f.house.DB.View()
+	view := f.sys.DB.View()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, s := range state.Services.All(view) {
@@ -221,7 +221,7 @@ func (f *fate) load(ctx context.Context, r control.Request) (control.Result, err
 			sample := dispatch.Sample{Task: t, At: r.Now, Containers: []dispatch.ContainerSample{{
 				Name: t.Containers[0].Name, CPU: steadily(units / 1024 * 100), Memory: steadily(float64(t.Memory) / 2),
 			}}}
-			if err := f.house.Desk.Metrics.Put(ctx, sample); err != nil {
+			if err := f.sys.Gateway.Metrics.Put(ctx, sample); err != nil {
 				return control.Result{}, err
 			}
 		}
@@ -281,14 +281,14 @@ func turn[T any](m map[string]T, key string, value T, on bool) {
 
 // stir makes everybody look again after fate has changed.
 func (f *fate) stir() {
-	view := f.house.DB.View()
+	view := f.sys.DB.View()
 	for _, t := range state.Tasks.All(view) {
 		if t.LastStatus != model.TaskStopped {
-			f.house.Engine.Kick("dispatch/simagent", t.ARN)
-			f.house.Engine.Kick(f.Name(), t.ARN)
+			f.sys.Engine.Kick("dispatch/simagent", t.ARN)
+			f.sys.Engine.Kick(f.Name(), t.ARN)
 		}
 	}
 	for _, i := range state.Instances.All(view) {
-		f.house.Engine.Kick("dispatch/simagent", i.ID)
+		f.sys.Engine.Kick("dispatch/simagent", i.ID)
 	}
 }

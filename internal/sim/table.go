@@ -80,7 +80,7 @@ type (
 )
 
 func (w *World) tasks(v store.Reader) (out []taskRow) {
-	for i, arn := range w.hands.fate.children("task") {
+	for i, arn := range w.drivers.fate.children("task") {
 		if t, ok := state.Tasks.Get(v, arn); ok {
 			out = append(out, taskRow{t, i + 1})
 		}
@@ -89,7 +89,7 @@ func (w *World) tasks(v store.Reader) (out []taskRow) {
 }
 
 func (w *World) instances(v store.Reader) (out []machineRow) {
-	for i, id := range w.hands.fate.children("instance") {
+	for i, id := range w.drivers.fate.children("instance") {
 		if in, ok := state.Instances.Get(v, id); ok {
 			out = append(out, machineRow{in, i + 1})
 		}
@@ -114,10 +114,10 @@ var (
 // a text says the same whatever chance drew.
 func (w *World) plain(v store.Reader, text string) string {
 	var pairs []string
-	for i, arn := range w.hands.fate.children("task") {
+	for i, arn := range w.drivers.fate.children("task") {
 		pairs = append(pairs, last(arn), fmt.Sprint(i+1))
 	}
-	for i, id := range w.hands.fate.children("instance") {
+	for i, id := range w.drivers.fate.children("instance") {
 		pairs = append(pairs, id, fmt.Sprintf("i-%d", i+1))
 		if in, ok := state.Instances.Get(v, id); ok {
 			pairs = append(pairs, last(in.ARN), fmt.Sprintf("instance-%d", i+1))
@@ -184,9 +184,9 @@ func hooks(w *World, t io.Writer, v store.Reader, _ []string) {
 // calls are those that were made of functions: when, whose, at what stage,
 // with what weights and details.
 func calls(w *World, t io.Writer, v store.Reader, _ []string) {
-	w.hands.fate.mu.Lock()
-	made := slices.Clone(w.hands.fate.calls)
-	w.hands.fate.mu.Unlock()
+	w.drivers.fate.mu.Lock()
+	made := slices.Clone(w.drivers.fate.calls)
+	w.drivers.fate.mu.Unlock()
 	for _, c := range made {
 		var in struct {
 			LifecycleStage   string

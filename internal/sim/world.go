@@ -1,5 +1,5 @@
-// Package sim is the whole house on virtual time: the same daemon with a
-// stepped clock, a memory store and simulated hands, told what to do by
+// Package sim is the whole system on virtual time: the same daemon with a
+// stepped clock, a memory store and simulated drivers, told what to do by
 // scripts. A world made of one seed goes the same way every time. It is not
 // needed in production and is used by one goroutine.
 package sim
@@ -22,13 +22,13 @@ import (
 
 // World is one simulated installation.
 type World struct {
-	Clock *clock.Stepped
-	DB    *state.DB
-	house *daemon.House
-	hands *hands
-	root  ident.Principal
-	start time.Time
-	bad   *troubles
+	Clock   *clock.Stepped
+	DB      *state.DB
+	sys     *daemon.System
+	drivers *drivers
+	root    ident.Principal
+	start   time.Time
+	bad     *troubles
 }
 
 // Options say what world it is.
@@ -65,25 +65,25 @@ func New(ctx context.Context, o Options) (*World, error) {
 	w := &World{Clock: clock.NewStepped(Start), DB: db, root: ident.Root(place), start: Start, bad: &troubles{next: o.Log.Handler()}}
 	o.Log = slog.New(w.bad)
 	core := daemon.Core{DB: db, Clock: w.Clock, Real: w.Clock, IDs: ident.Seeded(o.Seed), Place: place, Log: o.Log}
-	if w.hands, err = newHands(o, w.Clock, core.IDs); err != nil {
+	if w.drivers, err = newDrivers(o, w.Clock, core.IDs); err != nil {
 		return nil, err
 	}
-	if w.house, err = daemon.Assemble(ctx, core, w.hands.daemon()); err != nil {
+	if w.sys, err = daemon.Assemble(ctx, core, w.drivers.daemon()); err != nil {
 		return nil, err
 	}
-	w.house.Engine.Begin(ctx, true)
-	w.house.Engine.Open()
+	w.sys.Engine.Begin(ctx, true)
+	w.sys.Engine.Open()
 	return w, w.Settle(ctx)
 }
 
 // Invoke calls an operation as the account's root.
 func (w *World) Invoke(ctx context.Context, service, operation string, in map[string]any) (map[string]any, error) {
-	return w.house.Front.Invoke(ctx, w.root, service, operation, in)
+	return w.sys.Front.Invoke(ctx, w.root, service, operation, in)
 }
 
 // InvokeAs calls an operation as somebody else.
 func (w *World) InvokeAs(ctx context.Context, p ident.Principal, service, operation string, in map[string]any) (map[string]any, error) {
-	return w.house.Front.Invoke(ctx, p, service, operation, in)
+	return w.sys.Front.Invoke(ctx, p, service, operation, in)
 }
 
 // maxRuns bounds one settling: more is a loop that never rests.
@@ -91,7 +91,7 @@ const maxRuns = 1_000_000
 
 // Settle runs all loops until nobody has work due now.
 func (w *World) Settle(ctx context.Context) error {
-	_, err := w.house.Engine.Settle(ctx, maxRuns)
+	_, err := w.sys.Engine.Settle(ctx, maxRuns)
 	return err
 }
 
@@ -103,7 +103,7 @@ func (w *World) Advance(ctx context.Context, d time.Duration) error {
 	}
 	for {
 		next := end
-		for _, due := range []func() (time.Time, bool){w.house.Engine.NextDue, w.Clock.Next} {
+		for _, due := range []func() (time.Time, bool){w.sys.Engine.NextDue, w.Clock.Next} {
 			if at, ok := due(); ok && at.Before(next) {
 				next = at
 			}
@@ -131,7 +131,7 @@ func (w *World) Kill(ctx context.Context, name string) error {
 	n := 0
 	for _, in := range w.instances(w.DB.View()) {
 		if in.ID == name || name == fmt.Sprint(in.n) || in.AvailabilityZone == name && in.State == model.InstanceRunning {
-			w.hands.machines.Kill(in.ID, "the host failed")
+			w.drivers.machines.Kill(in.ID, "the host failed")
 			n++
 		}
 	}
@@ -149,10 +149,10 @@ func (w *World) Fail(ctx context.Context, what, whom string, how ...string) erro
 	if err != nil {
 		return err
 	}
-	if err := w.hands.fail(what, append([]string{id}, how...)...); err != nil {
+	if err := w.drivers.fail(what, append([]string{id}, how...)...); err != nil {
 		return err
 	}
-	w.hands.fate.stir()
+	w.drivers.fate.stir()
 	return w.Settle(ctx)
 }
 
@@ -174,11 +174,11 @@ func (w *World) Find(kind string, n int) (string, error) {
 	view := w.DB.View()
 	switch kind {
 	case "task":
-		all = w.hands.fate.children("task")
+		all = w.drivers.fate.children("task")
 	case "instance-id":
-		all = w.hands.fate.children("instance")
+		all = w.drivers.fate.children("instance")
 	case "instance":
-		for _, id := range w.hands.fate.children("instance") {
+		for _, id := range w.drivers.fate.children("instance") {
 			i, _ := state.Instances.Get(view, id)
 			all = append(all, i.ARN)
 		}
@@ -208,17 +208,17 @@ func (w *World) Find(kind string, n int) (string, error) {
 // Say lines up what a function answers when it is called: each answer once,
 // the last from then on.
 func (w *World) Say(function string, answers ...string) {
-	w.hands.fate.mu.Lock()
-	defer w.hands.fate.mu.Unlock()
-	w.hands.fate.said[function] = answers
+	w.drivers.fate.mu.Lock()
+	defer w.drivers.fate.mu.Unlock()
+	w.drivers.fate.said[function] = answers
 }
 
 // Load asks CPU units of a service from now on.
 func (w *World) Load(ctx context.Context, service string, units float64) error {
-	w.hands.fate.mu.Lock()
-	w.hands.fate.loads[service] = units
-	w.hands.fate.mu.Unlock()
-	w.house.Engine.Kick(w.hands.fate.Name(), loadKey)
+	w.drivers.fate.mu.Lock()
+	w.drivers.fate.loads[service] = units
+	w.drivers.fate.mu.Unlock()
+	w.sys.Engine.Kick(w.drivers.fate.Name(), loadKey)
 	return w.Settle(ctx)
 }
 
@@ -226,7 +226,7 @@ func (w *World) Load(ctx context.Context, service string, units float64) error {
 // that the state refused.
 func (w *World) Troubles() []string { return w.bad.all }
 
-// troubles is a log handler that keeps what no healthy house logs.
+// troubles is a log handler that keeps what no healthy system logs.
 type troubles struct {
 	next slog.Handler
 	all  []string

@@ -31,7 +31,7 @@ func (a *API) RegisterContainerInstance(ctx context.Context, in *shape.RegisterC
 	if v := in.VersionInfo; v != nil {
 		r.AgentVersion, r.RuntimeVersion = wire.Val(v.AgentVersion), wire.Val(v.DockerVersion)
 	}
-	i, err := a.Desk.Register(ctx, caller(ctx), r)
+	i, err := a.Gateway.Register(ctx, caller(ctx), r)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func (a *API) RegisterContainerInstance(ctx context.Context, in *shape.RegisterC
 // DiscoverPollEndpoint says where an agent gets its work. Errors: those of
 // dispatch's PollEndpoint.
 func (a *API) DiscoverPollEndpoint(ctx context.Context, in *shape.DiscoverPollEndpointInput) (*shape.DiscoverPollEndpointOutput, error) {
-	e, err := a.Desk.PollEndpoint(ctx, caller(ctx), wire.Val(in.Cluster), wire.Val(in.ContainerInstance))
+	e, err := a.Gateway.PollEndpoint(ctx, caller(ctx), wire.Val(in.Cluster), wire.Val(in.ContainerInstance))
 	if err != nil {
 		return nil, err
 	}
@@ -62,14 +62,14 @@ func (a *API) SubmitTaskStateChange(ctx context.Context, in *shape.SubmitTaskSta
 			Name: wire.Val(c.ContainerName), Status: wire.Val(c.Status), RuntimeID: wire.Val(c.RuntimeId), ExitCode: c.ExitCode, Reason: wire.Val(c.Reason), ImageDigest: wire.Val(c.ImageDigest),
 		})
 	}
-	ack, err := a.Desk.SubmitTask(ctx, caller(ctx), r)
+	ack, err := a.Gateway.SubmitTask(ctx, caller(ctx), r)
 	return &shape.SubmitTaskStateChangeOutput{Acknowledgment: &ack}, err
 }
 
 // SubmitContainerStateChange takes an agent's report of one container. Errors:
 // those of dispatch's SubmitTask.
 func (a *API) SubmitContainerStateChange(ctx context.Context, in *shape.SubmitContainerStateChangeInput) (*shape.SubmitContainerStateChangeOutput, error) {
-	ack, err := a.Desk.SubmitTask(ctx, caller(ctx), dispatch.TaskReport{
+	ack, err := a.Gateway.SubmitTask(ctx, caller(ctx), dispatch.TaskReport{
 		Cluster: wire.Val(in.Cluster), Task: wire.Val(in.Task),
 		Containers: []dispatch.ContainerReport{{Name: wire.Val(in.ContainerName), Status: wire.Val(in.Status), RuntimeID: wire.Val(in.RuntimeId), ExitCode: in.ExitCode, Reason: wire.Val(in.Reason)}},
 	})
@@ -79,7 +79,7 @@ func (a *API) SubmitContainerStateChange(ctx context.Context, in *shape.SubmitCo
 // SubmitAttachmentStateChanges takes an agent's report of interfaces. Errors:
 // those of dispatch's SubmitAttachments.
 func (a *API) SubmitAttachmentStateChanges(ctx context.Context, in *shape.SubmitAttachmentStateChangesInput) (*shape.SubmitAttachmentStateChangesOutput, error) {
-	ack, err := a.Desk.SubmitAttachments(ctx, caller(ctx), wire.Val(in.Cluster), reports(in.Attachments))
+	ack, err := a.Gateway.SubmitAttachments(ctx, caller(ctx), wire.Val(in.Cluster), reports(in.Attachments))
 	return &shape.SubmitAttachmentStateChangesOutput{Acknowledgment: &ack}, err
 }
 

@@ -15,7 +15,7 @@ import (
 
 // Proves: MI3, MI4, MI5, MI7, MI8, MI22
 func TestProviderLife(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.cluster()
 	out, err := h.api.CreateCapacityProvider(h.ctx, provider())
 	must(h, out, err)
@@ -87,7 +87,7 @@ func TestProviderIsCheckedAsOnAWS(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := newHouse(t)
+			h := newFixture(t)
 			h.cluster()
 			i := provider()
 			c.change(i)
@@ -102,7 +102,7 @@ func TestProviderIsCheckedAsOnAWS(t *testing.T) {
 
 // Proves: MI11, MI18
 func TestUpdateKeepsWhatWasRefused(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.ready()
 	update := func(q *shape.InstanceRequirementsRequest) error {
 		_, err := h.api.UpdateCapacityProvider(h.ctx, &shape.UpdateCapacityProviderInput{Name: p("mi"), Cluster: p("c"), ManagedInstancesProvider: &shape.UpdateManagedInstancesProviderConfiguration{
@@ -130,7 +130,7 @@ func TestUpdateKeepsWhatWasRefused(t *testing.T) {
 }
 
 func TestDefinitionDefaultsAndRevisions(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.define()
 	in := seedDefinition()
 	in.Cpu, in.Memory, in.NetworkMode = p("1 vCPU"), p("2 GB"), nil
@@ -190,14 +190,14 @@ func TestDefinitionIsChecked(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := newHouse(t)
+			h := newFixture(t)
 			i := seedDefinition()
 			c.change(i)
 			_, err := h.api.RegisterTaskDefinition(h.ctx, i)
 			h.refused(err, c.code, c.part)
 		})
 	}
-	h := newHouse(t)
+	h := newFixture(t)
 	i := seedDefinition()
 	i.Cpu, i.Memory = p("300"), p("700")
 	i.PlacementConstraints = []shape.TaskDefinitionPlacementConstraint{{Type: p("memberOf"), Expression: p("attribute:ecs.instance-type =~ c6.*")}}
@@ -207,7 +207,7 @@ func TestDefinitionIsChecked(t *testing.T) {
 
 // Proves: D1, D2, D3, D5, D6
 func TestCreateServiceWritesRevisionAndDeployment(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.ready()
 	out, err := h.api.CreateService(h.ctx, seedService())
 	s := must(h, out, err).Service
@@ -237,7 +237,7 @@ func TestCreateServiceWritesRevisionAndDeployment(t *testing.T) {
 
 // Until a deployment shifts, all traffic is asked for the source.
 func TestWeightsBeforeAShift(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.ready()
 	out, err := h.api.CreateService(h.ctx, seedService())
 	first := *must(h, out, err).Service.CurrentServiceDeployment
@@ -308,7 +308,7 @@ func TestServiceIsCheckedAsOnAWS(t *testing.T) {
 		{"cluster", "ClusterNotFoundException", "Cluster not found.", func(i in) { i.Cluster = p("x") }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := newHouse(t)
+			h := newFixture(t)
 			h.ready()
 			i := seedService()
 			c.change(i)
@@ -322,7 +322,7 @@ func TestServiceIsCheckedAsOnAWS(t *testing.T) {
 }
 
 func TestNoStrategyAndNoDefault(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.cluster()
 	h.define()
 	_, err := h.api.CreateService(h.ctx, seedService())
@@ -331,7 +331,7 @@ func TestNoStrategyAndNoDefault(t *testing.T) {
 
 // Proves: D4
 func TestCanaryDefaults(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.ready()
 	i := seedService()
 	i.DeploymentConfiguration.Strategy = p("CANARY")
@@ -366,7 +366,7 @@ func TestWhatStartsADeployment(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := newHouse(t)
+			h := newFixture(t)
 			h.ready()
 			out, err := h.api.CreateService(h.ctx, seedService())
 			first := *must(h, out, err).Service.CurrentServiceDeployment
@@ -388,7 +388,7 @@ func TestWhatStartsADeployment(t *testing.T) {
 
 // Proves: MI24
 func TestStrategyChangeMustBeForced(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.ready()
 	_, err := h.api.CreateService(h.ctx, seedService())
 	must(h, 0, err)
@@ -401,7 +401,7 @@ func TestStrategyChangeMustBeForced(t *testing.T) {
 }
 
 func TestDeleteService(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.ready()
 	_, err := h.api.CreateService(h.ctx, seedService())
 	must(h, 0, err)
@@ -431,7 +431,7 @@ func TestDeleteService(t *testing.T) {
 
 // Proves: D30, D36
 func TestStopAndContinueDeployment(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.ready()
 	out, err := h.api.CreateService(h.ctx, seedService())
 	arn := must(h, out, err).Service.CurrentServiceDeployment
@@ -460,7 +460,7 @@ func TestStopAndContinueDeployment(t *testing.T) {
 
 // Proves: MI64, D54
 func TestRunAndStopTask(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.ready()
 	run := &shape.RunTaskInput{Cluster: p("c"), TaskDefinition: p("f"), Count: p[int64](2), ClientToken: p("once"), NetworkConfiguration: seedService().NetworkConfiguration,
 		Overrides: &shape.TaskOverride{ContainerOverrides: []shape.ContainerOverride{{Name: p("web"), Command: []string{"x"}}}}}
@@ -492,7 +492,7 @@ func TestRunAndStopTask(t *testing.T) {
 }
 
 func TestPagesFollowEachOther(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.ready()
 	for _, n := range []string{"a", "b", "d"} {
 		i := seedService()
@@ -519,7 +519,7 @@ func TestPagesFollowEachOther(t *testing.T) {
 
 // Proves: MI40, MI59, MI67
 func TestContainerInstancesShowWhatIsLeft(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.ready()
 	arn := place.ARN("ecs", "container-instance/c/1")
 	h.write("controllers/capacity", func(tx *store.Tx) error {
@@ -559,7 +559,7 @@ func TestContainerInstancesShowWhatIsLeft(t *testing.T) {
 }
 
 func TestTags(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.ready()
 	arn := p(place.ARN("ecs", "cluster/c"))
 	_, err := h.api.TagResource(h.ctx, &shape.TagResourceInput{ResourceArn: arn, Tags: []shape.Tag{{Key: p("b"), Value: p("2")}, {Key: p("a"), Value: p("1")}}})
@@ -575,7 +575,7 @@ func TestTags(t *testing.T) {
 }
 
 func TestClusterIsIdempotentAndEnds(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.cluster()
 	h.clock.Advance(time.Hour)
 	h.cluster()

@@ -6,7 +6,7 @@
 // transaction of wishes and shapes the answer; it starts nothing and waits for
 // nothing. The room owns the specification of its nouns and the wish that a
 // task or an instance ends; controllers/service, /task and /capacity make the
-// wishes true. What agents say goes to dispatch's desk. Other launch types
+// wishes true. What agents say goes to dispatch's gateway. Other launch types
 // than Managed Instances, task sets, Express services and daemons are refused
 // by name. Safe for concurrent use.
 package ecs
@@ -39,8 +39,8 @@ var Resources string
 
 const writer = "api/ecs"
 
-// Desk is where agents sign in and report; dispatch.Desk is one.
-type Desk interface {
+// Gateway is where agents sign in and report; dispatch.Gateway is one.
+type Gateway interface {
 	Register(ctx context.Context, p ident.Principal, r dispatch.Registration) (model.Instance, error)
 	PollEndpoint(ctx context.Context, p ident.Principal, cluster, instance string) (dispatch.Endpoints, error)
 	SubmitTask(ctx context.Context, p ident.Principal, r dispatch.TaskReport) (string, error)
@@ -49,11 +49,11 @@ type Desk interface {
 
 // Deps are what the API needs.
 type Deps struct {
-	DB    *state.DB
-	Clock clock.Clock
-	IDs   *ident.Source
-	Place ident.Place
-	Desk  Desk
+	DB      *state.DB
+	Clock   clock.Clock
+	IDs     *ident.Source
+	Place   ident.Place
+	Gateway Gateway
 }
 
 // API answers the operations.

@@ -34,12 +34,12 @@ const (
 	definition = "arn:aws:ecs:ap-northeast-1:000000000000:task-definition/web:1"
 )
 
-// hands stand for the rooms that launch, register, address and run.
-type hands struct{ db *state.DB }
+// drivers stand for the rooms that launch, register, address and run.
+type drivers struct{ db *state.DB }
 
-func (hands) Name() string { return "hands" }
+func (drivers) Name() string { return "drivers" }
 
-func (hands) Wake() store.Rules {
+func (drivers) Wake() store.Rules {
 	return store.Rules{
 		store.On(state.Instances, "the instance", func(_, i *model.Instance) []string {
 			if i == nil {
@@ -56,7 +56,7 @@ func (hands) Wake() store.Rules {
 	}
 }
 
-func (h hands) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
+func (h drivers) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	if i, ok := state.Instances.Get(h.db.View(), r.Key); ok {
 		return h.instance(ctx, r.Now, i)
 	}
@@ -70,13 +70,13 @@ func (h hands) Reconcile(ctx context.Context, r control.Request) (control.Result
 	return control.Result{}, nil
 }
 
-func (h hands) task(ctx context.Context, arn, room string, fn func(*model.Task)) error {
+func (h drivers) task(ctx context.Context, arn, room string, fn func(*model.Task)) error {
 	return h.db.Update(ctx, room, func(tx *store.Tx) error {
 		return state.Tasks.Edit(tx, arn, func(t *model.Task) error { fn(t); return nil })
 	})
 }
 
-func (h hands) instance(ctx context.Context, now time.Time, i model.Instance) (control.Result, error) {
+func (h drivers) instance(ctx context.Context, now time.Time, i model.Instance) (control.Result, error) {
 	edit := func(room string, fn func(*model.Instance)) error {
 		return h.db.Update(ctx, room, func(tx *store.Tx) error {
 			return state.Instances.Edit(tx, i.ID, func(i *model.Instance) error { fn(i); return nil })
@@ -121,7 +121,7 @@ func newWorld(t *testing.T, edit func(*model.CapacityProvider)) *world {
 	w.engine.Add(
 		task.New(task.Deps{DB: db, IDs: ids, Log: log}),
 		capacity.New(capacity.Deps{DB: db, IDs: ids, Place: place, Architectures: []string{"x86_64"}, Log: log}),
-		reaper.New(reaper.Deps{DB: db}), dispatch.Controller{DB: db}, hands{db})
+		reaper.New(reaper.Deps{DB: db}), dispatch.Controller{DB: db}, drivers{db})
 	low, high := 1.0, 5.0
 	small, large := 1024.0, 5120.0
 	p := model.CapacityProvider{

@@ -13,16 +13,16 @@ import (
 	"berth/internal/store"
 )
 
-// hands says whether functions can run, and remembers what was retired.
-type hands struct {
+// runner says whether functions can run, and remembers what was retired.
+type runner struct {
 	function.Sim
 	obstacle error
 	retired  []string
 }
 
-func (h *hands) Ready(model.Function) error { return h.obstacle }
+func (h *runner) Ready(model.Function) error { return h.obstacle }
 
-func (h *hands) Retire(name, revision string) { h.retired = append(h.retired, name+"@"+revision) }
+func (h *runner) Retire(name, revision string) { h.retired = append(h.retired, name+"@"+revision) }
 
 func TestAFunctionIsBroughtIntoServiceOrFails(t *testing.T) {
 	missing := fault.New(fault.Invalid, "", "no python3 here")
@@ -53,7 +53,7 @@ func TestAFunctionIsBroughtIntoServiceOrFails(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			h := &hands{obstacle: c.obstacle}
+			h := &runner{obstacle: c.obstacle}
 			l := lambda.New(lambda.Deps{DB: db, Functions: h})
 			for range 2 { // the second look finds nothing to do
 				if _, err := l.Reconcile(t.Context(), control.Request{Key: "f", Now: time.Unix(0, 0)}); err != nil {
@@ -80,7 +80,7 @@ func TestWakeAndTheFunctionThatIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	h := &hands{}
+	h := &runner{}
 	l := lambda.New(lambda.Deps{DB: db, Functions: h})
 	if got := l.Wake().Keys(state.Functions.Change(nil, &model.Function{Name: "f"})); len(got) != 1 || got[0] != "f" {
 		t.Errorf("wake: %v", got)

@@ -23,7 +23,7 @@ import (
 	"berth/internal/vpc"
 )
 
-type house struct {
+type fixture struct {
 	t      testing.TB
 	db     *state.DB
 	clock  *clock.Stepped
@@ -31,15 +31,15 @@ type house struct {
 	net    *sim.Net
 }
 
-func newHouse(t testing.TB) *house { return loggedHouse(t, slog.DiscardHandler) }
+func newFixture(t testing.TB) *fixture { return loggedFixture(t, slog.DiscardHandler) }
 
-func loggedHouse(t testing.TB, log slog.Handler) *house {
+func loggedFixture(t testing.TB, log slog.Handler) *fixture {
 	t.Helper()
 	db, err := state.Open(t.Context(), store.NewMemory(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, db: db, clock: clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)), net: sim.New()}
+	h := &fixture{t: t, db: db, clock: clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)), net: sim.New()}
 	h.engine = control.New(db, h.clock, slog.New(log))
 	h.engine.Add(network.New(network.Deps{
 		DB: db, IDs: ident.Seeded(1), Place: ident.Place{Partition: "aws", Region: "ap-northeast-1", Account: "000000000000"}, Jobs: h.engine.Jobs(), Driver: h.net, Log: slog.New(log),
@@ -49,21 +49,21 @@ func loggedHouse(t testing.TB, log slog.Handler) *house {
 	return h
 }
 
-func (h *house) write(writer string, fn func(*store.Tx) error) {
+func (h *fixture) write(writer string, fn func(*store.Tx) error) {
 	h.t.Helper()
 	if err := h.db.Update(h.t.Context(), writer, fn); err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-func (h *house) settle() {
+func (h *fixture) settle() {
 	h.t.Helper()
 	if _, err := h.engine.Settle(context.Background(), 1000); err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-func (h *house) world() {
+func (h *fixture) world() {
 	h.write("api/ec2", func(tx *store.Tx) error {
 		for _, err := range []error{
 			state.VPCs.Put(tx, model.VPC{ID: "vpc-1", CIDR: "10.0.0.0/16", DNSSupport: true, MainRouteTable: "rtb-1", DefaultGroup: "sg-default"}),
@@ -82,7 +82,7 @@ func (h *house) world() {
 
 const taskARN = "arn:aws:ecs:ap-northeast-1:000000000000:task/c/"
 
-func (h *house) task(id string) {
+func (h *fixture) task(id string) {
 	h.write("api/ecs", func(tx *store.Tx) error {
 		return state.Tasks.Put(tx, model.Task{ARN: taskARN + id, ID: id, Cluster: "c", TaskDefinition: "td", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning})
 	})
@@ -94,14 +94,14 @@ func (h *house) task(id string) {
 	})
 }
 
-func (h *house) get(id string) model.Task {
+func (h *fixture) get(id string) model.Task {
 	t, _ := state.Tasks.Get(h.db.View(), taskARN+id)
 	return t
 }
 
 // Proves: MI41
 func TestAPlacedTaskGetsAnInterfaceAndGivesItBack(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.world()
 	h.task("a")
 	h.settle()
@@ -129,7 +129,7 @@ func TestAPlacedTaskGetsAnInterfaceAndGivesItBack(t *testing.T) {
 }
 
 func TestNothingIsAvailableBeforeTheHostHasIt(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.world()
 	h.net.Fail(fault.New(fault.Unavailable, "", "no kernel today"))
 	h.task("a")
@@ -149,7 +149,7 @@ func TestNothingIsAvailableBeforeTheHostHasIt(t *testing.T) {
 // nothing about it changes.
 func TestAHostThatCannotBeSetIsLoggedOnce(t *testing.T) {
 	var log strings.Builder
-	h := loggedHouse(t, slog.NewTextHandler(&log, nil))
+	h := loggedFixture(t, slog.NewTextHandler(&log, nil))
 	h.world()
 	h.write("api/ec2", func(tx *store.Tx) error {
 		return state.Subnets.Put(tx, model.Subnet{ID: "subnet-x", VPC: "vpc-1", CIDR: "nonsense", AvailabilityZone: "ap-northeast-1a"})
@@ -183,7 +183,7 @@ func TestAHostThatCannotBeSetIsLoggedOnce(t *testing.T) {
 }
 
 func TestATaskStoppedBeforeItHadANetworkEnds(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.world()
 	h.net.Fail(fault.New(fault.Unavailable, "", "no kernel today"))
 	h.task("a")
@@ -198,7 +198,7 @@ func TestATaskStoppedBeforeItHadANetworkEnds(t *testing.T) {
 }
 
 func TestAFullSubnetRefusesAndSaysSoOnce(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.world()
 	for i := range 13 { // a /28 has 11 addresses to give
 		h.task(fmt.Sprintf("t%02d", i))
@@ -228,7 +228,7 @@ func TestAFullSubnetRefusesAndSaysSoOnce(t *testing.T) {
 }
 
 func TestLoadBalancersEndpointsAndFunctionsGetTheirs(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.world()
 	lb := model.LoadBalancer{ARN: "arn:aws:elasticloadbalancing:ap-northeast-1:000000000000:loadbalancer/app/web/1", Scheme: "internet-facing", Subnets: []string{"subnet-1", "subnet-2"}, SecurityGroups: []string{"sg-default"}}
 	h.write("api/elbv2", func(tx *store.Tx) error { return state.LoadBalancers.Put(tx, lb) })
@@ -268,7 +268,7 @@ func TestLoadBalancersEndpointsAndFunctionsGetTheirs(t *testing.T) {
 }
 
 func TestANATGatewayUsesItsElasticAddress(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.world()
 	h.write("api/ec2", func(tx *store.Tx) error {
 		if err := state.Addresses.Put(tx, model.Address{AllocationID: "eipalloc-1", PublicIP: "198.51.100.7"}); err != nil {
@@ -293,7 +293,7 @@ func TestANATGatewayUsesItsElasticAddress(t *testing.T) {
 }
 
 func TestAnInstanceIsReachableByItsRules(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.world()
 	h.write("controllers/capacity", func(tx *store.Tx) error {
 		return state.Instances.Put(tx, model.Instance{ID: "i-1", Subnet: "subnet-1", State: model.InstancePending, Goal: model.GoalRun})
@@ -329,7 +329,7 @@ func TestAnInstanceIsReachableByItsRules(t *testing.T) {
 }
 
 func TestEachEnvironmentOfAFunctionGetsALegOfItsOwn(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.write("api/lambda", func(tx *store.Tx) error {
 		return state.Functions.Put(tx, model.Function{Name: "hook", ARN: "arn:hook"})
 	})
@@ -371,7 +371,7 @@ func TestEachEnvironmentOfAFunctionGetsALegOfItsOwn(t *testing.T) {
 
 // Budget: a task more among 5,000 costs some tens of milliseconds.
 func BenchmarkOneMoreTaskAmongMany(b *testing.B) {
-	h := newHouse(b)
+	h := newFixture(b)
 	h.world()
 	h.write("api/ec2", func(tx *store.Tx) error {
 		return state.Subnets.Edit(tx, "subnet-1", func(s *model.Subnet) error { s.CIDR = "10.0.0.0/17"; return nil })

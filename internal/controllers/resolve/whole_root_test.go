@@ -30,7 +30,7 @@ import (
 	"berth/internal/store"
 )
 
-// TestAnInstanceReachesTheAPIThroughItsEndpoint puts the loops and the hands
+// TestAnInstanceReachesTheAPIThroughItsEndpoint puts the loops and the drivers
 // together: records become interfaces, names and listeners, and a program in
 // the instance's namespace finds the API by name, over TLS.
 func TestAnInstanceReachesTheAPIThroughItsEndpoint(t *testing.T) {
@@ -63,7 +63,7 @@ func TestAnInstanceReachesTheAPIThroughItsEndpoint(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	db, engine := house(t, log, host, names, endpoints)
+	db, engine := fixture(t, log, host, names, endpoints)
 	put(t, db)
 	if _, err := engine.Settle(t.Context(), 1000); err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestAnInstanceReachesTheAPIThroughItsEndpoint(t *testing.T) {
 	}
 }
 
-func house(t *testing.T, log *slog.Logger, host network.Driver, names resolve.Names, endpoints resolve.Endpoints) (*state.DB, *control.Engine) {
+func fixture(t *testing.T, log *slog.Logger, host network.Driver, names resolve.Names, endpoints resolve.Endpoints) (*state.DB, *control.Engine) {
 	t.Helper()
 	db, err := state.Open(t.Context(), store.NewMemory(), false)
 	if err != nil {

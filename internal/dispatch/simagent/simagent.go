@@ -1,12 +1,12 @@
 // Package simagent is the agent of simulated machines: it signs in at the
-// desk when its machine runs, and moves tasks by reports as a real agent
+// gateway when its machine runs, and moves tasks by reports as a real agent
 // would, after pull and start times drawn from a seed. It skips the wire, and
 // nothing else.
 //
 // It is a loop like the controllers, driven by state and by the control
 // plane's clock; chance is drawn from the seed and the task's or machine's
 // id, never from the order of events. It owns no field: everything it knows
-// goes through dispatch.Desk. Only simulations run it.
+// goes through dispatch.Gateway. Only simulations run it.
 package simagent
 
 import (
@@ -66,9 +66,9 @@ type Faults interface {
 
 // Controller implements control.Controller.
 type Controller struct {
-	DB     *state.DB
-	Desk   *dispatch.Desk
-	Config Config
+	DB      *state.DB
+	Gateway *dispatch.Gateway
+	Config  Config
 }
 
 var _ control.Controller = Controller{}
@@ -129,7 +129,7 @@ func (l Controller) machine(ctx context.Context, r control.Request, i model.Inst
 	case i.ID == "":
 		return control.Result{}, nil
 	case i.State != model.InstanceRunning || l.silent(i):
-		return control.Result{}, l.Desk.Lose(ctx, i.ID, "The agent's connection ended.")
+		return control.Result{}, l.Gateway.Lose(ctx, i.ID, "The agent's connection ended.")
 	case i.Connected:
 		return control.Result{}, nil
 	}
@@ -142,7 +142,7 @@ func (l Controller) machine(ctx context.Context, r control.Request, i model.Inst
 	if err := l.register(ctx, i); err != nil {
 		return control.Result{}, err
 	}
-	if err := l.Desk.Attend(ctx, i.ID, "1.105.1", "simulated"); err != nil {
+	if err := l.Gateway.Attend(ctx, i.ID, "1.105.1", "simulated"); err != nil {
 		return control.Result{}, err
 	}
 	return control.Result{}, l.beginTasks(ctx, r, i)
@@ -155,7 +155,7 @@ func (l Controller) register(ctx context.Context, i model.Instance) error {
 		return err
 	}
 	res := catalog.Registered(t)
-	_, err = l.Desk.Register(ctx, who(i), dispatch.Registration{
+	_, err = l.Gateway.Register(ctx, who(i), dispatch.Registration{
 		Cluster: i.Cluster, Instance: knownARN(i), Document: string(doc), CPU: res.CPU, Memory: res.Memory, Ports: catalog.ReservedPorts(),
 		AgentVersion: "1.105.1", RuntimeVersion: "simulated",
 	})
@@ -213,7 +213,7 @@ func (l Controller) begin(ctx context.Context, r control.Request, view store.Rea
 	}
 	if f := l.Config.Faults; f != nil {
 		if reason := f.Pull(t); reason != "" {
-			_, err := l.Desk.SubmitTask(ctx, who(i), dispatch.TaskReport{Task: t.ARN, Status: "STOPPED", Reason: reason, Containers: l.containers(view, t, "STOPPED", nil, reason)})
+			_, err := l.Gateway.SubmitTask(ctx, who(i), dispatch.TaskReport{Task: t.ARN, Status: "STOPPED", Reason: reason, Containers: l.containers(view, t, "STOPPED", nil, reason)})
 			return control.Result{}, err
 		}
 	}
@@ -222,7 +222,7 @@ func (l Controller) begin(ctx context.Context, r control.Request, view store.Rea
 		return control.Result{After: started.Sub(r.Now)}, nil
 	}
 	report := dispatch.TaskReport{Task: t.ARN, Status: "RUNNING", Containers: l.containers(view, t, "RUNNING", nil, "")}
-	if _, err := l.Desk.SubmitTask(ctx, who(i), report); err != nil {
+	if _, err := l.Gateway.SubmitTask(ctx, who(i), report); err != nil {
 		return control.Result{}, err
 	}
 	return control.Result{}, l.health(ctx, view, i, t)
@@ -275,7 +275,7 @@ func (l Controller) health(ctx context.Context, r store.Reader, i model.Instance
 	if len(h.Containers) == 0 {
 		return nil
 	}
-	return l.Desk.Health(ctx, i, []acs.TaskHealth{h})
+	return l.Gateway.Health(ctx, i, []acs.TaskHealth{h})
 }
 
 // live lets a task crash, if chance or the script says so.
@@ -296,7 +296,7 @@ func (l Controller) live(ctx context.Context, r control.Request, view store.Read
 	if r.Now.Before(at) {
 		return control.Result{After: at.Sub(r.Now)}, nil
 	}
-	_, err := l.Desk.SubmitTask(ctx, who(i), dispatch.TaskReport{Task: t.ARN, Status: "STOPPED", Containers: l.containers(view, t, "STOPPED", &code, "")})
+	_, err := l.Gateway.SubmitTask(ctx, who(i), dispatch.TaskReport{Task: t.ARN, Status: "STOPPED", Containers: l.containers(view, t, "STOPPED", &code, "")})
 	return control.Result{}, err
 }
 
@@ -311,7 +311,7 @@ func (l Controller) finish(ctx context.Context, r control.Request, i model.Insta
 	if !t.StartedAt.IsZero() {
 		report.Containers = l.containers(l.DB.View(), t, "STOPPED", &code, "")
 	}
-	_, err := l.Desk.SubmitTask(ctx, who(i), report)
+	_, err := l.Gateway.SubmitTask(ctx, who(i), report)
 	return control.Result{}, err
 }
 

@@ -31,11 +31,11 @@ var (
 const id = "i-0123456789abcdef0"
 
 type world struct {
-	t      *testing.T
-	db     *state.DB
-	clock  *clock.Stepped
-	engine *control.Engine
-	desk   *dispatch.Desk
+	t       *testing.T
+	db      *state.DB
+	clock   *clock.Stepped
+	engine  *control.Engine
+	gateway *dispatch.Gateway
 }
 
 func newWorld(t *testing.T, conf simagent.Config) *world {
@@ -47,11 +47,11 @@ func newWorld(t *testing.T, conf simagent.Config) *world {
 	}
 	log := slog.New(slog.DiscardHandler)
 	w := &world{t: t, db: db, clock: c, engine: control.New(db, c, log)}
-	w.desk = dispatch.New(dispatch.Deps{
+	w.gateway = dispatch.New(dispatch.Deps{
 		DB: db, Clock: c, Real: c, IDs: ident.Seeded(1), Place: place, Log: log,
 		Authenticate: func(*http.Request) (ident.Principal, error) { return ident.Principal{}, errors.New("no wire here") },
 	})
-	w.engine.Add(dispatch.Controller{DB: db}, simagent.Controller{DB: db, Desk: w.desk, Config: conf})
+	w.engine.Add(dispatch.Controller{DB: db}, simagent.Controller{DB: db, Gateway: w.gateway, Config: conf})
 	w.as("controllers/capacity", func(tx *store.Tx) error {
 		return state.Instances.Put(tx, model.Instance{
 			ID: id, ARN: arn, Cluster: "c", Type: "c6a.large", AvailabilityZone: "ap-northeast-1a", Goal: model.GoalRun, State: model.InstanceRunning,
@@ -215,11 +215,11 @@ func TestOnlyTheMachineItselfMaySpeakForIt(t *testing.T) {
 	w := newWorld(t, simagent.Config{})
 	w.advance(time.Second)
 	stranger := ident.AsRole("arn:aws:iam::000000000000:role/ecsInstanceRole", "i-0000000000000000f")
-	_, err := w.desk.SubmitTask(context.Background(), stranger, dispatch.TaskReport{Task: task, Status: "STOPPED"})
+	_, err := w.gateway.SubmitTask(context.Background(), stranger, dispatch.TaskReport{Task: task, Status: "STOPPED"})
 	if !fault.Is(err, fault.Denied) {
 		t.Errorf("report of a stranger: %v", err)
 	}
-	_, err = w.desk.Register(context.Background(), stranger, dispatch.Registration{Cluster: "c", Document: `{"instanceId":"` + id + `","instanceType":"c6a.large"}`})
+	_, err = w.gateway.Register(context.Background(), stranger, dispatch.Registration{Cluster: "c", Document: `{"instanceId":"` + id + `","instanceType":"c6a.large"}`})
 	if !fault.Is(err, fault.Denied) {
 		t.Errorf("registration of a stranger: %v", err)
 	}
@@ -230,7 +230,7 @@ func TestOnlyTheMachineItselfMaySpeakForIt(t *testing.T) {
 		"no document":     {Cluster: "c"},
 		"another ARN":     {Cluster: "c", Instance: "arn:x", Document: `{"instanceId":"` + id + `","instanceType":"c6a.large"}`},
 	} {
-		if _, err := w.desk.Register(context.Background(), own, r); !fault.Is(err, fault.Invalid) {
+		if _, err := w.gateway.Register(context.Background(), own, r); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -28,7 +28,7 @@ var place = ident.Place{Partition: "aws", Region: "ap-northeast-1", Account: "00
 
 const account = "arn:aws:iam::000000000000:role/"
 
-// world is the loop with the real API, and hands that do at once what the
+// world is the loop with the real API, and drivers that do at once what the
 // other loops take their time for.
 type world struct {
 	t      *testing.T
@@ -194,7 +194,7 @@ func (w *world) deploy() {
 	call(w, w.api().UpdateService, &ecs.UpdateServiceInput{Cluster: wire.Ptr("c"), Service: wire.Ptr("s"), ForceNewDeployment: wire.Ptr(true)})
 }
 
-// settle runs the loop and the hands until nothing moves, for a time.
+// settle runs the loop and the drivers until nothing moves, for a time.
 func (w *world) settle(d time.Duration) {
 	w.t.Helper()
 	end := w.clock.Now().Add(d)
@@ -204,7 +204,7 @@ func (w *world) settle(d time.Duration) {
 			if err != nil {
 				w.t.Fatal(err)
 			}
-			if !w.hands() && n == 0 {
+			if !w.drivers() && n == 0 {
 				break
 			}
 		}
@@ -217,8 +217,8 @@ func (w *world) settle(d time.Duration) {
 	}
 }
 
-// hands moves every task on by one step, and reports whether one moved.
-func (w *world) hands() bool {
+// drivers moves every task on by one step, and reports whether one moved.
+func (w *world) drivers() bool {
 	moved := false
 	for _, t := range state.Tasks.All(w.db.View()) {
 		switch {

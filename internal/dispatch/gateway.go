@@ -1,4 +1,4 @@
-// Package dispatch is the desk where agents sign in: registrations, the web
+// Package dispatch is the gateway where agents sign in: registrations, the web
 // sockets over which instances get their tasks and send their figures, the
 // keys of task roles, and the reports by which tasks move on.
 //
@@ -6,10 +6,10 @@
 // health and times; it moves tasks PENDING → ACTIVATING, STOPPING →
 // DEPROVISIONING, and out of any state when their containers or their machine
 // have ended. Assignments are derived from the state at every change and told
-// again after a reconnect: the desk remembers nothing that a restart may not
+// again after a reconnect: the gateway remembers nothing that a restart may not
 // forget. It places nothing, launches nothing, and refuses a caller that
-// speaks for another instance. api/ecs calls Desk's methods, daemon mounts
-// Handler and runs Run and Controller. A Desk is safe for concurrent use; its mutex
+// speaks for another instance. api/ecs calls Gateway's methods, daemon mounts
+// Handler and runs Run and Controller. A Gateway is safe for concurrent use; its mutex
 // guards the table of sessions only and is never held across I/O.
 package dispatch
 
@@ -47,7 +47,7 @@ type Metrics interface {
 	Put(ctx context.Context, s Sample) error
 }
 
-// Deps are what a Desk needs.
+// Deps are what a Gateway needs.
 type Deps struct {
 	DB    *state.DB
 	Clock clock.Clock // the control plane's time
@@ -64,8 +64,8 @@ type Deps struct {
 	Log          *slog.Logger
 }
 
-// Desk answers agents.
-type Desk struct {
+// Gateway answers agents.
+type Gateway struct {
 	Deps
 	mu       sync.Mutex
 	sessions map[string]*session // by instance id
@@ -73,11 +73,11 @@ type Desk struct {
 	seq      int64               // last number given to a payload or manifest
 }
 
-// New returns a Desk; it serves at once, and forgets lost agents while Run
+// New returns a Gateway; it serves at once, and forgets lost agents while Run
 // runs.
-func New(d Deps) *Desk {
+func New(d Deps) *Gateway {
 	d.Log = d.Log.With("room", writer)
-	return &Desk{Deps: d, sessions: map[string]*session{}, attended: map[string]int{}}
+	return &Gateway{Deps: d, sessions: map[string]*session{}, attended: map[string]int{}}
 }
 
 // document is the part of an instance identity document that is read.
@@ -91,7 +91,7 @@ type document struct {
 // Register signs an agent's machine in. Errors: ClientException (no such
 // cluster, an unknown machine), InvalidParameterException (no or another
 // machine's document), AccessDeniedException (somebody else's machine).
-func (d *Desk) Register(ctx context.Context, p ident.Principal, r Registration) (model.Instance, error) {
+func (d *Gateway) Register(ctx context.Context, p ident.Principal, r Registration) (model.Instance, error) {
 	var doc document
 	if err := json.Unmarshal([]byte(r.Document), &doc); err != nil || doc.InstanceID == "" {
 		return model.Instance{}, fault.New(fault.Invalid, "InvalidParameterException", "The instance identity document is missing or cannot be read.")
@@ -211,7 +211,7 @@ func clusterName(s string) string {
 }
 
 // find looks up the container instance that a caller names and may speak for.
-func (d *Desk) find(r store.Reader, p ident.Principal, cluster, instance string) (model.Instance, error) {
+func (d *Gateway) find(r store.Reader, p ident.Principal, cluster, instance string) (model.Instance, error) {
 	i, ok := state.Instances.One(r, "arn", instance)
 	if !ok {
 		for _, c := range state.Instances.By(r, "cluster", clusterName(cluster)) {
@@ -228,7 +228,7 @@ func (d *Desk) find(r store.Reader, p ident.Principal, cluster, instance string)
 
 // PollEndpoint says where an agent gets its work (DiscoverPollEndpoint).
 // Errors: InvalidParameterException, AccessDeniedException.
-func (d *Desk) PollEndpoint(_ context.Context, p ident.Principal, cluster, instance string) (Endpoints, error) {
+func (d *Gateway) PollEndpoint(_ context.Context, p ident.Principal, cluster, instance string) (Endpoints, error) {
 	if instance != "" {
 		if _, err := d.find(d.DB.View(), p, cluster, instance); err != nil {
 			return Endpoints{}, err
@@ -241,7 +241,7 @@ func (d *Desk) PollEndpoint(_ context.Context, p ident.Principal, cluster, insta
 // clockTime translates a moment of an agent's past, in real time, into the
 // control plane's: on a clock that runs N times faster it is N times as long
 // ago.
-func (d *Desk) clockTime(real time.Time) time.Time {
+func (d *Gateway) clockTime(real time.Time) time.Time {
 	if real.IsZero() {
 		return time.Time{}
 	}
@@ -251,13 +251,13 @@ func (d *Desk) clockTime(real time.Time) time.Time {
 
 // realTime translates a moment of the control plane's time to come into real
 // time, as agents and SDKs read it.
-func (d *Desk) realTime(at time.Time) time.Time {
+func (d *Gateway) realTime(at time.Time) time.Time {
 	return d.Real.Now().Add(time.Duration(float64(at.Sub(d.Clock.Now())) / d.speed()))
 }
 
 // speed is how fast the control plane's clock runs; one that stands still or
 // is stepped counts as real.
-func (d *Desk) speed() float64 {
+func (d *Gateway) speed() float64 {
 	if c, ok := d.Clock.(interface{ Speed() float64 }); ok && c.Speed() > 0 {
 		return c.Speed()
 	}
@@ -265,8 +265,8 @@ func (d *Desk) speed() float64 {
 }
 
 // number gives payloads and manifests one ever growing count: an agent drops
-// what does not grow, also across restarts of the desk.
-func (d *Desk) number() int64 {
+// what does not grow, also across restarts of the gateway.
+func (d *Gateway) number() int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.seq = max(d.seq+1, d.Real.Now().UnixMilli())

@@ -36,11 +36,11 @@ const (
 	taskRole = "arn:aws:iam::000000000000:role/task"
 )
 
-// bench is a desk whose agents' world is real and whose own clock is stepped.
+// bench is a gateway whose agents' world is real and whose own clock is stepped.
 type bench struct {
 	t       *testing.T
 	db      *state.DB
-	desk    *dispatch.Desk
+	gateway *dispatch.Gateway
 	clock   *clock.Stepped
 	server  *httptest.Server
 	mu      sync.Mutex
@@ -81,7 +81,7 @@ func newBench(t *testing.T) *bench {
 	}
 	b := &bench{t: t, db: db, clock: clock.NewStepped(start), who: ident.AsRole("arn:aws:iam::000000000000:role/x", id)}
 	ctx, cancel := context.WithCancel(t.Context())
-	b.desk = dispatch.New(dispatch.Deps{
+	b.gateway = dispatch.New(dispatch.Deps{
 		DB: db, Clock: b.clock, Real: clock.Real(ctx), IDs: ident.Crypto(), Place: place, Minter: b, Access: b, Metrics: b, Log: slog.New(slog.DiscardHandler),
 		Authenticate: func(*http.Request) (ident.Principal, error) {
 			b.mu.Lock()
@@ -92,9 +92,9 @@ func newBench(t *testing.T) *bench {
 			return b.who, nil
 		},
 	})
-	b.server = httptest.NewServer(b.desk.Handler())
+	b.server = httptest.NewServer(b.gateway.Handler())
 	done := make(chan struct{})
-	go func() { defer close(done); _ = b.desk.Run(ctx) }()
+	go func() { defer close(done); _ = b.gateway.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done; b.server.CloseClientConnections(); b.server.Close() })
 	b.as("controllers/capacity", func(tx *store.Tx) error {
 		return state.Instances.Put(tx, model.Instance{ID: id, ARN: arn, Cluster: "c", Type: "c6a.large", Goal: model.GoalRun, State: model.InstanceRunning})
@@ -389,7 +389,7 @@ func (r *racing) Speed() float64 {
 func TestAFastClockWantsFiguresOnceAMinuteOfIts(t *testing.T) {
 	b := newBench(t)
 	c := &racing{Clock: b.clock, speed: 60}
-	b.desk.Clock = c
+	b.gateway.Clock = c
 	conn := b.dial(tcsQuery)
 	if m := next[acs.Heartbeat](t, conn, acs.TypeHeartbeat); m.PublishEvery != 1 {
 		t.Errorf("at 60x figures are wanted every %v s", m.PublishEvery)
@@ -412,7 +412,7 @@ func TestAClosedConnectionIsALostAgent(t *testing.T) {
 		t.Fatalf("instance: %+v", i)
 	}
 	conn.CloseNow()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) { // the desk notices in real time
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) { // the gateway notices in real time
 		if i, _ := state.Instances.Get(b.db.View(), id); !i.Connected {
 			break
 		}

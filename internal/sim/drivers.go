@@ -20,8 +20,8 @@ import (
 	"berth/internal/series"
 )
 
-// hands are the simulated drivers of a world.
-type hands struct {
+// drivers are the simulated drivers of a world.
+type drivers struct {
 	machines  *machine.Driver
 	network   *hostnet.Net
 	edge      *balancer.Edge
@@ -35,7 +35,7 @@ type hands struct {
 	kick      func()
 }
 
-// The times that simulated hands take, near those on record for AWS
+// The times that simulated drivers take, near those on record for AWS
 // (docs/facts/managed-instances.md MI113).
 const (
 	bootMin, bootMax   = 8 * time.Second, 14 * time.Second
@@ -45,8 +45,8 @@ const (
 	stopMin, stopMax   = 500 * time.Millisecond, 3 * time.Second
 )
 
-func newHands(o Options, c clock.Clock, ids *ident.Source) (*hands, error) {
-	h := &hands{seed: o.Seed}
+func newDrivers(o Options, c clock.Clock, ids *ident.Source) (*drivers, error) {
+	h := &drivers{seed: o.Seed}
 	h.machines = machine.New(machine.Config{Clock: c, Seed: o.Seed, BootMin: bootMin, BootMax: bootMax})
 	h.network = hostnet.New()
 	h.edge = balancer.New(c, func() {
@@ -70,13 +70,13 @@ func newHands(o Options, c clock.Clock, ids *ident.Source) (*hands, error) {
 	return h, err
 }
 
-func (h *hands) daemon() daemon.Hands {
-	return daemon.Hands{
+func (h *drivers) daemon() daemon.Drivers {
+	return daemon.Drivers{
 		Machines: h.machines, Network: h.network, Edge: h.edge, Images: h.images, Tokens: h.tokens, Series: h.series, Functions: h.functions, Code: h.code,
-		More: func(house *daemon.House) []control.Controller {
-			h.kick, h.fate.house = house.WakeTraffic, house
-			h.machines.Watch(func(string) { house.Engine.Kick("controllers/instance", instance.Census) })
-			return []control.Controller{simagent.Controller{DB: house.DB, Desk: house.Desk, Config: simagent.Config{
+		More: func(sys *daemon.System) []control.Controller {
+			h.kick, h.fate.sys = sys.WakeTraffic, sys
+			h.machines.Watch(func(string) { sys.Engine.Kick("controllers/instance", instance.Census) })
+			return []control.Controller{simagent.Controller{DB: sys.DB, Gateway: sys.Gateway, Config: simagent.Config{
 				Seed: h.seed, BootMin: joinMin, BootMax: joinMax, PullMin: pullMin, PullMax: pullMax,
 				StartMin: startMin, StartMax: startMax, StopMin: stopMin, StopMax: stopMax, Faults: h.fate,
 			}}, h.fate}
@@ -84,7 +84,7 @@ func (h *hands) daemon() daemon.Hands {
 	}
 }
 
-func (h *hands) fail(what string, args ...string) error {
+func (h *drivers) fail(what string, args ...string) error {
 	switch {
 	case what == "machines" && len(args) == 1:
 		h.machines.RefuseIn(args[0], nil)

@@ -72,7 +72,7 @@ func (Controller) tasks(r store.Reader, key string) []model.Task {
 }
 
 // over says that a task has no containers any more and waits for nobody but
-// the desk.
+// the gateway.
 func (l Controller) over(r store.Reader, t model.Task) bool {
 	if t.Instance == "" || !t.LastStatus.Before(model.TaskDeprovisioning) {
 		return false

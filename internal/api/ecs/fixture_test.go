@@ -20,9 +20,9 @@ import (
 
 var place = ident.Place{Partition: "aws", Region: "ap-northeast-1", Account: "000000000000"}
 
-// house is an API over an empty, strict state with a VPC, two target groups
+// fixture is an API over an empty, strict state with a VPC, two target groups
 // and their rules.
-type house struct {
+type fixture struct {
 	t     *testing.T
 	db    *state.DB
 	clock *clock.Stepped
@@ -30,20 +30,20 @@ type house struct {
 	ctx   context.Context
 }
 
-type desk struct{ ecs.Desk }
+type gateway struct{ ecs.Gateway }
 
-func (desk) PollEndpoint(context.Context, ident.Principal, string, string) (dispatch.Endpoints, error) {
+func (gateway) PollEndpoint(context.Context, ident.Principal, string, string) (dispatch.Endpoints, error) {
 	return dispatch.Endpoints{Agent: "https://a/", Telemetry: "https://t/"}, nil
 }
 
-func newHouse(t *testing.T) *house {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	db, err := state.Open(t.Context(), store.NewMemory(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, db: db, clock: clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))}
-	h.api = ecs.New(ecs.Deps{DB: db, Clock: h.clock, IDs: ident.Seeded(1), Place: place, Desk: desk{}})
+	h := &fixture{t: t, db: db, clock: clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))}
+	h.api = ecs.New(ecs.Deps{DB: db, Clock: h.clock, IDs: ident.Seeded(1), Place: place, Gateway: gateway{}})
 	h.ctx = wire.WithCall(t.Context(), wire.Call{Principal: ident.Root(place)})
 	h.write("api/ec2", func(tx *store.Tx) error {
 		for _, s := range []model.Subnet{{ID: "subnet-1", VPC: "vpc-1", AvailabilityZone: "ap-northeast-1a"}, {ID: "subnet-2", VPC: "vpc-1", AvailabilityZone: "ap-northeast-1c"}} {
@@ -73,7 +73,7 @@ func newHouse(t *testing.T) *house {
 
 func rule(n string) string { return place.ARN("elasticloadbalancing", "listener-rule/app/alb/1/2/"+n) }
 
-func (h *house) write(room string, fn func(*store.Tx) error) {
+func (h *fixture) write(room string, fn func(*store.Tx) error) {
 	h.t.Helper()
 	if err := h.db.Update(h.ctx, room, fn); err != nil {
 		h.t.Fatal(err)
@@ -81,14 +81,14 @@ func (h *house) write(room string, fn func(*store.Tx) error) {
 }
 
 // refused checks an error's AWS code and a part of its text.
-func (h *house) refused(err error, code, part string) {
+func (h *fixture) refused(err error, code, part string) {
 	h.t.Helper()
 	if err == nil || fault.CodeOf(err) != code || !strings.Contains(fault.MessageOf(err), part) {
 		h.t.Errorf("got %s %q, want %s %q", fault.CodeOf(err), err, code, part)
 	}
 }
 
-func must[T any](h *house, v T, err error) T {
+func must[T any](h *fixture, v T, err error) T {
 	h.t.Helper()
 	if err != nil {
 		h.t.Fatal(err)
@@ -98,7 +98,7 @@ func must[T any](h *house, v T, err error) T {
 
 func p[T any](v T) *T { return &v }
 
-func (h *house) cluster() {
+func (h *fixture) cluster() {
 	h.t.Helper()
 	must(h, p(0), func() error {
 		_, err := h.api.CreateCluster(h.ctx, &shape.CreateClusterInput{ClusterName: p("c")})
@@ -127,7 +127,7 @@ func provider() *shape.CreateCapacityProviderInput {
 
 // ready makes a cluster with an active provider as its default, and a task
 // definition.
-func (h *house) ready() {
+func (h *fixture) ready() {
 	h.t.Helper()
 	h.cluster()
 	_, err := h.api.CreateCapacityProvider(h.ctx, provider())
@@ -140,7 +140,7 @@ func (h *house) ready() {
 	h.define()
 }
 
-func (h *house) activate() {
+func (h *fixture) activate() {
 	h.t.Helper()
 	h.write("controllers/capacity", func(tx *store.Tx) error {
 		return state.CapacityProviders.Edit(tx, "mi", func(c *model.CapacityProvider) error {
@@ -160,7 +160,7 @@ func seedDefinition() *shape.RegisterTaskDefinitionInput {
 	}
 }
 
-func (h *house) define() {
+func (h *fixture) define() {
 	h.t.Helper()
 	_, err := h.api.RegisterTaskDefinition(h.ctx, seedDefinition())
 	must(h, 0, err)
