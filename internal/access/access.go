@@ -2,7 +2,7 @@
 // callers, evaluates IAM over the roles and policies in the state and AWS's
 // own managed policies, and makes temporary keys and finds them again.
 //
-// It implements control.Access for the loops and, for the front door, the
+// It implements control.Access for the controllers and, for front, the
 // look-up of keys and the authorisation of calls. It owns the record of keys
 // it makes and notes the calls it denies; roles and policies belong to
 // api/iam. It is safe for concurrent use.
@@ -26,7 +26,7 @@ import (
 	"berth/internal/store"
 )
 
-// writer is the name under which this room writes.
+// writer is the name under which this package writes.
 const writer = "access"
 
 // Deps is what Access is made of.

@@ -160,9 +160,9 @@ func TestPoliciesOfResourcesAndEndpoints(t *testing.T) {
 	bare := role("bare", trust(`"*"`))
 	a, db := newAccess(t, may, bare)
 	web, hook := place.ARN("ecr", "repository/web"), place.ARN("lambda", "function:hook")
-	write := func(room string, f func(tx *store.Tx) error) {
+	write := func(writer string, f func(tx *store.Tx) error) {
 		t.Helper()
-		if err := db.Update(t.Context(), room, f); err != nil {
+		if err := db.Update(t.Context(), writer, f); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -87,7 +87,7 @@ func (a *app) sketch(w io.Writer, p picture) {
 			a.drawInstance(w, in, cols)
 		}
 		if len(cl.Waiting) > 0 {
-			fmt.Fprintf(w, "  %s\n", a.paint("yellow", "waiting for an instance; why: berth explain "+clip8(cl.Waiting[0].ID)))
+			fmt.Fprintf(w, "  %s\n", a.paint("yellow", "waiting for an instance; why: berth explain "+shortID(cl.Waiting[0].ID)))
 			for _, t := range cl.Waiting {
 				a.drawTask(w, t, cols)
 			}
@@ -139,11 +139,11 @@ func (a *app) drawTask(w io.Writer, t taskPicture, c widths) {
 	if t.Desired == string(model.TaskStopped) && t.Status == string(model.TaskRunning) {
 		state = "RUNNING→STOPPED"
 	}
-	fmt.Fprintf(w, "      %s  %-*s  %-*s  %-*s  %s\n", clip8(t.ID), c.group, clip(group(t), c.group), c.revision, clip(t.Revision, c.revision), c.address, t.Address, a.paint(mood(t.Status), state))
+	fmt.Fprintf(w, "      %s  %-*s  %-*s  %-*s  %s\n", shortID(t.ID), c.group, clip(group(t), c.group), c.revision, clip(t.Revision, c.revision), c.address, t.Address, a.paint(mood(t.Status), state))
 }
 
-// clip8 is as much of an id as names a task among its like.
-func clip8(id string) string { return id[:min(len(id), 8)] }
+// shortID is as much of an id as names a task among its like.
+func shortID(id string) string { return id[:min(len(id), 8)] }
 
 func (a *app) drawService(w io.Writer, s servicePicture) {
 	fmt.Fprintf(w, "  service %s  %s  %d/%d running", a.paint("bold", s.Name), a.paint(mood(s.Status), s.Status), s.Running, s.Desired)

@@ -303,11 +303,11 @@ func TestLogsFindsTheGroup(t *testing.T) {
 func TestEvents(t *testing.T) {
 	mux := health(http.NewServeMux())
 	mux.HandleFunc("GET /_berth/events", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `{"at":"2026-01-02T03:04:05Z","by":"controllers/task","subject":"arn:aws:ecs:r:1:task/c/0123456789abcdef0123456789abcdef","verb":"placed","reason":"i-1 has room"}
+		_, _ = io.WriteString(w, `{"at":"2026-01-02T03:04:05Z","by":"controllers/task","subject":"arn:aws:ecs:r:1:task/c/0123456789abcdef0123456789abcdef","verb":"placed","reason":"i-1 has capacity"}
 {"at":"2026-01-02T03:04:06Z","by":"stack","subject":"arn:aws:cloudformation:r:1:stack/web/0-1-2","verb":"UPDATE_COMPLETE_CLEANUP_IN_PROGRESS","reason":"web AWS::CloudFormation::Stack"}
 `)
 	})
-	task := "03:04:05  placed      task/01234567            i-1 has room\n"
+	task := "03:04:05  placed      task/01234567            i-1 has capacity\n"
 	stack := "03:04:06  stack       stack/web                UPDATE_COMPLETE_CLEANUP_IN_PROGRESS web AWS::CloudFormation::Stack\n"
 	if _, out, errs := run(t, mux, "events"); out != task+stack {
 		t.Errorf("printed\n%s%s", out, errs)

@@ -194,7 +194,7 @@ func (a *app) showLogs(ctx context.Context, c *client, groups []string, stream s
 
 func (a *app) noLines(groups []string, stream string) string {
 	if stream != "" {
-		return "no line of " + stream + " is in any log group: does its container log with awslogs, and did it start (berth explain " + clip8(stream) + ")?"
+		return "no line of " + stream + " is in any log group: does its container log with awslogs, and did it start (berth explain " + shortID(stream) + ")?"
 	}
 	return "nothing was written to " + strings.Join(groups, " ") + " yet"
 }
@@ -212,7 +212,7 @@ func (a *app) drawLine(l logLine) error {
 func source(stream string) string {
 	head, id := stream[:max(strings.LastIndexByte(stream, '/'), 0)], last(stream)
 	if date, rest, ok := strings.Cut(id, "]"); ok { // 2026/11/29/[$LATEST]6e39c8…
-		return date[1:] + "/" + clip8(rest)
+		return date[1:] + "/" + shortID(rest)
 	}
-	return strings.TrimPrefix(head+"/", "/") + clip8(id)
+	return strings.TrimPrefix(head+"/", "/") + shortID(id)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // ensure finds the server of the data folder or starts one.
-func (a *app) ensure(ctx context.Context, w wish) (*client, error) {
+func (a *app) ensure(ctx context.Context, w order) (*client, error) {
 	if a.endpoint != "" {
 		c, err := a.client(ctx)
 		if err != nil {
@@ -38,7 +38,7 @@ func (a *app) ensure(ctx context.Context, w wish) (*client, error) {
 }
 
 // agree applies to a server that runs what flags ask of it, or refuses them.
-func (a *app) agree(ctx context.Context, c *client, w wish) error {
+func (a *app) agree(ctx context.Context, c *client, w order) error {
 	s := w.server
 	for _, f := range []struct{ name, want, has string }{
 		{"region", s.Region, c.now.Region}, {"account", s.Account, c.now.Account}, {"listen", s.Listen, strings.TrimPrefix(c.base, "http://")},

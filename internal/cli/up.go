@@ -15,8 +15,8 @@ import (
 	"berth/internal/ident"
 )
 
-// wish is what `berth up` was told.
-type wish struct {
+// order is what `berth up` was told.
+type order struct {
 	server     ServerConfig
 	given      func(flag string) bool // was the flag written?
 	template   string
@@ -26,7 +26,7 @@ type wish struct {
 }
 
 func (a *app) up() *cobra.Command {
-	var w wish
+	var w order
 	cmd := &cobra.Command{
 		Use:   "up [TEMPLATE]",
 		Short: "Start a server if none answers, push images, deploy a template",
@@ -49,7 +49,7 @@ func (a *app) up() *cobra.Command {
 	return cmd
 }
 
-func (a *app) runUp(ctx context.Context, w wish) error {
+func (a *app) runUp(ctx context.Context, w order) error {
 	body := example.Template
 	if w.template != "" {
 		b, err := readTemplate(w.template)

@@ -134,7 +134,7 @@ func short(s string) string {
 		rest, _, _ = strings.Cut(rest, "/")
 	default:
 		if rest = last(rest); hexID.MatchString(rest) {
-			rest = clip8(rest)
+			rest = shortID(rest)
 		}
 	}
 	return strings.TrimPrefix(kind, "service-") + "/" + rest
@@ -168,15 +168,15 @@ func (a *app) explain() *cobra.Command {
 				return a.print(e)
 			}
 			fmt.Fprintf(a.out, "%s %s\n", e.Kind, a.paint("bold", e.Subject))
-			room := 1 << 16
+			columns := 1 << 16
 			if terminal(a.out) {
-				room = max(width(a.out)-4, 40)
+				columns = max(width(a.out)-4, 40)
 			}
 			for _, s := range e.Say {
-				fmt.Fprintf(a.out, "  %s\n", strings.Join(wrap(s, room), "\n    "))
+				fmt.Fprintf(a.out, "  %s\n", strings.Join(wrap(s, columns), "\n    "))
 			}
 			if e.Cure != "" {
-				fmt.Fprintf(a.out, "  %s %s\n", a.paint("green", "→"), strings.Join(wrap(e.Cure, room), "\n    "))
+				fmt.Fprintf(a.out, "  %s %s\n", a.paint("green", "→"), strings.Join(wrap(e.Cure, columns), "\n    "))
 			}
 			if len(e.History) > 0 {
 				fmt.Fprintln(a.out, a.paint("dim", "history"))

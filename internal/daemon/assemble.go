@@ -113,7 +113,7 @@ func (l *later) Invoke(ctx context.Context, as ident.Principal, svc, op string, 
 }
 
 // Assemble builds the system. The order of the controllers is the order in which the
-// simulator runs them: from wishes to facts.
+// simulator runs them: from what is asked for to what is.
 func Assemble(_ context.Context, c Core, h Drivers) (*System, error) {
 	sys := &System{Core: c}
 	invoke := &later{}

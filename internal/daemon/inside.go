@@ -8,7 +8,7 @@ import (
 	"berth/internal/front"
 )
 
-// behindEndpoints says what each VPC endpoint's service leads to: services of the front door
+// behindEndpoints says what each VPC endpoint's service leads to: services of front
 // by name, and the paths of its other handlers.
 var behindEndpoints = map[string]front.Listener{
 	"ecs":                     {Services: []string{"ecs"}},

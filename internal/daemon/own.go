@@ -1,5 +1,5 @@
 // Package daemon connects: it makes the drivers, assembles the system and runs it
-// as a server, and answers Berth's own few paths. It is the only room that sees
+// as a server, and answers Berth's own few paths. It is the only package that sees
 // everything, and it decides nothing about AWS's nouns.
 package daemon
 

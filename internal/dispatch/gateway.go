@@ -32,7 +32,7 @@ import (
 	"berth/internal/store"
 )
 
-// writer is the name under which this room writes.
+// writer is the name under which this package writes.
 const writer = "dispatch"
 
 // Minter makes keys for a role session and records them.
@@ -76,7 +76,7 @@ type Gateway struct {
 // New returns a Gateway; it serves at once, and forgets lost agents while Run
 // runs.
 func New(d Deps) *Gateway {
-	d.Log = d.Log.With("room", writer)
+	d.Log = d.Log.With("writer", writer)
 	return &Gateway{Deps: d, sessions: map[string]*session{}, attended: map[string]int{}}
 }
 

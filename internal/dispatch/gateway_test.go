@@ -108,9 +108,9 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-func (b *bench) as(room string, fn func(*store.Tx) error) {
+func (b *bench) as(writer string, fn func(*store.Tx) error) {
 	b.t.Helper()
-	if err := b.db.Update(b.t.Context(), room, fn); err != nil {
+	if err := b.db.Update(b.t.Context(), writer, fn); err != nil {
 		b.t.Fatal(err)
 	}
 }

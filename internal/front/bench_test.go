@@ -14,7 +14,7 @@ import (
 	"berth/internal/wire/shape/ecs"
 )
 
-// BenchmarkChain is the cost of the front door itself: the budget of a read
+// BenchmarkChain is the cost of front itself: the budget of a read
 // is 200 µs, most of which belongs to the service behind it.
 func BenchmarkChain(b *testing.B) {
 	f, err := front.New(front.Deps{

@@ -68,7 +68,7 @@ type Deps struct {
 	Fallback http.Handler
 }
 
-// Front is the front door.
+// Front is the chain that every call goes through.
 type Front struct {
 	Deps
 

@@ -8,8 +8,8 @@
 // be jumped over. So the newest figures of a task
 // stand for every minute in which it runs, until they are old in real time: a
 // point says what is known of its minute, and after that there is none. The
-// room owns those figures, in memory only, and writes to series; it judges
-// nothing. It is the gateway's taker of figures and a loop of the engine, and is
+// package owns those figures, in memory only, and writes to series; it decides
+// nothing. It is the gateway's taker of figures and a controller of the engine, and is
 // safe for concurrent use.
 package meter
 

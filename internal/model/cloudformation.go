@@ -115,7 +115,7 @@ type Stack struct {
 	DeletedAt             time.Time        `json:"deletedAt,omitzero" w:"controllers/stack"`
 	ChangeSet             string           `json:"changeSet,omitempty" w:"api/cloudformation"`
 	// Operation grows with every create, update and delete, so that the loop
-	// can tell a new wish from an old one; Principal is who asked.
+	// can tell a new request from an old one; Principal is who asked.
 	Operation      int64    `json:"operation" w:"api/cloudformation"`
 	RequestToken   string   `json:"requestToken,omitempty" w:"api/cloudformation"`
 	Principal      string   `json:"principal,omitempty" w:"api/cloudformation"` // ARN

@@ -59,7 +59,7 @@ type NATGateway struct {
 	State      NATState  `json:"state" w:"api/ec2,controllers/network"`
 	Tags       []Tag     `json:"tags,omitempty" w:"api/ec2"`
 	CreatedAt  time.Time `json:"createdAt" w:"api/ec2"`
-	DeletedAt  time.Time `json:"deletedAt,omitzero" w:"api/ec2"` // when it was wished away
+	DeletedAt  time.Time `json:"deletedAt,omitzero" w:"api/ec2"` // when its deletion was asked for
 }
 
 // Address is an Elastic IP. Key: AllocationID.

@@ -1,9 +1,9 @@
 // Package model has the nouns of Berth, one file for each family: what was
-// wished (spec) and what is (status), and the legal moves of each state.
+// desired (spec) and what is (status), and the legal moves of each state.
 //
 // Records are values. What a view returns must not be written into: take a
 // Clone (or state's Edit, which makes one), change it, put it back. Field
-// tags `w:"room,room"` name the only rooms that may write a field; state
+// tags `w:"writer,writer"` name the only packages that may write a field; state
 // checks them in tests and in the simulator. The package does no I/O, plans
 // nothing and formats nothing for a wire.
 package model
@@ -61,7 +61,7 @@ func DropTags(tags []Tag, keys []string) []Tag {
 type Decision struct {
 	Seq     int64     `json:"seq"` // grows by one; the key of the table
 	At      time.Time `json:"at"`
-	By      string    `json:"by"`      // the room, for example controllers/task
+	By      string    `json:"by"`      // the writer, for example controllers/task
 	Subject string    `json:"subject"` // ARN or id of what it is about
 	Verb    string    `json:"verb"`    // placed, refused, launched, kept, drained, shifted, scaled, denied, state, …
 	Reason  string    `json:"reason"`  // one sentence

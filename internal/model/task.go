@@ -111,7 +111,7 @@ type Task struct {
 	StoppedReason string     `json:"stoppedReason,omitempty" w:"api/ecs,controllers/service,controllers/task,dispatch"`
 	StoppingAt    time.Time  `json:"stoppingAt,omitzero" w:"api/ecs,controllers/service,controllers/task,dispatch"`
 
-	// LastStatus moves forward only; each move has one room (house-style 3.2).
+	// LastStatus moves forward only; each move has one writer.
 	LastStatus TaskStatus `json:"lastStatus" w:"api/ecs,controllers/service,controllers/task,controllers/network,controllers/traffic,dispatch"`
 	StatusAt   time.Time  `json:"statusAt" w:"api/ecs,controllers/service,controllers/task,controllers/network,controllers/traffic,dispatch"`
 	// Instance is the container instance's ARN, set once.

@@ -1,6 +1,6 @@
-// Package state is the hall where all rooms meet: our tables over store, and
-// the guard at its door. It refuses illegal moves and, when strict (tests and
-// the simulator), writes by a room that does not own the field. It decides
+// Package state is the state store: our tables over store, and what guards
+// them. It refuses illegal moves and, when strict (tests and
+// the simulator), writes by a package that does not own the field. It decides
 // nothing, waits for nothing and calls nobody.
 //
 // DB is safe for concurrent use.
@@ -34,7 +34,7 @@ const Format = 1
 var format = store.Format{Number: Format, Steps: []store.Step{nil}}
 
 // Open reads the state from kv. A strict DB refuses writes to fields that
-// their model tags give to other rooms.
+// their model tags give to other packages.
 func Open(ctx context.Context, kv store.KV, strict bool) (*DB, error) {
 	db, err := store.OpenFormat(ctx, kv, format, defs()...)
 	if err != nil {
@@ -43,7 +43,7 @@ func Open(ctx context.Context, kv store.KV, strict bool) (*DB, error) {
 	return &DB{db, strict}, nil
 }
 
-// Update runs fn as one durable transaction of the room named writer, for
+// Update runs fn as one durable transaction of the package named writer, for
 // example "controllers/task". fn must not block, draw random numbers or tell
 // the time: draw ids and take now before.
 func (db *DB) Update(ctx context.Context, writer string, fn func(*store.Tx) error) error {
@@ -98,7 +98,7 @@ func moves(old, updated any) error {
 			return fault.New(fault.Internal, "", "task %s moves backwards from %s to %s", n.ID, o.LastStatus, n.LastStatus)
 		}
 		if o.DesiredStatus == model.TaskStopped && n.DesiredStatus != model.TaskStopped {
-			return fault.New(fault.Internal, "", "task %s is wished to run again", n.ID)
+			return fault.New(fault.Internal, "", "task %s is asked to run again", n.ID)
 		}
 		if o.Instance != "" && n.Instance != o.Instance {
 			return fault.New(fault.Internal, "", "task %s changes its instance", n.ID)

@@ -184,7 +184,7 @@ func (tx *Tx) table(name string) *data {
 	return tx.base.tables[name]
 }
 
-func (tx *Tx) own1(name string) *data {
+func (tx *Tx) ownTable(name string) *data {
 	if tx.own[name] == nil {
 		tx.own[name] = tx.base.tables[name].copy()
 	}

@@ -261,7 +261,7 @@ func (tx *Tx) set(def Def, table, key string, old, updated any) error {
 			return err
 		}
 	}
-	d := tx.own1(table)
+	d := tx.ownTable(table)
 	if updated == nil {
 		d.rows.Delete(key)
 	} else {

@@ -108,9 +108,9 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) write(room string, fn func(*store.Tx) error) {
+func (w *world) write(writer string, fn func(*store.Tx) error) {
 	w.Helper()
-	if err := w.db.Update(w.Context(), room, fn); err != nil {
+	if err := w.db.Update(w.Context(), writer, fn); err != nil {
 		w.Fatal(err)
 	}
 }

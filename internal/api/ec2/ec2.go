@@ -1,7 +1,7 @@
 // Package ec2 is the API of Amazon EC2, as far as an ECS stack needs it: VPCs
 // and what is in them, security groups, endpoints, addresses, tags, and the
 // instances, types and zones to look at. It defaults and validates as AWS
-// does and writes wishes.
+// does and writes what is desired.
 //
 // It owns VPCs, subnets, gateways, addresses, route tables, security groups
 // and the specification of endpoints; controllers/network makes interfaces for

@@ -366,8 +366,8 @@ func TestManagedInstancesAreHiddenAndCannotBeEnded(t *testing.T) {
 	v := w.vpc("10.0.0.0/16")
 	s := w.subnet(v, "10.0.0.0/24", "ap-northeast-1a")
 	id := "i-0123456789abcdef0"
-	as := func(room string, fn func(*store.Tx) error) {
-		if err := w.db.Update(ctx, room, fn); err != nil {
+	as := func(writer string, fn func(*store.Tx) error) {
+		if err := w.db.Update(ctx, writer, fn); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 
 const openPolicy = `{"Version":"2008-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`
 
-// CreateVpcEndpoint wishes an interface endpoint, whose interfaces
+// CreateVpcEndpoint asks for an interface endpoint, whose interfaces
 // controllers/network makes, or makes a gateway endpoint with its routes.
 // Errors: InvalidServiceName, InvalidVpcID.NotFound, InvalidSubnetID.NotFound,
 // InvalidGroup.NotFound, InvalidRouteTableID.NotFound, InvalidParameter,
@@ -334,8 +334,9 @@ func changed(list, add, remove []string) []string {
 	return out
 }
 
-// DeleteVpcEndpoints deletes gateway endpoints and wishes interface endpoints
-// away: controllers/network takes their interfaces and then the records.
+// DeleteVpcEndpoints deletes gateway endpoints and asks for the end of
+// interface endpoints: controllers/network takes their interfaces and then the
+// records.
 // Endpoints that are not there are reported as unsuccessful.
 func (a *API) DeleteVpcEndpoints(ctx context.Context, in *shape.DeleteVpcEndpointsInput) (*shape.DeleteVpcEndpointsOutput, error) {
 	if len(in.VpcEndpointIds) == 0 {

@@ -12,7 +12,7 @@ import (
 	shape "berth/internal/wire/shape/ec2"
 )
 
-// CreateNatGateway wishes a NAT gateway; controllers/network makes its
+// CreateNatGateway asks for a NAT gateway; controllers/network makes its
 // interface, under the id that is drawn here, and turns it available. Errors:
 // InvalidSubnetID.NotFound, InvalidAllocationID.NotFound,
 // Resource.AlreadyAssociated, MissingParameter.
@@ -104,7 +104,7 @@ func (a *API) DescribeNatGateways(_ context.Context, in *shape.DescribeNatGatewa
 	return &shape.DescribeNatGatewaysOutput{NextToken: next, NatGateways: each(all, func(n model.NATGateway) shape.NatGateway { return a.showNAT(view, n) })}, err
 }
 
-// DeleteNatGateway wishes a NAT gateway away and frees its address. Errors:
+// DeleteNatGateway asks for the end of a NAT gateway and frees its address. Errors:
 // NatGatewayNotFound.
 func (a *API) DeleteNatGateway(ctx context.Context, in *shape.DeleteNatGatewayInput) (*shape.DeleteNatGatewayOutput, error) {
 	now := a.Clock.Now()

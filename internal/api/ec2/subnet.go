@@ -55,7 +55,7 @@ func (a *API) CreateSubnet(ctx context.Context, in *shape.CreateSubnetInput) (*s
 		if err != nil {
 			return err
 		}
-		cidr, err := room(tx, v, *in.CidrBlock)
+		cidr, err := freeBlock(tx, v, *in.CidrBlock)
 		s.CIDR = cidr.String()
 		if err != nil {
 			return err
@@ -68,8 +68,8 @@ func (a *API) CreateSubnet(ctx context.Context, in *shape.CreateSubnetInput) (*s
 	return &shape.CreateSubnetOutput{Subnet: wire.Ptr(a.showSubnet(a.DB.View(), s))}, nil
 }
 
-// room holds a subnet's block against its VPC and the subnets there.
-func room(r store.Reader, v model.VPC, s string) (netip.Prefix, error) {
+// freeBlock holds a subnet's block against its VPC and the subnets there.
+func freeBlock(r store.Reader, v model.VPC, s string) (netip.Prefix, error) {
 	cidr, err := block(s, "InvalidSubnet.Range")
 	if err != nil {
 		return cidr, err
@@ -116,12 +116,12 @@ func (a *API) CreateDefaultSubnet(ctx context.Context, in *shape.CreateDefaultSu
 		}
 		for n := range uint32(16) {
 			cidr := netip.PrefixFrom(vpc.Offset(whole, n<<12), 20)
-			if _, err := room(tx, v, cidr.String()); err == nil {
+			if _, err := freeBlock(tx, v, cidr.String()); err == nil {
 				out = model.Subnet{ID: fresh, VPC: v.ID, CIDR: cidr.String(), AvailabilityZone: z.Name, AvailabilityZoneID: z.ID, MapPublicIPOnLaunch: true, CreatedAt: now}
 				return state.Subnets.Put(tx, out)
 			}
 		}
-		return bad("InsufficientFreeAddressesInSubnet", "The default VPC has no room for another subnet.")
+		return bad("InsufficientFreeAddressesInSubnet", "The default VPC has no space for another subnet.")
 	})
 	if err != nil {
 		return nil, err

@@ -1,7 +1,7 @@
 // Package ecr is the API of Elastic Container Registry: repositories as
 // records, images by way of the registry's store.
 //
-// It owns repositories; what is in them belongs to the registry room, which
+// It owns repositories; what is in them belongs to package registry, which
 // asks this one, through Directory, what there is and who may. It starts
 // nothing and waits for nothing but the disk. Scanning, replication, KMS keys
 // and the effects of lifecycle and repository policies are not built. Safe
@@ -272,7 +272,7 @@ func (a *API) PutImageTagMutability(ctx context.Context, in *shape.PutImageTagMu
 	return &shape.PutImageTagMutabilityOutput{RegistryId: wire.Ptr(a.Place.Account), RepositoryName: wire.Ptr(rec.Name), ImageTagMutability: wire.Ptr(m)}, nil
 }
 
-// PutImageScanningConfiguration keeps the wish to scan. Errors:
+// PutImageScanningConfiguration keeps whether to scan. Errors:
 // RepositoryNotFoundException.
 func (a *API) PutImageScanningConfiguration(ctx context.Context, in *shape.PutImageScanningConfigurationInput) (*shape.PutImageScanningConfigurationOutput, error) {
 	on := in.ImageScanningConfiguration != nil && wire.Val(in.ImageScanningConfiguration.ScanOnPush)

@@ -3,10 +3,10 @@
 // tasks, container instances, and the calls of agents.
 //
 // A call defaults and validates as AWS does, in AWS's words, writes one
-// transaction of wishes and shapes the answer; it starts nothing and waits for
-// nothing. The room owns the specification of its nouns and the wish that a
-// task or an instance ends; controllers/service, /task and /capacity make the
-// wishes true. What agents say goes to dispatch's gateway. Other launch types
+// transaction of what is desired and shapes the answer; it starts nothing and
+// waits for nothing. The package owns the specification of its nouns and the request that a
+// task or an instance ends; controllers/service, /task and /capacity make it
+// true. What agents say goes to dispatch's gateway. Other launch types
 // than Managed Instances, task sets, Express services and daemons are refused
 // by name. Safe for concurrent use.
 package ecs

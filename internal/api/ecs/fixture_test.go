@@ -73,9 +73,9 @@ func newFixture(t *testing.T) *fixture {
 
 func rule(n string) string { return place.ARN("elasticloadbalancing", "listener-rule/app/alb/1/2/"+n) }
 
-func (h *fixture) write(room string, fn func(*store.Tx) error) {
+func (h *fixture) write(writer string, fn func(*store.Tx) error) {
 	h.t.Helper()
-	if err := h.db.Update(h.ctx, room, fn); err != nil {
+	if err := h.db.Update(h.ctx, writer, fn); err != nil {
 		h.t.Fatal(err)
 	}
 }

@@ -1,5 +1,5 @@
 // Package elbv2 is the API of Elastic Load Balancing v2, for application load
-// balancers: it defaults and validates as AWS does, and writes wishes.
+// balancers: it defaults and validates as AWS does, and writes what is desired.
 //
 // It owns the specification of load balancers, listeners, rules, target
 // groups and the registration of targets; controllers/traffic makes them true

@@ -200,12 +200,12 @@ func (a *API) DeleteRule(ctx context.Context, in *shape.DeleteRuleInput) (*shape
 // SetRulePriorities gives rules of one listener new priorities at once.
 // Errors: RuleNotFound, PriorityInUse, OperationNotPermitted.
 func (a *API) SetRulePriorities(ctx context.Context, in *shape.SetRulePrioritiesInput) (*shape.SetRulePrioritiesOutput, error) {
-	wish := map[string]int64{}
+	priorities := map[string]int64{}
 	for _, p := range in.RulePriorities {
 		if err := checkPriority(wire.Val(p.Priority)); err != nil {
 			return nil, err
 		}
-		wish[wire.Val(p.RuleArn)] = wire.Val(p.Priority)
+		priorities[wire.Val(p.RuleArn)] = wire.Val(p.Priority)
 	}
 	out := &shape.SetRulePrioritiesOutput{Rules: []shape.Rule{}}
 	err := a.update(ctx, func(tx *store.Tx) error {
@@ -219,17 +219,17 @@ func (a *API) SetRulePriorities(ctx context.Context, in *shape.SetRulePriorities
 			}
 			for _, o := range state.ListenerRules.By(tx, "listener", r.Listener) {
 				now := o.Priority
-				if w, ok := wish[o.ARN]; ok {
+				if w, ok := priorities[o.ARN]; ok {
 					now = w
 				}
-				if o.ARN != r.ARN && !o.Default && now == wish[r.ARN] {
+				if o.ARN != r.ARN && !o.Default && now == priorities[r.ARN] {
 					return priorityInUse(now)
 				}
 			}
-			if err := state.ListenerRules.Edit(tx, r.ARN, func(x *model.ListenerRule) error { x.Priority = wish[x.ARN]; return nil }); err != nil {
+			if err := state.ListenerRules.Edit(tx, r.ARN, func(x *model.ListenerRule) error { x.Priority = priorities[x.ARN]; return nil }); err != nil {
 				return err
 			}
-			r.Priority = wish[r.ARN]
+			r.Priority = priorities[r.ARN]
 			out.Rules = append(out.Rules, showRule(r))
 		}
 		return nil

@@ -2,7 +2,7 @@
 // IAM's own checks of form and its own refusals.
 //
 // It owns the records of roles, instance profiles and customer managed
-// policies; AWS's managed policies are data of the room access, which also
+// policies; AWS's managed policies are data of package access, which also
 // evaluates them. Users and groups are not built: the account has its root
 // only. It starts nothing and waits for nothing. Safe for concurrent use.
 package iam

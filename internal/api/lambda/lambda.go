@@ -1,6 +1,6 @@
 // Package lambda is the API of AWS Lambda: it defaults and validates as AWS
 // does, keeps functions as records and their code as files, and hands calls
-// to the function room.
+// to package function.
 //
 // It owns functions; controllers/lambda makes them Active. Invoke is, by its
 // nature, a call that waits; no other operation does. Container images,

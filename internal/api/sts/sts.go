@@ -1,7 +1,7 @@
 // Package sts is the API of the Security Token Service: who am I, and keys
 // of a role.
 //
-// It owns no records: the room access makes and keeps the keys, and decides
+// It owns no records: package access makes and keeps the keys, and decides
 // who may assume what. Safe for concurrent use.
 package sts
 

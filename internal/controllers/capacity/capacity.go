@@ -1,9 +1,9 @@
-// Package capacity is the loop that makes the right instances exist: one key
+// Package capacity is the controller that makes the right instances exist: one key
 // a capacity provider. It walks a provider through its states, and writes what
 // plan/supply decides: new instances with everything that the machine and the
 // network need to know, goals of old ones, and since when they idle.
 //
-// It owns Goal and the wish side of an Instance. It launches nothing
+// It owns Goal and the desired side of an Instance. It launches nothing
 // (controllers/instance does) and places nothing (controllers/task does). Only
 // the control engine calls it.
 package capacity

@@ -34,7 +34,7 @@ const (
 	definition = "arn:aws:ecs:ap-northeast-1:000000000000:task-definition/web:1"
 )
 
-// drivers stand for the rooms that launch, register, address and run.
+// drivers stand for the packages that launch, register, address and run.
 type drivers struct{ db *state.DB }
 
 func (drivers) Name() string { return "drivers" }
@@ -70,15 +70,15 @@ func (h drivers) Reconcile(ctx context.Context, r control.Request) (control.Resu
 	return control.Result{}, nil
 }
 
-func (h drivers) task(ctx context.Context, arn, room string, fn func(*model.Task)) error {
-	return h.db.Update(ctx, room, func(tx *store.Tx) error {
+func (h drivers) task(ctx context.Context, arn, writer string, fn func(*model.Task)) error {
+	return h.db.Update(ctx, writer, func(tx *store.Tx) error {
 		return state.Tasks.Edit(tx, arn, func(t *model.Task) error { fn(t); return nil })
 	})
 }
 
 func (h drivers) instance(ctx context.Context, now time.Time, i model.Instance) (control.Result, error) {
-	edit := func(room string, fn func(*model.Instance)) error {
-		return h.db.Update(ctx, room, func(tx *store.Tx) error {
+	edit := func(writer string, fn func(*model.Instance)) error {
+		return h.db.Update(ctx, writer, func(tx *store.Tx) error {
 			return state.Instances.Edit(tx, i.ID, func(i *model.Instance) error { fn(i); return nil })
 		})
 	}
@@ -104,7 +104,7 @@ type world struct {
 	db     *state.DB
 	clock  *clock.Stepped
 	engine *control.Engine
-	live   []string // tasks that are wished for, the oldest first
+	live   []string // tasks that are desired, the oldest first
 	made   int
 }
 
@@ -152,9 +152,9 @@ func newWorld(t *testing.T, edit func(*model.CapacityProvider)) *world {
 	return w
 }
 
-func (w *world) as(room string, fn func(*store.Tx) error) {
+func (w *world) as(writer string, fn func(*store.Tx) error) {
 	w.Helper()
-	if err := w.db.Update(w.Context(), room, fn); err != nil {
+	if err := w.db.Update(w.Context(), writer, fn); err != nil {
 		w.Fatal(err)
 	}
 }

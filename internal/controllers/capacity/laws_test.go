@@ -14,7 +14,7 @@ import (
 
 // Laws, whatever is asked for and whatever dies: no instance ever carries more
 // than it has; never two of a provider's instances are drained at once; in the
-// end every task that is wished for runs, and no instance is left without one.
+// end every task that is desired runs, and no instance is left without one.
 func TestInstancesFollowTasks(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t, nil)

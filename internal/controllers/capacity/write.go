@@ -84,7 +84,7 @@ func tags(p model.CapacityProvider, fleet string) []model.Tag {
 	})
 }
 
-// launch wishes an instance, if one of the tasks that it is for still waits.
+// launch asks for an instance, if one of the tasks that it is for still waits.
 func launch(tx *store.Tx, now time.Time, i model.Instance, b supply.Purchase) error {
 	waits := false
 	for _, arn := range b.Tasks {

@@ -31,7 +31,7 @@ func (l Controller) take(ctx context.Context, running []string) (taken, error) {
 }
 
 // count compares the driver's machines with the records: a machine that died
-// ends its instance, and one that nobody wished for is ended.
+// ends its instance, and one that nobody asked for is ended.
 func (l Controller) count(ctx context.Context, r control.Request) (control.Result, error) {
 	view := l.DB.View()
 	again := control.Result{After: next(view, r.Now)}

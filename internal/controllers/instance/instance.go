@@ -1,4 +1,4 @@
-// Package instance is the loop that makes machines of wished instances: it
+// Package instance is the controller that makes machines of desired instances: it
 // checks what the infrastructure role may do, launches, keeps the role's keys
 // in the machine fresh, notices machines that died, and terminates.
 //

@@ -111,9 +111,9 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) as(room string, fn func(*store.Tx) error) {
+func (w *world) as(writer string, fn func(*store.Tx) error) {
 	w.t.Helper()
-	if err := w.db.Update(w.t.Context(), room, fn); err != nil {
+	if err := w.db.Update(w.t.Context(), writer, fn); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -37,7 +37,7 @@ type Leg struct {
 	Release    func()     // gives it back; may be called again
 }
 
-// Acquire lends a free interface of a function, and wishes for one more if
+// Acquire lends a free interface of a function, and asks for one more if
 // there are too few, waiting until it is there or ctx ends.
 func (l *Legs) Acquire(ctx context.Context, function string) (Leg, error) {
 	view, changes := l.db.Watch()
@@ -89,7 +89,7 @@ func (l *Legs) release(id string) {
 	delete(l.lent, id)
 }
 
-// ask wishes for as many interfaces as are lent or waited for.
+// ask asks for as many interfaces as are lent or waited for.
 func (l *Legs) ask(ctx context.Context, f model.Function) error {
 	l.mu.Lock()
 	need := l.waiting[f.Name]

@@ -20,8 +20,8 @@ type world struct {
 	set map[string]vpc.Interface
 }
 
-// wish is an interface that an owner should have in a subnet.
-type wish struct {
+// request is an interface that an owner should have in a subnet.
+type request struct {
 	id                  string // or "" to draw one
 	owner, kind, subnet string
 	groups              []string
@@ -30,12 +30,12 @@ type wish struct {
 	description         string
 }
 
-// refusal is a wish that cannot be granted.
+// refusal is a request that cannot be granted.
 type refusal struct{ owner, reason string }
 
-// grant is a wish with its address.
+// grant is a request with its address.
 type grant struct {
-	wish
+	request
 	vpc, zone string
 	ip        netip.Addr
 	publicIP  string
@@ -70,22 +70,22 @@ func (p plan) writes() bool {
 // decide compares the interfaces that should be with those that are.
 func decide(w world) plan {
 	p := plan{regroups: map[string][]string{}, elastics: map[string]string{}, attach: map[string]string{}, endpoints: map[string]string{}, nats: map[string]string{}}
-	wishes := w.wishes()
+	requests := w.requests()
 	leases := newLeases(w)
 	taken := map[seat]int{}
 	for _, n := range state.NetworkInterfaces.All(w) {
 		at := seat{n.Owner, n.Subnet, 0}
 		at.n, taken[at] = taken[at], taken[at]+1
-		want, ok := wishes[at]
+		want, ok := requests[at]
 		if !ok {
 			p.drops = append(p.drops, n.ID)
 			leases.free(n)
 			continue
 		}
-		delete(wishes, at)
+		delete(requests, at)
 		p.keep(w, n, want)
 	}
-	for _, x := range inOrder(wishes) {
+	for _, x := range inOrder(requests) {
 		g, err := leases.grant(x)
 		if err != "" {
 			p.refusals = append(p.refusals, refusal{x.owner, err})
@@ -106,7 +106,7 @@ type seat struct {
 }
 
 // keep brings an interface that stays up to date.
-func (p *plan) keep(w world, n model.NetworkInterface, want wish) {
+func (p *plan) keep(w world, n model.NetworkInterface, want request) {
 	if !slices.Equal(n.SecurityGroups, want.groups) {
 		p.regroups[n.ID] = want.groups
 	}
@@ -118,29 +118,29 @@ func (p *plan) keep(w world, n model.NetworkInterface, want wish) {
 	}
 }
 
-// wishes are all interfaces that should be, by seat.
-func (w world) wishes() map[seat]wish {
-	out := map[seat]wish{}
-	put := func(x wish, n int) {
+// requests are all interfaces that should be, by seat.
+func (w world) requests() map[seat]request {
+	out := map[seat]request{}
+	put := func(x request, n int) {
 		if len(x.groups) == 0 && x.kind != vpc.KindNAT {
 			x.groups = w.defaultGroup(x.subnet)
 		}
 		out[seat{x.owner, x.subnet, n}] = x
 	}
-	add := func(x wish) { put(x, 0) }
+	add := func(x request) { put(x, 0) }
 	for _, t := range state.Tasks.All(w) {
 		if w.ownsInterface(t) {
-			add(wish{owner: t.ARN, kind: vpc.KindTask, subnet: t.Subnet, groups: t.Network.SecurityGroups, public: t.Network.AssignPublicIP, description: t.ARN})
+			add(request{owner: t.ARN, kind: vpc.KindTask, subnet: t.Subnet, groups: t.Network.SecurityGroups, public: t.Network.AssignPublicIP, description: t.ARN})
 		}
 	}
 	for _, i := range state.Instances.All(w) {
 		if i.State != model.InstanceTerminated {
-			add(wish{owner: i.ID, kind: vpc.KindInstance, subnet: i.Subnet, groups: i.SecurityGroups, public: w.subnet(i.Subnet).MapPublicIPOnLaunch, description: "Primary network interface"})
+			add(request{owner: i.ID, kind: vpc.KindInstance, subnet: i.Subnet, groups: i.SecurityGroups, public: w.subnet(i.Subnet).MapPublicIPOnLaunch, description: "Primary network interface"})
 		}
 	}
 	for _, lb := range state.LoadBalancers.All(w) {
 		for _, s := range lb.Subnets {
-			add(wish{owner: lb.ARN, kind: vpc.KindLoadBalancer, subnet: s, groups: lb.SecurityGroups, public: lb.Scheme == "internet-facing", description: "ELB " + elbName(lb.ARN)})
+			add(request{owner: lb.ARN, kind: vpc.KindLoadBalancer, subnet: s, groups: lb.SecurityGroups, public: lb.Scheme == "internet-facing", description: "ELB " + elbName(lb.ARN)})
 		}
 	}
 	for _, e := range state.VPCEndpoints.All(w) {
@@ -148,17 +148,17 @@ func (w world) wishes() map[seat]wish {
 			continue
 		}
 		for _, s := range e.Subnets {
-			add(wish{owner: e.ID, kind: vpc.KindEndpoint, subnet: s, groups: e.SecurityGroups, description: "VPC Endpoint Interface " + e.ID})
+			add(request{owner: e.ID, kind: vpc.KindEndpoint, subnet: s, groups: e.SecurityGroups, description: "VPC Endpoint Interface " + e.ID})
 		}
 	}
 	for _, n := range state.NATGateways.All(w) {
 		if n.State == model.NATPending || n.State == model.NATAvailable {
 			a, _ := state.Addresses.Get(w, n.Allocation)
-			add(wish{id: n.ENI, owner: n.ID, kind: vpc.KindNAT, subnet: n.Subnet, elastic: a.PublicIP, description: "Interface for NAT Gateway " + n.ID})
+			add(request{id: n.ENI, owner: n.ID, kind: vpc.KindNAT, subnet: n.Subnet, elastic: a.PublicIP, description: "Interface for NAT Gateway " + n.ID})
 		}
 	}
 	for _, f := range state.Functions.All(w) {
-		x := wish{owner: f.ARN, kind: vpc.KindFunction, groups: f.SecurityGroups, description: "AWS Lambda VPC ENI-" + f.Name}
+		x := request{owner: f.ARN, kind: vpc.KindFunction, groups: f.SecurityGroups, description: "AWS Lambda VPC ENI-" + f.Name}
 		if len(f.Subnets) > 0 {
 			x.subnet = f.Subnets[0]
 		}
@@ -265,11 +265,11 @@ func (w world) endpointUp(e model.VPCEndpoint) bool {
 	return up >= len(e.Subnets)
 }
 
-// inOrder sorts wishes: machines before what runs on them, else by name, so
+// inOrder sorts requests: machines before what runs on them, else by name, so
 // that the lowest addresses go to what lives longest.
-func inOrder(m map[seat]wish) []wish {
+func inOrder(m map[seat]request) []request {
 	out := slices.Collect(maps.Values(m))
-	slices.SortFunc(out, func(a, b wish) int {
+	slices.SortFunc(out, func(a, b request) int {
 		return cmp.Or(cmp.Compare(rank(a.kind), rank(b.kind)), strings.Compare(a.owner, b.owner), strings.Compare(a.subnet, b.subnet))
 	})
 	return out
@@ -322,9 +322,9 @@ func (l *leases) free(n model.NetworkInterface) {
 	}
 }
 
-// grant gives a wish its addresses, or says why not.
-func (l *leases) grant(x wish) (grant, string) {
-	g := grant{wish: x, publicIP: x.elastic}
+// grant gives a request its addresses, or says why not.
+func (l *leases) grant(x request) (grant, string) {
+	g := grant{request: x, publicIP: x.elastic}
 	var ok bool
 	if x.subnet == "" {
 		g.ip, ok = vpc.LeasePublic(vpc.FunctionPool, l.subnets[""])

@@ -28,8 +28,8 @@ func (l *Controller) write(ctx context.Context, r control.Request, p plan) error
 	}
 	grants := make([]drawn, len(p.grants))
 	for i, g := range p.grants {
-		grants[i] = drawn{g, g.wish.id, l.IDs.UUID()}
-		if g.wish.id == "" {
+		grants[i] = drawn{g, g.request.id, l.IDs.UUID()}
+		if g.request.id == "" {
 			grants[i].id = l.IDs.EC2("eni")
 		}
 	}

@@ -42,7 +42,7 @@ var (
 )
 
 // world is a service behind the real APIs whose tasks run a minute after they
-// are wished for, with a given load that they share.
+// are desired, with a given load that they share.
 type world struct {
 	*testing.T
 	db     *state.DB
@@ -200,7 +200,7 @@ func (w *world) desired() int64 {
 	return s.DesiredCount
 }
 
-// follow lets tasks run as is wished.
+// follow lets tasks run as is desired.
 func (w *world) follow() {
 	w.Helper()
 	want := w.desired()

@@ -23,11 +23,11 @@ const (
 	badNetworking = "Service deployment rolled back because of invalid networking configuration: "
 )
 
-// shift makes the wished rule changes. The answer is why ECS may or can not,
+// shift makes the rule changes that are asked for. The answer is why ECS may or can not,
 // in AWS's words; an error is passing and worth another try.
 func (l *Controller) shift(ctx context.Context, shifts []rollout.Shift) (refusal string, err error) {
 	for _, s := range shifts {
-		err := l.shift1(ctx, s)
+		err := l.shiftRule(ctx, s)
 		switch {
 		case err == nil:
 		case fault.Is(err, fault.Unavailable), fault.Is(err, fault.Throttled), fault.Is(err, fault.Internal), fault.Is(err, fault.Conflict):
@@ -41,7 +41,7 @@ func (l *Controller) shift(ctx context.Context, shifts []rollout.Shift) (refusal
 	return "", nil
 }
 
-func (l *Controller) shift1(ctx context.Context, s rollout.Shift) error {
+func (l *Controller) shiftRule(ctx context.Context, s rollout.Shift) error {
 	p, err := l.Access.Assume(l.DB.View(), principal, s.Role, networking)
 	if err != nil {
 		return fault.New(fault.Denied, "", "%s", fault.MessageOf(err))

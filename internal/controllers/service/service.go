@@ -6,7 +6,7 @@
 //
 // Its key is a service's ARN; records that do not name their service wake it
 // under an alias ("task|…", "instance|…", "alarm|…"). It owns the deployments,
-// stages, events and rollouts of services and the wish that their tasks stop.
+// stages, events and rollouts of services and the request that their tasks stop.
 // It places nothing, registers no target and waits for nobody: a hook's call
 // is a job, and one that was lost by a restart is made again.
 package service

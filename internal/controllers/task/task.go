@@ -26,10 +26,10 @@ import (
 
 const name = "controllers/task"
 
-// weariness is how long a task without a service waits for capacity before it
+// waitLimit is how long a task without a service waits for capacity before it
 // is given up: on AWS between 10 and 30 minutes (aws/containers-roadmap#2381,
 // read 2026-11-29). A service would only make another.
-const weariness = 30 * time.Minute
+const waitLimit = 30 * time.Minute
 
 // patience is how long a task waits before its service is told why. Waiting
 // for an instance that is on its way is no event on AWS.
@@ -112,8 +112,8 @@ func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.R
 	plan := placement.Place(w.facts.Now(), w.asks)
 	w.explain(plan)
 	events, after := w.events(plan)
-	weary, then := w.weary(plan)
-	moves := append(w.cancelled(), weary...)
+	giveUp, then := w.giveUp(plan)
+	moves := append(w.cancelled(), giveUp...)
 	after = sooner(after, then)
 	for i := range events {
 		events[i].id = l.IDs.UUID()

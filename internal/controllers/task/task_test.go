@@ -21,7 +21,7 @@ var now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 func TestWake(t *testing.T) {
 	waiting := model.Task{ARN: "t", Cluster: "c", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning}
 	explained := waiting
-	explained.Refusal = "no room"
+	explained.Refusal = "no capacity"
 	stopping := waiting
 	stopping.DesiredStatus = model.TaskStopped
 	active := model.Instance{ID: "i", Cluster: "c", Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, Connected: true}
@@ -76,9 +76,9 @@ func newWorld(t *testing.T) world {
 	return w
 }
 
-func (w world) as(room string, fn func(*store.Tx) error) {
+func (w world) as(writer string, fn func(*store.Tx) error) {
 	w.Helper()
-	if err := w.db.Update(w.Context(), room, fn); err != nil {
+	if err := w.db.Update(w.Context(), writer, fn); err != nil {
 		w.Fatal(err)
 	}
 }

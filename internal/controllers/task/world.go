@@ -59,9 +59,9 @@ func (w *world) cancelled() []move {
 	return out
 }
 
-// weary are the tasks without a service that have waited for capacity too
+// giveUp are the tasks without a service that have waited for capacity too
 // long, and when the next one will have.
-func (w *world) weary(plan placement.Plan) (out []move, after time.Duration) {
+func (w *world) giveUp(plan placement.Plan) (out []move, after time.Duration) {
 	alone := map[string]time.Time{}
 	for _, t := range w.unplaced {
 		if t.Service == "" && placement.Waiting(t) {
@@ -73,7 +73,7 @@ func (w *world) weary(plan placement.Plan) (out []move, after time.Duration) {
 		if !ok {
 			continue
 		}
-		if wait := born.Add(weariness).Sub(w.now); wait > 0 {
+		if wait := born.Add(waitLimit).Sub(w.now); wait > 0 {
 			after = sooner(after, wait)
 			continue
 		}

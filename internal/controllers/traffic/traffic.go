@@ -1,4 +1,4 @@
-// Package traffic makes wishes about traffic true: it hands the data plane
+// Package traffic makes load balancers serve as is desired: it hands the data plane
 // its whole configuration, writes back what the data plane reports (health of
 // targets, load balancers that serve, listeners in trouble), registers and
 // deregisters the targets of ECS tasks, and so moves tasks from ACTIVATING to

@@ -115,7 +115,7 @@ func (w *world) advance(d time.Duration) {
 	w.settle()
 }
 
-// task makes the task, as if all rooms before this one had done their work.
+// task makes the task, as if all controllers before this one had done their work.
 func (w *world) task(status model.TaskStatus, lbs ...model.ServiceLoadBalancer) {
 	w.t.Helper()
 	w.put("api/ecs", func(tx *store.Tx) error {

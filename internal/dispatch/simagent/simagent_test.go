@@ -83,16 +83,16 @@ func newWorld(t *testing.T, conf simagent.Config) *world {
 	return w
 }
 
-func (w *world) as(room string, fn func(*store.Tx) error) {
+func (w *world) as(writer string, fn func(*store.Tx) error) {
 	w.t.Helper()
-	if err := w.db.Update(w.t.Context(), room, fn); err != nil {
+	if err := w.db.Update(w.t.Context(), writer, fn); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *world) move(room string, to model.TaskStatus) {
+func (w *world) move(writer string, to model.TaskStatus) {
 	w.t.Helper()
-	w.as(room, func(tx *store.Tx) error {
+	w.as(writer, func(tx *store.Tx) error {
 		return state.Tasks.Edit(tx, task, func(t *model.Task) error { t.LastStatus, t.StatusAt = to, w.clock.Now(); return nil })
 	})
 }

@@ -4,7 +4,7 @@
 //
 // Everything is pure: no look-ups, no clock, no network; the request carries
 // what conditions may ask for. Values are immutable once parsed and safe for
-// concurrent use. Any room that the map lets in may call it.
+// concurrent use. Any package that the map lets in may call it.
 package policy
 
 import (

@@ -52,7 +52,7 @@ func blocks(p netip.Prefix, count, hostBits int) (any, error) {
 	if hostBits < 1 || size < p.Bits() || size > width {
 		return nil, broken("Fn::Cidr: blocks of %d bits do not fit into %s", hostBits, p)
 	}
-	if room := size - p.Bits(); room < 9 && count > 1<<room {
+	if spare := size - p.Bits(); spare < 9 && count > 1<<spare {
 		return nil, broken("Fn::Cidr: %d blocks of %d bits do not fit into %s", count, hostBits, p)
 	}
 	out := make([]any, count)

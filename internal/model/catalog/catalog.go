@@ -56,7 +56,7 @@ var types = sync.OnceValue(func() typeTable {
 	if err := json.Unmarshal(read("instance-types.json.gz"), &t.all); err != nil {
 		panic(fmt.Sprintf("catalog: instance types: %v", err))
 	}
-	t.all = slices.Clone(t.all) // without the room that reading left: it is kept for ever
+	t.all = slices.Clone(t.all) // without the capacity that reading left: it is kept for ever
 	slices.SortFunc(t.all, func(a, b Type) int { return cmp.Compare(a.Name, b.Name) })
 	t.byID = make(map[string]*Type, len(t.all))
 	for i := range t.all {

@@ -158,11 +158,11 @@ func among(list []string, v string) bool {
 }
 
 // trait judges an included/required/excluded attribute.
-func trait(wish, otherwise string, has bool) bool {
-	if wish == "" {
-		wish = otherwise
+func trait(wanted, otherwise string, has bool) bool {
+	if wanted == "" {
+		wanted = otherwise
 	}
-	switch strings.ToLower(wish) {
+	switch strings.ToLower(wanted) {
 	case "required":
 		return has
 	case "excluded":

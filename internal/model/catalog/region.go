@@ -96,7 +96,7 @@ func readSold(name string) sold {
 			out.types, out.offers = append(out.types, t), append(out.offers, offer{strings.Clone(f[2])})
 		}
 	}
-	return sold{slices.Clone(out.types), slices.Clone(out.offers)} // without room to grow: they are kept for ever
+	return sold{slices.Clone(out.types), slices.Clone(out.offers)} // without capacity to grow: they are kept for ever
 }
 
 func readPrices(name string) map[string]Price {

@@ -4,7 +4,7 @@
 //
 // It uses what is there: capacity that exists comes first, and buying is
 // plan/supply's question, which asks this package "would it fit if…?". Among
-// the zones with room it takes the one that has the fewest tasks of the same
+// the zones with free capacity it takes the one that has the fewest tasks of the same
 // group; in a zone it fills the fullest instance that fits. It sorts before it
 // chooses, and ties break by id, so that equal inputs give equal plans. It
 // sees no store and no clock. Loops and supply call it; nothing is shared
@@ -196,7 +196,7 @@ func (n *Node) Take(a *Ask) {
 }
 
 // Place plans the asks in their order, those first for which an instance was
-// bought that has room. It changes neither of its arguments.
+// bought that has capacity. It changes neither of its arguments.
 func Place(nodes []Node, asks []Ask) Plan {
 	w := newWorld(nodes)
 	var plan Plan
@@ -228,7 +228,7 @@ func (p *Plan) place(w *world, n *Node, a *Ask) {
 
 // why is written before the task is booked.
 func (w *world) why(a *Ask, n *Node) string {
-	return fmt.Sprintf("%s has room (%d CPU units, %d MiB and %d interfaces free) and its zone %s runs %d of %s",
+	return fmt.Sprintf("%s has capacity (%d CPU units, %d MiB and %d interfaces free) and its zone %s runs %d of %s",
 		n.ID, n.Free.CPU, n.Free.Memory, n.Free.ENIs, n.Zone, w.spread[a.Group][n.Zone], a.Group)
 }
 

@@ -43,7 +43,7 @@ func where(p placement.Plan) string {
 }
 
 // Proves: MI35
-func TestPlacementsAlternateZonesWhenBothHaveRoom(t *testing.T) {
+func TestPlacementsAlternateZonesWhenBothHaveCapacity(t *testing.T) {
 	p := placement.Place([]placement.Node{node("i1", "a", 2048, 3700, 10), node("i2", "c", 2048, 3700, 10)}, asks(4))
 	if diff := cmp.Diff("t00→i1 t01→i2 t02→i1 t03→i2", where(p)); diff != "" {
 		t.Error(diff)

@@ -24,11 +24,11 @@ type pool struct {
 	leafs int
 	at    map[*Node]int
 	// past is where the search for asks of a kind may begin: nodes only fill
-	// while a plan is made, so that what had no room has none later.
+	// while a plan is made, so that what did not fit does not fit later.
 	past map[kind]int
 }
 
-// kind tells plain asks apart: those whose chances only depend on room.
+// kind tells plain asks apart: those whose chances only depend on free capacity.
 type kind struct {
 	cpu, memory, enis int64
 	architecture      string

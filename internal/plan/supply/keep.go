@@ -227,7 +227,7 @@ func (w *World) movable(tasks []*model.Task) bool {
 	})
 }
 
-// fitElsewhere asks placement whether the tasks of an instance have room on
+// fitElsewhere asks placement whether the tasks of an instance fit on
 // the others, that instance being gone.
 func (w *World) fitElsewhere(i *model.Instance, tasks []*model.Task, nodes []placement.Node) bool {
 	service := map[string]string{}

@@ -131,7 +131,7 @@ type fleet struct {
 // that fits where the lead does not.
 func pack(lead *offer, pool []*offer, asks []placement.Ask, sustained bool) fleet {
 	f := fleet{lead: lead}
-	from, last := 0, "" // bins before from have no room for tasks of the last form
+	from, last := 0, "" // bins before from have no capacity for tasks of the last form
 	for i := range asks {
 		a := &asks[i]
 		if s := form(a); s != last {

@@ -511,7 +511,7 @@ func TestMixedShapesGetMixedTypes(t *testing.T) {
 		// One for two of them would be cheap for what it carries, were there two.
 		{[]tasks{{1, 2034, 3701}}, "m6a.large a 1"},
 		{[]tasks{{2, 272, 1770}}, "c6a.large a 2"},
-		// Two halves of the same, since the two largest leave no room for the rest.
+		// Two halves of the same, since the two largest leave no capacity for the rest.
 		{[]tasks{{2, 577, 128}, {2, 762, 3860}, {2, 133, 7654}}, "r6a.large a 3, r6a.large a 3"},
 		// The largest first would leave two that miss a smaller one by a hair.
 		{[]tasks{{2, 128, 128}, {2, 1025, 128}, {2, 1793, 128}}, "c6a.xlarge a 4, c6a.large a 2"},

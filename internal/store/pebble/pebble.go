@@ -1,5 +1,5 @@
 // Package pebble is the embedded durable KV of store, on Pebble: a batch is
-// synced to the write-ahead log before Commit returns. It is the only room
+// synced to the write-ahead log before Commit returns. It is the only package
 // that imports Pebble for state; series keeps its own.
 package pebble
 

@@ -18,7 +18,7 @@ func (t *Type) syncSets(ctx context.Context, s *Step) error {
 }
 
 // sync adds and removes items. What is there is asked for where adding twice
-// is an error, and then removing comes first: there may be room for one only.
+// is an error, and then removing comes first: there may be a place for one only.
 func (t *Type) sync(ctx context.Context, s *Step, set Set, was, want []any) error {
 	if set.Has == "" {
 		if err := t.each(ctx, s, set.Add, set.Whole, missing(want, was)); err != nil {

@@ -1,29 +1,5 @@
 package berth_test
 
-// oldWords are the private words that an area still has.
-var oldWords = map[string]int{
-	".":                    4,
-	"docs":                 4,
-	"internal/access":      7,
-	"internal/agent":       4,
-	"internal/api":         100,
-	"internal/cli":         23,
-	"internal/controllers": 102,
-	"internal/daemon":      121,
-	"internal/dispatch":    124,
-	"internal/e2e":         6,
-	"internal/front":       59,
-	"internal/lang":        7,
-	"internal/meter":       5,
-	"internal/model":       18,
-	"internal/plan":        120,
-	"internal/series":      4,
-	"internal/sim":         43,
-	"internal/soak":        5,
-	"internal/state":       10,
-	"internal/store":       6,
-}
-
 // oldLines are the lines over 140 characters that an area still has.
 var oldLines = map[string]int{
 	"internal/access":      23,
