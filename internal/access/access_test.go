@@ -93,7 +93,9 @@ func TestPassRoleOfTheInfrastructureRole(t *testing.T) {
 			t.Errorf("%v\nwant %s", err, want)
 		}
 	}
-	if err := a.Allow(db.View(), p, "iam:PassRole", place.GlobalARN("iam", "role/ecsInstanceRole"), map[string]string{"iam:PassedToService": "ecs.amazonaws.com"}); err == nil {
+	if err := a.Allow(db.View(), p, "iam:PassRole", place.GlobalARN("iam", "role/ecsInstanceRole"), map[string]string{
+		"iam:PassedToService": "ecs.amazonaws.com",
+	}); err == nil {
 		t.Error("passed to another service")
 	}
 }
@@ -105,7 +107,8 @@ func TestInstanceRoleMayRegister(t *testing.T) {
 	a, db := newAccess(t, r)
 	p := ident.AsRole(r.ARN, "i-1")
 	for action, resource := range map[string]string{
-		"ecs:DiscoverPollEndpoint": "*", "ecs:RegisterContainerInstance": place.ARN("ecs", "cluster/c"), "ecs:Poll": place.ARN("ecs", "container-instance/c/1"),
+		"ecs:DiscoverPollEndpoint": "*", "ecs:RegisterContainerInstance": place.ARN("ecs", "cluster/c"),
+		"ecs:Poll":                  place.ARN("ecs", "container-instance/c/1"),
 		"ecs:StartTelemetrySession": place.ARN("ecs", "container-instance/c/1"), "ecs:SubmitTaskStateChange": place.ARN("ecs", "cluster/c"),
 	} {
 		if err := a.Allow(db.View(), p, action, resource, nil); err != nil {
@@ -120,16 +123,23 @@ func TestInstanceRoleMayRegister(t *testing.T) {
 func TestDenials(t *testing.T) {
 	t.Parallel()
 	deny := role("deny", trust(`"*"`))
-	deny.Inline = []model.InlinePolicy{{Name: "a", Document: allowAll}, {Name: "d", Document: `{"Statement":{"Sid":"no","Effect":"Deny","Action":"ecs:RunTask","Resource":"*"}}`}}
+	deny.Inline = []model.InlinePolicy{
+		{Name: "a", Document: allowAll},
+		{Name: "d", Document: `{"Statement":{"Sid":"no","Effect":"Deny","Action":"ecs:RunTask","Resource":"*"}}`},
+	}
 	bound := role("bound", trust(`"*"`))
 	bound.Inline, bound.Boundary = deny.Inline[:1], instancePolicy
 	nameOnly := role("names", trust(`"*"`))
 	nameOnly.Attached = []string{"arn:aws:iam::aws:policy/AIDevOpsAgentFullAccess"}
 	a, db := newAccess(t, deny, bound, nameOnly)
 	for r, want := range map[string]string{
-		deny.ARN:     "User: arn:aws:sts::000000000000:assumed-role/deny/s is not authorized to perform: ecs:RunTask on resource: * with an explicit deny in an identity-based policy",
-		bound.ARN:    "User: arn:aws:sts::000000000000:assumed-role/bound/s is not authorized to perform: ecs:RunTask on resource: * because no permissions boundary allows the ecs:RunTask action",
-		nameOnly.ARN: "User: arn:aws:sts::000000000000:assumed-role/names/s is not authorized to perform: ecs:RunTask on resource: * because no identity-based policy allows the ecs:RunTask action (Berth does not have the document of arn:aws:iam::aws:policy/AIDevOpsAgentFullAccess)",
+		deny.ARN: "User: arn:aws:sts::000000000000:assumed-role/deny/s is not authorized to perform: ecs:RunTask on resource: * with an " +
+			"explicit deny in an identity-based policy",
+		bound.ARN: "User: arn:aws:sts::000000000000:assumed-role/bound/s is not authorized to perform: ecs:RunTask on resource: * because " +
+			"no permissions boundary allows the ecs:RunTask action",
+		nameOnly.ARN: "User: arn:aws:sts::000000000000:assumed-role/names/s is not authorized to perform: ecs:RunTask on resource: * because " +
+			"no identity-based policy allows the ecs:RunTask action (Berth does not have the document of " +
+			"arn:aws:iam::aws:policy/AIDevOpsAgentFullAccess)",
 	} {
 		err := a.Authorize(t.Context(), ident.AsRole(r, "s"), "ecs:RunTask", []string{"*"}, nil)
 		if !fault.Is(err, fault.Denied) || fault.MessageOf(err) != want {
@@ -167,13 +177,23 @@ func TestPoliciesOfResourcesAndEndpoints(t *testing.T) {
 		}
 	}
 	write("api/ecr", func(tx *store.Tx) error {
-		return state.Repositories.Put(tx, model.Repository{Name: "web", ARN: web, Policy: `{"Statement":[{"Effect":"Deny","Principal":"*","Action":"ecr:PutImage"},{"Effect":"Allow","Principal":{"AWS":"` + bare.ARN + `"},"Action":"ecr:BatchGetImage"}]}`})
+		return state.Repositories.Put(tx, model.Repository{
+			Name: "web", ARN: web,
+			Policy: `{"Statement":[{"Effect":"Deny","Principal":"*","Action":"ecr:PutImage"},{"Effect":"Allow","Principal":{"AWS":"` + bare.ARN +
+				`"},"Action":"ecr:BatchGetImage"}]}`,
+		})
 	})
 	write("api/lambda", func(tx *store.Tx) error {
-		return state.Functions.Put(tx, model.Function{Name: "hook", ARN: hook, Policy: `{"Version":"2012-10-17","Statement":[{"Sid":"s","Effect":"Allow","Principal":{"AWS":"` + bare.ARN + `"},"Action":"lambda:InvokeFunction","Resource":"` + hook + `"}]}`})
+		return state.Functions.Put(tx, model.Function{
+			Name: "hook", ARN: hook,
+			Policy: `{"Version":"2012-10-17","Statement":[{"Sid":"s","Effect":"Allow","Principal":{"AWS":"` + bare.ARN +
+				`"},"Action":"lambda:InvokeFunction","Resource":"` + hook + `"}]}`,
+		})
 	})
 	write("api/ec2", func(tx *store.Tx) error {
-		return state.VPCEndpoints.Put(tx, model.VPCEndpoint{ID: "vpce-1", Policy: `{"Statement":{"Effect":"Allow","Principal":"*","Action":"ecr:*","Resource":"*"}}`})
+		return state.VPCEndpoints.Put(tx, model.VPCEndpoint{
+			ID: "vpce-1", Policy: `{"Statement":{"Effect":"Allow","Principal":"*","Action":"ecr:*","Resource":"*"}}`,
+		})
 	})
 	through := map[string]string{"aws:SourceVpce": "vpce-1"}
 	for _, c := range []struct {
@@ -202,11 +222,20 @@ func TestPoliciesOfResourcesAndEndpoints(t *testing.T) {
 func TestAssumeByACaller(t *testing.T) {
 	t.Parallel()
 	caller := role("caller", trust(`"*"`))
-	caller.Inline = []model.InlinePolicy{{Name: "a", Document: `{"Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"` + place.GlobalARN("iam", "role/byaccount") + `"}}`}}
+	caller.Inline = []model.InlinePolicy{
+		{
+			Name:     "a",
+			Document: `{"Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"` + place.GlobalARN("iam", "role/byaccount") + `"}}`,
+		},
+	}
 	byAccount := role("byaccount", trust(`{"AWS":"000000000000"}`))
 	other := role("other", trust(`{"AWS":"000000000000"}`))
 	byName := role("byname", trust(`{"AWS":"`+caller.ARN+`"}`))
-	external := role("external", `{"Statement":{"Effect":"Allow","Principal":{"AWS":"`+caller.ARN+`"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"e"}}}}`)
+	external := role(
+		"external",
+		`{"Statement":{"Effect":"Allow","Principal":{"AWS":"`+caller.ARN+`"},"Action":"sts:AssumeRole",`+
+			`"Condition":{"StringEquals":{"sts:ExternalId":"e"}}}}`,
+	)
 	a, db := newAccess(t, caller, byAccount, other, byName, external)
 	me := ident.AsRole(caller.ARN, "s")
 	for arn, allowed := range map[string]bool{byAccount.ARN: true, other.ARN: false, byName.ARN: true, external.ARN: false} {

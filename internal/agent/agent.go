@@ -125,7 +125,10 @@ func New(d Deps) (*Agent, error) {
 			return nil, err
 		}
 	}
-	a := &Agent{Deps: d, tasks: map[string]*task{}, used: map[string]time.Time{}, tokens: map[token]login{}, health: make(chan struct{}, 1), first: true, began: d.Clock.Now()}
+	a := &Agent{
+		Deps: d, tasks: map[string]*task{}, used: map[string]time.Time{}, tokens: map[token]login{}, health: make(chan struct{}, 1), first: true,
+		began: d.Clock.Now(),
+	}
 	a.api = newAPI(d)
 	return a, errors.Join(a.writeBundle(), a.load())
 }

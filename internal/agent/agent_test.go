@@ -32,11 +32,13 @@ func TestATaskFromPayloadToItsEnd(t *testing.T) {
 	w.start()
 	arn := w.task("t1", app(ecrImage))
 	got := w.reaches(arn, model.TaskActivating)
-	if got.Containers[0].ImageDigest != digest || got.Containers[0].RuntimeID == "" || got.PullStartedAt.IsZero() || got.PullStoppedAt.IsZero() || got.StartedAt.IsZero() {
+	if got.Containers[0].ImageDigest != digest || got.Containers[0].RuntimeID == "" || got.PullStartedAt.IsZero() ||
+		got.PullStoppedAt.IsZero() || got.StartedAt.IsZero() {
 		t.Errorf("task: %+v", got)
 	}
 	i, _ := state.Instances.Get(w.db.View(), instanceID)
-	if i.Status != model.ContainerInstanceActive || !i.Connected || i.Registered.CPU != 2048 || i.Registered.Memory != 3840 || i.AgentVersion == "" {
+	if i.Status != model.ContainerInstanceActive || !i.Connected || i.Registered.CPU != 2048 || i.Registered.Memory != 3840 ||
+		i.AgentVersion == "" {
 		t.Errorf("instance: %+v", i)
 	}
 	if want := ecrImage + " as AWS:for-exec"; !slices.Contains(w.images.log, want) {
@@ -54,7 +56,8 @@ func TestATaskFromPayloadToItsEnd(t *testing.T) {
 	}
 	w.halt(arn)
 	got = w.reaches(arn, model.TaskDeprovisioning)
-	if got.Containers[0].LastStatus != model.ContainerStopped || *got.Containers[0].ExitCode != 143 || got.ExecutionStoppedAt.IsZero() || got.StoppedReason != "bye" {
+	if got.Containers[0].LastStatus != model.ContainerStopped || *got.Containers[0].ExitCode != 143 || got.ExecutionStoppedAt.IsZero() ||
+		got.StoppedReason != "bye" {
 		t.Errorf("task: %+v", got)
 	}
 	wait(t, "cleaned", func() (int, bool) {
@@ -123,7 +126,8 @@ func TestAnEssentialExitIsReportedAfterRunning(t *testing.T) {
 	w.program = func(container.Spec) csim.Program { return csim.Program{Runs: time.Millisecond, ExitCode: 3} }
 	w.start()
 	got := w.reaches(w.task("t1", app("x:1")), model.TaskDeprovisioning)
-	if got.StartedAt.IsZero() || got.StopCode != "EssentialContainerExited" || got.StoppedReason != "Essential container in task exited" || *got.Containers[0].ExitCode != 3 {
+	if got.StartedAt.IsZero() || got.StopCode != "EssentialContainerExited" || got.StoppedReason != "Essential container in task exited" ||
+		*got.Containers[0].ExitCode != 3 {
 		t.Errorf("task: %+v", got)
 	}
 }
@@ -151,14 +155,29 @@ func TestFailuresReadAsOnAWS(t *testing.T) {
 		prepare func(*world)
 		reason  string
 	}{
-		"image":     {"missing:1", nil, "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref missing:1"},
-		"registry":  {ecrImage, func(w *world) { w.deny["GetAuthorizationToken"] = "AccessDeniedException" }, "CannotPullContainerError: The task can't pull the image. Check that the role has the permissions to pull images from the registry."},
-		"log group": {"x:1", func(w *world) { w.noGroup = true }, "ResourceInitializationError: failed to validate logger args: The task cannot find the Amazon CloudWatch log group defined in the task definition."},
+		"image": {
+			"missing:1", nil, "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref missing:1",
+		},
+		"registry": {
+			ecrImage, func(w *world) { w.deny["GetAuthorizationToken"] = "AccessDeniedException" },
+			"CannotPullContainerError: The task can't pull the image. Check that the role has the permissions to pull images from the registry.",
+		},
+		"log group": {
+			"x:1", func(w *world) { w.noGroup = true },
+			"ResourceInitializationError: failed to validate logger args: The task cannot find the Amazon CloudWatch log group defined in the " +
+				"task definition.",
+		},
 		"start": {"x:1", func(w *world) {
 			w.program = func(container.Spec) csim.Program { return csim.Program{Fail: "exec: not found"} }
 		}, "CannotStartContainerError: exec: not found"},
-		"role":        {"x:1", func(w *world) { w.access.deny[taskRole] = true }, "ECS was unable to assume the role '" + taskRole + "' that was provided for this task."},
-		"log service": {"x:1", func(w *world) { w.deny["CreateLogStream"] = "AccessDeniedException" }, "ResourceInitializationError: failed to initialize logging driver"},
+		"role": {
+			"x:1", func(w *world) { w.access.deny[taskRole] = true },
+			"ECS was unable to assume the role '" + taskRole + "' that was provided for this task.",
+		},
+		"log service": {
+			"x:1", func(w *world) { w.deny["CreateLogStream"] = "AccessDeniedException" },
+			"ResourceInitializationError: failed to initialize logging driver",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -289,7 +308,10 @@ func TestContainersStartAndStopInOrder(t *testing.T) {
 	w.start()
 	check := &model.HealthCheck{Command: []string{"CMD-SHELL", "true"}, Interval: 1, Timeout: 1, Retries: 1}
 	arn := w.task("t1",
-		model.ContainerDefinition{Name: "app", Image: "x:1", Essential: true, DependsOn: []model.Dependency{{Container: "side", Condition: "HEALTHY"}, {Container: "init", Condition: "SUCCESS"}}},
+		model.ContainerDefinition{
+			Name: "app", Image: "x:1", Essential: true,
+			DependsOn: []model.Dependency{{Container: "side", Condition: "HEALTHY"}, {Container: "init", Condition: "SUCCESS"}},
+		},
 		model.ContainerDefinition{Name: "side", Image: "x:1", Essential: true, HealthCheck: check},
 		model.ContainerDefinition{Name: "init", Image: "x:1"},
 	)
@@ -316,7 +338,9 @@ func TestAFailedDependencyFailsTheTask(t *testing.T) {
 	w.program = func(container.Spec) csim.Program { return csim.Program{Runs: time.Millisecond, ExitCode: 2} }
 	w.start()
 	got := w.reaches(w.task("t1",
-		model.ContainerDefinition{Name: "app", Image: "x:1", Essential: true, DependsOn: []model.Dependency{{Container: "init", Condition: "SUCCESS"}}},
+		model.ContainerDefinition{
+			Name: "app", Image: "x:1", Essential: true, DependsOn: []model.Dependency{{Container: "init", Condition: "SUCCESS"}},
+		},
 		model.ContainerDefinition{Name: "init", Image: "x:1"},
 	), model.TaskDeprovisioning)
 	if !strings.Contains(got.StoppedReason, "dependency on") && !strings.Contains(got.StoppedReason, "did not exit successfully") {

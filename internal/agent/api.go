@@ -33,7 +33,10 @@ type api struct {
 }
 
 func newAPI(d Deps) *api {
-	return &api{Deps: d, http: &http.Client{Transport: d.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &api{
+		Deps: d,
+		http: &http.Client{Transport: d.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}
 }
 
 // metadata reads a path of instance metadata. Errors: fault.NotFound,
@@ -55,7 +58,9 @@ func (a *api) session(ctx context.Context) (string, error) {
 	if now := a.Clock.Now(); token != "" && now.Before(until.Add(-time.Minute)) {
 		return token, nil
 	}
-	token, err := a.ask(ctx, http.MethodPut, "/latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds", fmt.Sprint(int(sessionLife.Seconds())))
+	token, err := a.ask(
+		ctx, http.MethodPut, "/latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds", fmt.Sprint(int(sessionLife.Seconds())),
+	)
 	if err != nil {
 		return "", err
 	}

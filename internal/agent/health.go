@@ -31,7 +31,9 @@ func (r *run) check(ctx context.Context, ended <-chan struct{}) {
 		case <-ctx.Done():
 		}
 	}()
-	interval, timeout, retries := or(time.Duration(h.Interval), checkInterval), or(time.Duration(h.Timeout), checkTimeout), or(h.Retries, checkRetries)
+	interval, timeout, retries := or(
+		time.Duration(h.Interval), checkInterval,
+	), or(time.Duration(h.Timeout), checkTimeout), or(h.Retries, checkRetries)
 	grace := r.task.look(r.def.Name).Started.Add(time.Duration(h.StartPeriod))
 	if r.task.look(r.def.Name).Health == "" {
 		r.setHealth("UNKNOWN")

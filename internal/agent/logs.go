@@ -42,7 +42,8 @@ func (r *run) logTo() (d destination, ok bool) {
 // logOptions that are built. Lines are read from a file, so that neither mode
 // can block the container: both keep their promise.
 var logOptions = map[string]bool{
-	"awslogs-group": true, "awslogs-stream": true, "awslogs-region": true, "awslogs-stream-prefix": true, "awslogs-create-group": true, "mode": true, "max-buffer-size": true,
+	"awslogs-group": true, "awslogs-stream": true, "awslogs-region": true, "awslogs-stream-prefix": true, "awslogs-create-group": true,
+	"mode": true, "max-buffer-size": true,
 }
 
 // openLog makes the container's log stream. A group that is missing keeps the
@@ -75,9 +76,17 @@ func (r *run) openLog(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case fault.CodeOf(err) == "ResourceNotFoundException":
-		return fault.New(fault.NotFound, "ResourceInitializationError", "failed to validate logger args: The task cannot find the Amazon CloudWatch log group defined in the task definition. There is a connection issue between the task and Amazon CloudWatch. Check your network configuration. : ResourceNotFoundException: The specified log group does not exist.")
+		return fault.New(
+			fault.NotFound, "ResourceInitializationError",
+			"failed to validate logger args: The task cannot find the Amazon CloudWatch log group defined in the task definition. There is a "+
+				"connection issue between the task and Amazon CloudWatch. Check your network configuration. : ResourceNotFoundException: The "+
+				"specified log group does not exist.",
+		)
 	default:
-		return fault.New(fault.ClassOf(err), "ResourceInitializationError", "failed to initialize logging driver: failed to create Cloudwatch log stream: %s", strings.TrimPrefix(reasonOf(err), ": "))
+		return fault.New(
+			fault.ClassOf(err), "ResourceInitializationError", "failed to initialize logging driver: failed to create Cloudwatch log stream: %s",
+			strings.TrimPrefix(reasonOf(err), ": "),
+		)
 	}
 }
 

@@ -54,7 +54,8 @@ func Main(ctx context.Context, args []string) error {
 		return err
 	}
 	a, err := New(Deps{
-		Config: c, Driver: driver, Images: images, Network: namespaces{}, Groups: groups{host}, Clock: real, IDs: ident.Crypto(), Transport: transport, Log: log,
+		Config: c, Driver: driver, Images: images, Network: namespaces{}, Groups: groups{host}, Clock: real, IDs: ident.Crypto(),
+		Transport: transport, Log: log,
 		Collect: func(ctx context.Context) error { _, err := image.Collect(ctx, c.ImagesDir, real); return err },
 	})
 	if err != nil {

@@ -130,14 +130,17 @@ func (s taskService) credentials(w http.ResponseWriter, id string) {
 	if t != nil {
 		if k := t.keys(acs.RoleApplication); k != nil && k.CredentialsID == id {
 			answer(w, map[string]string{
-				"RoleArn": k.RoleARN, "AccessKeyId": k.AccessKeyID, "SecretAccessKey": k.SecretAccessKey, "Token": k.SessionToken, "Expiration": k.Expiration,
+				"RoleArn": k.RoleARN, "AccessKeyId": k.AccessKeyID, "SecretAccessKey": k.SecretAccessKey, "Token": k.SessionToken,
+				"Expiration": k.Expiration,
 			})
 			return
 		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusBadRequest)
-	_ = json.NewEncoder(w).Encode(map[string]any{"code": "InvalidIdInRequest", "message": "CredentialsV2Request: Credentials not found", "HTTPErrorCode": http.StatusBadRequest})
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"code": "InvalidIdInRequest", "message": "CredentialsV2Request: Credentials not found", "HTTPErrorCode": http.StatusBadRequest,
+	})
 }
 
 func (t *task) byID(id string) *run {
@@ -167,9 +170,11 @@ func (r *run) document() map[string]any {
 		known = "PULLED"
 	}
 	out := map[string]any{
-		"DockerId": r.id, "Name": r.def.Name, "DockerName": "ecs-" + t.def.Family + "-" + t.def.Version + "-" + r.def.Name + "-" + r.id[len(r.id)-10:],
-		"Image": r.def.Image, "ImageID": c.ImageID, "Labels": r.labels(), "DesiredStatus": desired, "KnownStatus": known, "Type": "NORMAL",
-		"Limits": map[string]any{"CPU": r.def.CPU, "Memory": r.def.Memory}, "ContainerARN": r.def.ContainerARN, "Networks": t.networks(), "Snapshotter": "overlayfs",
+		"DockerId": r.id, "Name": r.def.Name,
+		"DockerName": "ecs-" + t.def.Family + "-" + t.def.Version + "-" + r.def.Name + "-" + r.id[len(r.id)-10:],
+		"Image":      r.def.Image, "ImageID": c.ImageID, "Labels": r.labels(), "DesiredStatus": desired, "KnownStatus": known, "Type": "NORMAL",
+		"Limits": map[string]any{"CPU": r.def.CPU, "Memory": r.def.Memory}, "ContainerARN": r.def.ContainerARN, "Networks": t.networks(),
+		"Snapshotter": "overlayfs",
 	}
 	if l := r.host.LogConfig; l != nil {
 		out["LogDriver"], out["LogOptions"] = l.Type, maps.Clone(l.Config)
@@ -207,7 +212,8 @@ func (t *task) networks() []map[string]any {
 		}
 		out = append(out, map[string]any{
 			"NetworkMode": "awsvpc", "IPv4Addresses": ips, "AttachmentIndex": n, "MACAddress": i.MACAddress, "PrivateDNSName": i.PrivateDNSName,
-			"SubnetGatewayIpv4Address": i.SubnetGateway, "IPv4SubnetCIDRBlock": network(i.SubnetGateway), "DomainNameServers": i.Nameservers, "DomainNameSearchList": i.SearchDomains,
+			"SubnetGatewayIpv4Address": i.SubnetGateway, "IPv4SubnetCIDRBlock": network(i.SubnetGateway), "DomainNameServers": i.Nameservers,
+			"DomainNameSearchList": i.SearchDomains,
 		})
 	}
 	return out
@@ -233,7 +239,8 @@ func (t *task) document() map[string]any {
 		desired = "STOPPED"
 	}
 	out := map[string]any{
-		"Cluster": t.def.TaskClusterARN, "TaskARN": t.def.ARN, "Family": t.def.Family, "Revision": t.def.Version, "DesiredStatus": desired, "KnownStatus": known,
+		"Cluster": t.def.TaskClusterARN, "TaskARN": t.def.ARN, "Family": t.def.Family, "Revision": t.def.Version, "DesiredStatus": desired,
+		"KnownStatus":      known,
 		"AvailabilityZone": t.def.Zone, "LaunchType": t.def.LaunchType, "Containers": containers,
 	}
 	if t.def.ServiceName != "" {

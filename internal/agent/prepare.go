@@ -17,7 +17,9 @@ import (
 // prepare makes the task's folder, control group and metadata service.
 func (t *task) prepare(ctx context.Context) (closeService func(), err error) {
 	if err := t.writeFiles(); err != nil {
-		return nil, &fault.Error{Class: fault.Internal, Code: "ResourceInitializationError", Message: "failed to prepare the task's files: " + err.Error()}
+		return nil, &fault.Error{
+			Class: fault.Internal, Code: "ResourceInitializationError", Message: "failed to prepare the task's files: " + err.Error(),
+		}
 	}
 	if name := t.cgroup(); name != "" {
 		w := t.def
@@ -27,7 +29,9 @@ func (t *task) prepare(ctx context.Context) (closeService func(), err error) {
 	}
 	closeService, err = t.agent.serveTask(ctx, t)
 	if err != nil {
-		return nil, &fault.Error{Class: fault.Unavailable, Code: "ResourceInitializationError", Message: "failed to set up the task's network namespace: " + err.Error()}
+		return nil, &fault.Error{
+			Class: fault.Unavailable, Code: "ResourceInitializationError", Message: "failed to set up the task's network namespace: " + err.Error(),
+		}
 	}
 	return closeService, nil
 }

@@ -173,10 +173,17 @@ func (r *run) login(ctx context.Context, auth *acs.ECRAuth) (user, password stri
 	})
 	switch {
 	case fault.Is(err, fault.Denied):
-		return "", "", fault.New(fault.Denied, image.PullCode, "The task can't pull the image. Check that the role has the permissions to pull images from the registry. %s", fault.MessageOf(err))
+		return "", "", fault.New(
+			fault.Denied, image.PullCode,
+			"The task can't pull the image. Check that the role has the permissions to pull images from the registry. %s", fault.MessageOf(err),
+		)
 	case err != nil:
 		a.Log.Warn("no registry token", "task", r.task.id(), "error", err)
-		return "", "", fault.New(fault.Unavailable, "ResourceInitializationError", "The task cannot pull registry authentication from Amazon ECR. There is a connection issue between the task and Amazon ECR. Check your task network configuration.")
+		return "", "", fault.New(
+			fault.Unavailable, "ResourceInitializationError",
+			"The task cannot pull registry authentication from Amazon ECR. There is a connection issue between the task and Amazon ECR. Check "+
+				"your task network configuration.",
+		)
 	case len(out.AuthorizationData) == 0:
 		return "", "", fault.New(fault.Unavailable, image.PullCode, "Amazon ECR gave no authorization data")
 	}

@@ -74,12 +74,16 @@ func writeRecord(path string, v any) error {
 
 // capabilities are the attributes of what this agent can do.
 var capabilities = []string{
-	"com.amazonaws.ecs.capability.privileged-container", "com.amazonaws.ecs.capability.logging-driver.awslogs", "com.amazonaws.ecs.capability.logging-driver.none",
-	"com.amazonaws.ecs.capability.task-iam-role", "com.amazonaws.ecs.capability.task-iam-role-network-host", "com.amazonaws.ecs.capability.ecr-auth",
+	"com.amazonaws.ecs.capability.privileged-container", "com.amazonaws.ecs.capability.logging-driver.awslogs",
+	"com.amazonaws.ecs.capability.logging-driver.none",
+	"com.amazonaws.ecs.capability.task-iam-role", "com.amazonaws.ecs.capability.task-iam-role-network-host",
+	"com.amazonaws.ecs.capability.ecr-auth",
 	"com.amazonaws.ecs.capability.docker-remote-api.1.44",
-	"ecs.capability.execution-role-ecr-pull", "ecs.capability.execution-role-awslogs", "ecs.capability.container-health-check", "ecs.capability.container-ordering",
+	"ecs.capability.execution-role-ecr-pull", "ecs.capability.execution-role-awslogs", "ecs.capability.container-health-check",
+	"ecs.capability.container-ordering",
 	"ecs.capability.full-sync", "ecs.capability.ecr-endpoint", "ecs.capability.container-restart-policy", "ecs.capability.task-cpu-mem-limit",
-	"ecs.capability.increased-task-cpu-limit", "ecs.capability.task-eni", "ecs.capability.task-eni-trunking", "ecs.capability.task-eni-block-instance-metadata",
+	"ecs.capability.increased-task-cpu-limit", "ecs.capability.task-eni", "ecs.capability.task-eni-trunking",
+	"ecs.capability.task-eni-block-instance-metadata",
 }
 
 // Registration is tried for as long as the machine lives: the endpoint, its
@@ -124,7 +128,8 @@ func (a *Agent) registerOnce(ctx context.Context) error {
 	known := a.instance
 	a.mu.Unlock()
 	in := &ecs.RegisterContainerInstanceInput{
-		Cluster: &a.Cluster, Attributes: sent, InstanceIdentityDocument: &document, InstanceIdentityDocumentSignature: wire.Ptr(""), TotalResources: a.resources(),
+		Cluster: &a.Cluster, Attributes: sent, InstanceIdentityDocument: &document, InstanceIdentityDocumentSignature: wire.Ptr(""),
+		TotalResources: a.resources(),
 	}
 	if known != "" {
 		in.ContainerInstanceArn = &known
@@ -135,7 +140,9 @@ func (a *Agent) registerOnce(ctx context.Context) error {
 	}
 	got := wire.Val(out.ContainerInstance)
 	for _, s := range sent {
-		if !slices.ContainsFunc(got.Attributes, func(g ecs.Attribute) bool { return *g.Name == *s.Name && wire.Val(g.Value) == wire.Val(s.Value) }) {
+		if !slices.ContainsFunc(got.Attributes, func(g ecs.Attribute) bool {
+			return *g.Name == *s.Name && wire.Val(g.Value) == wire.Val(s.Value)
+		}) {
 			return fault.New(fault.Invalid, "", "attribute %s did not come back from registration", *s.Name)
 		}
 	}
@@ -160,7 +167,8 @@ func (a *Agent) resources() []ecs.Resource {
 		return ecs.Resource{Name: &name, Type: wire.Ptr("STRINGSET"), StringSetValue: values}
 	}
 	return []ecs.Resource{
-		integer("CPU", a.CPUs*1024), integer("MEMORY", a.MemoryMiB-a.ReserveMiB), set("PORTS", "22", "2375", "2376", "51678", "51679"), set("PORTS_UDP"),
+		integer("CPU", a.CPUs*1024), integer("MEMORY", a.MemoryMiB-a.ReserveMiB), set("PORTS", "22", "2375", "2376", "51678", "51679"),
+		set("PORTS_UDP"),
 	}
 }
 

@@ -102,7 +102,8 @@ func (t *task) change(status string) *ecs.SubmitTaskStateChangeInput {
 	defer t.mu.Unlock()
 	r := &t.rec
 	out := &ecs.SubmitTaskStateChangeInput{
-		Cluster: &t.agent.Cluster, Task: wire.Ptr(r.Task.ARN), Status: &status, PullStartedAt: moment(r.PullStart), PullStoppedAt: moment(r.PullStop),
+		Cluster: &t.agent.Cluster, Task: wire.Ptr(r.Task.ARN), Status: &status, PullStartedAt: moment(r.PullStart),
+		PullStoppedAt: moment(r.PullStop),
 	}
 	if status == string(model.TaskStopped) {
 		out.Reason, out.ExecutionStoppedAt = orNil(r.Reason), moment(r.Ended)

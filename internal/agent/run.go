@@ -215,7 +215,9 @@ func (r *run) awaitDependencies(ctx context.Context) error {
 	for _, d := range r.def.DependsOn {
 		o := r.task.runs[d.Container]
 		if o == nil {
-			return fault.New(fault.Invalid, "CannotCreateContainerError", "container %s depends on %s, which the task has not", r.def.Name, d.Container)
+			return fault.New(
+				fault.Invalid, "CannotCreateContainerError", "container %s depends on %s, which the task has not", r.def.Name, d.Container,
+			)
 		}
 		if err := r.awaitOne(ctx, o, d.Condition); err != nil {
 			return err
@@ -234,7 +236,10 @@ func (r *run) awaitOne(ctx context.Context, o *run, condition string) error {
 		late = clock.After(r.task.agent.Clock, time.Duration(o.def.StartTimeout)*time.Second)
 	}
 	unresolved := func(why string) error {
-		return fault.New(fault.Invalid, "", "dependency graph: failed to resolve container ordering dependency [%s] for target [%s] as dependency %s.", o.def.Name, r.def.Name, why)
+		return fault.New(
+			fault.Invalid, "", "dependency graph: failed to resolve container ordering dependency [%s] for target [%s] as dependency %s.",
+			o.def.Name, r.def.Name, why,
+		)
 	}
 	select {
 	case <-reached:
@@ -242,7 +247,9 @@ func (r *run) awaitOne(ctx context.Context, o *run, condition string) error {
 	case <-r.task.stop:
 		return nil
 	case <-late:
-		return fault.New(fault.Invalid, "", "dependency graph: container ordering dependency [%s] for target [%s] has timed out.", o.def.Name, r.def.Name)
+		return fault.New(
+			fault.Invalid, "", "dependency graph: container ordering dependency [%s] for target [%s] has timed out.", o.def.Name, r.def.Name,
+		)
 	case <-ctx.Done():
 		return ctx.Err()
 	}

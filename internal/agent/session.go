@@ -142,7 +142,9 @@ func (a *Agent) handle(ctx context.Context, conn *websocket.Conn, e acs.Envelope
 	case acs.TypeCredentials:
 		return handleAs(e, func(m acs.Credentials) error {
 			a.renew(m.TaskARN, m.RoleType, m.Role)
-			return send(ctx, conn, acs.TypeCredentialsAck, acs.CredentialsAck{MessageID: m.MessageID, Expiration: m.Role.Expiration, CredentialsID: m.Role.CredentialsID})
+			return send(ctx, conn, acs.TypeCredentialsAck, acs.CredentialsAck{
+				MessageID: m.MessageID, Expiration: m.Role.Expiration, CredentialsID: m.Role.CredentialsID,
+			})
 		})
 	case acs.TypeManifest:
 		return handleAs(e, func(m acs.Manifest) error { return a.manifest(ctx, conn, m) })
@@ -178,7 +180,9 @@ func (a *Agent) payload(ctx context.Context, conn *websocket.Conn, m acs.Payload
 			if k == nil {
 				continue
 			}
-			if err := send(ctx, conn, acs.TypeCredentialsAck, acs.CredentialsAck{MessageID: m.MessageID, Expiration: k.Expiration, CredentialsID: k.CredentialsID}); err != nil {
+			if err := send(ctx, conn, acs.TypeCredentialsAck, acs.CredentialsAck{
+				MessageID: m.MessageID, Expiration: k.Expiration, CredentialsID: k.CredentialsID,
+			}); err != nil {
 				return err
 			}
 		}
@@ -214,7 +218,9 @@ func (a *Agent) manifest(ctx context.Context, conn *websocket.Conn, m acs.Manife
 	for _, t := range a.all() {
 		switch desired, ok := listed[t.arn()]; {
 		case !ok && !t.over():
-			ask.StopCandidates = append(ask.StopCandidates, acs.ManifestTask{TaskARN: t.arn(), TaskClusterARN: m.ClusterARN, DesiredStatus: acs.DesiredStopped})
+			ask.StopCandidates = append(ask.StopCandidates, acs.ManifestTask{
+				TaskARN: t.arn(), TaskClusterARN: m.ClusterARN, DesiredStatus: acs.DesiredStopped,
+			})
 		case desired == acs.DesiredStopped:
 			t.halt()
 		}
@@ -223,7 +229,9 @@ func (a *Agent) manifest(ctx context.Context, conn *websocket.Conn, m acs.Manife
 	if err := a.counted(m.Timeline); err != nil {
 		return err
 	}
-	if err := send(ctx, conn, acs.TypeAck, acs.Ack{Cluster: m.ClusterARN, ContainerInstance: m.ContainerInstanceARN, MessageID: m.MessageID}); err != nil {
+	if err := send(ctx, conn, acs.TypeAck, acs.Ack{
+		Cluster: m.ClusterARN, ContainerInstance: m.ContainerInstanceARN, MessageID: m.MessageID,
+	}); err != nil {
 		return err
 	}
 	if len(ask.StopCandidates) == 0 {

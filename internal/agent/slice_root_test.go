@@ -69,7 +69,10 @@ func newSlice(t *testing.T) *slice {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.machine, err = local.New(local.Deps{Data: data, Instance: []string{self, "instance"}, Agent: []string{self, "agent"}, Clock: s.real, Real: s.real, Log: slog.New(slog.DiscardHandler)})
+	s.machine, err = local.New(local.Deps{
+		Data: data, Instance: []string{self, "instance"}, Agent: []string{self, "agent"}, Clock: s.real, Real: s.real,
+		Log: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,8 +95,9 @@ func newSlice(t *testing.T) *slice {
 	})
 	s.endpoints(self)
 	s.spec = machine.Spec{
-		ID: instanceID, Type: "c6a.large", VCPU: 2, MemoryMiB: 1024, ReservedMiB: 128, Interface: "eni-instance", MAC: "02:00:00:00:00:01", PrivateIP: "192.168.2.10",
-		RoleName: "ecsInstanceRole", Region: place.Region, Cluster: "c", VPC: "vpc-1", Subnet: "subnet-1", ImageID: "ami-1", Nameserver: inside, Account: place.Account,
+		ID: instanceID, Type: "c6a.large", VCPU: 2, MemoryMiB: 1024, ReservedMiB: 128, Interface: "eni-instance", MAC: "02:00:00:00:00:01",
+		PrivateIP: "192.168.2.10", RoleName: "ecsInstanceRole", Region: place.Region, Cluster: "c", VPC: "vpc-1", Subnet: "subnet-1",
+		ImageID: "ami-1", Nameserver: inside, Account: place.Account,
 		CABundle: s.ca,
 	}
 	return s
@@ -193,9 +197,12 @@ func certificate(t *testing.T) (tls.Certificate, []byte) {
 		t.Fatal(err)
 	}
 	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-		DNSNames: []string{"*.ap-northeast-1.amazonaws.com", "api.ecr.ap-northeast-1.amazonaws.com", "000000000000.dkr.ecr.ap-northeast-1.amazonaws.com"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		DNSNames: []string{
+			"*.ap-northeast-1.amazonaws.com", "api.ecr.ap-northeast-1.amazonaws.com", "000000000000.dkr.ecr.ap-northeast-1.amazonaws.com",
+		},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
 	if err != nil {
@@ -210,7 +217,9 @@ func (s *slice) launch() machine.Machine {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := s.machine.SetCredentials(s.t.Context(), instanceID, machine.Credentials{AccessKeyID: "ASIAecsInstanceRole", Secret: "secret-ecsInstanceRole", Token: "t", Expires: s.real.Now().Add(time.Hour)}); err != nil {
+	if err := s.machine.SetCredentials(s.t.Context(), instanceID, machine.Credentials{
+		AccessKeyID: "ASIAecsInstanceRole", Secret: "secret-ecsInstanceRole", Token: "t", Expires: s.real.Now().Add(time.Hour),
+	}); err != nil {
 		s.t.Fatal(err)
 	}
 	return m
@@ -331,5 +340,8 @@ func TestManyTasksAtOnce(t *testing.T) {
 		s.reaches(arn, model.TaskActivating)
 	}
 	after, _ := g.Stats()
-	t.Logf("%d tasks in %s, %s of CPU each", many, time.Since(began).Round(time.Millisecond), (time.Duration(after.CPUNanos-before.CPUNanos) / many).Round(100*time.Microsecond))
+	t.Logf(
+		"%d tasks in %s, %s of CPU each", many, time.Since(began).Round(time.Millisecond),
+		(time.Duration(after.CPUNanos-before.CPUNanos) / many).Round(100*time.Microsecond),
+	)
 }

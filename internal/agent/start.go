@@ -53,9 +53,9 @@ func (r *run) spec(img image.Image) (container.Spec, error) {
 	s := container.Spec{
 		ID: r.id, Layers: img.Layers, Args: arguments(r.def, img.Config), Env: r.environment(img.Config), Mounts: mounts,
 		Cwd: cmp.Or(r.config.WorkingDir, img.Config.WorkingDir), User: cmp.Or(r.config.User, img.Config.User), StopSignal: img.Config.StopSignal,
-		Netns: t.netns(), Hostname: hostOf(w), CgroupParent: t.cgroup(), CPUShares: uint64(max(leastShares, r.def.CPU)), MemoryBytes: r.def.Memory << 20,
-		ReadonlyRoot: r.host.ReadonlyRootfs, Privileged: r.host.Privileged, CapAdd: r.host.CapAdd, CapDrop: r.host.CapDrop,
-		Init: r.host.Init != nil && *r.host.Init, Labels: r.labels(),
+		Netns: t.netns(), Hostname: hostOf(w), CgroupParent: t.cgroup(), CPUShares: uint64(max(leastShares, r.def.CPU)),
+		MemoryBytes: r.def.Memory << 20, ReadonlyRoot: r.host.ReadonlyRootfs, Privileged: r.host.Privileged, CapAdd: r.host.CapAdd,
+		CapDrop: r.host.CapDrop, Init: r.host.Init != nil && *r.host.Init, Labels: r.labels(),
 	}
 	if len(s.Args) == 0 {
 		return s, fault.New(fault.Invalid, "CannotCreateContainerError", "No command specified")
@@ -96,7 +96,8 @@ func (r *run) environment(img image.Config) []string {
 	a := r.task.agent
 	base := "http://" + acs.MetadataAddress
 	given := map[string]string{
-		"ECS_CONTAINER_METADATA_URI": base + "/v3/" + r.id, "ECS_CONTAINER_METADATA_URI_V4": base + "/v4/" + r.id, "ECS_AGENT_URI": base + "/api/" + r.id,
+		"ECS_CONTAINER_METADATA_URI": base + "/v3/" + r.id, "ECS_CONTAINER_METADATA_URI_V4": base + "/v4/" + r.id,
+		"ECS_AGENT_URI":     base + "/api/" + r.id,
 		"AWS_EXECUTION_ENV": "AWS_ECS_MANAGED_INSTANCES", "AWS_REGION": a.Region, "AWS_DEFAULT_REGION": a.Region,
 	}
 	if k := r.task.keys(acs.RoleApplication); k != nil {

@@ -63,7 +63,10 @@ type task struct {
 }
 
 func newTask(a *Agent, r record) *task {
-	t := &task{agent: a, def: r.Task, rec: r, dir: filepath.Join(a.Memory, "tasks", ident.Last(r.Task.ARN)), runs: map[string]*run{}, stop: make(chan struct{}), sent: make(chan struct{}, 1)}
+	t := &task{
+		agent: a, def: r.Task, rec: r, dir: filepath.Join(a.Memory, "tasks", ident.Last(r.Task.ARN)), runs: map[string]*run{},
+		stop: make(chan struct{}), sent: make(chan struct{}, 1),
+	}
 	for i := range t.def.Containers {
 		c := &t.def.Containers[i]
 		if t.rec.Containers[c.Name] == nil {

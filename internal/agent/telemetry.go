@@ -55,7 +55,8 @@ func (a *Agent) telemetry(ctx context.Context) error {
 			return err
 		}
 		conn, err := a.dial(ctx, endpoint, url.Values{
-			"cluster": {a.Cluster}, "containerInstance": {a.instanceARN()}, "agentHash": {"berth"}, "agentVersion": {Version}, "dockerVersion": {"berth"},
+			"cluster": {a.Cluster}, "containerInstance": {a.instanceARN()}, "agentHash": {"berth"}, "agentVersion": {Version},
+			"dockerVersion": {"berth"},
 		})
 		if err != nil {
 			return err
@@ -230,7 +231,10 @@ func (m *meter) add(id string, now reading) {
 	for _, p := range []struct {
 		sum *acs.Sum
 		by  float64
-	}{{&s.rx, delta(now.rx, last.rx)}, {&s.tx, delta(now.tx, last.tx)}, {&s.read, delta(now.stats.ReadBytes, last.stats.ReadBytes)}, {&s.written, delta(now.stats.WriteBytes, last.stats.WriteBytes)}} {
+	}{
+		{&s.rx, delta(now.rx, last.rx)}, {&s.tx, delta(now.tx, last.tx)}, {&s.read, delta(now.stats.ReadBytes, last.stats.ReadBytes)},
+		{&s.written, delta(now.stats.WriteBytes, last.stats.WriteBytes)},
+	} {
 		count(p.sum, int64(p.by))
 	}
 }
@@ -279,7 +283,9 @@ func (a *Agent) publish(ctx context.Context, conn *websocket.Conn, m *meter) err
 	if len(all) == 0 {
 		meta := a.telemetryMetadata(true)
 		meta.Idle = true
-		return sendSigned(ctx, conn, a.Clock.Now(), acs.TypePublishMetrics, acs.PublishMetrics{Metadata: meta, TaskMetrics: []acs.TaskMetric{}, Timestamp: acs.Stamp(a.Clock.Now())})
+		return sendSigned(ctx, conn, a.Clock.Now(), acs.TypePublishMetrics, acs.PublishMetrics{
+			Metadata: meta, TaskMetrics: []acs.TaskMetric{}, Timestamp: acs.Stamp(a.Clock.Now()),
+		})
 	}
 	for len(all) > 0 {
 		n := min(tasksPerFrame, len(all))

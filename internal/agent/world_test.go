@@ -125,13 +125,18 @@ func (i *images) Pull(_ context.Context, ref string, o image.PullOptions) (image
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if strings.HasPrefix(ref, "missing") {
-		return image.Image{}, fault.New(fault.NotFound, image.PullCode, "pull image manifest has been retried 1 time(s): failed to resolve ref %s: not found", ref)
+		return image.Image{}, fault.New(
+			fault.NotFound, image.PullCode, "pull image manifest has been retried 1 time(s): failed to resolve ref %s: not found", ref,
+		)
 	}
 	if o.Password != "" && o.Password == i.refused {
 		return image.Image{}, fault.New(fault.Denied, image.PullCode, "your authorization token has expired")
 	}
 	i.log = append(i.log, ref+" as "+o.Username+":"+o.Password)
-	img := image.Image{Ref: ref, Digest: digest, ID: "sha256:id", Layers: []string{"/l"}, Config: image.Config{Cmd: []string{"serve"}, Env: []string{"FROM=image"}}, PulledAt: time.Now()}
+	img := image.Image{
+		Ref: ref, Digest: digest, ID: "sha256:id", Layers: []string{"/l"},
+		Config: image.Config{Cmd: []string{"serve"}, Env: []string{"FROM=image"}}, PulledAt: time.Now(),
+	}
 	i.have[ref] = img
 	return img, nil
 }
@@ -176,9 +181,13 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	w := &world{t: t, db: db, real: real, access: &access{deny: map[string]bool{}}, deny: map[string]string{}, reports: map[string][]string{}, net: &network{at: map[string]string{}}, images: &images{have: map[string]image.Image{}}}
+	w := &world{
+		t: t, db: db, real: real, access: &access{deny: map[string]bool{}}, deny: map[string]string{}, reports: map[string][]string{},
+		net: &network{at: map[string]string{}}, images: &images{have: map[string]image.Image{}},
+	}
 	w.gateway = dispatch.New(dispatch.Deps{
-		DB: db, Clock: racing{real, &w.speed}, Real: real, IDs: ident.Crypto(), Place: place, Minter: w, Access: w.access, Metrics: w, Authenticate: w.authenticate, Log: log,
+		DB: db, Clock: racing{real, &w.speed}, Real: real, IDs: ident.Crypto(), Place: place, Minter: w, Access: w.access, Metrics: w,
+		Authenticate: w.authenticate, Log: log,
 	})
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = w.gateway.Run(ctx) })
@@ -194,7 +203,9 @@ func newWorld(t *testing.T) *world {
 		}
 		return w.program(s)
 	}})
-	w.conf = agent.Config{Dir: t.TempDir(), Netns: "/netns", Cluster: "c", Region: place.Region, Metadata: w.meta.URL, CPUs: 2, MemoryMiB: 4096, ReserveMiB: 256}
+	w.conf = agent.Config{
+		Dir: t.TempDir(), Netns: "/netns", Cluster: "c", Region: place.Region, Metadata: w.meta.URL, CPUs: 2, MemoryMiB: 4096, ReserveMiB: 256,
+	}
 	t.Cleanup(func() {
 		if w.stop != nil {
 			w.stop()
@@ -212,7 +223,10 @@ func newWorld(t *testing.T) *world {
 // writeFiles writes the records that the agent gateway reads.
 func (w *world) writeFiles() {
 	w.as("controllers/capacity", func(tx *store.Tx) error {
-		return state.Instances.Put(tx, model.Instance{ID: instanceID, ARN: instanceARN, Cluster: "c", Type: "c6a.large", AvailabilityZone: "ap-northeast-1a", Subnet: "subnet-1", Goal: model.GoalRun, State: model.InstanceRunning})
+		return state.Instances.Put(tx, model.Instance{
+			ID: instanceID, ARN: instanceARN, Cluster: "c", Type: "c6a.large", AvailabilityZone: "ap-northeast-1a", Subnet: "subnet-1",
+			Goal: model.GoalRun, State: model.InstanceRunning,
+		})
 	})
 	w.as("api/ec2", func(tx *store.Tx) error {
 		return errors.Join(
@@ -264,7 +278,10 @@ func (testWriter) Write(b []byte) (int, error) {
 }
 
 func (w *world) Mint(ctx context.Context, role, session, subject string, ttl time.Duration) (model.Credential, error) {
-	c := model.Credential{AccessKeyID: "ASIA" + ident.Last(role), Secret: "secret-" + ident.Last(role), Token: "t", Role: role, Session: session, For: subject, Expires: w.real.Now().Add(ttl)}
+	c := model.Credential{
+		AccessKeyID: "ASIA" + ident.Last(role), Secret: "secret-" + ident.Last(role), Token: "t", Role: role, Session: session, For: subject,
+		Expires: w.real.Now().Add(ttl),
+	}
 	return c, w.db.Update(ctx, "dispatch", func(tx *store.Tx) error { return state.Credentials.Put(tx, c) })
 }
 
@@ -299,14 +316,18 @@ func (w *world) metadata(rw http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(rw, "token")
 		return
 	}
-	keys, _ := json.Marshal(map[string]any{"AccessKeyId": "ASIAecsInstanceRole", "SecretAccessKey": "secret-ecsInstanceRole", "Token": "t", "Expiration": w.real.Now().Add(time.Hour)})
+	keys, _ := json.Marshal(map[string]any{
+		"AccessKeyId": "ASIAecsInstanceRole", "SecretAccessKey": "secret-ecsInstanceRole", "Token": "t",
+		"Expiration": w.real.Now().Add(time.Hour),
+	})
 	text, ok := map[string]string{
 		"/latest/meta-data/mac": "02:00:00:00:00:01",
 		"/latest/meta-data/network/interfaces/macs/02:00:00:00:00:01/vpc-id":    "vpc-1",
 		"/latest/meta-data/network/interfaces/macs/02:00:00:00:00:01/subnet-id": "subnet-1",
 		"/latest/meta-data/iam/security-credentials/":                           "ecsInstanceRole",
 		"/latest/meta-data/iam/security-credentials/ecsInstanceRole":            string(keys),
-		"/latest/dynamic/instance-identity/document":                            `{"instanceId":"` + instanceID + `","instanceType":"c6a.large","architecture":"x86_64","imageId":"ami-1"}`,
+		"/latest/dynamic/instance-identity/document": `{"instanceId":"` + instanceID +
+			`","instanceType":"c6a.large","architecture":"x86_64","imageId":"ami-1"}`,
 	}[r.URL.Path]
 	if !ok || r.Header.Get("X-aws-ec2-metadata-token") != "token" {
 		http.Error(rw, "no", http.StatusNotFound)
@@ -374,7 +395,9 @@ func at(v any) time.Time {
 func (w *world) call(r *http.Request, p ident.Principal, operation string, in map[string]any) (any, error) {
 	switch operation {
 	case "RegisterContainerInstance":
-		reg := dispatch.Registration{Cluster: text(in["cluster"]), Instance: text(in["containerInstanceArn"]), Document: text(in["instanceIdentityDocument"])}
+		reg := dispatch.Registration{
+			Cluster: text(in["cluster"]), Instance: text(in["containerInstanceArn"]), Document: text(in["instanceIdentityDocument"]),
+		}
 		for _, a := range list(in["attributes"]) {
 			reg.Attributes = append(reg.Attributes, model.Attribute{Name: text(a["name"]), Value: text(a["value"])})
 		}
@@ -444,7 +467,10 @@ func (w *world) submit(ctx context.Context, p ident.Principal, in map[string]any
 		PullStartedAt: at(in["pullStartedAt"]), PullStoppedAt: at(in["pullStoppedAt"]), ExecutionStoppedAt: at(in["executionStoppedAt"]),
 	}
 	for _, c := range list(in["containers"]) {
-		k := dispatch.ContainerReport{Name: text(c["containerName"]), Status: text(c["status"]), RuntimeID: text(c["runtimeId"]), Reason: text(c["reason"]), ImageDigest: text(c["imageDigest"])}
+		k := dispatch.ContainerReport{
+			Name: text(c["containerName"]), Status: text(c["status"]), RuntimeID: text(c["runtimeId"]), Reason: text(c["reason"]),
+			ImageDigest: text(c["imageDigest"]),
+		}
 		if code, ok := c["exitCode"].(float64); ok {
 			n := int64(code)
 			k.ExitCode = &n
@@ -468,11 +494,19 @@ func (w *world) task(id string, containers ...model.ContainerDefinition) string 
 	}
 	w.as("api/ecs", func(tx *store.Tx) error {
 		return errors.Join(
-			state.TaskDefinitions.Put(tx, model.TaskDefinition{ARN: "td-" + id, Family: "web", Revision: 3, NetworkMode: "awsvpc", Containers: containers, TaskRoleARN: taskRole, ExecutionRoleARN: execRole}),
-			state.Tasks.Put(tx, model.Task{ARN: arn, ID: id, Cluster: "c", TaskDefinition: "td-" + id, LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning, Containers: known, CreatedAt: w.real.Now()}))
+			state.TaskDefinitions.Put(tx, model.TaskDefinition{
+				ARN: "td-" + id, Family: "web", Revision: 3, NetworkMode: "awsvpc", Containers: containers, TaskRoleARN: taskRole,
+				ExecutionRoleARN: execRole,
+			}),
+			state.Tasks.Put(tx, model.Task{
+				ARN: arn, ID: id, Cluster: "c", TaskDefinition: "td-" + id, LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning,
+				Containers: known, CreatedAt: w.real.Now(),
+			}))
 	})
 	w.as("controllers/network", func(tx *store.Tx) error {
-		return state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-" + id, Kind: "task", Owner: arn, VPC: "vpc-1", Subnet: "subnet-1", IP: "192.168.2.11", MAC: "02:00:00:00:00:02"})
+		return state.NetworkInterfaces.Put(tx, model.NetworkInterface{
+			ID: "eni-" + id, Kind: "task", Owner: arn, VPC: "vpc-1", Subnet: "subnet-1", IP: "192.168.2.11", MAC: "02:00:00:00:00:02",
+		})
 	})
 	w.edit("controllers/task", arn, func(t *model.Task) { t.Instance = instanceARN })
 	w.edit("controllers/network", arn, func(t *model.Task) { t.ENI, t.LastStatus = "eni-"+id, model.TaskPending })

@@ -94,7 +94,9 @@ func freePort(t testing.TB) int {
 func (r *rig) group(id string, addrs ...string) *balancer.Group {
 	g := balancer.Group{
 		ID: id, Name: "targetgroup/" + id + "/1", Version: "HTTP1", MinHealthy: 1,
-		Health: balancer.Health{Enabled: true, Path: "/health", Interval: 30 * time.Second, Timeout: 2 * time.Second, Healthy: 5, Unhealthy: 2, Matcher: "200"},
+		Health: balancer.Health{
+			Enabled: true, Path: "/health", Interval: 30 * time.Second, Timeout: 2 * time.Second, Healthy: 5, Unhealthy: 2, Matcher: "200",
+		},
 	}
 	for _, a := range addrs {
 		ap := netip.MustParseAddrPort(a)
@@ -256,7 +258,8 @@ func TestForwardsWithTheHeadersOfALB(t *testing.T) {
 	req, _ = http.NewRequestWithContext(t.Context(), http.MethodGet, r.url("/"), nil)
 	req.Header.Set("X-Amzn-Trace-Id", "Root=1-67891233-abcdef012345678912345678;CalledFrom=app")
 	res, _ = do(t, req)
-	if id := res.Header.Get("Got-X-Amzn-Trace-Id"); !strings.HasPrefix(id, "Self=1-") || !strings.HasSuffix(id, ";Root=1-67891233-abcdef012345678912345678;CalledFrom=app") {
+	if id := res.Header.Get("Got-X-Amzn-Trace-Id"); !strings.HasPrefix(id, "Self=1-") ||
+		!strings.HasSuffix(id, ";Root=1-67891233-abcdef012345678912345678;CalledFrom=app") {
 		t.Errorf("trace id %q", id)
 	}
 }
@@ -307,10 +310,24 @@ func TestAnswersOfItsOwn(t *testing.T) {
 	r.group("empty")
 	r.group("dead", "127.0.0.1:1")
 	r.rules(
-		balancer.Rule{ID: "1", Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/empty"}}}, Action: to(balancer.Weight{Group: "empty", Weight: 1})},
-		balancer.Rule{ID: "2", Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/dead"}}}, Action: to(balancer.Weight{Group: "dead", Weight: 1})},
-		balancer.Rule{ID: "3", Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/go/*"}}}, Action: balancer.Action{Redirect: &balancer.Redirect{Status: 301, Protocol: "HTTPS", Host: "#{host}", Port: "443", Path: "/new/#{path}", Query: "#{query}"}}},
-		balancer.Rule{ID: "4", Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/zero"}}}, Action: to(balancer.Weight{Group: "dead", Weight: 0})},
+		balancer.Rule{
+			ID: "1", Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/empty"}}},
+			Action: to(balancer.Weight{Group: "empty", Weight: 1}),
+		},
+		balancer.Rule{
+			ID: "2", Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/dead"}}},
+			Action: to(balancer.Weight{Group: "dead", Weight: 1}),
+		},
+		balancer.Rule{
+			ID: "3", Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/go/*"}}},
+			Action: balancer.Action{
+				Redirect: &balancer.Redirect{Status: 301, Protocol: "HTTPS", Host: "#{host}", Port: "443", Path: "/new/#{path}", Query: "#{query}"},
+			},
+		},
+		balancer.Rule{
+			ID: "4", Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/zero"}}},
+			Action: to(balancer.Weight{Group: "dead", Weight: 0}),
+		},
 		balancer.Rule{ID: "default", Action: balancer.Action{Fixed: &balancer.Fixed{Status: 403}}},
 	)
 	r.set()
@@ -368,7 +385,9 @@ func TestConditions(t *testing.T) {
 		one("method", balancer.Condition{Field: "http-request-method", Values: []string{"PURGE"}}),
 		one("header", balancer.Condition{Field: "http-header", Header: "X-Canary", Values: []string{"YES*"}}),
 		one("query", balancer.Condition{Field: "query-string", Query: []balancer.Pair{{Key: "Version", Value: "V1"}, {Value: "*exam?le*"}}}),
-		one("both", balancer.Condition{Field: "path-pattern", Values: []string{"/a/*/c", "/z?"}}, balancer.Condition{Field: "source-ip", Values: []string{"127.0.0.0/8"}}),
+		one("both", balancer.Condition{Field: "path-pattern", Values: []string{"/a/*/c", "/z?"}}, balancer.Condition{
+			Field: "source-ip", Values: []string{"127.0.0.0/8"},
+		}),
 		one("elsewhere", balancer.Condition{Field: "source-ip", Values: []string{"10.0.0.0/8"}}),
 		one("regex", balancer.Condition{Field: "path-pattern", Regex: []string{"^/r[0-9]+$"}}),
 		one("default"),
@@ -802,7 +821,9 @@ func TestABadConfigurationChangesNothing(t *testing.T) {
 	r.set()
 	bad := r.cfg
 	bad.LoadBalancers = append([]balancer.LoadBalancer(nil), r.cfg.LoadBalancers...)
-	bad.LoadBalancers[0].Listeners = []balancer.Listener{{ID: "l", Port: r.port, Rules: []balancer.Rule{{ID: "x", Action: to(balancer.Weight{Group: "none", Weight: 1})}}}}
+	bad.LoadBalancers[0].Listeners = []balancer.Listener{
+		{ID: "l", Port: r.port, Rules: []balancer.Rule{{ID: "x", Action: to(balancer.Weight{Group: "none", Weight: 1})}}},
+	}
 	if err := r.Set(bad); err == nil {
 		t.Error("a rule to no group was accepted")
 	}

@@ -27,8 +27,13 @@ func BenchmarkBalancer(b *testing.B) {
 	r := newRig(b)
 	r.group("g", leanTarget(b))
 	r.rules(
-		balancer.Rule{ID: "1", Conditions: []balancer.Condition{{Field: "host-header", Values: []string{"*.example.com"}}}, Action: fixed(404, "")},
-		balancer.Rule{ID: "2", Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/*"}}}, Action: to(balancer.Weight{Group: "g", Weight: 1})},
+		balancer.Rule{
+			ID: "1", Conditions: []balancer.Condition{{Field: "host-header", Values: []string{"*.example.com"}}}, Action: fixed(404, ""),
+		},
+		balancer.Rule{
+			ID: "2", Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/*"}}},
+			Action: to(balancer.Weight{Group: "g", Weight: 1}),
+		},
 	)
 	r.set()
 	bench(b, "127.0.0.1:"+strconv.Itoa(r.port))
@@ -58,7 +63,9 @@ func leanTarget(b *testing.B) string {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = l.Close() })
-	answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nDate: Sat, 01 Aug 2026 00:00:00 GMT\r\nContent-Length: 1024\r\n\r\n%01024d", 0)
+	answer := fmt.Appendf(
+		nil, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nDate: Sat, 01 Aug 2026 00:00:00 GMT\r\nContent-Length: 1024\r\n\r\n%01024d", 0,
+	)
 	go func() {
 		for {
 			c, err := l.Accept()

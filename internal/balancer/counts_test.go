@@ -55,28 +55,50 @@ func TestFiguresOfOneRequest(t *testing.T) {
 		send string
 		want figures
 	}{
-		"a target answers":          {"GET /ok HTTP/1.1\r\nHost: x\r\n\r\n", figures{"RequestCount": 1, "g RequestCount": 1, "g HTTPCode_Target_2XX_Count": 1, "NewConnectionCount": 2, "RuleEvaluations": 1}},
-		"a target answers with 503": {"GET /503 HTTP/1.1\r\nHost: x\r\n\r\n", figures{"RequestCount": 1, "g RequestCount": 1, "g HTTPCode_Target_5XX_Count": 1, "NewConnectionCount": 2, "RuleEvaluations": 2}},
+		"a target answers": {
+			"GET /ok HTTP/1.1\r\nHost: x\r\n\r\n",
+			figures{"RequestCount": 1, "g RequestCount": 1, "g HTTPCode_Target_2XX_Count": 1, "NewConnectionCount": 2, "RuleEvaluations": 1},
+		},
+		"a target answers with 503": {
+			"GET /503 HTTP/1.1\r\nHost: x\r\n\r\n",
+			figures{"RequestCount": 1, "g RequestCount": 1, "g HTTPCode_Target_5XX_Count": 1, "NewConnectionCount": 2, "RuleEvaluations": 2},
+		},
 		"a target closes": {"GET /close HTTP/1.1\r\nHost: x\r\n\r\n", figures{
-			"RequestCount": 1, "g RequestCount": 1, "HTTPCode_ELB_5XX_Count": 1, "HTTPCode_ELB_502_Count": 1, "NewConnectionCount": 2, "RuleEvaluations": 3,
+			"RequestCount": 1, "g RequestCount": 1, "HTTPCode_ELB_5XX_Count": 1, "HTTPCode_ELB_502_Count": 1, "NewConnectionCount": 2,
+			"RuleEvaluations": 3,
 		}},
 		"a target that nobody asked switches protocols": {"GET /101 HTTP/1.1\r\nHost: x\r\n\r\n", figures{
-			"RequestCount": 1, "g RequestCount": 1, "HTTPCode_ELB_5XX_Count": 1, "HTTPCode_ELB_502_Count": 1, "NewConnectionCount": 2, "RuleEvaluations": 4,
+			"RequestCount": 1, "g RequestCount": 1, "HTTPCode_ELB_5XX_Count": 1, "HTTPCode_ELB_502_Count": 1, "NewConnectionCount": 2,
+			"RuleEvaluations": 4,
 		}},
 		"a target ends its lines with line feeds": {"GET /lf HTTP/1.1\r\nHost: x\r\n\r\n", figures{
-			"RequestCount": 1, "g RequestCount": 1, "HTTPCode_ELB_5XX_Count": 1, "HTTPCode_ELB_502_Count": 1, "NewConnectionCount": 2, "RuleEvaluations": 5,
+			"RequestCount": 1, "g RequestCount": 1, "HTTPCode_ELB_5XX_Count": 1, "HTTPCode_ELB_502_Count": 1, "NewConnectionCount": 2,
+			"RuleEvaluations": 5,
 		}},
 		"a target cannot be connected": {"GET /dead HTTP/1.1\r\nHost: x\r\n\r\n", figures{
 			"RequestCount": 1, "dead RequestCount": 1, "dead TargetConnectionErrorCount": 1, "dead UnhealthyRoutingRequestCount": 1,
 			"HTTPCode_ELB_5XX_Count": 1, "HTTPCode_ELB_502_Count": 1, "NewConnectionCount": 1, "RuleEvaluations": 6,
 		}},
-		"there is no target": {"GET /empty HTTP/1.1\r\nHost: x\r\n\r\n", figures{"HTTPCode_ELB_5XX_Count": 1, "HTTPCode_ELB_503_Count": 1, "NewConnectionCount": 1, "RuleEvaluations": 7}},
-		"a redirect":         {"GET /go HTTP/1.1\r\nHost: x\r\n\r\n", figures{"HTTP_Redirect_Count": 1, "HTTPCode_ELB_3XX_Count": 1, "NewConnectionCount": 1, "RuleEvaluations": 8}},
-		"the default rule":   {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", figures{"HTTP_Fixed_Response_Count": 1, "HTTPCode_ELB_4XX_Count": 1, "NewConnectionCount": 1, "RuleEvaluations": 8}},
-		"no host":            {"GET /ok HTTP/1.1\r\n\r\n", figures{"HTTPCode_ELB_4XX_Count": 1, "NewConnectionCount": 1}},
-		"a malformed head":   {"GET /ok HTTP/1.1\r\nHost: x\r\nA b: c\r\n\r\n", figures{"HTTPCode_ELB_4XX_Count": 1, "DesyncMitigationMode_NonCompliant_Request_Count": 1, "NewConnectionCount": 1}},
+		"there is no target": {
+			"GET /empty HTTP/1.1\r\nHost: x\r\n\r\n",
+			figures{"HTTPCode_ELB_5XX_Count": 1, "HTTPCode_ELB_503_Count": 1, "NewConnectionCount": 1, "RuleEvaluations": 7},
+		},
+		"a redirect": {
+			"GET /go HTTP/1.1\r\nHost: x\r\n\r\n",
+			figures{"HTTP_Redirect_Count": 1, "HTTPCode_ELB_3XX_Count": 1, "NewConnectionCount": 1, "RuleEvaluations": 8},
+		},
+		"the default rule": {
+			"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+			figures{"HTTP_Fixed_Response_Count": 1, "HTTPCode_ELB_4XX_Count": 1, "NewConnectionCount": 1, "RuleEvaluations": 8},
+		},
+		"no host": {"GET /ok HTTP/1.1\r\n\r\n", figures{"HTTPCode_ELB_4XX_Count": 1, "NewConnectionCount": 1}},
+		"a malformed head": {
+			"GET /ok HTTP/1.1\r\nHost: x\r\nA b: c\r\n\r\n",
+			figures{"HTTPCode_ELB_4XX_Count": 1, "DesyncMitigationMode_NonCompliant_Request_Count": 1, "NewConnectionCount": 1},
+		},
 		"an ambiguous head": {"GET /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx", figures{
-			"RequestCount": 1, "g RequestCount": 1, "g HTTPCode_Target_2XX_Count": 1, "NewConnectionCount": 2, "RuleEvaluations": 1, "DesyncMitigationMode_NonCompliant_Request_Count": 1,
+			"RequestCount": 1, "g RequestCount": 1, "g HTTPCode_Target_2XX_Count": 1, "NewConnectionCount": 2, "RuleEvaluations": 1,
+			"DesyncMitigationMode_NonCompliant_Request_Count": 1,
 		}},
 		"nothing": {"", figures{"NewConnectionCount": 1}},
 	} {
@@ -89,7 +111,9 @@ func TestFiguresOfOneRequest(t *testing.T) {
 			r.rules(
 				path("/ok", "1", g), path("/503", "2", g), path("/close", "3", g), path("/101", "4", g), path("/lf", "5", g),
 				path("/dead", "6", to(balancer.Weight{Group: "dead", Weight: 1})), path("/empty", "7", to(balancer.Weight{Group: "empty", Weight: 1})),
-				path("/go", "8", balancer.Action{Redirect: &balancer.Redirect{Status: 301, Protocol: "HTTPS", Host: "#{host}", Port: "443", Path: "/"}}),
+				path("/go", "8", balancer.Action{
+					Redirect: &balancer.Redirect{Status: 301, Protocol: "HTTPS", Host: "#{host}", Port: "443", Path: "/"},
+				}),
 				balancer.Rule{ID: "default", Action: fixed(404, "")},
 			)
 			r.set()
@@ -125,7 +149,10 @@ func (r *rig) untilActive(clients int) {
 func answers(t testing.TB) string {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		raw := map[string]string{"/close": "", "/101": "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", "/lf": "HTTP/1.1 200 OK\nContent-Length: 0\n\n"}
+		raw := map[string]string{
+			"/close": "", "/101": "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n",
+			"/lf": "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+		}
 		if text, ok := raw[req.URL.Path]; ok {
 			c, _, err := http.NewResponseController(w).Hijack()
 			if err != nil {
@@ -207,7 +234,9 @@ func TestARequestThatIsRoutedTwiceCountsOnce(t *testing.T) {
 				g.Targets[0].Draining = true
 				g.Targets = append(g.Targets, alive)
 			},
-			map[string]uint64{"RequestCount": 1, "g RequestCount": 1, "g HTTPCode_Target_2XX_Count": 1, "NewConnectionCount": 2, "RuleEvaluations": 1},
+			map[string]uint64{
+				"RequestCount": 1, "g RequestCount": 1, "g HTTPCode_Target_2XX_Count": 1, "NewConnectionCount": 2, "RuleEvaluations": 1,
+			},
 		},
 		"to another group": {
 			func(r *rig, g *balancer.Group, alive balancer.Target) {
@@ -215,7 +244,9 @@ func TestARequestThatIsRoutedTwiceCountsOnce(t *testing.T) {
 				r.cfg.Groups[1].Targets = []balancer.Target{alive}
 				r.cfg.LoadBalancers[0].Listeners[0].Rules[0].Action = to(balancer.Weight{Group: "h", Weight: 1})
 			},
-			map[string]uint64{"RequestCount": 1, "h RequestCount": 1, "h HTTPCode_Target_2XX_Count": 1, "NewConnectionCount": 2, "RuleEvaluations": 1},
+			map[string]uint64{
+				"RequestCount": 1, "h RequestCount": 1, "h HTTPCode_Target_2XX_Count": 1, "NewConnectionCount": 2, "RuleEvaluations": 1,
+			},
 		},
 		"to nobody": {
 			func(_ *rig, g *balancer.Group, _ balancer.Target) { g.Targets[0].Draining = true },
@@ -229,7 +260,10 @@ func TestARequestThatIsRoutedTwiceCountsOnce(t *testing.T) {
 			for i := range r.cfg.Groups {
 				r.cfg.Groups[i].Health.Enabled = false
 			}
-			rule := balancer.Rule{ID: "1", Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/"}}}, Action: to(balancer.Weight{Group: "g", Weight: 1})}
+			rule := balancer.Rule{
+				ID: "1", Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/"}}},
+				Action: to(balancer.Weight{Group: "g", Weight: 1}),
+			}
 			r.rules(rule, balancer.Rule{ID: "default", Action: fixed(404, "")})
 			r.set()
 			done := make(chan string, 1)

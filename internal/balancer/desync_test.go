@@ -72,16 +72,28 @@ func TestDesyncMitigationIsDefensive(t *testing.T) {
 		send, status, body string
 		ambiguous          bool
 	}{
-		"equal lengths":            {"POST /a HTTP/1.1\r\n" + host + "Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi", "200", "POST /a 2 hi|", true},
-		"a length and chunks":      {"POST /a HTTP/1.1\r\n" + host + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", "200", "POST /a  hi|", true},
-		"GET with a body":          {"GET /a HTTP/1.1\r\n" + host + "Content-Length: 2\r\n\r\nhi", "200", "GET /a 2 hi|", true},
-		"GET with chunks":          {"GET /a HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", "200", "GET /a  hi|", true},
-		"GET with length 0":        {"GET /a HTTP/1.1\r\n" + host + "Content-Length: 0\r\nConnection: close\r\n\r\n", "200", "GET /a 0 |", false},
-		"h2c":                      {"GET /a HTTP/1.1\r\n" + host + "Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAA\r\n\r\n", "200", "GET /a  |", false},
-		"different lengths":        {"POST /a HTTP/1.1\r\n" + host + "Content-Length: 2\r\nContent-Length: 3\r\n\r\nhi", "400", "", false},
-		"a list of lengths":        {"POST /a HTTP/1.1\r\n" + host + "Content-Length: 2, 2\r\n\r\nhi", "400", "", false},
-		"a length with a sign":     {"POST /a HTTP/1.1\r\n" + host + "Content-Length: +2\r\n\r\nhi", "400", "", false},
-		"chunked twice":            {"POST /a HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400", "", false},
+		"equal lengths": {
+			"POST /a HTTP/1.1\r\n" + host + "Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi", "200", "POST /a 2 hi|", true,
+		},
+		"a length and chunks": {
+			"POST /a HTTP/1.1\r\n" + host + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", "200", "POST /a  hi|",
+			true,
+		},
+		"GET with a body": {"GET /a HTTP/1.1\r\n" + host + "Content-Length: 2\r\n\r\nhi", "200", "GET /a 2 hi|", true},
+		"GET with chunks": {
+			"GET /a HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", "200", "GET /a  hi|", true,
+		},
+		"GET with length 0": {"GET /a HTTP/1.1\r\n" + host + "Content-Length: 0\r\nConnection: close\r\n\r\n", "200", "GET /a 0 |", false},
+		"h2c": {
+			"GET /a HTTP/1.1\r\n" + host + "Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAA\r\n\r\n",
+			"200", "GET /a  |", false,
+		},
+		"different lengths":    {"POST /a HTTP/1.1\r\n" + host + "Content-Length: 2\r\nContent-Length: 3\r\n\r\nhi", "400", "", false},
+		"a list of lengths":    {"POST /a HTTP/1.1\r\n" + host + "Content-Length: 2, 2\r\n\r\nhi", "400", "", false},
+		"a length with a sign": {"POST /a HTTP/1.1\r\n" + host + "Content-Length: +2\r\n\r\nhi", "400", "", false},
+		"chunked twice": {
+			"POST /a HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400", "", false,
+		},
 		"an unknown encoding":      {"POST /a HTTP/1.1\r\n" + host + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", "501", "", false},
 		"a user in Host":           {"GET /a HTTP/1.1\r\nHost: admin@x\r\n\r\n", "400", "", false},
 		"a path in Host":           {"GET /a HTTP/1.1\r\nHost: x/y\r\n\r\n", "400", "", false},

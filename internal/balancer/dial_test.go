@@ -40,7 +40,9 @@ func TestARequestThatWaitsForADeregisteredTargetGoesToAnother(t *testing.T) {
 			go func() { res, _ := get(t, r.url("/")); got <- res.Header.Get("X-Backend") }()
 			r.until("one in flight", func(rep balancer.Report) bool { return rep.Targets[0].InFlight == 1 })
 			ap := netip.MustParseAddrPort(b)
-			r.cfg.Groups[0].Targets = append(leave(r.cfg.Groups[0].Targets[0]), balancer.Target{ID: "127.0.0.1", IP: "127.0.0.1", Port: int(ap.Port())})
+			r.cfg.Groups[0].Targets = append(leave(r.cfg.Groups[0].Targets[0]), balancer.Target{
+				ID: "127.0.0.1", IP: "127.0.0.1", Port: int(ap.Port()),
+			})
 			r.set()
 			if by := <-got; by != "new" {
 				t.Errorf("answered by %q", by)

@@ -223,7 +223,11 @@ func (b *Balancer) ask(ctx context.Context, g *group, t *target) (int, error) {
 		// ALB does not verify the certificates of targets.
 		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true}) // documented behavior of ALB
 	}
-	if _, err := io.WriteString(c, "GET "+h.Path+" HTTP/1.1\r\nHost: "+address+"\r\nConnection: close\r\nUser-Agent: ELB-HealthChecker/2.0\r\nAccept-Encoding: gzip, compressed\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(
+		c,
+		"GET "+h.Path+" HTTP/1.1\r\nHost: "+address+"\r\nConnection: close\r\nUser-Agent: ELB-HealthChecker/2.0\r\nAccept-Encoding: gzip, "+
+			"compressed\r\n\r\n",
+	); err != nil {
 		return 0, err
 	}
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)

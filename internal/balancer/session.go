@@ -354,7 +354,9 @@ func (sn *session) act(l *listener, r *rule) (keep, moved bool) {
 			proto = "HTTPS"
 		}
 		loc := r.redirect.expand(&sn.input, proto, host, strconv.Itoa(l.port))
-		return sn.answer(l.lb, http1.Answer{Code: r.redirect.Status, ContentType: "text/html", Location: loc, Body: http1.Page(r.redirect.Status)}, true), false
+		return sn.answer(
+			l.lb, http1.Answer{Code: r.redirect.Status, ContentType: "text/html", Location: loc, Body: http1.Page(r.redirect.Status)}, true,
+		), false
 	default:
 		return sn.answer(l.lb, http1.ErrorPage(500), true), false
 	}
@@ -383,7 +385,8 @@ func (sn *session) unknownHost() http1.Answer {
 	for _, l := range sn.bind.list {
 		names = append(names, "http://"+l.lb.cfg.Host+":"+strconv.Itoa(l.port)+"/")
 	}
-	return http1.Answer{Code: 404, ContentType: "text/plain; charset=utf-8", Body: "Several load balancers share this port, and none is called " +
+	return http1.Answer{Code: 404, ContentType: "text/plain; charset=utf-8", Body: "Several load balancers share this port, and none " +
+		"is called " +
 		strconv.Quote(sn.input.host) + ". These answer here:\n" + strings.Join(names, "\n") + "\n"}
 }
 

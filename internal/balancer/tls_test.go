@@ -25,7 +25,9 @@ func certificate(t *testing.T, name string) balancer.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tpl := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	tpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
 	der, err := x509.CreateCertificate(rand.Reader, tpl, tpl, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +37,8 @@ func certificate(t *testing.T, name string) balancer.Certificate {
 		t.Fatal(err)
 	}
 	return balancer.Certificate{
-		Chain: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), Key: string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})),
+		Chain: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		Key:   string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})),
 	}
 }
 
@@ -62,7 +65,8 @@ func TestTLSListenersSharingAPortWithPlainOnes(t *testing.T) {
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	if err != nil || len(body) != 300<<10 || res.Header.Get("Got-X-Forwarded-Proto") != "https" || res.TLS.PeerCertificates[0].DNSNames[0] != "web-1.test.elb.localhost" {
+	if err != nil || len(body) != 300<<10 || res.Header.Get("Got-X-Forwarded-Proto") != "https" ||
+		res.TLS.PeerCertificates[0].DNSNames[0] != "web-1.test.elb.localhost" {
 		t.Errorf("%d bytes, %v, %v", len(body), err, res.Header)
 	}
 	if got := r.raw("GET / HTTP/1.1\r\nHost: plain.test.elb.localhost\r\nConnection: close\r\n\r\n"); !strings.HasSuffix(got, "plain") {

@@ -39,7 +39,8 @@ func spawn(what, name string, args ...string) (*tree, error) {
 		return nil, err
 	}
 	t := &tree{Group: g, end: make(chan struct{})}
-	t.cmd = exec.Command("/bin/sh", append([]string{"-c", `read _ && exec "$@" </dev/null`, "sh", name}, args...)...) //nolint:noctx // ended by its owner
+	script := []string{"-c", `read _ && exec "$@" </dev/null`, "sh", name}
+	t.cmd = exec.Command("/bin/sh", append(script, args...)...) //nolint:noctx // ended by its owner
 	t.cmd.Stdout, t.cmd.Stderr = &t.said, &t.said
 	t.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	start, err := t.cmd.StdinPipe()

@@ -51,7 +51,9 @@ func (c *cluster) api(ctx context.Context) error {
 			return &ecs.RegisterTaskDefinitionInput{
 				Family: wire.Ptr("many"), NetworkMode: wire.Ptr("awsvpc"), Cpu: wire.Ptr("128"), Memory: wire.Ptr("128"),
 				RequiresCompatibilities: []string{"MANAGED_INSTANCES"},
-				ContainerDefinitions:    []ecs.ContainerDefinition{{Name: wire.Ptr("web"), Image: wire.Ptr("web:latest"), Memory: wire.Ptr(int64(128))}},
+				ContainerDefinitions: []ecs.ContainerDefinition{
+					{Name: wire.Ptr("web"), Image: wire.Ptr("web:latest"), Memory: wire.Ptr(int64(128))},
+				},
 			}
 		}, nil},
 		{"PutLogEvents", atMost(400, "≤ 400"), logs.Meta.Operation("PutLogEvents"), 1, func(int) any {

@@ -81,7 +81,9 @@ func fill(ctx context.Context, dir string, n int) error {
 		return fmt.Sprintf("arn:aws:ecs:%s:000000000000:%s/big/%s", region, kind, id)
 	}
 	err = db.Update(ctx, "api/ecs", func(tx *store.Tx) error {
-		if err := state.Clusters.Put(tx, model.Cluster{Name: "big", ARN: "arn:aws:ecs:" + region + ":000000000000:cluster/big", Status: model.ClusterActive, CreatedAt: at}); err != nil {
+		if err := state.Clusters.Put(tx, model.Cluster{
+			Name: "big", ARN: "arn:aws:ecs:" + region + ":000000000000:cluster/big", Status: model.ClusterActive, CreatedAt: at,
+		}); err != nil {
 			return err
 		}
 		for i := range n {
@@ -89,17 +91,24 @@ func fill(ctx context.Context, dir string, n int) error {
 			on := fmt.Sprintf("%032x", i/20)
 			if i%20 == 0 {
 				if err := state.Instances.Put(tx, model.Instance{
-					ID: fmt.Sprintf("i-%017x", i/20), ARN: arn("container-instance", on), Cluster: "big", Type: "c6a.2xlarge", AvailabilityZone: region + "a",
-					Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, WantedAt: at, LaunchedAt: at, RegisteredAt: at,
+					ID: fmt.Sprintf("i-%017x", i/20), ARN: arn("container-instance", on), Cluster: "big", Type: "c6a.2xlarge",
+					AvailabilityZone: region + "a", Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, WantedAt: at,
+					LaunchedAt: at, RegisteredAt: at,
 				}); err != nil {
 					return err
 				}
 			}
 			if err := state.Tasks.Put(tx, model.Task{
-				ARN: arn("task", id), ID: id, Cluster: "big", Group: "family:web", TaskDefinition: "arn:aws:ecs:" + region + ":000000000000:task-definition/web:1",
-				CPU: 256, Memory: 512, CreatedAt: at, StartedAt: at, DesiredStatus: model.TaskRunning, LastStatus: model.TaskRunning, StatusAt: at,
-				Instance: arn("container-instance", on), AvailabilityZone: region + "a", PlacedAt: at, Health: model.HealthUnknown, Connectivity: model.Connected,
-				Containers: []model.TaskContainer{{Name: "web", ARN: arn("container", id), Image: "web:latest", RuntimeID: id + "-1", LastStatus: model.ContainerRunning, Health: model.HealthUnknown}},
+				ARN: arn("task", id), ID: id, Cluster: "big", Group: "family:web",
+				TaskDefinition: "arn:aws:ecs:" + region + ":000000000000:task-definition/web:1", CPU: 256, Memory: 512, CreatedAt: at, StartedAt: at,
+				DesiredStatus: model.TaskRunning, LastStatus: model.TaskRunning, StatusAt: at, Instance: arn("container-instance", on),
+				AvailabilityZone: region + "a", PlacedAt: at, Health: model.HealthUnknown, Connectivity: model.Connected,
+				Containers: []model.TaskContainer{
+					{
+						Name: "web", ARN: arn("container", id), Image: "web:latest", RuntimeID: id + "-1", LastStatus: model.ContainerRunning,
+						Health: model.HealthUnknown,
+					},
+				},
 			}); err != nil {
 				return err
 			}

@@ -29,8 +29,9 @@ func (l *lab) cluster() (*cluster, error) {
 	for family, command := range map[string]string{"exit": "exit", "wait": "wait"} {
 		image := "000000000000.dkr.ecr." + region + ".amazonaws.com/probe:latest"
 		if _, err := l.ecs().RegisterTaskDefinition(context.Background(), &ecs.RegisterTaskDefinitionInput{
-			Family: &family, NetworkMode: wire.Ptr("awsvpc"), Cpu: wire.Ptr("128"), Memory: wire.Ptr("128"), RequiresCompatibilities: []string{"MANAGED_INSTANCES"},
-			ExecutionRoleArn: wire.Ptr(l.role("ExecutionRole")),
+			Family: &family, NetworkMode: wire.Ptr("awsvpc"), Cpu: wire.Ptr("128"), Memory: wire.Ptr("128"),
+			RequiresCompatibilities: []string{"MANAGED_INSTANCES"},
+			ExecutionRoleArn:        wire.Ptr(l.role("ExecutionRole")),
 			ContainerDefinitions: []ecs.ContainerDefinition{{
 				Name: wire.Ptr("probe"), Image: &image, Command: []string{command}, Cpu: wire.Ptr(int64(128)), Memory: wire.Ptr(int64(128)),
 			}},

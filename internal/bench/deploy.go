@@ -24,7 +24,9 @@ type stackCase struct {
 func deploys(ctx context.Context, b *bench) error {
 	cases := []stackCase{{name: "the example", production: 80, test: 8080}}
 	if b.template != "" {
-		cases = append(cases, stackCase{filepath.Base(b.template), []string{b.template, "--stack", "second", "--image", b.image + "=" + b.page}, 80, 8080})
+		cases = append(cases, stackCase{
+			filepath.Base(b.template), []string{b.template, "--stack", "second", "--image", b.image + "=" + b.page}, 80, 8080,
+		})
 	}
 	for _, s := range cases {
 		for _, speed := range []string{"1", "20"} {

@@ -126,16 +126,25 @@ func edgeConfig(port int, backend string) balancer.Config {
 	return balancer.Config{
 		HostAddress: "127.0.0.1",
 		LoadBalancers: []balancer.LoadBalancer{{
-			ID: "lb", Name: "app/bench/1", Host: "bench.elb.localhost", Nodes: []balancer.Node{{Zone: "a", IP: "127.0.0.2"}}, IdleTimeout: time.Minute, KeepAlive: time.Hour, ForwardedFor: "append",
+			ID: "lb", Name: "app/bench/1", Host: "bench.elb.localhost", Nodes: []balancer.Node{{Zone: "a", IP: "127.0.0.2"}},
+			IdleTimeout: time.Minute, KeepAlive: time.Hour, ForwardedFor: "append",
 			Listeners: []balancer.Listener{{ID: "l", Port: port, Rules: []balancer.Rule{
-				{ID: "1", Conditions: []balancer.Condition{{Field: "host-header", Values: []string{"*.example.com"}}}, Action: balancer.Action{Fixed: &balancer.Fixed{Status: 404}}},
-				{ID: "2", Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/*"}}}, Action: balancer.Action{Forward: &balancer.Forward{Groups: []balancer.Weight{{Group: "g", Weight: 1}}}}},
+				{
+					ID: "1", Conditions: []balancer.Condition{{Field: "host-header", Values: []string{"*.example.com"}}},
+					Action: balancer.Action{Fixed: &balancer.Fixed{Status: 404}},
+				},
+				{
+					ID: "2", Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/*"}}},
+					Action: balancer.Action{Forward: &balancer.Forward{Groups: []balancer.Weight{{Group: "g", Weight: 1}}}},
+				},
 				{ID: "d", Action: balancer.Action{Fixed: &balancer.Fixed{Status: 404}}},
 			}}},
 		}},
 		Groups: []balancer.Group{{
 			ID: "g", Name: "targetgroup/bench/1", Version: "HTTP1", MinHealthy: 1, Algorithm: "round_robin",
-			Health:  balancer.Health{Enabled: true, Path: "/healthz", Interval: 5 * time.Second, Timeout: 2 * time.Second, Healthy: 2, Unhealthy: 2, Matcher: "200"},
+			Health: balancer.Health{
+				Enabled: true, Path: "/healthz", Interval: 5 * time.Second, Timeout: 2 * time.Second, Healthy: 2, Unhealthy: 2, Matcher: "200",
+			},
 			Targets: []balancer.Target{{ID: host, IP: host, Port: targetPort, Zone: "a"}},
 		}},
 	}

@@ -178,7 +178,9 @@ func (g *grower) ground() {
 }
 
 func (g *grower) role(name, service, policy string) string {
-	trust := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"%s.amazonaws.com"},"Action":"sts:AssumeRole"}]}`, service)
+	trust := fmt.Sprintf(
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"%s.amazonaws.com"},"Action":"sts:AssumeRole"}]}`, service,
+	)
 	r := g.do("iam", "CreateRole", `{"RoleName":%q,"AssumeRolePolicyDocument":%s}`, name, asJSON(trust))
 	g.do("iam", "AttachRolePolicy", `{"RoleName":%q,"PolicyArn":"arn:aws:iam::aws:policy/%s"}`, name, policy)
 	return at(r, "Role", "Arn")
@@ -193,12 +195,17 @@ func (g *grower) balancers(services int) []string {
 	listener := ""
 	for i := range services {
 		if i%perBalancer == 0 {
-			lb := g.do("elasticloadbalancing", "CreateLoadBalancer", `{"Name":"lb%d","Subnets":%s,"SecurityGroups":[%q]}`, i, asJSON(g.subnets), g.group)
+			lb := g.do(
+				"elasticloadbalancing", "CreateLoadBalancer", `{"Name":"lb%d","Subnets":%s,"SecurityGroups":[%q]}`, i, asJSON(g.subnets), g.group,
+			)
 			l := g.do("elasticloadbalancing", "CreateListener", `{"LoadBalancerArn":%q,"Port":80,"Protocol":"HTTP",
 				"DefaultActions":[{"Type":"fixed-response","FixedResponseConfig":{"StatusCode":"404"}}]}`, at(lb, "LoadBalancers", 0, "LoadBalancerArn"))
 			listener = at(l, "Listeners", 0, "ListenerArn")
 		}
-		tg := at(g.do("elasticloadbalancing", "CreateTargetGroup", `{"Name":"tg%d","Protocol":"HTTP","Port":80,"VpcId":%q,"TargetType":"ip"}`, i, g.vpc), "TargetGroups", 0, "TargetGroupArn")
+		tg := at(
+			g.do("elasticloadbalancing", "CreateTargetGroup", `{"Name":"tg%d","Protocol":"HTTP","Port":80,"VpcId":%q,"TargetType":"ip"}`, i, g.vpc),
+			"TargetGroups", 0, "TargetGroupArn",
+		)
 		g.do("elasticloadbalancing", "CreateRule", `{"ListenerArn":%q,"Priority":%d,"Conditions":[{"Field":"path-pattern","Values":["/s%d/*"]}],
 			"Actions":[{"Type":"forward","TargetGroupArn":%q}]}`, listener, i%perBalancer+1, i, tg)
 		groups = append(groups, tg)

@@ -42,7 +42,9 @@ func (l *lab) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := until(ctx, 30*time.Second, time.Millisecond, "the server answers", func() (bool, error) { return l.answers(), nil }); err != nil {
+	if err := until(ctx, 30*time.Second, time.Millisecond, "the server answers", func() (bool, error) {
+		return l.answers(), nil
+	}); err != nil {
 		return fmt.Errorf("%w\n%s", err, l.said.String())
 	}
 	return nil
@@ -154,7 +156,10 @@ func (l *lab) key() (ident.Key, error) {
 		Secret string `xml:"AssumeRoleResult>Credentials>SecretAccessKey"`
 		Token  string `xml:"AssumeRoleResult>Credentials>SessionToken"`
 	}
-	err := l.query(&got, "2011-06-15", "AssumeRole", "RoleArn", "arn:aws:iam::000000000000:role/bench", "RoleSessionName", "bench", "DurationSeconds", "3600")
+	err := l.query(
+		&got, "2011-06-15", "AssumeRole", "RoleArn", "arn:aws:iam::000000000000:role/bench", "RoleSessionName", "bench", "DurationSeconds",
+		"3600",
+	)
 	if err == nil && got.ID == "" {
 		err = fmt.Errorf("AssumeRole gave no key")
 	}

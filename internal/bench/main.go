@@ -50,7 +50,8 @@ type section struct {
 
 func sections() []section {
 	return []section{
-		{name: "growth", run: growth, anyone: true}, {name: "placement", run: placements, anyone: true}, {name: "store", run: stores, anyone: true},
+		{name: "growth", run: growth, anyone: true}, {name: "placement", run: placements, anyone: true},
+		{name: "store", run: stores, anyone: true},
 		{name: "edge", run: edges}, {name: "boot", run: boots}, {name: "tasks", run: tasks}, {name: "deploy", run: deploys},
 		{name: "many", run: manyTasks, detail: true}, {name: "starts", run: taskStarts, detail: true},
 	}

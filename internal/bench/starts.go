@@ -112,7 +112,9 @@ func (c *cluster) docker(ctx context.Context, work string) error {
 	var wall []float64
 	for range 2 * c.b.rounds {
 		began := time.Now()
-		if out, err := exec.CommandContext(ctx, "docker", "run", "--rm", "--network", "none", "-m", "128m", "--cpu-shares", "128", image, "/probe", "exit").CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(
+			ctx, "docker", "run", "--rm", "--network", "none", "-m", "128m", "--cpu-shares", "128", image, "/probe", "exit",
+		).CombinedOutput(); err != nil {
 			return fmt.Errorf("docker run: %s", out)
 		}
 		wall = append(wall, ms(time.Since(began)))

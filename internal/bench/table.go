@@ -50,7 +50,10 @@ func (t *table) add(work, who, unit string, samples []float64, b *bar) float64 {
 	if len(samples) == 0 {
 		return 0
 	}
-	r := row{Work: work, Who: who, Unit: unit, Median: median(samples), Min: slices.Min(samples), Max: slices.Max(samples), N: len(samples), Samples: samples}
+	r := row{
+		Work: work, Who: who, Unit: unit, Median: median(samples), Min: slices.Min(samples), Max: slices.Max(samples), N: len(samples),
+		Samples: samples,
+	}
 	if b != nil {
 		met := r.Median <= b.limit
 		if b.atLeast {
@@ -84,7 +87,10 @@ func (t *table) print(w io.Writer) error {
 		if r.Met != nil {
 			met = map[bool]string{true: "yes", false: "NO"}[*r.Met]
 		}
-		fmt.Fprintf(tw, "| %s\t| %s\t| %s\t| %s – %s (%d)\t| %s\t| %s\t| %s\t|\n", work, r.Who, short(r.Median), short(r.Min), short(r.Max), r.N, r.Unit, r.Bar, met)
+		fmt.Fprintf(
+			tw, "| %s\t| %s\t| %s\t| %s – %s (%d)\t| %s\t| %s\t| %s\t|\n", work, r.Who, short(r.Median), short(r.Min), short(r.Max), r.N, r.Unit,
+			r.Bar, met,
+		)
 	}
 	return tw.Flush()
 }

@@ -42,7 +42,9 @@ func (a *app) answers(ctx context.Context, c *client, stack string) error {
 		}
 	}
 	if len(taken) > 0 {
-		fmt.Fprintf(a.out, "  %s\n", a.paint("dim", "another program has port "+strings.Join(taken, " and ")+" of this machine: 10,000 higher answers"))
+		fmt.Fprintf(
+			a.out, "  %s\n", a.paint("dim", "another program has port "+strings.Join(taken, " and ")+" of this machine: 10,000 higher answers"),
+		)
 	}
 	f := a.folder()
 	fmt.Fprintln(a.out)

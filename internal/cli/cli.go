@@ -69,10 +69,13 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "berth",
 		Short: "Amazon ECS with Managed Instances, on your own machine",
-		Long: "Berth takes the CloudFormation template, CLI command, SDK or CDK app that you would send to AWS and makes it real on this machine: instances, containers, subnets, " +
+		Long: "Berth takes the CloudFormation template, CLI command, SDK or CDK app that you would send to AWS and makes it real on this " +
+			"machine: instances, containers, subnets, " +
 			"security groups, VPC endpoints, load balancers, Lambda hooks.",
-		Example: "  berth up                                   # start a server, and the example\n  berth up stack.yaml --image web=./cmd/web  # deploy your template and image\n" +
-			"  eval $(berth env)                          # point the AWS CLI here\n  berth status -w\n  berth explain TASK                         # why it waits, and what to do\n  berth stop                                 # end everything",
+		Example: "  berth up                                   # start a server, and the example\n  berth up stack.yaml --image web=./cmd/web " +
+			" # deploy your template and image\n" +
+			"  eval $(berth env)                          # point the AWS CLI here\n  berth status -w\n  berth explain TASK                      " +
+			"   # why it waits, and what to do\n  berth stop                                 # end everything",
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		PersistentPreRun:  a.begin,
@@ -82,7 +85,9 @@ func (a *app) root() *cobra.Command {
 	pf.StringVar(&a.data, "data", defaultData(), "`folder` of the server's state, or $BERTH_DATA")
 	pf.StringVar(&a.endpoint, "endpoint", "", "`address` of the server (default: that of the server of --data, then $AWS_ENDPOINT_URL)")
 	pf.BoolVar(&a.asJSON, "json", false, "print JSON for machines")
-	root.AddCommand(a.up(), a.down(), a.server(), a.stop(), a.env(), a.status(), a.events(), a.logs(), a.image(), a.explain(), a.clock(), a.compatibility())
+	root.AddCommand(
+		a.up(), a.down(), a.server(), a.stop(), a.env(), a.status(), a.events(), a.logs(), a.image(), a.explain(), a.clock(), a.compatibility(),
+	)
 	a.dress(root)
 	version := root.Flags().BoolP("version", "v", false, "version for berth")
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -138,15 +143,19 @@ func (a *app) print(v any) error {
 func (a *app) server() *cobra.Command {
 	var c ServerConfig
 	cmd := &cobra.Command{
-		Use:     "server",
-		Short:   "Run the control plane in the foreground",
-		Long:    "Runs the control plane until it is interrupted. Instances, tasks and the load balancer's process go on without it; start it again with the same --data and it carries on. `berth stop` ends everything.",
+		Use:   "server",
+		Short: "Run the control plane in the foreground",
+		Long: "Runs the control plane until it is interrupted. Instances, tasks and the load balancer's process go on without it; start it " +
+			"again with the same --data and it carries on. `berth stop` ends everything.",
 		Example: "  berth server --data /srv/berth --region ap-northeast-1 --speed 60",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.Data = a.data
 			err := a.hooks.Server(cmd.Context(), c, func(line string) { fmt.Fprintln(a.out, line) })
 			if err == nil && terminal(a.out) {
-				fmt.Fprintf(a.out, "\nthe server has ended; what it ran goes on\n  `berth server%s` takes it up again, `berth stop%s` ends it\n", a.folder(), a.folder())
+				fmt.Fprintf(
+					a.out, "\nthe server has ended; what it ran goes on\n  `berth server%s` takes it up again, `berth stop%s` ends it\n", a.folder(),
+					a.folder(),
+				)
 			}
 			return err
 		},

@@ -32,7 +32,8 @@ func health(mux *http.ServeMux) *http.ServeMux {
 
 func TestEnvPointsTheClientsHere(t *testing.T) {
 	code, out, _ := run(t, health(http.NewServeMux()), "env")
-	if code != 0 || !strings.Contains(out, "export AWS_ENDPOINT_URL=http://127.0.0.1:") || !strings.Contains(out, "export AWS_REGION=eu-west-1\n") {
+	if code != 0 || !strings.Contains(out, "export AWS_ENDPOINT_URL=http://127.0.0.1:") ||
+		!strings.Contains(out, "export AWS_REGION=eu-west-1\n") {
 		t.Errorf("%d %s", code, out)
 	}
 }
@@ -100,13 +101,18 @@ func TestStatusDrawsWhatTheAPIsSay(t *testing.T) {
 			_, _ = io.WriteString(w, answers[target[strings.LastIndexByte(target, '.')+1:]])
 			return
 		}
-		_, _ = io.WriteString(w, `<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>web</StackName><StackStatus>CREATE_COMPLETE</StackStatus></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`)
+		_, _ = io.WriteString(
+			w,
+			`<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>web</StackName><StackStatus>CREATE_COMPLETE</StackStatus></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`,
+		)
 	})
 	code, out, errs := run(t, mux, "status")
 	if code != 0 {
 		t.Fatal(errs)
 	}
-	for _, want := range []string{"stack web  CREATE_COMPLETE", "i-0  c6a.large", "256/2048", "10.0.0.9", "BLUE_GREEN IN_PROGRESS BAKE_TIME", "production ██████████ 100 %"} {
+	for _, want := range []string{
+		"stack web  CREATE_COMPLETE", "i-0  c6a.large", "256/2048", "10.0.0.9", "BLUE_GREEN IN_PROGRESS BAKE_TIME", "production ██████████ 100 %",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

@@ -65,7 +65,10 @@ func (c *client) call(ctx context.Context, svc, op string, in map[string]any) (m
 	h.Set("X-Amz-Date", "20260101T000000Z")
 	// The server is on loopback and takes any credentials; the scope tells
 	// the service and the Region.
-	h.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=berth/20260101/%s/%s/aws4_request, SignedHeaders=host, Signature=0", c.region, s.signing))
+	h.Set(
+		"Authorization",
+		fmt.Sprintf("AWS4-HMAC-SHA256 Credential=berth/20260101/%s/%s/aws4_request, SignedHeaders=host, Signature=0", c.region, s.signing),
+	)
 	res, err := c.do(ctx, http.MethodPost, "/", h, body)
 	if err != nil {
 		return nil, err

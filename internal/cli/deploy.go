@@ -69,7 +69,10 @@ func (d *deployment) fill(declared []map[string]any, given map[string]string, ha
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if !slices.Contains(names, name) {
-			return fmt.Errorf("-p %s: the template has no such parameter%s\n  it has: %s", name, maybe(ident.Near(name, names)), first(strings.Join(names, ", "), "none"))
+			return fmt.Errorf(
+				"-p %s: the template has no such parameter%s\n  it has: %s", name, maybe(ident.Near(name, names)),
+				first(strings.Join(names, ", "), "none"),
+			)
 		}
 	}
 	if len(missing) > 0 {
@@ -85,15 +88,29 @@ func standing(d *deployment, status model.StackStatus) error {
 	case status == model.StackRollbackComplete:
 		d.remains = true
 	case status == model.StackUpdateInProgress:
-		return fmt.Errorf("stack %s is being updated already\n  `berth status -w` shows it, `berth explain %s` says what it waits for\n  `aws cloudformation cancel-update-stack --stack-name %s` gives it up", d.stack, d.stack, d.stack)
+		return fmt.Errorf(
+			"stack %s is being updated already\n  `berth status -w` shows it, `berth explain %s` says what it waits for\n  `aws cloudformation "+
+				"cancel-update-stack --stack-name %s` gives it up",
+			d.stack, d.stack, d.stack,
+		)
 	case status == model.StackCreateInProgress:
-		return fmt.Errorf("stack %s is being created already\n  `berth status -w` shows it, `berth explain %s` says what it waits for\n  `berth down %s` gives it up", d.stack, d.stack, d.stack)
+		return fmt.Errorf(
+			"stack %s is being created already\n  `berth status -w` shows it, `berth explain %s` says what it waits for\n  `berth down %s` "+
+				"gives it up",
+			d.stack, d.stack, d.stack,
+		)
 	case status.InProgress():
 		return fmt.Errorf("stack %s is %s: wait for its end (`berth status -w`)", d.stack, status)
 	case status == model.StackUpdateRollbackFailed:
-		return fmt.Errorf("stack %s is %s: `berth explain stack/%s` says why\n  then `aws cloudformation continue-update-rollback --stack-name %s`", d.stack, status, d.stack, d.stack)
+		return fmt.Errorf(
+			"stack %s is %s: `berth explain stack/%s` says why\n  then `aws cloudformation continue-update-rollback --stack-name %s`", d.stack,
+			status, d.stack, d.stack,
+		)
 	case status == model.StackCreateFailed || status == model.StackRollbackFailed || status == model.StackDeleteFailed:
-		return fmt.Errorf("stack %s is %s and cannot be updated: `berth explain stack/%s` says why\n  `berth down %s` takes it away, then deploy again", d.stack, status, d.stack, d.stack)
+		return fmt.Errorf(
+			"stack %s is %s and cannot be updated: `berth explain stack/%s` says why\n  `berth down %s` takes it away, then deploy again", d.stack,
+			status, d.stack, d.stack,
+		)
 	default:
 		d.update = true
 	}
@@ -143,7 +160,11 @@ func (a *app) deploy(ctx context.Context, c *client, d deployment) error {
 		if d.update {
 			undo = "`aws cloudformation cancel-update-stack --stack-name " + d.stack + "` takes it back"
 		}
-		fmt.Fprintf(a.note, "the deployment of %s goes on without you:\n  `berth status -w%s` shows it, `berth explain %s%s` says what it waits for,\n  %s\n", d.stack, a.folder(), d.stack, a.folder(), undo)
+		fmt.Fprintf(
+			a.note,
+			"the deployment of %s goes on without you:\n  `berth status -w%s` shows it, `berth explain %s%s` says what it waits for,\n  %s\n",
+			d.stack, a.folder(), d.stack, a.folder(), undo,
+		)
 	}
 	return err
 }

@@ -15,9 +15,10 @@ import (
 
 func (a *app) down() *cobra.Command {
 	return &cobra.Command{
-		Use:     "down [STACK]",
-		Short:   "Delete a stack",
-		Long:    "Deletes a stack with all that it made, and waits for its end; the server goes on. Without STACK it deletes the example's, hello.",
+		Use:   "down [STACK]",
+		Short: "Delete a stack",
+		Long: "Deletes a stack with all that it made, and waits for its end; the server goes on. Without STACK it deletes the " +
+			"example's, hello.",
 		Example: "  berth down\n  berth down web",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client(cmd.Context())

@@ -139,7 +139,10 @@ func (a *app) drawTask(w io.Writer, t taskPicture, c widths) {
 	if t.Desired == string(model.TaskStopped) && t.Status == string(model.TaskRunning) {
 		state = "RUNNING→STOPPED"
 	}
-	fmt.Fprintf(w, "      %s  %-*s  %-*s  %-*s  %s\n", shortID(t.ID), c.group, clip(group(t), c.group), c.revision, clip(t.Revision, c.revision), c.address, t.Address, a.paint(mood(t.Status), state))
+	fmt.Fprintf(
+		w, "      %s  %-*s  %-*s  %-*s  %s\n", shortID(t.ID), c.group, clip(group(t), c.group), c.revision, clip(t.Revision, c.revision),
+		c.address, t.Address, a.paint(mood(t.Status), state),
+	)
 }
 
 // shortID is as much of an id as names a task among its like.
@@ -160,7 +163,10 @@ func (a *app) drawService(w io.Writer, s servicePicture) {
 	}
 	fmt.Fprintln(w)
 	for _, r := range s.revisions {
-		fmt.Fprintf(w, "    revision …%s  %s/%s running  production %s %3g %%", r.id, r.running, r.of, a.paint("green", bar([2]int{int(r.production), 100}, 10)), r.production)
+		fmt.Fprintf(
+			w, "    revision …%s  %s/%s running  production %s %3g %%", r.id, r.running, r.of,
+			a.paint("green", bar([2]int{int(r.production), 100}, 10)), r.production,
+		)
 		if r.tests {
 			fmt.Fprintf(w, "  test %s %3g %%", a.paint("blue", bar([2]int{int(r.test), 100}, 5)), r.test)
 		}

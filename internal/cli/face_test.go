@@ -42,8 +42,15 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{"status --wach", "berth: unknown flag: --wach; did you mean --watch?\n  `berth status -h` lists the flags\n"},
 		{"up --paramter A=b", "berth: unknown flag: --paramter; did you mean --parameter?\n  `berth up -h` lists the flags\n"},
 		{"up --speed fast", "berth: invalid argument \"fast\" for \"--speed\" flag: not a number\n  `berth up -h` lists the flags\n"},
-		{"image push web", "berth: berth image push: SOURCE is missing\n  usage: berth image push REPO[:TAG] SOURCE\n  as in: berth image push web ./cmd/web\n"},
-		{"image push", "berth: berth image push: REPO[:TAG] and SOURCE are missing\n  usage: berth image push REPO[:TAG] SOURCE\n  as in: berth image push web ./cmd/web\n"},
+		{
+			"image push web",
+			"berth: berth image push: SOURCE is missing\n  usage: berth image push REPO[:TAG] SOURCE\n  as in: berth image push web ./cmd/web\n",
+		},
+		{
+			"image push",
+			"berth: berth image push: REPO[:TAG] and SOURCE are missing\n  usage: berth image push REPO[:TAG] SOURCE\n  as in: berth image push " +
+				"web ./cmd/web\n",
+		},
 		{"status web", "berth: berth status: \"web\" is one word too many\n  usage: berth status\n  as in: berth status\n"},
 		{"clock advance soon", "berth: \"soon\" is no time to advance by: write days, hours, minutes or seconds, as in 14d, 1d12h, 90m or 30s\n"},
 		{"clock advance 5", "berth: \"5\" is no time to advance by: write days, hours, minutes or seconds, as in 14d, 1d12h, 90m or 30s\n"},
@@ -52,10 +59,21 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{"up --image web", "berth: --image web: write the repository and its source, as in --image web=./cmd/web or --image web:v2=./bin\n"},
 		{"up DIR/stac.yaml", "berth: there is no template DIR/stac.yaml; did you mean stack.yaml?\n"},
 		{"up DIR", "berth: DIR is a folder: name a template in it, as in berth up DIR/stack.yaml\n"},
-		{"status --data DIR", "berth: no server runs from DIR\n  `berth up --data DIR` starts one and deploys the example; `berth server --data DIR` starts one alone\n"},
+		{
+			"status --data DIR",
+			"berth: no server runs from DIR\n  `berth up --data DIR` starts one and deploys the example; `berth server --data DIR` starts " +
+				"one alone\n",
+		},
 		{"stop --data DIR", "berth: DIR is no data folder of Berth: nothing was stopped or removed\n"},
-		{"logs server --data EMPTY", "berth: there is no EMPTY/server.log: a server that `berth up` starts writes one, `berth server` writes to its terminal\n"},
-		{"status --endpoint http://127.0.0.1:1 --data DIR", "berth: no server answers at http://127.0.0.1:1: nobody listens there\n  without --endpoint the server of DIR is asked; `berth up` starts one\n"},
+		{
+			"logs server --data EMPTY",
+			"berth: there is no EMPTY/server.log: a server that `berth up` starts writes one, `berth server` writes to its terminal\n",
+		},
+		{
+			"status --endpoint http://127.0.0.1:1 --data DIR",
+			"berth: no server answers at http://127.0.0.1:1: nobody listens there\n  without --endpoint the server of DIR is asked; `berth up` " +
+				"starts one\n",
+		},
 	} {
 		place := strings.NewReplacer("DIR", dir, "EMPTY", empty)
 		code, out, errs := alone(t, strings.Fields(place.Replace(c.args))...)
@@ -74,7 +92,8 @@ func TestAServerThatEnded(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "server.json"), []byte(`{"endpoint":"http://127.0.0.1:1","pid":4194305}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, errs := alone(t, "status", "--data", dir); !strings.Contains(errs, "has ended; it answered at http://127.0.0.1:1") || !strings.Contains(errs, "berth server --data "+dir) {
+	if _, _, errs := alone(t, "status", "--data", dir); !strings.Contains(errs, "has ended; it answered at http://127.0.0.1:1") ||
+		!strings.Contains(errs, "berth server --data "+dir) {
 		t.Errorf("%s", errs)
 	}
 }
@@ -91,7 +110,8 @@ func TestAnotherServerAtTheAddress(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "server.json"), fmt.Appendf(nil, `{"endpoint":%q,"pid":1}`, srv.URL), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, out, errs := alone(t, "env", "--data", dir); code != 1 || out != "" || !strings.Contains(errs, "the server of "+dir+" has ended") {
+	if code, out, errs := alone(t, "env", "--data", dir); code != 1 || out != "" ||
+		!strings.Contains(errs, "the server of "+dir+" has ended") {
 		t.Errorf("code %d, printed %q, said %q", code, out, errs)
 	}
 }
@@ -103,7 +123,9 @@ func TestHelp(t *testing.T) {
 	if len(names) < 11 {
 		t.Fatalf("%d commands in\n%s", len(names), root)
 	}
-	for _, args := range append(names, []string{"", "image push"}, []string{"", "clock advance"}, []string{"", "clock speed"}, []string{"", ""}) {
+	for _, args := range append(names, []string{"", "image push"}, []string{"", "clock advance"}, []string{"", "clock speed"}, []string{
+		"", "",
+	}) {
 		code, out, _ := alone(t, append(strings.Fields(args[1]), "-h")...)
 		if code != 0 || !strings.Contains(out, "Examples:\n  ") || !strings.Contains(out, "Usage: berth") {
 			t.Errorf("berth %s -h: code %d\n%s", args[1], code, out)
@@ -127,7 +149,8 @@ func refusing(message, status string) http.Handler {
 		_ = r.ParseForm()
 		op := r.Form.Get("Action")
 		body := map[string]string{
-			"GetTemplateSummary": "<Parameters><member><ParameterKey>Name</ParameterKey><ParameterType>String</ParameterType><Description>what it is called</Description></member>" +
+			"GetTemplateSummary": "<Parameters><member><ParameterKey>Name</ParameterKey><ParameterType>String</ParameterType><Description>what " +
+				"it is called</Description></member>" +
 				"<member><ParameterKey>Other</ParameterKey><ParameterType>Number</ParameterType><DefaultValue>1</DefaultValue></member></Parameters>",
 			"DescribeStacks": "<Stacks><member><StackName>t</StackName><StackStatus>" + status + "</StackStatus></member></Stacks>",
 		}[op]
@@ -149,23 +172,53 @@ func refusing(message, status string) http.Handler {
 // be deployed to with what can be done.
 func TestUpRefuses(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "t.yaml")
-	body := "Parameters:\n  Name: {Type: String}\nResources:\n  A:\n    Type: AWS::ECS::Servise\n    Properties:\n      CidrBlok: !Ref Nam\n      Key: !Sub \"${Naming}\"\n"
+	body := "Parameters:\n  Name: {Type: String}\nResources:\n  A:\n    Type: AWS::ECS::Servise\n    Properties:\n      CidrBlok: !Ref " +
+		"Nam\n      Key: !Sub \"${Naming}\"\n"
 	if err := os.WriteFile(file, []byte(body), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ message, status, args, want string }{
-		{message: "Template format error: YAML not well-formed. (line 5, column 3)", want: "the template was refused: Template format error: YAML not well-formed. (line 5, column 3)\n  FILE:5: Type: AWS::ECS::Servise\n"},
-		{message: "Template format error: Unrecognized resource types: [AWS::ECS::Servise]", want: "\n  FILE:5: Type: AWS::ECS::Servise\n    did you mean AWS::ECS::Service? built of AWS::ECS:: are CapacityProvider, "},
-		{message: "Template format error: Unrecognized resource types: [AWS::RDS::DBInstance]", want: "\n    nothing of that service is built: take it out for Berth\n"},
-		{message: "Template format error: Unresolved resource dependencies [Nam] in the Resources block of the template", want: "\n  FILE:7: CidrBlok: !Ref Nam\n    did you mean Name?\n"},
-		{message: "Properties validation failed for resource A with message:\n#: extraneous key [CidrBlok] is not permitted", want: "\n  FILE:7: CidrBlok: !Ref Nam\n"},
-		{message: "Invalid template property or properties [services]", want: "this looks like a Compose file; Berth takes CloudFormation templates\n"},
+		{
+			message: "Template format error: YAML not well-formed. (line 5, column 3)",
+			want:    "the template was refused: Template format error: YAML not well-formed. (line 5, column 3)\n  FILE:5: Type: AWS::ECS::Servise\n",
+		},
+		{
+			message: "Template format error: Unrecognized resource types: [AWS::ECS::Servise]",
+			want:    "\n  FILE:5: Type: AWS::ECS::Servise\n    did you mean AWS::ECS::Service? built of AWS::ECS:: are CapacityProvider, ",
+		},
+		{
+			message: "Template format error: Unrecognized resource types: [AWS::RDS::DBInstance]",
+			want:    "\n    nothing of that service is built: take it out for Berth\n",
+		},
+		{
+			message: "Template format error: Unresolved resource dependencies [Nam] in the Resources block of the template",
+			want:    "\n  FILE:7: CidrBlok: !Ref Nam\n    did you mean Name?\n",
+		},
+		{
+			message: "Properties validation failed for resource A with message:\n#: extraneous key [CidrBlok] is not permitted",
+			want:    "\n  FILE:7: CidrBlok: !Ref Nam\n",
+		},
+		{
+			message: "Invalid template property or properties [services]",
+			want:    "this looks like a Compose file; Berth takes CloudFormation templates\n",
+		},
 		{want: "berth: the template wants a value for what has no default:\n  -p Name=STRING   what it is called\n"},
 		{args: "-p Nane=x", want: "berth: -p Nane: the template has no such parameter; did you mean Name?\n  it has: Name, Other\n"},
-		{status: "CREATE_IN_PROGRESS", want: "stack t is being created already\n  `berth status -w` shows it, `berth explain t` says what it waits for\n  `berth down t` gives it up\n"},
+		{
+			status: "CREATE_IN_PROGRESS",
+			want: "stack t is being created already\n  `berth status -w` shows it, `berth explain t` says what it waits for\n  `berth down t` " +
+				"gives it up\n",
+		},
 		{status: "UPDATE_IN_PROGRESS", want: "`aws cloudformation cancel-update-stack --stack-name t` gives it up\n"},
-		{status: "DELETE_FAILED", want: "stack t is DELETE_FAILED and cannot be updated: `berth explain stack/t` says why\n  `berth down t` takes it away, then deploy again\n"},
-		{status: "CREATE_COMPLETE", args: "-p Name=x --region eu-west-2", want: "--region is for a server that starts, and one runs already (it has eu-west-1)\n"},
+		{
+			status: "DELETE_FAILED",
+			want: "stack t is DELETE_FAILED and cannot be updated: `berth explain stack/t` says why\n  `berth down t` takes it away, then " +
+				"deploy again\n",
+		},
+		{
+			status: "CREATE_COMPLETE", args: "-p Name=x --region eu-west-2",
+			want: "--region is for a server that starts, and one runs already (it has eu-west-1)\n",
+		},
 		{status: "CREATE_COMPLETE", args: "-p Name=x --overcommit", want: "--overcommit is for a server that starts, and one runs already\n"},
 	} {
 		code, _, errs := run(t, refusing(c.message, c.status), append([]string{"up", file}, strings.Fields(c.args)...)...)
@@ -179,7 +232,8 @@ func TestUpRefuses(t *testing.T) {
 func failing(posts *[]url.Values) http.Handler {
 	mux := health(http.NewServeMux())
 	event := func(id, logical, kind, status, reason string) string {
-		return "<member><EventId>" + id + "</EventId><LogicalResourceId>" + logical + "</LogicalResourceId><PhysicalResourceId>arn:aws:ecs:r:1:service/c/" + logical + "</PhysicalResourceId><ResourceType>" + kind +
+		return "<member><EventId>" + id + "</EventId><LogicalResourceId>" + logical +
+			"</LogicalResourceId><PhysicalResourceId>arn:aws:ecs:r:1:service/c/" + logical + "</PhysicalResourceId><ResourceType>" + kind +
 			"</ResourceType><ResourceStatus>" + status + "</ResourceStatus><ResourceStatusReason>" + reason + "</ResourceStatusReason></member>"
 	}
 	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
@@ -195,16 +249,25 @@ func failing(posts *[]url.Values) http.Handler {
 		op := r.Form.Get("Action")
 		if op == "DescribeStacks" && r.Form.Get("StackName") == "t" {
 			w.WriteHeader(http.StatusBadRequest)
-			_, _ = io.WriteString(w, "<ErrorResponse><Error><Code>ValidationError</Code><Message>Stack with id t does not exist</Message></Error></ErrorResponse>")
+			_, _ = io.WriteString(
+				w, "<ErrorResponse><Error><Code>ValidationError</Code><Message>Stack with id t does not exist</Message></Error></ErrorResponse>",
+			)
 			return
 		}
 		fmt.Fprintf(w, "<%sResponse><%sResult>%s</%sResult></%sResponse>", op, op, map[string]string{
 			"CreateChangeSet":   "<Id>cs</Id><StackId>arn:stack/t</StackId>",
 			"DescribeChangeSet": "<Status>CREATE_COMPLETE</Status>",
 			"DescribeStacks":    "<Stacks><member><StackName>t</StackName><StackStatus>ROLLBACK_COMPLETE</StackStatus></member></Stacks>",
-			"DescribeStackEvents": "<StackEvents>" + event("5", "Logs", "AWS::Logs::LogGroup", "DELETE_COMPLETE", "") + event("4", "t", "AWS::CloudFormation::Stack", "ROLLBACK_IN_PROGRESS", "") +
-				event("3", "Web", "AWS::ECS::Service", "CREATE_FAILED", "Resource handler returned message: &#34;the deployment failed&#34; (RequestToken: x, HandlerErrorCode: y)") +
-				event("2", "Logs", "AWS::Logs::LogGroup", "CREATE_COMPLETE", "") + event("1", "t", "AWS::CloudFormation::Stack", "CREATE_IN_PROGRESS", "User Initiated") + "</StackEvents>",
+			"DescribeStackEvents": "<StackEvents>" + event("5", "Logs", "AWS::Logs::LogGroup", "DELETE_COMPLETE", "") + event(
+				"4", "t", "AWS::CloudFormation::Stack", "ROLLBACK_IN_PROGRESS", "",
+			) +
+				event(
+					"3", "Web", "AWS::ECS::Service", "CREATE_FAILED",
+					"Resource handler returned message: &#34;the deployment failed&#34; (RequestToken: x, HandlerErrorCode: y)",
+				) +
+				event("2", "Logs", "AWS::Logs::LogGroup", "CREATE_COMPLETE", "") + event(
+				"1", "t", "AWS::CloudFormation::Stack", "CREATE_IN_PROGRESS", "User Initiated",
+			) + "</StackEvents>",
 		}[op], op, op)
 	})
 	mux.HandleFunc("GET /_berth/explain", func(w http.ResponseWriter, r *http.Request) {
@@ -212,7 +275,10 @@ func failing(posts *[]url.Values) http.Handler {
 			http.Error(w, "nothing", http.StatusNotFound)
 			return
 		}
-		_, _ = io.WriteString(w, `{"kind":"stack","say":["ROLLBACK_COMPLETE","Web (AWS::ECS::Service) CREATE_FAILED: Resource handler returned message: \"the deployment failed\"","the hook refused it"],"cure":"mend the page: berth logs hook shows why"}`)
+		_, _ = io.WriteString(
+			w,
+			`{"kind":"stack","say":["ROLLBACK_COMPLETE","Web (AWS::ECS::Service) CREATE_FAILED: Resource handler returned message: \"the deployment failed\"","the hook refused it"],"cure":"mend the page: berth logs hook shows why"}`,
+		)
 	})
 	return mux
 }
@@ -256,10 +322,15 @@ func TestDownOfAWrongName(t *testing.T) {
 		_ = r.ParseForm()
 		if r.Form.Get("StackName") != "" {
 			w.WriteHeader(http.StatusBadRequest)
-			_, _ = io.WriteString(w, "<ErrorResponse><Error><Code>ValidationError</Code><Message>Stack with id hell does not exist</Message></Error></ErrorResponse>")
+			_, _ = io.WriteString(
+				w, "<ErrorResponse><Error><Code>ValidationError</Code><Message>Stack with id hell does not exist</Message></Error></ErrorResponse>",
+			)
 			return
 		}
-		_, _ = io.WriteString(w, "<R><DescribeStacksResult><Stacks><member><StackName>hello</StackName></member><member><StackName>web</StackName></member></Stacks></DescribeStacksResult></R>")
+		_, _ = io.WriteString(
+			w,
+			"<R><DescribeStacksResult><Stacks><member><StackName>hello</StackName></member><member><StackName>web</StackName></member></Stacks></DescribeStacksResult></R>",
+		)
 	})
 	code, _, errs := run(t, mux, "down", "hell")
 	if want := "berth: there is no stack hell; did you mean hello?\n  there are: hello, web\n"; code != 1 || errs != want {
@@ -277,7 +348,9 @@ func TestLogsFindsTheGroup(t *testing.T) {
 		case op == "DescribeServices" && strings.Contains(string(b), `"web"`):
 			_, _ = io.WriteString(w, `{"services":[{"taskDefinition":"td"}]}`)
 		case op == "FilterLogEvents":
-			_, _ = fmt.Fprintf(w, `{"events":[{"timestamp":1000,"message":"hello\n","logStreamName":"page/web/0123456789abcdef0123456789abcdef","eventId":"1"}]}`)
+			_, _ = fmt.Fprintf(
+				w, `{"events":[{"timestamp":1000,"message":"hello\n","logStreamName":"page/web/0123456789abcdef0123456789abcdef","eventId":"1"}]}`,
+			)
 		default:
 			_, _ = io.WriteString(w, map[string]string{
 				"DescribeLogGroups":      `{"logGroups":[{"logGroupName":"/ecs/pages"},{"logGroupName":"/aws/lambda/web-hook"}]}`,
@@ -289,11 +362,14 @@ func TestLogsFindsTheGroup(t *testing.T) {
 	if _, out, errs := run(t, mux, "logs", "web"); out != "00:00:01.000 page/web/01234567  hello\n" {
 		t.Errorf("printed %q %q", out, errs)
 	}
-	if _, out, _ := run(t, mux, "logs", "web", "--json"); out != `{"at":"1970-01-01T00:00:01Z","group":"/ecs/pages","stream":"page/web/0123456789abcdef0123456789abcdef","message":"hello"}`+"\n" {
+	if _, out, _ := run(
+		t, mux, "logs", "web", "--json",
+	); out != `{"at":"1970-01-01T00:00:01Z","group":"/ecs/pages","stream":"page/web/0123456789abcdef0123456789abcdef","message":"hello"}`+"\n" {
 		t.Errorf("printed %q", out)
 	}
 	code, _, errs := run(t, mux, "logs", "paegs")
-	if want := "berth: nothing that has a log is called \"paegs\"; did you mean pages?\n  there are the log groups /ecs/pages /aws/lambda/web-hook\n"; code != 1 || errs != want {
+	if want := "berth: nothing that has a log is called \"paegs\"; did you mean pages?\n  there are the log groups /ecs/pages " +
+		"/aws/lambda/web-hook\n"; code != 1 || errs != want {
 		t.Errorf("code %d, said %q, want %q", code, errs, want)
 	}
 }

@@ -60,7 +60,10 @@ func (a *app) address() (string, running, error) {
 	case ok:
 		return r.Endpoint, r, nil
 	case a.named: // whoever names a folder does not mean another server
-		return "", r, fmt.Errorf("no server runs from %s\n  `berth up%s` starts one and deploys the example; `berth server%s` starts one alone", a.data, a.folder(), a.folder())
+		return "", r, fmt.Errorf(
+			"no server runs from %s\n  `berth up%s` starts one and deploys the example; `berth server%s` starts one alone", a.data, a.folder(),
+			a.folder(),
+		)
 	case os.Getenv("AWS_ENDPOINT_URL") != "":
 		return os.Getenv("AWS_ENDPOINT_URL"), r, nil
 	default:
@@ -84,16 +87,25 @@ func (a *app) silent(base string, r running, err error) error {
 	case r.PID != 0 && !alive(r.PID):
 		return a.ended(base)
 	case r.PID != 0:
-		return fmt.Errorf("the server of %s (pid %d) does not answer at %s: %s\n  `berth logs server%s` shows what it says", a.data, r.PID, base, why, a.folder())
+		return fmt.Errorf(
+			"the server of %s (pid %d) does not answer at %s: %s\n  `berth logs server%s` shows what it says", a.data, r.PID, base, why, a.folder(),
+		)
 	case os.Getenv("AWS_ENDPOINT_URL") != "":
-		return fmt.Errorf("no server answers at %s, which AWS_ENDPOINT_URL names: %s\n  `unset AWS_ENDPOINT_URL`, then `berth up` starts one and deploys the example", base, why)
+		return fmt.Errorf(
+			"no server answers at %s, which AWS_ENDPOINT_URL names: %s\n  `unset AWS_ENDPOINT_URL`, then `berth up` starts one and deploys "+
+				"the example",
+			base, why,
+		)
 	default:
 		return errors.New("no server runs on this machine\n  `berth up` starts one and deploys the example; `berth server` starts one alone")
 	}
 }
 
 func (a *app) ended(base string) error {
-	return fmt.Errorf("the server of %s has ended; it answered at %s\n  `berth server%s` takes up what it left running, `berth stop%s` ends that", a.data, base, a.folder(), a.folder())
+	return fmt.Errorf(
+		"the server of %s has ended; it answered at %s\n  `berth server%s` takes up what it left running, `berth stop%s` ends that", a.data, base,
+		a.folder(), a.folder(),
+	)
 }
 
 // owns says that a server that answers is that of our data folder.

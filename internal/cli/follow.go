@@ -92,7 +92,8 @@ func (f *follower) events(ctx context.Context, firstLook bool) error {
 	}
 	begin := 0
 	for i, e := range evs {
-		if firstLook && str(e, "ResourceType") == "AWS::CloudFormation::Stack" && strings.Contains(str(e, "ResourceStatusReason"), "User Initiated") {
+		if firstLook && str(e, "ResourceType") == "AWS::CloudFormation::Stack" &&
+			strings.Contains(str(e, "ResourceStatusReason"), "User Initiated") {
 			begin = i
 		}
 	}

@@ -17,7 +17,8 @@ func (a *app) image() *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use:   "push REPO[:TAG] SOURCE",
 		Short: "Make an image from a source and push it",
-		Long: "Makes an image and pushes it; the repository is made if it is missing. SOURCE is one of\n  a folder with a Go main package    it is compiled\n  a folder with a static binary      or the binary itself\n  an OCI layout                      a folder or a tar\n" +
+		Long: "Makes an image and pushes it; the repository is made if it is missing. SOURCE is one of\n  a folder with a Go main package    " +
+			"it is compiled\n  a folder with a static binary      or the binary itself\n  an OCI layout                      a folder or a tar\n" +
 			"  a tar of docker save\n  an image of another registry       as docker pull takes it",
 		Example: "  berth image push web ./cmd/web\n  berth image push web:v2 ./bin\n  docker save web | berth image push web /dev/stdin",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -56,7 +57,9 @@ var repoName = regexp.MustCompile(`^[a-z0-9]+([._/-][a-z0-9]+)*$`)
 func (a *app) pushImage(ctx context.Context, c *client, name, source string) (registry.Pushed, error) {
 	repo, tag := repoAndTag(name)
 	if !repoName.MatchString(repo) {
-		return registry.Pushed{}, fmt.Errorf("%q is no name for a repository: write small letters, digits and - _ . / between them, as in web:v2", repo)
+		return registry.Pushed{}, fmt.Errorf(
+			"%q is no name for a repository: write small letters, digits and - _ . / between them, as in web:v2", repo,
+		)
 	}
 	began := time.Now()
 	say := a.busy("image " + repo + ":" + tag + ": building it from " + source)
@@ -75,7 +78,10 @@ func (a *app) pushImage(ctx context.Context, c *client, name, source string) (re
 	case err != nil:
 		return p, fmt.Errorf("image %s:%s: %w%s", repo, tag, err, sources(err))
 	}
-	fmt.Fprintf(a.note, "%s image %s:%s pushed in %s (%.1f MB, %s)\n", tint(a.note, "green", "✓"), repo, tag, took(began), float64(p.Size)/1e6, clip(p.Digest, 20))
+	fmt.Fprintf(
+		a.note, "%s image %s:%s pushed in %s (%.1f MB, %s)\n", tint(a.note, "green", "✓"), repo, tag, took(began), float64(p.Size)/1e6,
+		clip(p.Digest, 20),
+	)
 	return p, nil
 }
 
@@ -86,7 +92,8 @@ func sources(err error) string {
 	case strings.Contains(text, "go.mod file not found"):
 		return "\n  `go mod init NAME` in that folder makes one"
 	case strings.Contains(text, "neither"), strings.Contains(text, "no such file"), strings.Contains(text, "no executable program"):
-		return "\n  a source is a folder with a Go main package or a static binary, an OCI layout, a docker save tar,\n  or an image of another registry"
+		return "\n  a source is a folder with a Go main package or a static binary, an OCI layout, a docker save tar,\n  or an image of " +
+			"another registry"
 	case strings.Contains(text, "executable file not found") && strings.Contains(text, "go"):
 		return "\n  a Go package needs the go command in PATH; a folder with a static binary does not"
 	case strings.Contains(text, "no such host"):

@@ -20,9 +20,10 @@ func (a *app) logs() *cobra.Command {
 	var follow bool
 	var n int
 	cmd := &cobra.Command{
-		Use:     "logs NAME",
-		Short:   "Show the log of a service, task, function or log group",
-		Long:    "NAME is a service, a task's id or the beginning of one, a function, a log group, or a part of the name of log groups. `berth logs server` shows the server's own log.",
+		Use:   "logs NAME",
+		Short: "Show the log of a service, task, function or log group",
+		Long: "NAME is a service, a task's id or the beginning of one, a function, a log group, or a part of the name of log groups. " +
+			"`berth logs server` shows the server's own log.",
 		Example: "  berth logs hello -f\n  berth logs 4f6c2a1b -n 200\n  berth logs /aws/lambda/hello-Hook-1ABC\n  berth logs server",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if args[0] == "server" {
@@ -83,7 +84,10 @@ func (a *app) logGroups(ctx context.Context, c *client, name string) (groups []s
 		}
 	}
 	if len(groups) == 0 {
-		return nil, "", fmt.Errorf("nothing that has a log is called %q%s\n  there are the log groups %s", name, maybe(ident.Near(name, bases(all))), first(strings.Join(all, " "), "of nothing yet"))
+		return nil, "", fmt.Errorf(
+			"nothing that has a log is called %q%s\n  there are the log groups %s", name, maybe(ident.Near(name, bases(all))),
+			first(strings.Join(all, " "), "of nothing yet"),
+		)
 	}
 	return groups, "", nil
 }
@@ -194,7 +198,8 @@ func (a *app) showLogs(ctx context.Context, c *client, groups []string, stream s
 
 func (a *app) noLines(groups []string, stream string) string {
 	if stream != "" {
-		return "no line of " + stream + " is in any log group: does its container log with awslogs, and did it start (berth explain " + shortID(stream) + ")?"
+		return "no line of " + stream + " is in any log group: does its container log with awslogs, and did it start (berth explain " +
+			shortID(stream) + ")?"
 	}
 	return "nothing was written to " + strings.Join(groups, " ") + " yet"
 }
@@ -203,7 +208,8 @@ func (a *app) drawLine(l logLine) error {
 	if a.asJSON {
 		return json.NewEncoder(a.out).Encode(l)
 	}
-	fmt.Fprintf(a.out, "%s %s  %s\n", l.At.Format("15:04:05.000"), a.paint("dim", source(l.Stream)), strings.ReplaceAll(l.Message, "\r", "\n")) // Lambda ends lines within a message so
+	// Lambda ends lines within a message so
+	fmt.Fprintf(a.out, "%s %s  %s\n", l.At.Format("15:04:05.000"), a.paint("dim", source(l.Stream)), strings.ReplaceAll(l.Message, "\r", "\n"))
 	return nil
 }
 

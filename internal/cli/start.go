@@ -29,7 +29,11 @@ func (a *app) ensure(ctx context.Context, w order) (*client, error) {
 		}
 	}
 	if c, err := a.reach(ctx, w.server.Listen); err == nil {
-		return nil, fmt.Errorf("another server answers at %s, with its data in %s\n  use it with --endpoint %s, or start one beside it with --listen 127.0.0.1:PORT --data FOLDER", c.base, c.now.Data, c.base)
+		return nil, fmt.Errorf(
+			"another server answers at %s, with its data in %s\n  use it with --endpoint %s, or start one beside it with --listen 127.0.0.1:PORT "+
+				"--data FOLDER",
+			c.base, c.now.Data, c.base,
+		)
 	}
 	if os.Geteuid() != 0 {
 		return nil, errors.New("a server makes network namespaces and containers and must run as root\n  try: sudo berth up")
@@ -51,7 +55,11 @@ func (a *app) agree(ctx context.Context, c *client, w order) error {
 		if f.has != "" {
 			is = " (it has " + f.has + ")"
 		}
-		return fmt.Errorf("--%s is for a server that starts, and one runs already%s\n  leave it out, or end that one first: `berth stop --keep-data%s` keeps its state, `berth stop%s` does not", f.name, is, a.folder(), a.folder())
+		return fmt.Errorf(
+			"--%s is for a server that starts, and one runs already%s\n  leave it out, or end that one first: `berth stop --keep-data%s` keeps "+
+				"its state, `berth stop%s` does not",
+			f.name, is, a.folder(), a.folder(),
+		)
 	}
 	if !w.given("speed") || s.Speed == c.now.Speed {
 		return nil
@@ -71,7 +79,9 @@ func (a *app) start(ctx context.Context, s ServerConfig) (*client, error) {
 		return nil, fmt.Errorf("the data folder: %w", err)
 	}
 	if files, err := os.ReadDir(a.data); err == nil && foreign(files) {
-		return nil, fmt.Errorf("--data %s: there are other files in that folder, and `berth stop` would remove them\n  name a folder of its own", a.data)
+		return nil, fmt.Errorf(
+			"--data %s: there are other files in that folder, and `berth stop` would remove them\n  name a folder of its own", a.data,
+		)
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -87,7 +97,9 @@ func (a *app) start(ctx context.Context, s ServerConfig) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"server", "--data", a.data, "--listen", s.Listen, "--region", s.Region, "--account", s.Account, "--speed", fmt.Sprint(s.Speed)}
+	args := []string{
+		"server", "--data", a.data, "--listen", s.Listen, "--region", s.Region, "--account", s.Account, "--speed", fmt.Sprint(s.Speed),
+	}
 	if s.Runtime != "" {
 		args = append(args, "--runtime", s.Runtime)
 	}
@@ -121,7 +133,10 @@ func (a *app) start(ctx context.Context, s ServerConfig) (*client, error) {
 		if h, err := c.health(ctx); err == nil {
 			done("")
 			c.region, c.now = h.Region, h
-			fmt.Fprintf(a.note, "%s server started at %s in %s (%s, clock at %gx, data in %s)\n", tint(a.note, "green", "✓"), c.base, took(began), c.region, s.Speed, a.data)
+			fmt.Fprintf(
+				a.note, "%s server started at %s in %s (%s, clock at %gx, data in %s)\n", tint(a.note, "green", "✓"), c.base, took(began), c.region,
+				s.Speed, a.data,
+			)
 			return c, nil
 		}
 	}

@@ -83,9 +83,10 @@ type revisionPicture struct {
 func (a *app) status() *cobra.Command {
 	var watch bool
 	cmd := &cobra.Command{
-		Use:     "status",
-		Short:   "Show stacks, instances with their tasks, and deployments",
-		Long:    "Shows stacks, clusters, instances with the tasks packed in them, and services with the stage and the traffic of their deployments. What waits or failed: berth explain ID.",
+		Use:   "status",
+		Short: "Show stacks, instances with their tasks, and deployments",
+		Long: "Shows stacks, clusters, instances with the tasks packed in them, and services with the stage and the traffic of their " +
+			"deployments. What waits or failed: berth explain ID.",
 		Example: "  berth status\n  berth status -w   # live; Ctrl-C leaves\n  berth status --json | jq '.clusters[].services[].deployment'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client(cmd.Context())
@@ -294,7 +295,9 @@ func lookDeployment(ctx context.Context, c *client, service string, s *servicePi
 	if len(deps) == 0 {
 		return nil
 	}
-	out, err = c.call(ctx, "ecs", "DescribeServiceDeployments", map[string]any{"serviceDeploymentArns": []string{str(deps[0], "serviceDeploymentArn")}})
+	out, err = c.call(ctx, "ecs", "DescribeServiceDeployments", map[string]any{
+		"serviceDeploymentArns": []string{str(deps[0], "serviceDeploymentArn")},
+	})
 	if err != nil {
 		return err
 	}
@@ -305,14 +308,18 @@ func lookDeployment(ctx context.Context, c *client, service string, s *servicePi
 				continue
 			}
 			id := last(str(r, "arn"))
-			w := fmt.Sprintf("…%s %s/%s running, production %s %%", id[max(0, len(id)-6):], str(r, "runningTaskCount"), str(r, "requestedTaskCount"), trim(str(r, "requestedProductionTrafficWeight")))
+			w := fmt.Sprintf(
+				"…%s %s/%s running, production %s %%", id[max(0, len(id)-6):], str(r, "runningTaskCount"), str(r, "requestedTaskCount"),
+				trim(str(r, "requestedProductionTrafficWeight")),
+			)
 			if t := trim(str(r, "requestedTestTrafficWeight")); t != "" && t != "0" {
 				w += ", test " + t + " %"
 			}
 			s.Weights = append(s.Weights, w)
 			s.revisions = append(s.revisions, revisionPicture{
 				id: id[max(0, len(id)-6):], running: str(r, "runningTaskCount"), of: str(r, "requestedTaskCount"),
-				production: percent(r, "requestedProductionTrafficWeight"), test: percent(r, "requestedTestTrafficWeight"), tests: r["requestedTestTrafficWeight"] != nil,
+				production: percent(r, "requestedProductionTrafficWeight"), test: percent(r, "requestedTestTrafficWeight"),
+				tests: r["requestedTestTrafficWeight"] != nil,
 			})
 		}
 	}

@@ -16,8 +16,10 @@ var (
 	atLine      = regexp.MustCompile(`\(line (\d+), column (\d+)\)`)
 	oddTypes    = regexp.MustCompile(`Unrecognized resource types: \[(.*)\]`)
 	oddRefs     = regexp.MustCompile(`Unresolved resource dependencies \[(.*)\]`)
-	oddProperty = regexp.MustCompile(`for resource (\S+) with message:\s+#(?:/\S+)?: (?:extraneous key \[(\S+?)\]|the property (?:\S+\.)?(\S+) of)`)
-	namedThing  = regexp.MustCompile(`(?m)^  ([A-Za-z0-9]+):`)
+	oddProperty = regexp.MustCompile(
+		`for resource (\S+) with message:\s+#(?:/\S+)?: (?:extraneous key \[(\S+?)\]|the property (?:\S+\.)?(\S+) of)`,
+	)
+	namedThing = regexp.MustCompile(`(?m)^  ([A-Za-z0-9]+):`)
 )
 
 // refused makes an error of CloudFormation about a template help: where it is

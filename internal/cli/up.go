@@ -30,9 +30,12 @@ func (a *app) up() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up [TEMPLATE]",
 		Short: "Start a server if none answers, push images, deploy a template",
-		Long: "Starts a server if none answers, publishes the images, creates or updates the stack with live progress, and prints what answers where. Without TEMPLATE it deploys the built-in example, a web page. " +
-			"A parameter without -p has the template's default, or what the stack has if there is none. Ctrl-C ends the watching, not the deployment.",
-		Example: "  berth up\n  berth up -p Version=v2                                # a blue/green change\n  berth up stack.yaml -p Env=dev --image web=./cmd/web\n" +
+		Long: "Starts a server if none answers, publishes the images, creates or updates the stack with live progress, and prints what " +
+			"answers where. Without TEMPLATE it deploys the built-in example, a web page. " +
+			"A parameter without -p has the template's default, or what the stack has if there is none. Ctrl-C ends the watching, not the " +
+			"deployment.",
+		Example: "  berth up\n  berth up -p Version=v2                                # a blue/green change\n  berth up stack.yaml -p Env=dev " +
+			"--image web=./cmd/web\n" +
 			"  berth up stack.yaml --region ap-northeast-1 --speed 60",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {

@@ -31,9 +31,10 @@ func (a *app) events() *cobra.Command {
 	var follow bool
 	var n int
 	cmd := &cobra.Command{
-		Use:     "events",
-		Short:   "Show what was decided and done, and why",
-		Long:    "Shows in the order of time what was decided and done, and why: decisions of placement, supply and deployments, the events of services and stacks, the states of tasks.",
+		Use:   "events",
+		Short: "Show what was decided and done, and why",
+		Long: "Shows in the order of time what was decided and done, and why: decisions of placement, supply and deployments, the events " +
+			"of services and stacks, the states of tasks.",
 		Example: "  berth events -n 20\n  berth events -f\n  berth events --json | jq 'select(.verb==\"refused\")'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client(cmd.Context())
@@ -151,10 +152,14 @@ type explanation struct {
 
 func (a *app) explain() *cobra.Command {
 	return &cobra.Command{
-		Use:     "explain ARN|ID",
-		Short:   "Say why something is as it is, and what to do about it",
-		Long:    "Says why a task waits or ended, why an instance has its type, why a target is unhealthy, where a deployment stands, why a stack failed; and what to do about it. It takes the ARN, id or name of a task, service, deployment, instance, container instance, target, target group, load balancer, capacity provider, cluster, stack, subnet or network interface; stack/NAME is the stack where a service has the same name.",
-		Example: "  berth explain 4f6c2a1b           # a task: its id or the beginning of one\n  berth explain hello              # a service, stack, cluster, …\n  berth explain i-0123456789abcdef0\n  berth explain 10.20.16.11        # a target",
+		Use:   "explain ARN|ID",
+		Short: "Say why something is as it is, and what to do about it",
+		Long: "Says why a task waits or ended, why an instance has its type, why a target is unhealthy, where a deployment stands, why a " +
+			"stack failed; and what to do about it. It takes the ARN, id or name of a task, service, deployment, instance, container instance, " +
+			"target, target group, load balancer, capacity provider, cluster, stack, subnet or network interface; stack/NAME is the stack where " +
+			"a service has the same name.",
+		Example: "  berth explain 4f6c2a1b           # a task: its id or the beginning of one\n  berth explain hello              # a " +
+			"service, stack, cluster, …\n  berth explain i-0123456789abcdef0\n  berth explain 10.20.16.11        # a target",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client(cmd.Context())
 			if err != nil {
@@ -242,11 +247,15 @@ func (a *app) clock() *cobra.Command {
 		return nil
 	}
 	cmd := &cobra.Command{
-		Use: "clock", Short: "Show, speed up or advance the control plane's clock", Long: "Shows the control plane's clock. It runs --speed times as fast as real time and can be advanced: what falls due in between runs in order.", Example: "  berth clock\n  berth clock speed 60\n  berth clock advance 14d",
-		RunE: func(cmd *cobra.Command, _ []string) error { return show(cmd, nil) },
+		Use: "clock", Short: "Show, speed up or advance the control plane's clock",
+		Long: "Shows the control plane's clock. It runs --speed times as fast as real time and can be advanced: what falls due in between " +
+			"runs in order.",
+		Example: "  berth clock\n  berth clock speed 60\n  berth clock advance 14d",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return show(cmd, nil) },
 	}
 	cmd.AddCommand(&cobra.Command{
-		Use: "advance DURATION", Short: "Jump ahead; what falls due in between runs in order", Example: "  berth clock advance 15m\n  berth clock advance 14d",
+		Use: "advance DURATION", Short: "Jump ahead; what falls due in between runs in order",
+		Example: "  berth clock advance 15m\n  berth clock advance 14d",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := duration(args[0])
 			if err != nil {

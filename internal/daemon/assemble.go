@@ -148,11 +148,15 @@ func Assemble(_ context.Context, c Core, h Drivers) (*System, error) {
 		}),
 		network.New(network.Deps{DB: c.DB, IDs: c.IDs, Place: c.Place, Jobs: jobs, Driver: h.Network, Log: c.Log}),
 		instance.New(instance.Deps{
-			DB: c.DB, Driver: h.Machines, Access: sys.Access, Minter: sys.Access, Jobs: jobs, IDs: c.IDs, Place: c.Place, CABundle: h.CABundle, Log: c.Log,
+			DB: c.DB, Driver: h.Machines, Access: sys.Access, Minter: sys.Access, Jobs: jobs, IDs: c.IDs, Place: c.Place, CABundle: h.CABundle,
+			Log: c.Log,
 		}),
 		dispatch.Controller{DB: c.DB},
 		functions.New(functions.Deps{DB: c.DB, Functions: h.Functions}),
-		traffic.New(traffic.Deps{DB: c.DB, Edge: h.Edge, Access: sys.Access, IDs: c.IDs, Log: c.Log, HostAddress: h.HostAddress, Jobs: jobs, Metrics: h.Series.In("AWS/ApplicationELB")}),
+		traffic.New(traffic.Deps{
+			DB: c.DB, Edge: h.Edge, Access: sys.Access, IDs: c.IDs, Log: c.Log, HostAddress: h.HostAddress, Jobs: jobs,
+			Metrics: h.Series.In("AWS/ApplicationELB"),
+		}),
 		usage,
 		scaling.New(scaling.Deps{DB: c.DB, Series: h.Series, As: invoke.As, IDs: c.IDs, Place: c.Place}),
 		reaper.New(reaper.Deps{DB: c.DB}),
@@ -174,9 +178,12 @@ func (sys *System) services(h Drivers, zones []string, invoke *later) []front.Se
 	stsAPI := sts.New(sts.Deps{DB: c.DB, Clock: c.Clock, Place: c.Place, Access: sys.Access})
 	ecsAPI := ecs.New(ecs.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Gateway: sys.Gateway})
 	sys.Registry = registry.NewServer(registry.ServerDeps{
-		Store: h.Images, Directory: ecr.Directory{DB: c.DB, Place: c.Place, Access: sys.Access}, Tokens: h.Tokens, Place: c.Place, Clock: c.Clock, Log: c.Log, Redirect: h.Redirect,
+		Store: h.Images, Directory: ecr.Directory{DB: c.DB, Place: c.Place, Access: sys.Access}, Tokens: h.Tokens, Place: c.Place, Clock: c.Clock,
+		Log: c.Log, Redirect: h.Redirect,
 	})
-	ecrAPI := ecr.New(ecr.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Images: h.Images, Tokens: h.Tokens, LayerURL: sys.Registry.LayerURL})
+	ecrAPI := ecr.New(ecr.Deps{
+		DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Images: h.Images, Tokens: h.Tokens, LayerURL: sys.Registry.LayerURL,
+	})
 	ec2API := ec2.New(ec2.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place})
 	logsAPI := logs.New(logs.Deps{DB: c.DB, Clock: c.Clock, Real: c.Real, Place: c.Place, Series: h.Series})
 	lambdaAPI := lambda.New(lambda.Deps{
@@ -192,7 +199,10 @@ func (sys *System) services(h Drivers, zones []string, invoke *later) []front.Se
 		{Meta: sec2.Meta, API: ec2API, Fields: ec2.Fields, Resources: ec2.Resources},
 		{Meta: secr.Meta, API: ecrAPI, Fields: ecr.Fields, Resources: ecr.Resources},
 		{Meta: secs.Meta, API: ecsAPI, Fields: ecs.Fields, Resources: ecs.Resources, Finders: ecsAPI.Finders()},
-		{Meta: selbv2.Meta, API: elbv2.New(elbv2.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place}), Fields: elbv2.Fields, Resources: elbv2.Resources},
+		{
+			Meta: selbv2.Meta, API: elbv2.New(elbv2.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place}), Fields: elbv2.Fields,
+			Resources: elbv2.Resources,
+		},
 		{Meta: siam.Meta, API: iamAPI, Fields: iam.Fields, Resources: iam.Resources, Finders: iamAPI.Finders()},
 		{Meta: slambda.Meta, API: lambdaAPI, Fields: lambda.Fields, Resources: lambda.Resources, Finders: lambdaAPI.Finders()},
 		{Meta: slogs.Meta, API: logsAPI, Fields: logs.Fields, Resources: logs.Resources, Finders: logsAPI.Finders()},

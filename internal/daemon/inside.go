@@ -48,7 +48,10 @@ func (i *inside) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			i.sys.Registry.ServeHTTP(w, r)
 			return
 		}
-		http.Error(w, "<Error><Code>NotImplemented</Code><Message>Of S3, Berth serves the bucket of image layers only.</Message></Error>", http.StatusNotImplemented)
+		http.Error(
+			w, "<Error><Code>NotImplemented</Code><Message>Of S3, Berth serves the bucket of image layers only.</Message></Error>",
+			http.StatusNotImplemented,
+		)
 		return
 	}
 	i.way(via).ServeHTTP(w, r)

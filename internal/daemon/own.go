@@ -163,7 +163,15 @@ func (o *own) explain(w http.ResponseWriter, r *http.Request) {
 		if near := explain.Near(v, id); len(near) > 0 {
 			question = "; did you mean " + strings.Join(near, " or ") + "?"
 		}
-		http.Error(w, fmt.Sprintf("nothing here is called %q%s\n  give a task, instance, service, deployment, target, target group, load balancer, capacity provider, cluster, stack,\n  subnet or network interface, by ARN, id or name", id, question), http.StatusNotFound)
+		http.Error(
+			w,
+			fmt.Sprintf(
+				"nothing here is called %q%s\n  give a task, instance, service, deployment, target, target group, load balancer, capacity provider, "+
+					"cluster, stack,\n  subnet or network interface, by ARN, id or name",
+				id, question,
+			),
+			http.StatusNotFound,
+		)
 		return
 	}
 	answer(w, a)
@@ -243,7 +251,12 @@ func fresh(c store.Change) []model.Decision {
 			was = o.LastStatus
 		}
 		if was != n.LastStatus {
-			return []model.Decision{{At: n.StatusAt, By: "task", Subject: n.ARN, Verb: "state", Reason: strings.TrimPrefix(fmt.Sprintf("%s → %s", was, n.LastStatus), " → "), Cluster: n.Cluster, Service: n.Service}}
+			return []model.Decision{
+				{
+					At: n.StatusAt, By: "task", Subject: n.ARN, Verb: "state",
+					Reason: strings.TrimPrefix(fmt.Sprintf("%s → %s", was, n.LastStatus), " → "), Cluster: n.Cluster, Service: n.Service,
+				},
+			}
 		}
 	}
 	return nil

@@ -61,7 +61,9 @@ func check(c cli.ServerConfig) (Config, error) {
 	case err != nil:
 		return cfg, fmt.Errorf("--listen %s: %w", c.Listen, err)
 	case !loopback(host):
-		return cfg, fmt.Errorf("--listen %s: an address other than loopback needs TLS and known keys, which this version does not serve yet; use 127.0.0.1", c.Listen)
+		return cfg, fmt.Errorf(
+			"--listen %s: an address other than loopback needs TLS and known keys, which this version does not serve yet; use 127.0.0.1", c.Listen,
+		)
 	case len(c.Account) != 12 || strings.Trim(c.Account, "0123456789") != "":
 		return cfg, fmt.Errorf("--account %s: an AWS account has twelve digits", c.Account)
 	case !known(c.Region):
@@ -114,7 +116,12 @@ func Serve(ctx context.Context, c cli.ServerConfig, ready func(string)) error {
 	}
 	return s.run(ctx, l, func(addr string) {
 		took := clock.Real(ctx).Now().Sub(began).Round(time.Millisecond)
-		ready(fmt.Sprintf("ready: http://%s  region %s  account %s  clock %gx  data %s  (%v)", addr, cfg.Place.Region, cfg.Place.Account, cfg.Speed, cfg.Data, took))
+		ready(
+			fmt.Sprintf(
+				"ready: http://%s  region %s  account %s  clock %gx  data %s  (%v)", addr, cfg.Place.Region, cfg.Place.Account, cfg.Speed, cfg.Data,
+				took,
+			),
+		)
 	})
 }
 
@@ -164,14 +171,22 @@ func lock(ctx context.Context, data string) (func(), error) {
 		return slices.ContainsFunc(files, func(f os.DirEntry) bool { return f.Name() == name })
 	}
 	if ours := named("server.lock") || len(files) == 1 && named("server.log"); len(files) > 0 && !ours {
-		return nil, fmt.Errorf("--data %s: there are other files in that folder, and `berth stop` would remove them\n  name a folder of its own", data)
+		return nil, fmt.Errorf(
+			"--data %s: there are other files in that folder, and `berth stop` would remove them\n  name a folder of its own", data,
+		)
 	}
 	f, err := os.OpenFile(filepath.Join(data, "server.lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	if err := patiently(ctx, unix.EWOULDBLOCK, func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
-		return nil, errors.Join(fmt.Errorf("another server has %s%s\n  `berth status --data %s` shows it, `berth stop --data %s` ends it with all that it runs", data, whose(data), data, data), f.Close())
+		return nil, errors.Join(
+			fmt.Errorf(
+				"another server has %s%s\n  `berth status --data %s` shows it, `berth stop --data %s` ends it with all that it runs", data, whose(data),
+				data, data,
+			),
+			f.Close(),
+		)
 	}
 	return func() { _ = f.Close() }, nil // the lock goes with the file
 }

@@ -137,14 +137,16 @@ func (s *server) otherHands(ctx context.Context, c Core) (Drivers, error) {
 	if err != nil {
 		return Drivers{}, err
 	}
-	sandboxes, err := runc.New(runc.Deps{Dir: filepath.Join(s.cfg.Data, "functions", "containers"), RuntimePath: s.cfg.Runtime, Self: s.cfg.Self, Log: s.log})
+	sandboxes, err := runc.New(runc.Deps{
+		Dir: filepath.Join(s.cfg.Data, "functions", "containers"), RuntimePath: s.cfg.Runtime, Self: s.cfg.Self, Log: s.log,
+	})
 	if err != nil {
 		return Drivers{}, fmt.Errorf("%w: install runc (Debian: apt-get install runc) or give another OCI runtime with --runtime", err)
 	}
 	if s.functions, err = function.New(ctx, function.Deps{
 		Dir: filepath.Join(s.cfg.Data, "functions", "sandboxes"), Code: code, Containers: sandboxes,
-		Network: legs{network.NewLegs(c.DB, spaceDir)}, Logs: functionRole{s}, Identity: functionRole{s},
-		Clock: c.Clock, Real: c.Real, IDs: c.IDs, Place: c.Place, CgroupParent: local.CgroupRoot(s.cfg.Data) + "/functions", CA: ca.Bundle(), Log: s.log,
+		Network: legs{network.NewLegs(c.DB, spaceDir)}, Logs: functionRole{s}, Identity: functionRole{s}, Clock: c.Clock, Real: c.Real,
+		IDs: c.IDs, Place: c.Place, CgroupParent: local.CgroupRoot(s.cfg.Data) + "/functions", CA: ca.Bundle(), Log: s.log,
 	}); err != nil {
 		return Drivers{}, err
 	}
@@ -201,7 +203,8 @@ func (s *server) settle(ctx context.Context) {
 // run serves until ctx ends.
 func (s *server) run(ctx context.Context, l net.Listener, ready func(addr string)) error {
 	http1 := &http.Server{
-		Handler: s.sys.Front.Handler(front.Listener{}), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		Handler: s.sys.Front.Handler(front.Listener{}), ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	s.sys.Engine.Begin(ctx, false)

@@ -30,7 +30,8 @@ func TestATaskOfALostMachineGoesPastItsTargets(t *testing.T) {
 	}
 	for arn, want := range map[string]model.TaskStatus{registered: model.TaskDeactivating, alone: model.TaskDeprovisioning} {
 		x, _ := state.Tasks.Get(b.db.View(), arn)
-		if x.LastStatus != want || x.DesiredStatus != model.TaskStopped || x.StopCode != "TerminationNotice" || x.StoppedReason != "Host EC2 (instance "+id+") terminated." {
+		if x.LastStatus != want || x.DesiredStatus != model.TaskStopped || x.StopCode != "TerminationNotice" ||
+			x.StoppedReason != "Host EC2 (instance "+id+") terminated." {
 			t.Errorf("want %s: %+v", want, x)
 		}
 	}

@@ -86,7 +86,11 @@ func assumeFailed(err error, role string) error {
 	if c := fault.ClassOf(err); c != fault.Denied && c != fault.NotFound && c != fault.Invalid {
 		return err
 	}
-	return &fault.Error{Class: fault.Denied, Cause: err, Message: "ECS was unable to assume the role '" + role + "' that was provided for this task. Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role."}
+	return &fault.Error{
+		Class: fault.Denied, Cause: err,
+		Message: "ECS was unable to assume the role '" + role + "' that was provided for this task. Please verify that the role being passed " +
+			"has the proper trust relationship and permissions and that your IAM user has permissions to pass this role.",
+	}
 }
 
 // kept finds a recorded key with more than the refresh margin left; of

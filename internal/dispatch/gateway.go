@@ -94,7 +94,9 @@ type document struct {
 func (d *Gateway) Register(ctx context.Context, p ident.Principal, r Registration) (model.Instance, error) {
 	var doc document
 	if err := json.Unmarshal([]byte(r.Document), &doc); err != nil || doc.InstanceID == "" {
-		return model.Instance{}, fault.New(fault.Invalid, "InvalidParameterException", "The instance identity document is missing or cannot be read.")
+		return model.Instance{}, fault.New(
+			fault.Invalid, "InvalidParameterException", "The instance identity document is missing or cannot be read.",
+		)
 	}
 	now := d.Clock.Now()
 	var out model.Instance
@@ -133,7 +135,10 @@ func admissible(p ident.Principal, i model.Instance, r Registration, doc documen
 	case r.Instance != "" && r.Instance != i.ARN:
 		return fault.New(fault.Invalid, "ClientException", "Container instance %s does not belong to EC2 instance %s.", r.Instance, i.ID)
 	case doc.InstanceType != i.Type:
-		return fault.New(fault.Invalid, "ClientException", "Container instance type changes are not supported. Container instance %s was previously registered as %s.", ident.Last(i.ARN), i.Type)
+		return fault.New(
+			fault.Invalid, "ClientException",
+			"Container instance type changes are not supported. Container instance %s was previously registered as %s.", ident.Last(i.ARN), i.Type,
+		)
 	case i.Goal == model.GoalTerminate || i.State == model.InstanceTerminated || i.State == model.InstanceShuttingDown:
 		return fault.New(fault.Invalid, "ClientException", "The EC2 instance %s is being terminated.", i.ID)
 	}
@@ -146,7 +151,10 @@ func speaks(p ident.Principal, i model.Instance) error {
 	if p.Root || p.Role != "" && p.Session == i.ID {
 		return nil
 	}
-	return fault.New(fault.Denied, "AccessDeniedException", "User: %s is not authorized to speak for container instance %s because it is not a session of that instance's role.", p.ARN, i.ARN)
+	return fault.New(
+		fault.Denied, "AccessDeniedException",
+		"User: %s is not authorized to speak for container instance %s because it is not a session of that instance's role.", p.ARN, i.ARN,
+	)
 }
 
 func register(i *model.Instance, r Registration, now time.Time) {

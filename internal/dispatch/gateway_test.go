@@ -82,7 +82,8 @@ func newBench(t *testing.T) *bench {
 	b := &bench{t: t, db: db, clock: clock.NewStepped(start), who: ident.AsRole("arn:aws:iam::000000000000:role/x", id)}
 	ctx, cancel := context.WithCancel(t.Context())
 	b.gateway = dispatch.New(dispatch.Deps{
-		DB: db, Clock: b.clock, Real: clock.Real(ctx), IDs: ident.Crypto(), Place: place, Minter: b, Access: b, Metrics: b, Log: slog.New(slog.DiscardHandler),
+		DB: db, Clock: b.clock, Real: clock.Real(ctx), IDs: ident.Crypto(), Place: place, Minter: b, Access: b, Metrics: b,
+		Log: slog.New(slog.DiscardHandler),
 		Authenticate: func(*http.Request) (ident.Principal, error) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -97,13 +98,18 @@ func newBench(t *testing.T) *bench {
 	go func() { defer close(done); _ = b.gateway.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done; b.server.CloseClientConnections(); b.server.Close() })
 	b.as("controllers/capacity", func(tx *store.Tx) error {
-		return state.Instances.Put(tx, model.Instance{ID: id, ARN: arn, Cluster: "c", Type: "c6a.large", Goal: model.GoalRun, State: model.InstanceRunning})
+		return state.Instances.Put(tx, model.Instance{
+			ID: id, ARN: arn, Cluster: "c", Type: "c6a.large", Goal: model.GoalRun, State: model.InstanceRunning,
+		})
 	})
 	b.as("dispatch", func(tx *store.Tx) error {
 		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.Status = model.ContainerInstanceActive; return nil })
 	})
 	b.as("api/ec2", func(tx *store.Tx) error {
-		return errors.Join(state.VPCs.Put(tx, model.VPC{ID: "vpc-1", CIDR: "192.168.0.0/16"}), state.Subnets.Put(tx, model.Subnet{ID: "subnet-1", VPC: "vpc-1", CIDR: "192.168.2.0/24"}))
+		return errors.Join(
+			state.VPCs.Put(tx, model.VPC{ID: "vpc-1", CIDR: "192.168.0.0/16"}),
+			state.Subnets.Put(tx, model.Subnet{ID: "subnet-1", VPC: "vpc-1", CIDR: "192.168.2.0/24"}),
+		)
 	})
 	return b
 }
@@ -118,16 +124,24 @@ func (b *bench) as(writer string, fn func(*store.Tx) error) {
 func (b *bench) task(name string, def model.ContainerDefinition, change func(*model.Task)) string {
 	arnOf := place.ARN("ecs", "task/c/"+name)
 	b.as("api/ecs", func(tx *store.Tx) error {
-		t := model.Task{ARN: arnOf, ID: name, Cluster: "c", Group: "service:web", TaskDefinition: "td", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning, CPU: 512, Containers: []model.TaskContainer{{Name: def.Name, ARN: "container-arn"}}}
+		t := model.Task{
+			ARN: arnOf, ID: name, Cluster: "c", Group: "service:web", TaskDefinition: "td", LastStatus: model.TaskProvisioning,
+			DesiredStatus: model.TaskRunning, CPU: 512, Containers: []model.TaskContainer{{Name: def.Name, ARN: "container-arn"}},
+		}
 		if change != nil {
 			change(&t)
 		}
 		return errors.Join(
-			state.TaskDefinitions.Put(tx, model.TaskDefinition{ARN: "td", Family: "web", Revision: 7, CPU: 256, Memory: 512, NetworkMode: "awsvpc", TaskRoleARN: taskRole, Containers: []model.ContainerDefinition{def}}),
+			state.TaskDefinitions.Put(tx, model.TaskDefinition{
+				ARN: "td", Family: "web", Revision: 7, CPU: 256, Memory: 512, NetworkMode: "awsvpc", TaskRoleARN: taskRole,
+				Containers: []model.ContainerDefinition{def},
+			}),
 			state.Tasks.Put(tx, t))
 	})
 	b.as("controllers/network", func(tx *store.Tx) error {
-		return state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-" + name, VPC: "vpc-1", Subnet: "subnet-1", IP: "192.168.2.11", MAC: "02:00:00:00:00:02"})
+		return state.NetworkInterfaces.Put(tx, model.NetworkInterface{
+			ID: "eni-" + name, VPC: "vpc-1", Subnet: "subnet-1", IP: "192.168.2.11", MAC: "02:00:00:00:00:02",
+		})
 	})
 	b.as("controllers/task", func(tx *store.Tx) error {
 		return state.Tasks.Edit(tx, arnOf, func(t *model.Task) error { t.Instance = arn; return nil })
@@ -195,12 +209,15 @@ func TestAPayloadSaysEverything(t *testing.T) {
 	b := newBench(t)
 	two := int64(2)
 	name := b.task("t1", model.ContainerDefinition{
-		Name: "app", Image: "000000000000.dkr.ecr.ap-northeast-1.amazonaws.com/web:1", Essential: true, CPU: 128, MemoryReservation: 64, Command: []string{"a"},
-		Environment: []model.KeyValue{{Name: "A", Value: "1"}, {Name: "B", Value: "2"}}, StopTimeout: &two, LogDriver: "awslogs",
-		LogOptions: map[string]string{"awslogs-group": "g", "awslogs-stream-prefix": "p"}, User: "1000", Ulimits: []model.Ulimit{{Name: "nofile", Soft: 1, Hard: 2}},
+		Name: "app", Image: "000000000000.dkr.ecr.ap-northeast-1.amazonaws.com/web:1", Essential: true, CPU: 128, MemoryReservation: 64,
+		Command: []string{"a"}, Environment: []model.KeyValue{{Name: "A", Value: "1"}, {Name: "B", Value: "2"}}, StopTimeout: &two,
+		LogDriver: "awslogs", LogOptions: map[string]string{"awslogs-group": "g", "awslogs-stream-prefix": "p"}, User: "1000",
+		Ulimits:     []model.Ulimit{{Name: "nofile", Soft: 1, Hard: 2}},
 		HealthCheck: &model.HealthCheck{Command: []string{"CMD", "x"}, Interval: 30, Timeout: 5, Retries: 3},
 	}, func(t *model.Task) {
-		t.Overrides = []model.ContainerOverride{{Name: "app", Command: []string{"b"}, Environment: []model.KeyValue{{Name: "B", Value: "3"}}, Memory: 256}}
+		t.Overrides = []model.ContainerOverride{
+			{Name: "app", Command: []string{"b"}, Environment: []model.KeyValue{{Name: "B", Value: "3"}}, Memory: 256},
+		}
 	})
 	p := next[acs.Payload](t, b.dial(acsQuery), acs.TypePayload)
 	if p.ContainerInstanceARN != arn || p.SeqNum == 0 || p.MessageID == "" || len(p.Tasks) != 1 {
@@ -215,17 +232,21 @@ func TestAPayloadSaysEverything(t *testing.T) {
 	}
 	got.RoleCredentials = nil
 	want := acs.Task{
-		ARN: name, DesiredStatus: "RUNNING", Family: "web", Version: "7", TaskClusterARN: place.ARN("ecs", "cluster/c"), Overrides: "{}", CPU: 0.5, Memory: 512,
-		NetworkMode: "awsvpc", LaunchType: "MANAGED_INSTANCES", Group: "service:web", ServiceName: "web",
+		ARN: name, DesiredStatus: "RUNNING", Family: "web", Version: "7", TaskClusterARN: place.ARN("ecs", "cluster/c"), Overrides: "{}",
+		CPU: 0.5, Memory: 512, NetworkMode: "awsvpc", LaunchType: "MANAGED_INSTANCES", Group: "service:web", ServiceName: "web",
 		Interfaces: []acs.Interface{{
-			EC2ID: "eni-t1", MACAddress: "02:00:00:00:00:02", AttachmentARN: place.ARN("ecs", "attachment/att"), IPv4Addresses: []acs.Address{{PrivateAddress: "192.168.2.11", Primary: true}},
-			SubnetGateway: "192.168.2.1/24", Nameservers: []string{"192.168.0.2"}, SearchDomains: []string{"ap-northeast-1.compute.internal"},
+			EC2ID: "eni-t1", MACAddress: "02:00:00:00:00:02", AttachmentARN: place.ARN("ecs", "attachment/att"),
+			IPv4Addresses: []acs.Address{{PrivateAddress: "192.168.2.11", Primary: true}}, SubnetGateway: "192.168.2.1/24",
+			Nameservers: []string{"192.168.0.2"}, SearchDomains: []string{"ap-northeast-1.compute.internal"},
 			PrivateDNSName: "ip-192-168-2-11.ap-northeast-1.compute.internal", AssociationProto: "default",
 		}},
 		Containers: []acs.Container{{
-			Name: "app", Image: "000000000000.dkr.ecr.ap-northeast-1.amazonaws.com/web:1", ContainerARN: "container-arn", Essential: true, CPU: 128, Memory: 256,
-			Command: []string{"b"}, Environment: map[string]string{"A": "1", "B": "3"}, Overrides: "{}", StopTimeout: &two, HealthCheckType: "docker", LogsAuthStrategy: "ExecutionRole",
-			RegistryAuth: &acs.RegistryAuth{Type: "ecr", ECR: &acs.ECRAuth{RegistryID: "000000000000", Region: "ap-northeast-1", UseExecutionRole: true}},
+			Name: "app", Image: "000000000000.dkr.ecr.ap-northeast-1.amazonaws.com/web:1", ContainerARN: "container-arn", Essential: true, CPU: 128,
+			Memory: 256, Command: []string{"b"}, Environment: map[string]string{"A": "1", "B": "3"}, Overrides: "{}", StopTimeout: &two,
+			HealthCheckType: "docker", LogsAuthStrategy: "ExecutionRole",
+			RegistryAuth: &acs.RegistryAuth{
+				Type: "ecr", ECR: &acs.ECRAuth{RegistryID: "000000000000", Region: "ap-northeast-1", UseExecutionRole: true},
+			},
 			Docker: acs.DockerConfig{
 				Version:    "1.21",
 				Config:     `{"User":"1000","Healthcheck":{"Test":["CMD","x"],"Interval":30000000000,"Timeout":5000000000,"Retries":3}}`,
@@ -240,7 +261,8 @@ func TestAPayloadSaysEverything(t *testing.T) {
 
 func TestTheRevisionsDigestIsPulled(t *testing.T) {
 	for image, want := range map[string]string{
-		"web:1": "web@sha256:d", "localhost:5000/web": "localhost:5000/web@sha256:d", "localhost:5000/web:2": "localhost:5000/web@sha256:d", "web@sha256:e": "web@sha256:e",
+		"web:1": "web@sha256:d", "localhost:5000/web": "localhost:5000/web@sha256:d", "localhost:5000/web:2": "localhost:5000/web@sha256:d",
+		"web@sha256:e": "web@sha256:e",
 	} {
 		b := newBench(t)
 		b.as("controllers/service", func(tx *store.Tx) error {
@@ -280,9 +302,12 @@ func TestWorkIsToldAtOnceAndAgainAfterAReconnect(t *testing.T) {
 	if len(m.Tasks) != 1 || m.Tasks[0].DesiredStatus != "STOPPED" || m.Timeline <= third.SeqNum {
 		t.Errorf("manifest: %+v", m)
 	}
-	frame, err := acs.Encode(acs.TypeStopVerification, acs.StopVerification{MessageID: m.MessageID, StopCandidates: []acs.ManifestTask{{TaskARN: name}, {TaskARN: "other"}}})
+	frame, err := acs.Encode(acs.TypeStopVerification, acs.StopVerification{
+		MessageID: m.MessageID, StopCandidates: []acs.ManifestTask{{TaskARN: name}, {TaskARN: "other"}},
+	})
 	send(t, again, frame, err)
-	if a := next[acs.StopAck](t, again, acs.TypeStopAck); len(a.StopTasks) != 1 || a.StopTasks[0].TaskARN != "other" || a.MessageID != m.MessageID {
+	if a := next[acs.StopAck](t, again, acs.TypeStopAck); len(a.StopTasks) != 1 || a.StopTasks[0].TaskARN != "other" ||
+		a.MessageID != m.MessageID {
 		t.Errorf("verified: %+v", a)
 	}
 }
@@ -307,7 +332,8 @@ func TestKeysAreRenewedBeforeTheyEnd(t *testing.T) {
 	}()
 	c := next[acs.Credentials](t, conn, acs.TypeCredentials)
 	close(stop)
-	if c.TaskARN != name || c.RoleType != acs.RoleApplication || c.Role.CredentialsID != p.Tasks[0].RoleCredentials.CredentialsID || c.Role.AccessKeyID == p.Tasks[0].RoleCredentials.AccessKeyID {
+	if c.TaskARN != name || c.RoleType != acs.RoleApplication || c.Role.CredentialsID != p.Tasks[0].RoleCredentials.CredentialsID ||
+		c.Role.AccessKeyID == p.Tasks[0].RoleCredentials.AccessKeyID {
 		t.Errorf("renewed: %+v of %+v", c, p.Tasks[0].RoleCredentials)
 	}
 }
@@ -354,18 +380,26 @@ func TestTelemetryBecomesSamplesAndHealth(t *testing.T) {
 	conn := b.dial(tcsQuery)
 	head := [][2]string{{"Authorization", "x"}, {"Host", "ecs-t"}}
 	frame, err := acs.EncodeSigned(head, acs.TypePublishMetrics, acs.PublishMetrics{TaskMetrics: []acs.TaskMetric{
-		{TaskARN: name, Containers: []acs.ContainerMetric{{Name: "app", CPU: &acs.StatsSet{Min: 1, Max: 3, SampleCount: 2, Sum: 4}, Memory: &acs.StatsSet{Sum: 10, SampleCount: 1}}}},
+		{
+			TaskARN: name,
+			Containers: []acs.ContainerMetric{
+				{Name: "app", CPU: &acs.StatsSet{Min: 1, Max: 3, SampleCount: 2, Sum: 4}, Memory: &acs.StatsSet{Sum: 10, SampleCount: 1}},
+			},
+		},
 		{TaskARN: "another instance's"},
 	}, Timestamp: acs.Stamp(time.Now())})
 	send(t, conn, frame, err)
 	next[acs.TelemetryAck](t, conn, acs.TypeAckMetrics)
-	if len(b.samples) != 1 || b.samples[0].Task.ARN != name || b.samples[0].Containers[0].CPU != (dispatch.Figures{Min: 1, Max: 3, Sum: 4, Count: 2}) {
+	if len(b.samples) != 1 || b.samples[0].Task.ARN != name ||
+		b.samples[0].Containers[0].CPU != (dispatch.Figures{Min: 1, Max: 3, Sum: 4, Count: 2}) {
 		t.Errorf("samples: %+v", b.samples)
 	}
 	if d := b.samples[0].At.Sub(start); d < -time.Minute || d > time.Minute {
 		t.Errorf("at %s, which is not the control plane's time", b.samples[0].At)
 	}
-	frame, err = acs.EncodeSigned(head, acs.TypePublishHealth, acs.PublishHealth{Tasks: []acs.TaskHealth{{TaskARN: name, Containers: []acs.ContainerHealth{{Name: "app", Status: "UNHEALTHY"}}}}})
+	frame, err = acs.EncodeSigned(head, acs.TypePublishHealth, acs.PublishHealth{
+		Tasks: []acs.TaskHealth{{TaskARN: name, Containers: []acs.ContainerHealth{{Name: "app", Status: "UNHEALTHY"}}}},
+	})
 	send(t, conn, frame, err)
 	next[acs.TelemetryAck](t, conn, acs.TypeAckHealth)
 	if got, _ := state.Tasks.Get(b.db.View(), name); got.Health != model.Unhealthy || got.Containers[0].Health != model.Unhealthy {

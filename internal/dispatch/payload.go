@@ -129,7 +129,10 @@ func wireContainer(t model.Task, c model.ContainerDefinition, digest string, p i
 		out.LogsAuthStrategy = acs.LogsAuthExecutionRole
 	}
 	if c.RestartPolicy != nil {
-		out.RestartPolicy = &acs.RestartPolicy{Enabled: c.RestartPolicy.Enabled, IgnoredExitCodes: c.RestartPolicy.IgnoredExitCodes, RestartAttemptPeriod: c.RestartPolicy.AttemptPeriod}
+		out.RestartPolicy = &acs.RestartPolicy{
+			Enabled: c.RestartPolicy.Enabled, IgnoredExitCodes: c.RestartPolicy.IgnoredExitCodes,
+			RestartAttemptPeriod: c.RestartPolicy.AttemptPeriod,
+		}
 	}
 	override(&out, t.Overrides)
 	return out, nil
@@ -177,7 +180,9 @@ func dockerConfig(t model.Task, c model.ContainerDefinition) (acs.DockerConfig, 
 	conf := acs.Config{User: c.User, WorkingDir: c.WorkingDirectory, Labels: c.DockerLabels}
 	if h := c.HealthCheck; h != nil {
 		const second = 1_000_000_000
-		conf.Healthcheck = &acs.Healthcheck{Test: h.Command, Interval: h.Interval * second, Timeout: h.Timeout * second, Retries: h.Retries, StartPeriod: h.StartPeriod * second}
+		conf.Healthcheck = &acs.Healthcheck{
+			Test: h.Command, Interval: h.Interval * second, Timeout: h.Timeout * second, Retries: h.Retries, StartPeriod: h.StartPeriod * second,
+		}
 	}
 	host := acs.HostConfig{
 		CapAdd: c.CapAdd, CapDrop: c.CapDrop, Privileged: c.Privileged, ReadonlyRootfs: c.ReadonlyRootFilesystem,
@@ -231,8 +236,9 @@ func wireInterface(r store.Reader, t model.Task, p ident.Place) (acs.Interface, 
 		EC2ID: eni.ID, MACAddress: eni.MAC, AttachmentARN: p.ARN("ecs", "attachment/"+t.AttachmentID),
 		IPv4Addresses: []acs.Address{{PrivateAddress: eni.IP, Primary: true}},
 		SubnetGateway: gateway.String() + "/" + strconv.Itoa(bits), Nameservers: []string{resolver.String()},
-		SearchDomains:  []string{p.Region + ".compute.internal"},
-		PrivateDNSName: "ip-" + strings.ReplaceAll(eni.IP, ".", "-") + "." + p.Region + ".compute.internal", AssociationProto: acs.InterfaceTypeDefault,
+		SearchDomains:    []string{p.Region + ".compute.internal"},
+		PrivateDNSName:   "ip-" + strings.ReplaceAll(eni.IP, ".", "-") + "." + p.Region + ".compute.internal",
+		AssociationProto: acs.InterfaceTypeDefault,
 	}, nil
 }
 

@@ -26,7 +26,9 @@ func (d *Gateway) Attend(ctx context.Context, id, version, runtime string) error
 		}); err != nil || was.Connected {
 			return err
 		}
-		return state.Note(tx, now, model.Decision{By: writer, Subject: id, Cluster: was.Cluster, Verb: "connected", Reason: "The agent connected."})
+		return state.Note(tx, now, model.Decision{
+			By: writer, Subject: id, Cluster: was.Cluster, Verb: "connected", Reason: "The agent connected.",
+		})
 	})
 }
 

@@ -45,7 +45,10 @@ func telemetry(r *http.Request) bool {
 }
 
 // serve checks a handshake, accepts it and hands the connection over.
-func (d *Gateway) serve(w http.ResponseWriter, r *http.Request, clusterKey, instanceKey, action string, run func(context.Context, *websocket.Conn, model.Instance, *http.Request) error) {
+func (d *Gateway) serve(
+	w http.ResponseWriter, r *http.Request, clusterKey, instanceKey, action string,
+	run func(context.Context, *websocket.Conn, model.Instance, *http.Request) error,
+) {
 	q := r.URL.Query()
 	inst, err := d.admit(r, q.Get(clusterKey), q.Get(instanceKey), action)
 	if err != nil {
@@ -351,7 +354,9 @@ func (s *session) confirm(ctx context.Context, m acs.StopVerification) error {
 	out := acs.StopAck{MessageID: m.MessageID, GeneratedAt: s.gateway.Real.Now().UnixMilli(), StopTasks: []acs.ManifestTask{}}
 	for _, t := range m.StopCandidates {
 		if !mine[t.TaskARN] {
-			out.StopTasks = append(out.StopTasks, acs.ManifestTask{TaskARN: t.TaskARN, TaskClusterARN: t.TaskClusterARN, DesiredStatus: acs.DesiredStopped})
+			out.StopTasks = append(out.StopTasks, acs.ManifestTask{
+				TaskARN: t.TaskARN, TaskClusterARN: t.TaskClusterARN, DesiredStatus: acs.DesiredStopped,
+			})
 		}
 	}
 	return s.send(ctx, acs.TypeStopAck, out)

@@ -211,6 +211,7 @@ func (d *Gateway) healthNews(tx *store.Tx, t model.Task, h acs.TaskHealth, now t
 	}
 	return state.Note(tx, now, model.Decision{
 		By: writer, Subject: t.ARN, Cluster: t.Cluster, Service: t.Service, Verb: "health",
-		Reason: "Container health checks made the task " + string(t.Health) + ".", Facts: map[string]string{"from": string(before), "to": string(t.Health)},
+		Reason: "Container health checks made the task " + string(t.Health) + ".",
+		Facts:  map[string]string{"from": string(before), "to": string(t.Health)},
 	})
 }

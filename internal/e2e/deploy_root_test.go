@@ -40,7 +40,10 @@ func TestRootDeploymentsUnderLoadDropNothing(t *testing.T) {
 			}
 		}
 		if refused.status != "ROLLBACK_SUCCESSFUL" ||
-			!strings.HasPrefix(refused.reason, "Service deployment rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook(s) failed. Lifecycle hook target arn:aws:lambda:") ||
+			!strings.HasPrefix(
+				refused.reason,
+				"Service deployment rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook(s) failed. Lifecycle hook target arn:aws:lambda:",
+			) ||
 			!strings.HasSuffix(refused.reason, " returned FAILED status.") {
 			t.Errorf("ended %+v of %+v", refused, all)
 		}

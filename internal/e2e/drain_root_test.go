@@ -25,7 +25,9 @@ func TestRootScaleInAndDrainingDropNothing(t *testing.T) {
 		before := h.rests(2).Clusters[0].Instances
 		traffic := underLoad(t, h.url)
 		for _, i := range before {
-			out := h.ecs("UpdateContainerInstancesState", map[string]any{"cluster": "hello", "containerInstances": []any{h.instanceARN(i.ID)}, "status": "DRAINING"})
+			out := h.ecs("UpdateContainerInstancesState", map[string]any{
+				"cluster": "hello", "containerInstances": []any{h.instanceARN(i.ID)}, "status": "DRAINING",
+			})
 			if len(list(out["failures"])) > 0 || len(list(out["containerInstances"])) != 1 {
 				t.Fatalf("UpdateContainerInstancesState: %v", out)
 			}
@@ -50,7 +52,9 @@ func TestRootScaleInAndDrainingDropNothing(t *testing.T) {
 func (h *hello) instanceARN(id string) string {
 	h.t.Helper()
 	arns := h.ecs("ListContainerInstances", map[string]any{"cluster": "hello"})["containerInstanceArns"]
-	for _, c := range list(h.ecs("DescribeContainerInstances", map[string]any{"cluster": "hello", "containerInstances": arns})["containerInstances"]) {
+	for _, c := range list(
+		h.ecs("DescribeContainerInstances", map[string]any{"cluster": "hello", "containerInstances": arns})["containerInstances"],
+	) {
 		if text(c["ec2InstanceId"]) == id {
 			return text(c["containerInstanceArn"])
 		}

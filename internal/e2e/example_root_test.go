@@ -363,7 +363,8 @@ func deployUnderWatch(b *berth, url string) {
 	if code, body := page(b.t, url); code != 200 || !strings.Contains(body, "v2") {
 		b.t.Errorf("after the deployment: %d %s", code, body)
 	}
-	if out := b.run(time.Minute, "logs", "Hook"); !strings.Contains(out, "POST_TEST_TRAFFIC_SHIFT") || !strings.Contains(out, "REPORT RequestId") {
+	if out := b.run(time.Minute, "logs", "Hook"); !strings.Contains(out, "POST_TEST_TRAFFIC_SHIFT") ||
+		!strings.Contains(out, "REPORT RequestId") {
 		b.t.Errorf("the hook's log:\n%s", out)
 	}
 }

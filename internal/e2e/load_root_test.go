@@ -161,8 +161,10 @@ func (l *load) end() {
 func (l *load) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return fmt.Sprintf("%d requests in %.1f s (%.0f a second), %d failed, %d sent again, slowest %v, longest time without a good answer %v, by version %v",
-		l.requests, l.took.Seconds(), float64(l.requests)/l.took.Seconds(), len(l.failures), l.again, l.slowest.Round(time.Millisecond), l.silence.Round(time.Millisecond), l.versions)
+	return fmt.Sprintf("%d requests in %.1f s (%.0f a second), %d failed, %d sent again, slowest %v, longest time without a good answer "+
+		"%v, by version %v",
+		l.requests, l.took.Seconds(), float64(l.requests)/l.took.Seconds(), len(l.failures), l.again, l.slowest.Round(time.Millisecond),
+		l.silence.Round(time.Millisecond), l.versions)
 }
 
 // endWithout stops the traffic and wants no failure, but those within a while
@@ -182,10 +184,15 @@ func (l *load) endWithout(t *testing.T, what string, but ...func(failure) bool) 
 		}
 	}
 	if n := len(l.failures); n > 0 {
-		t.Logf("%s: failures from %.3f s to %.3f s, the first: %s", what, l.failures[0].at.Sub(l.began).Seconds(), l.failures[n-1].at.Sub(l.began).Seconds(), l.failures[0].why)
+		t.Logf(
+			"%s: failures from %.3f s to %.3f s, the first: %s", what, l.failures[0].at.Sub(l.began).Seconds(),
+			l.failures[n-1].at.Sub(l.began).Seconds(), l.failures[0].why,
+		)
 	}
 	if len(bad) > 0 {
-		t.Errorf("%s: %d requests failed that should not have, among them\n%s", what, len(bad), strings.Join(bad[:min(len(bad), failuresReported)], "\n"))
+		t.Errorf(
+			"%s: %d requests failed that should not have, among them\n%s", what, len(bad), strings.Join(bad[:min(len(bad), failuresReported)], "\n"),
+		)
 	}
 	if rate := float64(l.requests) / l.took.Seconds(); rate < leastRate {
 		t.Logf("%s: this machine was too busy for %d requests a second: %.0f", what, leastRate, rate)

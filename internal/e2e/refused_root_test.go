@@ -52,9 +52,12 @@ func TestRootWhatIsWrongIsSaidAndHealsWhenMended(t *testing.T) {
 	}
 	// What can be seen to be impossible is refused at once, and nothing changes.
 	managed := h.managed(func(template map[string]any) {
-		template["instanceRequirements"] = map[string]any{"vCpuCount": map[string]any{"min": 1, "max": 1}, "memoryMiB": map[string]any{"min": 65536}}
+		template["instanceRequirements"] = map[string]any{
+			"vCpuCount": map[string]any{"min": 1, "max": 1}, "memoryMiB": map[string]any{"min": 65536},
+		}
 	})
-	if _, err := h.call("UpdateCapacityProvider", managed); err == nil || !strings.Contains(err.Error(), "No instance types satisfy the instance requirements specified") {
+	if _, err := h.call("UpdateCapacityProvider", managed); err == nil ||
+		!strings.Contains(err.Error(), "No instance types satisfy the instance requirements specified") {
 		t.Errorf("requirements that nothing meets: %v", err)
 	}
 	h.rests(tasks)
@@ -67,9 +70,17 @@ func breakages(https []string) []breakage {
 		{
 			name:  "no endpoint for the agent",
 			spoil: func(h *hello) { h.ec2("DeleteVpcEndpoints", "VpcEndpointId.1", h.endpoint("ecs-agent")) },
-			says:  []string{"does not reach ecs-agent because the VPC has no endpoint for it", "create the interface endpoint com.amazonaws.us-east-1.ecs-agent"},
+			says: []string{
+				"does not reach ecs-agent because the VPC has no endpoint for it", "create the interface endpoint com.amazonaws.us-east-1.ecs-agent",
+			},
 			mend: func(h *hello) {
-				h.ec2("CreateVpcEndpoint", append([]string{"VpcEndpointType", "Interface", "PrivateDnsEnabled", "true", "ServiceName", "com.amazonaws.us-east-1.ecs-agent"}, h.place()...)...)
+				h.ec2(
+					"CreateVpcEndpoint",
+					append(
+						[]string{"VpcEndpointType", "Interface", "PrivateDnsEnabled", "true", "ServiceName", "com.amazonaws.us-east-1.ecs-agent"},
+						h.place()...,
+					)...,
+				)
 			},
 		},
 		{
@@ -81,7 +92,10 @@ func breakages(https []string) []breakage {
 		{
 			name: "an instance role that is not named ecsInstanceRole",
 			spoil: func(h *hello) {
-				h.iam("CreateRole", "RoleName", "foo", "AssumeRolePolicyDocument", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`)
+				h.iam(
+					"CreateRole", "RoleName", "foo", "AssumeRolePolicyDocument",
+					`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`,
+				)
 				h.iam("AttachRolePolicy", "RoleName", "foo", "PolicyArn", "arn:aws:iam::aws:policy/AmazonECSInstanceRolePolicyForManagedInstances")
 				h.iam("CreateInstanceProfile", "InstanceProfileName", "foo")
 				h.iam("AddRoleToInstanceProfile", "InstanceProfileName", "foo", "RoleName", "foo")
@@ -99,11 +113,17 @@ func breakages(https []string) []breakage {
 		{
 			name: "an instance role without its policy",
 			spoil: func(h *hello) {
-				h.iam("DetachRolePolicy", "RoleName", "ecsInstanceRole-hello", "PolicyArn", "arn:aws:iam::aws:policy/AmazonECSInstanceRolePolicyForManagedInstances")
+				h.iam(
+					"DetachRolePolicy", "RoleName", "ecsInstanceRole-hello", "PolicyArn",
+					"arn:aws:iam::aws:policy/AmazonECSInstanceRolePolicyForManagedInstances",
+				)
 			},
 			says: []string{"the instance role ecsInstanceRole-hello may not ecs:RegisterContainerInstance: attach"},
 			mend: func(h *hello) {
-				h.iam("AttachRolePolicy", "RoleName", "ecsInstanceRole-hello", "PolicyArn", "arn:aws:iam::aws:policy/AmazonECSInstanceRolePolicyForManagedInstances")
+				h.iam(
+					"AttachRolePolicy", "RoleName", "ecsInstanceRole-hello", "PolicyArn",
+					"arn:aws:iam::aws:policy/AmazonECSInstanceRolePolicyForManagedInstances",
+				)
 			},
 		},
 		{
@@ -179,7 +199,8 @@ func (h *hello) place() []string {
 	_, subnets, _ := strings.Cut(out, "<subnetIdSet>")
 	first, second, _ := strings.Cut(subnets, "</item>")
 	return []string{
-		"VpcId", h.member(out, "vpcId"), "SubnetId.1", h.member(first+"</item>", "item"), "SubnetId.2", h.member(second, "item"), "SecurityGroupId.1", h.member(out, "groupId"),
+		"VpcId", h.member(out, "vpcId"), "SubnetId.1", h.member(first+"</item>", "item"), "SubnetId.2", h.member(second, "item"),
+		"SecurityGroupId.1", h.member(out, "groupId"),
 	}
 }
 
@@ -187,8 +208,13 @@ func (h *hello) place() []string {
 // instances in.
 func (h *hello) https() []string {
 	h.t.Helper()
-	group := h.member(h.ec2("DescribeVpcEndpoints", "Filter.1.Name", "service-name", "Filter.1.Value.1", "com.amazonaws.us-east-1.logs"), "groupId")
-	tasks := h.member(h.ec2("DescribeSecurityGroups", "Filter.1.Name", "description", "Filter.1.Value.1", "only the load balancer may reach the tasks"), "groupId")
+	group := h.member(
+		h.ec2("DescribeVpcEndpoints", "Filter.1.Name", "service-name", "Filter.1.Value.1", "com.amazonaws.us-east-1.logs"), "groupId",
+	)
+	tasks := h.member(
+		h.ec2("DescribeSecurityGroups", "Filter.1.Name", "description", "Filter.1.Value.1", "only the load balancer may reach the tasks"),
+		"groupId",
+	)
 	return []string{
 		"GroupId", group, "IpPermissions.1.IpProtocol", "tcp", "IpPermissions.1.FromPort", "443", "IpPermissions.1.ToPort", "443",
 		"IpPermissions.1.Groups.1.GroupId", tasks,
@@ -238,7 +264,9 @@ func (h *hello) revise(change func(def, container map[string]any)) {
 	h.t.Helper()
 	old, _ := h.ecs("DescribeTaskDefinition", map[string]any{"taskDefinition": "hello"})["taskDefinition"].(map[string]any)
 	def := map[string]any{}
-	for _, k := range []string{"family", "networkMode", "cpu", "memory", "executionRoleArn", "requiresCompatibilities", "containerDefinitions"} {
+	for _, k := range []string{
+		"family", "networkMode", "cpu", "memory", "executionRoleArn", "requiresCompatibilities", "containerDefinitions",
+	} {
 		def[k] = old[k]
 	}
 	change(def, list(def["containerDefinitions"])[0])

@@ -43,7 +43,9 @@ func TestRootLoadScalesOutAndItsEndScalesIn(t *testing.T) {
 	for _, a := range list(did["ScalingActivities"]) {
 		said = append(said, text(a["StatusCode"])+" "+text(a["Description"])+" "+text(a["Cause"]))
 	}
-	for _, want := range []string{"Successful Setting desired count to 1. monitor alarm TargetTracking-service/hello/hello-AlarmLow-", "-AlarmHigh-"} {
+	for _, want := range []string{
+		"Successful Setting desired count to 1. monitor alarm TargetTracking-service/hello/hello-AlarmLow-", "-AlarmHigh-",
+	} {
 		if !strings.Contains(strings.Join(said, "\n"), want) {
 			t.Errorf("no activity says %q:\n%s", want, strings.Join(said, "\n"))
 		}
@@ -90,8 +92,10 @@ func busy(t *testing.T, url string) (rest func()) {
 // cpu is the highest CPUUtilization of the service in the last hours.
 func (h *hello) cpu() (highest float64) {
 	h.t.Helper()
-	out := h.query(versionCloudWatch, "GetMetricStatistics", "Namespace", "AWS/ECS", "MetricName", "CPUUtilization", "Period", "60", "Statistics.member.1", "Average",
-		"Dimensions.member.1.Name", "ClusterName", "Dimensions.member.1.Value", "hello", "Dimensions.member.2.Name", "ServiceName", "Dimensions.member.2.Value", "hello",
+	out := h.query(versionCloudWatch, "GetMetricStatistics", "Namespace", "AWS/ECS", "MetricName", "CPUUtilization", "Period", "60",
+		"Statistics.member.1", "Average",
+		"Dimensions.member.1.Name", "ClusterName", "Dimensions.member.1.Value", "hello", "Dimensions.member.2.Name", "ServiceName",
+		"Dimensions.member.2.Value", "hello",
 		"StartTime", h.now().Add(-4*time.Hour).Format(time.RFC3339), "EndTime", h.now().Format(time.RFC3339))
 	for _, point := range strings.Split(out, "<Average>")[1:] {
 		var v float64

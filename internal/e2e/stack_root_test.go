@@ -184,13 +184,17 @@ func (b *berth) call(op string, in map[string]any) (map[string]any, error) {
 
 // callStack describes the stack, in XML; the server may be away.
 func callStack(addr string) (string, error) {
-	return callQuery(context.Background(), addr, url.Values{"Action": {"DescribeStacks"}, "Version": {versionCloudFormation}, "StackName": {"hello"}})
+	return callQuery(context.Background(), addr, url.Values{
+		"Action": {"DescribeStacks"}, "Version": {versionCloudFormation}, "StackName": {"hello"},
+	})
 }
 
 // follow looks at deployments newer than those known until the stack's update
 // has ended; see hears of every look. It returns the stages that were seen of
 // each new deployment, in order.
-func (h *hello) follow(known map[string]bool, end <-chan outcome, see func(deployment)) (stages map[string][]string, last []deployment, how outcome) {
+func (h *hello) follow(
+	known map[string]bool, end <-chan outcome, see func(deployment),
+) (stages map[string][]string, last []deployment, how outcome) {
 	h.t.Helper()
 	stages = map[string][]string{}
 	limit := time.NewTimer(3 * time.Minute)

@@ -63,7 +63,9 @@ func TestRootTheServerIsKilledInMidDeployment(t *testing.T) {
 				t.Errorf("tasks lost their processes: %v", lost)
 			}
 			h.stack("UPDATE_COMPLETE")
-			t.Logf("the server answered %v after it was started again; %+v; stages since %v", answered.Round(time.Millisecond), all[0], stages[all[0].arn])
+			t.Logf(
+				"the server answered %v after it was started again; %+v; stages since %v", answered.Round(time.Millisecond), all[0], stages[all[0].arn],
+			)
 		})
 	}
 	t.Run("at rest", func(t *testing.T) {

@@ -39,7 +39,10 @@ func TestTheEdgeListensAndDialsInsideItsInterfaces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "inside") }), ReadHeaderTimeout: time.Minute}
+		srv := &http.Server{
+			Handler:           http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "inside") }),
+			ReadHeaderTimeout: time.Minute,
+		}
 		go func() { _ = srv.Serve(l) }()
 		t.Cleanup(func() { _ = srv.Close(); _ = ns.Close() })
 		return ns
@@ -51,16 +54,27 @@ func TestTheEdgeListensAndDialsInsideItsInterfaces(t *testing.T) {
 	c.Set(balancer.Config{
 		LoadBalancers: []balancer.LoadBalancer{{
 			ID: "lb", Name: "app/web/1", Host: "web.elb.localhost", Nodes: []balancer.Node{{ID: "eni-1", Zone: "a", IP: "10.77.0.10"}},
-			Listeners: []balancer.Listener{{ID: "l", Port: 80, Rules: []balancer.Rule{{ID: "d", Action: balancer.Action{Forward: &balancer.Forward{Groups: []balancer.Weight{{Group: "g", Weight: 1}}}}}}}},
+			Listeners: []balancer.Listener{
+				{
+					ID: "l", Port: 80,
+					Rules: []balancer.Rule{
+						{ID: "d", Action: balancer.Action{Forward: &balancer.Forward{Groups: []balancer.Weight{{Group: "g", Weight: 1}}}}},
+					},
+				},
+			},
 		}},
 		Groups: []balancer.Group{{
 			ID: "g", Name: "targetgroup/g/1", Version: "HTTP1", MinHealthy: 1,
-			Health:  balancer.Health{Enabled: true, Path: "/", Interval: 5 * time.Second, Timeout: 2 * time.Second, Healthy: 2, Unhealthy: 2, Matcher: "200"},
+			Health: balancer.Health{
+				Enabled: true, Path: "/", Interval: 5 * time.Second, Timeout: 2 * time.Second, Healthy: 2, Unhealthy: 2, Matcher: "200",
+			},
 			Targets: []balancer.Target{{ID: "10.77.0.10", IP: "10.77.0.10", Port: 9000, Zone: "a"}},
 		}},
 	})
 	ask := func(ns *kernel.Netns) string {
-		client := http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		client := http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(
+			ctx context.Context, network, address string,
+		) (net.Conn, error) {
 			return ns.DialContext(ctx, network, address)
 		}}}
 		res, err := client.Get("http://10.77.0.10:80/")

@@ -51,7 +51,9 @@ func freePort(t *testing.T) int {
 func config(port int, body string) balancer.Config {
 	return balancer.Config{HostAddress: "127.0.0.1", LoadBalancers: []balancer.LoadBalancer{{
 		ID: "lb", Name: "app/web/1", Host: "web.elb.localhost",
-		Listeners: []balancer.Listener{{ID: "l", Port: port, Rules: []balancer.Rule{{ID: "d", Action: balancer.Action{Fixed: &balancer.Fixed{Status: 200, Body: body}}}}}},
+		Listeners: []balancer.Listener{
+			{ID: "l", Port: port, Rules: []balancer.Rule{{ID: "d", Action: balancer.Action{Fixed: &balancer.Fixed{Status: 200, Body: body}}}}},
+		},
 	}}}
 }
 
@@ -158,7 +160,9 @@ func TestARefusedConfigurationLeavesTheOldOne(t *testing.T) {
 	c.Set(config(port, "one"))
 	eventually(t, "first answer", func() bool { return answer(url) == "one" })
 	bad := config(port, "two")
-	bad.LoadBalancers[0].Listeners[0].Rules[0].Action = balancer.Action{Forward: &balancer.Forward{Groups: []balancer.Weight{{Group: "none", Weight: 1}}}}
+	bad.LoadBalancers[0].Listeners[0].Rules[0].Action = balancer.Action{
+		Forward: &balancer.Forward{Groups: []balancer.Weight{{Group: "none", Weight: 1}}},
+	}
 	c.Set(bad)
 	c.Set(config(port, "three"))
 	eventually(t, "a good one after a bad one", func() bool { return answer(url) == "three" })

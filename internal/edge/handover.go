@@ -135,7 +135,10 @@ func (p *process) fork(o replacement, fds []int) (int, error) {
 	}
 	argv := []string{o.Self, "edge", "--data", p.data, "--inherit", strconv.Itoa(len(fds) - (firstFD - wordFD)),
 		"--now", o.Clock.Now.Format(time.RFC3339Nano), "--speed", strconv.FormatFloat(o.Clock.Speed, 'g', -1, 64)}
-	return syscall.ForkExec(o.Self, argv, &syscall.ProcAttr{Dir: "/", Env: os.Environ(), Files: files, Sys: &syscall.SysProcAttr{Setsid: true}}) // the environment of this process
+	// the environment of this process
+	return syscall.ForkExec(o.Self, argv, &syscall.ProcAttr{
+		Dir: "/", Env: os.Environ(), Files: files, Sys: &syscall.SysProcAttr{Setsid: true},
+	})
 }
 
 // reap keeps a new process that ends before us from being a zombie.

@@ -28,7 +28,9 @@ func TestTheAuthoritySignsAWSNamesAndNoOthers(t *testing.T) {
 	ca := open(t, dir, now)
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca.Bundle())
-	for _, name := range []string{"ecs.ap-northeast-1.amazonaws.com", "000000000000.dkr.ecr.ap-northeast-1.amazonaws.com", "web-1.ap-northeast-1.elb.localhost", "10.0.0.1"} {
+	for _, name := range []string{
+		"ecs.ap-northeast-1.amazonaws.com", "000000000000.dkr.ecr.ap-northeast-1.amazonaws.com", "web-1.ap-northeast-1.elb.localhost", "10.0.0.1",
+	} {
 		c, err := ca.Certificate(name)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -41,7 +41,10 @@ func TestRequestsCarryTheWayTheyCame(t *testing.T) {
 	plain := netip.MustParseAddrPort("127.0.0.9:80")
 	ls := []endpoint.Listener{
 		{Namespace: "eni-1", Address: at, TLS: true, Via: endpoint.Via{Service: "ecs", Endpoint: "vpce-1"}},
-		{Namespace: "eni-1", Address: plain, Via: endpoint.Via{Service: "s3"}, Sources: map[netip.Addr]endpoint.Via{netip.MustParseAddr("127.0.0.1"): {Service: "s3", Endpoint: "vpce-2"}}},
+		{
+			Namespace: "eni-1", Address: plain, Via: endpoint.Via{Service: "s3"},
+			Sources: map[netip.Addr]endpoint.Via{netip.MustParseAddr("127.0.0.1"): {Service: "s3", Endpoint: "vpce-2"}},
+		},
 	}
 	if err := s.Set(t.Context(), ls); err != nil {
 		t.Fatal(err)

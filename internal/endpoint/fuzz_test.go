@@ -13,7 +13,10 @@ import (
 // FuzzServerName: whatever name a client asks for, it gets a certificate that
 // holds for it, or none.
 func FuzzServerName(f *testing.F) {
-	for _, n := range []string{"ecs.eu-west-3.amazonaws.com", "EXAMPLE.com", "127.0.0.1", "", ".amazonaws.com", "a..amazonaws.com", "*.amazonaws.com", "x\x00.amazonaws.com", "é.amazonaws.com"} {
+	for _, n := range []string{
+		"ecs.eu-west-3.amazonaws.com", "EXAMPLE.com", "127.0.0.1", "", ".amazonaws.com", "a..amazonaws.com", "*.amazonaws.com",
+		"x\x00.amazonaws.com", "é.amazonaws.com",
+	} {
 		f.Add(n)
 	}
 	ca, err := endpoint.OpenCA(f.TempDir(), clock.Real(f.Context()))

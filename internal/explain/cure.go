@@ -36,7 +36,11 @@ func launchCure(v store.Reader, cp model.CapacityProvider) string {
 	case strings.Contains(text, "iam:PassRole"):
 		role := text[strings.LastIndex(text, "role/")+1:]
 		role, _, _ = strings.Cut(strings.TrimPrefix(role, "ole/"), " ")
-		return fmt.Sprintf("role %s may not pass the instance role %s, since AWS's policy covers names that begin with ecsInstanceRole: rename the instance role, or allow iam:PassRole on it", short(cp.InfrastructureRoleARN), role)
+		return fmt.Sprintf(
+			"role %s may not pass the instance role %s, since AWS's policy covers names that begin with ecsInstanceRole: rename the instance "+
+				"role, or allow iam:PassRole on it",
+			short(cp.InfrastructureRoleARN), role,
+		)
 	case untrusted.MatchString(text):
 		m := untrusted.FindStringSubmatch(text)
 		return "let role " + m[2] + " trust " + m[1] + " (its AssumeRolePolicyDocument)"
@@ -45,9 +49,11 @@ func launchCure(v store.Reader, cp model.CapacityProvider) string {
 	case strings.Contains(text, "instance profile") || strings.Contains(text, "Instance Profile"):
 		return "put a role into the instance profile " + cp.InstanceProfileARN
 	case strings.Contains(text, "this host has"):
-		return "this machine is smaller than the instance type: ask for less in the task definition, allow smaller types, or start the server with --overcommit"
+		return "this machine is smaller than the instance type: ask for less in the task definition, allow smaller types, or start the server " +
+			"with --overcommit"
 	case strings.Contains(text, "InsufficientInstanceCapacity") || strings.Contains(text, "UnfulfillableCapacity"):
-		return "it tries its other zones at once, and one that refused after five minutes with another type if there is one: allow more instance types or zones in the capacity provider"
+		return "it tries its other zones at once, and one that refused after five minutes with another type if there is one: allow more " +
+			"instance types or zones in the capacity provider"
 	case strings.Contains(text, "LimitExceeded") || strings.Contains(text, "CountExceeded"):
 		return "a quota of the account is used up: raise it, or end what uses it; it tries again every five minutes"
 	default:
@@ -61,9 +67,12 @@ func agentCure(v store.Reader, in model.Instance) string {
 		return unreached(v, in, agentServices...)
 	}
 	if d, ok := denied(v, in); ok {
-		return fmt.Sprintf("the instance role %s may not %s: attach AmazonECSInstanceRolePolicyForManagedInstances to it", short(d.Subject), d.Facts["action"])
+		return fmt.Sprintf(
+			"the instance role %s may not %s: attach AmazonECSInstanceRolePolicyForManagedInstances to it", short(d.Subject), d.Facts["action"],
+		)
 	}
-	return "the agent of " + in.ID + " reaches ecs and ecs-agent and nothing was denied to it: it should come by itself, else see the agent's log in the instance's folder"
+	return "the agent of " + in.ID + " reaches ecs and ecs-agent and nothing was denied to it: it should come by itself, else see the " +
+		"agent's log in the instance's folder"
 }
 
 // denied is the last call that an instance's role was refused.
@@ -101,7 +110,13 @@ func unreached(v store.Reader, in model.Instance, services ...string) string {
 	}
 	var out []string
 	for _, why := range order {
-		out = append(out, strings.ReplaceAll(in.ID+" does not reach "+strings.Join(lacks[why], ", ")+" because "+why, "SERVICE", "com.amazonaws."+s.Region+"."+strings.Join(lacks[why], ", com.amazonaws."+s.Region+".")))
+		out = append(
+			out,
+			strings.ReplaceAll(
+				in.ID+" does not reach "+strings.Join(lacks[why], ", ")+" because "+why, "SERVICE",
+				"com.amazonaws."+s.Region+"."+strings.Join(lacks[why], ", com.amazonaws."+s.Region+"."),
+			),
+		)
 	}
 	return strings.Join(out, "; ")
 }
@@ -122,10 +137,12 @@ func stopped(s vpc.Snapshot, c vpc.Call, in model.Instance) string {
 	case c.Service == "s3":
 		return last + ": create the gateway endpoint SERVICE for that table, or a route to the Internet"
 	case unnamed(s, c, in):
-		return "the endpoint of that service has no private DNS name in the VPC: turn on PrivateDnsEnabled, enableDnsSupport and enableDnsHostnames"
+		return "the endpoint of that service has no private DNS name in the VPC: turn on PrivateDnsEnabled, enableDnsSupport and " +
+			"enableDnsHostnames"
 	case strings.Contains(last, "has no route"):
 		table := c.Path.Steps[len(c.Path.Steps)-1].Subject
-		return "the VPC has no endpoint for it and route table " + table + " has no route to the Internet: create the interface endpoint SERVICE with private DNS"
+		return "the VPC has no endpoint for it and route table " + table + " has no route to the Internet: create the interface endpoint " +
+			"SERVICE with private DNS"
 	default:
 		return last + ": create the interface endpoint SERVICE with private DNS, or mend the route to the Internet"
 	}
@@ -136,7 +153,8 @@ func stopped(s vpc.Snapshot, c vpc.Call, in model.Instance) string {
 func unnamed(s vpc.Snapshot, c vpc.Call, in model.Instance) bool {
 	i := slices.IndexFunc(s.Subnets, func(n model.Subnet) bool { return n.ID == in.Subnet })
 	return i >= 0 && slices.ContainsFunc(s.Endpoints, func(e model.VPCEndpoint) bool {
-		return e.VPC == s.Subnets[i].VPC && e.Type == "Interface" && e.State != model.EndpointDeleting && strings.HasSuffix(e.ServiceName, "."+s.Region+"."+c.Service)
+		return e.VPC == s.Subnets[i].VPC && e.Type == "Interface" && e.State != model.EndpointDeleting &&
+			strings.HasSuffix(e.ServiceName, "."+s.Region+"."+c.Service)
 	})
 }
 
@@ -214,7 +232,11 @@ func healthCure(g model.TargetGroup, task string) string {
 	if g.HealthPort == "" || g.HealthPort == "traffic-port" {
 		port = "the registered port"
 	}
-	cure := fmt.Sprintf("the load balancer asks for %s on %s and wants %s within %d s: let the container listen there, and its security group admit the load balancer's", first(g.HealthPath, "a connection"), port, first(g.Matcher, "an answer"), g.HealthTimeout)
+	cure := fmt.Sprintf(
+		"the load balancer asks for %s on %s and wants %s within %d s: let the container listen there, and its security group admit the load "+
+			"balancer's",
+		first(g.HealthPath, "a connection"), port, first(g.Matcher, "an answer"), g.HealthTimeout,
+	)
 	if task != "" {
 		cure += " (berth logs " + short(task) + ")"
 	}
@@ -247,7 +269,9 @@ func hookCure(v store.Reader, d model.ServiceDeployment, h model.HookRun) string
 	}
 	for _, n := range slices.Backward(history(v, d.ARN)) {
 		if _, ended, ok := strings.Cut(n.Reason, "the function ended with "); n.Verb == "hook" && ok {
-			return fmt.Sprintf("the hook's function ended with %s: berth logs %s shows where; it must return {\"hookStatus\": \"SUCCEEDED\"}", ended, name)
+			return fmt.Sprintf(
+				"the hook's function ended with %s: berth logs %s shows where; it must return {\"hookStatus\": \"SUCCEEDED\"}", ended, name,
+			)
 		}
 	}
 	return fmt.Sprintf("the hook did not return {\"hookStatus\": \"SUCCEEDED\"}: berth logs %s shows why", name)

@@ -22,13 +22,20 @@ func world(t *testing.T, endpoints []string, more ...func(*store.Tx) error) *sta
 	}
 	out := model.SecurityRule{ID: "sgr-1", Egress: true, Protocol: "-1", FromPort: -1, ToPort: -1, CIDR: "0.0.0.0/0"}
 	writes := []func(*store.Tx) error{
-		put(state.VPCs, model.VPC{ID: "vpc-1", CIDR: "10.0.0.0/16", DNSSupport: true, DNSHostnames: true, MainRouteTable: "rtb-1", DefaultGroup: "sg-1"}),
+		put(state.VPCs, model.VPC{
+			ID: "vpc-1", CIDR: "10.0.0.0/16", DNSSupport: true, DNSHostnames: true, MainRouteTable: "rtb-1", DefaultGroup: "sg-1",
+		}),
 		put(state.Subnets, model.Subnet{ID: "subnet-1", VPC: "vpc-1", CIDR: "10.0.0.0/24", AvailabilityZone: "ap-northeast-1a"}),
 		put(state.RouteTables, model.RouteTable{ID: "rtb-1", VPC: "vpc-1"}),
 		put(state.SecurityGroups, model.SecurityGroup{ID: "sg-node", VPC: "vpc-1", Rules: []model.SecurityRule{out}}),
 		put(state.SecurityGroups, model.SecurityGroup{ID: "sg-closed", VPC: "vpc-1"}),
-		put(state.SecurityGroups, model.SecurityGroup{ID: "sg-open", VPC: "vpc-1", Rules: []model.SecurityRule{{ID: "sgr-2", Protocol: "tcp", FromPort: 443, ToPort: 443, Group: "sg-node"}}}),
-		put(state.NetworkInterfaces, model.NetworkInterface{ID: "eni-1", Kind: "instance", Owner: "i-1", VPC: "vpc-1", Subnet: "subnet-1", AvailabilityZone: "ap-northeast-1a", IP: "10.0.0.4", SecurityGroups: []string{"sg-node"}}),
+		put(state.SecurityGroups, model.SecurityGroup{
+			ID: "sg-open", VPC: "vpc-1", Rules: []model.SecurityRule{{ID: "sgr-2", Protocol: "tcp", FromPort: 443, ToPort: 443, Group: "sg-node"}},
+		}),
+		put(state.NetworkInterfaces, model.NetworkInterface{
+			ID: "eni-1", Kind: "instance", Owner: "i-1", VPC: "vpc-1", Subnet: "subnet-1", AvailabilityZone: "ap-northeast-1a", IP: "10.0.0.4",
+			SecurityGroups: []string{"sg-node"},
+		}),
 		put(state.Clusters, model.Cluster{Name: "c", Status: model.ClusterActive}),
 		put(state.CapacityProviders, model.CapacityProvider{Name: "cp", Cluster: "c", InfrastructureRoleARN: "arn:aws:iam::1:role/infra"}),
 	}
@@ -39,8 +46,14 @@ func world(t *testing.T, endpoints []string, more ...func(*store.Tx) error) *sta
 		}
 		id := "vpce-" + name
 		writes = append(writes,
-			put(state.VPCEndpoints, model.VPCEndpoint{ID: id, VPC: "vpc-1", Type: "Interface", PrivateDNS: true, ServiceName: "com.amazonaws.ap-northeast-1." + name, State: model.EndpointAvailable}),
-			put(state.NetworkInterfaces, model.NetworkInterface{ID: "eni-" + name, Kind: "endpoint", Owner: id, VPC: "vpc-1", Subnet: "subnet-1", IP: "10.0.0." + string(rune('5'+i)), SecurityGroups: []string{group}}))
+			put(state.VPCEndpoints, model.VPCEndpoint{
+				ID: id, VPC: "vpc-1", Type: "Interface", PrivateDNS: true, ServiceName: "com.amazonaws.ap-northeast-1." + name,
+				State: model.EndpointAvailable,
+			}),
+			put(state.NetworkInterfaces, model.NetworkInterface{
+				ID: "eni-" + name, Kind: "endpoint", Owner: id, VPC: "vpc-1", Subnet: "subnet-1", IP: "10.0.0." + string(rune('5'+i)),
+				SecurityGroups: []string{group},
+			}))
 	}
 	err = db.Update(t.Context(), "test", func(tx *store.Tx) error {
 		for _, w := range append(writes, more...) {
@@ -65,7 +78,11 @@ func put[T any](table putter[T], v T) func(*store.Tx) error {
 }
 
 func instance(status string) func(*store.Tx) error {
-	return put(state.Instances, model.Instance{ID: "i-1", ARN: "ci-1", Cluster: "c", CapacityProvider: "cp", ENI: "eni-1", Subnet: "subnet-1", AvailabilityZone: "ap-northeast-1a", State: model.InstanceRunning, Goal: model.GoalRun, Status: model.ContainerInstanceStatus(status), ProfileARN: "profile", SecurityGroups: []string{"sg-node"}, LaunchedAt: now.Add(-time.Hour), WantedAt: now.Add(-time.Hour)})
+	return put(state.Instances, model.Instance{
+		ID: "i-1", ARN: "ci-1", Cluster: "c", CapacityProvider: "cp", ENI: "eni-1", Subnet: "subnet-1", AvailabilityZone: "ap-northeast-1a",
+		State: model.InstanceRunning, Goal: model.GoalRun, Status: model.ContainerInstanceStatus(status), ProfileARN: "profile",
+		SecurityGroups: []string{"sg-node"}, LaunchedAt: now.Add(-time.Hour), WantedAt: now.Add(-time.Hour),
+	})
 }
 
 func cure(t *testing.T, db *state.DB, id string) string {
@@ -83,7 +100,10 @@ func TestWhyAnAgentDoesNotCome(t *testing.T) {
 		put(state.InstanceProfiles, model.InstanceProfile{Name: "p", ARN: "profile", Roles: []string{"ecsInstanceRole"}}),
 		put(state.Roles, model.Role{Name: "ecsInstanceRole", ARN: "arn:aws:iam::1:role/ecsInstanceRole"}),
 		func(tx *store.Tx) error {
-			return state.Note(tx, now, model.Decision{By: "access", Subject: "arn:aws:iam::1:role/ecsInstanceRole", Verb: "denied", Facts: map[string]string{"action": "ecs:RegisterContainerInstance"}})
+			return state.Note(tx, now, model.Decision{
+				By: "access", Subject: "arn:aws:iam::1:role/ecsInstanceRole", Verb: "denied",
+				Facts: map[string]string{"action": "ecs:RegisterContainerInstance"},
+			})
 		},
 	}
 	for name, c := range map[string]struct {
@@ -92,13 +112,39 @@ func TestWhyAnAgentDoesNotCome(t *testing.T) {
 		more      []func(*store.Tx) error
 		want      []string
 	}{
-		"no ecs-agent endpoint":   {[]string{"ecs", "ecs-telemetry"}, "ACTIVE", nil, []string{"i-1 does not reach ecs-agent because the VPC has no endpoint for it", "create the interface endpoint com.amazonaws.ap-northeast-1.ecs-agent"}},
-		"no endpoint at all":      {nil, "", nil, []string{"ecs, ecs-agent, ecs-telemetry", "com.amazonaws.ap-northeast-1.ecs, com.amazonaws.ap-northeast-1.ecs-agent"}},
-		"a closed security group": {[]string{"closed:ecs", "ecs-agent", "ecs-telemetry"}, "", nil, []string{"does not reach ecs because no ingress rule of sg-closed lets tcp 443 in from 10.0.0.4: let the endpoint's group admit tcp 443 from sg-node"}},
-		"a role without rights":   {[]string{"ecs", "ecs-agent", "ecs-telemetry"}, "", role, []string{"ecsInstanceRole may not ecs:RegisterContainerInstance: attach AmazonECSInstanceRolePolicyForManagedInstances"}},
-		"a slow one":              {[]string{"ecs", "ecs-agent", "ecs-telemetry"}, "", nil, []string{"should come by itself"}},
+		"no ecs-agent endpoint": {
+			[]string{"ecs", "ecs-telemetry"}, "ACTIVE", nil,
+			[]string{
+				"i-1 does not reach ecs-agent because the VPC has no endpoint for it",
+				"create the interface endpoint com.amazonaws.ap-northeast-1.ecs-agent",
+			},
+		},
+		"no endpoint at all": {
+			nil, "", nil, []string{"ecs, ecs-agent, ecs-telemetry", "com.amazonaws.ap-northeast-1.ecs, com.amazonaws.ap-northeast-1.ecs-agent"},
+		},
+		"a closed security group": {
+			[]string{"closed:ecs", "ecs-agent", "ecs-telemetry"}, "", nil,
+			[]string{
+				"does not reach ecs because no ingress rule of sg-closed lets tcp 443 in from 10.0.0.4: let the endpoint's group admit tcp 443 " +
+					"from sg-node",
+			},
+		},
+		"a role without rights": {
+			[]string{"ecs", "ecs-agent", "ecs-telemetry"}, "", role,
+			[]string{"ecsInstanceRole may not ecs:RegisterContainerInstance: attach AmazonECSInstanceRolePolicyForManagedInstances"},
+		},
+		"a slow one": {[]string{"ecs", "ecs-agent", "ecs-telemetry"}, "", nil, []string{"should come by itself"}},
 	} {
-		db := world(t, c.endpoints, append(c.more, instance(c.status), put(state.Tasks, model.Task{ARN: "arn:aws:ecs:r:1:task/c/abcd1234", ID: "abcd1234", Cluster: "c", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning}))...)
+		db := world(
+			t, c.endpoints,
+			append(
+				c.more, instance(c.status),
+				put(state.Tasks, model.Task{
+					ARN: "arn:aws:ecs:r:1:task/c/abcd1234", ID: "abcd1234", Cluster: "c", LastStatus: model.TaskProvisioning,
+					DesiredStatus: model.TaskRunning,
+				}),
+			)...,
+		)
 		for _, id := range []string{"i-1", "abcd1234"} {
 			got := cure(t, db, id)
 			for _, want := range c.want {
@@ -111,43 +157,85 @@ func TestWhyAnAgentDoesNotCome(t *testing.T) {
 }
 
 func TestWhyNothingIsLaunched(t *testing.T) {
-	unauthorized := "UnauthorizedOperation: You are not authorized to perform this operation. User: arn:aws:sts::1:assumed-role/infra/ECSManagedInstances is not authorized to perform: "
-	for failure, want := range map[string]string{
-		unauthorized + "iam:PassRole on resource: arn:aws:iam::1:role/foo because no identity-based policy allows the iam:PassRole action":                                                     "role infra may not pass the instance role foo, since AWS's policy covers names that begin with ecsInstanceRole: rename",
-		unauthorized + "ec2:CreateFleet on resource: arn:aws:ec2:r:1:fleet/* because no":                                                                                                       "role infra may not ec2:CreateFleet: attach AmazonECSInfrastructureRolePolicyForManagedInstances",
-		"UnauthorizedOperation: You are not authorized to perform this operation. User: ecs.amazonaws.com is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::1:role/infra": "let role infra trust ecs.amazonaws.com",
-		"MaxSpotInstanceCountExceeded: Max spot instance count exceeded.":                                                                                                                      "a quota of the account is used up",
-		"InsufficientInstanceCapacity: none": "allow more instance types or zones",
-		"InsufficientInstanceCapacity: no m6a.2xlarge capacity: it has 32768 MiB of memory and this host has 24105 MiB.": "start the server with --overcommit",
+	unauthorized := "UnauthorizedOperation: You are not authorized to perform this operation. User: " +
+		"arn:aws:sts::1:assumed-role/infra/ECSManagedInstances is not authorized to perform: "
+	for _, c := range []struct{ failure, want string }{
+		{
+			unauthorized + "iam:PassRole on resource: arn:aws:iam::1:role/foo because no identity-based policy allows the iam:PassRole action",
+			"role infra may not pass the instance role foo, since AWS's policy covers names that begin with ecsInstanceRole: rename",
+		},
+		{
+			unauthorized + "ec2:CreateFleet on resource: arn:aws:ec2:r:1:fleet/* because no",
+			"role infra may not ec2:CreateFleet: attach AmazonECSInfrastructureRolePolicyForManagedInstances",
+		},
+		{
+			"UnauthorizedOperation: You are not authorized to perform this operation. User: ecs.amazonaws.com is not authorized to perform: " +
+				"sts:AssumeRole on resource: arn:aws:iam::1:role/infra",
+			"let role infra trust ecs.amazonaws.com",
+		},
+		{"MaxSpotInstanceCountExceeded: Max spot instance count exceeded.", "a quota of the account is used up"},
+		{"InsufficientInstanceCapacity: none", "allow more instance types or zones"},
+		{
+			"InsufficientInstanceCapacity: no m6a.2xlarge capacity: it has 32768 MiB of memory and this host has 24105 MiB.",
+			"start the server with --overcommit",
+		},
 	} {
 		db := world(t, nil,
-			put(state.CapacityProviders, model.CapacityProvider{Name: "cp", Cluster: "c", InfrastructureRoleARN: "arn:aws:iam::1:role/infra", LastFailure: failure, LastFailureAt: now}),
-			put(state.Tasks, model.Task{ARN: "arn:aws:ecs:r:1:task/c/abcd1234", ID: "abcd1234", Cluster: "c", Service: "svc", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning}),
+			put(state.CapacityProviders, model.CapacityProvider{
+				Name: "cp", Cluster: "c", InfrastructureRoleARN: "arn:aws:iam::1:role/infra", LastFailure: c.failure, LastFailureAt: now,
+			}),
+			put(state.Tasks, model.Task{
+				ARN: "arn:aws:ecs:r:1:task/c/abcd1234", ID: "abcd1234", Cluster: "c", Service: "svc", LastStatus: model.TaskProvisioning,
+				DesiredStatus: model.TaskRunning,
+			}),
 			put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: model.ServiceActive, DesiredCount: 1}))
 		for _, id := range []string{"abcd1234", "web"} {
-			if got := cure(t, db, id); !strings.Contains(got, want) {
-				t.Errorf("%s: %q is not in %q", id, want, got)
+			if got := cure(t, db, id); !strings.Contains(got, c.want) {
+				t.Errorf("%s: %q is not in %q", id, c.want, got)
 			}
 		}
 	}
 }
 
 func TestWhyATaskEnded(t *testing.T) {
-	def := model.TaskDefinition{ARN: "td", Containers: []model.ContainerDefinition{{Name: "web", Image: "1.dkr.ecr.r.amazonaws.com/hello:nope", LogOptions: map[string]string{"awslogs-group": "/no/such"}}}}
+	def := model.TaskDefinition{
+		ARN: "td",
+		Containers: []model.ContainerDefinition{
+			{Name: "web", Image: "1.dkr.ecr.r.amazonaws.com/hello:nope", LogOptions: map[string]string{"awslogs-group": "/no/such"}},
+		},
+	}
 	for _, c := range []struct{ code, reason, want string }{
-		{"TaskFailedToStart", "CannotPullContainerError: failed to resolve ref: NAME_UNKNOWN: The repository with name 'hello' does not exist", "berth image push hello:nope SOURCE"},
-		{"TaskFailedToStart", "CannotPullContainerError: The task can't pull. User: arn:aws:sts::1:assumed-role/exec/x is not authorized to perform: ecr:GetAuthorizationToken because", "role exec may not ecr:GetAuthorizationToken: attach AmazonECSTaskExecutionRolePolicy"},
-		{"TaskFailedToStart", "ResourceInitializationError: The specified log group does not exist.", "the log group /no/such does not exist: create it"},
-		{"TaskFailedToStart", "ResourceInitializationError: dial tcp 203.0.113.17:443: i/o timeout", "i-1 does not reach ecr.api, ecr.dkr, logs because the VPC has no endpoint"},
+		{
+			"TaskFailedToStart", "CannotPullContainerError: failed to resolve ref: NAME_UNKNOWN: The repository with name 'hello' does not exist",
+			"berth image push hello:nope SOURCE",
+		},
+		{
+			"TaskFailedToStart",
+			"CannotPullContainerError: The task can't pull. User: arn:aws:sts::1:assumed-role/exec/x is not authorized to perform: " +
+				"ecr:GetAuthorizationToken because",
+			"role exec may not ecr:GetAuthorizationToken: attach AmazonECSTaskExecutionRolePolicy",
+		},
+		{
+			"TaskFailedToStart", "ResourceInitializationError: The specified log group does not exist.",
+			"the log group /no/such does not exist: create it",
+		},
+		{
+			"TaskFailedToStart", "ResourceInitializationError: dial tcp 203.0.113.17:443: i/o timeout",
+			"i-1 does not reach ecr.api, ecr.dkr, logs because the VPC has no endpoint",
+		},
 		{"TaskFailedToStart", "CannotStartContainerError: exec: no such file", "check entryPoint and command"},
 		{"EssentialContainerExited", "Essential container in task exited", "berth logs abcd1234"},
-		{"ServiceSchedulerInitiated", "Task failed ELB health checks in (target-group tg)", "asks for /up on the registered port and wants 200 within 5 s"},
+		{
+			"ServiceSchedulerInitiated", "Task failed ELB health checks in (target-group tg)",
+			"asks for /up on the registered port and wants 200 within 5 s",
+		},
 	} {
 		db := world(t, nil, instance("ACTIVE"), put(state.TaskDefinitions, def),
 			put(state.TargetGroups, model.TargetGroup{ARN: "tg", HealthPath: "/up", HealthPort: "traffic-port", Matcher: "200", HealthTimeout: 5}),
 			put(state.Tasks, model.Task{
-				ARN: "arn:aws:ecs:r:1:task/c/abcd1234", ID: "abcd1234", Cluster: "c", Service: "svc", Instance: "ci-1", TaskDefinition: "td", LastStatus: model.TaskStopped, DesiredStatus: model.TaskStopped,
-				StopCode: c.code, StoppedReason: c.reason, LoadBalancers: []model.ServiceLoadBalancer{{TargetGroupARN: "tg"}}, StoppingAt: now,
+				ARN: "arn:aws:ecs:r:1:task/c/abcd1234", ID: "abcd1234", Cluster: "c", Service: "svc", Instance: "ci-1", TaskDefinition: "td",
+				LastStatus: model.TaskStopped, DesiredStatus: model.TaskStopped, StopCode: c.code, StoppedReason: c.reason,
+				LoadBalancers: []model.ServiceLoadBalancer{{TargetGroupARN: "tg"}}, StoppingAt: now,
 			}),
 			put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: model.ServiceActive, DesiredCount: 1}))
 		for _, id := range []string{"abcd1234", "web"} {
@@ -161,9 +249,17 @@ func TestWhyATaskEnded(t *testing.T) {
 func TestWhyADeploymentWasGivenUp(t *testing.T) {
 	db := world(t, nil,
 		put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: model.ServiceActive, DesiredCount: 1}),
-		put(state.ServiceDeployments, model.ServiceDeployment{ARN: "d", Service: "svc", Status: model.DeploymentRollbackSuccessful, StatusReason: "tasks failed to start.", RollbackReason: "tasks failed to start.", Target: "new"}),
-		put(state.Tasks, model.Task{ARN: "task/good", ID: "good", Service: "svc", Revision: "old", LastStatus: model.TaskRunning, DesiredStatus: model.TaskRunning}),
-		put(state.Tasks, model.Task{ARN: "task/bad", ID: "bad", Service: "svc", Revision: "new", LastStatus: model.TaskStopped, DesiredStatus: model.TaskStopped, StoppedReason: "CannotStartContainerError: exec", StoppingAt: now}))
+		put(state.ServiceDeployments, model.ServiceDeployment{
+			ARN: "d", Service: "svc", Status: model.DeploymentRollbackSuccessful, StatusReason: "tasks failed to start.",
+			RollbackReason: "tasks failed to start.", Target: "new",
+		}),
+		put(state.Tasks, model.Task{
+			ARN: "task/good", ID: "good", Service: "svc", Revision: "old", LastStatus: model.TaskRunning, DesiredStatus: model.TaskRunning,
+		}),
+		put(state.Tasks, model.Task{
+			ARN: "task/bad", ID: "bad", Service: "svc", Revision: "new", LastStatus: model.TaskStopped, DesiredStatus: model.TaskStopped,
+			StoppedReason: "CannotStartContainerError: exec", StoppingAt: now,
+		}))
 	if got := cure(t, db, "web"); !strings.Contains(got, "check entryPoint and command") {
 		t.Error(got)
 	}
@@ -173,7 +269,10 @@ func TestATaskThatIsForgottenIsStillExplained(t *testing.T) {
 	db := world(t, nil,
 		put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: model.ServiceActive, DesiredCount: 1}),
 		func(tx *store.Tx) error {
-			return state.Note(tx, now, model.Decision{By: "dispatch", Subject: "task/c/abcd1234", Service: "svc", Verb: "state", Facts: map[string]string{"stoppedReason": "CannotStartContainerError: exec"}})
+			return state.Note(tx, now, model.Decision{
+				By: "dispatch", Subject: "task/c/abcd1234", Service: "svc", Verb: "state",
+				Facts: map[string]string{"stoppedReason": "CannotStartContainerError: exec"},
+			})
 		})
 	if got := cure(t, db, "web"); !strings.Contains(got, "check entryPoint and command") {
 		t.Error(got)
@@ -185,12 +284,23 @@ func TestWhyAHookFailed(t *testing.T) {
 		{"ECS was unable to assume role arn:aws:iam::1:role/hook", "", "let role hook of the hook trust ecs.amazonaws.com"},
 		{"ECS was unable to invoke hook target x due to Function not found: x", "", "the function check of the hook does not exist"},
 		{"ECS was unable to invoke hook target x due to User", "", "allow role hook lambda:InvokeFunction on function check"},
-		{"ECS was unable to parse the response", "hook x at S is FAILED: the function ended with ValueError: boom", "the hook's function ended with ValueError: boom: berth logs check"},
+		{
+			"ECS was unable to parse the response", "hook x at S is FAILED: the function ended with ValueError: boom",
+			"the hook's function ended with ValueError: boom: berth logs check",
+		},
 		{"Lifecycle hook target x returned FAILED status.", "", "did not return {\"hookStatus\": \"SUCCEEDED\"}: berth logs check"},
 	} {
 		db := world(t, nil,
 			put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: model.ServiceActive}),
-			put(state.ServiceDeployments, model.ServiceDeployment{ARN: "d", Service: "svc", Status: model.DeploymentRollbackSuccessful, StatusReason: "rolled back", Hooks: []model.HookRun{{Stage: model.StagePreScaleUp, Status: model.HookFailed, TargetARN: "arn:aws:lambda:r:1:function:check", RoleARN: "arn:aws:iam::1:role/hook", Reason: c.reason}}}),
+			put(state.ServiceDeployments, model.ServiceDeployment{
+				ARN: "d", Service: "svc", Status: model.DeploymentRollbackSuccessful, StatusReason: "rolled back",
+				Hooks: []model.HookRun{
+					{
+						Stage: model.StagePreScaleUp, Status: model.HookFailed, TargetARN: "arn:aws:lambda:r:1:function:check",
+						RoleARN: "arn:aws:iam::1:role/hook", Reason: c.reason,
+					},
+				},
+			}),
 			func(tx *store.Tx) error {
 				return state.Note(tx, now, model.Decision{By: "controllers/service", Subject: "d", Verb: "hook", Reason: c.noted})
 			})
@@ -204,7 +314,10 @@ func TestWhyAStackWasRolledBack(t *testing.T) {
 	old := put(state.Stacks, model.Stack{ID: "stack/old", Name: "web", Status: model.StackDeleteComplete, CreatedAt: now.Add(-time.Hour)})
 	made := put(state.Stacks, model.Stack{ID: "stack/new", Name: "web", Status: model.StackRollbackComplete, CreatedAt: now, Started: now})
 	event := func(typ, reason string) func(*store.Tx) error {
-		return put(state.StackEvents, model.StackEvent{Stack: "stack/new", Seq: 1, LogicalID: "It", Type: typ, PhysicalID: "arn:aws:ecs:r:1:service/c/s", Status: model.ResourceCreateFailed, Reason: reason, At: now})
+		return put(state.StackEvents, model.StackEvent{
+			Stack: "stack/new", Seq: 1, LogicalID: "It", Type: typ, PhysicalID: "arn:aws:ecs:r:1:service/c/s", Status: model.ResourceCreateFailed,
+			Reason: reason, At: now,
+		})
 	}
 	noted := func(verb, reason string) func(*store.Tx) error {
 		return func(tx *store.Tx) error {
@@ -215,7 +328,8 @@ func TestWhyAStackWasRolledBack(t *testing.T) {
 		"widen vCpuCount": {event("AWS::ECS::CapacityProvider", "No instance types satisfy the instance requirements")},
 		"berth logs check": {
 			event("AWS::ECS::Service", "No rollback candidate was found to run the rollback."),
-			noted("hook", "hook arn:aws:lambda:r:1:function:check at S is FAILED: it returned FAILED"), noted("rollback", "Service deployment rolled back because"),
+			noted("hook", "hook arn:aws:lambda:r:1:function:check at S is FAILED: it returned FAILED"),
+			noted("rollback", "Service deployment rolled back because"),
 		},
 	} {
 		if got := cure(t, world(t, nil, append(more, old, made)...), "web"); !strings.Contains(got, want) {
@@ -231,9 +345,13 @@ func TestATooLargeTaskIsExplainedWhileOthersGetMachines(t *testing.T) {
 	for bought, stands := range map[string]bool{"arn:aws:ecs:r:1:task/c/another": true, task: false} {
 		db := world(t, nil,
 			put(state.Tasks, model.Task{ARN: task, ID: "abcd1234", Cluster: "c", LastStatus: "PROVISIONING", DesiredStatus: "RUNNING"}),
-			put(state.Instances, model.Instance{ID: "i-2", ARN: "ci-2", Cluster: "c", State: "pending", Goal: "RUN", WantedAt: now, For: []string{bought}}),
+			put(state.Instances, model.Instance{
+				ID: "i-2", ARN: "ci-2", Cluster: "c", State: "pending", Goal: "RUN", WantedAt: now, For: []string{bought},
+			}),
 			func(tx *store.Tx) error {
-				return state.Note(tx, now.Add(-time.Second), model.Decision{By: "controllers/capacity", Subject: task, Verb: "refused", Reason: "No instance type of capacity provider cp can hold the task"})
+				return state.Note(tx, now.Add(-time.Second), model.Decision{
+					By: "controllers/capacity", Subject: task, Verb: "refused", Reason: "No instance type of capacity provider cp can hold the task",
+				})
 			})
 		if got := cure(t, db, "abcd1234"); strings.Contains(got, "raise vCpuCount") != stands {
 			t.Errorf("bought for %s: %q", bought, got)

@@ -26,7 +26,10 @@ func findInstance(v store.Reader, id string) (model.Instance, bool) {
 
 func instance(v store.Reader, in model.Instance, now time.Time) Answer {
 	a := Answer{Subject: in.ID, Kind: "instance", History: history(v, in.ID, in.ARN)}
-	a.say("%s in %s, %s/%s, agent %s, wanted for %s", in.Type, in.AvailabilityZone, in.State, first(string(in.Status), "not registered"), connected(in), since(now, in.WantedAt))
+	a.say(
+		"%s in %s, %s/%s, agent %s, wanted for %s", in.Type, in.AvailabilityZone, in.State, first(string(in.Status), "not registered"),
+		connected(in), since(now, in.WantedAt),
+	)
 	a.say("why this type: %s", first(in.Why, "not recorded"))
 	n := 0
 	var cpu, mem int64

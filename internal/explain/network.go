@@ -18,9 +18,10 @@ var (
 
 func networks(v store.Reader, zone string) vpc.Snapshot {
 	return vpc.Snapshot{
-		Region: strings.TrimRight(zone, "abcdefghijklmnopqrstuvwxyz"), VPCs: state.VPCs.All(v), Subnets: state.Subnets.All(v), RouteTables: state.RouteTables.All(v),
-		Gateways: state.InternetGateways.All(v), NATs: state.NATGateways.All(v), Groups: state.SecurityGroups.All(v), Endpoints: state.VPCEndpoints.All(v),
-		Addresses: state.Addresses.All(v), Interfaces: state.NetworkInterfaces.All(v),
+		Region: strings.TrimRight(zone, "abcdefghijklmnopqrstuvwxyz"), VPCs: state.VPCs.All(v), Subnets: state.Subnets.All(v),
+		RouteTables: state.RouteTables.All(v), Gateways: state.InternetGateways.All(v), NATs: state.NATGateways.All(v),
+		Groups: state.SecurityGroups.All(v), Endpoints: state.VPCEndpoints.All(v), Addresses: state.Addresses.All(v),
+		Interfaces: state.NetworkInterfaces.All(v),
 	}
 }
 

@@ -19,12 +19,22 @@ func TestASubnetWithoutEndpointsIsExplained(t *testing.T) {
 	}
 	err = db.Update(t.Context(), "test", func(tx *store.Tx) error {
 		for _, err := range []error{
-			state.VPCs.Put(tx, model.VPC{ID: "vpc-1", CIDR: "10.0.0.0/16", DNSSupport: true, DNSHostnames: true, MainRouteTable: "rtb-1", DefaultGroup: "sg-1"}),
+			state.VPCs.Put(tx, model.VPC{
+				ID: "vpc-1", CIDR: "10.0.0.0/16", DNSSupport: true, DNSHostnames: true, MainRouteTable: "rtb-1", DefaultGroup: "sg-1",
+			}),
 			state.Subnets.Put(tx, model.Subnet{ID: "subnet-1", VPC: "vpc-1", CIDR: "10.0.0.0/24", AvailabilityZone: "ap-northeast-1a"}),
 			state.RouteTables.Put(tx, model.RouteTable{ID: "rtb-1", VPC: "vpc-1"}),
-			state.SecurityGroups.Put(tx, model.SecurityGroup{ID: "sg-1", VPC: "vpc-1", Rules: []model.SecurityRule{{ID: "sgr-1", Egress: true, Protocol: "-1", FromPort: -1, ToPort: -1, CIDR: "0.0.0.0/0"}}}),
-			state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-1", Kind: "instance", Owner: "i-1", VPC: "vpc-1", Subnet: "subnet-1", AvailabilityZone: "ap-northeast-1a", IP: "10.0.0.4", SecurityGroups: []string{"sg-1"}}),
-			state.Instances.Put(tx, model.Instance{ID: "i-1", ENI: "eni-1", Subnet: "subnet-1", AvailabilityZone: "ap-northeast-1a", State: model.InstanceRunning, Goal: model.GoalRun}),
+			state.SecurityGroups.Put(tx, model.SecurityGroup{
+				ID: "sg-1", VPC: "vpc-1",
+				Rules: []model.SecurityRule{{ID: "sgr-1", Egress: true, Protocol: "-1", FromPort: -1, ToPort: -1, CIDR: "0.0.0.0/0"}},
+			}),
+			state.NetworkInterfaces.Put(tx, model.NetworkInterface{
+				ID: "eni-1", Kind: "instance", Owner: "i-1", VPC: "vpc-1", Subnet: "subnet-1", AvailabilityZone: "ap-northeast-1a", IP: "10.0.0.4",
+				SecurityGroups: []string{"sg-1"},
+			}),
+			state.Instances.Put(tx, model.Instance{
+				ID: "i-1", ENI: "eni-1", Subnet: "subnet-1", AvailabilityZone: "ap-northeast-1a", State: model.InstanceRunning, Goal: model.GoalRun,
+			}),
 		} {
 			if err != nil {
 				return err

@@ -12,7 +12,10 @@ import (
 )
 
 func service(v store.Reader, s model.Service, now time.Time) Answer {
-	a := Answer{Subject: s.ARN, Kind: "service", History: slices.DeleteFunc(history(v, s.ARN, s.Name), func(d model.Decision) bool { return d.At.Before(s.CreatedAt) })}
+	a := Answer{
+		Subject: s.ARN, Kind: "service",
+		History: slices.DeleteFunc(history(v, s.ARN, s.Name), func(d model.Decision) bool { return d.At.Before(s.CreatedAt) }),
+	}
 	tasks := state.Tasks.By(v, "service", s.ARN)
 	a.say("%s, desired %d: %s", s.Status, s.DesiredCount, crowd(tasks))
 	ds := state.ServiceDeployments.By(v, "service", s.ARN)
@@ -92,7 +95,9 @@ func over(d model.ServiceDeployment) time.Time {
 func ofDeployment(v store.Reader, d model.ServiceDeployment, now time.Time) Answer {
 	a := Answer{Subject: d.ARN, Kind: "deployment", History: history(v, d.ARN)}
 	s, ok := state.Services.Get(v, d.Service)
-	newer := slices.ContainsFunc(state.ServiceDeployments.By(v, "service", d.Service), func(o model.ServiceDeployment) bool { return o.CreatedAt.After(d.CreatedAt) })
+	newer := slices.ContainsFunc(state.ServiceDeployments.By(v, "service", d.Service), func(o model.ServiceDeployment) bool {
+		return o.CreatedAt.After(d.CreatedAt)
+	})
 	if ok && !newer {
 		of := service(v, s, now)
 		a.Say, a.Cure = of.Say, of.Cure

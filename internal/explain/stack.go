@@ -19,13 +19,15 @@ func stack(v store.Reader, s model.Stack, now time.Time) Answer {
 		}
 	}
 	for _, e := range state.StackEvents.By(v, "stack", s.ID) {
-		if !strings.HasSuffix(string(e.Status), "FAILED") || e.Type == "AWS::CloudFormation::Stack" || e.Reason == "Resource creation cancelled" || e.Reason == "Resource update cancelled" || e.At.Before(s.Started) {
+		if !strings.HasSuffix(string(e.Status), "FAILED") || e.Type == "AWS::CloudFormation::Stack" ||
+			e.Reason == "Resource creation cancelled" || e.Reason == "Resource update cancelled" || e.At.Before(s.Started) {
 			continue
 		}
 		a.say("%s (%s) %s: %s", e.LogicalID, e.Type, e.Status, e.Reason)
 		serviceOf(v, &a, s, e.Type, e.PhysicalID, now)
 		if strings.Contains(e.Reason, "No instance types satisfy") {
-			a.Cure = "no instance type meets the instance requirements of " + e.LogicalID + ": widen vCpuCount, memoryMiB and the rest (burstable types count only with burstablePerformance included)"
+			a.Cure = "no instance type meets the instance requirements of " + e.LogicalID + ": widen vCpuCount, memoryMiB and the rest " +
+				"(burstable types count only with burstablePerformance included)"
 		}
 	}
 	return a
@@ -45,7 +47,8 @@ func serviceOf(v store.Reader, a *Answer, s model.Stack, typ, arn string, now ti
 	var last model.Decision
 	for _, d := range state.Decisions.All(v) {
 		about := d.Service == arn || d.Service == short(arn)
-		wrong := d.Verb == "rollback" || d.Verb == "hook" && strings.Contains(d.Reason, "FAILED") || d.Facts["stoppedReason"] != "" && !strings.HasPrefix(d.Facts["stoppedReason"], "Scaling")
+		wrong := d.Verb == "rollback" || d.Verb == "hook" && strings.Contains(d.Reason, "FAILED") ||
+			d.Facts["stoppedReason"] != "" && !strings.HasPrefix(d.Facts["stoppedReason"], "Scaling")
 		if !about || !wrong || d.At.Before(s.Started) || d.Seq < last.Seq {
 			continue
 		}

@@ -102,7 +102,10 @@ func waiting(v store.Reader, a *Answer, t model.Task, now time.Time) {
 		if in.State == model.InstanceTerminated {
 			continue
 		}
-		a.say("%s (%s, %s) is %s/%s for %s: %s", in.ID, in.Type, in.AvailabilityZone, in.State, first(string(in.Status), "not registered"), since(now, in.WantedAt), progress(in))
+		a.say(
+			"%s (%s, %s) is %s/%s for %s: %s", in.ID, in.Type, in.AvailabilityZone, in.State, first(string(in.Status), "not registered"),
+			since(now, in.WantedAt), progress(in),
+		)
 		if late(in, now) {
 			a.Cure = agentCure(v, in)
 		}
@@ -116,11 +119,13 @@ func fitting(shortage string) string {
 	case strings.Contains(shortage, "placement constraints"):
 		return "loosen the task's placementConstraints, or allow the types that they name in the instance requirements of the capacity provider"
 	case strings.Contains(shortage, "architecture"):
-		return "change runtimePlatform.cpuArchitecture in the task definition, or allow types of that architecture (cpuManufacturers, allowedInstanceTypes) that this host runs"
+		return "change runtimePlatform.cpuArchitecture in the task definition, or allow types of that architecture (cpuManufacturers, " +
+			"allowedInstanceTypes) that this host runs"
 	case strings.Contains(shortage, "subnets"):
 		return "give the task subnets in the capacity provider's zones, or the capacity provider subnets in the task's"
 	default:
-		return "raise vCpuCount and memoryMiB (or allow larger types) in the instance requirements of the capacity provider, or ask for less in the task definition"
+		return "raise vCpuCount and memoryMiB (or allow larger types) in the instance requirements of the capacity provider, or ask for less " +
+			"in the task definition"
 	}
 }
 
@@ -169,7 +174,8 @@ func superseded(v store.Reader, t model.Task, d model.Decision) bool {
 
 // late says that an instance should have its agent by now.
 func late(in model.Instance, now time.Time) bool {
-	return in.State == model.InstanceRunning && in.Goal == model.GoalRun && (in.Status == "" || in.Status == model.ContainerInstanceActive && !in.Connected) && now.Sub(in.LaunchedAt) > 2*time.Minute
+	return in.State == model.InstanceRunning && in.Goal == model.GoalRun &&
+		(in.Status == "" || in.Status == model.ContainerInstanceActive && !in.Connected) && now.Sub(in.LaunchedAt) > 2*time.Minute
 }
 
 func progress(in model.Instance) string {

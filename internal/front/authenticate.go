@@ -65,7 +65,8 @@ func (x *exchange) regionFits(sig *wire.Signature) error {
 		return nil
 	}
 	return fault.New(fault.Denied, "SignatureDoesNotMatch",
-		"Credential should be scoped to a valid Region, not '%s'. This server is Region %s: set AWS_REGION=%s (AWS_DEFAULT_REGION for the AWS CLI version 1, or --region), or start the server with --region %s.",
+		"Credential should be scoped to a valid Region, not '%s'. This server is Region %s: set AWS_REGION=%s (AWS_DEFAULT_REGION for the AWS "+
+			"CLI version 1, or --region), or start the server with --region %s.",
 		sig.Region, here, here, sig.Region)
 }
 

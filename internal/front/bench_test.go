@@ -19,7 +19,9 @@ import (
 func BenchmarkChain(b *testing.B) {
 	f, err := front.New(front.Deps{
 		Place: place, Clock: clock.NewStepped(start), IDs: ident.Seeded(1), Keys: keys{}, Auth: &auth{}, Log: slog.New(slog.DiscardHandler),
-		Services: []front.Service{{Meta: ecs.Meta, API: toyECS{}, Fields: "CreateCluster: clusterName"}, {Meta: ec2.Meta, API: toyEC2{}, Fields: "DescribeVpcs: VpcIds"}},
+		Services: []front.Service{
+			{Meta: ecs.Meta, API: toyECS{}, Fields: "CreateCluster: clusterName"}, {Meta: ec2.Meta, API: toyEC2{}, Fields: "DescribeVpcs: VpcIds"},
+		},
 	})
 	if err != nil {
 		b.Fatal(err)

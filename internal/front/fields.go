@@ -119,7 +119,10 @@ func (r *served) refuseUnbuilt(op *wire.Operation, in any) error {
 }
 
 func unbuilt(op *wire.Operation, member string) error {
-	return fault.New(fault.NotImplemented, "NotImplemented", "The parameter %s of %s is not implemented by Berth; leave it out. docs/COMPATIBILITY.md lists what is built.", member, op.Name)
+	return fault.New(
+		fault.NotImplemented, "NotImplemented",
+		"The parameter %s of %s is not implemented by Berth; leave it out. docs/COMPATIBILITY.md lists what is built.", member, op.Name,
+	)
 }
 
 // isSet reports whether a member says anything: an empty list does not.

@@ -38,7 +38,9 @@ func (toyECS) CreateCluster(ctx context.Context, in *ecs.CreateClusterInput) (*e
 	if wire.Val(in.ClusterName) == "boom" {
 		panic("boom")
 	}
-	return &ecs.CreateClusterOutput{Cluster: &ecs.Cluster{ClusterName: in.ClusterName, ClusterArn: wire.Ptr(wire.CallFrom(ctx).Principal.ARN)}}, nil
+	return &ecs.CreateClusterOutput{
+		Cluster: &ecs.Cluster{ClusterName: in.ClusterName, ClusterArn: wire.Ptr(wire.CallFrom(ctx).Principal.ARN)},
+	}, nil
 }
 
 func (toyECS) DeleteCluster(context.Context, *ecs.DeleteClusterInput) (*ecs.DeleteClusterOutput, error) {
@@ -48,7 +50,12 @@ func (toyECS) DeleteCluster(context.Context, *ecs.DeleteClusterInput) (*ecs.Dele
 type toyIAM struct{ iam.Unimplemented }
 
 func (toyIAM) GetRole(_ context.Context, in *iam.GetRoleInput) (*iam.GetRoleOutput, error) {
-	return &iam.GetRoleOutput{Role: &iam.Role{RoleName: in.RoleName, Arn: wire.Ptr("arn:aws:iam::000000000000:role/r"), Path: wire.Ptr("/"), RoleId: wire.Ptr("AROA"), CreateDate: &start}}, nil
+	return &iam.GetRoleOutput{
+		Role: &iam.Role{
+			RoleName: in.RoleName, Arn: wire.Ptr("arn:aws:iam::000000000000:role/r"), Path: wire.Ptr("/"), RoleId: wire.Ptr("AROA"),
+			CreateDate: &start,
+		},
+	}, nil
 }
 
 type toyEC2 struct{ ec2.Unimplemented }
@@ -66,7 +73,9 @@ func (toyLambda) Invoke(_ context.Context, in *lambda.InvokeInput) (*lambda.Invo
 type toyCloudWatch struct{ cloudwatch.Unimplemented }
 
 func (toyCloudWatch) DescribeAlarms(context.Context, *cloudwatch.DescribeAlarmsInput) (*cloudwatch.DescribeAlarmsOutput, error) {
-	return &cloudwatch.DescribeAlarmsOutput{MetricAlarms: []cloudwatch.MetricAlarm{{AlarmName: wire.Ptr("a"), Threshold: wire.Ptr(70.0), StateUpdatedTimestamp: &start}}}, nil
+	return &cloudwatch.DescribeAlarmsOutput{
+		MetricAlarms: []cloudwatch.MetricAlarm{{AlarmName: wire.Ptr("a"), Threshold: wire.Ptr(70.0), StateUpdatedTimestamp: &start}},
+	}, nil
 }
 
 // keys knows one temporary key.
@@ -75,7 +84,9 @@ type keys struct{}
 func (keys) Key(_ context.Context, id, _ string) (ident.Key, bool, error) {
 	switch id {
 	case "ASIAKNOWN":
-		return ident.Key{Secret: "s", Token: "t", Principal: ident.AsRole("arn:aws:iam::000000000000:role/r", "i-1"), Expires: start.Add(time.Hour)}, true, nil
+		return ident.Key{
+			Secret: "s", Token: "t", Principal: ident.AsRole("arn:aws:iam::000000000000:role/r", "i-1"), Expires: start.Add(time.Hour),
+		}, true, nil
 	case "ASIAGONE":
 		return ident.Key{}, false, fault.New(fault.Denied, "ExpiredToken", "The security token included in the request is expired")
 	}
@@ -98,7 +109,10 @@ func newFront(t *testing.T) (*front.Front, *auth, *clock.Stepped) {
 	f, err := front.New(front.Deps{
 		Place: place, Clock: c, IDs: ident.Seeded(1), Keys: keys{}, Auth: a, Log: slog.New(slog.DiscardHandler),
 		Services: []front.Service{
-			{Meta: ecs.Meta, API: toyECS{}, Fields: "CreateCluster: clusterName tags settings # comment\nDeleteCluster: cluster\n", Resources: "CreateCluster: {clusterName}\nDeleteCluster: cluster/{cluster|default}"},
+			{
+				Meta: ecs.Meta, API: toyECS{}, Fields: "CreateCluster: clusterName tags settings # comment\nDeleteCluster: cluster\n",
+				Resources: "CreateCluster: {clusterName}\nDeleteCluster: cluster/{cluster|default}",
+			},
 			{Meta: iam.Meta, API: toyIAM{}, Fields: "GetRole: *"},
 			{Meta: ec2.Meta, API: toyEC2{}, Fields: "DescribeVpcs: VpcIds Filters"},
 			{Meta: lambda.Meta, API: toyLambda{}, Fields: "Invoke: FunctionName Payload InvocationType"},
@@ -138,8 +152,11 @@ func TestChain(t *testing.T) {
 		status int
 		has    string
 	}{
-		"json":                {target(`{"clusterName":"c"}`, "CreateCluster"), 200, `"clusterArn":"arn:aws:iam::000000000000:root"`},
-		"unbuilt member":      {target(`{"clusterName":"c","configuration":{"executeCommandConfiguration":{}}}`, "CreateCluster"), 501, "The parameter configuration of CreateCluster is not implemented"},
+		"json": {target(`{"clusterName":"c"}`, "CreateCluster"), 200, `"clusterArn":"arn:aws:iam::000000000000:root"`},
+		"unbuilt member": {
+			target(`{"clusterName":"c","configuration":{"executeCommandConfiguration":{}}}`, "CreateCluster"), 501,
+			"The parameter configuration of CreateCluster is not implemented",
+		},
 		"unknown member":      {target(`{"clusterNam":"c"}`, "CreateCluster"), 400, `Unknown parameter in input: \"clusterNam\"`},
 		"empty list is unset": {target(`{"clusterName":"c","capacityProviders":[]}`, "CreateCluster"), 200, "clusterArn"},
 		"invalid":             {target(`{"settings":[{"name":"bad"}]}`, "CreateCluster"), 400, "failed to satisfy constraint"},
@@ -148,14 +165,22 @@ func TestChain(t *testing.T) {
 		"built, no service":   {target(`{}`, "ListClusters"), 501, "ListClusters is not implemented by Berth"},
 		"no operation":        {target(`{}`, "MakeCoffee"), 400, "UnknownOperationException"},
 		"panic":               {target(`{"clusterName":"boom"}`, "CreateCluster"), 500, "InternalFailure"},
-		"query":               {form(url.Values{"Action": {"GetRole"}, "Version": {"2010-05-08"}, "RoleName": {"r"}}), 200, "<RoleName>r</RoleName>"},
-		"query, unknown":      {form(url.Values{"Action": {"Sing"}, "Version": {"2010-05-08"}}), 400, "<Code>InvalidAction</Code>"},
-		"query, no service":   {form(url.Values{"Action": {"Sing"}, "Version": {"1999-01-01"}}), 501, "<Code>NotImplemented</Code>"},
-		"ec2":                 {form(url.Values{"Action": {"DescribeVpcs"}, "Version": {"2016-11-15"}, "VpcId.1": {"a"}, "VpcId.2": {"b"}}), 200, "<vpcId>a+b</vpcId>"},
-		"ec2, unbuilt":        {form(url.Values{"Action": {"DescribeVpcs"}, "Version": {"2016-11-15"}, "DryRun": {"true"}}), 501, "DryRun"},
-		"rest":                {httptest.NewRequest(http.MethodPost, "/2015-03-31/functions/f/invocations", strings.NewReader("1")), 200, `{"got":1}`},
-		"rpc":                 {httptest.NewRequest(http.MethodPost, "/service/GraniteServiceVersion20100801/operation/DescribeAlarms", nil), 200, "AlarmName"},
-		"nothing":             {httptest.NewRequest(http.MethodGet, "/nowhere", nil), 404, "no operation"},
+		"query": {
+			form(url.Values{"Action": {"GetRole"}, "Version": {"2010-05-08"}, "RoleName": {"r"}}), 200, "<RoleName>r</RoleName>",
+		},
+		"query, unknown":    {form(url.Values{"Action": {"Sing"}, "Version": {"2010-05-08"}}), 400, "<Code>InvalidAction</Code>"},
+		"query, no service": {form(url.Values{"Action": {"Sing"}, "Version": {"1999-01-01"}}), 501, "<Code>NotImplemented</Code>"},
+		"ec2": {
+			form(url.Values{"Action": {"DescribeVpcs"}, "Version": {"2016-11-15"}, "VpcId.1": {"a"}, "VpcId.2": {"b"}}), 200, "<vpcId>a+b</vpcId>",
+		},
+		"ec2, unbuilt": {form(url.Values{"Action": {"DescribeVpcs"}, "Version": {"2016-11-15"}, "DryRun": {"true"}}), 501, "DryRun"},
+		"rest": {
+			httptest.NewRequest(http.MethodPost, "/2015-03-31/functions/f/invocations", strings.NewReader("1")), 200, `{"got":1}`,
+		},
+		"rpc": {
+			httptest.NewRequest(http.MethodPost, "/service/GraniteServiceVersion20100801/operation/DescribeAlarms", nil), 200, "AlarmName",
+		},
+		"nothing": {httptest.NewRequest(http.MethodGet, "/nowhere", nil), 404, "no operation"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -194,11 +219,22 @@ func TestAuthentication(t *testing.T) {
 		{"unsigned is not enough there", strict, target(body, "CreateCluster"), 400, "MissingAuthenticationTokenException"},
 		{"a key of ours is its role", strict, create(ours, place.Region), 200, "assumed-role/r/i-1"},
 		{"on loopback too", open, create(ours, place.Region), 200, "assumed-role/r/i-1"},
-		{"with its own secret", open, create(ident.Key{ID: "ASIAKNOWN", Secret: "x", Token: "t"}, place.Region), 400, "InvalidSignatureException"},
+		{
+			"with its own secret", open, create(ident.Key{ID: "ASIAKNOWN", Secret: "x", Token: "t"}, place.Region), 400, "InvalidSignatureException",
+		},
 		{"and token", open, create(ident.Key{ID: "ASIAKNOWN", Secret: "s", Token: "x"}, place.Region), 400, "UnrecognizedClientException"},
-		{"a key that ended does not become root", open, create(ident.Key{ID: "ASIAGONE", Secret: "s"}, place.Region), 400, "ExpiredTokenException"},
-		{"another Region is refused with advice", open, create(ident.Key{ID: "test", Secret: "test"}, "us-east-1"), 400, "set AWS_REGION=ap-northeast-1"},
-		{"a denied call says so", open, sign(target(`{"cluster":"c"}`, "DeleteCluster"), `{"cluster":"c"}`, ours, place.Region), 400, "AccessDeniedException"},
+		{
+			"a key that ended does not become root", open, create(ident.Key{ID: "ASIAGONE", Secret: "s"}, place.Region), 400,
+			"ExpiredTokenException",
+		},
+		{
+			"another Region is refused with advice", open, create(ident.Key{ID: "test", Secret: "test"}, "us-east-1"), 400,
+			"set AWS_REGION=ap-northeast-1",
+		},
+		{
+			"a denied call says so", open, sign(target(`{"cluster":"c"}`, "DeleteCluster"), `{"cluster":"c"}`, ours, place.Region), 400,
+			"AccessDeniedException",
+		},
 	}
 	for _, tt := range tests {
 		if status, got := do(tt.h, tt.r); status != tt.status || !strings.Contains(got, tt.has) {
@@ -223,7 +259,8 @@ func TestRestrictedListener(t *testing.T) {
 	if status, got := do(h, target(`{"clusterName":"c"}`, "CreateCluster")); status != 200 {
 		t.Error(status, got)
 	}
-	if status, got := do(h, httptest.NewRequest(http.MethodPost, "/2015-03-31/functions/f/invocations", nil)); status != 404 || !strings.Contains(got, "vpce-1") {
+	if status, got := do(h, httptest.NewRequest(http.MethodPost, "/2015-03-31/functions/f/invocations", nil)); status != 404 ||
+		!strings.Contains(got, "vpce-1") {
 		t.Error(status, got)
 	}
 	if _, got := do(h, httptest.NewRequest(http.MethodGet, "/v2/", nil)); got != "registry" {
@@ -242,7 +279,9 @@ func TestInvoke(t *testing.T) {
 		t.Error(out, err)
 	}
 	role := ident.AsRole("arn:aws:iam::000000000000:role/r", "s")
-	for op, want := range map[string]fault.Class{"DeleteCluster": fault.Denied, "MakeCoffee": fault.Invalid, "CreateDaemon": fault.NotImplemented} {
+	for op, want := range map[string]fault.Class{
+		"DeleteCluster": fault.Denied, "MakeCoffee": fault.Invalid, "CreateDaemon": fault.NotImplemented,
+	} {
 		if _, err := f.Invoke(t.Context(), role, "ecs", op, map[string]any{"cluster": "c"}); !fault.Is(err, want) {
 			t.Errorf("%s: %v", op, err)
 		}
@@ -317,15 +356,22 @@ func TestNestedRefusal(t *testing.T) {
 	t.Parallel()
 	f, err := front.New(front.Deps{
 		Place: place, Clock: clock.NewStepped(start), IDs: ident.Seeded(1), Keys: keys{}, Auth: &auth{}, Log: slog.New(slog.DiscardHandler),
-		Services: []front.Service{{Meta: ecs.Meta, API: toyECS{}, Fields: "CreateService: * -deploymentConfiguration.alarms -loadBalancers.advancedConfiguration.roleArn"}},
+		Services: []front.Service{
+			{Meta: ecs.Meta, API: toyECS{}, Fields: "CreateService: * -deploymentConfiguration.alarms -loadBalancers.advancedConfiguration.roleArn"},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for member, in := range map[string]map[string]any{
-		"deploymentConfiguration.alarms":              {"serviceName": "s", "deploymentConfiguration": map[string]any{"alarms": map[string]any{"alarmNames": []string{}, "enable": true, "rollback": true}}},
-		"loadBalancers.advancedConfiguration.roleArn": {"serviceName": "s", "loadBalancers": []any{map[string]any{}, map[string]any{"advancedConfiguration": map[string]any{"roleArn": "x"}}}},
-		"CreateService is not implemented":            {"serviceName": "s", "deploymentConfiguration": map[string]any{"strategy": "ROLLING"}},
+		"deploymentConfiguration.alarms": {
+			"serviceName":             "s",
+			"deploymentConfiguration": map[string]any{"alarms": map[string]any{"alarmNames": []string{}, "enable": true, "rollback": true}},
+		},
+		"loadBalancers.advancedConfiguration.roleArn": {
+			"serviceName": "s", "loadBalancers": []any{map[string]any{}, map[string]any{"advancedConfiguration": map[string]any{"roleArn": "x"}}},
+		},
+		"CreateService is not implemented": {"serviceName": "s", "deploymentConfiguration": map[string]any{"strategy": "ROLLING"}},
 	} {
 		_, err := f.Invoke(t.Context(), ident.Root(place), "ecs", "CreateService", in)
 		if err == nil || !strings.Contains(err.Error(), member) {
@@ -336,11 +382,16 @@ func TestNestedRefusal(t *testing.T) {
 
 func TestCompatibility(t *testing.T) {
 	t.Parallel()
-	page, err := front.Compatibility([]front.Service{{Meta: ecs.Meta, Fields: "DeleteCluster: *\nCreateService: serviceName -deploymentConfiguration.alarms"}})
+	page, err := front.Compatibility([]front.Service{
+		{Meta: ecs.Meta, Fields: "DeleteCluster: *\nCreateService: serviceName -deploymentConfiguration.alarms"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| Amazon EC2 Container Service | 2014-11-13 | 2 |", "| DeleteCluster | all |  |", "| CreateService | serviceName |", "deploymentConfiguration.alarms"} {
+	for _, want := range []string{
+		"| Amazon EC2 Container Service | 2014-11-13 | 2 |", "| DeleteCluster | all |  |", "| CreateService | serviceName |",
+		"deploymentConfiguration.alarms",
+	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %q in\n%s", want, page)
 		}
@@ -378,7 +429,10 @@ func TestAWSCLI(t *testing.T) {
 				args = append(args, "--query", tt.query)
 			}
 			cmd := exec.CommandContext(t.Context(), "aws", args...)
-			cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+srv.URL, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_DEFAULT_REGION="+place.Region, "AWS_REGION="+place.Region, "AWS_MAX_ATTEMPTS=1", "AWS_PAGER=", "AWS_CONFIG_FILE=/dev/null")
+			cmd.Env = append(
+				os.Environ(), "AWS_ENDPOINT_URL="+srv.URL, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_DEFAULT_REGION="+place.Region,
+				"AWS_REGION="+place.Region, "AWS_MAX_ATTEMPTS=1", "AWS_PAGER=", "AWS_CONFIG_FILE=/dev/null",
+			)
 			if tt.args == "ec2 describe-vpcs --region us-west-2" {
 				cmd.Env = append(cmd.Env, "AWS_REGION=", "AWS_DEFAULT_REGION=")
 			}

@@ -38,7 +38,9 @@ func (f *Front) Invoke(ctx context.Context, as ident.Principal, service, operati
 }
 
 // inProcess answers a call from inside, notes it, and holds a panic back.
-func (f *Front) inProcess(ctx context.Context, as ident.Principal, service, operation string, input func(*wire.Operation) (any, error)) (any, error) {
+func (f *Front) inProcess(
+	ctx context.Context, as ident.Principal, service, operation string, input func(*wire.Operation) (any, error),
+) (any, error) {
 	c := wire.Call{
 		Principal: as, Service: service, Operation: operation, RequestID: f.IDs.UUID(), At: f.Clock.Now(), Source: as.Service, Secure: true,
 	}

@@ -26,26 +26,38 @@ func TestResources(t *testing.T) {
 		in   any
 		want []string
 	}{
-		"no line":                  {"", &ecs.ListClustersInput{}, []string{"*"}},
-		"a name":                   {"DeleteCluster: cluster/{cluster}", &ecs.DeleteClusterInput{Cluster: wire.Ptr("a")}, []string{arn + "cluster/a"}},
+		"no line": {"", &ecs.ListClustersInput{}, []string{"*"}},
+		"a name": {
+			"DeleteCluster: cluster/{cluster}", &ecs.DeleteClusterInput{Cluster: wire.Ptr("a")}, []string{arn + "cluster/a"},
+		},
 		"an ARN":                   {"DeleteCluster: cluster/{cluster?arn}", &ecs.DeleteClusterInput{Cluster: wire.Ptr(other)}, []string{other}},
 		"a member that is not set": {"DeleteCluster: cluster/{cluster}", &ecs.DeleteClusterInput{}, []string{"*"}},
 		"what stands for it":       {"DeleteCluster: cluster/{cluster|default}", &ecs.DeleteClusterInput{}, []string{arn + "cluster/default"}},
-		"found, or what stands":    {"DeleteCluster: cluster/{none(cluster)|default}", &ecs.DeleteClusterInput{Cluster: wire.Ptr("a")}, []string{arn + "cluster/default"}},
-		"nothing found":            {"DeleteCluster: {none(cluster)}", &ecs.DeleteClusterInput{Cluster: wire.Ptr("a")}, []string{"*"}},
-		"a list, in order, once":   {"DescribeClusters: cluster/{clusters}", &ecs.DescribeClustersInput{Clusters: []string{"b", "a", "b"}}, []string{arn + "cluster/a", arn + "cluster/b"}},
+		"found, or what stands": {
+			"DeleteCluster: cluster/{none(cluster)|default}", &ecs.DeleteClusterInput{Cluster: wire.Ptr("a")}, []string{arn + "cluster/default"},
+		},
+		"nothing found": {"DeleteCluster: {none(cluster)}", &ecs.DeleteClusterInput{Cluster: wire.Ptr("a")}, []string{"*"}},
+		"a list, in order, once": {
+			"DescribeClusters: cluster/{clusters}", &ecs.DescribeClustersInput{Clusters: []string{"b", "a", "b"}},
+			[]string{arn + "cluster/a", arn + "cluster/b"},
+		},
 		"an ARN is its name within": {
-			"DescribeTasks: task/{last(cluster)|default}/{tasks?arn}", &ecs.DescribeTasksInput{Cluster: wire.Ptr(other), Tasks: []string{"1", arn + "task/x/2"}},
+			"DescribeTasks: task/{last(cluster)|default}/{tasks?arn}",
+			&ecs.DescribeTasksInput{Cluster: wire.Ptr(other), Tasks: []string{"1", arn + "task/x/2"}},
 			[]string{arn + "task/far/1", arn + "task/x/2"},
 		},
-		"text at the end": {"RegisterTaskDefinition: task-definition/{family}:*", &ecs.RegisterTaskDefinitionInput{Family: wire.Ptr("f")}, []string{arn + "task-definition/f:*"}},
+		"text at the end": {
+			"RegisterTaskDefinition: task-definition/{family}:*", &ecs.RegisterTaskDefinitionInput{Family: wire.Ptr("f")},
+			[]string{arn + "task-definition/f:*"},
+		},
 		"two templates": {
 			"CreateService: cluster/{cluster} service/{serviceName}", &ecs.CreateServiceInput{Cluster: wire.Ptr("a"), ServiceName: wire.Ptr("s")},
 			[]string{arn + "cluster/a", arn + "service/s"},
 		},
 		"found by two": {"CreateService: {both(cluster,serviceName)}", &ecs.CreateServiceInput{ServiceName: wire.Ptr("s")}, []string{"+s"}},
 		"below a list": {
-			"SetRulePriorities: {RulePriorities.RuleArn}", &elbv2.SetRulePrioritiesInput{RulePriorities: []elbv2.RulePriorityPair{{RuleArn: wire.Ptr("r2")}, {}, {RuleArn: wire.Ptr("r1")}}},
+			"SetRulePriorities: {RulePriorities.RuleArn}",
+			&elbv2.SetRulePrioritiesInput{RulePriorities: []elbv2.RulePriorityPair{{RuleArn: wire.Ptr("r2")}, {}, {RuleArn: wire.Ptr("r1")}}},
 			[]string{"r1", "r2"},
 		},
 	} {
@@ -75,7 +87,9 @@ func TestResourcesThatDoNotFit(t *testing.T) {
 			t.Errorf("%q was read", line)
 		}
 	}
-	for _, line := range []string{"DeleteCluster: cluster/{name}", "DeleteCluster: cluster/{cluster", "DeleteCluster: {lost(cluster)}", "DeleteCluster: {}"} {
+	for _, line := range []string{
+		"DeleteCluster: cluster/{name}", "DeleteCluster: cluster/{cluster", "DeleteCluster: {lost(cluster)}", "DeleteCluster: {}",
+	} {
 		read, err := readResources(ecs.Meta, line, nil)
 		if err != nil {
 			t.Fatal(err)

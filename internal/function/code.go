@@ -62,7 +62,9 @@ func (s *Store) zip(digest string) (string, error) {
 func Check(data []byte) error {
 	r, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
-		return fault.New(fault.Invalid, "InvalidParameterValueException", "Could not unzip uploaded file. Please check your file, then try to upload again.")
+		return fault.New(
+			fault.Invalid, "InvalidParameterValueException", "Could not unzip uploaded file. Please check your file, then try to upload again.",
+		)
 	}
 	var size uint64
 	for _, f := range r.File {

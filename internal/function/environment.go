@@ -67,7 +67,10 @@ func (r *Runner) start(ctx context.Context, fn model.Function, callID string) (*
 	e.stream = r.Clock.Now().UTC().Format("2006/01/02") + "/[$LATEST]" + r.IDs.Hex(32)
 	program, err := r.entry(ctx, fn)
 	if err != nil {
-		return nil, &answer{payload: errorPayload("Runtime.InvalidEntrypoint", "RequestId: "+callID+" Error: "+fault.MessageOf(err)), failed: true, kind: "Runtime.InvalidEntrypoint"}, nil
+		return nil, &answer{
+			payload: errorPayload("Runtime.InvalidEntrypoint", "RequestId: "+callID+" Error: "+fault.MessageOf(err)), failed: true,
+			kind: "Runtime.InvalidEntrypoint",
+		}, nil
 	}
 	e.marks = !strings.HasPrefix(fn.Runtime, "provided")
 	if err := e.open(ctx, program); err != nil {
@@ -177,7 +180,8 @@ func (e *environment) variables(ctx context.Context, addr net.Addr) ([]string, e
 		"AWS_LAMBDA_RUNTIME_API=" + addr.String(), "LAMBDA_TASK_ROOT=" + taskRoot, "LAMBDA_RUNTIME_DIR=" + runtimeDir, "_HANDLER=" + e.fn.Handler,
 		"AWS_ACCESS_KEY_ID=" + c.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + c.Secret, "AWS_SESSION_TOKEN=" + c.Token,
 		"LANG=en_US.UTF-8", "TZ=:UTC", "PATH=/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin", "LD_LIBRARY_PATH=" + libPath,
-		"PYTHONPATH=" + runtimeDir, "PYTHONIOENCODING=utf-8", "PYTHONDONTWRITEBYTECODE=1", "NODE_PATH=/opt/nodejs/node_modules:" + runtimeDir + "/node_modules:" + runtimeDir + ":" + taskRoot,
+		"PYTHONPATH=" + runtimeDir, "PYTHONIOENCODING=utf-8", "PYTHONDONTWRITEBYTECODE=1",
+		"NODE_PATH=/opt/nodejs/node_modules:" + runtimeDir + "/node_modules:" + runtimeDir + ":" + taskRoot,
 	}
 	if e.r.bundle != "" {
 		for _, k := range []string{"AWS_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"} {
@@ -306,7 +310,9 @@ func (e *environment) run(c *call, limit time.Duration) (a answer, alive bool) {
 	} else if status == "\tStatus: timeout" {
 		took = limit
 		e.flush("")
-		e.log(fmt.Sprintf("%s %s Task timed out after %.2f seconds", e.r.Clock.Now().UTC().Format("2006-01-02T15:04:05.000Z"), c.id, limit.Seconds()))
+		e.log(
+			fmt.Sprintf("%s %s Task timed out after %.2f seconds", e.r.Clock.Now().UTC().Format("2006-01-02T15:04:05.000Z"), c.id, limit.Seconds()),
+		)
 	}
 	e.log("END RequestId: " + c.id)
 	e.log(e.report(c.id, took) + status)
@@ -370,7 +376,8 @@ func (e *environment) logAll(lines []string) {
 		events[i] = LogEvent{now, l}
 	}
 	e.tail = append(e.tail, lines...)
-	if err := e.r.Logs.Append(e.r.base, e.fn, LogGroup(e.fn), e.stream, events); err != nil && !fault.Is(err, fault.Denied) && !errors.Is(err, context.Canceled) {
+	if err := e.r.Logs.Append(e.r.base, e.fn, LogGroup(e.fn), e.stream, events); err != nil && !fault.Is(err, fault.Denied) &&
+		!errors.Is(err, context.Canceled) {
 		e.r.Log.WarnContext(e.r.base, "function log lines are lost", "function", e.fn.Name, "error", err)
 	}
 }

@@ -44,7 +44,10 @@ func (n *netns) Acquire(context.Context, model.Function) (function.Attachment, e
 	if err != nil {
 		return function.Attachment{}, err
 	}
-	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("page")) })}
+	srv := &http.Server{
+		ReadHeaderTimeout: time.Minute,
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("page")) }),
+	}
 	go func() { _ = srv.Serve(ln) }()
 	return function.Attachment{Netns: path, Nameserver: "127.0.0.1", Release: func() {
 		_ = srv.Close()
@@ -162,13 +165,20 @@ func TestThePythonHookOfADeployment(t *testing.T) {
 	if res.FunctionError != "" {
 		t.Fatalf("result: %s %s\n%s", res.FunctionError, res.Payload, l.logs.text())
 	}
-	contains(t, "answer", string(res.Payload), `"hookStatus": "SUCCEEDED"`, `"body": "page"`, `"uid": 993`, `"left": true`, `"grün"`, `"count": 1`)
+	contains(
+		t, "answer", string(res.Payload), `"hookStatus": "SUCCEEDED"`, `"body": "page"`, `"uid": 993`, `"left": true`, `"grün"`, `"count": 1`,
+	)
 	text := l.logs.text()
 	contains(t, "log", text, "INIT_START Runtime Version: python3.", "START RequestId: "+res.RequestID+" Version: $LATEST",
-		"[INFO]\t", `Event: {"lifecycleStage": "POST_TEST_TRAFFIC_SHIFT"}`, "LambdaContext([aws_request_id="+res.RequestID+",log_group_name=/aws/lambda/hook,",
-		"identity=CognitoIdentity([cognito_identity_id=None,cognito_identity_pool_id=None]),tenant_id=None])", "plain line", "[DEBUG]\t", "Starting new HTTP connection (1): 127.0.0.1:8080",
+		"[INFO]\t", `Event: {"lifecycleStage": "POST_TEST_TRAFFIC_SHIFT"}`,
+		"LambdaContext([aws_request_id="+res.RequestID+",log_group_name=/aws/lambda/hook,",
+		"identity=CognitoIdentity([cognito_identity_id=None,cognito_identity_pool_id=None]),tenant_id=None])", "plain line", "[DEBUG]\t",
+		"Starting new HTTP connection (1): 127.0.0.1:8080",
 		`http://127.0.0.1:8080 "GET / HTTP/1.1" 200`, "END RequestId: "+res.RequestID)
-	report := regexp.MustCompile(`REPORT RequestId: ` + res.RequestID + `\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\tMemory Size: 128 MB\tMax Memory Used: [1-9]\d* MB\tInit Duration: [\d.]+ ms\t`)
+	report := regexp.MustCompile(
+		`REPORT RequestId: ` + res.RequestID +
+			`\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\tMemory Size: 128 MB\tMax Memory Used: [1-9]\d* MB\tInit Duration: [\d.]+ ms\t`,
+	)
 	if !report.MatchString(text) {
 		t.Errorf("no report line:\n%s", text)
 	}
@@ -207,14 +217,37 @@ func TestFailuresAreToldAsLambdaTellsThem(t *testing.T) {
 		log  []string
 	}{
 		"exception": {python("def inner():\n    raise ValueError('no')\ndef handler(e, c):\n    inner()\n"),
-			[]string{`"errorMessage": "no"`, `"errorType": "ValueError"`, `"stackTrace": ["  File \"/var/task/index.py\", line 4, in handler`}, []string{"[ERROR] ValueError: no\rTraceback (most recent call last):\r"}},
-		"syntax":       {python("def handler(:\n"), []string{`"errorType": "Runtime.UserCodeSyntaxError"`, `Syntax error in module 'index'`}, []string{"INIT_REPORT Init Duration", "Error Type: Runtime.UserCodeSyntaxError"}},
-		"import":       {python("import nothing_like_it\n"), []string{`"errorType": "Runtime.ImportModuleError"`, `Unable to import module 'index': No module named 'nothing_like_it'`}, nil},
-		"no handler":   {python("x = 1\n"), []string{`"errorType": "Runtime.HandlerNotFound"`, `Handler 'handler' missing on module 'index'`}, nil},
-		"not json":     {python("def handler(e, c):\n    return object()\n"), []string{`"errorType": "Runtime.MarshalError"`, `Unable to marshal response: Object of type object is not JSON serializable`}, nil},
-		"exit":         {python("import os\ndef handler(e, c):\n    os._exit(3)\n"), []string{`"errorType":"Runtime.ExitError"`, `Error: Runtime exited with error: exit status 3`}, []string{"Status: error\tError Type: Runtime.ExitError"}},
-		"memory":       {python("def handler(e, c):\n    x = bytearray(400 << 20)\n    return len(x)\n"), []string{`"errorType":"Runtime.OutOfMemory"`, "signal: killed"}, nil},
-		"no bootstrap": {l.function("provided.al2023", "x", map[string]string{"other": ""}), []string{`"errorType":"Runtime.InvalidEntrypoint"`, "Couldn't find valid bootstrap(s)"}, nil},
+			[]string{
+				`"errorMessage": "no"`, `"errorType": "ValueError"`, `"stackTrace": ["  File \"/var/task/index.py\", line 4, in handler`,
+			}, []string{"[ERROR] ValueError: no\rTraceback (most recent call last):\r"}},
+		"syntax": {
+			python("def handler(:\n"), []string{`"errorType": "Runtime.UserCodeSyntaxError"`, `Syntax error in module 'index'`},
+			[]string{"INIT_REPORT Init Duration", "Error Type: Runtime.UserCodeSyntaxError"},
+		},
+		"import": {
+			python("import nothing_like_it\n"),
+			[]string{`"errorType": "Runtime.ImportModuleError"`, `Unable to import module 'index': No module named 'nothing_like_it'`}, nil,
+		},
+		"no handler": {
+			python("x = 1\n"), []string{`"errorType": "Runtime.HandlerNotFound"`, `Handler 'handler' missing on module 'index'`}, nil,
+		},
+		"not json": {
+			python("def handler(e, c):\n    return object()\n"),
+			[]string{`"errorType": "Runtime.MarshalError"`, `Unable to marshal response: Object of type object is not JSON serializable`}, nil,
+		},
+		"exit": {
+			python("import os\ndef handler(e, c):\n    os._exit(3)\n"),
+			[]string{`"errorType":"Runtime.ExitError"`, `Error: Runtime exited with error: exit status 3`},
+			[]string{"Status: error\tError Type: Runtime.ExitError"},
+		},
+		"memory": {
+			python("def handler(e, c):\n    x = bytearray(400 << 20)\n    return len(x)\n"),
+			[]string{`"errorType":"Runtime.OutOfMemory"`, "signal: killed"}, nil,
+		},
+		"no bootstrap": {
+			l.function("provided.al2023", "x", map[string]string{"other": ""}),
+			[]string{`"errorType":"Runtime.InvalidEntrypoint"`, "Couldn't find valid bootstrap(s)"}, nil,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l.logs.events = nil
@@ -251,7 +284,9 @@ func TestAnIdleSandboxThatEndsIsTakenAway(t *testing.T) {
 // Proves: D85
 func TestATimeoutKills(t *testing.T) {
 	l := newLab(t)
-	fn := l.function("python3.13", "index.handler", map[string]string{"index.py": "import time\ndef handler(e, c):\n    print('begin')\n    time.sleep(60)\n"})
+	fn := l.function("python3.13", "index.handler", map[string]string{
+		"index.py": "import time\ndef handler(e, c):\n    print('begin')\n    time.sleep(60)\n",
+	})
 	fn.Timeout = 1
 	began := time.Now()
 	res := l.invoke(fn, `{}`)
@@ -262,7 +297,10 @@ func TestATimeoutKills(t *testing.T) {
 	if took := time.Since(began); took > 8*time.Second {
 		t.Errorf("took %v", took)
 	}
-	contains(t, "log", l.logs.text(), "begin", res.RequestID+" Task timed out after 1.00 seconds", "Duration: 1000.00 ms\tBilled Duration: 1000 ms", "Status: timeout")
+	contains(
+		t, "log", l.logs.text(), "begin", res.RequestID+" Task timed out after 1.00 seconds", "Duration: 1000.00 ms\tBilled Duration: 1000 ms",
+		"Status: timeout",
+	)
 	if l.runner.Warm(fn.Name) != 0 {
 		t.Error("the environment was kept")
 	}
@@ -310,7 +348,9 @@ func main() { for { base := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/
 		}
 		contains(t, "log", l.logs.text(), res.RequestID+"\tINFO\thello 1")
 	}
-	bad := l.function("nodejs22.x", "index.handler", map[string]string{"index.js": "exports.handler = async () => { throw new TypeError('oh') }"})
+	bad := l.function("nodejs22.x", "index.handler", map[string]string{
+		"index.js": "exports.handler = async () => { throw new TypeError('oh') }",
+	})
 	bad.Name, bad.MemorySize = "js-bad", 256
 	res := l.invoke(bad, `{}`)
 	contains(t, "payload", string(res.Payload), `"errorType":"TypeError"`, `"errorMessage":"oh"`, `"trace":["TypeError: oh"`)
@@ -332,7 +372,10 @@ def handler(e, c):
             "caps": [l.split()[1] for l in open("/proc/self/status") if l.startswith(("CapEff", "CapBnd", "NoNewPrivs"))]}
 `})
 	res := l.invoke(fn, `{}`)
-	contains(t, "answer", string(res.Payload), `"write": []`, `"procs": ["1"]`, `"nics": ["lo"]`, `"tmp": true`, `"caps": ["0000000000000000", "0000000000000000", "1"]`)
+	contains(
+		t, "answer", string(res.Payload), `"write": []`, `"procs": ["1"]`, `"nics": ["lo"]`, `"tmp": true`,
+		`"caps": ["0000000000000000", "0000000000000000", "1"]`,
+	)
 	for _, hidden := range []string{`"root"]`, `"home"`, `"root", "run"`} {
 		if strings.Contains(string(res.Payload), hidden) {
 			t.Errorf("the sandbox shows %s: %s", hidden, res.Payload)
@@ -342,7 +385,9 @@ def handler(e, c):
 
 func TestConcurrencyIsReserved(t *testing.T) {
 	l := newLab(t)
-	fn := l.function("python3.13", "index.handler", map[string]string{"index.py": "import time\ndef handler(e, c):\n    time.sleep(1)\n    return 1\n"})
+	fn := l.function("python3.13", "index.handler", map[string]string{
+		"index.py": "import time\ndef handler(e, c):\n    time.sleep(1)\n    return 1\n",
+	})
 	one := int64(1)
 	fn.Concurrency = &one
 	done := make(chan error, 1)

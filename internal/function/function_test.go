@@ -180,7 +180,10 @@ func newRunner(t *testing.T, serve func(string) (string, string, string)) (*func
 		}
 	}
 	dir, real := t.TempDir(), clock.Real(t.Context())
-	h := &fakeDriver{Driver: sim.New(sim.Deps{Clock: real, Dir: dir}), dir: dir, serve: serve, specs: map[string]container.Spec{}, stops: map[string]context.CancelFunc{}}
+	h := &fakeDriver{
+		Driver: sim.New(sim.Deps{Clock: real, Dir: dir}), dir: dir, serve: serve, specs: map[string]container.Spec{},
+		stops: map[string]context.CancelFunc{},
+	}
 	code, err := function.OpenStore(filepath.Join(dir, "code"))
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +209,9 @@ func newRunner(t *testing.T, serve func(string) (string, string, string)) (*func
 		}
 		h.wg.Wait()
 	})
-	return r, l, model.Function{Name: "f", Runtime: "python3.13", Handler: "index.handler", CodeSHA256: digest, Timeout: 5, MemorySize: 128, RevisionID: "1"}
+	return r, l, model.Function{
+		Name: "f", Runtime: "python3.13", Handler: "index.handler", CodeSHA256: digest, Timeout: 5, MemorySize: 128, RevisionID: "1",
+	}
 }
 
 func TestARunnerKeepsEnvironmentsWarm(t *testing.T) {
@@ -219,7 +224,8 @@ func TestARunnerKeepsEnvironmentsWarm(t *testing.T) {
 			t.Fatalf("call %d: %+v, %v", i, res, err)
 		}
 	}
-	if n := strings.Count(l.text(), "INIT_START"); n != 1 || strings.Count(l.text(), "REPORT") != 3 || strings.Count(l.text(), "Init Duration") != 1 {
+	if n := strings.Count(l.text(), "INIT_START"); n != 1 || strings.Count(l.text(), "REPORT") != 3 ||
+		strings.Count(l.text(), "Init Duration") != 1 {
 		t.Errorf("log:\n%s", l.text())
 	}
 	r.Retire("f", "2")

@@ -90,7 +90,10 @@ func New(ctx context.Context, d Deps) (*Runner, error) {
 		return nil, fmt.Errorf("resolve %s: %w", d.Dir, err)
 	}
 	d.Dir = abs
-	r := &Runner{Deps: d, skeleton: filepath.Join(abs, "root"), warm: map[string][]*environment{}, busy: map[string]int{}, using: map[string]int{}, last: map[string]string{}}
+	r := &Runner{
+		Deps: d, skeleton: filepath.Join(abs, "root"), warm: map[string][]*environment{}, busy: map[string]int{}, using: map[string]int{},
+		last: map[string]string{},
+	}
 	r.base, r.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := r.sweep(ctx); err != nil {
 		return nil, err

@@ -57,7 +57,10 @@ func find(fn model.Function) (entry, error) {
 			return started(family, p), nil
 		}
 	}
-	return entry{}, fault.New(fault.Invalid, "", "Couldn't find valid bootstrap(s): this host has none of %s, which runtime %s needs", strings.Join(interpreters[family], ", "), fn.Runtime)
+	return entry{}, fault.New(
+		fault.Invalid, "", "Couldn't find valid bootstrap(s): this host has none of %s, which runtime %s needs",
+		strings.Join(interpreters[family], ", "), fn.Runtime,
+	)
 }
 
 func started(family, program string) entry {
@@ -74,7 +77,10 @@ func started(family, program string) entry {
 
 // hostDirs are the host's folders that a sandbox sees, read-only: programs and
 // libraries, certificates, and what their links lead to.
-var hostDirs = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ssl", "/etc/ca-certificates", "/etc/pki", "/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime"}
+var hostDirs = []string{
+	"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ssl", "/etc/ca-certificates", "/etc/pki", "/etc/alternatives",
+	"/etc/ld.so.cache", "/etc/localtime",
+}
 
 // skeleton writes the sandbox's lowest layer: empty folders to mount on, the
 // links of the host's root, a user, and the bootstraps.

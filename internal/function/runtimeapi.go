@@ -112,7 +112,10 @@ func (a *runtimeAPI) finish(w http.ResponseWriter, r *http.Request, id string, f
 		c.done <- answer{payload: errorPayload("Runtime.ClientError", err.Error()), failed: true, kind: "Runtime.ClientError"}
 		refuse(w, http.StatusBadRequest, "InvalidPayload", "the body could not be read")
 	case len(body) > maxPayload:
-		c.done <- answer{payload: errorPayload("Function.ResponseSizeTooLarge", "Response payload size exceeded maximum allowed payload size (6291556 bytes)."), failed: true, kind: "Function.ResponseSizeTooLarge"}
+		c.done <- answer{
+			payload: errorPayload("Function.ResponseSizeTooLarge", "Response payload size exceeded maximum allowed payload size (6291556 bytes)."),
+			failed:  true, kind: "Function.ResponseSizeTooLarge",
+		}
 		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "Exceeded maximum allowed payload size (6291556 bytes).")
 	default:
 		c.done <- answer{payload: body, failed: failed, kind: r.Header.Get("Lambda-Runtime-Function-Error-Type")}

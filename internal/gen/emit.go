@@ -83,7 +83,8 @@ func (s *service) structure(b *bytes.Buffer, name string) {
 
 func (s *service) operations() string {
 	var b bytes.Buffer
-	b.WriteString(s.documented("// Package "+s.pkg+" has the wire's shapes of "+s.Metadata.ServiceFullName+" ("+s.Metadata.APIVersion+"): the types of the\n"+
+	title := s.Metadata.ServiceFullName + " (" + s.Metadata.APIVersion + ")"
+	b.WriteString(s.documented("// Package "+s.pkg+" has the wire's shapes of "+title+": the types of the\n"+
 		"// operations that are built, their interface, a client, and the tables that\n"+
 		"// wire's codec reads. It holds no behaviour. Values are plain data; Meta is\n"+
 		"// safe for concurrent use.\n", "context", "berth/internal/wire"))
@@ -91,9 +92,13 @@ func (s *service) operations() string {
 	for _, op := range s.wanted {
 		fmt.Fprintf(&b, "\t%s(context.Context, *%sInput) (*%sOutput, error)\n", op, op, op)
 	}
-	b.WriteString("}\n\n// Unimplemented answers every operation with a clear refusal. Embed it.\ntype Unimplemented struct{}\n\nvar _ Operations = Unimplemented{}\n\n")
+	b.WriteString(
+		"}\n\n// Unimplemented answers every operation with a clear refusal. Embed it.\ntype Unimplemented struct{}\n\nvar _ Operations = " +
+			"Unimplemented{}\n\n",
+	)
 	for _, op := range s.wanted {
-		fmt.Fprintf(&b, "// %s is not implemented.\nfunc (Unimplemented) %s(context.Context, *%sInput) (*%sOutput, error) {\n\treturn nil, wire.NotBuilt(%q, %q)\n}\n\n",
+		fmt.Fprintf(&b, "// %s is not implemented.\nfunc (Unimplemented) %s(context.Context, *%sInput) (*%sOutput, error) {\n\treturn nil, "+
+			"wire.NotBuilt(%q, %q)\n}\n\n",
 			op, op, op, op, s.name, op)
 	}
 	s.meta(&b)
@@ -103,9 +108,13 @@ func (s *service) operations() string {
 func (s *service) client() string {
 	var b bytes.Buffer
 	b.WriteString(s.header("context", "berth/internal/wire"))
-	b.WriteString("// Client calls the service through a Caller: in process or over HTTP.\ntype Client struct{ Caller wire.Caller }\n\nvar _ Operations = Client{}\n\n")
+	b.WriteString(
+		"// Client calls the service through a Caller: in process or over HTTP.\ntype Client struct{ Caller wire.Caller }\n\nvar _ Operations " +
+			"= Client{}\n\n",
+	)
 	for _, op := range s.wanted {
-		fmt.Fprintf(&b, "// %s calls the operation.\nfunc (c Client) %s(ctx context.Context, in *%sInput) (*%sOutput, error) {\n\treturn wire.Invoke[%sOutput](ctx, c.Caller, Meta, %q, in)\n}\n\n",
+		fmt.Fprintf(&b, "// %s calls the operation.\nfunc (c Client) %s(ctx context.Context, in *%sInput) (*%sOutput, error) {\n\treturn "+
+			"wire.Invoke[%sOutput](ctx, c.Caller, Meta, %q, in)\n}\n\n",
 			op, op, op, op, op, op)
 	}
 	return b.String()

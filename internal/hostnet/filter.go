@@ -69,7 +69,8 @@ type builder struct {
 
 func newBuilder(r vpc.Router) *builder {
 	b := &builder{
-		r: r, marks: map[string]string{}, sources: elements{}, trusted: elements{"lo": "", gatewayDev: ""}, tables: elements{}, out: elements{}, in: elements{},
+		r: r, marks: map[string]string{}, sources: elements{}, trusted: elements{"lo": "", gatewayDev: ""}, tables: elements{}, out: elements{},
+		in:     elements{},
 		public: elements{}, private: elements{}, gated: elements{}, nats: elements{}, endpoints: elements{}, resolvers: elements{},
 		members: map[string]elements{}, named: map[string]bool{}, chains: map[string]kernel.Chain{},
 	}

@@ -355,7 +355,8 @@ func (n *Net) configure(name string, want *space) error {
 
 func isConfigured(have, want *space) bool {
 	same := want.filter == have.filter || want.filter != nil && have.filter != nil && have.filter.Revision() == want.filter.Revision()
-	return same && maps.Equal(have.addrs, want.addrs) && maps.Equal(have.routes, want.routes) && maps.Equal(have.rules, want.rules) && maps.Equal(have.sysctls, want.sysctls)
+	return same && maps.Equal(have.addrs, want.addrs) && maps.Equal(have.routes, want.routes) && maps.Equal(have.rules, want.rules) &&
+		maps.Equal(have.sysctls, want.sysctls)
 }
 
 // configureSpace makes sysctls, addresses, routes, rules and the filter of a space

@@ -64,7 +64,10 @@ type link struct {
 }
 
 func newSpace() *space {
-	return &space{map[string]link{}, map[string]bool{}, map[kernel.Address]bool{}, map[kernel.Route]bool{}, map[kernel.Rule]bool{}, map[string]string{}, nil}
+	return &space{
+		map[string]link{}, map[string]bool{}, map[kernel.Address]bool{}, map[kernel.Route]bool{}, map[kernel.Rule]bool{}, map[string]string{},
+		nil,
+	}
 }
 
 func (s *space) address(dev string, p netip.Prefix) {

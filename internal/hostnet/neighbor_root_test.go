@@ -19,7 +19,9 @@ func TestRoutersAndInterfacesKnowEachOtherForEver(t *testing.T) {
 	if err := h.dial("eni-f-1", netip.MustParseAddrPort("198.18.0.1:80"), true); err != nil {
 		t.Fatal(err)
 	}
-	for name, addr := range map[string]string{"eni-a-alb": "10.0.0.1", "vpc-a": "10.0.0.4", "internet": "169.254.255.2", "eni-f-1": "169.254.255.1"} {
+	for name, addr := range map[string]string{
+		"eni-a-alb": "10.0.0.1", "vpc-a": "10.0.0.4", "internet": "169.254.255.2", "eni-f-1": "169.254.255.1",
+	} {
 		n := h.open(name)
 		err := n.Do(func() error {
 			b, err := os.ReadFile("/proc/thread-self/net/arp")

@@ -82,7 +82,10 @@ func (f *Fake) Create(name string) (Space, error) {
 	if s, err := f.Open(name); err == nil {
 		return s, nil
 	}
-	s := &fakeSpace{f: f, name: name, links: map[string]Link{}, peers: map[string]peer{}, addrs: map[string]Address{}, routes: map[string]Route{}, rules: map[string]Rule{}, sysctls: map[string]string{}}
+	s := &fakeSpace{
+		f: f, name: name, links: map[string]Link{}, peers: map[string]peer{}, addrs: map[string]Address{}, routes: map[string]Route{},
+		rules: map[string]Rule{}, sysctls: map[string]string{},
+	}
 	return s, f.do("create", name, func() { f.spaces[name] = s })
 }
 
@@ -140,7 +143,10 @@ func (s *fakeSpace) change(verb, detail string, fn func() error) error {
 func (s *fakeSpace) Look() (Picture, error) {
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()
-	p := Picture{Links: slices.Collect(maps.Values(s.links)), Addresses: slices.Collect(maps.Values(s.addrs)), Routes: slices.Collect(maps.Values(s.routes)), Rules: slices.Collect(maps.Values(s.rules))}
+	p := Picture{
+		Links: slices.Collect(maps.Values(s.links)), Addresses: slices.Collect(maps.Values(s.addrs)),
+		Routes: slices.Collect(maps.Values(s.routes)), Rules: slices.Collect(maps.Values(s.rules)),
+	}
 	if s.filter != nil {
 		p.Revision = s.filter.Revision()
 	}

@@ -143,7 +143,9 @@ func (p *program) newChain(c Chain) {
 		if c.Drop {
 			policy = nftables.ChainPolicyDrop
 		}
-		n.Hooknum, n.Priority, n.Policy, n.Type = hooks[c.Hook], nftables.ChainPriorityRef(nftables.ChainPriority(c.Priority)), &policy, nftables.ChainTypeFilter
+		n.Hooknum, n.Priority, n.Policy, n.Type = hooks[c.Hook], nftables.ChainPriorityRef(
+			nftables.ChainPriority(c.Priority),
+		), &policy, nftables.ChainTypeFilter
 		if c.NAT {
 			n.Type = nftables.ChainTypeNAT
 		}
@@ -291,7 +293,9 @@ func (t Term) exprs() ([]expr.Any, error) {
 		}
 		return append(es, &expr.Lookup{SourceRegister: 1, SetName: t.name, Invert: t.not}), nil
 	case opProtocol:
-		return []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{byte(t.lo)}}}, nil
+		return []expr.Any{
+			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{byte(t.lo)}},
+		}, nil
 	case opPorts:
 		return inPorts(t.lo, t.hi), nil
 	case opICMP:

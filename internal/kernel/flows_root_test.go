@@ -63,7 +63,10 @@ func TestFlowsAreForgottenByAddress(t *testing.T) {
 		return out
 	}
 	tuple := func(from, to string, sport, dport uint16) netlink.IPTuple {
-		return netlink.IPTuple{SrcIP: netip.MustParseAddr(from).AsSlice(), DstIP: netip.MustParseAddr(to).AsSlice(), SrcPort: sport, DstPort: dport, Protocol: unix.IPPROTO_UDP}
+		return netlink.IPTuple{
+			SrcIP: netip.MustParseAddr(from).AsSlice(), DstIP: netip.MustParseAddr(to).AsSlice(), SrcPort: sport, DstPort: dport,
+			Protocol: unix.IPPROTO_UDP,
+		}
 	}
 	for name, forget := range map[string][]string{
 		"one": {"10.0.0.1"}, "many": {"10.0.0.1", "10.9.0.2", "10.9.0.3", "10.9.0.4", "10.9.0.5", "10.9.0.6", "10.9.0.7", "10.9.0.8", "10.9.0.9"},

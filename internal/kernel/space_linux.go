@@ -204,7 +204,9 @@ func (s *linuxSpace) neighbor(l Link, mac net.HardwareAddr) error {
 		return nil
 	}
 	err := s.onLink(l.Name, func(h *netlink.Handle, dev netlink.Link) error {
-		return h.NeighSet(&netlink.Neigh{LinkIndex: dev.Attrs().Index, Family: unix.AF_INET, State: netlink.NUD_PERMANENT, IP: l.Neighbor.AsSlice(), HardwareAddr: mac})
+		return h.NeighSet(&netlink.Neigh{
+			LinkIndex: dev.Attrs().Index, Family: unix.AF_INET, State: netlink.NUD_PERMANENT, IP: l.Neighbor.AsSlice(), HardwareAddr: mac,
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("add neighbour %s on %s: %w", l.Neighbor, l.Name, err)
@@ -243,7 +245,8 @@ func (s *linuxSpace) DeleteLink(dev string) error {
 
 func absent(err error) bool {
 	var none netlink.LinkNotFoundError
-	return errors.As(err, &none) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENOENT)
+	return errors.As(err, &none) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EADDRNOTAVAIL) ||
+		errors.Is(err, unix.ENOENT)
 }
 
 // onLink does something to a device. The kernel never uses the number of a

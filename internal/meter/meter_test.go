@@ -56,7 +56,10 @@ func (w *world) write(fn func(*store.Tx) error) {
 }
 
 func (w *world) task(arn, status string, cpu, memory int64) model.Task {
-	t := model.Task{ARN: arn, ID: arn, Cluster: "c", Service: "arn:s", LastStatus: model.TaskStatus(status), DesiredStatus: model.TaskRunning, CPU: cpu, Memory: memory}
+	t := model.Task{
+		ARN: arn, ID: arn, Cluster: "c", Service: "arn:s", LastStatus: model.TaskStatus(status), DesiredStatus: model.TaskRunning, CPU: cpu,
+		Memory: memory,
+	}
 	w.write(func(tx *store.Tx) error { return state.Tasks.Put(tx, t) })
 	return t
 }
@@ -65,7 +68,9 @@ func (w *world) task(arn, status string, cpu, memory int64) model.Task {
 func (w *world) sample(t model.Task, cpu, memory float64) {
 	w.Helper()
 	of := func(v float64) dispatch.Figures { return dispatch.Figures{Min: v, Max: v, Sum: 4 * v, Count: 4} }
-	if err := w.meter.Put(w.Context(), dispatch.Sample{Task: t, At: w.now, Containers: []dispatch.ContainerSample{{Name: "a", CPU: of(cpu), Memory: of(memory)}}}); err != nil {
+	if err := w.meter.Put(w.Context(), dispatch.Sample{
+		Task: t, At: w.now, Containers: []dispatch.ContainerSample{{Name: "a", CPU: of(cpu), Memory: of(memory)}},
+	}); err != nil {
 		w.Fatal(err)
 	}
 }
@@ -84,7 +89,10 @@ func (w *world) tick(d time.Duration) time.Duration {
 // values are the averages of each minute since the start.
 func (w *world) values(metric string) []float64 {
 	w.Helper()
-	m := series.Metric{Namespace: "AWS/ECS", Name: metric, Dimensions: []series.Dimension{{Name: "ServiceName", Value: "web"}, {Name: "ClusterName", Value: "c"}}}
+	m := series.Metric{
+		Namespace: "AWS/ECS", Name: metric,
+		Dimensions: []series.Dimension{{Name: "ServiceName", Value: "web"}, {Name: "ClusterName", Value: "c"}},
+	}
 	points, err := w.data.Query(m, "Percent", start.Add(-time.Hour), w.now.Add(time.Hour), time.Minute)
 	if err != nil {
 		w.Fatal(err)
@@ -178,7 +186,9 @@ func TestAJumpOfTheClockIsFilledForAWhile(t *testing.T) {
 
 func TestOnlyRunningTasksOfServicesCount(t *testing.T) {
 	w := newWorld(t)
-	stopped, alone, bare := w.task("a", string(model.TaskDeactivating), 256, 256), w.task("b", string(model.TaskRunning), 256, 256), w.task("c", string(model.TaskRunning), 0, 0)
+	stopped, alone, bare := w.task(
+		"a", string(model.TaskDeactivating), 256, 256,
+	), w.task("b", string(model.TaskRunning), 256, 256), w.task("c", string(model.TaskRunning), 0, 0)
 	alone.Service = ""
 	w.write(func(tx *store.Tx) error { return state.Tasks.Put(tx, alone) })
 	w.tick(0)
@@ -206,7 +216,13 @@ func TestLaws(t *testing.T) {
 			used, reserved = used+cpu*10.24, reserved+float64(units)
 		}
 		w.tick(time.Minute)
-		points, err := w.data.Query(series.Metric{Namespace: "AWS/ECS", Name: "CPUUtilization", Dimensions: []series.Dimension{{Name: "ClusterName", Value: "c"}, {Name: "ServiceName", Value: "web"}}}, "", start, w.now, time.Minute)
+		points, err := w.data.Query(
+			series.Metric{
+				Namespace: "AWS/ECS", Name: "CPUUtilization",
+				Dimensions: []series.Dimension{{Name: "ClusterName", Value: "c"}, {Name: "ServiceName", Value: "web"}},
+			},
+			"", start, w.now, time.Minute,
+		)
 		if err != nil || len(points) != 1 {
 			r.Fatalf("%v, %v", points, err)
 		}

@@ -162,19 +162,20 @@ const (
 
 // ServiceDeployment is one deployment of a service. Key: ARN.
 type ServiceDeployment struct {
-	ARN               string                  `json:"arn" w:"api/ecs"`
-	Service           string                  `json:"service" w:"api/ecs"`
-	Cluster           string                  `json:"cluster" w:"api/ecs"`
-	RolloutID         string                  `json:"rolloutId" w:"api/ecs"`
-	Target            string                  `json:"target" w:"api/ecs"`                                // target revision ARN
-	Sources           []string                `json:"sources,omitempty" w:"api/ecs,controllers/service"` // source revision ARNs
-	Status            DeploymentStatus        `json:"status" w:"api/ecs,controllers/service"`
-	StatusReason      string                  `json:"statusReason,omitempty" w:"api/ecs,controllers/service"`
-	Stage             Stage                   `json:"stage,omitempty" w:"controllers/service"`
-	StageAt           time.Time               `json:"stageAt,omitzero" w:"controllers/service"`
-	Step              int64                   `json:"step,omitempty" w:"controllers/service"`
-	StageDone         bool                    `json:"stageDone,omitempty" w:"controllers/service"`
-	BakeFrom          time.Time               `json:"bakeFrom,omitzero" w:"controllers/service"` // when the wait of a step, or of a rolling deployment, began
+	ARN          string           `json:"arn" w:"api/ecs"`
+	Service      string           `json:"service" w:"api/ecs"`
+	Cluster      string           `json:"cluster" w:"api/ecs"`
+	RolloutID    string           `json:"rolloutId" w:"api/ecs"`
+	Target       string           `json:"target" w:"api/ecs"`                                // target revision ARN
+	Sources      []string         `json:"sources,omitempty" w:"api/ecs,controllers/service"` // source revision ARNs
+	Status       DeploymentStatus `json:"status" w:"api/ecs,controllers/service"`
+	StatusReason string           `json:"statusReason,omitempty" w:"api/ecs,controllers/service"`
+	Stage        Stage            `json:"stage,omitempty" w:"controllers/service"`
+	StageAt      time.Time        `json:"stageAt,omitzero" w:"controllers/service"`
+	Step         int64            `json:"step,omitempty" w:"controllers/service"`
+	StageDone    bool             `json:"stageDone,omitempty" w:"controllers/service"`
+	// when the wait of a step, or of a rolling deployment, began
+	BakeFrom          time.Time               `json:"bakeFrom,omitzero" w:"controllers/service"`
 	Config            DeploymentConfiguration `json:"config" w:"api/ecs"`
 	CreatedAt         time.Time               `json:"createdAt" w:"api/ecs"`
 	StartedAt         time.Time               `json:"startedAt,omitzero" w:"controllers/service"`

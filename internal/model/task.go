@@ -86,17 +86,18 @@ type ContainerOverride struct {
 
 // Task is an ECS task. Key: ARN.
 type Task struct {
-	ARN            string                `json:"arn" w:"api/ecs,controllers/service"`
-	ID             string                `json:"id" w:"api/ecs,controllers/service"` // 32 hex digits
-	Cluster        string                `json:"cluster" w:"api/ecs,controllers/service"`
-	Service        string                `json:"service,omitempty" w:"api/ecs,controllers/service"`  // service ARN
-	Revision       string                `json:"revision,omitempty" w:"api/ecs,controllers/service"` // service revision ARN
-	Group          string                `json:"group" w:"api/ecs,controllers/service"`              // service:NAME or family:NAME
-	StartedBy      string                `json:"startedBy,omitempty" w:"api/ecs,controllers/service"`
-	TaskDefinition string                `json:"taskDefinition" w:"api/ecs,controllers/service"`
-	Network        NetworkConfiguration  `json:"network" w:"api/ecs,controllers/service"`
-	Strategy       []StrategyItem        `json:"strategy,omitempty" w:"api/ecs,controllers/service"`
-	LoadBalancers  []ServiceLoadBalancer `json:"loadBalancers,omitempty" w:"api/ecs,controllers/service"` // with the revision's own target group
+	ARN            string               `json:"arn" w:"api/ecs,controllers/service"`
+	ID             string               `json:"id" w:"api/ecs,controllers/service"` // 32 hex digits
+	Cluster        string               `json:"cluster" w:"api/ecs,controllers/service"`
+	Service        string               `json:"service,omitempty" w:"api/ecs,controllers/service"`  // service ARN
+	Revision       string               `json:"revision,omitempty" w:"api/ecs,controllers/service"` // service revision ARN
+	Group          string               `json:"group" w:"api/ecs,controllers/service"`              // service:NAME or family:NAME
+	StartedBy      string               `json:"startedBy,omitempty" w:"api/ecs,controllers/service"`
+	TaskDefinition string               `json:"taskDefinition" w:"api/ecs,controllers/service"`
+	Network        NetworkConfiguration `json:"network" w:"api/ecs,controllers/service"`
+	Strategy       []StrategyItem       `json:"strategy,omitempty" w:"api/ecs,controllers/service"`
+	// with the revision's own target group
+	LoadBalancers  []ServiceLoadBalancer `json:"loadBalancers,omitempty" w:"api/ecs,controllers/service"`
 	Constraints    []PlacementConstraint `json:"constraints,omitempty" w:"api/ecs,controllers/service"`
 	Overrides      []ContainerOverride   `json:"overrides,omitempty" w:"api/ecs"`
 	CPU            int64                 `json:"cpu" w:"api/ecs,controllers/service"`    // units

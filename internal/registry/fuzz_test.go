@@ -13,7 +13,10 @@ import (
 // FuzzRequest holds that whatever a client asks, the fault is never ours.
 func FuzzRequest(f *testing.F) {
 	f.Add("GET", "/v2/", "", []byte{})
-	f.Add("PUT", "/v2/web/manifests/v1", "application/vnd.oci.image.manifest.v1+json", []byte(`{"schemaVersion":2,"config":{"digest":"sha256:00"},"layers":[{}]}`))
+	f.Add(
+		"PUT", "/v2/web/manifests/v1", "application/vnd.oci.image.manifest.v1+json",
+		[]byte(`{"schemaVersion":2,"config":{"digest":"sha256:00"},"layers":[{}]}`),
+	)
 	f.Add("POST", "/v2/team/api/blobs/uploads/?mount=sha256:00&from=web", "", []byte{})
 	f.Add("PATCH", "/v2/web/blobs/uploads/0000", "application/octet-stream", []byte("bytes"))
 	f.Add("GET", "/v2/web/tags/list?n=-1&last=x", "", []byte{})

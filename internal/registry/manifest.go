@@ -110,7 +110,9 @@ func (s *Store) PutManifest(r Repo, body []byte, o PutOptions) (Image, error) {
 
 func describe(body []byte, o PutOptions) (Image, document, error) {
 	invalid := func(format string, args ...any) (Image, document, error) {
-		return Image{}, document{}, fault.New(fault.Invalid, "InvalidParameterException", "Invalid parameter at 'imageManifest' failed to satisfy constraint: '"+format+"'", args...)
+		return Image{}, document{}, fault.New(
+			fault.Invalid, "InvalidParameterException", "Invalid parameter at 'imageManifest' failed to satisfy constraint: '"+format+"'", args...,
+		)
 	}
 	if len(body) > maxManifest {
 		return invalid("the manifest is larger than %d bytes", maxManifest)
@@ -133,12 +135,20 @@ func describe(body []byte, o PutOptions) (Image, document, error) {
 		return invalid("media type %s is not supported", media)
 	}
 	if o.Tag != "" && !isTag(o.Tag) {
-		return Image{}, d, fault.New(fault.Invalid, "InvalidParameterException", "Invalid parameter at 'imageTag' failed to satisfy constraint: 'must satisfy regular expression '[a-zA-Z0-9-_.]+''")
+		return Image{}, d, fault.New(
+			fault.Invalid, "InvalidParameterException",
+			"Invalid parameter at 'imageTag' failed to satisfy constraint: 'must satisfy regular expression '[a-zA-Z0-9-_.]+''",
+		)
 	}
 	sum := sha256.Sum256(body)
-	img := Image{Digest: "sha256:" + hex.EncodeToString(sum[:]), MediaType: media, ArtifactMediaType: cmp.Or(d.ArtifactType, d.Config.MediaType)}
+	img := Image{
+		Digest: "sha256:" + hex.EncodeToString(sum[:]), MediaType: media, ArtifactMediaType: cmp.Or(d.ArtifactType, d.Config.MediaType),
+	}
 	if o.Digest != "" && o.Digest != img.Digest {
-		return Image{}, d, fault.New(fault.Invalid, "ImageDigestDoesNotMatchException", "The provided digest '%s' does not match the digest of the image manifest '%s'", o.Digest, img.Digest)
+		return Image{}, d, fault.New(
+			fault.Invalid, "ImageDigestDoesNotMatchException", "The provided digest '%s' does not match the digest of the image manifest '%s'",
+			o.Digest, img.Digest,
+		)
 	}
 	for _, l := range d.Layers {
 		img.Size += l.Size
@@ -159,12 +169,20 @@ func (s *Store) checkReferences(r Repo, d document) error {
 			continue // a layer that its maker does not let others distribute
 		}
 		if _, ok := s.HasBlob(r, b.Digest); !ok {
-			return fault.New(fault.Invalid, "LayersNotFoundException", "Layer with digest '%s' required for pushing image into repository with name '%s' in the registry with id '%s' does not exist", b.Digest, r.Name, r.Account)
+			return fault.New(
+				fault.Invalid, "LayersNotFoundException",
+				"Layer with digest '%s' required for pushing image into repository with name '%s' in the registry with id '%s' does not exist",
+				b.Digest, r.Name, r.Account,
+			)
 		}
 	}
 	for _, m := range d.Manifests {
 		if _, err := s.image(r, m.Digest); err != nil {
-			return fault.New(fault.Invalid, "ReferencedImagesNotFoundException", "Images with digests '[%s]' required for pushing image into repository with name '%s' in the registry with id '%s' do not exist", m.Digest, r.Name, r.Account)
+			return fault.New(
+				fault.Invalid, "ReferencedImagesNotFoundException",
+				"Images with digests '[%s]' required for pushing image into repository with name '%s' in the registry with id '%s' do not exist",
+				m.Digest, r.Name, r.Account,
+			)
 		}
 	}
 	return nil
@@ -175,7 +193,10 @@ func (s *Store) checkTag(r Repo, digest string, o PutOptions) error {
 		return nil
 	}
 	if now, err := s.resolve(r, o.Tag); err == nil && now != digest {
-		return fault.New(fault.Conflict, "ImageTagAlreadyExistsException", "The image tag '%s' already exists in the '%s' repository and cannot be overwritten because the tag is immutable.", o.Tag, r.Name)
+		return fault.New(
+			fault.Conflict, "ImageTagAlreadyExistsException",
+			"The image tag '%s' already exists in the '%s' repository and cannot be overwritten because the tag is immutable.", o.Tag, r.Name,
+		)
 	}
 	return nil
 }
@@ -229,7 +250,10 @@ func notFound(r Repo, ref string) error {
 	} else {
 		id = "imageTag:'null', " + id + "'"
 	}
-	return fault.New(fault.NotFound, "ImageNotFoundException", "The image with imageId {%s} does not exist within the repository with name '%s' in the registry with id '%s'", id, r.Name, r.Account)
+	return fault.New(
+		fault.NotFound, "ImageNotFoundException",
+		"The image with imageId {%s} does not exist within the repository with name '%s' in the registry with id '%s'", id, r.Name, r.Account,
+	)
 }
 
 func (s *Store) image(r Repo, digest string) (Image, error) {

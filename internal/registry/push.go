@@ -139,7 +139,10 @@ func (o PushOptions) create(ctx context.Context) error {
 	}
 	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	req.Header.Set("X-Amz-Target", "AmazonEC2ContainerRegistry_V20150921.CreateRepository")
-	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=berth/20260101/"+cmp.Or(o.Region, "us-east-1")+"/ecr/aws4_request, SignedHeaders=host, Signature=0")
+	req.Header.Set(
+		"Authorization",
+		"AWS4-HMAC-SHA256 Credential=berth/20260101/"+cmp.Or(o.Region, "us-east-1")+"/ecr/aws4_request, SignedHeaders=host, Signature=0",
+	)
 	req.Header.Set("X-Amz-Date", "20260101T000000Z")
 	resp, err := (&http.Client{Transport: o.transport()}).Do(req)
 	if err != nil {

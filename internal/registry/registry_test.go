@@ -40,7 +40,10 @@ type directory map[string]registry.Settings
 func (d directory) Repository(_ context.Context, r registry.Repo) (registry.Settings, error) {
 	s, ok := d[r.Name]
 	if !ok || r.Account != place.Account {
-		return s, fault.New(fault.NotFound, "RepositoryNotFoundException", "The repository with name '%s' does not exist in the registry with id '%s'", r.Name, r.Account)
+		return s, fault.New(
+			fault.NotFound, "RepositoryNotFoundException", "The repository with name '%s' does not exist in the registry with id '%s'", r.Name,
+			r.Account,
+		)
 	}
 	return s, nil
 }
@@ -198,7 +201,8 @@ func TestAnUploadGoesOnAfterARestart(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789"), 1000)
 	base := "http://" + newLab(t, dir).serve(t)
 	where := call(t, "POST", base+"/v2/web/blobs/uploads/", nil).Header.Get("Location")
-	if r := call(t, "PATCH", base+where, data[:4000], "Content-Range", "0-3999"); r.StatusCode != http.StatusAccepted || r.Header.Get("Range") != "0-3999" {
+	if r := call(t, "PATCH", base+where, data[:4000], "Content-Range", "0-3999"); r.StatusCode != http.StatusAccepted ||
+		r.Header.Get("Range") != "0-3999" {
 		t.Errorf("first part: %d %s", r.StatusCode, r.Header.Get("Range"))
 	}
 
@@ -209,13 +213,15 @@ func TestAnUploadGoesOnAfterARestart(t *testing.T) {
 	if r := call(t, "PATCH", base+where, data[5000:], "Content-Range", "5000-9999"); r.StatusCode != http.StatusRequestedRangeNotSatisfiable {
 		t.Errorf("a part with a gap: %d", r.StatusCode)
 	}
-	if r := call(t, "PUT", base+where+"?digest="+sum([]byte("x")), data[4000:]); r.StatusCode != http.StatusBadRequest || !strings.Contains(text(r), "DIGEST_INVALID") {
+	if r := call(t, "PUT", base+where+"?digest="+sum([]byte("x")), data[4000:]); r.StatusCode != http.StatusBadRequest ||
+		!strings.Contains(text(r), "DIGEST_INVALID") {
 		t.Errorf("a wrong digest: %d", r.StatusCode)
 	}
 	if r := call(t, "PUT", base+where+"?digest="+sum(data), nil); r.StatusCode != http.StatusCreated {
 		t.Errorf("finish: %d %s", r.StatusCode, text(r))
 	}
-	if r := call(t, "GET", base+"/v2/web/blobs/"+sum(data), nil, "Range", "bytes=10-19"); r.StatusCode != http.StatusPartialContent || text(r) != "0123456789" {
+	if r := call(t, "GET", base+"/v2/web/blobs/"+sum(data), nil, "Range", "bytes=10-19"); r.StatusCode != http.StatusPartialContent ||
+		text(r) != "0123456789" {
 		t.Errorf("range: %d", r.StatusCode)
 	}
 	if r := call(t, "HEAD", base+"/v2/web/blobs/"+sum(data), nil); r.StatusCode != http.StatusOK || r.ContentLength != 10000 {
@@ -262,13 +268,19 @@ func TestErrorsAreInTheRegistrysShapeAndECRsWords(t *testing.T) {
 		status       int
 		want         string
 	}{
-		{"POST", "/v2/none/blobs/uploads/", nil, 404, `{"code":"NAME_UNKNOWN","message":"The repository with name 'none' does not exist in the registry with id '123456789012'"}`},
+		{
+			"POST", "/v2/none/blobs/uploads/", nil, 404,
+			`{"code":"NAME_UNKNOWN","message":"The repository with name 'none' does not exist in the registry with id '123456789012'"}`,
+		},
 		{"GET", "/v2/web/manifests/v9", nil, 404, `MANIFEST_UNKNOWN`},
 		{"GET", "/v2/web/blobs/sha256:zz", nil, 400, `DIGEST_INVALID`},
 		{"GET", "/v2/web/blobs/" + sum(nil), nil, 404, `BLOB_UNKNOWN`},
 		{"PUT", "/v2/web/manifests/v1", missing, 400, `MANIFEST_BLOB_UNKNOWN`},
 		{"PUT", "/v2/web/manifests/v1", []byte("hm"), 400, `MANIFEST_INVALID`},
-		{"PUT", "/v2/frozen/manifests/v1", other, 400, `TAG_INVALID","message":"The image tag 'v1' already exists in the 'frozen' repository and cannot be overwritten because the tag is immutable.`},
+		{
+			"PUT", "/v2/frozen/manifests/v1", other, 400,
+			`TAG_INVALID","message":"The image tag 'v1' already exists in the 'frozen' repository and cannot be overwritten because the tag is immutable.`,
+		},
 		{"PUT", "/v2/frozen/manifests/v2", other, 201, ``},
 		{"PUT", "/v2/frozen/manifests/v2", other, 201, ``},
 		{"PUT", "/v2/frozen/manifests/" + sum(nil), other, 400, `DIGEST_INVALID`},
@@ -282,7 +294,8 @@ func TestErrorsAreInTheRegistrysShapeAndECRsWords(t *testing.T) {
 			t.Errorf("%s %s: %d %s", c.method, c.path, r.StatusCode, got)
 		}
 	}
-	if r := call(t, "GET", base+"/v2/web/manifests/v1", nil, "Host", "999999999999.dkr.ecr.eu-west-3.amazonaws.com"); r.StatusCode != 404 || !strings.Contains(text(r), "999999999999") {
+	if r := call(t, "GET", base+"/v2/web/manifests/v1", nil, "Host", "999999999999.dkr.ecr.eu-west-3.amazonaws.com"); r.StatusCode != 404 ||
+		!strings.Contains(text(r), "999999999999") {
 		t.Errorf("another account: %d", r.StatusCode)
 	}
 }
@@ -307,7 +320,8 @@ func TestTokensAndPermissionsCount(t *testing.T) {
 	if _, err := remote.Image(ref(t, host+"/web:v1"), auth(password)); err != nil {
 		t.Errorf("pull: %v", err)
 	}
-	if err := remote.Write(ref(t, host+"/web:v2"), randomImage(t), auth(password)); err == nil || !strings.Contains(err.Error(), "not authorized to perform: ecr:InitiateLayerUpload") {
+	if err := remote.Write(ref(t, host+"/web:v2"), randomImage(t), auth(password)); err == nil ||
+		!strings.Contains(err.Error(), "not authorized to perform: ecr:InitiateLayerUpload") {
 		t.Errorf("push by a reader: %v", err)
 	}
 	if _, err := remote.Image(ref(t, host+"/web:v1"), auth(password+"x")); err == nil {
@@ -334,7 +348,8 @@ func TestLayersComeFromTheBucketWhenAskedTo(t *testing.T) {
 	}
 	r := call(t, "GET", "http://"+host+"/v2/web/blobs/"+digestOf(t, layers[0]), nil)
 	where, err := url.Parse(r.Header.Get("Location"))
-	if err != nil || r.StatusCode != http.StatusTemporaryRedirect || where.Host != "prod-eu-west-3-starport-layer-bucket.s3.eu-west-3.amazonaws.com" {
+	if err != nil || r.StatusCode != http.StatusTemporaryRedirect ||
+		where.Host != "prod-eu-west-3-starport-layer-bucket.s3.eu-west-3.amazonaws.com" {
 		t.Fatalf("redirect: %d %s", r.StatusCode, where)
 	}
 	fetch := func() *http.Response {
@@ -398,7 +413,9 @@ func TestDeletingAndCollecting(t *testing.T) {
 	if err := remote.WriteIndex(ref(t, host+"/other:list"), index); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.store.DeleteManifest(registry.Repo{Account: place.Account, Name: "other"}, digestOf(t, keep)); fault.CodeOf(err) != "ImageReferencedByManifestList" {
+	if _, err := l.store.DeleteManifest(
+		registry.Repo{Account: place.Account, Name: "other"}, digestOf(t, keep),
+	); fault.CodeOf(err) != "ImageReferencedByManifestList" {
 		t.Errorf("an image of a list: %v", err)
 	}
 }
@@ -526,7 +543,8 @@ func TestAnInstancePullsThroughItsEndpoints(t *testing.T) {
 	name := registry.Host(place) + "/web:v1"
 	o := image.PullOptions{Username: "AWS", Password: password, Transport: inVPC{host, "starport-layer-bucket"}}
 	_, err = store.Pull(t.Context(), name, o)
-	if fault.CodeOf(err) != image.PullCode || !strings.Contains(fault.MessageOf(err), "ref pull has been retried 5 time(s): failed to copy") || !strings.Contains(fault.MessageOf(err), "i/o timeout") {
+	if fault.CodeOf(err) != image.PullCode || !strings.Contains(fault.MessageOf(err), "ref pull has been retried 5 time(s): failed to copy") ||
+		!strings.Contains(fault.MessageOf(err), "i/o timeout") {
 		t.Errorf("without a way to the bucket: %v", err)
 	}
 	o.Transport = inVPC{host: host}
@@ -536,11 +554,13 @@ func TestAnInstancePullsThroughItsEndpoints(t *testing.T) {
 	}
 	o.Password = ""
 	o.Username = ""
-	if _, err := store.Pull(t.Context(), name, o); fault.ClassOf(err) != fault.Denied || !strings.HasPrefix(fault.MessageOf(err), "The task can't pull the image.") {
+	if _, err := store.Pull(t.Context(), name, o); fault.ClassOf(err) != fault.Denied ||
+		!strings.HasPrefix(fault.MessageOf(err), "The task can't pull the image.") {
 		t.Errorf("without credentials: %v", err)
 	}
 	o.Username, o.Password = "AWS", password
-	if _, err := store.Pull(t.Context(), registry.Host(place)+"/none:v1", o); fault.ClassOf(err) != fault.NotFound || !strings.Contains(err.Error(), "The repository with name 'none' does not exist") {
+	if _, err := store.Pull(t.Context(), registry.Host(place)+"/none:v1", o); fault.ClassOf(err) != fault.NotFound ||
+		!strings.Contains(err.Error(), "The repository with name 'none' does not exist") {
 		t.Errorf("no repository: %v", err)
 	}
 }

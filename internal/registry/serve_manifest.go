@@ -145,7 +145,9 @@ func (x *exchange) referrers() {
 		}
 		var d document
 		if json.Unmarshal(m.Body, &d) == nil {
-			out = append(out, descriptor{MediaType: i.MediaType, Digest: i.Digest, Size: int64(len(m.Body)), ArtifactType: i.ArtifactMediaType, Annotations: d.Annotations})
+			out = append(out, descriptor{
+				MediaType: i.MediaType, Digest: i.Digest, Size: int64(len(m.Body)), ArtifactType: i.ArtifactMediaType, Annotations: d.Annotations,
+			})
 		}
 	}
 	if kind != "" {

@@ -197,7 +197,9 @@ func (s *Store) Finish(r Repo, id, digest string) error {
 		return err
 	}
 	if got != digest {
-		return fault.New(fault.Invalid, "InvalidLayerException", "Layer digest does not match the provided layer digest: expected %s, got %s", digest, got)
+		return fault.New(
+			fault.Invalid, "InvalidLayerException", "Layer digest does not match the provided layer digest: expected %s, got %s", digest, got,
+		)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,8 +13,11 @@ import (
 func TestAnswers(t *testing.T) {
 	addr := netip.MustParseAddr
 	z := &resolver.Zone{
-		Names:        map[string][]netip.Addr{"ecs.ap-northeast-1.amazonaws.com": {addr("10.0.2.10"), addr("10.0.3.10")}},
-		Patterns:     []resolver.Pattern{{"*.dkr.ecr.ap-northeast-1.amazonaws.com", []netip.Addr{addr("10.0.2.11")}}, {"ecs-a-*.ap-northeast-1.amazonaws.com", []netip.Addr{addr("10.0.2.12")}}},
+		Names: map[string][]netip.Addr{"ecs.ap-northeast-1.amazonaws.com": {addr("10.0.2.10"), addr("10.0.3.10")}},
+		Patterns: []resolver.Pattern{
+			{"*.dkr.ecr.ap-northeast-1.amazonaws.com", []netip.Addr{addr("10.0.2.11")}},
+			{"ecs-a-*.ap-northeast-1.amazonaws.com", []netip.Addr{addr("10.0.2.12")}},
+		},
 		HostSuffixes: []string{"ap-northeast-1.compute.internal", "ec2.internal"}, Hosts: netip.MustParsePrefix("10.0.0.0/16"),
 	}
 	for _, c := range []struct {

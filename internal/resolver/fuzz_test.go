@@ -11,7 +11,9 @@ import (
 
 // FuzzAnswer holds that whatever is asked is answered with what can be sent.
 func FuzzAnswer(f *testing.F) {
-	for _, name := range []string{"ecs.example.", "1.ecr.example.", "ecs-a-1.example.", "ip-10-0-1-7.ec2.internal.", "7.1.0.10.in-addr.arpa.", "..", ""} {
+	for _, name := range []string{
+		"ecs.example.", "1.ecr.example.", "ecs-a-1.example.", "ip-10-0-1-7.ec2.internal.", "7.1.0.10.in-addr.arpa.", "..", "",
+	} {
 		f.Add(name, dns.TypeA)
 		f.Add(name, dns.TypePTR)
 	}

@@ -190,7 +190,8 @@ func (s *Store) Append(group, name string, now time.Time, events []Event) error 
 func readEvent(stream string, prefix int, key, value []byte) Event {
 	p := Position{readTime(key[prefix:]), binary.BigEndian.Uint64(key[prefix+8:])}
 	return Event{
-		Stream: stream, At: time.UnixMilli(p.Milli).UTC(), Ingested: time.UnixMilli(readTime(value)).UTC(), Message: string(value[8:]), Position: p,
+		Stream: stream, At: time.UnixMilli(p.Milli).UTC(), Ingested: time.UnixMilli(readTime(value)).UTC(), Message: string(value[8:]),
+		Position: p,
 	}
 }
 

@@ -383,7 +383,9 @@ func (s *Store) In(namespace string) Namespace { return Namespace{s, namespace} 
 
 // Count notes one figure: values[i] was seen counts[i] times in the minute of
 // at.
-func (n Namespace) Count(ctx context.Context, at time.Time, metric, unit string, dimensions map[string]string, values, counts []float64) error {
+func (n Namespace) Count(
+	ctx context.Context, at time.Time, metric, unit string, dimensions map[string]string, values, counts []float64,
+) error {
 	m := Metric{Namespace: n.name, Name: metric}
 	for _, k := range slices.Sorted(maps.Keys(dimensions)) {
 		m.Dimensions = append(m.Dimensions, Dimension{k, dimensions[k]})

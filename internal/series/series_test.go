@@ -168,11 +168,16 @@ func TestWhatWasAppendedIsThereAfterReopening(t *testing.T) {
 
 func TestMetricsAreJoinedByPeriod(t *testing.T) {
 	s := memory(t)
-	m := series.Metric{Namespace: "AWS/ECS", Name: "CPUUtilization", Dimensions: []series.Dimension{{Name: "ServiceName", Value: "web"}, {Name: "ClusterName", Value: "c"}}}
+	m := series.Metric{
+		Namespace: "AWS/ECS", Name: "CPUUtilization",
+		Dimensions: []series.Dimension{{Name: "ServiceName", Value: "web"}, {Name: "ClusterName", Value: "c"}},
+	}
 	other := series.Metric{Namespace: "AWS/ECS", Name: "CPUUtilization", Dimensions: []series.Dimension{{Name: "ClusterName", Value: "c"}}}
 	for i := range 10 {
 		d := series.Datum{Metric: m, At: at(i * 20), Unit: "Percent", Set: series.Observed([]float64{float64(i)}, nil)}
-		if err := s.Put(t.Context(), d, series.Datum{Metric: other, At: at(i * 20), Unit: "Percent", Set: series.Observed([]float64{100}, nil)}); err != nil {
+		if err := s.Put(t.Context(), d, series.Datum{
+			Metric: other, At: at(i * 20), Unit: "Percent", Set: series.Observed([]float64{100}, nil),
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -72,7 +72,8 @@ func newDrivers(o Options, c clock.Clock, ids *ident.Source) (*drivers, error) {
 
 func (h *drivers) daemon() daemon.Drivers {
 	return daemon.Drivers{
-		Machines: h.machines, Network: h.network, Edge: h.edge, Images: h.images, Tokens: h.tokens, Series: h.series, Functions: h.functions, Code: h.code,
+		Machines: h.machines, Network: h.network, Edge: h.edge, Images: h.images, Tokens: h.tokens, Series: h.series, Functions: h.functions,
+		Code: h.code,
 		More: func(sys *daemon.System) []control.Controller {
 			h.kick, h.fate.sys = sys.WakeTraffic, sys
 			h.machines.Watch(func(string) { sys.Engine.Kick("controllers/instance", instance.Census) })

@@ -98,11 +98,17 @@ func (w *World) instances(v store.Reader) (out []machineRow) {
 }
 
 func deployed(v store.Reader) []model.ServiceDeployment {
-	return by(state.ServiceDeployments.All(v), func(d model.ServiceDeployment) time.Time { return d.CreatedAt }, func(d model.ServiceDeployment) string { return d.ARN })
+	return by(
+		state.ServiceDeployments.All(v), func(d model.ServiceDeployment) time.Time { return d.CreatedAt },
+		func(d model.ServiceDeployment) string { return d.ARN },
+	)
 }
 
 func revised(v store.Reader) []model.ServiceRevision {
-	return by(state.ServiceRevisions.All(v), func(r model.ServiceRevision) time.Time { return r.CreatedAt }, func(r model.ServiceRevision) string { return r.ARN })
+	return by(
+		state.ServiceRevisions.All(v), func(r model.ServiceRevision) time.Time { return r.CreatedAt },
+		func(r model.ServiceRevision) string { return r.ARN },
+	)
 }
 
 var (
@@ -309,9 +315,15 @@ func stopped(w *World, t io.Writer, v store.Reader, _ []string) {
 }
 
 func activities(w *World, t io.Writer, v store.Reader, _ []string) {
-	all := by(state.ScalingActivities.All(v), func(a model.ScalingActivity) time.Time { return a.StartedAt }, func(a model.ScalingActivity) string { return a.ID })
+	all := by(
+		state.ScalingActivities.All(v), func(a model.ScalingActivity) time.Time { return a.StartedAt },
+		func(a model.ScalingActivity) string { return a.ID },
+	)
 	for _, a := range all {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", w.since(a.StartedAt), a.Status, dash(a.Description), w.plain(v, dash(a.Cause)), dash(strings.Join(a.NotScaled, " ")))
+		fmt.Fprintf(
+			t, "%s\t%s\t%s\t%s\t%s\n", w.since(a.StartedAt), a.Status, dash(a.Description), w.plain(v, dash(a.Cause)),
+			dash(strings.Join(a.NotScaled, " ")),
+		)
 	}
 }
 

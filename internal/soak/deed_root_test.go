@@ -75,7 +75,10 @@ func (w *world) failures() string {
 func (w *world) send(action string, change map[string]string) error {
 	want := maps.Clone(w.params)
 	maps.Copy(want, change)
-	kv := []string{"StackName", "hello", "TemplateBody", w.template, "Capabilities.member.1", "CAPABILITY_IAM", "Capabilities.member.2", "CAPABILITY_NAMED_IAM"}
+	kv := []string{
+		"StackName", "hello", "TemplateBody", w.template, "Capabilities.member.1", "CAPABILITY_IAM", "Capabilities.member.2",
+		"CAPABILITY_NAMED_IAM",
+	}
 	for i, k := range slices.Sorted(maps.Keys(want)) {
 		n := "Parameters.member." + strconv.Itoa(i+1)
 		kv = append(kv, n+".ParameterKey", k, n+".ParameterValue", want[k])
@@ -250,7 +253,9 @@ func (w *world) drain(n int) error {
 	if len(arns) == 0 {
 		return nil
 	}
-	_, err = w.ecs("UpdateContainerInstancesState", map[string]any{"cluster": "hello", "containerInstances": []any{arns[n%len(arns)]}, "status": "DRAINING"})
+	_, err = w.ecs("UpdateContainerInstancesState", map[string]any{
+		"cluster": "hello", "containerInstances": []any{arns[n%len(arns)]}, "status": "DRAINING",
+	})
 	return err
 }
 

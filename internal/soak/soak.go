@@ -86,7 +86,10 @@ const cycle, stormy = 30, 14
 func (s *Story) Next() Round {
 	s.number++
 	r := Round{Number: s.number, Tasks: 1 + s.chance.IntN(8)}
-	r.Deed = pick(s, Scale, Scale, Deploy, Deploy, Deploy, Slow, Refused, Refused, Crashing, Forced, Settings, StopTask, Drain, Recreate, Recreate, Abandon, Nothing)
+	r.Deed = pick(
+		s, Scale, Scale, Deploy, Deploy, Deploy, Slow, Refused, Refused, Crashing, Forced, Settings, StopTask, Drain, Recreate, Recreate, Abandon,
+		Nothing,
+	)
 	victims := []Victim{Server, Server, ServerStop, Edge, Edge, Instance, Instance, Agent, Agent, Shim, Page, Sandbox, Runtime}
 	if s.number%cycle > stormy {
 		victims = []Victim{Instance, Agent, Shim, Page, Sandbox, Runtime}

@@ -111,7 +111,9 @@ func (w *world) round(r soak.Round, rd *reader, k *kills) bool {
 	bad, excused, requests := rd.judge()
 	for i, f := range bad {
 		if i < 3 {
-			w.fault(r, "a request failed at %.2f s of the round, after %d ms: %s", f.began.Sub(began).Seconds(), f.ended.Sub(f.began).Milliseconds(), f.why)
+			w.fault(
+				r, "a request failed at %.2f s of the round, after %d ms: %s", f.began.Sub(began).Seconds(), f.ended.Sub(f.began).Milliseconds(), f.why,
+			)
 		}
 	}
 	if len(bad) > 0 || rested != nil {
@@ -182,14 +184,17 @@ func (w *world) weigh(kind string) string {
 	}
 	for name, x := range map[string]kernel.Figures{"server": f.Server, "edge": f.Edge} {
 		for figure, v := range map[string]float64{
-			"goroutines": float64(x.Goroutines), "fds": float64(x.FDs), "threads": float64(x.Threads), "heap KiB": float64(x.Heap >> 10), "rss KiB": float64(x.RSS >> 10),
+			"goroutines": float64(x.Goroutines), "fds": float64(x.FDs), "threads": float64(x.Threads), "heap KiB": float64(x.Heap >> 10),
+			"rss KiB": float64(x.RSS >> 10),
 		} {
 			w.samples = append(w.samples, soak.Sample{Process: fmt.Sprintf("%s %d", name, x.PID), Kind: kind, Figure: figure, Value: v})
 		}
 	}
 	for _, p := range soak.Processes(w.data) {
 		if p.Kind == "instance" || p.Kind == "agent" {
-			w.samples = append(w.samples, soak.Sample{Process: fmt.Sprintf("%s %d", p.Kind, p.PID), Kind: kind, Figure: "fds", Value: float64(p.FDs)})
+			w.samples = append(w.samples, soak.Sample{
+				Process: fmt.Sprintf("%s %d", p.Kind, p.PID), Kind: kind, Figure: "fds", Value: float64(p.FDs),
+			})
 		}
 	}
 	short := func(x kernel.Figures) string {
@@ -217,7 +222,8 @@ func (w *world) rest() error {
 				return err
 			}
 		}
-		if s.Desired != 2 || s.Running != 2 || s.Pending != 0 || !slices.Contains([]string{"SUCCESSFUL", "ROLLBACK_SUCCESSFUL"}, s.Deployment) || !strings.HasSuffix(p.Stacks[0].Status, "_COMPLETE") {
+		if s.Desired != 2 || s.Running != 2 || s.Pending != 0 || !slices.Contains([]string{"SUCCESSFUL", "ROLLBACK_SUCCESSFUL"}, s.Deployment) ||
+			!strings.HasSuffix(p.Stacks[0].Status, "_COMPLETE") {
 			return fmt.Errorf("%+v, %+v", s, p.Stacks)
 		}
 		for _, i := range p.Clusters[0].Instances {
@@ -273,7 +279,9 @@ func (w *world) summary(seed uint64, rounds int, took time.Duration, r *reader, 
 	}
 	grown, judged := soak.Growth(w.samples, may)
 	fmt.Printf("\nsoak, seed %d: %d rounds in %.1f minutes; %d kills %v\n", seed, rounds, took.Minutes(), dealt, k.n)
-	fmt.Printf("requests: %d, failed without excuse %d, excused %v, slowest %v\n", r.requests, r.failed, r.excused, r.slowest.Round(time.Millisecond))
+	fmt.Printf(
+		"requests: %d, failed without excuse %d, excused %v, slowest %v\n", r.requests, r.failed, r.excused, r.slowest.Round(time.Millisecond),
+	)
 	fmt.Printf("leaks: %d; figures that grew: %d of %d series; other faults: %d\n", len(w.leaks), len(grown), judged, len(w.faults))
 	for _, list := range [][]string{w.leaks, grown, w.faults} {
 		for _, x := range list {

@@ -88,8 +88,10 @@ const (
 func whole() (soak.Survey, soak.Wanted) {
 	return soak.Survey{
 			Procs: []soak.Proc{
-				{PID: 1, Kind: "server"}, {PID: 2, Kind: "edge"}, {PID: 3, Kind: "instance", Instance: instance}, {PID: 4, Kind: "agent", Instance: instance},
-				{PID: 5, Kind: "shim", Instance: instance}, {PID: 6, Instance: instance, Task: task}, {PID: 7, Kind: "shim"}, {PID: 8, Function: "fn-1"},
+				{PID: 1, Kind: "server"}, {PID: 2, Kind: "edge"}, {PID: 3, Kind: "instance", Instance: instance},
+				{PID: 4, Kind: "agent", Instance: instance},
+				{PID: 5, Kind: "shim", Instance: instance}, {PID: 6, Instance: instance, Task: task}, {PID: 7, Kind: "shim"},
+				{PID: 8, Function: "fn-1"},
 			},
 			Netns:   []string{"eni-1", "eni-2", "eni-fn", "internet", "vpc-1"},
 			Links:   8,

@@ -48,9 +48,10 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{
-		t: t, bin: os.Getenv("BERTH_BIN"), data: filepath.Join(t.TempDir(), "data"), addr: setting("SOAK_LISTEN", "127.0.0.1:4816"), outages: &soak.Outages{},
-		params: map[string]string{"Version": "v0", "BakeMinutes": "0", "DesiredCount": "2", "Image": "hello:latest"},
-		ledger: ledger{known: map[string]bool{}},
+		t: t, bin: os.Getenv("BERTH_BIN"), data: filepath.Join(t.TempDir(), "data"), addr: setting("SOAK_LISTEN", "127.0.0.1:4816"),
+		outages: &soak.Outages{},
+		params:  map[string]string{"Version": "v0", "BakeMinutes": "0", "DesiredCount": "2", "Image": "hello:latest"},
+		ledger:  ledger{known: map[string]bool{}},
 	}
 	if err := os.MkdirAll(w.data, 0o700); err != nil {
 		t.Fatal(err)

@@ -72,7 +72,8 @@ var samples = []func(*store.Tx) error{
 	sample(state.Roles), sample(state.InstanceProfiles), sample(state.Policies), sample(state.Credentials),
 	sample(state.Stacks), sample(state.StackResources), sample(state.StackEvents), sample(state.ChangeSets), sample(state.Exports),
 	sample(state.Functions), sample(state.LogGroups), sample(state.Alarms), sample(state.ScalableTargets), sample(state.ScalingPolicies),
-	sample(state.ScheduledActions), sample(state.ScalingActivities), sample(state.Repositories), sample(state.Decisions), sample(state.Settings),
+	sample(state.ScheduledActions), sample(state.ScalingActivities), sample(state.Repositories), sample(state.Decisions),
+	sample(state.Settings),
 }
 
 // written is what a state with one record in every table has stored.

@@ -15,7 +15,9 @@ func table[T any](name string, key func(T) string, indexes ...store.Index[T]) *s
 
 // The tables. Each says its key and its indexes; model says who writes what.
 var (
-	Clusters          = table("cluster", func(c model.Cluster) string { return c.Name }, store.By("arn", func(c model.Cluster) string { return c.ARN }))
+	Clusters = table(
+		"cluster", func(c model.Cluster) string { return c.Name }, store.By("arn", func(c model.Cluster) string { return c.ARN }),
+	)
 	CapacityProviders = table("capacityprovider", func(c model.CapacityProvider) string { return c.Name },
 		store.By("cluster", func(c model.CapacityProvider) string { return c.Cluster }))
 	// TaskDefinitions are found by family and revision.
@@ -41,14 +43,27 @@ var (
 		store.By("arn", func(i model.Instance) string { return i.ARN }),
 		store.By("state", func(i model.Instance) string { return string(i.State) }))
 
-	VPCs             = table("vpc", func(v model.VPC) string { return v.ID })
-	Subnets          = table("subnet", func(s model.Subnet) string { return s.ID }, store.By("vpc", func(s model.Subnet) string { return s.VPC }))
-	InternetGateways = table("internetgateway", func(g model.InternetGateway) string { return g.ID }, store.By("vpc", func(g model.InternetGateway) string { return g.VPC }))
-	NATGateways      = table("natgateway", func(g model.NATGateway) string { return g.ID }, store.By("vpc", func(g model.NATGateway) string { return g.VPC }))
-	Addresses        = table("address", func(a model.Address) string { return a.AllocationID })
-	RouteTables      = table("routetable", func(r model.RouteTable) string { return r.ID }, store.By("vpc", func(r model.RouteTable) string { return r.VPC }))
-	SecurityGroups   = table("securitygroup", func(g model.SecurityGroup) string { return g.ID }, store.By("vpc", func(g model.SecurityGroup) string { return g.VPC }))
-	VPCEndpoints     = table("vpcendpoint", func(e model.VPCEndpoint) string { return e.ID }, store.By("vpc", func(e model.VPCEndpoint) string { return e.VPC }))
+	VPCs    = table("vpc", func(v model.VPC) string { return v.ID })
+	Subnets = table(
+		"subnet", func(s model.Subnet) string { return s.ID }, store.By("vpc", func(s model.Subnet) string { return s.VPC }),
+	)
+	InternetGateways = table(
+		"internetgateway", func(g model.InternetGateway) string { return g.ID },
+		store.By("vpc", func(g model.InternetGateway) string { return g.VPC }),
+	)
+	NATGateways = table(
+		"natgateway", func(g model.NATGateway) string { return g.ID }, store.By("vpc", func(g model.NATGateway) string { return g.VPC }),
+	)
+	Addresses   = table("address", func(a model.Address) string { return a.AllocationID })
+	RouteTables = table(
+		"routetable", func(r model.RouteTable) string { return r.ID }, store.By("vpc", func(r model.RouteTable) string { return r.VPC }),
+	)
+	SecurityGroups = table(
+		"securitygroup", func(g model.SecurityGroup) string { return g.ID }, store.By("vpc", func(g model.SecurityGroup) string { return g.VPC }),
+	)
+	VPCEndpoints = table(
+		"vpcendpoint", func(e model.VPCEndpoint) string { return e.ID }, store.By("vpc", func(e model.VPCEndpoint) string { return e.VPC }),
+	)
 	// NetworkInterfaces are found by VPC, subnet and owner.
 	NetworkInterfaces = table("networkinterface", func(n model.NetworkInterface) string { return n.ID },
 		store.By("vpc", func(n model.NetworkInterface) string { return n.VPC }),
@@ -68,9 +83,12 @@ var (
 		store.By("task", func(t model.Target) string { return t.Task }))
 
 	Roles            = table("role", func(r model.Role) string { return r.Name }, store.By("arn", func(r model.Role) string { return r.ARN }))
-	InstanceProfiles = table("instanceprofile", func(p model.InstanceProfile) string { return p.Name }, store.By("arn", func(p model.InstanceProfile) string { return p.ARN }))
-	Policies         = table("policy", func(p model.Policy) string { return p.ARN })
-	Credentials      = table("credential", func(c model.Credential) string { return c.AccessKeyID },
+	InstanceProfiles = table(
+		"instanceprofile", func(p model.InstanceProfile) string { return p.Name },
+		store.By("arn", func(p model.InstanceProfile) string { return p.ARN }),
+	)
+	Policies    = table("policy", func(p model.Policy) string { return p.ARN })
+	Credentials = table("credential", func(c model.Credential) string { return c.AccessKeyID },
 		store.By("for", func(c model.Credential) string { return c.For }))
 
 	Stacks = table("stack", func(s model.Stack) string { return s.ID },
@@ -84,15 +102,28 @@ var (
 	Exports = table("export", func(e model.Export) string { return e.Name },
 		store.By("stack", func(e model.Export) string { return e.Stack }))
 
-	Functions = table("function", func(f model.Function) string { return f.Name }, store.By("arn", func(f model.Function) string { return f.ARN }))
+	Functions = table(
+		"function", func(f model.Function) string { return f.Name }, store.By("arn", func(f model.Function) string { return f.ARN }),
+	)
 	LogGroups = table("loggroup", func(g model.LogGroup) string { return g.Name })
 	// Alarms are found by the scaling policies that their actions name, too.
-	Alarms            = table("alarm", func(a model.Alarm) string { return a.Name }, store.Index[model.Alarm]{Name: "policy", Values: model.Alarm.Policies})
-	ScalableTargets   = table("scalabletarget", model.ScalableTarget.Key)
-	ScalingPolicies   = table("scalingpolicy", func(p model.ScalingPolicy) string { return p.ARN }, store.By("target", func(p model.ScalingPolicy) string { return p.Target }))
-	ScheduledActions  = table("scheduledaction", func(a model.ScheduledAction) string { return a.ARN }, store.By("target", func(a model.ScheduledAction) string { return a.Target }))
-	ScalingActivities = table("scalingactivity", func(a model.ScalingActivity) string { return a.ID }, store.By("target", func(a model.ScalingActivity) string { return a.Target }))
-	Repositories      = table("repository", func(r model.Repository) string { return r.Name })
+	Alarms = table("alarm", func(a model.Alarm) string { return a.Name }, store.Index[model.Alarm]{
+		Name: "policy", Values: model.Alarm.Policies,
+	})
+	ScalableTargets = table("scalabletarget", model.ScalableTarget.Key)
+	ScalingPolicies = table(
+		"scalingpolicy", func(p model.ScalingPolicy) string { return p.ARN },
+		store.By("target", func(p model.ScalingPolicy) string { return p.Target }),
+	)
+	ScheduledActions = table(
+		"scheduledaction", func(a model.ScheduledAction) string { return a.ARN },
+		store.By("target", func(a model.ScheduledAction) string { return a.Target }),
+	)
+	ScalingActivities = table(
+		"scalingactivity", func(a model.ScalingActivity) string { return a.ID },
+		store.By("target", func(a model.ScalingActivity) string { return a.Target }),
+	)
+	Repositories = table("repository", func(r model.Repository) string { return r.Name })
 
 	// Decisions are what explain, events and the console read.
 	Decisions = table("decision", func(d model.Decision) string { return fmt.Sprintf("%016d", d.Seq) },

@@ -92,12 +92,14 @@ func TestAPlanReadsWhatIsWritten(t *testing.T) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		v := all{
-			Text: rapid.String().Draw(t, "text"), Named: name(rapid.String().Draw(t, "named")), N: rapid.Int64().Draw(t, "n"), F: rapid.Float64().Draw(t, "f"),
-			Yes: rapid.Bool().Draw(t, "yes"), At: times.Draw(t, "at"), Pointer: rapid.Ptr(rapid.Int64(), true).Draw(t, "pointer"),
-			List: rapid.SliceOf(rapid.String()).Draw(t, "list"), Inner: rapid.SliceOf(inners).Draw(t, "inner"), Deep: rapid.Ptr(inners, true).Draw(t, "deep"),
+			Text: rapid.String().Draw(t, "text"), Named: name(rapid.String().Draw(t, "named")), N: rapid.Int64().Draw(t, "n"),
+			F: rapid.Float64().Draw(t, "f"), Yes: rapid.Bool().Draw(t, "yes"), At: times.Draw(t, "at"),
+			Pointer: rapid.Ptr(rapid.Int64(), true).Draw(t, "pointer"), List: rapid.SliceOf(rapid.String()).Draw(t, "list"),
+			Inner: rapid.SliceOf(inners).Draw(t, "inner"), Deep: rapid.Ptr(inners, true).Draw(t, "deep"),
 			Map: rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "map"), Inners: rapid.MapOf(rapid.String(), inners).Draw(t, "inners"),
 			Lists: rapid.MapOf(rapid.String(), rapid.SliceOf(rapid.Ptr(inners, true))).Draw(t, "lists"),
-			Any:   anything(3).Draw(t, "any"), Anys: rapid.MapOf(rapid.String(), anything(2)).Draw(t, "anys"), Untold: rapid.String().Draw(t, "untold"),
+			Any:   anything(3).Draw(t, "any"), Anys: rapid.MapOf(rapid.String(), anything(2)).Draw(t, "anys"),
+			Untold: rapid.String().Draw(t, "untold"),
 		}
 		v.hidden = "x"
 		text, err := json.Marshal(v)
@@ -112,8 +114,10 @@ func TestAPlanReadsWhatIsWritten(t *testing.T) {
 
 func TestAPlanGivesUpWhatItDoesNotKnow(t *testing.T) {
 	for _, text := range []string{
-		``, `{`, `{"text"}`, ` {}`, `{} `, `{"n": 1}`, `{"n":01}`, `{"n":1.0}`, `{"n":9223372036854775808}`, `{"n":-}`, `{"f":1.}`, `{"f":1e}`, `{"f":1e999}`,
-		`{"text":"a","text":"b"}`, `{"n":1,"text":"a"}`, `{"TEXT":"a"}`, `{"gone":1}`, `{"text":"a",}`, `{"text":"a" }`, "{\"text\":\"a\nb\"}", `{"text":"\x"}`, `{"text":"`, `{"text":"\`,
+		``, `{`, `{"text"}`, ` {}`, `{} `, `{"n": 1}`, `{"n":01}`, `{"n":1.0}`, `{"n":9223372036854775808}`, `{"n":-}`, `{"f":1.}`, `{"f":1e}`,
+		`{"f":1e999}`,
+		`{"text":"a","text":"b"}`, `{"n":1,"text":"a"}`, `{"TEXT":"a"}`, `{"gone":1}`, `{"text":"a",}`, `{"text":"a" }`, "{\"text\":\"a\nb\"}",
+		`{"text":"\x"}`, `{"text":"`, `{"text":"\`,
 		`{"list":[]`, `{"list":[,]}`, `{"list":["a",]}`, `{"yes":yes}`, `{"at":"yesterday"}`, `{"at":1}`, `{"map":{"a":1}}`, `{"any":nul}`,
 		`{"any":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`, `{"hidden":"x"}`, `{"Secret":"x"}`,
 	} {
@@ -136,8 +140,16 @@ func TestAPlanGivesUpWhatItDoesNotKnow(t *testing.T) {
 }
 
 func FuzzPlan(f *testing.F) {
-	f.Add([]byte(`{"text":"a\u003cb","named":"é","n":-1,"f":1.5e3,"yes":true,"at":"2026-11-29T10:00:00.5Z","pointer":3,"list":null,"inner":[{"a":"","b":0,"c":null,"d":"2026-11-29T10:00:00+09:00"}]}`))
-	f.Add([]byte(`{"text":"","n":0,"list":[],"deep":{},"map":{"a":"b"},"inners":{"x":{"a":"y"}},"lists":{"l":[null,{}]},"any":[1,{"k":[]},"s",true,null],"anys":{},"Untold":"u"}`))
+	f.Add(
+		[]byte(
+			`{"text":"a\u003cb","named":"é","n":-1,"f":1.5e3,"yes":true,"at":"2026-11-29T10:00:00.5Z","pointer":3,"list":null,"inner":[{"a":"","b":0,"c":null,"d":"2026-11-29T10:00:00+09:00"}]}`,
+		),
+	)
+	f.Add(
+		[]byte(
+			`{"text":"","n":0,"list":[],"deep":{},"map":{"a":"b"},"inners":{"x":{"a":"y"}},"lists":{"l":[null,{}]},"any":[1,{"k":[]},"s",true,null],"anys":{},"Untold":"u"}`,
+		),
+	)
 	f.Fuzz(func(t *testing.T, text []byte) { same(t, text) })
 }
 
@@ -146,7 +158,9 @@ func FuzzPlan(f *testing.F) {
 func TestOldRecordsAreRead(t *testing.T) {
 	kv := store.NewMemory()
 	var ops []store.Op
-	for i, text := range []string{`{"Tags":["x"],"ID":"0","Color":"red"}`, `{"ID": "1", "color": "red", "Gone": 7}`, `{"ID":"2","Color":"red"}`} {
+	for i, text := range []string{
+		`{"Tags":["x"],"ID":"0","Color":"red"}`, `{"ID": "1", "color": "red", "Gone": 7}`, `{"ID":"2","Color":"red"}`,
+	} {
 		ops = append(ops, store.Op{Key: fmt.Sprintf("thing\x00%d", i), Value: []byte(text)})
 	}
 	if err := kv.Commit(t.Context(), 1, ops); err != nil {
@@ -171,7 +185,9 @@ func TestALargeStateIsOpenedAsItWas(t *testing.T) {
 	db := open(t, kv)
 	if _, err := db.Update(t.Context(), nil, func(tx *store.Tx) error {
 		for i := range 20_000 {
-			if err := things.Put(tx, thing{ID: fmt.Sprintf("%x", i*7919), Color: fmt.Sprint(i % 7), Tags: []string{"t" + fmt.Sprint(i%1000), "all"}}); err != nil {
+			if err := things.Put(tx, thing{
+				ID: fmt.Sprintf("%x", i*7919), Color: fmt.Sprint(i % 7), Tags: []string{"t" + fmt.Sprint(i%1000), "all"},
+			}); err != nil {
 				return err
 			}
 		}
@@ -195,8 +211,9 @@ func TestALargeStateIsOpenedAsItWas(t *testing.T) {
 func BenchmarkDecode(b *testing.B) {
 	yes := true
 	text, err := json.Marshal(all{
-		Text: "arn:aws:ecs:eu-west-1:000000000000:task/big/0123456789abcdef0123456789abcdef", Named: "RUNNING", N: 256, At: time.Unix(1e9, 5), List: []string{"a", "b"},
-		Inner: []inner{{"web", 1.5, &yes, time.Unix(1e9, 7)}}, Map: map[string]string{"a": "b"}, Any: map[string]any{"x": []any{1, "y"}},
+		Text: "arn:aws:ecs:eu-west-1:000000000000:task/big/0123456789abcdef0123456789abcdef", Named: "RUNNING", N: 256, At: time.Unix(1e9, 5),
+		List: []string{"a", "b"}, Inner: []inner{{"web", 1.5, &yes, time.Unix(1e9, 7)}}, Map: map[string]string{"a": "b"},
+		Any: map[string]any{"x": []any{1, "y"}},
 	})
 	if err != nil {
 		b.Fatal(err)

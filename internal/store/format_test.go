@@ -82,12 +82,15 @@ func TestTheNumberComesWithTheFirstChange(t *testing.T) {
 
 func TestANewerFormatIsRefusedAndUntouched(t *testing.T) {
 	kv := old(t)
-	if err := kv.Commit(t.Context(), 2, []store.Op{{Key: "\x01format", Value: []byte("7")}, {Key: "unheard of\x00x", Value: []byte("?")}}); err != nil {
+	if err := kv.Commit(t.Context(), 2, []store.Op{
+		{Key: "\x01format", Value: []byte("7")}, {Key: "unheard of\x00x", Value: []byte("?")},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	before := stored(t, kv)
 	_, err := store.OpenFormat(t.Context(), kv, store.Format{Number: 1, Steps: []store.Step{upper}}, words())
-	if err == nil || !strings.Contains(err.Error(), "the data has format 7 and this berth reads formats up to 1: start the berth that wrote it") {
+	if err == nil ||
+		!strings.Contains(err.Error(), "the data has format 7 and this berth reads formats up to 1: start the berth that wrote it") {
 		t.Errorf("got %v", err)
 	}
 	if d := cmp.Diff(before, stored(t, kv)); d != "" {

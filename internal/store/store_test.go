@@ -167,7 +167,10 @@ func TestIndexesAndRowsAgreeAfterAnyHistory(t *testing.T) {
 		want := map[string]thing{}
 		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
 			id := strconv.Itoa(rapid.IntRange(0, 5).Draw(rt, "id"))
-			v := thing{ID: id, Color: rapid.SampledFrom([]string{"", "red", "blue"}).Draw(rt, "color"), Tags: rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"x", "y", "z"}), 0, 3, rapid.ID).Draw(rt, "tags")}
+			v := thing{
+				ID: id, Color: rapid.SampledFrom([]string{"", "red", "blue"}).Draw(rt, "color"),
+				Tags: rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"x", "y", "z"}), 0, 3, rapid.ID).Draw(rt, "tags"),
+			}
 			del := rapid.Bool().Draw(rt, "delete")
 			if _, err := db.Update(ctx(), nil, func(tx *store.Tx) error {
 				if del {

@@ -15,7 +15,10 @@ func TestSubnetsKeepFiveAddresses(t *testing.T) {
 	for _, c := range []struct {
 		addr string
 		want bool
-	}{{"10.0.0.0", true}, {"10.0.0.1", true}, {"10.0.0.2", true}, {"10.0.0.3", true}, {"10.0.0.4", false}, {"10.0.0.14", false}, {"10.0.0.15", true}, {"10.0.0.16", true}} {
+	}{
+		{"10.0.0.0", true}, {"10.0.0.1", true}, {"10.0.0.2", true}, {"10.0.0.3", true}, {"10.0.0.4", false}, {"10.0.0.14", false},
+		{"10.0.0.15", true}, {"10.0.0.16", true},
+	} {
 		if got := vpc.Reserved(s, netip.MustParseAddr(c.addr)); got != c.want {
 			t.Errorf("Reserved(%s) = %v", c.addr, got)
 		}
@@ -58,7 +61,9 @@ func TestLeasesNeverHaveTwoOwners(t *testing.T) {
 }
 
 func TestCIDRBlocksAreNetworks(t *testing.T) {
-	for s, ok := range map[string]bool{"10.0.0.0/16": true, "0.0.0.0/0": true, "10.0.0.1/16": false, "10.0.0.0": false, "fd00::/8": false, "": false} {
+	for s, ok := range map[string]bool{
+		"10.0.0.0/16": true, "0.0.0.0/0": true, "10.0.0.1/16": false, "10.0.0.0": false, "fd00::/8": false, "": false,
+	} {
 		if _, err := vpc.ParseCIDR(s); (err == nil) != ok {
 			t.Errorf("%q: %v", s, err)
 		}

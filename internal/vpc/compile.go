@@ -98,7 +98,9 @@ func (c *compiler) router(v model.VPC, cidr netip.Prefix, transit netip.Addr) Ro
 		}
 		r.Gateways = append(r.Gateways, Gateway(p))
 	}
-	tables := slices.DeleteFunc(sorted(c.RouteTables, func(t model.RouteTable) string { return t.ID }), func(t model.RouteTable) bool { return t.VPC != v.ID })
+	tables := slices.DeleteFunc(sorted(c.RouteTables, func(t model.RouteTable) string { return t.ID }), func(t model.RouteTable) bool {
+		return t.VPC != v.ID
+	})
 	marks := spread(ids(tables, func(t model.RouteTable) string { return t.ID }), 1<<24)
 	for _, t := range tables {
 		r.Tables = append(r.Tables, Table{ID: t.ID, Mark: firstMark + marks[t.ID], Hops: c.hops(r, t)})

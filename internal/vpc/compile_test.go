@@ -25,18 +25,29 @@ func small() vpc.Snapshot {
 		RouteTables: []model.RouteTable{
 			{ID: "rtb-main", VPC: "vpc-1", Routes: []model.Route{{Destination: "10.0.0.0/16", Target: "local"}}},
 			{ID: "rtb-pub", VPC: "vpc-1", Associations: []model.RouteAssociation{{Subnet: "subnet-1"}}, Routes: []model.Route{
-				{Destination: "0.0.0.0/0", Target: "igw-1"}, {Destination: "192.0.2.0/24", Target: "nat-gone"}, {Destination: vpc.PrefixList(region, "s3"), Target: "vpce-1"},
+				{Destination: "0.0.0.0/0", Target: "igw-1"}, {Destination: "192.0.2.0/24", Target: "nat-gone"},
+				{Destination: vpc.PrefixList(region, "s3"), Target: "vpce-1"},
 			}},
 		},
-		Endpoints: []model.VPCEndpoint{{ID: "vpce-1", VPC: "vpc-1", Type: "Gateway", ServiceName: "com.amazonaws." + region + ".s3", RouteTables: []string{"rtb-pub"}}},
+		Endpoints: []model.VPCEndpoint{
+			{ID: "vpce-1", VPC: "vpc-1", Type: "Gateway", ServiceName: "com.amazonaws." + region + ".s3", RouteTables: []string{"rtb-pub"}},
+		},
 		Groups: []model.SecurityGroup{{ID: "sg-1", VPC: "vpc-1", Rules: []model.SecurityRule{
-			{ID: "sgr-1", Protocol: "tcp", FromPort: 80, ToPort: 81, CIDR: "0.0.0.0/0"}, {ID: "sgr-2", Protocol: "-1", FromPort: -1, ToPort: -1, Group: "sg-1"},
-			{ID: "sgr-3", Egress: true, Protocol: "tcp", FromPort: 443, ToPort: 443, PrefixList: vpc.PrefixList(region, "s3")}, {ID: "sgr-4", Protocol: "icmp", FromPort: 8, ToPort: -1, CIDR: "10.0.0.0/8"},
+			{ID: "sgr-1", Protocol: "tcp", FromPort: 80, ToPort: 81, CIDR: "0.0.0.0/0"},
+			{ID: "sgr-2", Protocol: "-1", FromPort: -1, ToPort: -1, Group: "sg-1"},
+			{ID: "sgr-3", Egress: true, Protocol: "tcp", FromPort: 443, ToPort: 443, PrefixList: vpc.PrefixList(region, "s3")},
+			{ID: "sgr-4", Protocol: "icmp", FromPort: 8, ToPort: -1, CIDR: "10.0.0.0/8"},
 			{ID: "sgr-5", Protocol: "tcp", FromPort: 1, ToPort: 1, CIDR6: "::/0"},
 		}}},
 		Interfaces: []model.NetworkInterface{
-			{ID: "eni-2", Kind: vpc.KindTask, VPC: "vpc-1", Subnet: "subnet-2", IP: "10.0.1.4", MAC: "0a:00:00:00:00:02", SecurityGroups: []string{"sg-1"}},
-			{ID: "eni-1", Kind: vpc.KindLoadBalancer, VPC: "vpc-1", Subnet: "subnet-1", IP: "10.0.0.4", MAC: "0a:00:00:00:00:01", PublicIP: "198.18.0.1", SecurityGroups: []string{"sg-1"}},
+			{
+				ID: "eni-2", Kind: vpc.KindTask, VPC: "vpc-1", Subnet: "subnet-2", IP: "10.0.1.4", MAC: "0a:00:00:00:00:02",
+				SecurityGroups: []string{"sg-1"},
+			},
+			{
+				ID: "eni-1", Kind: vpc.KindLoadBalancer, VPC: "vpc-1", Subnet: "subnet-1", IP: "10.0.0.4", MAC: "0a:00:00:00:00:01",
+				PublicIP: "198.18.0.1", SecurityGroups: []string{"sg-1"},
+			},
 			{ID: "eni-3", Kind: vpc.KindFunction, IP: "100.64.0.1", MAC: "0a:00:00:00:00:03"},
 		},
 	}
@@ -123,7 +134,10 @@ func TestMarksStayWhenOthersGo(t *testing.T) {
 func TestWhatMakesNoSenseIsLeftOutAndNamed(t *testing.T) {
 	s := small()
 	s.VPCs = append(s.VPCs, model.VPC{ID: "vpc-bad", CIDR: "x"})
-	s.Interfaces = append(s.Interfaces, model.NetworkInterface{ID: "eni-out", VPC: "vpc-1", Subnet: "subnet-1", IP: "10.0.9.9"}, model.NetworkInterface{ID: "eni-res", VPC: "vpc-1", Subnet: "subnet-1", IP: "10.0.0.1"})
+	s.Interfaces = append(
+		s.Interfaces, model.NetworkInterface{ID: "eni-out", VPC: "vpc-1", Subnet: "subnet-1", IP: "10.0.9.9"},
+		model.NetworkInterface{ID: "eni-res", VPC: "vpc-1", Subnet: "subnet-1", IP: "10.0.0.1"},
+	)
 	s.RouteTables[0].Routes = append(s.RouteTables[0].Routes, model.Route{Destination: "1.0.0.0/8", Target: "pcx-1"})
 	s.Groups[0].Rules = append(s.Groups[0].Rules, model.SecurityRule{ID: "sgr-x", Protocol: "banana"})
 	h := vpc.Compile(s)
@@ -174,8 +188,10 @@ func TestServicesHaveNamesAndAddresses(t *testing.T) {
 		seen[s.Address] = s.Name
 	}
 	for host, want := range map[string]string{
-		"ecs.ap-northeast-1.amazonaws.com": "ecs", "ecs-a.ap-northeast-1.amazonaws.com": "ecs-agent", "ecs-a-12.ap-northeast-1.amazonaws.com": "ecs-agent",
-		"ecs-t-1.ap-northeast-1.amazonaws.com": "ecs-telemetry", "000000000000.dkr.ecr.ap-northeast-1.amazonaws.com": "ecr.dkr", "b.s3.ap-northeast-1.amazonaws.com": "s3",
+		"ecs.ap-northeast-1.amazonaws.com": "ecs", "ecs-a.ap-northeast-1.amazonaws.com": "ecs-agent",
+		"ecs-a-12.ap-northeast-1.amazonaws.com": "ecs-agent",
+		"ecs-t-1.ap-northeast-1.amazonaws.com":  "ecs-telemetry", "000000000000.dkr.ecr.ap-northeast-1.amazonaws.com": "ecr.dkr",
+		"b.s3.ap-northeast-1.amazonaws.com":    "s3",
 		"ecs-a-x.ap-northeast-1.amazonaws.com": "", "a.b.dkr.ecr.ap-northeast-1.amazonaws.com": "", "ecs.us-east-1.amazonaws.com": "",
 	} {
 		got := ""

@@ -48,7 +48,8 @@ func Calls(s Snapshot, from string, services ...string) []Call {
 func (s Snapshot) takenOver(vpc string, service Service) (string, netip.Addr, bool) {
 	named := slices.ContainsFunc(s.VPCs, func(v model.VPC) bool { return v.ID == vpc && v.DNSSupport && v.DNSHostnames })
 	for _, e := range s.Endpoints {
-		if !named || e.VPC != vpc || e.Type != "Interface" || !e.PrivateDNS || e.State == model.EndpointDeleting || !strings.HasSuffix(e.ServiceName, "."+s.Region+"."+service.Name) {
+		if !named || e.VPC != vpc || e.Type != "Interface" || !e.PrivateDNS || e.State == model.EndpointDeleting ||
+			!strings.HasSuffix(e.ServiceName, "."+s.Region+"."+service.Name) {
 			continue
 		}
 		for _, n := range s.Interfaces {

@@ -10,18 +10,31 @@ import (
 // private is a VPC without a way out, with one endpoint.
 func private(change func(*vpc.Snapshot)) vpc.Snapshot {
 	s := vpc.Snapshot{
-		Region:      region,
-		VPCs:        []model.VPC{{ID: "vpc-1", CIDR: "10.0.0.0/16", DNSSupport: true, DNSHostnames: true, MainRouteTable: "rtb-1", DefaultGroup: "sg-1"}},
+		Region: region,
+		VPCs: []model.VPC{
+			{ID: "vpc-1", CIDR: "10.0.0.0/16", DNSSupport: true, DNSHostnames: true, MainRouteTable: "rtb-1", DefaultGroup: "sg-1"},
+		},
 		Subnets:     []model.Subnet{{ID: "subnet-1", VPC: "vpc-1", CIDR: "10.0.0.0/24"}},
 		RouteTables: []model.RouteTable{{ID: "rtb-1", VPC: "vpc-1"}},
 		Groups: []model.SecurityGroup{
-			{ID: "sg-1", VPC: "vpc-1", Rules: []model.SecurityRule{{ID: "sgr-1", Egress: true, Protocol: "-1", FromPort: -1, ToPort: -1, CIDR: "0.0.0.0/0"}}},
+			{
+				ID: "sg-1", VPC: "vpc-1",
+				Rules: []model.SecurityRule{{ID: "sgr-1", Egress: true, Protocol: "-1", FromPort: -1, ToPort: -1, CIDR: "0.0.0.0/0"}},
+			},
 			{ID: "sg-2", VPC: "vpc-1", Rules: []model.SecurityRule{{ID: "sgr-2", Protocol: "tcp", FromPort: 443, ToPort: 443, Group: "sg-1"}}},
 		},
-		Endpoints: []model.VPCEndpoint{{ID: "vpce-1", VPC: "vpc-1", Type: "Interface", ServiceName: "com.amazonaws." + region + ".ecs", PrivateDNS: true, State: model.EndpointAvailable}},
+		Endpoints: []model.VPCEndpoint{
+			{
+				ID: "vpce-1", VPC: "vpc-1", Type: "Interface", ServiceName: "com.amazonaws." + region + ".ecs", PrivateDNS: true,
+				State: model.EndpointAvailable,
+			},
+		},
 		Interfaces: []model.NetworkInterface{
 			{ID: "eni-1", Kind: vpc.KindInstance, VPC: "vpc-1", Subnet: "subnet-1", IP: "10.0.0.4", SecurityGroups: []string{"sg-1"}},
-			{ID: "eni-2", Kind: vpc.KindEndpoint, Owner: "vpce-1", VPC: "vpc-1", Subnet: "subnet-1", IP: "10.0.0.5", SecurityGroups: []string{"sg-2"}},
+			{
+				ID: "eni-2", Kind: vpc.KindEndpoint, Owner: "vpce-1", VPC: "vpc-1", Subnet: "subnet-1", IP: "10.0.0.5",
+				SecurityGroups: []string{"sg-2"},
+			},
 		},
 	}
 	if change != nil {

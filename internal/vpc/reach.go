@@ -221,7 +221,10 @@ func (h HostNetwork) groups(p *Path, r Router, groups []string, out bool, peer n
 			}
 		}
 	}
-	p.stop(strings.Join(groups, ","), "no %s rule of %s lets %s %s %s", to, or(strings.Join(groups, ", "), "no security group"), flowName(f), way, peer)
+	p.stop(
+		strings.Join(groups, ","), "no %s rule of %s lets %s %s %s", to, or(strings.Join(groups, ", "), "no security group"), flowName(f), way,
+		peer,
+	)
 	return false
 }
 

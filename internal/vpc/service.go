@@ -44,7 +44,10 @@ var catalog = []entry{
 	{name: "ecs-telemetry", names: []string{"ecs-t.R.amazonaws.com", "ecs-t-*.R.amazonaws.com"}},
 	{name: "ecr.api", names: []string{"api.ecr.R.amazonaws.com"}, others: []string{"ecr.R.amazonaws.com"}},
 	{name: "ecr.dkr", names: []string{"*.dkr.ecr.R.amazonaws.com"}},
-	{name: "s3", names: []string{"s3.R.amazonaws.com", "*.s3.R.amazonaws.com"}, others: []string{"s3.amazonaws.com", "*.s3.amazonaws.com"}, gateway: true},
+	{
+		name: "s3", names: []string{"s3.R.amazonaws.com", "*.s3.R.amazonaws.com"}, others: []string{"s3.amazonaws.com", "*.s3.amazonaws.com"},
+		gateway: true,
+	},
 	{name: "dynamodb", names: []string{"dynamodb.R.amazonaws.com"}, gateway: true},
 	{name: "logs", names: []string{"logs.R.amazonaws.com"}},
 	{name: "lambda", names: []string{"lambda.R.amazonaws.com"}},

@@ -25,9 +25,15 @@ func TestAClientsRequestIsRead(t *testing.T) {
 		in        any
 	}{
 		{ecs.Meta, "SubmitTaskStateChange", "AmazonEC2ContainerServiceV20141113.SubmitTaskStateChange", &ecs.SubmitTaskStateChangeInput{
-			Task: wire.Ptr("t"), Status: wire.Ptr("RUNNING"), PullStartedAt: &at, Containers: []ecs.ContainerStateChange{{ContainerName: wire.Ptr("c"), ExitCode: wire.Ptr(int64(1))}},
+			Task: wire.Ptr("t"), Status: wire.Ptr("RUNNING"), PullStartedAt: &at,
+			Containers: []ecs.ContainerStateChange{{ContainerName: wire.Ptr("c"), ExitCode: wire.Ptr(int64(1))}},
 		}},
-		{logs.Meta, "PutLogEvents", "Logs_20140328.PutLogEvents", &logs.PutLogEventsInput{LogGroupName: wire.Ptr("g"), LogEvents: []logs.InputLogEvent{{Timestamp: wire.Ptr(int64(7)), Message: wire.Ptr("\"m\"\n")}}}},
+		{
+			logs.Meta, "PutLogEvents", "Logs_20140328.PutLogEvents",
+			&logs.PutLogEventsInput{
+				LogGroupName: wire.Ptr("g"), LogEvents: []logs.InputLogEvent{{Timestamp: wire.Ptr(int64(7)), Message: wire.Ptr("\"m\"\n")}},
+			},
+		},
 		{ecr.Meta, "GetAuthorizationToken", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken", &ecr.GetAuthorizationTokenInput{}},
 	} {
 		op := c.service.Operation(c.operation)

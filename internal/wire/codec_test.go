@@ -80,24 +80,42 @@ func TestAnswersOfEveryProtocol(t *testing.T) {
 		out   any
 	}{
 		"json": {ecs.Meta.Operation("DescribeServices"), wire.JSON, &ecs.DescribeServicesOutput{
-			Services: []ecs.Service{{ServiceName: wire.Ptr("web \"1\" é\n"), DesiredCount: wire.Ptr[int64](2), CreatedAt: &when, Events: []ecs.ServiceEvent{}, EnableECSManagedTags: wire.Ptr(false)}},
+			Services: []ecs.Service{
+				{
+					ServiceName: wire.Ptr("web \"1\" é\n"), DesiredCount: wire.Ptr[int64](2), CreatedAt: &when, Events: []ecs.ServiceEvent{},
+					EnableECSManagedTags: wire.Ptr(false),
+				},
+			},
 			Failures: []ecs.Failure{},
 		}},
 		"json-empty": {logs.Meta.Operation("CreateLogGroup"), wire.JSON, &logs.CreateLogGroupOutput{}},
 		"query": {elbv2.Meta.Operation("DescribeTargetGroups"), wire.Query, &elbv2.DescribeTargetGroupsOutput{
-			TargetGroups: []elbv2.TargetGroup{{TargetGroupName: wire.Ptr("a<b&c"), Port: wire.Ptr[int64](80), LoadBalancerArns: []string{"x", "y"}, Matcher: &elbv2.Matcher{HttpCode: wire.Ptr("200")}}},
+			TargetGroups: []elbv2.TargetGroup{
+				{
+					TargetGroupName: wire.Ptr("a<b&c"), Port: wire.Ptr[int64](80), LoadBalancerArns: []string{"x", "y"},
+					Matcher: &elbv2.Matcher{HttpCode: wire.Ptr("200")},
+				},
+			},
 		}},
 		"query-empty": {iam.Meta.Operation("DeleteRole"), wire.Query, &iam.DeleteRoleOutput{}},
 		"query-map": {iam.Meta.Operation("GetAccountSummary"), wire.Query, &iam.GetAccountSummaryOutput{
 			SummaryMap: map[string]int64{"Roles": 3, "Policies": 1},
 		}},
-		"query-time": {iam.Meta.Operation("GetRole"), wire.Query, &iam.GetRoleOutput{Role: &iam.Role{RoleName: wire.Ptr("r"), CreateDate: &when}}},
+		"query-time": {
+			iam.Meta.Operation("GetRole"), wire.Query, &iam.GetRoleOutput{Role: &iam.Role{RoleName: wire.Ptr("r"), CreateDate: &when}},
+		},
 		"ec2": {ec2.Meta.Operation("DescribeVpcs"), wire.EC2, &ec2.DescribeVpcsOutput{
-			Vpcs: []ec2.Vpc{{VpcId: wire.Ptr("vpc-1"), IsDefault: wire.Ptr(true), Tags: []ec2.Tag{{Key: wire.Ptr("Name"), Value: wire.Ptr("v")}}, CidrBlockAssociationSet: []ec2.VpcCidrBlockAssociation{}}},
+			Vpcs: []ec2.Vpc{
+				{
+					VpcId: wire.Ptr("vpc-1"), IsDefault: wire.Ptr(true), Tags: []ec2.Tag{{Key: wire.Ptr("Name"), Value: wire.Ptr("v")}},
+					CidrBlockAssociationSet: []ec2.VpcCidrBlockAssociation{},
+				},
+			},
 		}},
 		"ec2-empty": {ec2.Meta.Operation("DeleteVpc"), wire.EC2, &ec2.DeleteVpcOutput{}},
 		"rest-json": {lambda.Meta.Operation("CreateFunction"), wire.RESTJSON, &lambda.CreateFunctionOutput{
-			FunctionName: wire.Ptr("f"), Timeout: wire.Ptr[int64](90), Environment: &lambda.EnvironmentResponse{Variables: map[string]string{"B": "2", "A": "1"}},
+			FunctionName: wire.Ptr("f"), Timeout: wire.Ptr[int64](90),
+			Environment: &lambda.EnvironmentResponse{Variables: map[string]string{"B": "2", "A": "1"}},
 		}},
 		"rest-json-payload": {lambda.Meta.Operation("Invoke"), wire.RESTJSON, &lambda.InvokeOutput{
 			StatusCode: wire.Ptr[int64](200), FunctionError: wire.Ptr("Unhandled"), ExecutedVersion: wire.Ptr("$LATEST"), Payload: []byte(`{"a":1}`),
@@ -105,8 +123,18 @@ func TestAnswersOfEveryProtocol(t *testing.T) {
 		"cbor": {cloudwatch.Meta.Operation("GetMetricData"), wire.CBOR, &cloudwatch.GetMetricDataOutput{
 			MetricDataResults: []cloudwatch.MetricDataResult{{Id: wire.Ptr("m"), Timestamps: []time.Time{when}, Values: []float64{70, 0.5}}},
 		}},
-		"cloudwatch-json":  {cloudwatch.Meta.Operation("GetMetricData"), wire.JSON, &cloudwatch.GetMetricDataOutput{MetricDataResults: []cloudwatch.MetricDataResult{{Timestamps: []time.Time{when}, Values: []float64{70, 0.5}}}}},
-		"cloudwatch-query": {cloudwatch.Meta.Operation("GetMetricData"), wire.Query, &cloudwatch.GetMetricDataOutput{MetricDataResults: []cloudwatch.MetricDataResult{{Timestamps: []time.Time{when}, Values: []float64{70, 0.5}}}}},
+		"cloudwatch-json": {
+			cloudwatch.Meta.Operation("GetMetricData"), wire.JSON,
+			&cloudwatch.GetMetricDataOutput{
+				MetricDataResults: []cloudwatch.MetricDataResult{{Timestamps: []time.Time{when}, Values: []float64{70, 0.5}}},
+			},
+		},
+		"cloudwatch-query": {
+			cloudwatch.Meta.Operation("GetMetricData"), wire.Query,
+			&cloudwatch.GetMetricDataOutput{
+				MetricDataResults: []cloudwatch.MetricDataResult{{Timestamps: []time.Time{when}, Values: []float64{70, 0.5}}},
+			},
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -178,9 +206,14 @@ func TestQueryRequest(t *testing.T) {
 			"&Actions.member.2.Type=redirect&Actions.member.1.Type=forward&Actions.member.1.ForwardConfig.TargetGroups.member.1.Weight=5&Tags=&Nope.member.1=x")
 	want := &elbv2.CreateRuleInput{
 		ListenerArn: wire.Ptr("arn"), Priority: wire.Ptr[int64](10), Tags: []elbv2.Tag{},
-		Conditions: []elbv2.RuleCondition{{Field: wire.Ptr("path-pattern"), PathPatternConfig: &elbv2.PathPatternConditionConfig{Values: []string{"/a"}}}},
+		Conditions: []elbv2.RuleCondition{
+			{Field: wire.Ptr("path-pattern"), PathPatternConfig: &elbv2.PathPatternConditionConfig{Values: []string{"/a"}}},
+		},
 		Actions: []elbv2.Action{
-			{Type: wire.Ptr("forward"), ForwardConfig: &elbv2.ForwardActionConfig{TargetGroups: []elbv2.TargetGroupTuple{{Weight: wire.Ptr[int64](5)}}}},
+			{
+				Type:          wire.Ptr("forward"),
+				ForwardConfig: &elbv2.ForwardActionConfig{TargetGroups: []elbv2.TargetGroupTuple{{Weight: wire.Ptr[int64](5)}}},
+			},
 			{Type: wire.Ptr("redirect")},
 		},
 	}
@@ -198,7 +231,9 @@ func TestEC2Request(t *testing.T) {
 		"CidrBlock=10.0.0.0%2F16&InstanceTenancy=default&TagSpecification.1.ResourceType=vpc&TagSpecification.1.Tag.1.Key=Name&TagSpecification.1.Tag.1.Value=v&DryRun=true&Foo=1")
 	want := &ec2.CreateVpcInput{
 		CidrBlock: wire.Ptr("10.0.0.0/16"), InstanceTenancy: wire.Ptr("default"), DryRun: wire.Ptr(true),
-		TagSpecifications: []ec2.TagSpecification{{ResourceType: wire.Ptr("vpc"), Tags: []ec2.Tag{{Key: wire.Ptr("Name"), Value: wire.Ptr("v")}}}},
+		TagSpecifications: []ec2.TagSpecification{
+			{ResourceType: wire.Ptr("vpc"), Tags: []ec2.Tag{{Key: wire.Ptr("Name"), Value: wire.Ptr("v")}}},
+		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -211,11 +246,15 @@ func TestEC2Request(t *testing.T) {
 func TestJSONRequest(t *testing.T) {
 	t.Parallel()
 	op := ecs.Meta.Operation("CreateService")
-	in, unknown, err := op.Decode(wire.JSON, &wire.Request{Body: []byte(`{"serviceName":"s","desiredCount":3,"loadBalancers":[{"containerPort":80}],"tags":null,"later":{"x":1}}`)})
+	in, unknown, err := op.Decode(wire.JSON, &wire.Request{
+		Body: []byte(`{"serviceName":"s","desiredCount":3,"loadBalancers":[{"containerPort":80}],"tags":null,"later":{"x":1}}`),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &ecs.CreateServiceInput{ServiceName: wire.Ptr("s"), DesiredCount: wire.Ptr[int64](3), LoadBalancers: []ecs.LoadBalancer{{ContainerPort: wire.Ptr[int64](80)}}}
+	want := &ecs.CreateServiceInput{
+		ServiceName: wire.Ptr("s"), DesiredCount: wire.Ptr[int64](3), LoadBalancers: []ecs.LoadBalancer{{ContainerPort: wire.Ptr[int64](80)}},
+	}
 	if diff := cmp.Diff(want, in); diff != "" {
 		t.Error(diff)
 	}
@@ -235,7 +274,9 @@ func TestRESTRoutes(t *testing.T) {
 		{"POST", "/2015-03-31/functions", "CreateFunction", "", ""},
 		{"GET", "/2015-03-31/functions/", "ListFunctions", "", ""},
 		{"POST", "/2015-03-31/functions/f/invocations", "Invoke", "FunctionName", "f"},
-		{"GET", "/2015-03-31/functions/arn%3Aaws%3Alambda%3Ar%3A1%3Afunction%3Af", "GetFunction", "FunctionName", "arn:aws:lambda:r:1:function:f"},
+		{
+			"GET", "/2015-03-31/functions/arn%3Aaws%3Alambda%3Ar%3A1%3Afunction%3Af", "GetFunction", "FunctionName", "arn:aws:lambda:r:1:function:f",
+		},
 		{"GET", "/2017-03-31/tags/arn%3Aaws%2Fx", "ListTags", "Resource", "arn:aws/x"},
 		{"DELETE", "/nothing", "", "", ""},
 	}
@@ -261,7 +302,9 @@ func TestRESTRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &lambda.InvokeInput{FunctionName: wire.Ptr("f"), InvocationType: wire.Ptr("Event"), Qualifier: wire.Ptr("v1"), Payload: []byte(`not even json`)}
+	want := &lambda.InvokeInput{
+		FunctionName: wire.Ptr("f"), InvocationType: wire.Ptr("Event"), Qualifier: wire.Ptr("v1"), Payload: []byte(`not even json`),
+	}
 	if diff := cmp.Diff(want, in); diff != "" {
 		t.Error(diff)
 	}
@@ -277,14 +320,24 @@ func TestValidation(t *testing.T) {
 		in   any
 		want string
 	}{
-		"fine":     {iam.Meta.Operation("GetRole"), &iam.GetRoleInput{RoleName: wire.Ptr("r")}, ""},
-		"required": {iam.Meta.Operation("GetRole"), &iam.GetRoleInput{}, "ValidationError: 1 validation error detected: Value null at 'roleName' failed to satisfy constraint: Member must not be null"},
+		"fine": {iam.Meta.Operation("GetRole"), &iam.GetRoleInput{RoleName: wire.Ptr("r")}, ""},
+		"required": {
+			iam.Meta.Operation("GetRole"), &iam.GetRoleInput{},
+			"ValidationError: 1 validation error detected: Value null at 'roleName' failed to satisfy constraint: Member must not be null",
+		},
 		"length": {iam.Meta.Operation("GetRole"), &iam.GetRoleInput{RoleName: wire.Ptr("")},
-			"ValidationError: 1 validation error detected: Value '' at 'roleName' failed to satisfy constraint: Member must have length greater than or equal to 1; Value '' at 'roleName'"},
+			"ValidationError: 1 validation error detected: Value '' at 'roleName' failed to satisfy constraint: Member must have length greater " +
+				"than or equal to 1; Value '' at 'roleName'"},
 		"enum ecs": {ecs.Meta.Operation("CreateService"), &ecs.CreateServiceInput{ServiceName: wire.Ptr("s"), LaunchType: wire.Ptr("MOON")},
-			"InvalidParameterException: 1 validation error detected: Value 'MOON' at 'launchType' failed to satisfy constraint: Member must satisfy enum value set: [EC2, FARGATE, EXTERNAL, MANAGED_INSTANCES]"},
-		"ec2 required": {ec2.Meta.Operation("DeleteVpc"), &ec2.DeleteVpcInput{}, "MissingParameter: The request must contain the parameter vpcId"},
-		"ec2 range":    {ec2.Meta.Operation("DescribeVpcs"), &ec2.DescribeVpcsInput{MaxResults: wire.Ptr[int64](1)}, "InvalidParameterValue: Value ( 1 ) for parameter maxResults is invalid. Expecting a value greater than 5."},
+			"InvalidParameterException: 1 validation error detected: Value 'MOON' at 'launchType' failed to satisfy constraint: Member must " +
+				"satisfy enum value set: [EC2, FARGATE, EXTERNAL, MANAGED_INSTANCES]"},
+		"ec2 required": {
+			ec2.Meta.Operation("DeleteVpc"), &ec2.DeleteVpcInput{}, "MissingParameter: The request must contain the parameter vpcId",
+		},
+		"ec2 range": {
+			ec2.Meta.Operation("DescribeVpcs"), &ec2.DescribeVpcsInput{MaxResults: wire.Ptr[int64](1)},
+			"InvalidParameterValue: Value ( 1 ) for parameter maxResults is invalid. Expecting a value greater than 5.",
+		},
 		"ecr": {ecr.Meta.Operation("CreateRepository"), &ecr.CreateRepositoryInput{RepositoryName: wire.Ptr("UPPER")},
 			"InvalidParameterException: Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must satisfy regular expression '"},
 	}
@@ -309,13 +362,15 @@ func TestMaps(t *testing.T) {
 	t.Parallel()
 	op := elbv2.Meta.Operation("CreateTargetGroup")
 	in, err := op.FromMap(map[string]any{
-		"Name": 12, "Port": "80", "HealthCheckEnabled": "true", "HealthCheckPort": 8080.0, "Tags": []map[string]string{{"Key": "a", "Value": "b"}},
+		"Name": 12, "Port": "80", "HealthCheckEnabled": "true", "HealthCheckPort": 8080.0,
+		"Tags": []map[string]string{{"Key": "a", "Value": "b"}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := &elbv2.CreateTargetGroupInput{
-		Name: wire.Ptr("12"), Port: wire.Ptr[int64](80), HealthCheckEnabled: wire.Ptr(true), HealthCheckPort: wire.Ptr("8080"), Tags: []elbv2.Tag{{Key: wire.Ptr("a"), Value: wire.Ptr("b")}},
+		Name: wire.Ptr("12"), Port: wire.Ptr[int64](80), HealthCheckEnabled: wire.Ptr(true), HealthCheckPort: wire.Ptr("8080"),
+		Tags: []elbv2.Tag{{Key: wire.Ptr("a"), Value: wire.Ptr("b")}},
 	}
 	if diff := cmp.Diff(want, in); diff != "" {
 		t.Error(diff)
@@ -346,8 +401,10 @@ func TestEmptyLists(t *testing.T) {
 		out   any
 		want  string
 	}{
-		"a list":                {ecs.Meta.Operation("ListClusters"), wire.JSON, &ecs.ListClustersOutput{}, `{"clusterArns":[]}`},
-		"failures":              {ecs.Meta.Operation("DescribeClusters"), wire.JSON, &ecs.DescribeClustersOutput{}, `{"clusters":[],"failures":[]}`},
+		"a list": {ecs.Meta.Operation("ListClusters"), wire.JSON, &ecs.ListClustersOutput{}, `{"clusterArns":[]}`},
+		"failures": {
+			ecs.Meta.Operation("DescribeClusters"), wire.JSON, &ecs.DescribeClustersOutput{}, `{"clusters":[],"failures":[]}`,
+		},
 		"one thing":             {ecs.Meta.Operation("DescribeTaskDefinition"), wire.JSON, &ecs.DescribeTaskDefinitionOutput{}, `{}`},
 		"an answer to a change": {ecs.Meta.Operation("RegisterTaskDefinition"), wire.JSON, &ecs.RegisterTaskDefinitionOutput{}, `{}`},
 	}

@@ -153,7 +153,9 @@ func (s *Service) read() {
 
 func (s *Service) addOperation(f []string) {
 	status, _ := strconv.Atoi(f[3])
-	o := &Operation{Service: s, Name: f[0], Method: f[1], Path: f[2], Status: status, input: dash(f[4]), output: dash(f[5]), Wrapper: dash(f[6])}
+	o := &Operation{
+		Service: s, Name: f[0], Method: f[1], Path: f[2], Status: status, input: dash(f[4]), output: dash(f[5]), Wrapper: dash(f[6]),
+	}
 	if e := dash(f[7]); e != "" {
 		o.Errors = strings.Split(e, ",")
 	}

@@ -18,7 +18,8 @@ import (
 )
 
 var services = []*wire.Service{
-	autoscaling.Meta, cloudformation.Meta, cloudwatch.Meta, ec2.Meta, ecr.Meta, ecs.Meta, elbv2.Meta, iam.Meta, lambda.Meta, logs.Meta, sts.Meta,
+	autoscaling.Meta, cloudformation.Meta, cloudwatch.Meta, ec2.Meta, ecr.Meta, ecs.Meta, elbv2.Meta, iam.Meta, lambda.Meta, logs.Meta,
+	sts.Meta,
 }
 
 // Every built operation's shapes resolve, and their members are the fields of

@@ -85,7 +85,9 @@ func readQuerySignature(q url.Values) (*Signature, error) {
 	if a := q.Get("X-Amz-Algorithm"); a != algorithm {
 		return nil, incomplete("Unsupported AWS 'algorithm': '%s'.", a)
 	}
-	s := &Signature{Token: q.Get(tokenParam), Presigned: true, sum: q.Get("X-Amz-Signature"), headers: strings.Split(q.Get("X-Amz-SignedHeaders"), ";")}
+	s := &Signature{
+		Token: q.Get(tokenParam), Presigned: true, sum: q.Get("X-Amz-Signature"), headers: strings.Split(q.Get("X-Amz-SignedHeaders"), ";"),
+	}
 	if e := q.Get("X-Amz-Expires"); e != "" {
 		d, err := time.ParseDuration(e + "s")
 		if err != nil || d < 0 || d > 7*24*time.Hour {
@@ -112,7 +114,10 @@ func (s *Signature) complete(scope, at string) (*Signature, error) {
 	}
 	s.At = t
 	if !strings.HasPrefix(at, s.Date) {
-		return nil, fault.New(fault.Denied, "SignatureDoesNotMatch", "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.", s.Date, at[:8], at)
+		return nil, fault.New(
+			fault.Denied, "SignatureDoesNotMatch",
+			"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.", s.Date, at[:8], at,
+		)
 	}
 	return s, nil
 }
@@ -130,7 +135,8 @@ func (s *Signature) Verify(r *http.Request, body []byte, secret string) error {
 	want := s.calculate(r, hash, secret)
 	if !hmac.Equal([]byte(want), []byte(s.sum)) {
 		return fault.New(fault.Denied, "SignatureDoesNotMatch",
-			"The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
+			"The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. "+
+				"Consult the service documentation for details.")
 	}
 	return nil
 }
@@ -145,7 +151,9 @@ func (s *Signature) payloadHash(r *http.Request, body []byte) (string, error) {
 	case said == unsigned, strings.HasPrefix(said, "STREAMING-"):
 		return said, nil
 	case said != hash(body):
-		return "", fault.New(fault.Denied, "SignatureDoesNotMatch", "The provided 'x-amz-content-sha256' header does not match what was computed.")
+		return "", fault.New(
+			fault.Denied, "SignatureDoesNotMatch", "The provided 'x-amz-content-sha256' header does not match what was computed.",
+		)
 	default:
 		return said, nil
 	}
@@ -168,7 +176,9 @@ func Sign(r *http.Request, body []byte, k ident.Key, region, service string, at 
 	if k.Token != "" {
 		r.Header.Set(tokenParam, k.Token)
 	}
-	s := &Signature{AccessKey: k.ID, Date: at.UTC().Format("20060102"), Region: region, Service: service, At: at.UTC(), headers: []string{"host"}}
+	s := &Signature{
+		AccessKey: k.ID, Date: at.UTC().Format("20060102"), Region: region, Service: service, At: at.UTC(), headers: []string{"host"},
+	}
 	for h := range r.Header {
 		if l := strings.ToLower(h); l == "content-type" || strings.HasPrefix(l, "x-amz-") {
 			s.headers = append(s.headers, l)

@@ -86,7 +86,8 @@ func TestSignaturesThatAreNone(t *testing.T) {
 	for auth, code := range map[string]string{
 		"Bearer x":         "IncompleteSignature",
 		"AWS4-HMAC-SHA256": "IncompleteSignature",
-		"AWS4-HMAC-SHA256 Credential=a/20261123/r/s/aws4_request, SignedHeaders=host, Signature=00":                    "IncompleteSignature", // no date
+		// no date
+		"AWS4-HMAC-SHA256 Credential=a/20261123/r/s/aws4_request, SignedHeaders=host, Signature=00":                    "IncompleteSignature",
 		"AWS4-HMAC-SHA256 Credential=a/20261123/r/s/nonsense, SignedHeaders=host, Signature=00":                        "IncompleteSignature",
 		"AWS4-HMAC-SHA256 Credential=a/b/c/20261123/r/s/aws4_request/, SignedHeaders=host;x-amz-date, Signature=,,,,=": "IncompleteSignature",
 	} {

@@ -12,7 +12,9 @@ const (
 	iso8601msec = "2006-01-02T15:04:05.000Z"
 )
 
-var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05", "2006-01-02", http.TimeFormat, time.RFC1123Z}
+var timeLayouts = []string{
+	time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05", "2006-01-02", http.TimeFormat, time.RFC1123Z,
+}
 
 // parseTime reads a time in the format that a model names, or in whichever it
 // is: clients send epoch seconds where ISO 8601 is meant, and the reverse.

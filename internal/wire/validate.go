@@ -212,9 +212,15 @@ func refuseEC2(v violation) error {
 	case "required":
 		return fault.New(fault.Invalid, "MissingParameter", "The request must contain the parameter %s", name)
 	case "min":
-		return fault.New(fault.Invalid, "InvalidParameterValue", "Value ( %s ) for parameter %s is invalid. Expecting a value greater than %s.", v.value, name, whole(v.bound))
+		return fault.New(
+			fault.Invalid, "InvalidParameterValue", "Value ( %s ) for parameter %s is invalid. Expecting a value greater than %s.", v.value, name,
+			whole(v.bound),
+		)
 	case "max":
-		return fault.New(fault.Invalid, "InvalidParameterValue", "Value ( %s ) for parameter %s is invalid. Expecting a value less than or equal to %s.", v.value, name, whole(v.bound))
+		return fault.New(
+			fault.Invalid, "InvalidParameterValue", "Value ( %s ) for parameter %s is invalid. Expecting a value less than or equal to %s.", v.value,
+			name, whole(v.bound),
+		)
 	default:
 		return fault.New(fault.Invalid, "InvalidParameterValue", "Value (%s) for parameter %s is invalid. %s", v.value, name, v.constraint)
 	}

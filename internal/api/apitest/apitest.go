@@ -24,7 +24,8 @@ import (
 
 // Services are the services that Berth answers for.
 var Services = []*wire.Service{
-	autoscaling.Meta, cloudformation.Meta, cloudwatch.Meta, ec2.Meta, ecr.Meta, ecs.Meta, elbv2.Meta, iam.Meta, lambda.Meta, logs.Meta, sts.Meta,
+	autoscaling.Meta, cloudformation.Meta, cloudwatch.Meta, ec2.Meta, ecr.Meta, ecs.Meta, elbv2.Meta, iam.Meta, lambda.Meta, logs.Meta,
+	sts.Meta,
 }
 
 // In is the input of a call, by the model's member names.

@@ -86,13 +86,22 @@ var lists = []list{
 	{service: "ecs", operation: "ListClusters", items: "clusterArns", drop: by(state.Clusters, "")},
 	{service: "ecs", operation: "DescribeCapacityProviders", items: "capacityProviders", drop: by(state.CapacityProviders, "name")},
 	{service: "ecs", operation: "ListTaskDefinitions", items: "taskDefinitionArns", drop: by(state.TaskDefinitions, "")},
-	{service: "ecs", operation: "ListTaskDefinitions", items: "taskDefinitionArns", ask: in{"sort": "DESC"}, drop: by(state.TaskDefinitions, "")},
+	{
+		service: "ecs", operation: "ListTaskDefinitions", items: "taskDefinitionArns", ask: in{"sort": "DESC"},
+		drop: by(state.TaskDefinitions, ""),
+	},
 	{
 		service: "ecs", operation: "ListTaskDefinitionFamilies", items: "families",
-		drop: where(state.TaskDefinitions, "", func(d model.TaskDefinition, f string) bool { return d.Family == f }, func(d model.TaskDefinition) string { return d.ARN }),
+		drop: where(
+			state.TaskDefinitions, "", func(d model.TaskDefinition, f string) bool { return d.Family == f },
+			func(d model.TaskDefinition) string { return d.ARN },
+		),
 	},
 	{service: "ecs", operation: "ListServices", items: "serviceArns", ask: in{"cluster": "c"}, drop: by(state.Services, "")},
-	{service: "ecs", operation: "ListServiceDeployments", items: "serviceDeployments", ask: in{"cluster": "c", "service": "s000"}, drop: by(state.ServiceDeployments, "serviceDeploymentArn")},
+	{
+		service: "ecs", operation: "ListServiceDeployments", items: "serviceDeployments", ask: in{"cluster": "c", "service": "s000"},
+		drop: by(state.ServiceDeployments, "serviceDeploymentArn"),
+	},
 	{service: "ecs", operation: "ListTasks", items: "taskArns", ask: in{"cluster": "c"}, drop: by(state.Tasks, "")},
 	{
 		service: "ecs", operation: "ListContainerInstances", items: "containerInstanceArns", ask: in{"cluster": "c"},
@@ -104,11 +113,25 @@ var lists = []list{
 	},
 	{service: "ecs", operation: "ListAccountSettings", items: "settings", ask: in{"effectiveSettings": true}},
 
-	{service: "elasticloadbalancing", operation: "DescribeLoadBalancers", items: "LoadBalancers", drop: by(state.LoadBalancers, "LoadBalancerArn")},
-	{service: "elasticloadbalancing", operation: "DescribeListeners", items: "Listeners", ask: in{"LoadBalancerArn": elb + "loadbalancer/app/l000/0"}, drop: by(state.Listeners, "ListenerArn")},
-	{service: "elasticloadbalancing", operation: "DescribeListenerCertificates", items: "Certificates", ask: in{"ListenerArn": elb + "listener/app/l000/0/011"}, short: true},
-	{service: "elasticloadbalancing", operation: "DescribeRules", items: "Rules", ask: in{"ListenerArn": elb + "listener/app/l000/0/011"}, drop: by(state.ListenerRules, "RuleArn")},
-	{service: "elasticloadbalancing", operation: "DescribeTargetGroups", items: "TargetGroups", drop: by(state.TargetGroups, "TargetGroupArn")},
+	{
+		service: "elasticloadbalancing", operation: "DescribeLoadBalancers", items: "LoadBalancers",
+		drop: by(state.LoadBalancers, "LoadBalancerArn"),
+	},
+	{
+		service: "elasticloadbalancing", operation: "DescribeListeners", items: "Listeners",
+		ask: in{"LoadBalancerArn": elb + "loadbalancer/app/l000/0"}, drop: by(state.Listeners, "ListenerArn"),
+	},
+	{
+		service: "elasticloadbalancing", operation: "DescribeListenerCertificates", items: "Certificates",
+		ask: in{"ListenerArn": elb + "listener/app/l000/0/011"}, short: true,
+	},
+	{
+		service: "elasticloadbalancing", operation: "DescribeRules", items: "Rules", ask: in{"ListenerArn": elb + "listener/app/l000/0/011"},
+		drop: by(state.ListenerRules, "RuleArn"),
+	},
+	{
+		service: "elasticloadbalancing", operation: "DescribeTargetGroups", items: "TargetGroups", drop: by(state.TargetGroups, "TargetGroupArn"),
+	},
 	{service: "elasticloadbalancing", operation: "DescribeAccountLimits", items: "Limits"},
 
 	{service: "ec2", operation: "DescribeVpcs", items: "Vpcs", drop: by(state.VPCs, "VpcId")},
@@ -120,30 +143,57 @@ var lists = []list{
 	{service: "ec2", operation: "DescribeSecurityGroups", items: "SecurityGroups", drop: by(state.SecurityGroups, "GroupId")},
 	{
 		service: "ec2", operation: "DescribeSecurityGroupRules", items: "SecurityGroupRules",
-		drop: where(state.SecurityGroups, "GroupId", func(g model.SecurityGroup, id string) bool { return g.ID == id }, func(g model.SecurityGroup) string { return g.ID }),
+		drop: where(
+			state.SecurityGroups, "GroupId", func(g model.SecurityGroup, id string) bool { return g.ID == id },
+			func(g model.SecurityGroup) string { return g.ID },
+		),
 	},
-	{service: "ec2", operation: "GetSecurityGroupsForVpc", items: "SecurityGroupForVpcs", ask: in{"VpcId": "vpc-011"}, drop: by(state.SecurityGroups, "GroupId")},
+	{
+		service: "ec2", operation: "GetSecurityGroupsForVpc", items: "SecurityGroupForVpcs", ask: in{"VpcId": "vpc-011"},
+		drop: by(state.SecurityGroups, "GroupId"),
+	},
 	{service: "ec2", operation: "DescribeStaleSecurityGroups", items: "StaleSecurityGroupSet", ask: in{"VpcId": "vpc-011"}, short: true},
 	{
 		service: "ec2", operation: "DescribeNetworkAcls", items: "NetworkAcls",
-		drop: where(state.VPCs, "NetworkAclId", func(v model.VPC, acl string) bool { return v.DefaultACL == acl }, func(v model.VPC) string { return v.ID }),
+		drop: where(state.VPCs, "NetworkAclId", func(v model.VPC, acl string) bool { return v.DefaultACL == acl }, func(v model.VPC) string {
+			return v.ID
+		}),
 	},
-	{service: "ec2", operation: "DescribeTags", items: "Tags", ask: in{"Filters": []any{in{"Name": "resource-type", "Values": []any{"vpc"}}}}, drop: by(state.VPCs, "ResourceId")},
-	{service: "ec2", operation: "DescribeNetworkInterfaces", items: "NetworkInterfaces", drop: by(state.NetworkInterfaces, "NetworkInterfaceId")},
+	{
+		service: "ec2", operation: "DescribeTags", items: "Tags", ask: in{"Filters": []any{in{"Name": "resource-type", "Values": []any{"vpc"}}}},
+		drop: by(state.VPCs, "ResourceId"),
+	},
+	{
+		service: "ec2", operation: "DescribeNetworkInterfaces", items: "NetworkInterfaces",
+		drop: by(state.NetworkInterfaces, "NetworkInterfaceId"),
+	},
 	{service: "ec2", operation: "DescribeVpcEndpoints", items: "VpcEndpoints", drop: by(state.VPCEndpoints, "VpcEndpointId")},
 	{service: "ec2", operation: "DescribeVpcEndpointServices", items: "ServiceDetails"},
-	{service: "ec2", operation: "DescribeInstances", items: "Reservations", ask: in{"IncludeManagedResources": true}, drop: func(w *apitest.World, item any) {
+	{service: "ec2", operation: "DescribeInstances", items: "Reservations", ask: in{
+		"IncludeManagedResources": true,
+	}, drop: func(w *apitest.World, item any) {
 		instances, _ := item.(map[string]any)["Instances"].([]any)
 		by(state.Instances, "InstanceId")(w, instances[0])
 	}},
-	{service: "ec2", operation: "DescribeInstanceStatus", items: "InstanceStatuses", ask: in{"IncludeManagedResources": true}, drop: by(state.Instances, "InstanceId")},
-	{service: "ec2", operation: "DescribeIamInstanceProfileAssociations", items: "IamInstanceProfileAssociations", drop: by(state.Instances, "InstanceId")},
+	{
+		service: "ec2", operation: "DescribeInstanceStatus", items: "InstanceStatuses", ask: in{"IncludeManagedResources": true},
+		drop: by(state.Instances, "InstanceId"),
+	},
+	{
+		service: "ec2", operation: "DescribeIamInstanceProfileAssociations", items: "IamInstanceProfileAssociations",
+		drop: by(state.Instances, "InstanceId"),
+	},
 	{service: "ec2", operation: "DescribeInstanceTypes", items: "InstanceTypes"},
 	{service: "ec2", operation: "DescribeInstanceTypeOfferings", items: "InstanceTypeOfferings"},
-	{service: "ec2", operation: "DescribeSpotPriceHistory", items: "SpotPriceHistory", ask: in{"InstanceTypes": []any{"m5.large", "c5.large"}}},
+	{
+		service: "ec2", operation: "DescribeSpotPriceHistory", items: "SpotPriceHistory", ask: in{"InstanceTypes": []any{"m5.large", "c5.large"}},
+	},
 	{
 		service: "ec2", operation: "GetInstanceTypesFromInstanceRequirements", items: "InstanceTypes",
-		ask: in{"ArchitectureTypes": []any{"x86_64"}, "VirtualizationTypes": []any{"hvm"}, "InstanceRequirements": in{"VCpuCount": in{"Min": 2, "Max": 2}, "MemoryMiB": in{"Min": 4096}}},
+		ask: in{
+			"ArchitectureTypes": []any{"x86_64"}, "VirtualizationTypes": []any{"hvm"},
+			"InstanceRequirements": in{"VCpuCount": in{"Min": 2, "Max": 2}, "MemoryMiB": in{"Min": 4096}},
+		},
 	},
 	{service: "ec2", operation: "DescribeDhcpOptions", items: "DhcpOptions", short: true},
 	{service: "ec2", operation: "DescribePrefixLists", items: "PrefixLists", short: true},
@@ -152,16 +202,40 @@ var lists = []list{
 	{service: "ec2", operation: "DescribeEgressOnlyInternetGateways", items: "EgressOnlyInternetGateways", short: true},
 
 	{service: "iam", operation: "ListRoles", items: "Roles", drop: by(state.Roles, "RoleName")},
-	{service: "iam", operation: "ListRoleTags", items: "Tags", ask: in{"RoleName": "r000"}, drop: calls("iam", "UntagRole", in{"RoleName": "r000"}, "TagKeys", "Key", true)},
-	{service: "iam", operation: "ListRolePolicies", items: "PolicyNames", ask: in{"RoleName": "r000"}, drop: calls("iam", "DeleteRolePolicy", in{"RoleName": "r000"}, "PolicyName", "", false)},
-	{service: "iam", operation: "ListAttachedRolePolicies", items: "AttachedPolicies", ask: in{"RoleName": "r000"}, drop: calls("iam", "DetachRolePolicy", in{"RoleName": "r000"}, "PolicyArn", "PolicyArn", false)},
+	{
+		service: "iam", operation: "ListRoleTags", items: "Tags", ask: in{"RoleName": "r000"},
+		drop: calls("iam", "UntagRole", in{"RoleName": "r000"}, "TagKeys", "Key", true),
+	},
+	{
+		service: "iam", operation: "ListRolePolicies", items: "PolicyNames", ask: in{"RoleName": "r000"},
+		drop: calls("iam", "DeleteRolePolicy", in{"RoleName": "r000"}, "PolicyName", "", false),
+	},
+	{
+		service: "iam", operation: "ListAttachedRolePolicies", items: "AttachedPolicies", ask: in{"RoleName": "r000"},
+		drop: calls("iam", "DetachRolePolicy", in{"RoleName": "r000"}, "PolicyArn", "PolicyArn", false),
+	},
 	{service: "iam", operation: "ListInstanceProfiles", items: "InstanceProfiles", drop: by(state.InstanceProfiles, "InstanceProfileName")},
-	{service: "iam", operation: "ListInstanceProfilesForRole", items: "InstanceProfiles", ask: in{"RoleName": "r000"}, drop: by(state.InstanceProfiles, "InstanceProfileName")},
-	{service: "iam", operation: "ListInstanceProfileTags", items: "Tags", ask: in{"InstanceProfileName": "i000"}, drop: calls("iam", "UntagInstanceProfile", in{"InstanceProfileName": "i000"}, "TagKeys", "Key", true)},
+	{
+		service: "iam", operation: "ListInstanceProfilesForRole", items: "InstanceProfiles", ask: in{"RoleName": "r000"},
+		drop: by(state.InstanceProfiles, "InstanceProfileName"),
+	},
+	{
+		service: "iam", operation: "ListInstanceProfileTags", items: "Tags", ask: in{"InstanceProfileName": "i000"},
+		drop: calls("iam", "UntagInstanceProfile", in{"InstanceProfileName": "i000"}, "TagKeys", "Key", true),
+	},
 	{service: "iam", operation: "ListPolicies", items: "Policies", ask: in{"Scope": "Local"}, drop: by(state.Policies, "Arn")},
-	{service: "iam", operation: "ListPolicyVersions", items: "Versions", ask: in{"PolicyArn": aPolicy}, drop: calls("iam", "DeletePolicyVersion", in{"PolicyArn": aPolicy}, "VersionId", "VersionId", false)},
-	{service: "iam", operation: "ListEntitiesForPolicy", items: "PolicyRoles", ask: in{"PolicyArn": aPolicy}, drop: by(state.Roles, "RoleName")},
-	{service: "iam", operation: "ListPolicyTags", items: "Tags", ask: in{"PolicyArn": aPolicy}, drop: calls("iam", "UntagPolicy", in{"PolicyArn": aPolicy}, "TagKeys", "Key", true)},
+	{
+		service: "iam", operation: "ListPolicyVersions", items: "Versions", ask: in{"PolicyArn": aPolicy},
+		drop: calls("iam", "DeletePolicyVersion", in{"PolicyArn": aPolicy}, "VersionId", "VersionId", false),
+	},
+	{
+		service: "iam", operation: "ListEntitiesForPolicy", items: "PolicyRoles", ask: in{"PolicyArn": aPolicy},
+		drop: by(state.Roles, "RoleName"),
+	},
+	{
+		service: "iam", operation: "ListPolicyTags", items: "Tags", ask: in{"PolicyArn": aPolicy},
+		drop: calls("iam", "UntagPolicy", in{"PolicyArn": aPolicy}, "TagKeys", "Key", true),
+	},
 	{service: "iam", operation: "ListUsers", items: "Users", short: true},
 	{service: "iam", operation: "ListGroups", items: "Groups", short: true},
 	{service: "iam", operation: "ListAccountAliases", items: "AccountAliases", short: true},
@@ -178,14 +252,22 @@ var lists = []list{
 	},
 	{
 		service: "cloudformation", operation: "ListStackResources", items: "StackResourceSummaries", ask: in{"StackName": "s000"},
-		drop: where(state.StackResources, "LogicalResourceId", func(r model.StackResource, id string) bool { return r.LogicalID == id }, func(r model.StackResource) string { return r.Stack + "|" + r.LogicalID }),
+		drop: where(
+			state.StackResources, "LogicalResourceId", func(r model.StackResource, id string) bool { return r.LogicalID == id },
+			func(r model.StackResource) string { return r.Stack + "|" + r.LogicalID },
+		),
 	},
 	{service: "cloudformation", operation: "DescribeChangeSet", items: "Changes", ask: in{"ChangeSetName": aChange}},
-	{service: "cloudformation", operation: "ListChangeSets", items: "Summaries", ask: in{"StackName": "s000"}, drop: by(state.ChangeSets, "ChangeSetId")},
+	{
+		service: "cloudformation", operation: "ListChangeSets", items: "Summaries", ask: in{"StackName": "s000"},
+		drop: by(state.ChangeSets, "ChangeSetId"),
+	},
 	{service: "cloudformation", operation: "ListExports", items: "Exports", drop: by(state.Exports, "Name")},
 	{
 		service: "cloudformation", operation: "ListImports", items: "Imports", ask: in{"ExportName": "e000"},
-		drop: where(state.Stacks, "", func(s model.Stack, name string) bool { return s.Name == name }, func(s model.Stack) string { return s.ID }),
+		drop: where(state.Stacks, "", func(s model.Stack, name string) bool { return s.Name == name }, func(s model.Stack) string {
+			return s.ID
+		}),
 	},
 
 	{service: "monitoring", operation: "ListMetrics", items: "Metrics", ask: in{"Namespace": "Test"}},
@@ -193,15 +275,30 @@ var lists = []list{
 	{service: "monitoring", operation: "DescribeAlarmHistory", items: "AlarmHistoryItems", drop: newestDecision},
 	{service: "monitoring", operation: "DescribeAlarmHistory", items: "AlarmHistoryItems", ask: in{"ScanBy": "TimestampAscending"}},
 
-	{service: "application-autoscaling", operation: "DescribeScalableTargets", items: "ScalableTargets", ask: in{"ServiceNamespace": "ecs"}, drop: func(w *apitest.World, item any) {
+	{service: "application-autoscaling", operation: "DescribeScalableTargets", items: "ScalableTargets", ask: in{
+		"ServiceNamespace": "ecs",
+	}, drop: func(
+		w *apitest.World, item any,
+	) {
 		id, _ := item.(map[string]any)["ResourceId"].(string)
 		w.Write(func(tx *store.Tx) error {
-			return state.ScalableTargets.Delete(tx, model.ScalableTarget{Namespace: "ecs", ResourceID: id, Dimension: "ecs:service:DesiredCount"}.Key())
+			return state.ScalableTargets.Delete(
+				tx, model.ScalableTarget{Namespace: "ecs", ResourceID: id, Dimension: "ecs:service:DesiredCount"}.Key(),
+			)
 		})
 	}},
-	{service: "application-autoscaling", operation: "DescribeScalingPolicies", items: "ScalingPolicies", ask: in{"ServiceNamespace": "ecs"}, drop: by(state.ScalingPolicies, "PolicyARN")},
-	{service: "application-autoscaling", operation: "DescribeScheduledActions", items: "ScheduledActions", ask: in{"ServiceNamespace": "ecs"}, drop: by(state.ScheduledActions, "ScheduledActionARN")},
-	{service: "application-autoscaling", operation: "DescribeScalingActivities", items: "ScalingActivities", ask: in{"ServiceNamespace": "ecs"}, drop: by(state.ScalingActivities, "ActivityId")},
+	{
+		service: "application-autoscaling", operation: "DescribeScalingPolicies", items: "ScalingPolicies", ask: in{"ServiceNamespace": "ecs"},
+		drop: by(state.ScalingPolicies, "PolicyARN"),
+	},
+	{
+		service: "application-autoscaling", operation: "DescribeScheduledActions", items: "ScheduledActions", ask: in{"ServiceNamespace": "ecs"},
+		drop: by(state.ScheduledActions, "ScheduledActionARN"),
+	},
+	{
+		service: "application-autoscaling", operation: "DescribeScalingActivities", items: "ScalingActivities",
+		ask: in{"ServiceNamespace": "ecs"}, drop: by(state.ScalingActivities, "ActivityId"),
+	},
 
 	{service: "ecr", operation: "DescribeRepositories", items: "repositories", drop: by(state.Repositories, "repositoryName")},
 	{service: "ecr", operation: "ListImages", items: "imageIds", ask: in{"repositoryName": "images"}, drop: dropImage},
@@ -214,7 +311,10 @@ var lists = []list{
 	{service: "logs", operation: "DescribeLogGroups", items: "logGroups", drop: by(state.LogGroups, "logGroupName")},
 	{service: "logs", operation: "ListLogGroups", items: "logGroups", drop: by(state.LogGroups, "logGroupName")},
 	{service: "logs", operation: "DescribeLogStreams", items: "logStreams", ask: in{"logGroupName": "g"}, drop: dropStream},
-	{service: "logs", operation: "DescribeLogStreams", items: "logStreams", ask: in{"logGroupName": "g", "orderBy": "LastEventTime", "descending": true}, drop: dropStream},
+	{
+		service: "logs", operation: "DescribeLogStreams", items: "logStreams",
+		ask: in{"logGroupName": "g", "orderBy": "LastEventTime", "descending": true}, drop: dropStream,
+	},
 	{service: "logs", operation: "FilterLogEvents", items: "events", ask: in{"logGroupName": "g"}},
 }
 
@@ -271,7 +371,9 @@ func fillECS(w *apitest.World) {
 	})...)
 	for _, family := range []string{"a", "a-b", "b", "c", "d"} {
 		put(w, state.TaskDefinitions, many(11, func(i int, _ string) model.TaskDefinition {
-			return model.TaskDefinition{ARN: fmt.Sprintf("%stask-definition/%s:%d", prefix, family, i+1), Family: family, Revision: int64(i + 1), Status: "ACTIVE"}
+			return model.TaskDefinition{
+				ARN: fmt.Sprintf("%stask-definition/%s:%d", prefix, family, i+1), Family: family, Revision: int64(i + 1), Status: "ACTIVE",
+			}
 		})...)
 	}
 	put(w, state.Services, many(5, func(_ int, n string) model.Service {
@@ -288,8 +390,9 @@ func fillECS(w *apitest.World) {
 	})...)
 	put(w, state.Instances, many(40, func(_ int, n string) model.Instance {
 		return model.Instance{
-			ID: "i-" + n, ARN: prefix + "container-instance/c/" + n, Cluster: "c", Status: "ACTIVE", State: "running", Type: "m5.large", AvailabilityZone: "us-east-1a",
-			ProfileARN: "arn:aws:iam::123456789012:instance-profile/i000", Attributes: []model.Attribute{{Name: "a"}, {Name: "b", Value: "1"}},
+			ID: "i-" + n, ARN: prefix + "container-instance/c/" + n, Cluster: "c", Status: "ACTIVE", State: "running", Type: "m5.large",
+			AvailabilityZone: "us-east-1a", ProfileARN: "arn:aws:iam::123456789012:instance-profile/i000",
+			Attributes: []model.Attribute{{Name: "a"}, {Name: "b", Value: "1"}},
 		}
 	})...)
 }
@@ -308,13 +411,17 @@ func fillEC2(w *apitest.World) {
 	put(w, state.Addresses, many(12, func(_ int, n string) model.Address { return model.Address{AllocationID: "eipalloc-" + n} })...)
 	put(w, state.RouteTables, many(12, func(_ int, n string) model.RouteTable { return model.RouteTable{ID: "rtb-" + n, VPC: "vpc-011"} })...)
 	put(w, state.SecurityGroups, many(40, func(_ int, n string) model.SecurityGroup {
-		return model.SecurityGroup{ID: "sg-" + n, Name: n, VPC: "vpc-011", Rules: []model.SecurityRule{{ID: "sgr-" + n, Protocol: "-1", CIDR: "0.0.0.0/0"}}}
+		return model.SecurityGroup{
+			ID: "sg-" + n, Name: n, VPC: "vpc-011", Rules: []model.SecurityRule{{ID: "sgr-" + n, Protocol: "-1", CIDR: "0.0.0.0/0"}},
+		}
 	})...)
 	put(w, state.NetworkInterfaces, many(12, func(_ int, n string) model.NetworkInterface {
 		return model.NetworkInterface{ID: "eni-" + n, VPC: "vpc-011", Subnet: "subnet-011", State: "in-use", Kind: "endpoint"}
 	})...)
 	put(w, state.VPCEndpoints, many(12, func(_ int, n string) model.VPCEndpoint {
-		return model.VPCEndpoint{ID: "vpce-" + n, VPC: "vpc-011", Type: "Interface", ServiceName: "com.amazonaws.us-east-1.ecs", State: "available"}
+		return model.VPCEndpoint{
+			ID: "vpce-" + n, VPC: "vpc-011", Type: "Interface", ServiceName: "com.amazonaws.us-east-1.ecs", State: "available",
+		}
 	})...)
 }
 
@@ -323,12 +430,18 @@ func fillBalancers(w *apitest.World) {
 		return model.LoadBalancer{ARN: elb + "loadbalancer/app/l" + n + "/0", Name: "l" + n, State: "active"}
 	})...)
 	put(w, state.Listeners, many(12, func(i int, n string) model.Listener {
-		return model.Listener{ARN: elb + "listener/app/l000/0/" + n, LoadBalancer: elb + "loadbalancer/app/l000/0", Port: int64(i + 1), Protocol: "HTTP"}
+		return model.Listener{
+			ARN: elb + "listener/app/l000/0/" + n, LoadBalancer: elb + "loadbalancer/app/l000/0", Port: int64(i + 1), Protocol: "HTTP",
+		}
 	})...)
 	put(w, state.ListenerRules, many(12, func(i int, n string) model.ListenerRule {
-		return model.ListenerRule{ARN: elb + "listener-rule/app/l000/0/011/" + n, Listener: elb + "listener/app/l000/0/011", Priority: int64(12 - i)}
+		return model.ListenerRule{
+			ARN: elb + "listener-rule/app/l000/0/011/" + n, Listener: elb + "listener/app/l000/0/011", Priority: int64(12 - i),
+		}
 	})...)
-	put(w, state.ListenerRules, model.ListenerRule{ARN: elb + "listener-rule/app/l000/0/011/a", Listener: elb + "listener/app/l000/0/011", Default: true})
+	put(w, state.ListenerRules, model.ListenerRule{
+		ARN: elb + "listener-rule/app/l000/0/011/a", Listener: elb + "listener/app/l000/0/011", Default: true,
+	})
 	put(w, state.TargetGroups, many(5, func(_ int, n string) model.TargetGroup {
 		return model.TargetGroup{ARN: elb + "targetgroup/t" + n + "/0", Name: "t" + n, TargetType: "ip"}
 	})...)
@@ -341,10 +454,14 @@ func fillIAM(w *apitest.World) {
 		return model.InlinePolicy{Name: fmt.Sprintf("n%03d", (i+2)%5), Document: "{}"}
 	})
 	put(w, state.Roles, many(7, func(_ int, n string) model.Role {
-		return model.Role{Name: "r" + n, ARN: "arn:aws:iam::123456789012:role/r" + n, Path: "/", Trust: "{}", Tags: tags, Attached: attached, Inline: inline}
+		return model.Role{
+			Name: "r" + n, ARN: "arn:aws:iam::123456789012:role/r" + n, Path: "/", Trust: "{}", Tags: tags, Attached: attached, Inline: inline,
+		}
 	})...)
 	put(w, state.InstanceProfiles, many(7, func(_ int, n string) model.InstanceProfile {
-		return model.InstanceProfile{Name: "i" + n, ARN: "arn:aws:iam::123456789012:instance-profile/i" + n, Path: "/", Roles: []string{"r000"}, Tags: tags}
+		return model.InstanceProfile{
+			Name: "i" + n, ARN: "arn:aws:iam::123456789012:instance-profile/i" + n, Path: "/", Roles: []string{"r000"}, Tags: tags,
+		}
 	})...)
 	versions := many(11, func(i int, _ string) model.PolicyVersion {
 		return model.PolicyVersion{ID: fmt.Sprintf("v%d", i+1), Document: "{}", Default: i == 0}
@@ -358,7 +475,8 @@ func fillStacks(w *apitest.World) {
 	const n = 106
 	put(w, state.Stacks, many(n, func(i int, x string) model.Stack {
 		return model.Stack{
-			ID: "arn:aws:cloudformation:us-east-1:123456789012:stack/s" + x + "/0", Name: "s" + x, Status: "CREATE_COMPLETE", Imports: []string{"e000"},
+			ID: "arn:aws:cloudformation:us-east-1:123456789012:stack/s" + x + "/0", Name: "s" + x, Status: "CREATE_COMPLETE",
+			Imports:   []string{"e000"},
 			CreatedAt: sim.Start.Add(time.Duration(-i/2) * time.Minute),
 		}
 	})...)
@@ -372,7 +490,10 @@ func fillStacks(w *apitest.World) {
 		return model.ResourceChange{Action: "Add", LogicalID: fmt.Sprintf("R%d", n-i)}
 	})
 	put(w, state.ChangeSets, many(n, func(_ int, x string) model.ChangeSet {
-		return model.ChangeSet{ID: "arn:aws:cloudformation:us-east-1:123456789012:changeSet/c" + x + "/0", Name: "c" + x, Stack: aStack, StackName: "s000", Changes: changes}
+		return model.ChangeSet{
+			ID: "arn:aws:cloudformation:us-east-1:123456789012:changeSet/c" + x + "/0", Name: "c" + x, Stack: aStack, StackName: "s000",
+			Changes: changes,
+		}
 	})...)
 	put(w, state.Exports, many(n, func(_ int, x string) model.Export { return model.Export{Name: "e" + x, Stack: aStack} })...)
 }
@@ -387,7 +508,9 @@ func fillRest(t *testing.T, w *apitest.World) {
 	})...)
 	w.Write(func(tx *store.Tx) error {
 		for range 12 {
-			if err := state.Note(tx, sim.Start, model.Decision{Verb: "alarm", Subject: "arn:aws:cloudwatch:us-east-1:123456789012:alarm:a004", Reason: "OK"}); err != nil {
+			if err := state.Note(tx, sim.Start, model.Decision{
+				Verb: "alarm", Subject: "arn:aws:cloudwatch:us-east-1:123456789012:alarm:a004", Reason: "OK",
+			}); err != nil {
 				return err
 			}
 		}
@@ -438,7 +561,8 @@ func fillImages(t *testing.T, w *apitest.World) {
 	w.Must("ecr", "CreateRepository", in{"repositoryName": "images"})
 	for i := range 8 {
 		m, err := json.Marshal(map[string]any{
-			"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []any{}, "annotations": map[string]string{"n": fmt.Sprint(i)},
+			"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []any{},
+			"annotations": map[string]string{"n": fmt.Sprint(i)},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -18,11 +18,17 @@ func TestWhatCallsAreAbout(t *testing.T) {
 	w := apitest.NewWorld(t)
 	const here = ":us-east-1:123456789012:"
 	const iam = "arn:aws:iam::123456789012:"
-	put(w, state.Roles, model.Role{Name: "nobody", ARN: iam + "role/nobody", Trust: "{}"}, model.Role{Name: "deep", ARN: iam + "role/a/b/deep", Path: "/a/b/", Trust: "{}"})
+	put(w, state.Roles, model.Role{Name: "nobody", ARN: iam + "role/nobody", Trust: "{}"}, model.Role{
+		Name: "deep", ARN: iam + "role/a/b/deep", Path: "/a/b/", Trust: "{}",
+	})
 	put(w, state.InstanceProfiles, model.InstanceProfile{Name: "deep", ARN: iam + "instance-profile/a/deep", Path: "/a/"})
 	put(w, state.Stacks, model.Stack{ID: "arn:aws:cloudformation" + here + "stack/s/1", Name: "s", Status: "CREATE_COMPLETE"})
-	put(w, state.TaskDefinitions, model.TaskDefinition{ARN: "arn:aws:ecs" + here + "task-definition/f:7", Family: "f", Revision: 7, Status: "ACTIVE"})
-	put(w, state.ScalableTargets, model.ScalableTarget{ARN: "arn:target", Namespace: "ecs", ResourceID: "service/c/s", Dimension: "ecs:service:DesiredCount"})
+	put(w, state.TaskDefinitions, model.TaskDefinition{
+		ARN: "arn:aws:ecs" + here + "task-definition/f:7", Family: "f", Revision: 7, Status: "ACTIVE",
+	})
+	put(w, state.ScalableTargets, model.ScalableTarget{
+		ARN: "arn:target", Namespace: "ecs", ResourceID: "service/c/s", Dimension: "ecs:service:DesiredCount",
+	})
 	nobody := ident.AsRole(iam+"role/nobody", "session")
 
 	for _, tt := range []struct {
@@ -52,7 +58,10 @@ func TestWhatCallsAreAbout(t *testing.T) {
 		{"ec2", "TerminateInstances", in{"InstanceIds": []any{"i-2", "i-1"}}, "arn:aws:ec2" + here + "instance/i-1"},
 		{"elasticloadbalancing", "DeleteRule", in{"RuleArn": "arn:rule"}, "arn:rule"},
 		{"elasticloadbalancing", "DescribeLoadBalancers", nil, "*"},
-		{"elasticloadbalancing", "SetRulePriorities", in{"RulePriorities": []any{in{"RuleArn": "arn:r2", "Priority": 1}, in{"RuleArn": "arn:r1", "Priority": 2}}}, "arn:r1"},
+		{
+			"elasticloadbalancing", "SetRulePriorities",
+			in{"RulePriorities": []any{in{"RuleArn": "arn:r2", "Priority": 1}, in{"RuleArn": "arn:r1", "Priority": 2}}}, "arn:r1",
+		},
 		{"iam", "GetRole", in{"RoleName": "deep"}, iam + "role/a/b/deep"},
 		{"iam", "GetRole", in{"RoleName": "lost"}, iam + "role/lost"},
 		{"iam", "CreateRole", in{"RoleName": "new", "Path": "/x/", "AssumeRolePolicyDocument": "{}"}, iam + "role/x/new"},
@@ -61,21 +70,37 @@ func TestWhatCallsAreAbout(t *testing.T) {
 		{"iam", "DeletePolicy", in{"PolicyArn": iam + "policy/x/p"}, iam + "policy/x/p"},
 		{"sts", "AssumeRole", in{"RoleArn": iam + "role/a/b/deep", "RoleSessionName": "me"}, ""},
 		{"cloudformation", "DeleteStack", in{"StackName": "s"}, "arn:aws:cloudformation" + here + "stack/s/1"},
-		{"cloudformation", "DeleteStack", in{"StackName": "arn:aws:cloudformation" + here + "stack/s/0"}, "arn:aws:cloudformation" + here + "stack/s/0"},
+		{
+			"cloudformation", "DeleteStack", in{"StackName": "arn:aws:cloudformation" + here + "stack/s/0"},
+			"arn:aws:cloudformation" + here + "stack/s/0",
+		},
 		{"cloudformation", "CreateStack", in{"StackName": "new", "TemplateBody": "{}"}, "arn:aws:cloudformation" + here + "stack/new/*"},
 		{"cloudformation", "DescribeStacks", nil, "*"},
 		{"monitoring", "DeleteAlarms", in{"AlarmNames": []any{"b", "a"}}, "arn:aws:cloudwatch" + here + "alarm:a"},
 		{"monitoring", "ListMetrics", nil, "*"},
-		{"application-autoscaling", "PutScalingPolicy", in{"PolicyName": "p", "ServiceNamespace": "ecs", "ResourceId": "service/c/s", "ScalableDimension": "ecs:service:DesiredCount"}, "arn:target"},
-		{"application-autoscaling", "PutScalingPolicy", in{"PolicyName": "p", "ServiceNamespace": "ecs", "ResourceId": "service/c/t", "ScalableDimension": "ecs:service:DesiredCount"}, "*"},
+		{
+			"application-autoscaling", "PutScalingPolicy",
+			in{"PolicyName": "p", "ServiceNamespace": "ecs", "ResourceId": "service/c/s", "ScalableDimension": "ecs:service:DesiredCount"},
+			"arn:target",
+		},
+		{
+			"application-autoscaling", "PutScalingPolicy",
+			in{"PolicyName": "p", "ServiceNamespace": "ecs", "ResourceId": "service/c/t", "ScalableDimension": "ecs:service:DesiredCount"}, "*",
+		},
 		{"ecr", "PutImage", in{"repositoryName": "a/b", "imageManifest": "{}"}, "arn:aws:ecr" + here + "repository/a/b"},
 		{"ecr", "GetAuthorizationToken", nil, "*"},
 		{"lambda", "Invoke", in{"FunctionName": "f"}, "arn:aws:lambda" + here + "function:f"},
 		{"lambda", "Invoke", in{"FunctionName": "arn:aws:lambda" + here + "function:f:$LATEST"}, "arn:aws:lambda" + here + "function:f"},
 		{"lambda", "ListFunctions", nil, "*"},
 		{"logs", "CreateLogGroup", in{"logGroupName": "/g"}, "arn:aws:logs" + here + "log-group:/g:*"},
-		{"logs", "PutLogEvents", in{"logGroupName": "/g", "logStreamName": "s", "logEvents": []any{in{"timestamp": 1, "message": "x"}}}, "arn:aws:logs" + here + "log-group:/g:log-stream:s"},
-		{"logs", "GetLogEvents", in{"logGroupIdentifier": "arn:aws:logs" + here + "log-group:/g", "logStreamName": "s"}, "arn:aws:logs" + here + "log-group:/g:*"},
+		{
+			"logs", "PutLogEvents", in{"logGroupName": "/g", "logStreamName": "s", "logEvents": []any{in{"timestamp": 1, "message": "x"}}},
+			"arn:aws:logs" + here + "log-group:/g:log-stream:s",
+		},
+		{
+			"logs", "GetLogEvents", in{"logGroupIdentifier": "arn:aws:logs" + here + "log-group:/g", "logStreamName": "s"},
+			"arn:aws:logs" + here + "log-group:/g:*",
+		},
 		{"logs", "DescribeLogGroups", nil, "*"},
 	} {
 		_, err := w.InvokeAs(t.Context(), nobody, tt.service, tt.operation, tt.ask)

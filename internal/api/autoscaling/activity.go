@@ -30,7 +30,9 @@ func success(n int64) string {
 // DescribeScalingActivities lists what was scaled in the last six weeks, and
 // what was not if that is asked for, newest first. Errors:
 // ValidationException, InvalidNextTokenException.
-func (a *API) DescribeScalingActivities(_ context.Context, in *shape.DescribeScalingActivitiesInput) (*shape.DescribeScalingActivitiesOutput, error) {
+func (a *API) DescribeScalingActivities(
+	_ context.Context, in *shape.DescribeScalingActivitiesInput,
+) (*shape.DescribeScalingActivitiesOutput, error) {
 	keys, err := filter(in.ServiceNamespace, in.ScalableDimension, given(in.ResourceId)...)
 	if err != nil {
 		return nil, err
@@ -66,7 +68,9 @@ func showActivity(x model.ScalingActivity) shape.ScalingActivity {
 		out.EndTime = wire.Ptr(x.EndedAt)
 	}
 	for _, code := range x.NotScaled {
-		out.NotScaledReasons = append(out.NotScaledReasons, shape.NotScaledReason{Code: wire.Ptr(code), MaxCapacity: x.Max, MinCapacity: x.Min, CurrentCapacity: x.Current})
+		out.NotScaledReasons = append(out.NotScaledReasons, shape.NotScaledReason{
+			Code: wire.Ptr(code), MaxCapacity: x.Max, MinCapacity: x.Min, CurrentCapacity: x.Current,
+		})
 	}
 	return out
 }

@@ -36,7 +36,9 @@ func (p place) watch(x model.ScalingPolicy) watched {
 	case memoryMetric:
 		return watched{"AWS/ECS", "MemoryUtilization", "Average", "Percent", service}
 	case requestsMetric:
-		return watched{"AWS/ApplicationELB", "RequestCountPerTarget", "Sum", "", []model.Dimension{{Name: "TargetGroup", Value: groupOf(x.ResourceLabel)}}}
+		return watched{
+			"AWS/ApplicationELB", "RequestCountPerTarget", "Sum", "", []model.Dimension{{Name: "TargetGroup", Value: groupOf(x.ResourceLabel)}},
+		}
 	default:
 		return watched{x.CustomNamespace, x.CustomMetric, x.CustomStatistic, x.CustomUnit, x.CustomDimensions}
 	}
@@ -53,12 +55,16 @@ func (a *API) alarmsOf(p place, x *model.ScalingPolicy) []cloudwatch.PutMetricAl
 	x.Alarms = nil
 	action := x.ARN + ":createdBy/" + a.creator(had)
 	high := a.alarm(p, x, had, "High", action)
-	high.ComparisonOperator, high.EvaluationPeriods, high.Threshold = wire.Ptr("GreaterThanThreshold"), wire.Ptr(int64(highPeriods)), wire.Ptr(x.TargetValue)
+	high.ComparisonOperator, high.EvaluationPeriods, high.Threshold = wire.Ptr(
+		"GreaterThanThreshold",
+	), wire.Ptr(int64(highPeriods)), wire.Ptr(x.TargetValue)
 	if x.DisableScaleIn {
 		return []cloudwatch.PutMetricAlarmInput{high}
 	}
 	low := a.alarm(p, x, had, "Low", action)
-	low.ComparisonOperator, low.EvaluationPeriods, low.Threshold = wire.Ptr("LessThanThreshold"), wire.Ptr(int64(lowPeriods)), wire.Ptr(lowFactor*x.TargetValue)
+	low.ComparisonOperator, low.EvaluationPeriods, low.Threshold = wire.Ptr("LessThanThreshold"), wire.Ptr(int64(lowPeriods)), wire.Ptr(
+		lowFactor*x.TargetValue,
+	)
 	return []cloudwatch.PutMetricAlarmInput{high, low}
 }
 

@@ -78,7 +78,9 @@ func invalid(format string, args ...any) error {
 }
 
 func unbuilt(what string) error {
-	return fault.New(fault.NotImplemented, "NotImplemented", "%s is not implemented by Berth; docs/COMPATIBILITY.md lists what is built.", what)
+	return fault.New(
+		fault.NotImplemented, "NotImplemented", "%s is not implemented by Berth; docs/COMPATIBILITY.md lists what is built.", what,
+	)
 }
 
 // place is where a target stands: the three names that every call gives.

@@ -98,11 +98,14 @@ func newWorld(t *testing.T) *world {
 	}
 	w.write("api/ecs", func(tx *store.Tx) error {
 		_ = state.Clusters.Put(tx, model.Cluster{Name: "c", ARN: place.ARN("ecs", "cluster/c"), Status: model.ClusterActive})
-		_ = state.TaskDefinitions.Put(tx, model.TaskDefinition{ARN: place.ARN("ecs", "task-definition/d:1"), Family: "d", Revision: 1, Status: model.DefinitionActive, NetworkMode: "host"})
+		_ = state.TaskDefinitions.Put(tx, model.TaskDefinition{
+			ARN: place.ARN("ecs", "task-definition/d:1"), Family: "d", Revision: 1, Status: model.DefinitionActive, NetworkMode: "host",
+		})
 		return state.Services.Put(tx, model.Service{
-			ARN: place.ARN("ecs", "service/c/web"), Name: "web", Cluster: "c", Status: model.ServiceActive, DesiredCount: 1, TaskDefinition: place.ARN("ecs", "task-definition/d:1"),
-			LoadBalancers: []model.ServiceLoadBalancer{{TargetGroupARN: place.ARN("elasticloadbalancing", "targetgroup/tg/0a")}},
-			Deployment:    model.DeploymentConfiguration{Strategy: model.StrategyRolling},
+			ARN: place.ARN("ecs", "service/c/web"), Name: "web", Cluster: "c", Status: model.ServiceActive, DesiredCount: 1,
+			TaskDefinition: place.ARN("ecs", "task-definition/d:1"),
+			LoadBalancers:  []model.ServiceLoadBalancer{{TargetGroupARN: place.ARN("elasticloadbalancing", "targetgroup/tg/0a")}},
+			Deployment:     model.DeploymentConfiguration{Strategy: model.StrategyRolling},
 		})
 	})
 	return w
@@ -175,7 +178,10 @@ func steps(kind string, bounds ...[3]any) map[string]any {
 		}
 		all = append(all, s)
 	}
-	return map[string]any{"PolicyName": "s", "PolicyType": "StepScaling", "StepScalingPolicyConfiguration": map[string]any{"AdjustmentType": kind, "StepAdjustments": all}}
+	return map[string]any{
+		"PolicyName": "s", "PolicyType": "StepScaling",
+		"StepScalingPolicyConfiguration": map[string]any{"AdjustmentType": kind, "StepAdjustments": all},
+	}
 }
 
 func TestTargetsAreCheckedAsOnAWS(t *testing.T) {
@@ -187,10 +193,22 @@ func TestTargetsAreCheckedAsOnAWS(t *testing.T) {
 		{"no minimum", "ValidationException", "Minimum capacity must be specified", map[string]any{"MaxCapacity": 3}},
 		{"no maximum", "ValidationException", "Maximum capacity must be specified", map[string]any{"MinCapacity": 3}},
 		{"negative", "ValidationException", "Minimum capacity cannot be less than 0", map[string]any{"MinCapacity": -1, "MaxCapacity": 3}},
-		{"crossed", "ValidationException", "Maximum capacity cannot be less than minimum capacity", map[string]any{"MinCapacity": 4, "MaxCapacity": 3}},
-		{"no such service", "ValidationException", "ECS service doesn't exist: service/c/no", map[string]any{"ResourceId": "service/c/no", "MinCapacity": 1, "MaxCapacity": 3}},
-		{"no service at all", "ValidationException", "Unsupported service namespace, resource type or scalable dimension", map[string]any{"ResourceId": "table/x", "MinCapacity": 1, "MaxCapacity": 3}},
-		{"another dimension", "ValidationException", "Unsupported service namespace, resource type or scalable dimension", map[string]any{"ScalableDimension": "dynamodb:table:ReadCapacityUnits", "MinCapacity": 1, "MaxCapacity": 3}},
+		{
+			"crossed", "ValidationException", "Maximum capacity cannot be less than minimum capacity",
+			map[string]any{"MinCapacity": 4, "MaxCapacity": 3},
+		},
+		{
+			"no such service", "ValidationException", "ECS service doesn't exist: service/c/no",
+			map[string]any{"ResourceId": "service/c/no", "MinCapacity": 1, "MaxCapacity": 3},
+		},
+		{
+			"no service at all", "ValidationException", "Unsupported service namespace, resource type or scalable dimension",
+			map[string]any{"ResourceId": "table/x", "MinCapacity": 1, "MaxCapacity": 3},
+		},
+		{
+			"another dimension", "ValidationException", "Unsupported service namespace, resource type or scalable dimension",
+			map[string]any{"ScalableDimension": "dynamodb:table:ReadCapacityUnits", "MinCapacity": 1, "MaxCapacity": 3},
+		},
 		{"another namespace", "NotImplemented", "", map[string]any{"ServiceNamespace": "dynamodb", "MinCapacity": 1, "MaxCapacity": 3}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -203,14 +221,22 @@ func TestTargetsAreCheckedAsOnAWS(t *testing.T) {
 	}
 	w.register(1, 4)
 	_, err := w.call("RegisterScalableTarget", map[string]any{"Tags": map[string]any{"a": "b"}})
-	w.refused(err, "ValidationException", "The scalable target that you tried to tag already exists. To update tags on an existing scalable target, use the TagResource API.")
+	w.refused(
+		err, "ValidationException",
+		"The scalable target that you tried to tag already exists. To update tags on an existing scalable target, use the TagResource API.",
+	)
 	_, err = w.call("DeregisterScalableTarget", map[string]any{"ResourceId": "service/c/other"})
-	w.refused(err, "ObjectNotFoundException", "No scalable target registered for service namespace: ecs, resource ID: service/c/other, scalable dimension: ecs:service:DesiredCount")
+	w.refused(
+		err, "ObjectNotFoundException",
+		"No scalable target registered for service namespace: ecs, resource ID: service/c/other, scalable dimension: ecs:service:DesiredCount",
+	)
 }
 
 func TestATargetIsShownWithTheServiceLinkedRole(t *testing.T) {
 	w := newWorld(t)
-	out := w.must("RegisterScalableTarget", map[string]any{"MinCapacity": 1, "MaxCapacity": 4, "RoleARN": "arn:aws:iam::000000000000:role/mine", "Tags": map[string]any{"k": "v"}})
+	out := w.must("RegisterScalableTarget", map[string]any{
+		"MinCapacity": 1, "MaxCapacity": 4, "RoleARN": "arn:aws:iam::000000000000:role/mine", "Tags": map[string]any{"k": "v"},
+	})
 	arn := out["ScalableTargetARN"].(string)
 	if !regexp.MustCompile(`^arn:aws:application-autoscaling:us-east-1:000000000000:scalable-target/[0-9a-z]{36}$`).MatchString(arn) {
 		t.Errorf("ARN %s", arn)
@@ -218,9 +244,13 @@ func TestATargetIsShownWithTheServiceLinkedRole(t *testing.T) {
 	w.must("RegisterScalableTarget", map[string]any{"SuspendedState": map[string]any{"DynamicScalingInSuspended": true}})
 	got := w.must("DescribeScalableTargets", map[string]any{"ResourceIds": []any{resource}})["ScalableTargets"].([]any)
 	want := []any{map[string]any{
-		"ServiceNamespace": "ecs", "ResourceId": resource, "ScalableDimension": dim, "MinCapacity": int64(1), "MaxCapacity": int64(4), "ScalableTargetARN": arn,
-		"RoleARN":      "arn:aws:iam::000000000000:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
-		"CreationTime": w.clock.Now(), "SuspendedState": map[string]any{"DynamicScalingInSuspended": true, "DynamicScalingOutSuspended": false, "ScheduledScalingSuspended": false},
+		"ServiceNamespace": "ecs", "ResourceId": resource, "ScalableDimension": dim, "MinCapacity": int64(1), "MaxCapacity": int64(4),
+		"ScalableTargetARN": arn,
+		"RoleARN":           "arn:aws:iam::000000000000:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
+		"CreationTime":      w.clock.Now(),
+		"SuspendedState": map[string]any{
+			"DynamicScalingInSuspended": true, "DynamicScalingOutSuspended": false, "ScheduledScalingSuspended": false,
+		},
 	}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -235,7 +265,9 @@ func TestATargetIsShownWithTheServiceLinkedRole(t *testing.T) {
 	if _, err := w.api.UntagResource(t.Context(), &shape.UntagResourceInput{ResourceARN: &arn, TagKeys: []string{"k"}}); err != nil {
 		t.Fatal(err)
 	}
-	if tags, _ = w.api.ListTagsForResource(t.Context(), &shape.ListTagsForResourceInput{ResourceARN: &arn}); !cmp.Equal(tags.Tags, map[string]string{"l": "w"}) {
+	if tags, _ = w.api.ListTagsForResource(t.Context(), &shape.ListTagsForResourceInput{
+		ResourceARN: &arn,
+	}); !cmp.Equal(tags.Tags, map[string]string{"l": "w"}) {
 		t.Errorf("%v", tags.Tags)
 	}
 	_, err = w.api.ListTagsForResource(t.Context(), &shape.ListTagsForResourceInput{ResourceARN: wire.Ptr(arn + "x")})
@@ -267,13 +299,16 @@ func TestBoundsAreEnforcedAtOnce(t *testing.T) {
 	}
 	want := []string{
 		"Setting desired count to 5. | minimum capacity was set to 5 | Failed | Failed to set desired count to 5. Reason: No.",
-		"Setting desired count to 4. | maximum capacity was set to 4 | InProgress | Successfully set desired count to 4. Waiting for change to be fulfilled by ecs.",
-		"Setting desired count to 2. | minimum capacity was set to 2 | InProgress | Successfully set desired count to 2. Waiting for change to be fulfilled by ecs.",
+		"Setting desired count to 4. | maximum capacity was set to 4 | InProgress | Successfully set desired count to 4. Waiting for change " +
+			"to be fulfilled by ecs.",
+		"Setting desired count to 2. | minimum capacity was set to 2 | InProgress | Successfully set desired count to 2. Waiting for change " +
+			"to be fulfilled by ecs.",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	if who := "arn:aws:sts::000000000000:assumed-role/AWSServiceRoleForApplicationAutoScaling_ECSService/AutoScaling-UpdateDesiredCapacity UpdateService"; !slices.Contains(w.calls, who) {
+	if who := "arn:aws:sts::000000000000:assumed-role/AWSServiceRoleForApplicationAutoScaling_ECSService/AutoScaling-UpdateDesiredCapacity " +
+		"UpdateService"; !slices.Contains(w.calls, who) {
 		t.Errorf("ECS was called as %v", w.calls)
 	}
 }
@@ -284,7 +319,9 @@ func TestTargetTrackingHasTwoAlarms(t *testing.T) {
 	w.register(1, 4)
 	out := w.must("PutScalingPolicy", cpu(70))
 	arn := out["PolicyARN"].(string)
-	if !regexp.MustCompile(`^arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:[0-9a-f-]{36}:resource/ecs/service/c/web:policyName/p$`).MatchString(arn) {
+	if !regexp.MustCompile(
+		`^arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:[0-9a-f-]{36}:resource/ecs/service/c/web:policyName/p$`,
+	).MatchString(arn) {
 		t.Errorf("ARN %s", arn)
 	}
 	if n := len(out["Alarms"].([]any)); n != 2 {
@@ -313,12 +350,14 @@ func TestTargetTrackingHasTwoAlarms(t *testing.T) {
 			t.Error(d)
 		}
 		dims := []model.Dimension{{Name: "ClusterName", Value: "c"}, {Name: "ServiceName", Value: "web"}}
-		if x.Namespace != "AWS/ECS" || x.Metric != "CPUUtilization" || x.Statistic != "Average" || x.Unit != "Percent" || x.Period != 60 || x.TreatMissing != "missing" || !cmp.Equal(x.Dimensions, dims) {
+		if x.Namespace != "AWS/ECS" || x.Metric != "CPUUtilization" || x.Statistic != "Average" || x.Unit != "Percent" || x.Period != 60 ||
+			x.TreatMissing != "missing" || !cmp.Equal(x.Dimensions, dims) {
 			t.Errorf("it watches %+v", x)
 		}
 	}
 	w.must("PutScalingPolicy", cpu(50))
-	if now := state.Alarms.All(w.db.View()); len(now) != 2 || now[0].Name != alarms[0].Name || now[0].Threshold != 50 || now[1].Threshold != 45 || now[0].AlarmActions[0] != alarms[0].AlarmActions[0] {
+	if now := state.Alarms.All(w.db.View()); len(now) != 2 || now[0].Name != alarms[0].Name || now[0].Threshold != 50 ||
+		now[1].Threshold != 45 || now[0].AlarmActions[0] != alarms[0].AlarmActions[0] {
 		t.Errorf("after a change: %+v", now)
 	}
 	w.must("DeleteScalingPolicy", map[string]any{"PolicyName": "p"})
@@ -326,7 +365,11 @@ func TestTargetTrackingHasTwoAlarms(t *testing.T) {
 		t.Errorf("%d alarms and policies are left", n)
 	}
 	_, err := w.call("DeleteScalingPolicy", map[string]any{"PolicyName": "p"})
-	w.refused(err, "ObjectNotFoundException", "No scaling policy found for service namespace: ecs, resource ID: service/c/web, scalable dimension: ecs:service:DesiredCount, policy name: p")
+	w.refused(
+		err, "ObjectNotFoundException",
+		"No scaling policy found for service namespace: ecs, resource ID: service/c/web, scalable dimension: ecs:service:DesiredCount, "+
+			"policy name: p",
+	)
 }
 
 func TestScaleInCanBeDisabled(t *testing.T) {
@@ -369,7 +412,10 @@ func TestAFailedPolicyLeavesNothing(t *testing.T) {
 func TestPoliciesAreCheckedAsOnAWS(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.call("PutScalingPolicy", cpu(70))
-	w.refused(err, "ObjectNotFoundException", "No scalable target registered for service namespace: ecs, resource ID: service/c/web, scalable dimension: ecs:service:DesiredCount")
+	w.refused(
+		err, "ObjectNotFoundException",
+		"No scalable target registered for service namespace: ecs, resource ID: service/c/web, scalable dimension: ecs:service:DesiredCount",
+	)
 	w.register(1, 4)
 	tracking := func(edit func(map[string]any)) map[string]any {
 		in := cpu(70)
@@ -390,23 +436,60 @@ func TestPoliciesAreCheckedAsOnAWS(t *testing.T) {
 		in               map[string]any
 	}{
 		{"no target value", "ValidationException", "Target value must be greater than 0", cpu(0)},
-		{"negative cooldown", "ValidationException", "Cooldown cannot be negative", tracking(func(c map[string]any) { c["ScaleInCooldown"] = -1 })},
-		{"a metric of others", "ValidationException", "Predefined metric type DynamoDBReadCapacityUtilization is not supported for scalable dimension ecs:service:DesiredCount", metric("DynamoDBReadCapacityUtilization", "")},
-		{"requests without label", "ValidationException", "Resource label should be specified for predefined metric type ALBRequestCountPerTarget", metric("ALBRequestCountPerTarget", "")},
-		{"requests with a bad label", "ValidationException", "Invalid resource label 'app/x/targetgroup/y' for predefined metric type ALBRequestCountPerTarget", metric("ALBRequestCountPerTarget", "app/x/targetgroup/y")},
-		{"requests of a strange group", "ValidationException", "Target group targetgroup/other/0b is not attached to resource service/c/web", metric("ALBRequestCountPerTarget", "app/x/01/targetgroup/other/0b")},
-		{"no metric", "ValidationException", "Either PredefinedMetricSpecification or CustomizedMetricSpecification must be specified", tracking(func(c map[string]any) { delete(c, "PredefinedMetricSpecification") })},
+		{
+			"negative cooldown", "ValidationException", "Cooldown cannot be negative",
+			tracking(func(c map[string]any) { c["ScaleInCooldown"] = -1 }),
+		},
+		{
+			"a metric of others", "ValidationException",
+			"Predefined metric type DynamoDBReadCapacityUtilization is not supported for scalable dimension ecs:service:DesiredCount",
+			metric("DynamoDBReadCapacityUtilization", ""),
+		},
+		{
+			"requests without label", "ValidationException",
+			"Resource label should be specified for predefined metric type ALBRequestCountPerTarget", metric("ALBRequestCountPerTarget", ""),
+		},
+		{
+			"requests with a bad label", "ValidationException",
+			"Invalid resource label 'app/x/targetgroup/y' for predefined metric type ALBRequestCountPerTarget",
+			metric("ALBRequestCountPerTarget", "app/x/targetgroup/y"),
+		},
+		{
+			"requests of a strange group", "ValidationException", "Target group targetgroup/other/0b is not attached to resource service/c/web",
+			metric("ALBRequestCountPerTarget", "app/x/01/targetgroup/other/0b"),
+		},
+		{
+			"no metric", "ValidationException", "Either PredefinedMetricSpecification or CustomizedMetricSpecification must be specified",
+			tracking(func(c map[string]any) { delete(c, "PredefinedMetricSpecification") }),
+		},
 		{"metric math", "NotImplemented", "", tracking(func(c map[string]any) {
 			delete(c, "PredefinedMetricSpecification")
 			c["CustomizedMetricSpecification"] = map[string]any{"Metrics": []any{map[string]any{"Id": "m1"}}}
 		})},
 		{"predictive", "NotImplemented", "", map[string]any{"PolicyName": "p", "PolicyType": "PredictiveScaling"}},
-		{"gap", "ValidationException", "Step adjustment intervals can't have gaps between them", steps("ChangeInCapacity", [3]any{0, 10, 1}, [3]any{20, nil, 2})},
-		{"overlap", "ValidationException", "Step adjustment intervals can't overlap", steps("ChangeInCapacity", [3]any{0, 10, 1}, [3]any{5, nil, 2})},
-		{"no open end", "ValidationException", "There must be a step adjustment with an unspecified upper bound if one has a positive upper bound", steps("ChangeInCapacity", [3]any{0, 10, 1})},
-		{"no open start", "ValidationException", "There must be a step adjustment with an unspecified lower bound if one has a negative lower bound", steps("ChangeInCapacity", [3]any{-10, 0, -1})},
+		{
+			"gap", "ValidationException", "Step adjustment intervals can't have gaps between them",
+			steps("ChangeInCapacity", [3]any{0, 10, 1}, [3]any{20, nil, 2}),
+		},
+		{
+			"overlap", "ValidationException", "Step adjustment intervals can't overlap",
+			steps("ChangeInCapacity", [3]any{0, 10, 1}, [3]any{5, nil, 2}),
+		},
+		{
+			"no open end", "ValidationException",
+			"There must be a step adjustment with an unspecified upper bound if one has a positive upper bound",
+			steps("ChangeInCapacity", [3]any{0, 10, 1}),
+		},
+		{
+			"no open start", "ValidationException",
+			"There must be a step adjustment with an unspecified lower bound if one has a negative lower bound",
+			steps("ChangeInCapacity", [3]any{-10, 0, -1}),
+		},
 		{"no steps", "ValidationException", "At least one step adjustment must be specified", steps("ChangeInCapacity")},
-		{"negative exact", "ValidationException", "The scaling adjustment of adjustment type ExactCapacity cannot be negative", steps("ExactCapacity", [3]any{0, nil, -1})},
+		{
+			"negative exact", "ValidationException", "The scaling adjustment of adjustment type ExactCapacity cannot be negative",
+			steps("ExactCapacity", [3]any{0, nil, -1}),
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := w.call("PutScalingPolicy", c.in)
@@ -431,7 +514,8 @@ func TestPoliciesAreCheckedAsOnAWS(t *testing.T) {
 		return in
 	}())
 	for _, a := range state.Alarms.All(w.db.View()) {
-		if a.Metric == "RequestCountPerTarget" && (a.Statistic != "Sum" || !cmp.Equal(a.Dimensions, []model.Dimension{{Name: "TargetGroup", Value: "targetgroup/tg/0a"}})) {
+		if a.Metric == "RequestCountPerTarget" &&
+			(a.Statistic != "Sum" || !cmp.Equal(a.Dimensions, []model.Dimension{{Name: "TargetGroup", Value: "targetgroup/tg/0a"}})) {
 			t.Errorf("%+v", a)
 		}
 	}
@@ -442,15 +526,17 @@ func TestAStepPolicyShowsTheAlarmsThatUsersGiveIt(t *testing.T) {
 	w.register(1, 4)
 	arn := w.must("PutScalingPolicy", steps("PercentChangeInCapacity", [3]any{0, 10, 10}, [3]any{10, nil, 30}))["PolicyARN"].(string)
 	_, err := w.front.Invoke(t.Context(), ident.Root(place), "monitoring", "PutMetricAlarm", map[string]any{
-		"AlarmName": "mine", "AlarmActions": []any{arn}, "Namespace": "N", "MetricName": "M", "Statistic": "Average", "Period": 60, "EvaluationPeriods": 1,
-		"Threshold": 50, "ComparisonOperator": "GreaterThanThreshold",
+		"AlarmName": "mine", "AlarmActions": []any{arn}, "Namespace": "N", "MetricName": "M", "Statistic": "Average", "Period": 60,
+		"EvaluationPeriods": 1,
+		"Threshold":         50, "ComparisonOperator": "GreaterThanThreshold",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := w.must("DescribeScalingPolicies", map[string]any{})["ScalingPolicies"].([]any)
 	want := []any{map[string]any{
-		"PolicyARN": arn, "PolicyName": "s", "PolicyType": "StepScaling", "ServiceNamespace": "ecs", "ResourceId": resource, "ScalableDimension": dim, "CreationTime": w.clock.Now(),
+		"PolicyARN": arn, "PolicyName": "s", "PolicyType": "StepScaling", "ServiceNamespace": "ecs", "ResourceId": resource,
+		"ScalableDimension": dim, "CreationTime": w.clock.Now(),
 		"Alarms": []any{map[string]any{"AlarmName": "mine", "AlarmARN": "arn:aws:cloudwatch:us-east-1:000000000000:alarm:mine"}},
 		"StepScalingPolicyConfiguration": map[string]any{
 			"AdjustmentType": "PercentChangeInCapacity", "Cooldown": int64(300), "MetricAggregationType": "Average", "StepAdjustments": []any{
@@ -485,20 +571,29 @@ func TestACallerMayNotScaleWhatItMayNotChange(t *testing.T) {
 	w.api.Access = access{denied: "ecs:UpdateService"}
 	in := map[string]any{"ServiceNamespace": "ecs", "ResourceId": resource, "ScalableDimension": dim, "MinCapacity": 1, "MaxCapacity": 2}
 	_, err := w.front.Invoke(t.Context(), who, "application-autoscaling", "RegisterScalableTarget", in)
-	w.refused(err, "ValidationException", "User: "+who.ARN+" is not authorized to perform: ecs:UpdateService on resource: arn:aws:ecs:us-east-1:000000000000:service/c/web")
+	w.refused(
+		err, "ValidationException",
+		"User: "+who.ARN+" is not authorized to perform: ecs:UpdateService on resource: arn:aws:ecs:us-east-1:000000000000:service/c/web",
+	)
 }
 
 func TestScheduledActions(t *testing.T) {
 	w := newWorld(t)
 	action := func(edit ...func(map[string]any)) map[string]any {
-		in := map[string]any{"ScheduledActionName": "a", "Schedule": "cron(0 8 ? * MON-FRI *)", "ScalableTargetAction": map[string]any{"MinCapacity": 2, "MaxCapacity": 4}}
+		in := map[string]any{
+			"ScheduledActionName": "a", "Schedule": "cron(0 8 ? * MON-FRI *)",
+			"ScalableTargetAction": map[string]any{"MinCapacity": 2, "MaxCapacity": 4},
+		}
 		for _, f := range edit {
 			f(in)
 		}
 		return in
 	}
 	_, err := w.call("PutScheduledAction", action())
-	w.refused(err, "ObjectNotFoundException", "No scalable target registered for service namespace: ecs, resource ID: service/c/web, scalable dimension: ecs:service:DesiredCount")
+	w.refused(
+		err, "ObjectNotFoundException",
+		"No scalable target registered for service namespace: ecs, resource ID: service/c/web, scalable dimension: ecs:service:DesiredCount",
+	)
 	w.register(1, 4)
 	for name, c := range map[string]struct {
 		text string
@@ -506,13 +601,17 @@ func TestScheduledActions(t *testing.T) {
 	}{
 		"no schedule": {"Schedule must be specified", func(in map[string]any) { delete(in, "Schedule") }},
 		"nonsense":    {"", func(in map[string]any) { in["Schedule"] = "every day" }},
-		"no bounds":   {"At least one of MinCapacity and MaxCapacity must be specified", func(in map[string]any) { delete(in, "ScalableTargetAction") }},
+		"no bounds": {
+			"At least one of MinCapacity and MaxCapacity must be specified", func(in map[string]any) { delete(in, "ScalableTargetAction") },
+		},
 		"crossed": {"Maximum capacity cannot be less than minimum capacity", func(in map[string]any) {
 			in["ScalableTargetAction"] = map[string]any{"MinCapacity": 5, "MaxCapacity": 4}
 		}},
 		"no such zone": {"time zone Mars/Phobos is not known", func(in map[string]any) { in["Timezone"] = "Mars/Phobos" }},
 		"a bad name":   {"", func(in map[string]any) { in["ScheduledActionName"] = "a:b" }},
-		"ends early":   {"The end time must be after the start time", func(in map[string]any) { in["StartTime"], in["EndTime"] = w.clock.Now(), w.clock.Now() }},
+		"ends early": {
+			"The end time must be after the start time", func(in map[string]any) { in["StartTime"], in["EndTime"] = w.clock.Now(), w.clock.Now() },
+		},
 	} {
 		_, err := w.call("PutScheduledAction", action(c.edit))
 		if fault.CodeOf(err) != "ValidationException" || c.text != "" && fault.MessageOf(err) != c.text {
@@ -522,20 +621,26 @@ func TestScheduledActions(t *testing.T) {
 	start := w.clock.Now().Add(time.Hour)
 	w.must("PutScheduledAction", action(func(in map[string]any) { in["StartTime"], in["Timezone"] = start, "Asia/Tokyo" }))
 	show := func() map[string]any {
-		all := w.must("DescribeScheduledActions", map[string]any{"ResourceId": resource, "ScheduledActionNames": []any{"a"}})["ScheduledActions"].([]any)
+		all := w.must("DescribeScheduledActions", map[string]any{
+			"ResourceId": resource, "ScheduledActionNames": []any{"a"},
+		})["ScheduledActions"].([]any)
 		if len(all) != 1 {
 			t.Fatalf("%v", all)
 		}
 		return all[0].(map[string]any)
 	}
 	got := show()
-	if arn := got["ScheduledActionARN"].(string); !regexp.MustCompile(`^arn:aws:autoscaling:us-east-1:000000000000:scheduledAction:[0-9a-f-]{36}:resource/ecs/service/c/web:scheduledActionName/a$`).MatchString(arn) {
+	if arn := got["ScheduledActionARN"].(string); !regexp.MustCompile(
+		`^arn:aws:autoscaling:us-east-1:000000000000:scheduledAction:[0-9a-f-]{36}:resource/ecs/service/c/web:scheduledActionName/a$`,
+	).MatchString(arn) {
 		t.Errorf("ARN %s", arn)
 	}
 	delete(got, "ScheduledActionARN")
 	want := map[string]any{
-		"ScheduledActionName": "a", "ServiceNamespace": "ecs", "ResourceId": resource, "ScalableDimension": dim, "Schedule": "cron(0 8 ? * MON-FRI *)", "Timezone": "Asia/Tokyo",
-		"CreationTime": w.clock.Now(), "StartTime": start, "ScalableTargetAction": map[string]any{"MinCapacity": int64(2), "MaxCapacity": int64(4)},
+		"ScheduledActionName": "a", "ServiceNamespace": "ecs", "ResourceId": resource, "ScalableDimension": dim,
+		"Schedule": "cron(0 8 ? * MON-FRI *)", "Timezone": "Asia/Tokyo",
+		"CreationTime": w.clock.Now(), "StartTime": start,
+		"ScalableTargetAction": map[string]any{"MinCapacity": int64(2), "MaxCapacity": int64(4)},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -562,7 +667,9 @@ func TestListsArePaged(t *testing.T) {
 	w := newWorld(t)
 	w.write("api/autoscaling", func(tx *store.Tx) error {
 		for _, n := range []string{"a", "b", "c"} {
-			if err := state.ScalableTargets.Put(tx, model.ScalableTarget{Namespace: "ecs", ResourceID: "service/c/" + n, Dimension: dim}); err != nil {
+			if err := state.ScalableTargets.Put(tx, model.ScalableTarget{
+				Namespace: "ecs", ResourceID: "service/c/" + n, Dimension: dim,
+			}); err != nil {
 				return err
 			}
 		}

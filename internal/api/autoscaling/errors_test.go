@@ -14,16 +14,21 @@ func TestErrorsAreAsListed(t *testing.T) {
 	w := apitest.NewWorld(t)
 	target := func(name string) model.ScalableTarget {
 		return model.ScalableTarget{
-			ARN: "arn:aws:application-autoscaling:us-east-1:123456789012:scalable-target/" + name, Namespace: "ecs", ResourceID: "service/c/" + name, Dimension: "ecs:service:DesiredCount",
+			ARN: "arn:aws:application-autoscaling:us-east-1:123456789012:scalable-target/" + name, Namespace: "ecs", ResourceID: "service/c/" + name,
+			Dimension: "ecs:service:DesiredCount",
 		}
 	}
 	w.Write(func(tx *store.Tx) error {
 		full := target("full")
 		for i := range 200 {
-			if err := state.ScalingPolicies.Put(tx, model.ScalingPolicy{ARN: fmt.Sprint("p", i), Name: fmt.Sprint("p", i), Type: "StepScaling", Target: full.Key()}); err != nil {
+			if err := state.ScalingPolicies.Put(tx, model.ScalingPolicy{
+				ARN: fmt.Sprint("p", i), Name: fmt.Sprint("p", i), Type: "StepScaling", Target: full.Key(),
+			}); err != nil {
 				return err
 			}
-			if err := state.ScheduledActions.Put(tx, model.ScheduledAction{ARN: fmt.Sprint("a", i), Name: fmt.Sprint("a", i), Target: full.Key()}); err != nil {
+			if err := state.ScheduledActions.Put(tx, model.ScheduledAction{
+				ARN: fmt.Sprint("a", i), Name: fmt.Sprint("a", i), Target: full.Key(),
+			}); err != nil {
 				return err
 			}
 		}

@@ -50,7 +50,9 @@ func (a *API) PutScalingPolicy(ctx context.Context, in *shape.PutScalingPolicyIn
 	old, exists := policyOf(view, p, wire.Val(in.PolicyName))
 	next := model.Clone(old)
 	if !exists {
-		next = model.ScalingPolicy{ARN: a.policyARN(p, wire.Val(in.PolicyName)), Name: wire.Val(in.PolicyName), Target: p.key(), CreatedAt: a.Clock.Now()}
+		next = model.ScalingPolicy{
+			ARN: a.policyARN(p, wire.Val(in.PolicyName)), Name: wire.Val(in.PolicyName), Target: p.key(), CreatedAt: a.Clock.Now(),
+		}
 	}
 	if err := setPolicy(&next, in, exists); err != nil {
 		return nil, err
@@ -93,7 +95,9 @@ func (a *API) store(ctx context.Context, p place, old, next model.ScalingPolicy)
 			}
 			next.LastOutAt, next.LastInAt, next.LastOutFrom = now.LastOutAt, now.LastInAt, now.LastOutFrom
 		} else if len(state.ScalingPolicies.By(tx, "target", p.key())) >= maxPolicies {
-			return fault.New(fault.Invalid, "LimitExceededException", "The maximum number of scaling policies for the scalable target, %d, is reached.", maxPolicies)
+			return fault.New(
+				fault.Invalid, "LimitExceededException", "The maximum number of scaling policies for the scalable target, %d, is reached.", maxPolicies,
+			)
 		}
 		return state.ScalingPolicies.Put(tx, next)
 	})
@@ -113,7 +117,8 @@ func (a *API) DeleteScalingPolicy(ctx context.Context, in *shape.DeleteScalingPo
 	policy, ok := policyOf(a.DB.View(), p, wire.Val(in.PolicyName))
 	if !ok {
 		return nil, fault.New(fault.NotFound, "ObjectNotFoundException",
-			"No scaling policy found for service namespace: %s, resource ID: %s, scalable dimension: %s, policy name: %s", namespace, p.resource, dimension, wire.Val(in.PolicyName))
+			"No scaling policy found for service namespace: %s, resource ID: %s, scalable dimension: %s, policy name: %s", namespace, p.resource,
+			dimension, wire.Val(in.PolicyName))
 	}
 	if err := a.deleteAlarms(ctx, policy.Alarms); err != nil {
 		return nil, err
@@ -123,7 +128,9 @@ func (a *API) DeleteScalingPolicy(ctx context.Context, in *shape.DeleteScalingPo
 
 // DescribeScalingPolicies lists policies. Errors: ValidationException,
 // InvalidNextTokenException.
-func (a *API) DescribeScalingPolicies(_ context.Context, in *shape.DescribeScalingPoliciesInput) (*shape.DescribeScalingPoliciesOutput, error) {
+func (a *API) DescribeScalingPolicies(
+	_ context.Context, in *shape.DescribeScalingPoliciesInput,
+) (*shape.DescribeScalingPoliciesOutput, error) {
 	keys, err := filter(in.ServiceNamespace, in.ScalableDimension, given(in.ResourceId)...)
 	if err != nil {
 		return nil, err
@@ -150,8 +157,8 @@ func (a *API) DescribeScalingPolicies(_ context.Context, in *shape.DescribeScali
 func (a *API) showPolicy(x model.ScalingPolicy) shape.ScalingPolicy {
 	f := strings.Split(x.Target, "|")
 	out := shape.ScalingPolicy{
-		PolicyARN: wire.Ptr(x.ARN), PolicyName: wire.Ptr(x.Name), ServiceNamespace: wire.Ptr(f[0]), ResourceId: wire.Ptr(f[1]), ScalableDimension: wire.Ptr(f[2]),
-		PolicyType: wire.Ptr(x.Type), CreationTime: wire.Ptr(x.CreatedAt), Alarms: a.showAlarms(x),
+		PolicyARN: wire.Ptr(x.ARN), PolicyName: wire.Ptr(x.Name), ServiceNamespace: wire.Ptr(f[0]), ResourceId: wire.Ptr(f[1]),
+		ScalableDimension: wire.Ptr(f[2]), PolicyType: wire.Ptr(x.Type), CreationTime: wire.Ptr(x.CreatedAt), Alarms: a.showAlarms(x),
 	}
 	if x.Type == stepping {
 		out.StepScalingPolicyConfiguration = showStepping(x)
@@ -162,26 +169,35 @@ func (a *API) showPolicy(x model.ScalingPolicy) shape.ScalingPolicy {
 }
 
 func showStepping(x model.ScalingPolicy) *shape.StepScalingPolicyConfiguration {
-	out := &shape.StepScalingPolicyConfiguration{AdjustmentType: wire.Ptr(x.AdjustmentType), Cooldown: wire.Ptr(x.Cooldown), MetricAggregationType: text(x.Aggregation), StepAdjustments: []shape.StepAdjustment{}}
+	out := &shape.StepScalingPolicyConfiguration{
+		AdjustmentType: wire.Ptr(x.AdjustmentType), Cooldown: wire.Ptr(x.Cooldown), MetricAggregationType: text(x.Aggregation),
+		StepAdjustments: []shape.StepAdjustment{},
+	}
 	if x.MinAdjustment > 0 {
 		out.MinAdjustmentMagnitude = wire.Ptr(x.MinAdjustment)
 	}
 	for _, s := range x.Steps {
-		out.StepAdjustments = append(out.StepAdjustments, shape.StepAdjustment{MetricIntervalLowerBound: s.Lower, MetricIntervalUpperBound: s.Upper, ScalingAdjustment: wire.Ptr(s.Adjustment)})
+		out.StepAdjustments = append(out.StepAdjustments, shape.StepAdjustment{
+			MetricIntervalLowerBound: s.Lower, MetricIntervalUpperBound: s.Upper, ScalingAdjustment: wire.Ptr(s.Adjustment),
+		})
 	}
 	return out
 }
 
 func showTracking(x model.ScalingPolicy) *shape.TargetTrackingScalingPolicyConfiguration {
 	out := &shape.TargetTrackingScalingPolicyConfiguration{
-		TargetValue: wire.Ptr(x.TargetValue), ScaleInCooldown: x.ScaleInCooldown, ScaleOutCooldown: x.ScaleOutCooldown, DisableScaleIn: wire.Ptr(x.DisableScaleIn),
+		TargetValue: wire.Ptr(x.TargetValue), ScaleInCooldown: x.ScaleInCooldown, ScaleOutCooldown: x.ScaleOutCooldown,
+		DisableScaleIn: wire.Ptr(x.DisableScaleIn),
 	}
 	if x.PredefinedMetric != "" {
-		out.PredefinedMetricSpecification = &shape.PredefinedMetricSpecification{PredefinedMetricType: wire.Ptr(x.PredefinedMetric), ResourceLabel: text(x.ResourceLabel)}
+		out.PredefinedMetricSpecification = &shape.PredefinedMetricSpecification{
+			PredefinedMetricType: wire.Ptr(x.PredefinedMetric), ResourceLabel: text(x.ResourceLabel),
+		}
 		return out
 	}
 	c := &shape.CustomizedMetricSpecification{
-		MetricName: wire.Ptr(x.CustomMetric), Namespace: wire.Ptr(x.CustomNamespace), Statistic: wire.Ptr(x.CustomStatistic), Unit: text(x.CustomUnit),
+		MetricName: wire.Ptr(x.CustomMetric), Namespace: wire.Ptr(x.CustomNamespace), Statistic: wire.Ptr(x.CustomStatistic),
+		Unit: text(x.CustomUnit),
 	}
 	for _, d := range x.CustomDimensions {
 		c.Dimensions = append(c.Dimensions, shape.MetricDimension{Name: wire.Ptr(d.Name), Value: wire.Ptr(d.Value)})

@@ -57,7 +57,8 @@ func setTracking(x *model.ScalingPolicy, c *shape.TargetTrackingScalingPolicyCon
 	case c.PredefinedMetricSpecification == nil && c.CustomizedMetricSpecification == nil && !exists:
 		return invalid("Either PredefinedMetricSpecification or CustomizedMetricSpecification must be specified")
 	}
-	x.TargetValue, x.ScaleInCooldown, x.ScaleOutCooldown, x.DisableScaleIn = *c.TargetValue, c.ScaleInCooldown, c.ScaleOutCooldown, wire.Val(c.DisableScaleIn)
+	x.TargetValue, x.ScaleInCooldown, x.ScaleOutCooldown, x.DisableScaleIn = *c.TargetValue, c.ScaleInCooldown, c.ScaleOutCooldown,
+		wire.Val(c.DisableScaleIn)
 	if m := c.PredefinedMetricSpecification; m != nil {
 		return setPredefined(x, m)
 	}
@@ -127,7 +128,9 @@ func setStepping(x *model.ScalingPolicy, c *shape.StepScalingPolicyConfiguration
 	if c.StepAdjustments != nil || !exists {
 		x.Steps = nil
 		for _, s := range c.StepAdjustments {
-			x.Steps = append(x.Steps, model.StepAdjustment{Lower: s.MetricIntervalLowerBound, Upper: s.MetricIntervalUpperBound, Adjustment: wire.Val(s.ScalingAdjustment)})
+			x.Steps = append(x.Steps, model.StepAdjustment{
+				Lower: s.MetricIntervalLowerBound, Upper: s.MetricIntervalUpperBound, Adjustment: wire.Val(s.ScalingAdjustment),
+			})
 		}
 	}
 	return checkSteps(*x)

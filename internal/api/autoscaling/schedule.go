@@ -56,7 +56,10 @@ func (a *API) PutScheduledAction(ctx context.Context, in *shape.PutScheduledActi
 		x := model.Clone(old)
 		if !exists {
 			if x = fresh; len(state.ScheduledActions.By(tx, "target", p.key())) >= maxActions {
-				return fault.New(fault.Invalid, "LimitExceededException", "The maximum number of scheduled actions for the scalable target, %d, is reached.", maxActions)
+				return fault.New(
+					fault.Invalid, "LimitExceededException", "The maximum number of scheduled actions for the scalable target, %d, is reached.",
+					maxActions,
+				)
 			}
 		}
 		if err := setAction(&x, in, now); err != nil {
@@ -111,7 +114,10 @@ func (a *API) DeleteScheduledAction(ctx context.Context, in *shape.DeleteSchedul
 		x, ok := actionOf(tx, p, wire.Val(in.ScheduledActionName))
 		if !ok {
 			return fault.New(fault.NotFound, "ObjectNotFoundException",
-				"No scheduled action found for service namespace: %s, resource ID: %s, scalable dimension: %s, scheduled action name: %s", namespace, p.resource, dimension, wire.Val(in.ScheduledActionName))
+				"No scheduled action found for service namespace: %s, resource ID: %s, scalable dimension: %s, scheduled action name: %s", namespace,
+				p.resource, dimension, wire.Val(
+					in.ScheduledActionName,
+				))
 		}
 		return state.ScheduledActions.Delete(tx, x.ARN)
 	})
@@ -119,7 +125,9 @@ func (a *API) DeleteScheduledAction(ctx context.Context, in *shape.DeleteSchedul
 
 // DescribeScheduledActions lists scheduled actions. Errors:
 // ValidationException, InvalidNextTokenException.
-func (a *API) DescribeScheduledActions(_ context.Context, in *shape.DescribeScheduledActionsInput) (*shape.DescribeScheduledActionsOutput, error) {
+func (a *API) DescribeScheduledActions(
+	_ context.Context, in *shape.DescribeScheduledActionsInput,
+) (*shape.DescribeScheduledActionsOutput, error) {
 	keys, err := filter(in.ServiceNamespace, in.ScalableDimension, given(in.ResourceId)...)
 	if err != nil {
 		return nil, err
@@ -146,8 +154,9 @@ func (a *API) DescribeScheduledActions(_ context.Context, in *shape.DescribeSche
 func showAction(x model.ScheduledAction) shape.ScheduledAction {
 	f := strings.Split(x.Target, "|")
 	out := shape.ScheduledAction{
-		ScheduledActionName: wire.Ptr(x.Name), ScheduledActionARN: wire.Ptr(x.ARN), ServiceNamespace: wire.Ptr(f[0]), ResourceId: wire.Ptr(f[1]), ScalableDimension: wire.Ptr(f[2]),
-		Schedule: wire.Ptr(x.Schedule), Timezone: text(x.Timezone), CreationTime: wire.Ptr(x.CreatedAt), ScalableTargetAction: &shape.ScalableTargetAction{MinCapacity: x.Min, MaxCapacity: x.Max},
+		ScheduledActionName: wire.Ptr(x.Name), ScheduledActionARN: wire.Ptr(x.ARN), ServiceNamespace: wire.Ptr(f[0]), ResourceId: wire.Ptr(f[1]),
+		ScalableDimension: wire.Ptr(f[2]), Schedule: wire.Ptr(x.Schedule), Timezone: text(x.Timezone), CreationTime: wire.Ptr(x.CreatedAt),
+		ScalableTargetAction: &shape.ScalableTargetAction{MinCapacity: x.Min, MaxCapacity: x.Max},
 	}
 	if !x.StartAt.IsZero() {
 		out.StartTime = wire.Ptr(x.StartAt)

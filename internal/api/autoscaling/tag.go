@@ -54,7 +54,9 @@ func (a *API) retag(ctx context.Context, arn *string, fn func([]model.Tag) ([]mo
 // TagResource adds tags to a scalable target. Errors:
 // ResourceNotFoundException, TooManyTagsException.
 func (a *API) TagResource(ctx context.Context, in *shape.TagResourceInput) (*shape.TagResourceOutput, error) {
-	return &shape.TagResourceOutput{}, a.retag(ctx, in.ResourceARN, func(have []model.Tag) ([]model.Tag, error) { return tagged(have, in.Tags) })
+	return &shape.TagResourceOutput{}, a.retag(ctx, in.ResourceARN, func(have []model.Tag) ([]model.Tag, error) {
+		return tagged(have, in.Tags)
+	})
 }
 
 // UntagResource removes tags from a scalable target. Errors:

@@ -16,7 +16,9 @@ import (
 // RegisterScalableTarget makes or changes a scalable target, and brings the
 // service's desired count between its bounds at once. Errors:
 // ValidationException, NotImplemented.
-func (a *API) RegisterScalableTarget(ctx context.Context, in *shape.RegisterScalableTargetInput) (*shape.RegisterScalableTargetOutput, error) {
+func (a *API) RegisterScalableTarget(
+	ctx context.Context, in *shape.RegisterScalableTargetInput,
+) (*shape.RegisterScalableTargetOutput, error) {
 	p, err := where(in.ServiceNamespace, in.ResourceId, in.ScalableDimension)
 	if err != nil {
 		return nil, err
@@ -30,8 +32,8 @@ func (a *API) RegisterScalableTarget(ctx context.Context, in *shape.RegisterScal
 		return nil, err
 	}
 	fresh := model.ScalableTarget{
-		ARN: a.Place.ARN("application-autoscaling", "scalable-target/"+a.IDs.Hex(36)), Namespace: namespace, ResourceID: p.resource, Dimension: dimension,
-		RoleARN: a.linkedARN(), CreatedAt: a.Clock.Now(),
+		ARN: a.Place.ARN("application-autoscaling", "scalable-target/"+a.IDs.Hex(36)), Namespace: namespace, ResourceID: p.resource,
+		Dimension: dimension, RoleARN: a.linkedARN(), CreatedAt: a.Clock.Now(),
 	}
 	var t model.ScalableTarget
 	err = a.update(ctx, func(tx *store.Tx) error {
@@ -58,7 +60,9 @@ func setTarget(t *model.ScalableTarget, in *shape.RegisterScalableTargetInput, e
 	case !exists && in.MaxCapacity == nil:
 		return invalid("Maximum capacity must be specified")
 	case exists && len(in.Tags) > 0:
-		return invalid("The scalable target that you tried to tag already exists. To update tags on an existing scalable target, use the TagResource API.")
+		return invalid(
+			"The scalable target that you tried to tag already exists. To update tags on an existing scalable target, use the TagResource API.",
+		)
 	}
 	t.Min, t.Max = wire.Or(in.MinCapacity, t.Min), wire.Or(in.MaxCapacity, t.Max)
 	switch {
@@ -82,7 +86,9 @@ func setTarget(t *model.ScalableTarget, in *shape.RegisterScalableTargetInput, e
 
 // DeregisterScalableTarget removes a scalable target with its policies, their
 // alarms and its scheduled actions. Errors: ObjectNotFoundException.
-func (a *API) DeregisterScalableTarget(ctx context.Context, in *shape.DeregisterScalableTargetInput) (*shape.DeregisterScalableTargetOutput, error) {
+func (a *API) DeregisterScalableTarget(
+	ctx context.Context, in *shape.DeregisterScalableTargetInput,
+) (*shape.DeregisterScalableTargetOutput, error) {
 	p, err := where(in.ServiceNamespace, in.ResourceId, in.ScalableDimension)
 	if err != nil {
 		return nil, err
@@ -115,7 +121,9 @@ func (a *API) DeregisterScalableTarget(ctx context.Context, in *shape.Deregister
 
 // DescribeScalableTargets lists scalable targets. Errors:
 // ValidationException, InvalidNextTokenException.
-func (a *API) DescribeScalableTargets(_ context.Context, in *shape.DescribeScalableTargetsInput) (*shape.DescribeScalableTargetsOutput, error) {
+func (a *API) DescribeScalableTargets(
+	_ context.Context, in *shape.DescribeScalableTargetsInput,
+) (*shape.DescribeScalableTargetsOutput, error) {
 	keys, err := filter(in.ServiceNamespace, in.ScalableDimension, in.ResourceIds...)
 	if err != nil {
 		return nil, err
@@ -136,7 +144,8 @@ func (a *API) DescribeScalableTargets(_ context.Context, in *shape.DescribeScala
 			ServiceNamespace: wire.Ptr(t.Namespace), ResourceId: wire.Ptr(t.ResourceID), ScalableDimension: wire.Ptr(t.Dimension),
 			MinCapacity: wire.Ptr(t.Min), MaxCapacity: wire.Ptr(t.Max), RoleARN: wire.Ptr(t.RoleARN), CreationTime: wire.Ptr(t.CreatedAt),
 			ScalableTargetARN: wire.Ptr(t.ARN), SuspendedState: &shape.SuspendedState{
-				DynamicScalingInSuspended: wire.Ptr(t.SuspendIn), DynamicScalingOutSuspended: wire.Ptr(t.SuspendOut), ScheduledScalingSuspended: wire.Ptr(t.SuspendScheduled),
+				DynamicScalingInSuspended: wire.Ptr(t.SuspendIn), DynamicScalingOutSuspended: wire.Ptr(t.SuspendOut),
+				ScheduledScalingSuspended: wire.Ptr(t.SuspendScheduled),
 			},
 		})
 	}
@@ -194,7 +203,8 @@ func (a *API) clamp(ctx context.Context, p place, t model.ScalableTarget) error 
 	_, err := ecs.Client{Caller: a.As(a.linked("AutoScaling-UpdateDesiredCapacity"))}.UpdateService(ctx,
 		&ecs.UpdateServiceInput{Cluster: &p.cluster, Service: &p.service, DesiredCount: &to})
 	if err != nil {
-		act.Status, act.Message, act.EndedAt = model.ActivityFailed, "Failed to set desired count to "+count(to)+". Reason: "+fault.MessageOf(err), act.StartedAt
+		act.Status, act.Message, act.EndedAt = model.ActivityFailed,
+			"Failed to set desired count to "+count(to)+". Reason: "+fault.MessageOf(err), act.StartedAt
 	}
 	return a.update(ctx, func(tx *store.Tx) error { return state.ScalingActivities.Put(tx, act) })
 }

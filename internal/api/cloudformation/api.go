@@ -135,7 +135,9 @@ func begin(tx *store.Tx, s *model.Stack, id string, status model.StackStatus, at
 
 // pages are the rules of this service's lists, whose tokens go on with the
 // same question only.
-var pages = page.Rules{Usual: 100, SameCall: true, Refuse: func(token string) error { return invalid("%s is not a valid NextToken", token) }}
+var pages = page.Rules{
+	Usual: 100, SameCall: true, Refuse: func(token string) error { return invalid("%s is not a valid NextToken", token) },
+}
 
 func stackTags(in []shape.Tag) []model.Tag {
 	var out []model.Tag

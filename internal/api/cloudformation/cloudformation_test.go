@@ -53,7 +53,9 @@ func (h *fixture) create(name, body string, caps ...string) error {
 }
 
 func (h *fixture) change(name, set, kind, body string, caps ...string) error {
-	_, err := h.CreateChangeSet(h.ctx(), &shape.CreateChangeSetInput{StackName: &name, ChangeSetName: &set, ChangeSetType: &kind, TemplateBody: &body, Capabilities: caps})
+	_, err := h.CreateChangeSet(h.ctx(), &shape.CreateChangeSetInput{
+		StackName: &name, ChangeSetName: &set, ChangeSetType: &kind, TemplateBody: &body, Capabilities: caps,
+	})
 	return err
 }
 
@@ -95,13 +97,22 @@ func TestABadTemplateCreatesNothing(t *testing.T) {
 	t.Parallel()
 	cases := []struct{ name, body, code, want string }{
 		{"yaml", "Resources: [", "ValidationError", "Template format error: YAML not well-formed. (line"},
-		{"unknown type", "Resources:\n  A: {Type: AWS::Moon::Base}\n", "ValidationError", "Template format error: Unrecognized resource types: [AWS::Moon::Base]"},
+		{
+			"unknown type", "Resources:\n  A: {Type: AWS::Moon::Base}\n", "ValidationError",
+			"Template format error: Unrecognized resource types: [AWS::Moon::Base]",
+		},
 		{"wrong type", strings.Replace(logs, "7", "soon", 1), "ValidationError", "#/RetentionInDays: expected type: Integer, found: String"},
 		{"unknown property", logs + "      Colour: red\n", "ValidationError", "extraneous key [Colour] is not permitted"},
 		{"capability", role, "InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_NAMED_IAM]"},
-		{"circle", "Resources:\n  A: {Type: AWS::Logs::LogGroup, DependsOn: B}\n  B: {Type: AWS::Logs::LogGroup, DependsOn: A}\n", "ValidationError", "Circular dependency between resources: [A, B]"},
+		{
+			"circle", "Resources:\n  A: {Type: AWS::Logs::LogGroup, DependsOn: B}\n  B: {Type: AWS::Logs::LogGroup, DependsOn: A}\n",
+			"ValidationError", "Circular dependency between resources: [A, B]",
+		},
 		{"parameter", "Parameters:\n  P: {Type: String}\n" + logs, "ValidationError", "Parameters: [P] must have values"},
-		{"vpc of a parameter", "Parameters:\n  P: {Type: 'AWS::EC2::VPC::Id', Default: vpc-0}\n" + logs, "ValidationError", "parameter value vpc-0 for parameter name P does not exist"},
+		{
+			"vpc of a parameter", "Parameters:\n  P: {Type: 'AWS::EC2::VPC::Id', Default: vpc-0}\n" + logs, "ValidationError",
+			"parameter value vpc-0 for parameter name P does not exist",
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -122,7 +133,10 @@ func TestAStacksNameIsChecked(t *testing.T) {
 	h := newFixture(t)
 	before := h.db.View().Revision()
 	for _, name := range []string{"a_b", "1a", strings.Repeat("a", 129), ""} {
-		check(t, h.create(name, logs), "ValidationError", "at 'stackName' failed to satisfy constraint: Member must satisfy regular expression pattern")
+		check(
+			t, h.create(name, logs), "ValidationError",
+			"at 'stackName' failed to satisfy constraint: Member must satisfy regular expression pattern",
+		)
 	}
 	if h.db.View().Revision() != before {
 		t.Error("something was written")
@@ -146,7 +160,8 @@ func TestAChangeSetMakesAStackToReview(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *set.Status != "CREATE_COMPLETE" || *set.ExecutionStatus != "AVAILABLE" || len(set.Changes) != 1 || *set.Changes[0].ResourceChange.Action != "Add" {
+	if *set.Status != "CREATE_COMPLETE" || *set.ExecutionStatus != "AVAILABLE" || len(set.Changes) != 1 ||
+		*set.Changes[0].ResourceChange.Action != "Add" {
 		t.Errorf("change set: %s %s %v", *set.Status, *set.ExecutionStatus, set.Changes)
 	}
 	execute := &shape.ExecuteChangeSetInput{StackName: wire.Ptr("s"), ChangeSetName: wire.Ptr("first")}
@@ -177,7 +192,8 @@ func TestNothingToChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *set.Status != "FAILED" || *set.ExecutionStatus != "UNAVAILABLE" || !strings.HasPrefix(*set.StatusReason, "The submitted information didn't contain changes.") {
+	if *set.Status != "FAILED" || *set.ExecutionStatus != "UNAVAILABLE" ||
+		!strings.HasPrefix(*set.StatusReason, "The submitted information didn't contain changes.") {
 		t.Errorf("%s %s %s", *set.Status, *set.ExecutionStatus, *set.StatusReason)
 	}
 }
@@ -206,7 +222,9 @@ func TestAChangeSetNamesTheParameter(t *testing.T) {
 	for _, d := range set.Changes[0].ResourceChange.Details {
 		got = append(got, *d.Target.Name+" "+*d.Evaluation+" "+*d.ChangeSource+" "+wire.Val(d.CausingEntity))
 	}
-	if want := []string{"RetentionInDays Static ParameterReference Days", "RetentionInDays Dynamic DirectModification "}; !slices.Equal(got, want) {
+	if want := []string{
+		"RetentionInDays Static ParameterReference Days", "RetentionInDays Dynamic DirectModification ",
+	}; !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
 }
@@ -255,7 +273,8 @@ func TestAChangeSetSaysWhatItReplaces(t *testing.T) {
 	for _, d := range rc.Details {
 		got = append(got, *d.Target.Name+" "+*d.Target.RequiresRecreation)
 	}
-	if diff := cmp.Diff([]string{"LogGroupName Always", "RetentionInDays Never"}, got); diff != "" || *rc.Replacement != "True" || *rc.Action != "Modify" {
+	if diff := cmp.Diff([]string{"LogGroupName Always", "RetentionInDays Never"}, got); diff != "" || *rc.Replacement != "True" ||
+		*rc.Action != "Modify" {
 		t.Errorf("%s %s\n%s", *rc.Action, *rc.Replacement, diff)
 	}
 }
@@ -287,7 +306,9 @@ func TestRefusalsByState(t *testing.T) {
 	h.rest("s", model.StackRollbackComplete)
 	_, err = h.UpdateStack(ctx, &shape.UpdateStackInput{StackName: s, TemplateBody: wire.Ptr(logs)})
 	check(t, err, "ValidationError", "is in ROLLBACK_COMPLETE state and can not be updated.")
-	if _, err = h.UpdateTerminationProtection(ctx, &shape.UpdateTerminationProtectionInput{StackName: s, EnableTerminationProtection: wire.Ptr(true)}); err != nil {
+	if _, err = h.UpdateTerminationProtection(ctx, &shape.UpdateTerminationProtectionInput{
+		StackName: s, EnableTerminationProtection: wire.Ptr(true),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = h.DeleteStack(ctx, &shape.DeleteStackInput{StackName: s})
@@ -299,9 +320,13 @@ func TestRefusalsByState(t *testing.T) {
 func TestParametersKeepOrChange(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
-	body := "Parameters:\n  A: {Type: String}\n  Secret: {Type: String, NoEcho: true}\n" + strings.Replace(logs, "RetentionInDays: 7", "LogGroupName: !Sub '${A}-${Secret}'", 1)
+	body := "Parameters:\n  A: {Type: String}\n  Secret: {Type: String, NoEcho: true}\n" + strings.Replace(
+		logs, "RetentionInDays: 7", "LogGroupName: !Sub '${A}-${Secret}'", 1,
+	)
 	p := func(k, v string) shape.Parameter { return shape.Parameter{ParameterKey: &k, ParameterValue: &v} }
-	if _, err := h.CreateStack(h.ctx(), &shape.CreateStackInput{StackName: wire.Ptr("s"), TemplateBody: &body, Parameters: []shape.Parameter{p("A", "one"), p("Secret", "hush")}}); err != nil {
+	if _, err := h.CreateStack(h.ctx(), &shape.CreateStackInput{
+		StackName: wire.Ptr("s"), TemplateBody: &body, Parameters: []shape.Parameter{p("A", "one"), p("Secret", "hush")},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	h.rest("s", model.StackCreateComplete)
@@ -310,7 +335,9 @@ func TestParametersKeepOrChange(t *testing.T) {
 		t.Errorf("a secret is shown: %v, %v", out.Stacks[0].Parameters, err)
 	}
 	keep := shape.Parameter{ParameterKey: wire.Ptr("Secret"), UsePreviousValue: wire.Ptr(true)}
-	if _, err := h.UpdateStack(h.ctx(), &shape.UpdateStackInput{StackName: wire.Ptr("s"), UsePreviousTemplate: wire.Ptr(true), Parameters: []shape.Parameter{p("A", "two"), keep}}); err != nil {
+	if _, err := h.UpdateStack(h.ctx(), &shape.UpdateStackInput{
+		StackName: wire.Ptr("s"), UsePreviousTemplate: wire.Ptr(true), Parameters: []shape.Parameter{p("A", "two"), keep},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	s := state.Stacks.By(h.db.View(), "name", "s")[0]
@@ -329,7 +356,9 @@ func TestTheEventsAreNewestFirst(t *testing.T) {
 	if err := h.change("s", "c", "CREATE", logs); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.ExecuteChangeSet(h.ctx(), &shape.ExecuteChangeSetInput{StackName: wire.Ptr("s"), ChangeSetName: wire.Ptr("c")}); err != nil {
+	if _, err := h.ExecuteChangeSet(h.ctx(), &shape.ExecuteChangeSetInput{
+		StackName: wire.Ptr("s"), ChangeSetName: wire.Ptr("c"),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	out, err := h.DescribeStackEvents(h.ctx(), &shape.DescribeStackEventsInput{StackName: wire.Ptr("s")})
@@ -348,13 +377,18 @@ func TestTheEventsAreNewestFirst(t *testing.T) {
 func TestSummaryAndValidation(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
-	out, err := h.GetTemplateSummary(h.ctx(), &shape.GetTemplateSummaryInput{TemplateBody: wire.Ptr("Parameters:\n  P: {Type: Number, Default: 3}\n" + role)})
+	out, err := h.GetTemplateSummary(h.ctx(), &shape.GetTemplateSummaryInput{
+		TemplateBody: wire.Ptr("Parameters:\n  P: {Type: Number, Default: 3}\n" + role),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *out.Parameters[0].DefaultValue != "3" || out.Capabilities[0] != "CAPABILITY_NAMED_IAM" || *out.CapabilitiesReason != "The following resource(s) require capabilities: [AWS::IAM::Role]" {
+	if *out.Parameters[0].DefaultValue != "3" || out.Capabilities[0] != "CAPABILITY_NAMED_IAM" ||
+		*out.CapabilitiesReason != "The following resource(s) require capabilities: [AWS::IAM::Role]" {
 		t.Errorf("%+v", out)
 	}
-	_, err = h.ValidateTemplate(h.ctx(), &shape.ValidateTemplateInput{TemplateBody: wire.Ptr("Resources:\n  A: {Type: AWS::Logs::LogGroup, DependsOn: A}\n")})
+	_, err = h.ValidateTemplate(h.ctx(), &shape.ValidateTemplateInput{
+		TemplateBody: wire.Ptr("Resources:\n  A: {Type: AWS::Logs::LogGroup, DependsOn: A}\n"),
+	})
 	check(t, err, "ValidationError", "Circular dependency between resources: [A]")
 }

@@ -10,7 +10,9 @@ import (
 
 func TestTheFieldsFitTheModel(t *testing.T) {
 	t.Parallel()
-	if _, err := front.New(front.Deps{Services: []front.Service{{Meta: shape.Meta, API: api.New(api.Deps{}), Fields: api.Fields}}}); err != nil {
+	if _, err := front.New(front.Deps{
+		Services: []front.Service{{Meta: shape.Meta, API: api.New(api.Deps{}), Fields: api.Fields}},
+	}); err != nil {
 		t.Error(err)
 	}
 }

@@ -109,11 +109,15 @@ func given(tpl *template.Template, stack model.Stack, params []shape.Parameter) 
 			continue
 		}
 		if wire.Val(p.ParameterValue) != "" {
-			return nil, invalid("Invalid input for parameter key %s. Cannot specify usePreviousValue as true and non empty value for a parameter", key)
+			return nil, invalid(
+				"Invalid input for parameter key %s. Cannot specify usePreviousValue as true and non empty value for a parameter", key,
+			)
 		}
 		i := slices.IndexFunc(stack.Parameters, func(s model.StackParameter) bool { return s.Key == key })
 		if i < 0 {
-			return nil, invalid("Invalid input for parameter key %s. Cannot specify usePreviousValue as true for a parameter key not in the previous template", key)
+			return nil, invalid(
+				"Invalid input for parameter key %s. Cannot specify usePreviousValue as true for a parameter key not in the previous template", key,
+			)
 		}
 		if slices.ContainsFunc(tpl.Parameters, func(d template.Parameter) bool { return d.Name == key }) {
 			out[key] = stack.Parameters[i].Value

@@ -31,7 +31,11 @@ func (a *API) CreateStack(ctx context.Context, in *shape.CreateStackInput) (*sha
 		return nil, invalid("You cannot specify both OnFailure and DisableRollback")
 	}
 	if !isStackName(wire.Val(in.StackName)) {
-		return nil, invalid("1 validation error detected: Value '%s' at 'stackName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*", wire.Val(in.StackName))
+		return nil, invalid(
+			"1 validation error detected: Value '%s' at 'stackName' failed to satisfy constraint: Member must satisfy regular expression "+
+				"pattern: [a-zA-Z][-a-zA-Z0-9]*",
+			wire.Val(in.StackName),
+		)
 	}
 	now, eventID := a.now(ctx), a.IDs.UUID()
 	s := a.blank(ctx, wire.Val(in.StackName))
@@ -198,7 +202,10 @@ func retainable(r store.Reader, s model.Stack, ids []string) error {
 	for _, id := range ids {
 		res, ok := state.StackResources.Get(r, s.ID+"|"+id)
 		if !ok || res.Status != model.ResourceDeleteFailed {
-			return invalid("The specified resources to retain must be in a valid state. Do not specify a resource which is not in the DELETE_FAILED state: [%s]", id)
+			return invalid(
+				"The specified resources to retain must be in a valid state. Do not specify a resource which is not in the DELETE_FAILED state: [%s]",
+				id,
+			)
 		}
 	}
 	return nil

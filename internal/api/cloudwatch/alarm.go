@@ -35,11 +35,13 @@ func (a *API) PutMetricAlarm(ctx context.Context, in *shape.PutMetricAlarmInput)
 	now := a.Clock.Now()
 	x := model.Alarm{
 		Name: wire.Val(in.AlarmName), ARN: a.Place.ARN("cloudwatch", "alarm:"+wire.Val(in.AlarmName)), Description: wire.Val(in.AlarmDescription),
-		ActionsEnabled: wire.Or(in.ActionsEnabled, true), AlarmActions: in.AlarmActions, OKActions: in.OKActions, InsufficientActions: in.InsufficientDataActions,
-		Namespace: wire.Val(in.Namespace), Metric: wire.Val(in.MetricName), Statistic: wire.Val(in.Statistic), ExtendedStatistic: wire.Val(in.ExtendedStatistic),
-		Unit: wire.Val(in.Unit), Period: wire.Val(in.Period), EvaluationPeriods: wire.Val(in.EvaluationPeriods), DatapointsToAlarm: wire.Val(in.DatapointsToAlarm),
+		ActionsEnabled: wire.Or(in.ActionsEnabled, true), AlarmActions: in.AlarmActions, OKActions: in.OKActions,
+		InsufficientActions: in.InsufficientDataActions, Namespace: wire.Val(in.Namespace), Metric: wire.Val(in.MetricName),
+		Statistic: wire.Val(in.Statistic), ExtendedStatistic: wire.Val(in.ExtendedStatistic), Unit: wire.Val(in.Unit),
+		Period: wire.Val(in.Period), EvaluationPeriods: wire.Val(in.EvaluationPeriods), DatapointsToAlarm: wire.Val(in.DatapointsToAlarm),
 		Threshold: wire.Val(in.Threshold), Comparison: wire.Val(in.ComparisonOperator), TreatMissing: wire.Or(in.TreatMissingData, "missing"),
-		ConfiguredAt: now, State: model.AlarmInsufficientData, StateReason: "Unchecked: Initial alarm creation", StateAt: now, TransitionedAt: now,
+		ConfiguredAt: now, State: model.AlarmInsufficientData, StateReason: "Unchecked: Initial alarm creation", StateAt: now,
+		TransitionedAt: now,
 	}
 	for _, d := range in.Dimensions {
 		x.Dimensions = append(x.Dimensions, model.Dimension{Name: wire.Val(d.Name), Value: wire.Val(d.Value)})
@@ -53,7 +55,8 @@ func (a *API) PutMetricAlarm(ctx context.Context, in *shape.PutMetricAlarmInput)
 	return &shape.PutMetricAlarmOutput{}, a.update(ctx, func(tx *store.Tx) error {
 		if old, ok := state.Alarms.Get(tx, x.Name); ok {
 			// A replaced alarm keeps its state; tags are only for new ones.
-			x.State, x.StateReason, x.StateData, x.StateAt, x.TransitionedAt, x.ActedAt = old.State, old.StateReason, old.StateData, old.StateAt, old.TransitionedAt, old.ActedAt
+			x.State, x.StateReason, x.StateData, x.StateAt, x.TransitionedAt, x.ActedAt = old.State, old.StateReason, old.StateData, old.StateAt,
+				old.TransitionedAt, old.ActedAt
 			x.Tags = old.Tags
 		}
 		return state.Alarms.Put(tx, x)
@@ -76,7 +79,9 @@ func checkAlarm(x model.Alarm, in *shape.PutMetricAlarmInput) error {
 		return invalid("Metrics cannot be checked across more than seven days (EvaluationPeriods * Period must be <= 604800).")
 	case in.Threshold == nil:
 		return invalid("The parameter Threshold must be specified.")
-	case !slices.Contains([]string{"GreaterThanThreshold", "GreaterThanOrEqualToThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold"}, x.Comparison):
+	case !slices.Contains(
+		[]string{"GreaterThanThreshold", "GreaterThanOrEqualToThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold"}, x.Comparison,
+	):
 		return fault.New(fault.NotImplemented, "NotImplemented", "The comparison operator %s is not implemented by Berth.", x.Comparison)
 	case !slices.Contains([]string{"missing", "ignore", "breaching", "notBreaching"}, x.TreatMissing):
 		return invalid("The value %s for parameter TreatMissingData is invalid.", x.TreatMissing)
@@ -88,7 +93,10 @@ func checkAlarm(x model.Alarm, in *shape.PutMetricAlarmInput) error {
 func checkActions(x model.Alarm) error {
 	for _, arn := range slices.Concat(x.AlarmActions, x.OKActions, x.InsufficientActions) {
 		if !strings.Contains(arn, ":scalingPolicy:") {
-			return fault.New(fault.NotImplemented, "NotImplemented", "The alarm action %s is not implemented by Berth; only scaling policies of Application Auto Scaling are.", arn)
+			return fault.New(
+				fault.NotImplemented, "NotImplemented",
+				"The alarm action %s is not implemented by Berth; only scaling policies of Application Auto Scaling are.", arn,
+			)
 		}
 	}
 	return nil
@@ -96,11 +104,13 @@ func checkActions(x model.Alarm) error {
 
 func showAlarm(x model.Alarm) shape.MetricAlarm {
 	out := shape.MetricAlarm{
-		AlarmName: wire.Ptr(x.Name), AlarmArn: wire.Ptr(x.ARN), AlarmConfigurationUpdatedTimestamp: wire.Ptr(x.ConfiguredAt), ActionsEnabled: wire.Ptr(x.ActionsEnabled),
-		OKActions: orEmpty(x.OKActions), AlarmActions: orEmpty(x.AlarmActions), InsufficientDataActions: orEmpty(x.InsufficientActions),
-		StateValue: wire.Ptr(string(x.State)), StateReason: wire.Ptr(x.StateReason), StateUpdatedTimestamp: wire.Ptr(x.StateAt), StateTransitionedTimestamp: wire.Ptr(x.TransitionedAt),
-		MetricName: wire.Ptr(x.Metric), Namespace: wire.Ptr(x.Namespace), Dimensions: []shape.Dimension{}, Period: wire.Ptr(x.Period),
-		EvaluationPeriods: wire.Ptr(x.EvaluationPeriods), Threshold: wire.Ptr(x.Threshold), ComparisonOperator: wire.Ptr(x.Comparison), TreatMissingData: wire.Ptr(x.TreatMissing),
+		AlarmName: wire.Ptr(x.Name), AlarmArn: wire.Ptr(x.ARN), AlarmConfigurationUpdatedTimestamp: wire.Ptr(x.ConfiguredAt),
+		ActionsEnabled: wire.Ptr(x.ActionsEnabled), OKActions: orEmpty(x.OKActions), AlarmActions: orEmpty(x.AlarmActions),
+		InsufficientDataActions: orEmpty(x.InsufficientActions), StateValue: wire.Ptr(string(x.State)), StateReason: wire.Ptr(x.StateReason),
+		StateUpdatedTimestamp: wire.Ptr(x.StateAt), StateTransitionedTimestamp: wire.Ptr(x.TransitionedAt), MetricName: wire.Ptr(x.Metric),
+		Namespace: wire.Ptr(x.Namespace), Dimensions: []shape.Dimension{}, Period: wire.Ptr(x.Period),
+		EvaluationPeriods: wire.Ptr(x.EvaluationPeriods), Threshold: wire.Ptr(x.Threshold), ComparisonOperator: wire.Ptr(x.Comparison),
+		TreatMissingData: wire.Ptr(x.TreatMissing),
 	}
 	for _, s := range []struct {
 		to   **string
@@ -165,20 +175,26 @@ func matches(x model.Alarm, in *shape.DescribeAlarmsInput) bool {
 	case in.ActionPrefix == nil:
 		return true
 	}
-	return slices.ContainsFunc(slices.Concat(x.AlarmActions, x.OKActions, x.InsufficientActions), func(s string) bool { return strings.HasPrefix(s, *in.ActionPrefix) })
+	return slices.ContainsFunc(slices.Concat(x.AlarmActions, x.OKActions, x.InsufficientActions), func(s string) bool {
+		return strings.HasPrefix(s, *in.ActionPrefix)
+	})
 }
 
 // DescribeAlarmsForMetric lists the alarms that watch a metric.
-func (a *API) DescribeAlarmsForMetric(_ context.Context, in *shape.DescribeAlarmsForMetricInput) (*shape.DescribeAlarmsForMetricOutput, error) {
+func (a *API) DescribeAlarmsForMetric(
+	_ context.Context, in *shape.DescribeAlarmsForMetricInput,
+) (*shape.DescribeAlarmsForMetricOutput, error) {
 	var want []model.Dimension
 	for _, d := range in.Dimensions {
 		want = append(want, model.Dimension{Name: wire.Val(d.Name), Value: wire.Val(d.Value)})
 	}
 	out := &shape.DescribeAlarmsForMetricOutput{MetricAlarms: []shape.MetricAlarm{}}
 	for _, x := range state.Alarms.All(a.DB.View()) {
-		same := len(want) == len(x.Dimensions) && !slices.ContainsFunc(want, func(d model.Dimension) bool { return !slices.Contains(x.Dimensions, d) })
+		same := len(want) == len(x.Dimensions) &&
+			!slices.ContainsFunc(want, func(d model.Dimension) bool { return !slices.Contains(x.Dimensions, d) })
 		if x.Namespace == wire.Val(in.Namespace) && x.Metric == wire.Val(in.MetricName) && same &&
-			(in.Statistic == nil || *in.Statistic == x.Statistic) && (in.Period == nil || *in.Period == x.Period) && (in.Unit == nil || *in.Unit == x.Unit) {
+			(in.Statistic == nil || *in.Statistic == x.Statistic) && (in.Period == nil || *in.Period == x.Period) &&
+			(in.Unit == nil || *in.Unit == x.Unit) {
 			out.MetricAlarms = append(out.MetricAlarms, showAlarm(x))
 		}
 	}
@@ -285,8 +301,9 @@ func (a *API) DescribeAlarmHistory(_ context.Context, in *shape.DescribeAlarmHis
 	out.NextToken = next
 	for _, d := range all {
 		out.AlarmHistoryItems = append(out.AlarmHistoryItems, shape.AlarmHistoryItem{
-			AlarmName: wire.Ptr(d.Subject[strings.Index(d.Subject, ":alarm:")+len(":alarm:"):]), AlarmType: wire.Ptr("MetricAlarm"), Timestamp: wire.Ptr(d.At),
-			HistoryItemType: wire.Ptr("StateUpdate"), HistorySummary: wire.Ptr(d.Reason), HistoryData: wire.Ptr(historyData(d)),
+			AlarmName: wire.Ptr(d.Subject[strings.Index(d.Subject, ":alarm:")+len(":alarm:"):]), AlarmType: wire.Ptr("MetricAlarm"),
+			Timestamp: wire.Ptr(d.At), HistoryItemType: wire.Ptr("StateUpdate"), HistorySummary: wire.Ptr(d.Reason),
+			HistoryData: wire.Ptr(historyData(d)),
 		})
 	}
 	return out, nil
@@ -326,13 +343,17 @@ func (a *API) TagResource(ctx context.Context, in *shape.TagResourceInput) (*sha
 	for _, t := range in.Tags {
 		more = append(more, model.Tag{Key: wire.Val(t.Key), Value: wire.Val(t.Value)})
 	}
-	return &shape.TagResourceOutput{}, a.retag(ctx, wire.Val(in.ResourceARN), func(old []model.Tag) []model.Tag { return model.SetTags(old, more) })
+	return &shape.TagResourceOutput{}, a.retag(ctx, wire.Val(in.ResourceARN), func(old []model.Tag) []model.Tag {
+		return model.SetTags(old, more)
+	})
 }
 
 // UntagResource removes tags from an alarm. Errors:
 // ResourceNotFoundException.
 func (a *API) UntagResource(ctx context.Context, in *shape.UntagResourceInput) (*shape.UntagResourceOutput, error) {
-	return &shape.UntagResourceOutput{}, a.retag(ctx, wire.Val(in.ResourceARN), func(old []model.Tag) []model.Tag { return model.DropTags(old, in.TagKeys) })
+	return &shape.UntagResourceOutput{}, a.retag(ctx, wire.Val(in.ResourceARN), func(old []model.Tag) []model.Tag {
+		return model.DropTags(old, in.TagKeys)
+	})
 }
 
 // ListTagsForResource lists an alarm's tags. Errors:

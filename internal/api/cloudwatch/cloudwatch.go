@@ -108,7 +108,10 @@ func (a *API) PutMetricData(ctx context.Context, in *shape.PutMetricDataInput) (
 			at = d.Timestamp.Add(skew)
 		}
 		if at.Before(now.Add(-tooOld)) || at.After(now.Add(tooNew)) {
-			return nil, bad("The parameter MetricData.member.%d.Timestamp must specify a time within the past two weeks and no more than two hours in the future.", i+1)
+			return nil, bad(
+				"The parameter MetricData.member.%d.Timestamp must specify a time within the past two weeks and no more than two hours in the future.",
+				i+1,
+			)
 		}
 		if r := wire.Or(d.StorageResolution, 60); r != 1 && r != 60 {
 			return nil, bad("The parameter MetricData.member.%d.StorageResolution must be 1 or 60.", i+1)
@@ -136,9 +139,14 @@ func readSet(i int, d shape.MetricDatum) (series.Set, error) {
 	}
 	switch {
 	case given == 0:
-		return series.Set{}, fault.New(fault.Invalid, "MissingParameter", "At least one of the parameters must be specified: MetricData.member.%d.Value, Values or StatisticValues.", i)
+		return series.Set{}, fault.New(
+			fault.Invalid, "MissingParameter",
+			"At least one of the parameters must be specified: MetricData.member.%d.Value, Values or StatisticValues.", i,
+		)
 	case given > 1:
-		return series.Set{}, badTogether("The parameters MetricData.member.%d.Value, Values and StatisticValues are mutually exclusive and you have specified more than one.", i)
+		return series.Set{}, badTogether(
+			"The parameters MetricData.member.%d.Value, Values and StatisticValues are mutually exclusive and you have specified more than one.", i,
+		)
 	case d.Value != nil:
 		return series.Observed([]float64{*d.Value}, nil), nil
 	case d.StatisticValues != nil:
@@ -234,11 +242,17 @@ func (a *API) GetMetricStatistics(_ context.Context, in *shape.GetMetricStatisti
 	from, to, period := wire.Val(in.StartTime), wire.Val(in.EndTime), wire.Val(in.Period)
 	switch {
 	case len(in.Statistics) == 0 && len(in.ExtendedStatistics) == 0:
-		return nil, fault.New(fault.Invalid, "MissingParameter", "At least one of the parameters Statistics and ExtendedStatistics must be specified.")
+		return nil, fault.New(
+			fault.Invalid, "MissingParameter", "At least one of the parameters Statistics and ExtendedStatistics must be specified.",
+		)
 	case !from.Before(to):
 		return nil, bad("The parameter StartTime must be less than the parameter EndTime.")
 	case period > 0 && to.Sub(from)/(time.Duration(period)*time.Second) > 1440:
-		return nil, badTogether("You have requested up to %d datapoints, which exceeds the limit of 1,440. You may reduce the datapoints requested by increasing Period, or decreasing the time range.", int64(to.Sub(from).Seconds())/period)
+		return nil, badTogether(
+			"You have requested up to %d datapoints, which exceeds the limit of 1,440. You may reduce the datapoints requested by increasing "+
+				"Period, or decreasing the time range.",
+			int64(to.Sub(from).Seconds())/period,
+		)
 	}
 	if err := checkPeriod(period); err != nil {
 		return nil, err
@@ -319,12 +333,17 @@ func (a *API) GetMetricData(_ context.Context, in *shape.GetMetricDataInput) (*s
 
 func (a *API) query(q shape.MetricDataQuery, from, to time.Time) (shape.MetricDataResult, error) {
 	s := q.MetricStat
-	r := shape.MetricDataResult{Id: q.Id, Label: wire.Ptr(cmp.Or(wire.Val(q.Label), wire.Val(s.Metric.MetricName))), StatusCode: wire.Ptr("Complete"), Timestamps: []time.Time{}, Values: []float64{}}
+	r := shape.MetricDataResult{
+		Id: q.Id, Label: wire.Ptr(cmp.Or(wire.Val(q.Label), wire.Val(s.Metric.MetricName))), StatusCode: wire.Ptr("Complete"),
+		Timestamps: []time.Time{}, Values: []float64{},
+	}
 	period := wire.Val(s.Period)
 	if err := checkPeriod(period); err != nil {
 		return r, err
 	}
-	m := series.Metric{Namespace: wire.Val(s.Metric.Namespace), Name: wire.Val(s.Metric.MetricName), Dimensions: readDimensions(s.Metric.Dimensions)}
+	m := series.Metric{
+		Namespace: wire.Val(s.Metric.Namespace), Name: wire.Val(s.Metric.MetricName), Dimensions: readDimensions(s.Metric.Dimensions),
+	}
 	points, err := a.Series.Query(m, wire.Val(s.Unit), from, to, time.Duration(period)*time.Second)
 	if err != nil {
 		return r, err

@@ -32,11 +32,15 @@ func newAPI(t *testing.T) (*cloudwatch.API, *clock.Stepped) {
 	}
 	t.Cleanup(func() { _ = s.Close(); _ = db.Close() })
 	c := clock.NewStepped(start)
-	return cloudwatch.New(cloudwatch.Deps{DB: db, Clock: c, Series: s, Place: ident.Place{Partition: "aws", Region: "us-east-1", Account: "000000000000"}}), c
+	return cloudwatch.New(cloudwatch.Deps{
+		DB: db, Clock: c, Series: s, Place: ident.Place{Partition: "aws", Region: "us-east-1", Account: "000000000000"},
+	}), c
 }
 
 func TestFieldsFitTheModel(t *testing.T) {
-	if _, err := front.New(front.Deps{Services: []front.Service{{Meta: shape.Meta, API: &cloudwatch.API{}, Fields: cloudwatch.Fields}}}); err != nil {
+	if _, err := front.New(front.Deps{
+		Services: []front.Service{{Meta: shape.Meta, API: &cloudwatch.API{}, Fields: cloudwatch.Fields}},
+	}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -64,21 +68,34 @@ func TestDataComesBack(t *testing.T) {
 	refused(t, put(shape.MetricDatum{}), "MissingParameter")
 	refused(t, put(shape.MetricDatum{Value: wire.Ptr(1.0), Values: []float64{1}}), "InvalidParameterCombination")
 	refused(t, put(shape.MetricDatum{Value: wire.Ptr(1.0), Timestamp: wire.Ptr(start.AddDate(0, -1, 0))}), "InvalidParameterValue")
-	_, err := a.PutMetricData(t.Context(), &shape.PutMetricDataInput{Namespace: wire.Ptr("AWS/ECS"), MetricData: []shape.MetricDatum{{MetricName: wire.Ptr("x"), Value: wire.Ptr(1.0)}}})
+	_, err := a.PutMetricData(t.Context(), &shape.PutMetricDataInput{
+		Namespace: wire.Ptr("AWS/ECS"), MetricData: []shape.MetricDatum{{MetricName: wire.Ptr("x"), Value: wire.Ptr(1.0)}},
+	})
 	refused(t, err, "InvalidParameterValue")
 	got, err := a.GetMetricStatistics(t.Context(), &shape.GetMetricStatisticsInput{
 		Namespace: wire.Ptr("App"), MetricName: wire.Ptr("Depth"), Dimensions: dims, StartTime: wire.Ptr(start.Add(-time.Hour)), EndTime: &start,
 		Period: wire.Ptr[int64](3600), Statistics: []string{"Average", "Maximum"}, ExtendedStatistics: []string{"p50"},
 	})
-	want := []shape.Datapoint{{Timestamp: wire.Ptr(start.Add(-time.Hour)), Average: wire.Ptr(4.0), Maximum: wire.Ptr(9.0), Unit: wire.Ptr("None"), ExtendedStatistics: map[string]float64{"p50": 2}}}
+	want := []shape.Datapoint{
+		{
+			Timestamp: wire.Ptr(start.Add(-time.Hour)), Average: wire.Ptr(4.0), Maximum: wire.Ptr(9.0), Unit: wire.Ptr("None"),
+			ExtendedStatistics: map[string]float64{"p50": 2},
+		},
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got.Datapoints); diff != "" {
 		t.Error(diff)
 	}
-	data, err := a.GetMetricData(t.Context(), &shape.GetMetricDataInput{StartTime: wire.Ptr(start.Add(-time.Hour)), EndTime: &start, MetricDataQueries: []shape.MetricDataQuery{{
-		Id: wire.Ptr("m1"), MetricStat: &shape.MetricStat{Metric: &shape.Metric{Namespace: wire.Ptr("App"), MetricName: wire.Ptr("Depth"), Dimensions: dims}, Period: wire.Ptr[int64](60), Stat: wire.Ptr("Sum")},
+	data, err := a.GetMetricData(t.Context(), &shape.GetMetricDataInput{StartTime: wire.Ptr(
+		start.Add(-time.Hour),
+	), EndTime: &start, MetricDataQueries: []shape.MetricDataQuery{{
+		Id: wire.Ptr("m1"),
+		MetricStat: &shape.MetricStat{
+			Metric: &shape.Metric{Namespace: wire.Ptr("App"), MetricName: wire.Ptr("Depth"), Dimensions: dims}, Period: wire.Ptr[int64](60),
+			Stat: wire.Ptr("Sum"),
+		},
 	}}})
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +103,9 @@ func TestDataComesBack(t *testing.T) {
 	if diff := cmp.Diff([]float64{9, 2, 1}, data.MetricDataResults[0].Values); diff != "" {
 		t.Error(diff)
 	}
-	list, err := a.ListMetrics(t.Context(), &shape.ListMetricsInput{Namespace: wire.Ptr("App"), Dimensions: []shape.DimensionFilter{{Name: wire.Ptr("Queue")}}})
+	list, err := a.ListMetrics(t.Context(), &shape.ListMetricsInput{
+		Namespace: wire.Ptr("App"), Dimensions: []shape.DimensionFilter{{Name: wire.Ptr("Queue")}},
+	})
 	if err != nil || len(list.Metrics) != 1 {
 		t.Errorf("%+v, %v", list, err)
 	}
@@ -94,8 +113,9 @@ func TestDataComesBack(t *testing.T) {
 
 func alarm() *shape.PutMetricAlarmInput {
 	return &shape.PutMetricAlarmInput{
-		AlarmName: wire.Ptr("high"), Namespace: wire.Ptr("App"), MetricName: wire.Ptr("Depth"), Statistic: wire.Ptr("Average"), Period: wire.Ptr[int64](60),
-		EvaluationPeriods: wire.Ptr[int64](3), Threshold: wire.Ptr(70.0), ComparisonOperator: wire.Ptr("GreaterThanThreshold"),
+		AlarmName: wire.Ptr("high"), Namespace: wire.Ptr("App"), MetricName: wire.Ptr("Depth"), Statistic: wire.Ptr("Average"),
+		Period: wire.Ptr[int64](60), EvaluationPeriods: wire.Ptr[int64](3), Threshold: wire.Ptr(70.0),
+		ComparisonOperator: wire.Ptr("GreaterThanThreshold"),
 	}
 }
 
@@ -112,11 +132,14 @@ func TestAlarmsLive(t *testing.T) {
 		}
 		return out.MetricAlarms[0]
 	}
-	if x := get(); *x.StateValue != "INSUFFICIENT_DATA" || *x.AlarmArn != "arn:aws:cloudwatch:us-east-1:000000000000:alarm:high" || *x.StateReason != "Unchecked: Initial alarm creation" {
+	if x := get(); *x.StateValue != "INSUFFICIENT_DATA" || *x.AlarmArn != "arn:aws:cloudwatch:us-east-1:000000000000:alarm:high" ||
+		*x.StateReason != "Unchecked: Initial alarm creation" {
 		t.Errorf("%+v", x)
 	}
 	c.Advance(time.Minute)
-	if _, err := a.SetAlarmState(t.Context(), &shape.SetAlarmStateInput{AlarmName: wire.Ptr("high"), StateValue: wire.Ptr("ALARM"), StateReason: wire.Ptr("test")}); err != nil {
+	if _, err := a.SetAlarmState(t.Context(), &shape.SetAlarmStateInput{
+		AlarmName: wire.Ptr("high"), StateValue: wire.Ptr("ALARM"), StateReason: wire.Ptr("test"),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	again := alarm()
@@ -128,7 +151,8 @@ func TestAlarmsLive(t *testing.T) {
 		t.Errorf("a replaced alarm: %+v", x)
 	}
 	h, err := a.DescribeAlarmHistory(t.Context(), &shape.DescribeAlarmHistoryInput{AlarmName: wire.Ptr("high")})
-	if err != nil || len(h.AlarmHistoryItems) != 1 || *h.AlarmHistoryItems[0].HistorySummary != "Alarm updated from INSUFFICIENT_DATA to ALARM" {
+	if err != nil || len(h.AlarmHistoryItems) != 1 ||
+		*h.AlarmHistoryItems[0].HistorySummary != "Alarm updated from INSUFFICIENT_DATA to ALARM" {
 		t.Errorf("%+v, %v", h, err)
 	}
 	_, err = a.DeleteAlarms(t.Context(), &shape.DeleteAlarmsInput{AlarmNames: []string{"high", "no"}})

@@ -43,11 +43,16 @@ func (a *API) DescribeNetworkAcls(_ context.Context, in *shape.DescribeNetworkAc
 		return each(state.Subnets.By(view, "vpc", v.ID), func(s model.Subnet) string { return derived("aclassoc", s.ID) })
 	})
 	all, next, err := n.list(state.VPCs.All(view), a.query(in, in.NetworkAclIds, in.Filters))
-	return &shape.DescribeNetworkAclsOutput{NextToken: next, NetworkAcls: each(all, func(v model.VPC) shape.NetworkAcl { return a.showACL(view, v) })}, err
+	return &shape.DescribeNetworkAclsOutput{
+		NextToken: next, NetworkAcls: each(all, func(v model.VPC) shape.NetworkAcl { return a.showACL(view, v) }),
+	}, err
 }
 
 func (a *API) showACL(r store.Reader, v model.VPC) shape.NetworkAcl {
-	out := shape.NetworkAcl{NetworkAclId: &v.DefaultACL, VpcId: &v.ID, IsDefault: yes, OwnerId: &a.Place.Account, Tags: []shape.Tag{}, Associations: []shape.NetworkAclAssociation{}}
+	out := shape.NetworkAcl{
+		NetworkAclId: &v.DefaultACL, VpcId: &v.ID, IsDefault: yes, OwnerId: &a.Place.Account, Tags: []shape.Tag{},
+		Associations: []shape.NetworkAclAssociation{},
+	}
 	for _, egress := range []bool{true, false} {
 		for _, x := range []struct {
 			number int64
@@ -73,7 +78,8 @@ func (a *API) DescribeDhcpOptions(_ context.Context, in *shape.DescribeDhcpOptio
 	}
 	domain := strings.TrimPrefix(a.internal(), ".")
 	n := noun[string]{
-		id: func(s string) string { return s }, absent: "InvalidDhcpOptionID.NotFound", called: "dhcpOption ID", tags: func(string) []model.Tag { return nil },
+		id: func(s string) string { return s }, absent: "InvalidDhcpOptionID.NotFound", called: "dhcpOption ID",
+		tags: func(string) []model.Tag { return nil },
 		filters: map[string]func(string) []string{
 			"dhcp-options-id": one(func(s string) string { return s }),
 			"key":             func(string) []string { return []string{"domain-name", "domain-name-servers"} },
@@ -82,9 +88,10 @@ func (a *API) DescribeDhcpOptions(_ context.Context, in *shape.DescribeDhcpOptio
 	}
 	all, next, err := n.list([]string{a.dhcpOptions()}, a.query(in, in.DhcpOptionsIds, in.Filters))
 	return &shape.DescribeDhcpOptionsOutput{NextToken: next, DhcpOptions: each(all, func(id string) shape.DhcpOptions {
-		return shape.DhcpOptions{DhcpOptionsId: &id, OwnerId: &a.Place.Account, Tags: []shape.Tag{}, DhcpConfigurations: []shape.DhcpConfiguration{
-			{Key: wire.Ptr("domain-name"), Values: []shape.AttributeValue{{Value: &domain}}},
-			{Key: wire.Ptr("domain-name-servers"), Values: []shape.AttributeValue{{Value: wire.Ptr("AmazonProvidedDNS")}}},
-		}}
+		return shape.DhcpOptions{DhcpOptionsId: &id, OwnerId: &a.Place.Account, Tags: []shape.Tag{},
+			DhcpConfigurations: []shape.DhcpConfiguration{
+				{Key: wire.Ptr("domain-name"), Values: []shape.AttributeValue{{Value: &domain}}},
+				{Key: wire.Ptr("domain-name-servers"), Values: []shape.AttributeValue{{Value: wire.Ptr("AmazonProvidedDNS")}}},
+			}}
 	})}, err
 }

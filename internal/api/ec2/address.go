@@ -40,7 +40,8 @@ func (a *API) AllocateAddress(ctx context.Context, in *shape.AllocateAddressInpu
 		return state.Addresses.Put(tx, x)
 	})
 	return &shape.AllocateAddressOutput{
-		AllocationId: &x.AllocationID, PublicIp: &x.PublicIP, Domain: wire.Ptr("vpc"), PublicIpv4Pool: wire.Ptr("amazon"), NetworkBorderGroup: &a.Place.Region,
+		AllocationId: &x.AllocationID, PublicIp: &x.PublicIP, Domain: wire.Ptr("vpc"), PublicIpv4Pool: wire.Ptr("amazon"),
+		NetworkBorderGroup: &a.Place.Region,
 	}, err
 }
 
@@ -87,7 +88,9 @@ func byPublic(r store.Reader, ip string) (model.Address, bool) {
 
 // DescribeAddressesAttribute lists the reverse DNS names of addresses, of
 // which there are none.
-func (a *API) DescribeAddressesAttribute(_ context.Context, in *shape.DescribeAddressesAttributeInput) (*shape.DescribeAddressesAttributeOutput, error) {
+func (a *API) DescribeAddressesAttribute(
+	_ context.Context, in *shape.DescribeAddressesAttributeInput,
+) (*shape.DescribeAddressesAttributeOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
 		return nil, err

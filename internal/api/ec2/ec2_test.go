@@ -57,14 +57,18 @@ func (w world) subnet(vpc, cidr, zone string) string {
 
 func (w world) group(vpc, name string) string {
 	w.Helper()
-	out := must(w.CreateSecurityGroup(w.Context(), &shape.CreateSecurityGroupInput{VpcId: &vpc, GroupName: &name, Description: p("for " + name)}))(w.T)
+	out := must(
+		w.CreateSecurityGroup(w.Context(), &shape.CreateSecurityGroupInput{VpcId: &vpc, GroupName: &name, Description: p("for " + name)}),
+	)(w.T)
 	return *out.GroupId
 }
 
 // interfaces puts an interface where controllers/network would.
 func (w world) iface(n model.NetworkInterface) {
 	w.Helper()
-	if err := w.db.Update(w.Context(), "controllers/network", func(tx *store.Tx) error { return state.NetworkInterfaces.Put(tx, n) }); err != nil {
+	if err := w.db.Update(w.Context(), "controllers/network", func(tx *store.Tx) error {
+		return state.NetworkInterfaces.Put(tx, n)
+	}); err != nil {
 		w.Fatal(err)
 	}
 }
@@ -102,10 +106,13 @@ func TestAVPCComesWithItsParts(t *testing.T) {
 	v, _ := state.VPCs.Get(view, id)
 	table, _ := state.RouteTables.Get(view, v.MainRouteTable)
 	group, _ := state.SecurityGroups.Get(view, v.DefaultGroup)
-	if !v.DNSSupport || v.DNSHostnames || len(table.Routes) != 1 || !table.Associations[0].Main || group.Name != "default" || len(group.Rules) != 2 {
+	if !v.DNSSupport || v.DNSHostnames || len(table.Routes) != 1 || !table.Associations[0].Main || group.Name != "default" ||
+		len(group.Rules) != 2 {
 		t.Errorf("%+v\n%+v\n%+v", v, table, group)
 	}
-	if _, err := w.ModifyVpcAttribute(t.Context(), &shape.ModifyVpcAttributeInput{VpcId: &id, EnableDnsHostnames: &shape.AttributeBooleanValue{Value: wire.Ptr(true)}}); err != nil {
+	if _, err := w.ModifyVpcAttribute(t.Context(), &shape.ModifyVpcAttributeInput{
+		VpcId: &id, EnableDnsHostnames: &shape.AttributeBooleanValue{Value: wire.Ptr(true)},
+	}); err != nil {
 		t.Error(err)
 	}
 	out := must(w.DescribeVpcAttribute(t.Context(), &shape.DescribeVpcAttributeInput{VpcId: &id, Attribute: p("enableDnsHostnames")}))(t)
@@ -140,37 +147,84 @@ func TestErrorsAreAWSs(t *testing.T) {
 		in.RouteTableId = &rtb
 		return w.CreateRoute(ctx, &in)
 	}
-	fails[*shape.CreateVpcOutput](t, "InvalidVpc.Range", "The CIDR '10.0.0.0/8' is invalid.")(w.CreateVpc(ctx, &shape.CreateVpcInput{CidrBlock: p("10.0.0.0/8")}))
-	fails[*shape.CreateVpcOutput](t, "InvalidParameterValue", "not a valid CIDR block")(w.CreateVpc(ctx, &shape.CreateVpcInput{CidrBlock: p("x")}))
-	fails[*shape.CreateSubnetOutput](t, "InvalidSubnet.Conflict", "The CIDR '10.0.0.128/25' conflicts with another subnet")(sub("10.0.0.128/25", "ap-northeast-1a"))
+	fails[*shape.CreateVpcOutput](t, "InvalidVpc.Range", "The CIDR '10.0.0.0/8' is invalid.")(
+		w.CreateVpc(ctx, &shape.CreateVpcInput{CidrBlock: p("10.0.0.0/8")}),
+	)
+	fails[*shape.CreateVpcOutput](t, "InvalidParameterValue", "not a valid CIDR block")(
+		w.CreateVpc(ctx, &shape.CreateVpcInput{CidrBlock: p("x")}),
+	)
+	fails[*shape.CreateSubnetOutput](
+		t, "InvalidSubnet.Conflict", "The CIDR '10.0.0.128/25' conflicts with another subnet",
+	)(sub("10.0.0.128/25", "ap-northeast-1a"))
 	fails[*shape.CreateSubnetOutput](t, "InvalidSubnet.Range", "The CIDR '10.9.0.0/24' is invalid.")(sub("10.9.0.0/24", "ap-northeast-1a"))
-	fails[*shape.CreateSubnetOutput](t, "InvalidParameterValue", "availability zones: ap-northeast-1a, ap-northeast-1c, ap-northeast-1d.")(sub("10.0.1.0/24", "ap-northeast-1b"))
-	fails[*shape.CreateSubnetOutput](t, "InvalidVpcID.NotFound", "The vpc ID 'vpc-1' does not exist")(w.CreateSubnet(ctx, &shape.CreateSubnetInput{VpcId: p("vpc-1"), CidrBlock: p("10.0.1.0/24")}))
-	fails[*shape.DeleteVpcOutput](t, "DependencyViolation", "The vpc '"+v+"' has dependencies and cannot be deleted.")(w.DeleteVpc(ctx, &shape.DeleteVpcInput{VpcId: &v}))
-	fails[*shape.DetachInternetGatewayOutput](t, "Gateway.NotAttached", "resource "+igw+" is not attached to network "+v)(w.DetachInternetGateway(ctx, &shape.DetachInternetGatewayInput{InternetGatewayId: &igw, VpcId: &v}))
-	fails[*shape.CreateRouteOutput](t, "InvalidParameterValue", "route table "+rtb+" and network gateway "+igw+" belong to different networks")(route(shape.CreateRouteInput{DestinationCidrBlock: p("0.0.0.0/0"), GatewayId: &igw}))
-	fails[*shape.CreateRouteOutput](t, "InvalidGatewayID.NotFound", "The gateway ID 'igw-1' does not exist")(route(shape.CreateRouteInput{DestinationCidrBlock: p("0.0.0.0/0"), GatewayId: p("igw-1")}))
+	fails[*shape.CreateSubnetOutput](
+		t, "InvalidParameterValue", "availability zones: ap-northeast-1a, ap-northeast-1c, ap-northeast-1d.",
+	)(sub("10.0.1.0/24", "ap-northeast-1b"))
+	fails[*shape.CreateSubnetOutput](t, "InvalidVpcID.NotFound", "The vpc ID 'vpc-1' does not exist")(
+		w.CreateSubnet(ctx, &shape.CreateSubnetInput{VpcId: p("vpc-1"), CidrBlock: p("10.0.1.0/24")}),
+	)
+	fails[*shape.DeleteVpcOutput](
+		t, "DependencyViolation", "The vpc '"+v+"' has dependencies and cannot be deleted.",
+	)(w.DeleteVpc(ctx, &shape.DeleteVpcInput{VpcId: &v}))
+	fails[*shape.DetachInternetGatewayOutput](t, "Gateway.NotAttached", "resource "+igw+" is not attached to network "+v)(
+		w.DetachInternetGateway(ctx, &shape.DetachInternetGatewayInput{InternetGatewayId: &igw, VpcId: &v}),
+	)
+	fails[*shape.CreateRouteOutput](
+		t, "InvalidParameterValue", "route table "+rtb+" and network gateway "+igw+" belong to different networks",
+	)(route(shape.CreateRouteInput{DestinationCidrBlock: p("0.0.0.0/0"), GatewayId: &igw}))
+	fails[*shape.CreateRouteOutput](t, "InvalidGatewayID.NotFound", "The gateway ID 'igw-1' does not exist")(
+		route(shape.CreateRouteInput{DestinationCidrBlock: p("0.0.0.0/0"), GatewayId: p("igw-1")}),
+	)
 	must(w.AttachInternetGateway(ctx, &shape.AttachInternetGatewayInput{InternetGatewayId: &igw, VpcId: &v}))(t)
-	fails[*shape.AttachInternetGatewayOutput](t, "Resource.AlreadyAssociated", "resource "+igw+" is already attached to network "+v)(w.AttachInternetGateway(ctx, &shape.AttachInternetGatewayInput{InternetGatewayId: &igw, VpcId: &other}))
-	fails[*shape.DeleteInternetGatewayOutput](t, "DependencyViolation", "The internetGateway '"+igw+"' has dependencies")(w.DeleteInternetGateway(ctx, &shape.DeleteInternetGatewayInput{InternetGatewayId: &igw}))
+	fails[*shape.AttachInternetGatewayOutput](t, "Resource.AlreadyAssociated", "resource "+igw+" is already attached to network "+v)(
+		w.AttachInternetGateway(ctx, &shape.AttachInternetGatewayInput{InternetGatewayId: &igw, VpcId: &other}),
+	)
+	fails[*shape.DeleteInternetGatewayOutput](t, "DependencyViolation", "The internetGateway '"+igw+"' has dependencies")(
+		w.DeleteInternetGateway(ctx, &shape.DeleteInternetGatewayInput{InternetGatewayId: &igw}),
+	)
 	must(route(shape.CreateRouteInput{DestinationCidrBlock: p("0.0.0.0/0"), GatewayId: &igw}))(t)
-	fails[*shape.CreateRouteOutput](t, "RouteAlreadyExists", "The route identified by 10.0.0.0/16 already exists.")(route(shape.CreateRouteInput{DestinationCidrBlock: p("10.0.0.0/16"), GatewayId: &igw}))
+	fails[*shape.CreateRouteOutput](t, "RouteAlreadyExists", "The route identified by 10.0.0.0/16 already exists.")(
+		route(shape.CreateRouteInput{DestinationCidrBlock: p("10.0.0.0/16"), GatewayId: &igw}),
+	)
 	must(w.AssociateRouteTable(ctx, &shape.AssociateRouteTableInput{RouteTableId: &rtb, SubnetId: &s}))(t)
-	fails[*shape.AssociateRouteTableOutput](t, "Resource.AlreadyAssociated", "conflicts with an existing association")(w.AssociateRouteTable(ctx, &shape.AssociateRouteTableInput{RouteTableId: &rtb, SubnetId: &s}))
-	fails[*shape.DeleteRouteTableOutput](t, "DependencyViolation", "The routeTable '"+rtb+"' has dependencies")(w.DeleteRouteTable(ctx, &shape.DeleteRouteTableInput{RouteTableId: &rtb}))
-	fails[*shape.CreateSecurityGroupOutput](t, "InvalidGroup.Duplicate", "The security group 'web' already exists for VPC '"+v+"'")(w.CreateSecurityGroup(ctx, &shape.CreateSecurityGroupInput{VpcId: &v, GroupName: p("web"), Description: p("d")}))
-	fails[*shape.CreateSecurityGroupOutput](t, "VPCIdNotSpecified", "No default VPC for this user")(w.CreateSecurityGroup(ctx, &shape.CreateSecurityGroupInput{GroupName: p("web"), Description: p("d")}))
-	fails[*shape.DescribeSubnetsOutput](t, "InvalidSubnetID.NotFound", "The subnet ID 'subnet-1' does not exist")(w.DescribeSubnets(ctx, &shape.DescribeSubnetsInput{SubnetIds: []string{"subnet-1"}}))
-	fails[*shape.DescribeSubnetsOutput](t, "InvalidParameterValue", "The filter 'colour' is invalid")(w.DescribeSubnets(ctx, &shape.DescribeSubnetsInput{Filters: []shape.Filter{{Name: p("colour"), Values: []string{"red"}}}}))
-	w.iface(model.NetworkInterface{ID: "eni-1", Kind: "task", VPC: v, Subnet: s, IP: "10.0.0.4", SecurityGroups: []string{g}, State: model.InterfaceAvailable, PublicIP: "198.18.0.1"})
-	fails[*shape.DeleteSubnetOutput](t, "DependencyViolation", "The subnet '"+s+"' has dependencies")(w.DeleteSubnet(ctx, &shape.DeleteSubnetInput{SubnetId: &s}))
-	fails[*shape.DeleteSecurityGroupOutput](t, "DependencyViolation", "resource "+g+" has a dependent object")(w.DeleteSecurityGroup(ctx, &shape.DeleteSecurityGroupInput{GroupId: &g}))
-	fails[*shape.DetachInternetGatewayOutput](t, "DependencyViolation", "has some mapped public address(es)")(w.DetachInternetGateway(ctx, &shape.DetachInternetGatewayInput{InternetGatewayId: &igw, VpcId: &v}))
+	fails[*shape.AssociateRouteTableOutput](t, "Resource.AlreadyAssociated", "conflicts with an existing association")(
+		w.AssociateRouteTable(ctx, &shape.AssociateRouteTableInput{RouteTableId: &rtb, SubnetId: &s}),
+	)
+	fails[*shape.DeleteRouteTableOutput](t, "DependencyViolation", "The routeTable '"+rtb+"' has dependencies")(
+		w.DeleteRouteTable(ctx, &shape.DeleteRouteTableInput{RouteTableId: &rtb}),
+	)
+	fails[*shape.CreateSecurityGroupOutput](t, "InvalidGroup.Duplicate", "The security group 'web' already exists for VPC '"+v+"'")(
+		w.CreateSecurityGroup(ctx, &shape.CreateSecurityGroupInput{VpcId: &v, GroupName: p("web"), Description: p("d")}),
+	)
+	fails[*shape.CreateSecurityGroupOutput](t, "VPCIdNotSpecified", "No default VPC for this user")(
+		w.CreateSecurityGroup(ctx, &shape.CreateSecurityGroupInput{GroupName: p("web"), Description: p("d")}),
+	)
+	fails[*shape.DescribeSubnetsOutput](t, "InvalidSubnetID.NotFound", "The subnet ID 'subnet-1' does not exist")(
+		w.DescribeSubnets(ctx, &shape.DescribeSubnetsInput{SubnetIds: []string{"subnet-1"}}),
+	)
+	fails[*shape.DescribeSubnetsOutput](t, "InvalidParameterValue", "The filter 'colour' is invalid")(
+		w.DescribeSubnets(ctx, &shape.DescribeSubnetsInput{Filters: []shape.Filter{{Name: p("colour"), Values: []string{"red"}}}}),
+	)
+	w.iface(model.NetworkInterface{
+		ID: "eni-1", Kind: "task", VPC: v, Subnet: s, IP: "10.0.0.4", SecurityGroups: []string{g}, State: model.InterfaceAvailable,
+		PublicIP: "198.18.0.1",
+	})
+	fails[*shape.DeleteSubnetOutput](
+		t, "DependencyViolation", "The subnet '"+s+"' has dependencies",
+	)(w.DeleteSubnet(ctx, &shape.DeleteSubnetInput{SubnetId: &s}))
+	fails[*shape.DeleteSecurityGroupOutput](t, "DependencyViolation", "resource "+g+" has a dependent object")(
+		w.DeleteSecurityGroup(ctx, &shape.DeleteSecurityGroupInput{GroupId: &g}),
+	)
+	fails[*shape.DetachInternetGatewayOutput](t, "DependencyViolation", "has some mapped public address(es)")(
+		w.DetachInternetGateway(ctx, &shape.DetachInternetGatewayInput{InternetGatewayId: &igw, VpcId: &v}),
+	)
 }
 
 func TestDryRunWritesNothing(t *testing.T) {
 	w := newWorld(t)
-	fails[*shape.CreateVpcOutput](t, "DryRunOperation", "Request would have succeeded")(w.CreateVpc(t.Context(), &shape.CreateVpcInput{CidrBlock: p("10.0.0.0/16"), DryRun: wire.Ptr(true)}))
+	fails[*shape.CreateVpcOutput](t, "DryRunOperation", "Request would have succeeded")(
+		w.CreateVpc(t.Context(), &shape.CreateVpcInput{CidrBlock: p("10.0.0.0/16"), DryRun: wire.Ptr(true)}),
+	)
 	if n := state.VPCs.Len(w.db.View()); n != 0 {
 		t.Errorf("%d VPCs", n)
 	}
@@ -197,29 +251,63 @@ func TestSecurityGroupRules(t *testing.T) {
 	}
 	must(in(alb, tcp(80, "0.0.0.0/0"), tcp(8080, "0.0.0.0/0")))(t)
 	rules := must(in(ecs, tcp(80, alb)))(t).SecurityGroupRules
-	fails[*shape.AuthorizeSecurityGroupIngressOutput](t, "InvalidPermission.Duplicate", `the specified rule "peer: 0.0.0.0/0, TCP, from port: 80, to port: 80, ALLOW" already exists`)(in(alb, tcp(80, "0.0.0.0/0")))
-	fails[*shape.AuthorizeSecurityGroupIngressOutput](t, "InvalidGroup.NotFound", "The security group 'sg-1' does not exist")(in(alb, tcp(80, "sg-1")))
+	fails[*shape.AuthorizeSecurityGroupIngressOutput](
+		t, "InvalidPermission.Duplicate", `the specified rule "peer: 0.0.0.0/0, TCP, from port: 80, to port: 80, ALLOW" already exists`,
+	)(in(alb, tcp(80, "0.0.0.0/0")))
+	fails[*shape.AuthorizeSecurityGroupIngressOutput](
+		t, "InvalidGroup.NotFound", "The security group 'sg-1' does not exist",
+	)(in(alb, tcp(80, "sg-1")))
 	fails[*shape.AuthorizeSecurityGroupIngressOutput](t, "InvalidParameterValue", "CIDR block x is malformed")(in(alb, tcp(80, "x")))
-	fails[*shape.AuthorizeSecurityGroupIngressOutput](t, "InvalidParameterValue", "Must specify both from and to ports")(in(alb, shape.IpPermission{IpProtocol: p("6"), IpRanges: []shape.IpRange{{CidrIp: p("0.0.0.0/0")}}}))
-	fails[*shape.AuthorizeSecurityGroupEgressOutput](t, "InvalidPermission.Duplicate", `the specified rule "peer: 0.0.0.0/0, ALL, ALLOW" already exists`)(
-		w.AuthorizeSecurityGroupEgress(ctx, &shape.AuthorizeSecurityGroupEgressInput{GroupId: &alb, IpPermissions: []shape.IpPermission{{IpProtocol: p("-1"), FromPort: wire.Ptr(int64(-1)), ToPort: wire.Ptr(int64(-1)), IpRanges: []shape.IpRange{{CidrIp: p("0.0.0.0/0")}}}}}))
-	fails[*shape.DeleteSecurityGroupOutput](t, "DependencyViolation", "dependent object")(w.DeleteSecurityGroup(ctx, &shape.DeleteSecurityGroupInput{GroupId: &alb}))
+	fails[*shape.AuthorizeSecurityGroupIngressOutput](t, "InvalidParameterValue", "Must specify both from and to ports")(
+		in(alb, shape.IpPermission{IpProtocol: p("6"), IpRanges: []shape.IpRange{{CidrIp: p("0.0.0.0/0")}}}),
+	)
+	fails[*shape.AuthorizeSecurityGroupEgressOutput](
+		t, "InvalidPermission.Duplicate", `the specified rule "peer: 0.0.0.0/0, ALL, ALLOW" already exists`,
+	)(
+		w.AuthorizeSecurityGroupEgress(ctx, &shape.AuthorizeSecurityGroupEgressInput{
+			GroupId: &alb,
+			IpPermissions: []shape.IpPermission{
+				{IpProtocol: p("-1"), FromPort: wire.Ptr(int64(-1)), ToPort: wire.Ptr(int64(-1)), IpRanges: []shape.IpRange{{CidrIp: p("0.0.0.0/0")}}},
+			},
+		}))
+	fails[*shape.DeleteSecurityGroupOutput](t, "DependencyViolation", "dependent object")(
+		w.DeleteSecurityGroup(ctx, &shape.DeleteSecurityGroupInput{GroupId: &alb}),
+	)
 
 	foreign := tcp(81, alb)
 	foreign.UserIdGroupPairs[0].UserId = p("111111111111")
-	fails[*shape.AuthorizeSecurityGroupIngressOutput](t, "InvalidGroup.NotFound", "The security group '111111111111/"+alb+"' does not exist")(in(ecs, foreign))
+	fails[*shape.AuthorizeSecurityGroupIngressOutput](
+		t, "InvalidGroup.NotFound", "The security group '111111111111/"+alb+"' does not exist",
+	)(in(ecs, foreign))
 	got := must(w.DescribeSecurityGroups(ctx, &shape.DescribeSecurityGroupsInput{GroupIds: []string{alb}}))(t).SecurityGroups[0]
-	if len(got.IpPermissions) != 2 || *got.IpPermissions[1].FromPort != 8080 || len(got.IpPermissionsEgress) != 1 || got.IpPermissionsEgress[0].FromPort != nil {
+	if len(got.IpPermissions) != 2 || *got.IpPermissions[1].FromPort != 8080 || len(got.IpPermissionsEgress) != 1 ||
+		got.IpPermissionsEgress[0].FromPort != nil {
 		t.Errorf("%+v", got)
 	}
-	listed := must(w.DescribeSecurityGroupRules(ctx, &shape.DescribeSecurityGroupRulesInput{Filters: []shape.Filter{{Name: p("group-id"), Values: []string{ecs}}}}))(t)
+	listed := must(
+		w.DescribeSecurityGroupRules(ctx, &shape.DescribeSecurityGroupRulesInput{
+			Filters: []shape.Filter{{Name: p("group-id"), Values: []string{ecs}}},
+		}),
+	)(t)
 	if len(listed.SecurityGroupRules) != 2 {
 		t.Errorf("%d rules", len(listed.SecurityGroupRules))
 	}
-	must(w.RevokeSecurityGroupIngress(ctx, &shape.RevokeSecurityGroupIngressInput{GroupId: &ecs, SecurityGroupRuleIds: []string{*rules[0].SecurityGroupRuleId}}))(t)
-	fails[*shape.RevokeSecurityGroupIngressOutput](t, "InvalidPermission.NotFound", "The specified rule does not exist in this security group.")(
-		w.RevokeSecurityGroupIngress(ctx, &shape.RevokeSecurityGroupIngressInput{GroupId: &ecs, IpPermissions: []shape.IpPermission{tcp(80, alb)}}))
-	must(w.RevokeSecurityGroupEgress(ctx, &shape.RevokeSecurityGroupEgressInput{GroupId: &alb, IpPermissions: []shape.IpPermission{{IpProtocol: p("-1"), IpRanges: []shape.IpRange{{CidrIp: p("0.0.0.0/0")}}}}}))(t)
+	must(
+		w.RevokeSecurityGroupIngress(ctx, &shape.RevokeSecurityGroupIngressInput{
+			GroupId: &ecs, SecurityGroupRuleIds: []string{*rules[0].SecurityGroupRuleId},
+		}),
+	)(t)
+	fails[*shape.RevokeSecurityGroupIngressOutput](
+		t, "InvalidPermission.NotFound", "The specified rule does not exist in this security group.",
+	)(
+		w.RevokeSecurityGroupIngress(ctx, &shape.RevokeSecurityGroupIngressInput{
+			GroupId: &ecs, IpPermissions: []shape.IpPermission{tcp(80, alb)},
+		}))
+	must(
+		w.RevokeSecurityGroupEgress(ctx, &shape.RevokeSecurityGroupEgressInput{
+			GroupId: &alb, IpPermissions: []shape.IpPermission{{IpProtocol: p("-1"), IpRanges: []shape.IpRange{{CidrIp: p("0.0.0.0/0")}}}},
+		}),
+	)(t)
 	must(w.DeleteSecurityGroup(ctx, &shape.DeleteSecurityGroupInput{GroupId: &alb}))(t)
 }
 
@@ -230,7 +318,10 @@ func TestEndpoints(t *testing.T) {
 	again := w.subnet(v, "10.0.2.0/24", "ap-northeast-1c")
 	rtb := *must(w.CreateRouteTable(ctx, &shape.CreateRouteTableInput{VpcId: &v}))(t).RouteTable.RouteTableId
 	make := func(service string, edit func(*shape.CreateVpcEndpointInput)) (*shape.CreateVpcEndpointOutput, error) {
-		in := &shape.CreateVpcEndpointInput{VpcId: &v, ServiceName: p("com.amazonaws.ap-northeast-1." + service), VpcEndpointType: p("Interface"), SubnetIds: []string{a, c}, PrivateDnsEnabled: wire.Ptr(true)}
+		in := &shape.CreateVpcEndpointInput{
+			VpcId: &v, ServiceName: p("com.amazonaws.ap-northeast-1." + service), VpcEndpointType: p("Interface"), SubnetIds: []string{a, c},
+			PrivateDnsEnabled: wire.Ptr(true),
+		}
 		if edit != nil {
 			edit(in)
 		}
@@ -239,30 +330,52 @@ func TestEndpoints(t *testing.T) {
 	gateway := func(in *shape.CreateVpcEndpointInput) {
 		in.VpcEndpointType, in.SubnetIds, in.PrivateDnsEnabled, in.RouteTableIds = p("Gateway"), nil, nil, []string{rtb}
 	}
-	fails[*shape.CreateVpcEndpointOutput](t, "InvalidServiceName", "The Vpc Endpoint Service 'com.amazonaws.ap-northeast-1.nothing' does not exist")(make("nothing", nil))
-	fails[*shape.CreateVpcEndpointOutput](t, "InvalidParameter", "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true for "+v)(make("ecs", nil))
-	must(w.ModifyVpcAttribute(ctx, &shape.ModifyVpcAttributeInput{VpcId: &v, EnableDnsHostnames: &shape.AttributeBooleanValue{Value: wire.Ptr(true)}}))(t)
-	fails[*shape.CreateVpcEndpointOutput](t, "DuplicateSubnetsInSameZone", "availability zone of "+again)(make("ecs", func(in *shape.CreateVpcEndpointInput) { in.SubnetIds = []string{c, again} }))
+	fails[*shape.CreateVpcEndpointOutput](
+		t, "InvalidServiceName", "The Vpc Endpoint Service 'com.amazonaws.ap-northeast-1.nothing' does not exist",
+	)(make("nothing", nil))
+	fails[*shape.CreateVpcEndpointOutput](
+		t, "InvalidParameter", "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true for "+v,
+	)(make("ecs", nil))
+	must(
+		w.ModifyVpcAttribute(ctx, &shape.ModifyVpcAttributeInput{
+			VpcId: &v, EnableDnsHostnames: &shape.AttributeBooleanValue{Value: wire.Ptr(true)},
+		}),
+	)(t)
+	fails[*shape.CreateVpcEndpointOutput](t, "DuplicateSubnetsInSameZone", "availability zone of "+again)(
+		make("ecs", func(in *shape.CreateVpcEndpointInput) { in.SubnetIds = []string{c, again} }),
+	)
 	document := func(text string) func(*shape.CreateVpcEndpointInput) {
 		return func(in *shape.CreateVpcEndpointInput) { in.PolicyDocument = &text }
 	}
-	fails[*shape.CreateVpcEndpointOutput](t, "InvalidPolicyDocument", "The policy document is not valid: Syntax errors in policy.")(make("ecs", document("{")))
-	fails[*shape.CreateVpcEndpointOutput](t, "NotImplemented", "Berth does not hold requests to com.amazonaws.ap-northeast-1.ecr.dkr against the policy")(
+	fails[*shape.CreateVpcEndpointOutput](
+		t, "InvalidPolicyDocument", "The policy document is not valid: Syntax errors in policy.",
+	)(make("ecs", document("{")))
+	fails[*shape.CreateVpcEndpointOutput](
+		t, "NotImplemented", "Berth does not hold requests to com.amazonaws.ap-northeast-1.ecr.dkr against the policy",
+	)(
 		make("ecr.dkr", document(`{"Statement":{"Effect":"Allow","Principal":"*","Action":"ecr:BatchGetImage","Resource":"*"}}`)))
 	must(make("ecr.dkr", document(`{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}`)))(t)
 	e := must(make("ecs", nil))(t).VpcEndpoint
-	if *e.State != "pending" || len(e.Groups) != 1 || len(e.DnsEntries) != 4 || *e.DnsEntries[3].DnsName != "ecs.ap-northeast-1.amazonaws.com" {
+	if *e.State != "pending" || len(e.Groups) != 1 || len(e.DnsEntries) != 4 ||
+		*e.DnsEntries[3].DnsName != "ecs.ap-northeast-1.amazonaws.com" {
 		t.Errorf("%+v", e)
 	}
-	fails[*shape.CreateVpcEndpointOutput](t, "InvalidParameter", "private-dns-enabled cannot be set because there is already a conflicting DNS domain for ecs.ap-northeast-1.amazonaws.com in the VPC "+v)(make("ecs", nil))
+	fails[*shape.CreateVpcEndpointOutput](
+		t, "InvalidParameter",
+		"private-dns-enabled cannot be set because there is already a conflicting DNS domain for ecs.ap-northeast-1.amazonaws.com in the VPC "+v,
+	)(make("ecs", nil))
 	must(make("ecs", func(in *shape.CreateVpcEndpointInput) { in.PrivateDnsEnabled = wire.Ptr(false) }))(t)
 	s3 := must(make("s3", gateway))(t).VpcEndpoint
-	fails[*shape.CreateVpcEndpointOutput](t, "RouteAlreadyExists", "route table "+rtb+" already has a route with destination-prefix-list-id pl-")(make("s3", gateway))
+	fails[*shape.CreateVpcEndpointOutput](
+		t, "RouteAlreadyExists", "route table "+rtb+" already has a route with destination-prefix-list-id pl-",
+	)(make("s3", gateway))
 	table, _ := state.RouteTables.Get(w.db.View(), rtb)
 	if *s3.State != "available" || len(table.Routes) != 2 || table.Routes[1].Target != *s3.VpcEndpointId {
 		t.Errorf("%+v", table)
 	}
-	out := must(w.DeleteVpcEndpoints(ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*s3.VpcEndpointId, *e.VpcEndpointId, "vpce-1"}}))(t)
+	out := must(
+		w.DeleteVpcEndpoints(ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*s3.VpcEndpointId, *e.VpcEndpointId, "vpce-1"}}),
+	)(t)
 	table, _ = state.RouteTables.Get(w.db.View(), rtb)
 	left, _ := state.VPCEndpoints.Get(w.db.View(), *e.VpcEndpointId)
 	if len(out.Unsuccessful) != 1 || len(table.Routes) != 1 || left.State != model.EndpointDeleting {
@@ -275,7 +388,11 @@ func TestFiltersAndPages(t *testing.T) {
 	v := w.vpc("10.0.0.0/16")
 	for i := range 7 {
 		id := w.subnet(v, fmt.Sprintf("10.0.%d.0/24", i), "ap-northeast-1a")
-		must(w.CreateTags(ctx, &shape.CreateTagsInput{Resources: []string{id}, Tags: []shape.Tag{{Key: p("Name"), Value: p(fmt.Sprintf("net-%d", i))}}}))(t)
+		must(
+			w.CreateTags(ctx, &shape.CreateTagsInput{
+				Resources: []string{id}, Tags: []shape.Tag{{Key: p("Name"), Value: p(fmt.Sprintf("net-%d", i))}},
+			}),
+		)(t)
 	}
 	count := func(name string, values ...string) int {
 		return len(must(w.DescribeSubnets(ctx, &shape.DescribeSubnetsInput{Filters: []shape.Filter{{Name: &name, Values: values}}}))(t).Subnets)
@@ -285,10 +402,14 @@ func TestFiltersAndPages(t *testing.T) {
 		values []string
 		want   int
 	}{
-		{"tag:Name", []string{"net-1", "net-2"}, 2}, {"tag:Name", []string{"net-*"}, 7}, {"tag:Name", []string{"net-?"}, 7}, {"tag:Name", []string{"net"}, 0},
-		{"tag:Name", []string{strings.Repeat("*n", 40) + "*"}, 0}, {"tag:Name", []string{`n\et-1`}, 1}, {"tag:Name", []string{`\*`}, 0}, {"tag:Name", []string{"*-*1*"}, 1},
-		{"tag-key", []string{"Name"}, 7}, {"tag-key", []string{"name"}, 0}, {"vpc-id", []string{v}, 7}, {"cidr-block", []string{"10.0.3.0/24"}, 1},
-		{"owner-id", []string{"000000000000"}, 7}, {"owner-id", []string{"1"}, 0}, {"default-for-az", []string{"false"}, 7}, {"availability-zone-id", []string{"apne1-az4"}, 7},
+		{"tag:Name", []string{"net-1", "net-2"}, 2}, {"tag:Name", []string{"net-*"}, 7}, {"tag:Name", []string{"net-?"}, 7},
+		{"tag:Name", []string{"net"}, 0},
+		{"tag:Name", []string{strings.Repeat("*n", 40) + "*"}, 0}, {"tag:Name", []string{`n\et-1`}, 1}, {"tag:Name", []string{`\*`}, 0},
+		{"tag:Name", []string{"*-*1*"}, 1},
+		{"tag-key", []string{"Name"}, 7}, {"tag-key", []string{"name"}, 0}, {"vpc-id", []string{v}, 7},
+		{"cidr-block", []string{"10.0.3.0/24"}, 1},
+		{"owner-id", []string{"000000000000"}, 7}, {"owner-id", []string{"1"}, 0}, {"default-for-az", []string{"false"}, 7},
+		{"availability-zone-id", []string{"apne1-az4"}, 7},
 	} {
 		if got := count(tt.name, tt.values...); got != tt.want {
 			t.Errorf("%s=%v: %d, want %d", tt.name, tt.values, got, tt.want)
@@ -308,13 +429,21 @@ func TestFiltersAndPages(t *testing.T) {
 	if len(seen) != 7 || len(slices.Compact(slices.Sorted(slices.Values(seen)))) != 7 {
 		t.Errorf("%v", seen)
 	}
-	tags := must(w.DescribeTags(ctx, &shape.DescribeTagsInput{Filters: []shape.Filter{{Name: p("resource-type"), Values: []string{"subnet"}}}}))(t)
+	tags := must(
+		w.DescribeTags(ctx, &shape.DescribeTagsInput{Filters: []shape.Filter{{Name: p("resource-type"), Values: []string{"subnet"}}}}),
+	)(t)
 	if len(tags.Tags) != 7 {
 		t.Errorf("%d tags", len(tags.Tags))
 	}
-	fails[*shape.CreateTagsOutput](t, "InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")(w.CreateTags(ctx, &shape.CreateTagsInput{Resources: []string{v}, Tags: []shape.Tag{{Key: p("aws:x")}}}))
+	fails[*shape.CreateTagsOutput](t, "InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")(
+		w.CreateTags(ctx, &shape.CreateTagsInput{Resources: []string{v}, Tags: []shape.Tag{{Key: p("aws:x")}}}),
+	)
 	asCFN := wire.WithCall(ctx, wire.Call{Principal: ident.Principal{Service: "cloudformation.amazonaws.com"}})
-	must(w.CreateTags(asCFN, &shape.CreateTagsInput{Resources: []string{v}, Tags: []shape.Tag{{Key: p("aws:cloudformation:stack-name"), Value: p("s")}}}))(t)
+	must(
+		w.CreateTags(asCFN, &shape.CreateTagsInput{
+			Resources: []string{v}, Tags: []shape.Tag{{Key: p("aws:cloudformation:stack-name"), Value: p("s")}},
+		}),
+	)(t)
 	must(w.DeleteTags(ctx, &shape.DeleteTagsInput{Resources: []string{seen[0]}, Tags: []shape.Tag{{Key: p("Name")}}}))(t)
 	if got := count("tag-key", "Name"); got != 6 {
 		t.Errorf("%d", got)
@@ -349,7 +478,9 @@ func TestPagesOfWhatSharesAnID(t *testing.T) {
 func TestInterfacesOutsideVPCsAreNotShown(t *testing.T) {
 	w, ctx := newWorld(t), t.Context()
 	err := w.db.Update(ctx, "controllers/network", func(tx *store.Tx) error {
-		return state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-0f", Kind: "function", IP: "100.64.0.1", State: model.InterfaceAvailable})
+		return state.NetworkInterfaces.Put(tx, model.NetworkInterface{
+			ID: "eni-0f", Kind: "function", IP: "100.64.0.1", State: model.InterfaceAvailable,
+		})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -357,7 +488,9 @@ func TestInterfacesOutsideVPCsAreNotShown(t *testing.T) {
 	if got := must(w.DescribeNetworkInterfaces(ctx, &shape.DescribeNetworkInterfacesInput{}))(t).NetworkInterfaces; len(got) != 0 {
 		t.Errorf("%+v", got)
 	}
-	fails[*shape.DescribeNetworkInterfacesOutput](t, "InvalidNetworkInterfaceID.NotFound", "does not exist")(w.DescribeNetworkInterfaces(ctx, &shape.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{"eni-0f"}}))
+	fails[*shape.DescribeNetworkInterfacesOutput](t, "InvalidNetworkInterfaceID.NotFound", "does not exist")(
+		w.DescribeNetworkInterfaces(ctx, &shape.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{"eni-0f"}}),
+	)
 }
 
 // Proves: MI60, MI61, MI75
@@ -385,22 +518,31 @@ func TestManagedInstancesAreHiddenAndCannotBeEnded(t *testing.T) {
 	if *i.ImageId != "ami-0098fbf35ac176022" {
 		t.Errorf("the instance says another image of itself than %s", *i.ImageId)
 	}
-	if *i.Operator.Principal != "ecs.amazonaws.com" || *i.VpcId != v || *i.InstanceType != "c6a.large" || *i.State.Name != "pending" || *i.Architecture != "x86_64" {
+	if *i.Operator.Principal != "ecs.amazonaws.com" || *i.VpcId != v || *i.InstanceType != "c6a.large" || *i.State.Name != "pending" ||
+		*i.Architecture != "x86_64" {
 		t.Errorf("%+v", i)
 	}
 	if n := list(shape.DescribeInstancesInput{}); n != 0 {
 		t.Errorf("%d instances are listed", n)
 	}
-	if n := list(shape.DescribeInstancesInput{IncludeManagedResources: wire.Ptr(true), Filters: []shape.Filter{{Name: p("vpc-id"), Values: []string{v}}}}); n != 1 {
+	if n := list(shape.DescribeInstancesInput{
+		IncludeManagedResources: wire.Ptr(true), Filters: []shape.Filter{{Name: p("vpc-id"), Values: []string{v}}},
+	}); n != 1 {
 		t.Errorf("%d instances are listed", n)
 	}
 	must(w.ModifyManagedResourceVisibility(ctx, &shape.ModifyManagedResourceVisibilityInput{DefaultVisibility: p("visible")}))(t)
 	if n := list(shape.DescribeInstancesInput{}); n != 1 {
 		t.Errorf("%d instances are listed", n)
 	}
-	fails[*shape.TerminateInstancesOutput](t, "OperationNotPermitted", "managed by")(w.TerminateInstances(ctx, &shape.TerminateInstancesInput{InstanceIds: []string{id}}))
-	fails[*shape.StopInstancesOutput](t, "OperationNotPermitted", "managed by")(w.StopInstances(ctx, &shape.StopInstancesInput{InstanceIds: []string{id}}))
-	fails[*shape.TerminateInstancesOutput](t, "InvalidInstanceID.NotFound", "does not exist")(w.TerminateInstances(ctx, &shape.TerminateInstancesInput{InstanceIds: []string{"i-1"}}))
+	fails[*shape.TerminateInstancesOutput](t, "OperationNotPermitted", "managed by")(
+		w.TerminateInstances(ctx, &shape.TerminateInstancesInput{InstanceIds: []string{id}}),
+	)
+	fails[*shape.StopInstancesOutput](t, "OperationNotPermitted", "managed by")(
+		w.StopInstances(ctx, &shape.StopInstancesInput{InstanceIds: []string{id}}),
+	)
+	fails[*shape.TerminateInstancesOutput](t, "InvalidInstanceID.NotFound", "does not exist")(
+		w.TerminateInstances(ctx, &shape.TerminateInstancesInput{InstanceIds: []string{"i-1"}}),
+	)
 }
 
 func TestNATGatewaysAndAddresses(t *testing.T) {
@@ -408,14 +550,20 @@ func TestNATGatewaysAndAddresses(t *testing.T) {
 	v := w.vpc("10.0.0.0/16")
 	s := w.subnet(v, "10.0.0.0/24", "ap-northeast-1a")
 	x := must(w.AllocateAddress(ctx, &shape.AllocateAddressInput{Domain: p("vpc")}))(t)
-	fails[*shape.CreateNatGatewayOutput](t, "MissingParameter", "AllocationId")(w.CreateNatGateway(ctx, &shape.CreateNatGatewayInput{SubnetId: &s}))
+	fails[*shape.CreateNatGatewayOutput](t, "MissingParameter", "AllocationId")(
+		w.CreateNatGateway(ctx, &shape.CreateNatGatewayInput{SubnetId: &s}),
+	)
 	in := &shape.CreateNatGatewayInput{SubnetId: &s, AllocationId: x.AllocationId, ClientToken: p("once")}
 	n := must(w.CreateNatGateway(ctx, in))(t).NatGateway
 	if again := must(w.CreateNatGateway(ctx, in))(t).NatGateway; *again.NatGatewayId != *n.NatGatewayId {
 		t.Error("the client token is not heeded")
 	}
-	fails[*shape.CreateNatGatewayOutput](t, "Resource.AlreadyAssociated", "is already associated")(w.CreateNatGateway(ctx, &shape.CreateNatGatewayInput{SubnetId: &s, AllocationId: x.AllocationId}))
-	fails[*shape.ReleaseAddressOutput](t, "InvalidIPAddress.InUse", "is in use")(w.ReleaseAddress(ctx, &shape.ReleaseAddressInput{AllocationId: x.AllocationId}))
+	fails[*shape.CreateNatGatewayOutput](t, "Resource.AlreadyAssociated", "is already associated")(
+		w.CreateNatGateway(ctx, &shape.CreateNatGatewayInput{SubnetId: &s, AllocationId: x.AllocationId}),
+	)
+	fails[*shape.ReleaseAddressOutput](t, "InvalidIPAddress.InUse", "is in use")(
+		w.ReleaseAddress(ctx, &shape.ReleaseAddressInput{AllocationId: x.AllocationId}),
+	)
 	must(w.DeleteNatGateway(ctx, &shape.DeleteNatGatewayInput{NatGatewayId: n.NatGatewayId}))(t)
 	must(w.ReleaseAddress(ctx, &shape.ReleaseAddressInput{AllocationId: x.AllocationId}))(t)
 	if got, _ := state.NATGateways.Get(w.db.View(), *n.NatGatewayId); got.State != model.NATDeleting {
@@ -429,14 +577,18 @@ func TestDefaultVPC(t *testing.T) {
 		t.Errorf("%d VPCs at the start", n)
 	}
 	must(w.CreateDefaultVpc(ctx, &shape.CreateDefaultVpcInput{}))(t)
-	fails[*shape.CreateDefaultVpcOutput](t, "DefaultVpcAlreadyExists", "already exists")(w.CreateDefaultVpc(ctx, &shape.CreateDefaultVpcInput{}))
+	fails[*shape.CreateDefaultVpcOutput](t, "DefaultVpcAlreadyExists", "already exists")(
+		w.CreateDefaultVpc(ctx, &shape.CreateDefaultVpcInput{}),
+	)
 	subnets := must(w.DescribeSubnets(ctx, &shape.DescribeSubnetsInput{}))(t).Subnets
 	var got []string
 	for _, s := range subnets {
 		got = append(got, *s.AvailabilityZone+" "+*s.CidrBlock)
 	}
 	slices.Sort(got)
-	if diff := cmp.Diff([]string{"ap-northeast-1a 172.31.0.0/20", "ap-northeast-1c 172.31.16.0/20", "ap-northeast-1d 172.31.32.0/20"}, got); diff != "" {
+	if diff := cmp.Diff(
+		[]string{"ap-northeast-1a 172.31.0.0/20", "ap-northeast-1c 172.31.16.0/20", "ap-northeast-1d 172.31.32.0/20"}, got,
+	); diff != "" {
 		t.Error(diff)
 	}
 	must(w.CreateSecurityGroup(ctx, &shape.CreateSecurityGroupInput{GroupName: p("web"), Description: p("d")}))(t)
@@ -448,14 +600,23 @@ func TestTypesZonesAndRegions(t *testing.T) {
 	if len(types) != 1 || *types[0].VCpuInfo.DefaultVCpus != 2 || *types[0].MemoryInfo.SizeInMiB != 4096 {
 		t.Errorf("%+v", types)
 	}
-	fails[*shape.DescribeInstanceTypesOutput](t, "InvalidInstanceType", "[c99.large]")(w.DescribeInstanceTypes(ctx, &shape.DescribeInstanceTypesInput{InstanceTypes: []string{"c99.large"}}))
-	offered := must(w.DescribeInstanceTypeOfferings(ctx, &shape.DescribeInstanceTypeOfferingsInput{LocationType: p("availability-zone"), Filters: []shape.Filter{{Name: p("instance-type"), Values: []string{"c5a.large"}}}}))(t)
+	fails[*shape.DescribeInstanceTypesOutput](t, "InvalidInstanceType", "[c99.large]")(
+		w.DescribeInstanceTypes(ctx, &shape.DescribeInstanceTypesInput{InstanceTypes: []string{"c99.large"}}),
+	)
+	offered := must(
+		w.DescribeInstanceTypeOfferings(ctx, &shape.DescribeInstanceTypeOfferingsInput{
+			LocationType: p("availability-zone"), Filters: []shape.Filter{{Name: p("instance-type"), Values: []string{"c5a.large"}}},
+		}),
+	)(t)
 	if len(offered.InstanceTypeOfferings) != 2 {
 		t.Errorf("%+v", offered)
 	}
 	matched := must(w.GetInstanceTypesFromInstanceRequirements(ctx, &shape.GetInstanceTypesFromInstanceRequirementsInput{
 		ArchitectureTypes: []string{"x86_64"}, VirtualizationTypes: []string{"hvm"},
-		InstanceRequirements: &shape.InstanceRequirementsRequest{VCpuCount: &shape.VCpuCountRangeRequest{Min: wire.Ptr(int64(2)), Max: wire.Ptr(int64(2))}, MemoryMiB: &shape.MemoryMiBRequest{Min: wire.Ptr(int64(4096)), Max: wire.Ptr(int64(4096))}},
+		InstanceRequirements: &shape.InstanceRequirementsRequest{
+			VCpuCount: &shape.VCpuCountRangeRequest{Min: wire.Ptr(int64(2)), Max: wire.Ptr(int64(2))},
+			MemoryMiB: &shape.MemoryMiBRequest{Min: wire.Ptr(int64(4096)), Max: wire.Ptr(int64(4096))},
+		},
 	}))(t)
 	if len(matched.InstanceTypes) == 0 {
 		t.Error("nothing matches")

@@ -37,7 +37,8 @@ func (a *API) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEndpoint
 	}
 	e := model.VPCEndpoint{
 		ID: a.id("vpce", in.ClientToken), Type: wire.Or(in.VpcEndpointType, "Gateway"), ServiceName: *in.ServiceName, Policy: openPolicy,
-		Subnets: in.SubnetIds, SecurityGroups: in.SecurityGroupIds, RouteTables: in.RouteTableIds, Tags: tags, State: model.EndpointPending, CreatedAt: a.Clock.Now(),
+		Subnets: in.SubnetIds, SecurityGroups: in.SecurityGroupIds, RouteTables: in.RouteTableIds, Tags: tags, State: model.EndpointPending,
+		CreatedAt: a.Clock.Now(),
 	}
 	if err := policed(&e, in.PolicyDocument); err != nil {
 		return nil, err
@@ -86,7 +87,12 @@ func policed(e *model.VPCEndpoint, document *string) error {
 	}
 	service := e.ServiceName[strings.LastIndexByte(e.ServiceName, '.')+1:]
 	if slices.Contains(unguarded, service) && !opens(d) {
-		return fault.New(fault.NotImplemented, "NotImplemented", "Berth does not hold requests to %s against the policy of a VPC endpoint; leave the parameter PolicyDocument out, or allow everything in it.", e.ServiceName)
+		return fault.New(
+			fault.NotImplemented, "NotImplemented",
+			"Berth does not hold requests to %s against the policy of a VPC endpoint; leave the parameter PolicyDocument out, or allow "+
+				"everything in it.",
+			e.ServiceName,
+		)
 	}
 	e.Policy = *document
 	return nil
@@ -141,7 +147,9 @@ func (a *API) throughEndpoint(tx *store.Tx, e model.VPCEndpoint, table string) e
 	}
 	list := a.prefixList(e.ServiceName)
 	if slices.ContainsFunc(t.Routes, func(x model.Route) bool { return x.Destination == list }) {
-		return fault.New(fault.Conflict, "RouteAlreadyExists", "route table %s already has a route with destination-prefix-list-id %s", table, list)
+		return fault.New(
+			fault.Conflict, "RouteAlreadyExists", "route table %s already has a route with destination-prefix-list-id %s", table, list,
+		)
 	}
 	return state.RouteTables.Edit(tx, table, func(t *model.RouteTable) error {
 		t.Routes = append(t.Routes, model.Route{Destination: list, Target: e.ID, Origin: "CreateRoute"})
@@ -205,11 +213,16 @@ func (a *API) privateNames(r store.Reader, v model.VPC, e model.VPCEndpoint, s v
 		return nil
 	}
 	if !v.DNSSupport || !v.DNSHostnames {
-		return bad("InvalidParameter", "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true for %s", v.ID)
+		return bad(
+			"InvalidParameter", "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true for %s", v.ID,
+		)
 	}
 	for _, o := range state.VPCEndpoints.By(r, "vpc", v.ID) {
 		if o.ID != e.ID && o.ServiceName == e.ServiceName && o.PrivateDNS && o.State != model.EndpointDeleting {
-			return bad("InvalidParameter", "private-dns-enabled cannot be set because there is already a conflicting DNS domain for %s in the VPC %s", s.Private[0], v.ID)
+			return bad(
+				"InvalidParameter", "private-dns-enabled cannot be set because there is already a conflicting DNS domain for %s in the VPC %s",
+				s.Private[0], v.ID,
+			)
 		}
 	}
 	return nil
@@ -217,10 +230,11 @@ func (a *API) privateNames(r store.Reader, v model.VPC, e model.VPCEndpoint, s v
 
 func (a *API) showEndpoint(r store.Reader, e model.VPCEndpoint) shape.VpcEndpoint {
 	out := shape.VpcEndpoint{
-		VpcEndpointId: &e.ID, VpcEndpointType: &e.Type, VpcId: &e.VPC, ServiceName: &e.ServiceName, State: wire.Ptr(string(e.State)), PolicyDocument: &e.Policy,
-		RouteTableIds: append([]string{}, e.RouteTables...), SubnetIds: append([]string{}, e.Subnets...), Groups: []shape.SecurityGroupIdentifier{},
-		PrivateDnsEnabled: &e.PrivateDNS, RequesterManaged: wire.Ptr(false), NetworkInterfaceIds: []string{}, DnsEntries: []shape.DnsEntry{},
-		CreationTimestamp: &e.CreatedAt, Tags: showTags(e.Tags), OwnerId: &a.Place.Account, ServiceRegion: &a.Place.Region,
+		VpcEndpointId: &e.ID, VpcEndpointType: &e.Type, VpcId: &e.VPC, ServiceName: &e.ServiceName, State: wire.Ptr(string(e.State)),
+		PolicyDocument: &e.Policy, RouteTableIds: append([]string{}, e.RouteTables...), SubnetIds: append([]string{}, e.Subnets...),
+		Groups: []shape.SecurityGroupIdentifier{}, PrivateDnsEnabled: &e.PrivateDNS, RequesterManaged: wire.Ptr(false),
+		NetworkInterfaceIds: []string{}, DnsEntries: []shape.DnsEntry{}, CreationTimestamp: &e.CreatedAt, Tags: showTags(e.Tags),
+		OwnerId: &a.Place.Account, ServiceRegion: &a.Place.Region,
 	}
 	if e.Type != "Interface" {
 		return out
@@ -264,7 +278,9 @@ func (a *API) DescribeVpcEndpoints(_ context.Context, in *shape.DescribeVpcEndpo
 		return nil, err
 	}
 	all, next, err := nouns.endpoint.list(state.VPCEndpoints.All(view), a.query(in, in.VpcEndpointIds, in.Filters))
-	return &shape.DescribeVpcEndpointsOutput{NextToken: next, VpcEndpoints: each(all, func(e model.VPCEndpoint) shape.VpcEndpoint { return a.showEndpoint(view, e) })}, err
+	return &shape.DescribeVpcEndpointsOutput{
+		NextToken: next, VpcEndpoints: each(all, func(e model.VPCEndpoint) shape.VpcEndpoint { return a.showEndpoint(view, e) }),
+	}, err
 }
 
 // ModifyVpcEndpoint changes where an endpoint stands and what it lets through.

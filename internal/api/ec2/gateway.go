@@ -23,7 +23,9 @@ func (a *API) CreateInternetGateway(ctx context.Context, in *shape.CreateInterne
 }
 
 func (a *API) showGateway(g model.InternetGateway) shape.InternetGateway {
-	out := shape.InternetGateway{InternetGatewayId: &g.ID, OwnerId: &a.Place.Account, Tags: showTags(g.Tags), Attachments: []shape.InternetGatewayAttachment{}}
+	out := shape.InternetGateway{
+		InternetGatewayId: &g.ID, OwnerId: &a.Place.Account, Tags: showTags(g.Tags), Attachments: []shape.InternetGatewayAttachment{},
+	}
 	if g.VPC != "" {
 		out.Attachments = append(out.Attachments, shape.InternetGatewayAttachment{VpcId: &g.VPC, State: wire.Ptr("available")})
 	}
@@ -31,7 +33,9 @@ func (a *API) showGateway(g model.InternetGateway) shape.InternetGateway {
 }
 
 // DescribeInternetGateways lists internet gateways.
-func (a *API) DescribeInternetGateways(_ context.Context, in *shape.DescribeInternetGatewaysInput) (*shape.DescribeInternetGatewaysOutput, error) {
+func (a *API) DescribeInternetGateways(
+	_ context.Context, in *shape.DescribeInternetGatewaysInput,
+) (*shape.DescribeInternetGatewaysOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
 		return nil, err
@@ -78,7 +82,10 @@ func (a *API) DetachInternetGateway(ctx context.Context, in *shape.DetachInterne
 			return bad("Gateway.NotAttached", "resource %s is not attached to network %s", g.ID, v.ID)
 		}
 		if mapped(tx, v.ID) {
-			return fault.New(fault.Conflict, "DependencyViolation", "Network %s has some mapped public address(es). Please unmap those public address(es) before detaching the gateway.", v.ID)
+			return fault.New(
+				fault.Conflict, "DependencyViolation",
+				"Network %s has some mapped public address(es). Please unmap those public address(es) before detaching the gateway.", v.ID,
+			)
 		}
 		return state.InternetGateways.Edit(tx, g.ID, func(g *model.InternetGateway) error { g.VPC = ""; return nil })
 	})

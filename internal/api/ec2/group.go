@@ -45,7 +45,9 @@ func (a *API) CreateSecurityGroup(ctx context.Context, in *shape.CreateSecurityG
 		}
 		return state.SecurityGroups.Put(tx, g)
 	})
-	return &shape.CreateSecurityGroupOutput{GroupId: &g.ID, SecurityGroupArn: wire.Ptr(a.arn("security-group/" + g.ID)), Tags: showTags(tags)}, err
+	return &shape.CreateSecurityGroupOutput{
+		GroupId: &g.ID, SecurityGroupArn: wire.Ptr(a.arn("security-group/" + g.ID)), Tags: showTags(tags),
+	}, err
 }
 
 func nameable(name, description *string) error {
@@ -86,7 +88,9 @@ func (a *API) showGroup(r store.Reader, g model.SecurityGroup) shape.SecurityGro
 }
 
 // DescribeSecurityGroups lists security groups.
-func (a *API) DescribeSecurityGroups(_ context.Context, in *shape.DescribeSecurityGroupsInput) (*shape.DescribeSecurityGroupsOutput, error) {
+func (a *API) DescribeSecurityGroups(
+	_ context.Context, in *shape.DescribeSecurityGroupsInput,
+) (*shape.DescribeSecurityGroupsOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
 		return nil, err
@@ -101,11 +105,15 @@ func (a *API) DescribeSecurityGroups(_ context.Context, in *shape.DescribeSecuri
 		all = slices.DeleteFunc(all, func(g model.SecurityGroup) bool { return !slices.Contains(in.GroupNames, g.Name) })
 	}
 	all, next, err := nouns.group.list(all, a.query(in, in.GroupIds, in.Filters))
-	return &shape.DescribeSecurityGroupsOutput{NextToken: next, SecurityGroups: each(all, func(g model.SecurityGroup) shape.SecurityGroup { return a.showGroup(view, g) })}, err
+	return &shape.DescribeSecurityGroupsOutput{
+		NextToken: next, SecurityGroups: each(all, func(g model.SecurityGroup) shape.SecurityGroup { return a.showGroup(view, g) }),
+	}, err
 }
 
 // GetSecurityGroupsForVpc lists a VPC's groups.
-func (a *API) GetSecurityGroupsForVpc(_ context.Context, in *shape.GetSecurityGroupsForVpcInput) (*shape.GetSecurityGroupsForVpcOutput, error) {
+func (a *API) GetSecurityGroupsForVpc(
+	_ context.Context, in *shape.GetSecurityGroupsForVpcInput,
+) (*shape.GetSecurityGroupsForVpcOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
 		return nil, err
@@ -117,8 +125,12 @@ func (a *API) GetSecurityGroupsForVpc(_ context.Context, in *shape.GetSecurityGr
 	n := nouns.group
 	n.filters = with(n.filters, "primary-vpc-id", one(func(g model.SecurityGroup) string { return g.VPC }))
 	all, next, err := n.list(state.SecurityGroups.By(view, "vpc", v.ID), a.query(in, nil, in.Filters))
-	return &shape.GetSecurityGroupsForVpcOutput{NextToken: next, SecurityGroupForVpcs: each(all, func(g model.SecurityGroup) shape.SecurityGroupForVpc {
-		return shape.SecurityGroupForVpc{GroupId: &g.ID, GroupName: &g.Name, Description: &g.Description, OwnerId: &a.Place.Account, PrimaryVpcId: &g.VPC, Tags: showTags(g.Tags)}
+	return &shape.GetSecurityGroupsForVpcOutput{NextToken: next, SecurityGroupForVpcs: each(all, func(
+		g model.SecurityGroup,
+	) shape.SecurityGroupForVpc {
+		return shape.SecurityGroupForVpc{
+			GroupId: &g.ID, GroupName: &g.Name, Description: &g.Description, OwnerId: &a.Place.Account, PrimaryVpcId: &g.VPC, Tags: showTags(g.Tags),
+		}
 	})}, err
 }
 
@@ -183,7 +195,9 @@ func used(r store.Reader, g model.SecurityGroup) bool {
 
 // DescribeSecurityGroupReferences lists groups of peered VPCs that refer to
 // these; there is no peering.
-func (a *API) DescribeSecurityGroupReferences(_ context.Context, in *shape.DescribeSecurityGroupReferencesInput) (*shape.DescribeSecurityGroupReferencesOutput, error) {
+func (a *API) DescribeSecurityGroupReferences(
+	_ context.Context, in *shape.DescribeSecurityGroupReferencesInput,
+) (*shape.DescribeSecurityGroupReferencesOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
 		return nil, err
@@ -193,7 +207,9 @@ func (a *API) DescribeSecurityGroupReferences(_ context.Context, in *shape.Descr
 
 // DescribeStaleSecurityGroups lists rules that refer to groups of former
 // peers; there is no peering.
-func (a *API) DescribeStaleSecurityGroups(_ context.Context, in *shape.DescribeStaleSecurityGroupsInput) (*shape.DescribeStaleSecurityGroupsOutput, error) {
+func (a *API) DescribeStaleSecurityGroups(
+	_ context.Context, in *shape.DescribeStaleSecurityGroupsInput,
+) (*shape.DescribeStaleSecurityGroupsOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
 		return nil, err

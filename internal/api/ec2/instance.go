@@ -67,18 +67,24 @@ func visible(r store.Reader) bool {
 
 // ModifyManagedResourceVisibility says whether listings show what AWS services
 // manage in the account.
-func (a *API) ModifyManagedResourceVisibility(ctx context.Context, in *shape.ModifyManagedResourceVisibilityInput) (*shape.ModifyManagedResourceVisibilityOutput, error) {
+func (a *API) ModifyManagedResourceVisibility(
+	ctx context.Context, in *shape.ModifyManagedResourceVisibilityInput,
+) (*shape.ModifyManagedResourceVisibilityOutput, error) {
 	if in.DefaultVisibility == nil {
 		return nil, lacking("DefaultVisibility")
 	}
 	err := a.update(ctx, in.DryRun, func(tx *store.Tx) error {
 		return state.Settings.Put(tx, state.Setting{Name: visibility, Value: *in.DefaultVisibility})
 	})
-	return &shape.ModifyManagedResourceVisibilityOutput{Visibility: &shape.ManagedResourceVisibilitySettings{DefaultVisibility: in.DefaultVisibility}}, err
+	return &shape.ModifyManagedResourceVisibilityOutput{
+		Visibility: &shape.ManagedResourceVisibilitySettings{DefaultVisibility: in.DefaultVisibility},
+	}, err
 }
 
 // GetManagedResourceVisibility shows that setting.
-func (a *API) GetManagedResourceVisibility(_ context.Context, in *shape.GetManagedResourceVisibilityInput) (*shape.GetManagedResourceVisibilityOutput, error) {
+func (a *API) GetManagedResourceVisibility(
+	_ context.Context, in *shape.GetManagedResourceVisibilityInput,
+) (*shape.GetManagedResourceVisibilityOutput, error) {
 	view, err := a.look(in.DryRun)
 	v := "hidden"
 	if visible(view) {
@@ -121,18 +127,24 @@ func (a *API) showInstance(r store.Reader, i model.Instance) shape.Instance {
 	zero := int64(0)
 	out := shape.Instance{
 		InstanceId: &i.ID, InstanceType: &i.Type, State: stateOf(i), Architecture: wire.Ptr(t.Architecture()), Hypervisor: wire.Ptr("xen"),
-		VirtualizationType: wire.Ptr("hvm"), RootDeviceType: wire.Ptr("ebs"), RootDeviceName: wire.Ptr("/dev/xvda"), EbsOptimized: wire.Ptr(false), EnaSupport: yes,
-		ImageId: wire.Ptr(a.imageOf(t)), AmiLaunchIndex: &zero, LaunchTime: launched(i), Monitoring: &shape.Monitoring{State: wire.Ptr(monitoring(i))},
-		Placement: &shape.Placement{AvailabilityZone: &i.AvailabilityZone, AvailabilityZoneId: text(s.AvailabilityZoneID), Tenancy: wire.Ptr("default"), GroupName: wire.Ptr("")},
-		SubnetId:  text(i.Subnet), VpcId: text(s.VPC), PrivateIpAddress: text(i.PrivateIP), PublicDnsName: wire.Ptr(""), PrivateDnsName: wire.Ptr(""),
-		SecurityGroups: groupsOf(r, i.SecurityGroups), SourceDestCheck: yes, Tags: showTags(i.Tags), ClientToken: text(i.FleetID),
-		InstanceLifecycle: lifecycle(i), PlatformDetails: wire.Ptr("Linux/UNIX"), UsageOperation: wire.Ptr("RunInstances"), Operator: operator,
+		VirtualizationType: wire.Ptr("hvm"), RootDeviceType: wire.Ptr("ebs"), RootDeviceName: wire.Ptr("/dev/xvda"),
+		EbsOptimized: wire.Ptr(false), EnaSupport: yes, ImageId: wire.Ptr(a.imageOf(t)), AmiLaunchIndex: &zero, LaunchTime: launched(i),
+		Monitoring: &shape.Monitoring{State: wire.Ptr(monitoring(i))},
+		Placement: &shape.Placement{
+			AvailabilityZone: &i.AvailabilityZone, AvailabilityZoneId: text(s.AvailabilityZoneID), Tenancy: wire.Ptr("default"),
+			GroupName: wire.Ptr(""),
+		},
+		SubnetId: text(i.Subnet), VpcId: text(s.VPC), PrivateIpAddress: text(i.PrivateIP), PublicDnsName: wire.Ptr(""),
+		PrivateDnsName: wire.Ptr(""), SecurityGroups: groupsOf(r, i.SecurityGroups), SourceDestCheck: yes, Tags: showTags(i.Tags),
+		ClientToken: text(i.FleetID), InstanceLifecycle: lifecycle(i), PlatformDetails: wire.Ptr("Linux/UNIX"),
+		UsageOperation: wire.Ptr("RunInstances"), Operator: operator,
 		CpuOptions: &shape.CpuOptions{CoreCount: &t.Cores, ThreadsPerCore: &t.ThreadsPerCore}, ProductCodes: []shape.ProductCode{},
 		MetadataOptions: &shape.InstanceMetadataOptionsResponse{
-			State: wire.Ptr("applied"), HttpTokens: wire.Ptr("required"), HttpPutResponseHopLimit: wire.Ptr(int64(1)), HttpEndpoint: wire.Ptr("enabled"),
-			HttpProtocolIpv6: wire.Ptr("disabled"), InstanceMetadataTags: wire.Ptr("enabled"),
+			State: wire.Ptr("applied"), HttpTokens: wire.Ptr("required"), HttpPutResponseHopLimit: wire.Ptr(int64(1)),
+			HttpEndpoint: wire.Ptr("enabled"), HttpProtocolIpv6: wire.Ptr("disabled"), InstanceMetadataTags: wire.Ptr("enabled"),
 		},
-		StateTransitionReason: wire.Ptr(""), NetworkInterfaces: []shape.InstanceNetworkInterface{}, BlockDeviceMappings: []shape.InstanceBlockDeviceMapping{},
+		StateTransitionReason: wire.Ptr(""), NetworkInterfaces: []shape.InstanceNetworkInterface{},
+		BlockDeviceMappings: []shape.InstanceBlockDeviceMapping{},
 	}
 	if i.ProfileARN != "" {
 		out.IamInstanceProfile = &shape.IamInstanceProfile{Arn: &i.ProfileARN, Id: wire.Ptr(profileID(r, i.ProfileARN))}
@@ -153,12 +165,15 @@ func (a *API) showInstance(r store.Reader, i model.Instance) shape.Instance {
 func (a *API) attached(r store.Reader, n model.NetworkInterface) shape.InstanceNetworkInterface {
 	s := a.showInterface(r, n)
 	return shape.InstanceNetworkInterface{
-		NetworkInterfaceId: &n.ID, SubnetId: &n.Subnet, VpcId: &n.VPC, MacAddress: &n.MAC, PrivateIpAddress: &n.IP, PrivateDnsName: s.PrivateDnsName,
-		Status: s.Status, InterfaceType: s.InterfaceType, Groups: s.Groups, OwnerId: s.OwnerId, SourceDestCheck: s.SourceDestCheck, Description: &n.Description,
+		NetworkInterfaceId: &n.ID, SubnetId: &n.Subnet, VpcId: &n.VPC, MacAddress: &n.MAC, PrivateIpAddress: &n.IP,
+		PrivateDnsName: s.PrivateDnsName, Status: s.Status, InterfaceType: s.InterfaceType, Groups: s.Groups, OwnerId: s.OwnerId,
+		SourceDestCheck: s.SourceDestCheck, Description: &n.Description,
 		Attachment: &shape.InstanceNetworkInterfaceAttachment{
-			AttachmentId: s.Attachment.AttachmentId, AttachTime: &n.CreatedAt, DeleteOnTermination: yes, DeviceIndex: s.Attachment.DeviceIndex, Status: s.Attachment.Status,
+			AttachmentId: s.Attachment.AttachmentId, AttachTime: &n.CreatedAt, DeleteOnTermination: yes, DeviceIndex: s.Attachment.DeviceIndex,
+			Status: s.Attachment.Status,
 		},
-		PrivateIpAddresses: []shape.InstancePrivateIpAddress{{PrivateIpAddress: &n.IP, Primary: yes, PrivateDnsName: s.PrivateDnsName}}, Operator: operator,
+		PrivateIpAddresses: []shape.InstancePrivateIpAddress{{PrivateIpAddress: &n.IP, Primary: yes, PrivateDnsName: s.PrivateDnsName}},
+		Operator:           operator,
 	}
 }
 
@@ -187,7 +202,9 @@ func (a *API) imageOf(t catalog.Type) string {
 }
 
 // DescribeInstanceStatus lists the checks of running instances, or of all.
-func (a *API) DescribeInstanceStatus(_ context.Context, in *shape.DescribeInstanceStatusInput) (*shape.DescribeInstanceStatusOutput, error) {
+func (a *API) DescribeInstanceStatus(
+	_ context.Context, in *shape.DescribeInstanceStatusInput,
+) (*shape.DescribeInstanceStatusOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
 		return nil, err
@@ -199,7 +216,8 @@ func (a *API) DescribeInstanceStatus(_ context.Context, in *shape.DescribeInstan
 	return &shape.DescribeInstanceStatusOutput{NextToken: next, InstanceStatuses: each(all, func(i model.Instance) shape.InstanceStatus {
 		ok := summary(i)
 		return shape.InstanceStatus{
-			InstanceId: &i.ID, AvailabilityZone: &i.AvailabilityZone, InstanceState: stateOf(i), InstanceStatus: ok, SystemStatus: ok, Operator: operator,
+			InstanceId: &i.ID, AvailabilityZone: &i.AvailabilityZone, InstanceState: stateOf(i), InstanceStatus: ok, SystemStatus: ok,
+			Operator: operator,
 		}
 	})}, err
 }
@@ -208,12 +226,16 @@ func summary(i model.Instance) *shape.InstanceStatusSummary {
 	if i.State != model.InstanceRunning {
 		return &shape.InstanceStatusSummary{Status: wire.Ptr("not-applicable")}
 	}
-	return &shape.InstanceStatusSummary{Status: wire.Ptr("ok"), Details: []shape.InstanceStatusDetails{{Name: wire.Ptr("reachability"), Status: wire.Ptr("passed")}}}
+	return &shape.InstanceStatusSummary{
+		Status: wire.Ptr("ok"), Details: []shape.InstanceStatusDetails{{Name: wire.Ptr("reachability"), Status: wire.Ptr("passed")}},
+	}
 }
 
 // DescribeInstanceAttribute shows one attribute. Errors:
 // InvalidInstanceID.NotFound, InvalidParameterValue.
-func (a *API) DescribeInstanceAttribute(_ context.Context, in *shape.DescribeInstanceAttributeInput) (*shape.DescribeInstanceAttributeOutput, error) {
+func (a *API) DescribeInstanceAttribute(
+	_ context.Context, in *shape.DescribeInstanceAttributeInput,
+) (*shape.DescribeInstanceAttributeOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
 		return nil, err
@@ -253,7 +275,9 @@ func (a *API) DescribeInstanceAttribute(_ context.Context, in *shape.DescribeIns
 
 // DescribeIamInstanceProfileAssociations lists which instance has which
 // profile.
-func (a *API) DescribeIamInstanceProfileAssociations(_ context.Context, in *shape.DescribeIamInstanceProfileAssociationsInput) (*shape.DescribeIamInstanceProfileAssociationsOutput, error) {
+func (a *API) DescribeIamInstanceProfileAssociations(
+	_ context.Context, in *shape.DescribeIamInstanceProfileAssociationsInput,
+) (*shape.DescribeIamInstanceProfileAssociationsOutput, error) {
 	view := a.DB.View()
 	n := noun[model.Instance]{
 		id:     func(i model.Instance) string { return derived("iip-assoc", i.ID) },
@@ -263,14 +287,17 @@ func (a *API) DescribeIamInstanceProfileAssociations(_ context.Context, in *shap
 			"state":       fixed[model.Instance]("associated"),
 		},
 	}
-	all := slices.DeleteFunc(state.Instances.All(view), func(i model.Instance) bool { return i.ProfileARN == "" || i.State == model.InstanceTerminated })
+	all := slices.DeleteFunc(state.Instances.All(view), func(i model.Instance) bool {
+		return i.ProfileARN == "" || i.State == model.InstanceTerminated
+	})
 	all, next, err := n.list(all, a.query(in, in.AssociationIds, in.Filters))
-	return &shape.DescribeIamInstanceProfileAssociationsOutput{NextToken: next, IamInstanceProfileAssociations: each(all, func(i model.Instance) shape.IamInstanceProfileAssociation {
-		return shape.IamInstanceProfileAssociation{
-			AssociationId: wire.Ptr(n.id(i)), InstanceId: &i.ID, State: wire.Ptr("associated"),
-			IamInstanceProfile: &shape.IamInstanceProfile{Arn: &i.ProfileARN, Id: wire.Ptr(profileID(view, i.ProfileARN))},
-		}
-	})}, err
+	return &shape.DescribeIamInstanceProfileAssociationsOutput{NextToken: next,
+		IamInstanceProfileAssociations: each(all, func(i model.Instance) shape.IamInstanceProfileAssociation {
+			return shape.IamInstanceProfileAssociation{
+				AssociationId: wire.Ptr(n.id(i)), InstanceId: &i.ID, State: wire.Ptr("associated"),
+				IamInstanceProfile: &shape.IamInstanceProfile{Arn: &i.ProfileARN, Id: wire.Ptr(profileID(view, i.ProfileARN))},
+			}
+		})}, err
 }
 
 // refused is EC2's answer to whoever would change a managed instance. Every

@@ -92,12 +92,15 @@ func (a *API) showInterface(r store.Reader, n model.NetworkInterface) shape.Netw
 	}
 	s, _ := state.Subnets.Get(r, n.Subnet)
 	out := shape.NetworkInterface{
-		NetworkInterfaceId: &n.ID, VpcId: &n.VPC, SubnetId: &n.Subnet, AvailabilityZone: &n.AvailabilityZone, AvailabilityZoneId: text(s.AvailabilityZoneID),
-		PrivateIpAddress: &n.IP, MacAddress: &n.MAC, Description: &n.Description, Status: wire.Ptr(status(n)), InterfaceType: wire.Ptr(interfaceType(n)),
-		Groups: groupsOf(r, n.SecurityGroups), OwnerId: &a.Place.Account, RequesterId: &requester, RequesterManaged: yes,
-		SourceDestCheck: wire.Ptr(n.Kind != "nat"), PrivateDnsName: a.privateName(n.IP), TagSet: []shape.Tag{}, Association: a.association(r, n),
+		NetworkInterfaceId: &n.ID, VpcId: &n.VPC, SubnetId: &n.Subnet, AvailabilityZone: &n.AvailabilityZone,
+		AvailabilityZoneId: text(s.AvailabilityZoneID), PrivateIpAddress: &n.IP, MacAddress: &n.MAC, Description: &n.Description,
+		Status: wire.Ptr(status(n)), InterfaceType: wire.Ptr(interfaceType(n)), Groups: groupsOf(r, n.SecurityGroups), OwnerId: &a.Place.Account,
+		RequesterId: &requester, RequesterManaged: yes, SourceDestCheck: wire.Ptr(n.Kind != "nat"), PrivateDnsName: a.privateName(n.IP),
+		TagSet: []shape.Tag{}, Association: a.association(r, n),
 	}
-	out.PrivateIpAddresses = []shape.NetworkInterfacePrivateIpAddress{{PrivateIpAddress: &n.IP, Primary: yes, PrivateDnsName: out.PrivateDnsName, Association: out.Association}}
+	out.PrivateIpAddresses = []shape.NetworkInterfacePrivateIpAddress{
+		{PrivateIpAddress: &n.IP, Primary: yes, PrivateDnsName: out.PrivateDnsName, Association: out.Association},
+	}
 	out.Attachment = &shape.NetworkInterfaceAttachment{
 		AttachmentId: wire.Ptr(derived("eni-attach", n.ID)), AttachTime: &n.CreatedAt, DeleteOnTermination: wire.Ptr(n.Kind == "instance"),
 		DeviceIndex: wire.Ptr(int64(0)), NetworkCardIndex: wire.Ptr(int64(0)), Status: wire.Ptr("attached"), InstanceOwnerId: &requester,
@@ -112,7 +115,9 @@ func (a *API) showInterface(r store.Reader, n model.NetworkInterface) shape.Netw
 func (a *API) association(r store.Reader, n model.NetworkInterface) *shape.NetworkInterfaceAssociation {
 	for _, x := range state.Addresses.All(r) {
 		if x.ENI == n.ID {
-			return &shape.NetworkInterfaceAssociation{PublicIp: &x.PublicIP, AllocationId: &x.AllocationID, AssociationId: &x.AssociationID, IpOwnerId: &a.Place.Account}
+			return &shape.NetworkInterfaceAssociation{
+				PublicIp: &x.PublicIP, AllocationId: &x.AllocationID, AssociationId: &x.AssociationID, IpOwnerId: &a.Place.Account,
+			}
 		}
 	}
 	if n.PublicIP == "" {
@@ -123,7 +128,9 @@ func (a *API) association(r store.Reader, n model.NetworkInterface) *shape.Netwo
 
 // DescribeNetworkInterfaces lists interfaces. Those of managed instances are
 // left out unless they are asked for by id or made visible.
-func (a *API) DescribeNetworkInterfaces(_ context.Context, in *shape.DescribeNetworkInterfacesInput) (*shape.DescribeNetworkInterfacesOutput, error) {
+func (a *API) DescribeNetworkInterfaces(
+	_ context.Context, in *shape.DescribeNetworkInterfacesInput,
+) (*shape.DescribeNetworkInterfacesOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
 		return nil, err
@@ -138,14 +145,18 @@ func (a *API) DescribeNetworkInterfaces(_ context.Context, in *shape.DescribeNet
 		return each(groupsOf(view, i.SecurityGroups), func(g shape.GroupIdentifier) string { return wire.Val(g.GroupName) })
 	})
 	all, next, err := n.list(all, a.query(in, in.NetworkInterfaceIds, in.Filters))
-	return &shape.DescribeNetworkInterfacesOutput{NextToken: next, NetworkInterfaces: each(all, func(n model.NetworkInterface) shape.NetworkInterface {
+	return &shape.DescribeNetworkInterfacesOutput{NextToken: next, NetworkInterfaces: each(all, func(
+		n model.NetworkInterface,
+	) shape.NetworkInterface {
 		return a.showInterface(view, n)
 	})}, err
 }
 
 // DescribeNetworkInterfaceAttribute shows one attribute. Errors:
 // InvalidNetworkInterfaceID.NotFound, InvalidParameterValue.
-func (a *API) DescribeNetworkInterfaceAttribute(_ context.Context, in *shape.DescribeNetworkInterfaceAttributeInput) (*shape.DescribeNetworkInterfaceAttributeOutput, error) {
+func (a *API) DescribeNetworkInterfaceAttribute(
+	_ context.Context, in *shape.DescribeNetworkInterfaceAttributeInput,
+) (*shape.DescribeNetworkInterfaceAttributeOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
 		return nil, err

@@ -54,10 +54,18 @@ func steps(w world) map[string]func(*rapid.T) error {
 			return err(w.CreateInternetGateway(ctx, &shape.CreateInternetGatewayInput{}))
 		},
 		"AttachInternetGateway": func(t *rapid.T) error {
-			return err(w.AttachInternetGateway(ctx, &shape.AttachInternetGatewayInput{InternetGatewayId: some(t, ids(w, state.InternetGateways)), VpcId: some(t, ids(w, state.VPCs))}))
+			return err(
+				w.AttachInternetGateway(ctx, &shape.AttachInternetGatewayInput{
+					InternetGatewayId: some(t, ids(w, state.InternetGateways)), VpcId: some(t, ids(w, state.VPCs)),
+				}),
+			)
 		},
 		"DetachInternetGateway": func(t *rapid.T) error {
-			return err(w.DetachInternetGateway(ctx, &shape.DetachInternetGatewayInput{InternetGatewayId: some(t, ids(w, state.InternetGateways)), VpcId: some(t, ids(w, state.VPCs))}))
+			return err(
+				w.DetachInternetGateway(ctx, &shape.DetachInternetGatewayInput{
+					InternetGatewayId: some(t, ids(w, state.InternetGateways)), VpcId: some(t, ids(w, state.VPCs)),
+				}),
+			)
 		},
 		"CreateRouteTable": func(t *rapid.T) error {
 			return err(w.CreateRouteTable(ctx, &shape.CreateRouteTableInput{VpcId: some(t, ids(w, state.VPCs))}))
@@ -66,30 +74,51 @@ func steps(w world) map[string]func(*rapid.T) error {
 			return err(w.DeleteRouteTable(ctx, &shape.DeleteRouteTableInput{RouteTableId: some(t, ids(w, state.RouteTables))}))
 		},
 		"AssociateRouteTable": func(t *rapid.T) error {
-			return err(w.AssociateRouteTable(ctx, &shape.AssociateRouteTableInput{RouteTableId: some(t, ids(w, state.RouteTables)), SubnetId: some(t, ids(w, state.Subnets))}))
+			return err(
+				w.AssociateRouteTable(ctx, &shape.AssociateRouteTableInput{
+					RouteTableId: some(t, ids(w, state.RouteTables)), SubnetId: some(t, ids(w, state.Subnets)),
+				}),
+			)
 		},
 		"DisassociateRouteTable": func(t *rapid.T) error {
 			return err(w.DisassociateRouteTable(ctx, &shape.DisassociateRouteTableInput{AssociationId: some(t, associations())}))
 		},
 		"ReplaceRouteTableAssociation": func(t *rapid.T) error {
-			return err(w.ReplaceRouteTableAssociation(ctx, &shape.ReplaceRouteTableAssociationInput{AssociationId: some(t, associations()), RouteTableId: some(t, ids(w, state.RouteTables))}))
+			return err(
+				w.ReplaceRouteTableAssociation(ctx, &shape.ReplaceRouteTableAssociationInput{
+					AssociationId: some(t, associations()), RouteTableId: some(t, ids(w, state.RouteTables)),
+				}),
+			)
 		},
 		"CreateRoute": func(t *rapid.T) error {
-			return err(w.CreateRoute(ctx, &shape.CreateRouteInput{RouteTableId: some(t, ids(w, state.RouteTables)), DestinationCidrBlock: p("0.0.0.0/0"), GatewayId: some(t, ids(w, state.InternetGateways))}))
+			return err(
+				w.CreateRoute(ctx, &shape.CreateRouteInput{
+					RouteTableId: some(t, ids(w, state.RouteTables)), DestinationCidrBlock: p("0.0.0.0/0"),
+					GatewayId: some(t, ids(w, state.InternetGateways)),
+				}),
+			)
 		},
 		"DeleteRoute": func(t *rapid.T) error {
-			return err(w.DeleteRoute(ctx, &shape.DeleteRouteInput{RouteTableId: some(t, ids(w, state.RouteTables)), DestinationCidrBlock: p("0.0.0.0/0")}))
+			return err(
+				w.DeleteRoute(ctx, &shape.DeleteRouteInput{RouteTableId: some(t, ids(w, state.RouteTables)), DestinationCidrBlock: p("0.0.0.0/0")}),
+			)
 		},
 		"CreateSecurityGroup": func(t *rapid.T) error {
 			name := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "name")
-			return err(w.CreateSecurityGroup(ctx, &shape.CreateSecurityGroupInput{VpcId: some(t, ids(w, state.VPCs)), GroupName: &name, Description: &name}))
+			return err(
+				w.CreateSecurityGroup(ctx, &shape.CreateSecurityGroupInput{VpcId: some(t, ids(w, state.VPCs)), GroupName: &name, Description: &name}),
+			)
 		},
 		"DeleteSecurityGroup": func(t *rapid.T) error {
 			return err(w.DeleteSecurityGroup(ctx, &shape.DeleteSecurityGroupInput{GroupId: some(t, ids(w, state.SecurityGroups))}))
 		},
 		"AuthorizeSecurityGroupIngress": func(t *rapid.T) error {
 			peer := *some(t, ids(w, state.SecurityGroups))
-			return err(w.AuthorizeSecurityGroupIngress(ctx, &shape.AuthorizeSecurityGroupIngressInput{GroupId: some(t, ids(w, state.SecurityGroups)), IpPermissions: []shape.IpPermission{tcp(80, peer)}}))
+			return err(
+				w.AuthorizeSecurityGroupIngress(ctx, &shape.AuthorizeSecurityGroupIngressInput{
+					GroupId: some(t, ids(w, state.SecurityGroups)), IpPermissions: []shape.IpPermission{tcp(80, peer)},
+				}),
+			)
 		},
 		"CreateVpcEndpoint": func(t *rapid.T) error {
 			in := &shape.CreateVpcEndpointInput{VpcId: some(t, ids(w, state.VPCs))}
@@ -149,7 +178,8 @@ func whole(r store.Reader) string {
 			}
 		}
 		for _, x := range t.Routes {
-			if e, ok := state.VPCEndpoints.Get(r, x.Target); len(x.Target) > 5 && x.Target[:5] == "vpce-" && (!ok || !slices.Contains(e.RouteTables, t.ID)) {
+			if e, ok := state.VPCEndpoints.Get(r, x.Target); len(x.Target) > 5 && x.Target[:5] == "vpce-" &&
+				(!ok || !slices.Contains(e.RouteTables, t.ID)) {
 				return "route to " + x.Target
 			}
 		}

@@ -20,7 +20,9 @@ func (a *API) CreateNatGateway(ctx context.Context, in *shape.CreateNatGatewayIn
 	private := wire.Val(in.ConnectivityType) == "private"
 	switch {
 	case !private && in.AllocationId == nil:
-		return nil, bad("MissingParameter", "The request must include the AllocationId parameter. Add the required parameter and retry the request.")
+		return nil, bad(
+			"MissingParameter", "The request must include the AllocationId parameter. Add the required parameter and retry the request.",
+		)
 	case private && in.AllocationId != nil:
 		return nil, bad("InvalidParameterCombination", "The AllocationId parameter cannot be used with the private connectivity type.")
 	}
@@ -89,8 +91,9 @@ func (a *API) showNAT(r store.Reader, n model.NATGateway) shape.NatGateway {
 	}
 	return shape.NatGateway{
 		DeleteTime:   deleted,
-		NatGatewayId: &n.ID, SubnetId: &n.Subnet, VpcId: &n.VPC, State: wire.Ptr(string(n.State)), ConnectivityType: &kind, CreateTime: &n.CreatedAt,
-		NatGatewayAddresses: []shape.NatGatewayAddress{address}, Tags: showTags(n.Tags), AvailabilityMode: wire.Ptr("zonal"),
+		NatGatewayId: &n.ID, SubnetId: &n.Subnet, VpcId: &n.VPC, State: wire.Ptr(string(n.State)), ConnectivityType: &kind,
+		CreateTime: &n.CreatedAt, NatGatewayAddresses: []shape.NatGatewayAddress{address}, Tags: showTags(n.Tags),
+		AvailabilityMode: wire.Ptr("zonal"),
 	}
 }
 
@@ -101,7 +104,9 @@ func (a *API) DescribeNatGateways(_ context.Context, in *shape.DescribeNatGatewa
 		return nil, err
 	}
 	all, next, err := nouns.nat.list(state.NATGateways.All(view), a.query(in, in.NatGatewayIds, in.Filter))
-	return &shape.DescribeNatGatewaysOutput{NextToken: next, NatGateways: each(all, func(n model.NATGateway) shape.NatGateway { return a.showNAT(view, n) })}, err
+	return &shape.DescribeNatGatewaysOutput{
+		NextToken: next, NatGateways: each(all, func(n model.NATGateway) shape.NatGateway { return a.showNAT(view, n) }),
+	}, err
 }
 
 // DeleteNatGateway asks for the end of a NAT gateway and frees its address. Errors:

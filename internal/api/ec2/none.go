@@ -20,12 +20,18 @@ func none(in any, code, called string, ids []string) error {
 }
 
 // DescribeVpcPeeringConnections lists nothing: peering is not built.
-func (a *API) DescribeVpcPeeringConnections(_ context.Context, in *shape.DescribeVpcPeeringConnectionsInput) (*shape.DescribeVpcPeeringConnectionsOutput, error) {
-	return &shape.DescribeVpcPeeringConnectionsOutput{}, none(in, "InvalidVpcPeeringConnectionID.NotFound", "vpcPeeringConnection ID", in.VpcPeeringConnectionIds)
+func (a *API) DescribeVpcPeeringConnections(
+	_ context.Context, in *shape.DescribeVpcPeeringConnectionsInput,
+) (*shape.DescribeVpcPeeringConnectionsOutput, error) {
+	return &shape.DescribeVpcPeeringConnectionsOutput{}, none(
+		in, "InvalidVpcPeeringConnectionID.NotFound", "vpcPeeringConnection ID", in.VpcPeeringConnectionIds,
+	)
 }
 
 // DescribeEgressOnlyInternetGateways lists nothing: there is no IPv6.
-func (a *API) DescribeEgressOnlyInternetGateways(_ context.Context, in *shape.DescribeEgressOnlyInternetGatewaysInput) (*shape.DescribeEgressOnlyInternetGatewaysOutput, error) {
+func (a *API) DescribeEgressOnlyInternetGateways(
+	_ context.Context, in *shape.DescribeEgressOnlyInternetGatewaysInput,
+) (*shape.DescribeEgressOnlyInternetGatewaysOutput, error) {
 	return &shape.DescribeEgressOnlyInternetGatewaysOutput{}, none(in, "InvalidGatewayID.NotFound", "eigw ID", in.EgressOnlyInternetGatewayIds)
 }
 

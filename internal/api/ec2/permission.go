@@ -151,7 +151,9 @@ func peerCIDR(s string, six bool) (string, error) {
 
 func (a *API) peerGroup(r store.Reader, g model.SecurityGroup, pair shape.UserIdGroupPair) (string, error) {
 	if owner := wire.Or(pair.UserId, a.Place.Account); owner != a.Place.Account {
-		return "", bad("InvalidGroup.NotFound", "The security group '%s/%s' does not exist", owner, wire.Or(pair.GroupId, wire.Val(pair.GroupName)))
+		return "", bad(
+			"InvalidGroup.NotFound", "The security group '%s/%s' does not exist", owner, wire.Or(pair.GroupId, wire.Val(pair.GroupName)),
+		)
 	}
 	if pair.GroupId == nil && pair.GroupName != nil {
 		for _, o := range state.SecurityGroups.By(r, "vpc", g.VPC) {
@@ -233,6 +235,8 @@ func (a *API) peer(p *shape.IpPermission, x model.SecurityRule) {
 	case x.PrefixList != "":
 		p.PrefixListIds = append(p.PrefixListIds, shape.PrefixListId{PrefixListId: &x.PrefixList, Description: description})
 	default:
-		p.UserIdGroupPairs = append(p.UserIdGroupPairs, shape.UserIdGroupPair{GroupId: &x.Group, UserId: &a.Place.Account, Description: description})
+		p.UserIdGroupPairs = append(p.UserIdGroupPairs, shape.UserIdGroupPair{
+			GroupId: &x.Group, UserId: &a.Place.Account, Description: description,
+		})
 	}
 }

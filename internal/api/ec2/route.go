@@ -93,7 +93,9 @@ func (a *API) DescribeRouteTables(_ context.Context, in *shape.DescribeRouteTabl
 		return nil, err
 	}
 	all, next, err := nouns.table.list(state.RouteTables.All(view), a.query(in, in.RouteTableIds, in.Filters))
-	return &shape.DescribeRouteTablesOutput{NextToken: next, RouteTables: each(all, func(t model.RouteTable) shape.RouteTable { return a.showTable(view, t) })}, err
+	return &shape.DescribeRouteTablesOutput{
+		NextToken: next, RouteTables: each(all, func(t model.RouteTable) shape.RouteTable { return a.showTable(view, t) }),
+	}, err
 }
 
 // DeleteRouteTable deletes a table that no subnet uses. Errors:
@@ -137,7 +139,10 @@ func (a *API) AssociateRouteTable(ctx context.Context, in *shape.AssociateRouteT
 		}
 		for _, o := range state.RouteTables.By(tx, "vpc", t.VPC) {
 			if slices.ContainsFunc(o.Associations, func(x model.RouteAssociation) bool { return x.Subnet == s.ID }) {
-				return fault.New(fault.Conflict, "Resource.AlreadyAssociated", "the specified association for route table %s conflicts with an existing association", t.ID)
+				return fault.New(
+					fault.Conflict, "Resource.AlreadyAssociated", "the specified association for route table %s conflicts with an existing association",
+					t.ID,
+				)
 			}
 		}
 		return state.RouteTables.Edit(tx, t.ID, func(t *model.RouteTable) error {
@@ -166,7 +171,9 @@ func holder(r store.Reader, id *string) (model.RouteTable, model.RouteAssociatio
 
 // DisassociateRouteTable gives a subnet back to the main table. Errors:
 // InvalidAssociationID.NotFound.
-func (a *API) DisassociateRouteTable(ctx context.Context, in *shape.DisassociateRouteTableInput) (*shape.DisassociateRouteTableOutput, error) {
+func (a *API) DisassociateRouteTable(
+	ctx context.Context, in *shape.DisassociateRouteTableInput,
+) (*shape.DisassociateRouteTableOutput, error) {
 	return nil, a.update(ctx, in.DryRun, func(tx *store.Tx) error {
 		t, x, err := holder(tx, in.AssociationId)
 		if err != nil {
@@ -189,7 +196,9 @@ func dissociate(tx *store.Tx, table, id string) error {
 // ReplaceRouteTableAssociation moves a subnet, or the role of main table, to
 // another table. Errors: InvalidAssociationID.NotFound,
 // InvalidRouteTableID.NotFound, InvalidParameterValue.
-func (a *API) ReplaceRouteTableAssociation(ctx context.Context, in *shape.ReplaceRouteTableAssociationInput) (*shape.ReplaceRouteTableAssociationOutput, error) {
+func (a *API) ReplaceRouteTableAssociation(
+	ctx context.Context, in *shape.ReplaceRouteTableAssociationInput,
+) (*shape.ReplaceRouteTableAssociationOutput, error) {
 	id := a.IDs.EC2("rtbassoc")
 	err := a.update(ctx, in.DryRun, func(tx *store.Tx) error {
 		from, x, err := holder(tx, in.AssociationId)
@@ -241,7 +250,11 @@ func target(r store.Reader, t model.RouteTable, gateway, nat, eni *string) (stri
 	}
 	switch {
 	case len(given) == 0:
-		return "", bad("MissingParameter", "The request must contain exactly one of gatewayId, natGatewayId, networkInterfaceId, vpcPeeringConnectionId, egressOnlyInternetGatewayId, transitGatewayId, localGatewayId, carrierGatewayId, vpcEndpointId, coreNetworkArn or instanceId")
+		return "", bad(
+			"MissingParameter",
+			"The request must contain exactly one of gatewayId, natGatewayId, networkInterfaceId, vpcPeeringConnectionId, "+
+				"egressOnlyInternetGatewayId, transitGatewayId, localGatewayId, carrierGatewayId, vpcEndpointId, coreNetworkArn or instanceId",
+		)
 	case len(given) > 1:
 		return "", bad("InvalidParameterCombination", "The request must contain exactly one target")
 	case gateway != nil && *gateway == "local":

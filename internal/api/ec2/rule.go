@@ -15,7 +15,9 @@ import (
 // AuthorizeSecurityGroupIngress adds rules for what may come in. Errors:
 // InvalidGroup.NotFound, InvalidPermission.Duplicate, InvalidParameterValue,
 // RulesPerSecurityGroupLimitExceeded.
-func (a *API) AuthorizeSecurityGroupIngress(ctx context.Context, in *shape.AuthorizeSecurityGroupIngressInput) (*shape.AuthorizeSecurityGroupIngressOutput, error) {
+func (a *API) AuthorizeSecurityGroupIngress(
+	ctx context.Context, in *shape.AuthorizeSecurityGroupIngressInput,
+) (*shape.AuthorizeSecurityGroupIngressOutput, error) {
 	rules, err := a.authorize(ctx, in.DryRun, in.GroupId, in.GroupName, in.TagSpecifications, given{
 		permissions: in.IpPermissions, protocol: in.IpProtocol, from: in.FromPort, to: in.ToPort, cidr: in.CidrIp,
 		sourceName: in.SourceSecurityGroupName, sourceOwner: in.SourceSecurityGroupOwnerId,
@@ -25,7 +27,9 @@ func (a *API) AuthorizeSecurityGroupIngress(ctx context.Context, in *shape.Autho
 
 // AuthorizeSecurityGroupEgress adds rules for what may go out. Errors: as
 // AuthorizeSecurityGroupIngress.
-func (a *API) AuthorizeSecurityGroupEgress(ctx context.Context, in *shape.AuthorizeSecurityGroupEgressInput) (*shape.AuthorizeSecurityGroupEgressOutput, error) {
+func (a *API) AuthorizeSecurityGroupEgress(
+	ctx context.Context, in *shape.AuthorizeSecurityGroupEgressInput,
+) (*shape.AuthorizeSecurityGroupEgressOutput, error) {
 	rules, err := a.authorize(ctx, in.DryRun, in.GroupId, nil, in.TagSpecifications, given{
 		permissions: in.IpPermissions, protocol: in.IpProtocol, from: in.FromPort, to: in.ToPort, cidr: in.CidrIp,
 		sourceName: in.SourceSecurityGroupName, sourceOwner: in.SourceSecurityGroupOwnerId, egress: true,
@@ -36,7 +40,9 @@ func (a *API) AuthorizeSecurityGroupEgress(ctx context.Context, in *shape.Author
 // maxRules is EC2's quota of rules in one direction of a group.
 const maxRules = 60
 
-func (a *API) authorize(ctx context.Context, dry *bool, id, name *string, specs []shape.TagSpecification, v given) ([]shape.SecurityGroupRule, error) {
+func (a *API) authorize(
+	ctx context.Context, dry *bool, id, name *string, specs []shape.TagSpecification, v given,
+) ([]shape.SecurityGroupRule, error) {
 	tags, err := specified(ctx, specs, "security-group-rule")
 	if err != nil {
 		return nil, err
@@ -78,7 +84,9 @@ func (a *API) authorize(ctx context.Context, dry *bool, id, name *string, specs 
 // RevokeSecurityGroupIngress removes rules, by their ids or by what they say.
 // Errors: InvalidGroup.NotFound, InvalidPermission.NotFound,
 // InvalidSecurityGroupRuleId.NotFound.
-func (a *API) RevokeSecurityGroupIngress(ctx context.Context, in *shape.RevokeSecurityGroupIngressInput) (*shape.RevokeSecurityGroupIngressOutput, error) {
+func (a *API) RevokeSecurityGroupIngress(
+	ctx context.Context, in *shape.RevokeSecurityGroupIngressInput,
+) (*shape.RevokeSecurityGroupIngressOutput, error) {
 	gone, err := a.revoke(ctx, in.DryRun, in.GroupId, in.GroupName, in.SecurityGroupRuleIds, given{
 		permissions: in.IpPermissions, protocol: in.IpProtocol, from: in.FromPort, to: in.ToPort, cidr: in.CidrIp,
 		sourceName: in.SourceSecurityGroupName, sourceOwner: in.SourceSecurityGroupOwnerId,
@@ -88,7 +96,9 @@ func (a *API) RevokeSecurityGroupIngress(ctx context.Context, in *shape.RevokeSe
 
 // RevokeSecurityGroupEgress removes rules for what may go out. Errors: as
 // RevokeSecurityGroupIngress.
-func (a *API) RevokeSecurityGroupEgress(ctx context.Context, in *shape.RevokeSecurityGroupEgressInput) (*shape.RevokeSecurityGroupEgressOutput, error) {
+func (a *API) RevokeSecurityGroupEgress(
+	ctx context.Context, in *shape.RevokeSecurityGroupEgressInput,
+) (*shape.RevokeSecurityGroupEgressOutput, error) {
 	gone, err := a.revoke(ctx, in.DryRun, in.GroupId, nil, in.SecurityGroupRuleIds, given{
 		permissions: in.IpPermissions, protocol: in.IpProtocol, from: in.FromPort, to: in.ToPort, cidr: in.CidrIp,
 		sourceName: in.SourceSecurityGroupName, sourceOwner: in.SourceSecurityGroupOwnerId, egress: true,
@@ -161,7 +171,8 @@ func text(s string) *string {
 func revoked(g model.SecurityGroup, x model.SecurityRule) shape.RevokedSecurityGroupRule {
 	return shape.RevokedSecurityGroupRule{
 		SecurityGroupRuleId: &x.ID, GroupId: &g.ID, IsEgress: &x.Egress, IpProtocol: &x.Protocol, FromPort: &x.FromPort, ToPort: &x.ToPort,
-		CidrIpv4: text(x.CIDR), CidrIpv6: text(x.CIDR6), PrefixListId: text(x.PrefixList), ReferencedGroupId: text(x.Group), Description: text(x.Description),
+		CidrIpv4: text(x.CIDR), CidrIpv6: text(x.CIDR6), PrefixListId: text(x.PrefixList), ReferencedGroupId: text(x.Group),
+		Description: text(x.Description),
 	}
 }
 
@@ -203,19 +214,25 @@ func ruleRows(r store.Reader) []ruleRow {
 }
 
 // DescribeSecurityGroupRules lists rules.
-func (a *API) DescribeSecurityGroupRules(_ context.Context, in *shape.DescribeSecurityGroupRulesInput) (*shape.DescribeSecurityGroupRulesOutput, error) {
+func (a *API) DescribeSecurityGroupRules(
+	_ context.Context, in *shape.DescribeSecurityGroupRulesInput,
+) (*shape.DescribeSecurityGroupRulesOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
 		return nil, err
 	}
 	all, next, err := ruleNoun.list(ruleRows(view), a.query(in, in.SecurityGroupRuleIds, in.Filters))
-	return &shape.DescribeSecurityGroupRulesOutput{NextToken: next, SecurityGroupRules: each(all, func(r ruleRow) shape.SecurityGroupRule { return a.showRule(r.group, r.rule) })}, err
+	return &shape.DescribeSecurityGroupRulesOutput{
+		NextToken: next, SecurityGroupRules: each(all, func(r ruleRow) shape.SecurityGroupRule { return a.showRule(r.group, r.rule) }),
+	}, err
 }
 
 // ModifySecurityGroupRules replaces rules under their ids. Errors:
 // InvalidSecurityGroupRuleId.NotFound, InvalidParameterValue,
 // InvalidPermission.Duplicate.
-func (a *API) ModifySecurityGroupRules(ctx context.Context, in *shape.ModifySecurityGroupRulesInput) (*shape.ModifySecurityGroupRulesOutput, error) {
+func (a *API) ModifySecurityGroupRules(
+	ctx context.Context, in *shape.ModifySecurityGroupRulesInput,
+) (*shape.ModifySecurityGroupRulesOutput, error) {
 	err := a.update(ctx, in.DryRun, func(tx *store.Tx) error {
 		g, err := group(tx, in.GroupId, nil)
 		if err != nil {
@@ -267,14 +284,20 @@ func (a *API) replace(r store.Reader, g *model.SecurityGroup, u shape.SecurityGr
 }
 
 // UpdateSecurityGroupRuleDescriptionsIngress changes descriptions.
-func (a *API) UpdateSecurityGroupRuleDescriptionsIngress(ctx context.Context, in *shape.UpdateSecurityGroupRuleDescriptionsIngressInput) (*shape.UpdateSecurityGroupRuleDescriptionsIngressOutput, error) {
+func (a *API) UpdateSecurityGroupRuleDescriptionsIngress(
+	ctx context.Context, in *shape.UpdateSecurityGroupRuleDescriptionsIngressInput,
+) (*shape.UpdateSecurityGroupRuleDescriptionsIngressOutput, error) {
 	err := a.redescribe(ctx, in.DryRun, in.GroupId, in.GroupName, in.SecurityGroupRuleDescriptions, given{permissions: in.IpPermissions})
 	return &shape.UpdateSecurityGroupRuleDescriptionsIngressOutput{Return: yes}, err
 }
 
 // UpdateSecurityGroupRuleDescriptionsEgress changes descriptions.
-func (a *API) UpdateSecurityGroupRuleDescriptionsEgress(ctx context.Context, in *shape.UpdateSecurityGroupRuleDescriptionsEgressInput) (*shape.UpdateSecurityGroupRuleDescriptionsEgressOutput, error) {
-	err := a.redescribe(ctx, in.DryRun, in.GroupId, in.GroupName, in.SecurityGroupRuleDescriptions, given{permissions: in.IpPermissions, egress: true})
+func (a *API) UpdateSecurityGroupRuleDescriptionsEgress(
+	ctx context.Context, in *shape.UpdateSecurityGroupRuleDescriptionsEgressInput,
+) (*shape.UpdateSecurityGroupRuleDescriptionsEgressOutput, error) {
+	err := a.redescribe(ctx, in.DryRun, in.GroupId, in.GroupName, in.SecurityGroupRuleDescriptions, given{
+		permissions: in.IpPermissions, egress: true,
+	})
 	return &shape.UpdateSecurityGroupRuleDescriptionsEgressOutput{Return: yes}, err
 }
 

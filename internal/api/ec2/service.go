@@ -35,7 +35,9 @@ func (a *API) serviceName(s vpc.Service) string {
 }
 
 // DescribeVpcEndpointServices lists the services that endpoints lead to.
-func (a *API) DescribeVpcEndpointServices(_ context.Context, in *shape.DescribeVpcEndpointServicesInput) (*shape.DescribeVpcEndpointServicesOutput, error) {
+func (a *API) DescribeVpcEndpointServices(
+	_ context.Context, in *shape.DescribeVpcEndpointServicesInput,
+) (*shape.DescribeVpcEndpointServicesOutput, error) {
 	if _, err := a.look(in.DryRun); err != nil {
 		return nil, err
 	}
@@ -119,7 +121,9 @@ func (a *API) DescribePrefixLists(_ context.Context, in *shape.DescribePrefixLis
 }
 
 // DescribeManagedPrefixLists lists the same as AWS-managed lists.
-func (a *API) DescribeManagedPrefixLists(_ context.Context, in *shape.DescribeManagedPrefixListsInput) (*shape.DescribeManagedPrefixListsOutput, error) {
+func (a *API) DescribeManagedPrefixLists(
+	_ context.Context, in *shape.DescribeManagedPrefixListsInput,
+) (*shape.DescribeManagedPrefixListsOutput, error) {
 	if _, err := a.look(in.DryRun); err != nil {
 		return nil, err
 	}
@@ -136,7 +140,9 @@ func (a *API) DescribeManagedPrefixLists(_ context.Context, in *shape.DescribeMa
 
 // GetManagedPrefixListEntries lists the addresses of a list. Errors:
 // InvalidPrefixListID.NotFound.
-func (a *API) GetManagedPrefixListEntries(_ context.Context, in *shape.GetManagedPrefixListEntriesInput) (*shape.GetManagedPrefixListEntriesOutput, error) {
+func (a *API) GetManagedPrefixListEntries(
+	_ context.Context, in *shape.GetManagedPrefixListEntriesInput,
+) (*shape.GetManagedPrefixListEntriesOutput, error) {
 	if _, err := a.look(in.DryRun); err != nil {
 		return nil, err
 	}

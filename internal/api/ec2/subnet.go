@@ -28,9 +28,15 @@ func (a *API) zone(name, id *string) (catalog.Zone, error) {
 	}
 	names := strings.Join(each(all, func(z catalog.Zone) string { return z.Name }), ", ")
 	if id != nil {
-		return catalog.Zone{}, value("Value (%s) for parameter availabilityZoneId is invalid. Subnets can currently only be created in the following availability zones: %s.", *id, names)
+		return catalog.Zone{}, value(
+			"Value (%s) for parameter availabilityZoneId is invalid. Subnets can currently only be created in the following availability zones: %s.",
+			*id, names,
+		)
 	}
-	return catalog.Zone{}, value("Value (%s) for parameter availabilityZone is invalid. Subnets can currently only be created in the following availability zones: %s.", wire.Val(name), names)
+	return catalog.Zone{}, value(
+		"Value (%s) for parameter availabilityZone is invalid. Subnets can currently only be created in the following availability zones: %s.",
+		wire.Val(name), names,
+	)
 }
 
 // CreateSubnet makes a subnet. Errors: InvalidVpcID.NotFound,
@@ -48,7 +54,8 @@ func (a *API) CreateSubnet(ctx context.Context, in *shape.CreateSubnetInput) (*s
 		return nil, err
 	}
 	s := model.Subnet{
-		ID: a.IDs.EC2("subnet"), VPC: wire.Val(in.VpcId), AvailabilityZone: z.Name, AvailabilityZoneID: z.ID, Tags: tags, CreatedAt: a.Clock.Now(),
+		ID: a.IDs.EC2("subnet"), VPC: wire.Val(in.VpcId), AvailabilityZone: z.Name, AvailabilityZoneID: z.ID, Tags: tags,
+		CreatedAt: a.Clock.Now(),
 	}
 	err = a.update(ctx, in.DryRun, func(tx *store.Tx) error {
 		v, err := get(tx, nouns.vpc, state.VPCs, in.VpcId, "vpcId")
@@ -117,7 +124,10 @@ func (a *API) CreateDefaultSubnet(ctx context.Context, in *shape.CreateDefaultSu
 		for n := range uint32(16) {
 			cidr := netip.PrefixFrom(vpc.Offset(whole, n<<12), 20)
 			if _, err := freeBlock(tx, v, cidr.String()); err == nil {
-				out = model.Subnet{ID: fresh, VPC: v.ID, CIDR: cidr.String(), AvailabilityZone: z.Name, AvailabilityZoneID: z.ID, MapPublicIPOnLaunch: true, CreatedAt: now}
+				out = model.Subnet{
+					ID: fresh, VPC: v.ID, CIDR: cidr.String(), AvailabilityZone: z.Name, AvailabilityZoneID: z.ID, MapPublicIPOnLaunch: true,
+					CreatedAt: now,
+				}
 				return state.Subnets.Put(tx, out)
 			}
 		}
@@ -137,7 +147,8 @@ func (a *API) showSubnet(r store.Reader, s model.Subnet) shape.Subnet {
 		SubnetId: &s.ID, VpcId: &s.VPC, CidrBlock: &s.CIDR, AvailabilityZone: &s.AvailabilityZone, AvailabilityZoneId: &s.AvailabilityZoneID,
 		State: wire.Ptr("available"), MapPublicIpOnLaunch: &s.MapPublicIPOnLaunch, AvailableIpAddressCount: &free, DefaultForAz: &v.Default,
 		OwnerId: &a.Place.Account, SubnetArn: wire.Ptr(a.arn("subnet/" + s.ID)), Tags: showTags(s.Tags),
-		AssignIpv6AddressOnCreation: wire.Ptr(false), EnableDns64: wire.Ptr(false), Ipv6Native: wire.Ptr(false), MapCustomerOwnedIpOnLaunch: wire.Ptr(false),
+		AssignIpv6AddressOnCreation: wire.Ptr(false), EnableDns64: wire.Ptr(false), Ipv6Native: wire.Ptr(false),
+		MapCustomerOwnedIpOnLaunch: wire.Ptr(false),
 		PrivateDnsNameOptionsOnLaunch: &shape.PrivateDnsNameOptionsOnLaunch{
 			HostnameType: wire.Ptr("ip-name"), EnableResourceNameDnsARecord: wire.Ptr(false), EnableResourceNameDnsAAAARecord: wire.Ptr(false),
 		},
@@ -154,7 +165,9 @@ func (a *API) DescribeSubnets(_ context.Context, in *shape.DescribeSubnetsInput)
 	n.filters = with(n.filters, "default-for-az", flag(func(s model.Subnet) bool { v, _ := state.VPCs.Get(view, s.VPC); return v.Default }))
 	n.filters = with(n.filters, "subnet-arn", one(func(s model.Subnet) string { return a.arn("subnet/" + s.ID) }))
 	all, next, err := n.list(state.Subnets.All(view), a.query(in, in.SubnetIds, in.Filters))
-	return &shape.DescribeSubnetsOutput{NextToken: next, Subnets: each(all, func(s model.Subnet) shape.Subnet { return a.showSubnet(view, s) })}, err
+	return &shape.DescribeSubnetsOutput{
+		NextToken: next, Subnets: each(all, func(s model.Subnet) shape.Subnet { return a.showSubnet(view, s) }),
+	}, err
 }
 
 // DeleteSubnet deletes an empty subnet; its associations with route tables go
@@ -183,7 +196,9 @@ func (a *API) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) (*s
 // inhabited reports whether an interface is in a subnet, or will be.
 func inhabited(r store.Reader, s model.Subnet) bool {
 	return len(state.NetworkInterfaces.By(r, "subnet", s.ID)) > 0 ||
-		slices.ContainsFunc(state.NATGateways.By(r, "vpc", s.VPC), func(n model.NATGateway) bool { return n.Subnet == s.ID && n.State != model.NATDeleted }) ||
+		slices.ContainsFunc(state.NATGateways.By(r, "vpc", s.VPC), func(n model.NATGateway) bool {
+			return n.Subnet == s.ID && n.State != model.NATDeleted
+		}) ||
 		slices.ContainsFunc(state.VPCEndpoints.By(r, "vpc", s.VPC), func(e model.VPCEndpoint) bool { return slices.Contains(e.Subnets, s.ID) })
 }
 

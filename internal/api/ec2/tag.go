@@ -98,13 +98,28 @@ func tagging[T any](prefix, kind, absent, called string, t *store.Table[T], at f
 // kinds are the resources with tags, by the prefix of their ids.
 var kinds = []tagged{
 	tagging("vpc", "vpc", nouns.vpc.absent, nouns.vpc.called, state.VPCs, func(v *model.VPC) *[]model.Tag { return &v.Tags }),
-	tagging("subnet", "subnet", nouns.subnet.absent, nouns.subnet.called, state.Subnets, func(v *model.Subnet) *[]model.Tag { return &v.Tags }),
-	tagging("igw", "internet-gateway", nouns.gateway.absent, nouns.gateway.called, state.InternetGateways, func(v *model.InternetGateway) *[]model.Tag { return &v.Tags }),
-	tagging("nat", "natgateway", nouns.nat.absent, nouns.nat.called, state.NATGateways, func(v *model.NATGateway) *[]model.Tag { return &v.Tags }),
-	tagging("eipalloc", "elastic-ip", nouns.address.absent, nouns.address.called, state.Addresses, func(v *model.Address) *[]model.Tag { return &v.Tags }),
-	tagging("rtb", "route-table", nouns.table.absent, nouns.table.called, state.RouteTables, func(v *model.RouteTable) *[]model.Tag { return &v.Tags }),
-	tagging("sg", "security-group", nouns.group.absent, nouns.group.called, state.SecurityGroups, func(v *model.SecurityGroup) *[]model.Tag { return &v.Tags }),
-	tagging("vpce", "vpc-endpoint", nouns.endpoint.absent, nouns.endpoint.called, state.VPCEndpoints, func(v *model.VPCEndpoint) *[]model.Tag { return &v.Tags }),
+	tagging("subnet", "subnet", nouns.subnet.absent, nouns.subnet.called, state.Subnets, func(v *model.Subnet) *[]model.Tag {
+		return &v.Tags
+	}),
+	tagging(
+		"igw", "internet-gateway", nouns.gateway.absent, nouns.gateway.called, state.InternetGateways,
+		func(v *model.InternetGateway) *[]model.Tag { return &v.Tags },
+	),
+	tagging("nat", "natgateway", nouns.nat.absent, nouns.nat.called, state.NATGateways, func(v *model.NATGateway) *[]model.Tag {
+		return &v.Tags
+	}),
+	tagging("eipalloc", "elastic-ip", nouns.address.absent, nouns.address.called, state.Addresses, func(v *model.Address) *[]model.Tag {
+		return &v.Tags
+	}),
+	tagging("rtb", "route-table", nouns.table.absent, nouns.table.called, state.RouteTables, func(v *model.RouteTable) *[]model.Tag {
+		return &v.Tags
+	}),
+	tagging("sg", "security-group", nouns.group.absent, nouns.group.called, state.SecurityGroups, func(v *model.SecurityGroup) *[]model.Tag {
+		return &v.Tags
+	}),
+	tagging("vpce", "vpc-endpoint", nouns.endpoint.absent, nouns.endpoint.called, state.VPCEndpoints, func(v *model.VPCEndpoint) *[]model.Tag {
+		return &v.Tags
+	}),
 	ruleTagging,
 }
 

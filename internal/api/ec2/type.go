@@ -76,12 +76,16 @@ func (a *API) DescribeInstanceTypes(_ context.Context, in *shape.DescribeInstanc
 func showType(t catalog.Type) shape.InstanceTypeInfo {
 	out := shape.InstanceTypeInfo{
 		InstanceType: &t.Name, CurrentGeneration: &t.Current, FreeTierEligible: &t.FreeTier, SupportedUsageClasses: usage(t),
-		SupportedRootDeviceTypes: t.RootDevices, SupportedVirtualizationTypes: t.Virtualization, BareMetal: &t.BareMetal, Hypervisor: text(t.Hypervisor),
-		ProcessorInfo:            &shape.ProcessorInfo{SupportedArchitectures: t.Architectures, SustainedClockSpeedInGhz: &t.ClockGHz, Manufacturer: wire.Ptr(maker(t.Manufacturer))},
+		SupportedRootDeviceTypes: t.RootDevices, SupportedVirtualizationTypes: t.Virtualization, BareMetal: &t.BareMetal,
+		Hypervisor: text(t.Hypervisor),
+		ProcessorInfo: &shape.ProcessorInfo{
+			SupportedArchitectures: t.Architectures, SustainedClockSpeedInGhz: &t.ClockGHz, Manufacturer: wire.Ptr(maker(t.Manufacturer)),
+		},
 		VCpuInfo:                 &shape.VCpuInfo{DefaultVCpus: &t.VCPU, DefaultCores: &t.Cores, DefaultThreadsPerCore: &t.ThreadsPerCore},
 		MemoryInfo:               &shape.MemoryInfo{SizeInMiB: &t.MemoryMiB},
-		InstanceStorageSupported: wire.Ptr(t.LocalStorage != nil), HibernationSupported: &t.Hibernation, BurstablePerformanceSupported: &t.Burstable,
-		DedicatedHostsSupported: &t.DedicatedHosts, AutoRecoverySupported: &t.AutoRecovery, SupportedBootModes: t.BootModes,
+		InstanceStorageSupported: wire.Ptr(t.LocalStorage != nil), HibernationSupported: &t.Hibernation,
+		BurstablePerformanceSupported: &t.Burstable, DedicatedHostsSupported: &t.DedicatedHosts, AutoRecoverySupported: &t.AutoRecovery,
+		SupportedBootModes:   t.BootModes,
 		PlacementGroupInfo:   &shape.PlacementGroupInfo{SupportedStrategies: t.PlacementGroups},
 		NitroEnclavesSupport: wire.Ptr(supported(t.NitroEnclaves)), NitroTpmSupport: wire.Ptr(supported(t.NitroTPM)),
 		NetworkInfo: network(t), EbsInfo: disks(t),
@@ -89,7 +93,9 @@ func showType(t catalog.Type) shape.InstanceTypeInfo {
 	if s := t.LocalStorage; s != nil {
 		out.InstanceStorageInfo = &shape.InstanceStorageInfo{TotalSizeInGB: &s.TotalGB, NvmeSupport: text(s.NVMe)}
 		for _, d := range s.Disks {
-			out.InstanceStorageInfo.Disks = append(out.InstanceStorageInfo.Disks, shape.DiskInfo{Count: whole(d[0]), SizeInGB: whole(d[1]), Type: wire.Ptr(fmt.Sprint(d[2]))})
+			out.InstanceStorageInfo.Disks = append(out.InstanceStorageInfo.Disks, shape.DiskInfo{
+				Count: whole(d[0]), SizeInGB: whole(d[1]), Type: wire.Ptr(fmt.Sprint(d[2])),
+			})
 		}
 	}
 	if gpus := gpus(t); len(gpus) > 0 {
@@ -121,7 +127,9 @@ func gpus(t catalog.Type) []shape.GpuDeviceInfo {
 	var out []shape.GpuDeviceInfo
 	for _, x := range t.Accelerators {
 		if x.Type == "gpu" {
-			out = append(out, shape.GpuDeviceInfo{Name: &x.Name, Manufacturer: &x.Manufacturer, Count: &x.Count, MemoryInfo: &shape.GpuDeviceMemoryInfo{SizeInMiB: &x.MemoryMiB}})
+			out = append(out, shape.GpuDeviceInfo{
+				Name: &x.Name, Manufacturer: &x.Manufacturer, Count: &x.Count, MemoryInfo: &shape.GpuDeviceMemoryInfo{SizeInMiB: &x.MemoryMiB},
+			})
 		}
 	}
 	return out
@@ -129,8 +137,9 @@ func gpus(t catalog.Type) []shape.GpuDeviceInfo {
 
 func network(t catalog.Type) *shape.NetworkInfo {
 	return &shape.NetworkInfo{
-		NetworkPerformance: &t.Network, MaximumNetworkInterfaces: &t.ENIs, MaximumNetworkCards: &t.NetworkCards, DefaultNetworkCardIndex: wire.Ptr(int64(0)),
-		Ipv4AddressesPerInterface: &t.IPv4PerENI, Ipv6AddressesPerInterface: &t.IPv6PerENI, Ipv6Supported: &t.IPv6, EnaSupport: text(t.ENA), EfaSupported: &t.EFA,
+		NetworkPerformance: &t.Network, MaximumNetworkInterfaces: &t.ENIs, MaximumNetworkCards: &t.NetworkCards,
+		DefaultNetworkCardIndex: wire.Ptr(int64(0)), Ipv4AddressesPerInterface: &t.IPv4PerENI, Ipv6AddressesPerInterface: &t.IPv6PerENI,
+		Ipv6Supported: &t.IPv6, EnaSupport: text(t.ENA), EfaSupported: &t.EFA,
 		EncryptionInTransitSupported: &t.Transit,
 		NetworkCards: []shape.NetworkCardInfo{{
 			NetworkCardIndex: wire.Ptr(int64(0)), NetworkPerformance: &t.Network, MaximumNetworkInterfaces: &t.ENIs,
@@ -155,7 +164,9 @@ type sale struct{ name, at string }
 
 // DescribeInstanceTypeOfferings lists where types are sold: the Region, or its
 // zones by name or id.
-func (a *API) DescribeInstanceTypeOfferings(_ context.Context, in *shape.DescribeInstanceTypeOfferingsInput) (*shape.DescribeInstanceTypeOfferingsOutput, error) {
+func (a *API) DescribeInstanceTypeOfferings(
+	_ context.Context, in *shape.DescribeInstanceTypeOfferingsInput,
+) (*shape.DescribeInstanceTypeOfferingsOutput, error) {
 	if _, err := a.look(in.DryRun); err != nil {
 		return nil, err
 	}
@@ -180,14 +191,17 @@ func (a *API) DescribeInstanceTypeOfferings(_ context.Context, in *shape.Describ
 		"location":      one(func(s sale) string { return s.at }),
 	}}
 	all, next, err := n.list(all, a.query(in, nil, in.Filters).usual(1000))
-	return &shape.DescribeInstanceTypeOfferingsOutput{NextToken: next, InstanceTypeOfferings: each(all, func(s sale) shape.InstanceTypeOffering {
-		return shape.InstanceTypeOffering{InstanceType: &s.name, Location: &s.at, LocationType: &kind}
-	})}, err
+	return &shape.DescribeInstanceTypeOfferingsOutput{NextToken: next,
+		InstanceTypeOfferings: each(all, func(s sale) shape.InstanceTypeOffering {
+			return shape.InstanceTypeOffering{InstanceType: &s.name, Location: &s.at, LocationType: &kind}
+		})}, err
 }
 
 // GetInstanceTypesFromInstanceRequirements lists the types that meet
 // requirements, by EC2's rules alone.
-func (a *API) GetInstanceTypesFromInstanceRequirements(_ context.Context, in *shape.GetInstanceTypesFromInstanceRequirementsInput) (*shape.GetInstanceTypesFromInstanceRequirementsOutput, error) {
+func (a *API) GetInstanceTypesFromInstanceRequirements(
+	_ context.Context, in *shape.GetInstanceTypesFromInstanceRequirementsInput,
+) (*shape.GetInstanceTypesFromInstanceRequirementsOutput, error) {
 	if _, err := a.look(in.DryRun); err != nil {
 		return nil, err
 	}
@@ -199,12 +213,15 @@ func (a *API) GetInstanceTypesFromInstanceRequirements(_ context.Context, in *sh
 		return nil, err
 	}
 	all := slices.DeleteFunc(catalog.MatchAll(a.Place.Region, q), func(t catalog.Type) bool {
-		return !t.Runs(in.ArchitectureTypes...) || len(in.VirtualizationTypes) > 0 && !slices.ContainsFunc(t.Virtualization, func(v string) bool { return slices.Contains(in.VirtualizationTypes, v) })
+		return !t.Runs(in.ArchitectureTypes...) ||
+			len(in.VirtualizationTypes) > 0 &&
+				!slices.ContainsFunc(t.Virtualization, func(v string) bool { return slices.Contains(in.VirtualizationTypes, v) })
 	})
 	all, next, err := typeNoun.list(all, a.query(in, nil, nil).usual(1000))
-	return &shape.GetInstanceTypesFromInstanceRequirementsOutput{NextToken: next, InstanceTypes: each(all, func(t catalog.Type) shape.InstanceTypeInfoFromInstanceRequirements {
-		return shape.InstanceTypeInfoFromInstanceRequirements{InstanceType: &t.Name}
-	})}, err
+	return &shape.GetInstanceTypesFromInstanceRequirementsOutput{NextToken: next,
+		InstanceTypes: each(all, func(t catalog.Type) shape.InstanceTypeInfoFromInstanceRequirements {
+			return shape.InstanceTypeInfoFromInstanceRequirements{InstanceType: &t.Name}
+		})}, err
 }
 
 func requirements(in shape.InstanceRequirementsRequest) (model.InstanceRequirements, error) {
@@ -212,7 +229,9 @@ func requirements(in shape.InstanceRequirementsRequest) (model.InstanceRequireme
 		return model.InstanceRequirements{}, bad("MissingParameter", "The request must contain the parameters VCpuCount.Min and MemoryMiB.Min")
 	}
 	if len(in.AllowedInstanceTypes) > 0 && len(in.ExcludedInstanceTypes) > 0 {
-		return model.InstanceRequirements{}, bad("InvalidParameterCombination", "AllowedInstanceTypes and ExcludedInstanceTypes cannot be specified together.")
+		return model.InstanceRequirements{}, bad(
+			"InvalidParameterCombination", "AllowedInstanceTypes and ExcludedInstanceTypes cannot be specified together.",
+		)
 	}
 	q := model.InstanceRequirements{
 		VCpuCount: *span(in.VCpuCount.Min, in.VCpuCount.Max), MemoryMiB: *span(in.MemoryMiB.Min, in.MemoryMiB.Max),
@@ -220,9 +239,10 @@ func requirements(in shape.InstanceRequirementsRequest) (model.InstanceRequireme
 		InstanceGenerations: in.InstanceGenerations, SpotMaxPricePercentageOverLowestPrice: in.SpotMaxPricePercentageOverLowestPrice,
 		MaxSpotPriceAsPercentageOfOptimalOnDemandPrice: in.MaxSpotPriceAsPercentageOfOptimalOnDemandPrice,
 		OnDemandMaxPricePercentageOverLowestPrice:      in.OnDemandMaxPricePercentageOverLowestPrice,
-		BareMetal: wire.Val(in.BareMetal), BurstablePerformance: wire.Val(in.BurstablePerformance), RequireHibernateSupport: wire.Val(in.RequireHibernateSupport),
-		LocalStorage: wire.Val(in.LocalStorage), LocalStorageTypes: in.LocalStorageTypes, AcceleratorTypes: in.AcceleratorTypes,
-		AcceleratorManufacturers: in.AcceleratorManufacturers, AcceleratorNames: in.AcceleratorNames,
+		BareMetal: wire.Val(in.BareMetal), BurstablePerformance: wire.Val(in.BurstablePerformance),
+		RequireHibernateSupport: wire.Val(in.RequireHibernateSupport), LocalStorage: wire.Val(in.LocalStorage),
+		LocalStorageTypes: in.LocalStorageTypes, AcceleratorTypes: in.AcceleratorTypes, AcceleratorManufacturers: in.AcceleratorManufacturers,
+		AcceleratorNames: in.AcceleratorNames,
 	}
 	if r := in.MemoryGiBPerVCpu; r != nil {
 		q.MemoryGiBPerVCpu = &model.Range{Min: r.Min, Max: r.Max}
@@ -261,7 +281,9 @@ func span(low, high *int64) *model.Range {
 
 // DescribeSpotPriceHistory lists one price for each type and zone: the average
 // on record, since there is no market here.
-func (a *API) DescribeSpotPriceHistory(_ context.Context, in *shape.DescribeSpotPriceHistoryInput) (*shape.DescribeSpotPriceHistoryOutput, error) {
+func (a *API) DescribeSpotPriceHistory(
+	_ context.Context, in *shape.DescribeSpotPriceHistoryInput,
+) (*shape.DescribeSpotPriceHistoryOutput, error) {
 	if _, err := a.look(in.DryRun); err != nil {
 		return nil, err
 	}
@@ -271,7 +293,8 @@ func (a *API) DescribeSpotPriceHistory(_ context.Context, in *shape.DescribeSpot
 			continue
 		}
 		for _, t := range catalog.Offered(a.Place.Region, z.Name) {
-			if p, ok := catalog.PriceOf(a.Place.Region, t.Name); ok && t.Spot && p.Spot > 0 && (len(in.InstanceTypes) == 0 || slices.Contains(in.InstanceTypes, t.Name)) {
+			if p, ok := catalog.PriceOf(a.Place.Region, t.Name); ok && t.Spot && p.Spot > 0 &&
+				(len(in.InstanceTypes) == 0 || slices.Contains(in.InstanceTypes, t.Name)) {
 				all = append(all, sale{t.Name, z.Name})
 			}
 		}
@@ -286,7 +309,8 @@ func (a *API) DescribeSpotPriceHistory(_ context.Context, in *shape.DescribeSpot
 	return &shape.DescribeSpotPriceHistoryOutput{NextToken: next, SpotPriceHistory: each(all, func(s sale) shape.SpotPrice {
 		p, _ := catalog.PriceOf(a.Place.Region, s.name)
 		return shape.SpotPrice{
-			InstanceType: &s.name, AvailabilityZone: &s.at, ProductDescription: wire.Ptr("Linux/UNIX"), SpotPrice: wire.Ptr(fmt.Sprintf("%.6f", p.Spot)), Timestamp: &now,
+			InstanceType: &s.name, AvailabilityZone: &s.at, ProductDescription: wire.Ptr("Linux/UNIX"),
+			SpotPrice: wire.Ptr(fmt.Sprintf("%.6f", p.Spot)), Timestamp: &now,
 		}
 	})}, err
 }

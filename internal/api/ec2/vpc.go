@@ -137,7 +137,8 @@ func (a *API) showVPC(v model.VPC) shape.Vpc {
 		VpcId: &v.ID, CidrBlock: &v.CIDR, State: wire.Ptr("available"), IsDefault: &v.Default, InstanceTenancy: &v.Tenancy,
 		OwnerId: &a.Place.Account, DhcpOptionsId: &v.DHCPOptions, Tags: showTags(v.Tags),
 		CidrBlockAssociationSet: []shape.VpcCidrBlockAssociation{{
-			AssociationId: wire.Ptr(derived("vpc-cidr-assoc", v.ID)), CidrBlock: &v.CIDR, CidrBlockState: &shape.VpcCidrBlockState{State: wire.Ptr("associated")},
+			AssociationId: wire.Ptr(derived("vpc-cidr-assoc", v.ID)), CidrBlock: &v.CIDR,
+			CidrBlockState: &shape.VpcCidrBlockState{State: wire.Ptr("associated")},
 		}},
 	}
 }

@@ -13,12 +13,16 @@ import (
 
 // DescribeAvailabilityZones lists the Region's zones. Errors:
 // InvalidParameterValue.
-func (a *API) DescribeAvailabilityZones(_ context.Context, in *shape.DescribeAvailabilityZonesInput) (*shape.DescribeAvailabilityZonesOutput, error) {
+func (a *API) DescribeAvailabilityZones(
+	_ context.Context, in *shape.DescribeAvailabilityZonesInput,
+) (*shape.DescribeAvailabilityZonesOutput, error) {
 	if _, err := a.look(in.DryRun); err != nil {
 		return nil, err
 	}
 	if wire.Val(in.AllAvailabilityZones) {
-		return nil, fault.New(fault.NotImplemented, "NotImplemented", "Berth has no Local Zones or Wavelength Zones; leave AllAvailabilityZones out.")
+		return nil, fault.New(
+			fault.NotImplemented, "NotImplemented", "Berth has no Local Zones or Wavelength Zones; leave AllAvailabilityZones out.",
+		)
 	}
 	all := a.zones()
 	for _, n := range in.ZoneNames {
@@ -47,7 +51,8 @@ func (a *API) DescribeAvailabilityZones(_ context.Context, in *shape.DescribeAva
 	return &shape.DescribeAvailabilityZonesOutput{AvailabilityZones: each(all, func(z catalog.Zone) shape.AvailabilityZone {
 		return shape.AvailabilityZone{
 			ZoneName: &z.Name, ZoneId: &z.ID, RegionName: &a.Place.Region, State: wire.Ptr("available"), ZoneType: wire.Ptr("availability-zone"),
-			OptInStatus: wire.Ptr("opt-in-not-required"), GroupName: wire.Ptr(a.Place.Region + "-zg-1"), NetworkBorderGroup: &a.Place.Region, Messages: []shape.AvailabilityZoneMessage{},
+			OptInStatus: wire.Ptr("opt-in-not-required"), GroupName: wire.Ptr(a.Place.Region + "-zg-1"), NetworkBorderGroup: &a.Place.Region,
+			Messages: []shape.AvailabilityZoneMessage{},
 		}
 	})}, err
 }
@@ -88,7 +93,9 @@ func (a *API) DescribeRegions(_ context.Context, in *shape.DescribeRegionsInput)
 }
 
 // DescribeAccountAttributes shows EC2's settings of the account.
-func (a *API) DescribeAccountAttributes(_ context.Context, in *shape.DescribeAccountAttributesInput) (*shape.DescribeAccountAttributesOutput, error) {
+func (a *API) DescribeAccountAttributes(
+	_ context.Context, in *shape.DescribeAccountAttributesInput,
+) (*shape.DescribeAccountAttributesOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
 		return nil, err

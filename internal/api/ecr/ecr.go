@@ -105,7 +105,9 @@ func (a *API) update(ctx context.Context, fn func(*store.Tx) error) error {
 }
 
 func noRepository(name, account string) error {
-	return fault.New(fault.NotFound, "RepositoryNotFoundException", "The repository with name '%s' does not exist in the registry with id '%s'", name, account)
+	return fault.New(
+		fault.NotFound, "RepositoryNotFoundException", "The repository with name '%s' does not exist in the registry with id '%s'", name, account,
+	)
 }
 
 func invalid(member, why string) error {
@@ -169,11 +171,17 @@ func (a *API) CreateRepository(ctx context.Context, in *shape.CreateRepositoryIn
 		rec.ScanOnPush = wire.Val(c.ScanOnPush)
 	}
 	if c := in.EncryptionConfiguration; c != nil && wire.Or(c.EncryptionType, "AES256") != "AES256" {
-		return nil, fault.New(fault.NotImplemented, "NotImplemented", "CreateRepository: encryptionConfiguration.encryptionType %s is not implemented by Berth.", *c.EncryptionType)
+		return nil, fault.New(
+			fault.NotImplemented, "NotImplemented", "CreateRepository: encryptionConfiguration.encryptionType %s is not implemented by Berth.",
+			*c.EncryptionType,
+		)
 	}
 	err = a.update(ctx, func(tx *store.Tx) error {
 		if _, ok := state.Repositories.Get(tx, name); ok {
-			return fault.New(fault.Conflict, "RepositoryAlreadyExistsException", "The repository with name '%s' already exists in the registry with id '%s'", name, a.Place.Account)
+			return fault.New(
+				fault.Conflict, "RepositoryAlreadyExistsException", "The repository with name '%s' already exists in the registry with id '%s'", name,
+				a.Place.Account,
+			)
 		}
 		return state.Repositories.Put(tx, rec)
 	})
@@ -204,7 +212,10 @@ func (a *API) DeleteRepository(ctx context.Context, in *shape.DeleteRepositoryIn
 		return nil, err
 	}
 	if len(images) > 0 && !wire.Val(in.Force) {
-		return nil, fault.New(fault.Conflict, "RepositoryNotEmptyException", "The repository with name '%s' in registry with id '%s' cannot be deleted because it still contains images", rec.Name, a.Place.Account)
+		return nil, fault.New(
+			fault.Conflict, "RepositoryNotEmptyException",
+			"The repository with name '%s' in registry with id '%s' cannot be deleted because it still contains images", rec.Name, a.Place.Account,
+		)
 	}
 	if err := a.update(ctx, func(tx *store.Tx) error { return state.Repositories.Delete(tx, rec.Name) }); err != nil {
 		return nil, err
@@ -244,7 +255,9 @@ func (a *API) DescribeRepositories(_ context.Context, in *shape.DescribeReposito
 
 // pages are the rules of this service's lists.
 var pages = page.Rules{Usual: 100, Refuse: func(string) error {
-	return fault.New(fault.Invalid, "InvalidParameterException", "Invalid parameter at 'nextToken' failed to satisfy constraint: 'Invalid token'")
+	return fault.New(
+		fault.Invalid, "InvalidParameterException", "Invalid parameter at 'nextToken' failed to satisfy constraint: 'Invalid token'",
+	)
 }}
 
 // DescribeRegistry shows the registry, which replicates nowhere.
@@ -269,12 +282,16 @@ func (a *API) PutImageTagMutability(ctx context.Context, in *shape.PutImageTagMu
 	if err != nil {
 		return nil, err
 	}
-	return &shape.PutImageTagMutabilityOutput{RegistryId: wire.Ptr(a.Place.Account), RepositoryName: wire.Ptr(rec.Name), ImageTagMutability: wire.Ptr(m)}, nil
+	return &shape.PutImageTagMutabilityOutput{
+		RegistryId: wire.Ptr(a.Place.Account), RepositoryName: wire.Ptr(rec.Name), ImageTagMutability: wire.Ptr(m),
+	}, nil
 }
 
 // PutImageScanningConfiguration keeps whether to scan. Errors:
 // RepositoryNotFoundException.
-func (a *API) PutImageScanningConfiguration(ctx context.Context, in *shape.PutImageScanningConfigurationInput) (*shape.PutImageScanningConfigurationOutput, error) {
+func (a *API) PutImageScanningConfiguration(
+	ctx context.Context, in *shape.PutImageScanningConfigurationInput,
+) (*shape.PutImageScanningConfigurationOutput, error) {
 	on := in.ImageScanningConfiguration != nil && wire.Val(in.ImageScanningConfiguration.ScanOnPush)
 	rec, err := a.edit(ctx, in.RegistryId, in.RepositoryName, func(r *model.Repository) error {
 		r.ScanOnPush = on

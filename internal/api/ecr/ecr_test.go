@@ -76,12 +76,15 @@ func upload(t *testing.T, a *ecr.API, repo string, data []byte) {
 	half := int64(len(data) / 2)
 	for _, p := range [][2]int64{{0, half}, {half, int64(len(data))}} {
 		if _, err := a.UploadLayerPart(t.Context(), &shape.UploadLayerPartInput{
-			RepositoryName: &repo, UploadId: start.UploadId, PartFirstByte: wire.Ptr(p[0]), PartLastByte: wire.Ptr(p[1] - 1), LayerPartBlob: data[p[0]:p[1]],
+			RepositoryName: &repo, UploadId: start.UploadId, PartFirstByte: wire.Ptr(p[0]), PartLastByte: wire.Ptr(p[1] - 1),
+			LayerPartBlob: data[p[0]:p[1]],
 		}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := a.CompleteLayerUpload(t.Context(), &shape.CompleteLayerUploadInput{RepositoryName: &repo, UploadId: start.UploadId, LayerDigests: []string{digest(data)}}); err != nil {
+	if _, err := a.CompleteLayerUpload(t.Context(), &shape.CompleteLayerUploadInput{
+		RepositoryName: &repo, UploadId: start.UploadId, LayerDigests: []string{digest(data)},
+	}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -93,7 +96,8 @@ func manifest(config, layer []byte) string {
 func TestRepositoriesLiveAndDie(t *testing.T) {
 	a, _ := newAPI(t)
 	r := create(t, a, "team/web", shape.CreateRepositoryInput{Tags: []shape.Tag{{Key: wire.Ptr("k"), Value: wire.Ptr("v")}}})
-	if *r.RepositoryArn != "arn:aws:ecr:us-east-1:000000000000:repository/team/web" || *r.RepositoryUri != "000000000000.dkr.ecr.us-east-1.amazonaws.com/team/web" {
+	if *r.RepositoryArn != "arn:aws:ecr:us-east-1:000000000000:repository/team/web" ||
+		*r.RepositoryUri != "000000000000.dkr.ecr.us-east-1.amazonaws.com/team/web" {
 		t.Errorf("repository: %s %s", *r.RepositoryArn, *r.RepositoryUri)
 	}
 	_, err := a.CreateRepository(t.Context(), &shape.CreateRepositoryInput{RepositoryName: wire.Ptr("team/web")})
@@ -121,7 +125,9 @@ func TestRepositoriesLiveAndDie(t *testing.T) {
 
 func TestAnImageIsPushedThroughTheAPI(t *testing.T) {
 	a, _ := newAPI(t)
-	repo := create(t, a, "web", shape.CreateRepositoryInput{ImageTagMutability: wire.Ptr("IMMUTABLE"), ImageScanningConfiguration: &shape.ImageScanningConfiguration{ScanOnPush: wire.Ptr(true)}}).RepositoryName
+	repo := create(t, a, "web", shape.CreateRepositoryInput{
+		ImageTagMutability: wire.Ptr("IMMUTABLE"), ImageScanningConfiguration: &shape.ImageScanningConfiguration{ScanOnPush: wire.Ptr(true)},
+	}).RepositoryName
 	config, layer := []byte("{}"), bytes.Repeat([]byte("x"), 1000)
 	body := manifest(config, layer)
 	put := &shape.PutImageInput{RepositoryName: repo, ImageManifest: wire.Ptr(body), ImageTag: wire.Ptr("v1")}
@@ -145,31 +151,47 @@ func TestAnImageIsPushedThroughTheAPI(t *testing.T) {
 	complete := &shape.CompleteLayerUploadInput{RepositoryName: repo, UploadId: start.UploadId, LayerDigests: []string{digest(layer)}}
 	_, err = a.CompleteLayerUpload(t.Context(), complete)
 	wantCode(t, "an empty upload", err, "EmptyUploadException")
-	_, err = a.UploadLayerPart(t.Context(), &shape.UploadLayerPartInput{RepositoryName: repo, UploadId: start.UploadId, PartFirstByte: wire.Ptr(int64(5)), PartLastByte: wire.Ptr(int64(5)), LayerPartBlob: []byte("x")})
+	_, err = a.UploadLayerPart(t.Context(), &shape.UploadLayerPartInput{
+		RepositoryName: repo, UploadId: start.UploadId, PartFirstByte: wire.Ptr(int64(5)), PartLastByte: wire.Ptr(int64(5)),
+		LayerPartBlob: []byte("x"),
+	})
 	wantCode(t, "a gap", err, "InvalidLayerPartException")
-	if _, err = a.UploadLayerPart(t.Context(), &shape.UploadLayerPartInput{RepositoryName: repo, UploadId: start.UploadId, PartFirstByte: wire.Ptr(int64(0)), PartLastByte: wire.Ptr(int64(0)), LayerPartBlob: []byte("x")}); err != nil {
+	if _, err = a.UploadLayerPart(t.Context(), &shape.UploadLayerPartInput{
+		RepositoryName: repo, UploadId: start.UploadId, PartFirstByte: wire.Ptr(int64(0)), PartLastByte: wire.Ptr(int64(0)),
+		LayerPartBlob: []byte("x"),
+	}); err != nil {
 		t.Error(err)
 	}
 	_, err = a.CompleteLayerUpload(t.Context(), complete)
 	wantCode(t, "a layer that is there", err, "LayerAlreadyExistsException")
 
 	d, err := a.DescribeImages(t.Context(), &shape.DescribeImagesInput{RepositoryName: repo})
-	if err != nil || len(d.ImageDetails) != 1 || *d.ImageDetails[0].ImageSizeInBytes != 9 || *d.ImageDetails[0].ImageScanStatus.Status != "FAILED" {
+	if err != nil || len(d.ImageDetails) != 1 || *d.ImageDetails[0].ImageSizeInBytes != 9 ||
+		*d.ImageDetails[0].ImageScanStatus.Status != "FAILED" {
 		t.Errorf("describe: %+v, %v", d, err)
 	}
-	_, err = a.DescribeImages(t.Context(), &shape.DescribeImagesInput{RepositoryName: repo, ImageIds: []shape.ImageIdentifier{{ImageTag: wire.Ptr("v9")}}})
+	_, err = a.DescribeImages(t.Context(), &shape.DescribeImagesInput{
+		RepositoryName: repo, ImageIds: []shape.ImageIdentifier{{ImageTag: wire.Ptr("v9")}},
+	})
 	wantCode(t, "no image", err, "ImageNotFoundException")
-	got, err := a.BatchGetImage(t.Context(), &shape.BatchGetImageInput{RepositoryName: repo, ImageIds: []shape.ImageIdentifier{{ImageTag: wire.Ptr("v1")}, {ImageTag: wire.Ptr("v9")}, {}}})
-	if err != nil || len(got.Images) != 1 || *got.Images[0].ImageManifest != body || len(got.Failures) != 2 || *got.Failures[0].FailureCode != "ImageNotFound" {
+	got, err := a.BatchGetImage(t.Context(), &shape.BatchGetImageInput{
+		RepositoryName: repo, ImageIds: []shape.ImageIdentifier{{ImageTag: wire.Ptr("v1")}, {ImageTag: wire.Ptr("v9")}, {}},
+	})
+	if err != nil || len(got.Images) != 1 || *got.Images[0].ImageManifest != body || len(got.Failures) != 2 ||
+		*got.Failures[0].FailureCode != "ImageNotFound" {
 		t.Errorf("get: %+v, %v", got, err)
 	}
-	check, err := a.BatchCheckLayerAvailability(t.Context(), &shape.BatchCheckLayerAvailabilityInput{RepositoryName: repo, LayerDigests: []string{digest(layer), digest([]byte("none"))}})
+	check, err := a.BatchCheckLayerAvailability(t.Context(), &shape.BatchCheckLayerAvailabilityInput{
+		RepositoryName: repo, LayerDigests: []string{digest(layer), digest([]byte("none"))},
+	})
 	if err != nil || *check.Layers[0].LayerAvailability != "AVAILABLE" || *check.Layers[1].LayerAvailability != "UNAVAILABLE" {
 		t.Errorf("check: %+v, %v", check, err)
 	}
 	_, err = a.DeleteRepository(t.Context(), &shape.DeleteRepositoryInput{RepositoryName: repo})
 	wantCode(t, "a repository with images", err, "RepositoryNotEmptyException")
-	del, err := a.BatchDeleteImage(t.Context(), &shape.BatchDeleteImageInput{RepositoryName: repo, ImageIds: []shape.ImageIdentifier{{ImageTag: wire.Ptr("v1")}}})
+	del, err := a.BatchDeleteImage(t.Context(), &shape.BatchDeleteImageInput{
+		RepositoryName: repo, ImageIds: []shape.ImageIdentifier{{ImageTag: wire.Ptr("v1")}},
+	})
 	if err != nil || len(del.ImageIds) != 1 || len(del.Failures) != 0 {
 		t.Errorf("delete: %+v, %v", del, err)
 	}
@@ -215,7 +237,9 @@ func TestPoliciesOfRepositories(t *testing.T) {
 	repo := create(t, a, "web", shape.CreateRepositoryInput{}).RepositoryName
 	_, err := a.GetLifecyclePolicy(t.Context(), &shape.GetLifecyclePolicyInput{RepositoryName: repo})
 	wantCode(t, "there is none", err, "LifecyclePolicyNotFoundException")
-	_, err = a.PutLifecyclePolicy(t.Context(), &shape.PutLifecyclePolicyInput{RepositoryName: repo, LifecyclePolicyText: wire.Ptr(`{"rules":[]}`)})
+	_, err = a.PutLifecyclePolicy(t.Context(), &shape.PutLifecyclePolicyInput{
+		RepositoryName: repo, LifecyclePolicyText: wire.Ptr(`{"rules":[]}`),
+	})
 	wantCode(t, "it would have no effect", err, "NotImplemented")
 	for _, bad := range []string{"", "{}", `{"Statement":{"Effect":"Allow","Action":"ecr:*"}}`} {
 		_, err = a.SetRepositoryPolicy(t.Context(), &shape.SetRepositoryPolicyInput{RepositoryName: repo, PolicyText: &bad})
@@ -225,7 +249,8 @@ func TestPoliciesOfRepositories(t *testing.T) {
 	if _, err := a.SetRepositoryPolicy(t.Context(), &shape.SetRepositoryPolicyInput{RepositoryName: repo, PolicyText: &text}); err != nil {
 		t.Error(err)
 	}
-	if got, err := a.GetRepositoryPolicy(t.Context(), &shape.GetRepositoryPolicyInput{RepositoryName: repo}); err != nil || *got.PolicyText != text {
+	if got, err := a.GetRepositoryPolicy(t.Context(), &shape.GetRepositoryPolicyInput{RepositoryName: repo}); err != nil ||
+		*got.PolicyText != text {
 		t.Errorf("get: %+v, %v", got, err)
 	}
 }

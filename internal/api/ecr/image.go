@@ -38,7 +38,11 @@ func (a *API) PutImage(_ context.Context, in *shape.PutImageInput) (*shape.PutIm
 	tag, body := wire.Val(in.ImageTag), []byte(wire.Val(in.ImageManifest))
 	if tag != "" {
 		if old, err := a.Images.Manifest(repo, tag); err == nil && bytes.Equal(old.Body, body) {
-			return nil, fault.New(fault.Conflict, "ImageAlreadyExistsException", "Image with digest '%s' and tag '%s' already exists in the repository with name '%s' in registry with id '%s'", old.Digest, tag, repo.Name, repo.Account)
+			return nil, fault.New(
+				fault.Conflict, "ImageAlreadyExistsException",
+				"Image with digest '%s' and tag '%s' already exists in the repository with name '%s' in registry with id '%s'", old.Digest, tag,
+				repo.Name, repo.Account,
+			)
 		}
 	}
 	img, err := a.Images.PutManifest(repo, body, registry.PutOptions{
@@ -132,7 +136,9 @@ func (a *API) BatchDeleteImage(_ context.Context, in *shape.BatchDeleteImageInpu
 		}
 		gone, err := a.deleteOne(repo, id)
 		if err != nil {
-			out.Failures = append(out.Failures, shape.ImageFailure{ImageId: &id, FailureCode: wire.Ptr(fault.CodeOf(err)), FailureReason: wire.Ptr(fault.MessageOf(err))})
+			out.Failures = append(out.Failures, shape.ImageFailure{
+				ImageId: &id, FailureCode: wire.Ptr(fault.CodeOf(err)), FailureReason: wire.Ptr(fault.MessageOf(err)),
+			})
 			continue
 		}
 		out.ImageIds = append(out.ImageIds, gone...)
@@ -259,7 +265,9 @@ func detail(repo registry.Repo, i registry.Image, scan bool) shape.ImageDetail {
 
 // BatchCheckLayerAvailability says which layers a repository has. Errors:
 // RepositoryNotFoundException.
-func (a *API) BatchCheckLayerAvailability(_ context.Context, in *shape.BatchCheckLayerAvailabilityInput) (*shape.BatchCheckLayerAvailabilityOutput, error) {
+func (a *API) BatchCheckLayerAvailability(
+	_ context.Context, in *shape.BatchCheckLayerAvailabilityInput,
+) (*shape.BatchCheckLayerAvailabilityOutput, error) {
 	repo, _, err := a.open(in.RegistryId, in.RepositoryName)
 	if err != nil {
 		return nil, err
@@ -277,14 +285,20 @@ func (a *API) BatchCheckLayerAvailability(_ context.Context, in *shape.BatchChec
 
 // GetDownloadUrlForLayer gives a signed address in the layer bucket. Errors:
 // LayerInaccessibleException, LayersNotFoundException.
-func (a *API) GetDownloadUrlForLayer(_ context.Context, in *shape.GetDownloadUrlForLayerInput) (*shape.GetDownloadUrlForLayerOutput, error) {
+func (a *API) GetDownloadUrlForLayer(
+	_ context.Context, in *shape.GetDownloadUrlForLayerInput,
+) (*shape.GetDownloadUrlForLayerOutput, error) {
 	repo, _, err := a.open(in.RegistryId, in.RepositoryName)
 	if err != nil {
 		return nil, err
 	}
 	digest := wire.Val(in.LayerDigest)
 	if _, ok := a.Images.HasBlob(repo, digest); !ok {
-		return nil, fault.New(fault.NotFound, "LayersNotFoundException", "The layer with digest '%s' does not exist in the repository with name '%s' in the registry with id '%s'", digest, repo.Name, repo.Account)
+		return nil, fault.New(
+			fault.NotFound, "LayersNotFoundException",
+			"The layer with digest '%s' does not exist in the repository with name '%s' in the registry with id '%s'", digest, repo.Name,
+			repo.Account,
+		)
 	}
 	return &shape.GetDownloadUrlForLayerOutput{DownloadUrl: wire.Ptr(a.LayerURL(repo, digest)), LayerDigest: in.LayerDigest}, nil
 }
@@ -311,7 +325,10 @@ func (a *API) UploadLayerPart(_ context.Context, in *shape.UploadLayerPartInput)
 	}
 	first, last := wire.Val(in.PartFirstByte), wire.Val(in.PartLastByte)
 	if last-first+1 != int64(len(in.LayerPartBlob)) {
-		return nil, fault.New(fault.Invalid, "InvalidLayerPartException", "The layer part size is not valid: bytes %d to %d were announced, %d came", first, last, len(in.LayerPartBlob))
+		return nil, fault.New(
+			fault.Invalid, "InvalidLayerPartException", "The layer part size is not valid: bytes %d to %d were announced, %d came", first, last,
+			len(in.LayerPartBlob),
+		)
 	}
 	size, err := a.Images.Append(repo, wire.Val(in.UploadId), first, bytes.NewReader(in.LayerPartBlob))
 	if err != nil {
@@ -345,7 +362,10 @@ func (a *API) CompleteLayerUpload(_ context.Context, in *shape.CompleteLayerUplo
 		if err := a.Images.CancelUpload(repo, id); err != nil {
 			return nil, err
 		}
-		return nil, fault.New(fault.Conflict, "LayerAlreadyExistsException", "Layer with digest '%s' already exists in repository with name '%s' in the registry with id '%s'", digest, repo.Name, repo.Account)
+		return nil, fault.New(
+			fault.Conflict, "LayerAlreadyExistsException",
+			"Layer with digest '%s' already exists in repository with name '%s' in the registry with id '%s'", digest, repo.Name, repo.Account,
+		)
 	}
 	if err := a.Images.Finish(repo, id, digest); err != nil {
 		return nil, err

@@ -11,11 +11,17 @@ import (
 )
 
 func (a *API) noLifecycle(name string) error {
-	return fault.New(fault.NotFound, "LifecyclePolicyNotFoundException", "Lifecycle policy does not exist for the repository with name '%s' in the registry with id '%s'", name, a.Place.Account)
+	return fault.New(
+		fault.NotFound, "LifecyclePolicyNotFoundException",
+		"Lifecycle policy does not exist for the repository with name '%s' in the registry with id '%s'", name, a.Place.Account,
+	)
 }
 
 func (a *API) noPolicy(name string) error {
-	return fault.New(fault.NotFound, "RepositoryPolicyNotFoundException", "Repository policy does not exist for the repository with name '%s' in the registry with id '%s'", name, a.Place.Account)
+	return fault.New(
+		fault.NotFound, "RepositoryPolicyNotFoundException",
+		"Repository policy does not exist for the repository with name '%s' in the registry with id '%s'", name, a.Place.Account,
+	)
 }
 
 // GetLifecyclePolicy shows that there is none: images expire by no rule here.
@@ -38,7 +44,9 @@ func (a *API) GetRepositoryPolicy(_ context.Context, in *shape.GetRepositoryPoli
 	if rec.Policy == "" {
 		return nil, a.noPolicy(rec.Name)
 	}
-	return &shape.GetRepositoryPolicyOutput{RegistryId: wire.Ptr(a.Place.Account), RepositoryName: wire.Ptr(rec.Name), PolicyText: wire.Ptr(rec.Policy)}, nil
+	return &shape.GetRepositoryPolicyOutput{
+		RegistryId: wire.Ptr(a.Place.Account), RepositoryName: wire.Ptr(rec.Name), PolicyText: wire.Ptr(rec.Policy),
+	}, nil
 }
 
 // SetRepositoryPolicy sets who may do what with a repository, beside their own
@@ -56,12 +64,16 @@ func (a *API) SetRepositoryPolicy(ctx context.Context, in *shape.SetRepositoryPo
 	if err != nil {
 		return nil, err
 	}
-	return &shape.SetRepositoryPolicyOutput{RegistryId: wire.Ptr(a.Place.Account), RepositoryName: wire.Ptr(rec.Name), PolicyText: wire.Ptr(text)}, nil
+	return &shape.SetRepositoryPolicyOutput{
+		RegistryId: wire.Ptr(a.Place.Account), RepositoryName: wire.Ptr(rec.Name), PolicyText: wire.Ptr(text),
+	}, nil
 }
 
 // DeleteRepositoryPolicy drops the policy. Errors:
 // RepositoryPolicyNotFoundException, RepositoryNotFoundException.
-func (a *API) DeleteRepositoryPolicy(ctx context.Context, in *shape.DeleteRepositoryPolicyInput) (*shape.DeleteRepositoryPolicyOutput, error) {
+func (a *API) DeleteRepositoryPolicy(
+	ctx context.Context, in *shape.DeleteRepositoryPolicyInput,
+) (*shape.DeleteRepositoryPolicyOutput, error) {
 	var old string
 	rec, err := a.edit(ctx, in.RegistryId, in.RepositoryName, func(r *model.Repository) error {
 		if r.Policy == "" {
@@ -73,5 +85,7 @@ func (a *API) DeleteRepositoryPolicy(ctx context.Context, in *shape.DeleteReposi
 	if err != nil {
 		return nil, err
 	}
-	return &shape.DeleteRepositoryPolicyOutput{RegistryId: wire.Ptr(a.Place.Account), RepositoryName: wire.Ptr(rec.Name), PolicyText: wire.Ptr(old)}, nil
+	return &shape.DeleteRepositoryPolicyOutput{
+		RegistryId: wire.Ptr(a.Place.Account), RepositoryName: wire.Ptr(rec.Name), PolicyText: wire.Ptr(old),
+	}, nil
 }

@@ -11,8 +11,12 @@ import (
 
 // RegisterContainerInstance signs an agent's machine in. Errors: those of
 // dispatch's Register.
-func (a *API) RegisterContainerInstance(ctx context.Context, in *shape.RegisterContainerInstanceInput) (*shape.RegisterContainerInstanceOutput, error) {
-	r := dispatch.Registration{Cluster: wire.Val(in.Cluster), Instance: wire.Val(in.ContainerInstanceArn), Document: wire.Val(in.InstanceIdentityDocument)}
+func (a *API) RegisterContainerInstance(
+	ctx context.Context, in *shape.RegisterContainerInstanceInput,
+) (*shape.RegisterContainerInstanceOutput, error) {
+	r := dispatch.Registration{
+		Cluster: wire.Val(in.Cluster), Instance: wire.Val(in.ContainerInstanceArn), Document: wire.Val(in.InstanceIdentityDocument),
+	}
 	for _, t := range in.TotalResources {
 		switch wire.Val(t.Name) {
 		case "CPU":
@@ -46,7 +50,9 @@ func (a *API) DiscoverPollEndpoint(ctx context.Context, in *shape.DiscoverPollEn
 	if err != nil {
 		return nil, err
 	}
-	return &shape.DiscoverPollEndpointOutput{Endpoint: &e.Agent, TelemetryEndpoint: &e.Telemetry, ServiceConnectEndpoint: text(e.ServiceConnect)}, nil
+	return &shape.DiscoverPollEndpointOutput{
+		Endpoint: &e.Agent, TelemetryEndpoint: &e.Telemetry, ServiceConnectEndpoint: text(e.ServiceConnect),
+	}, nil
 }
 
 // SubmitTaskStateChange takes an agent's report of a task. Errors: those of
@@ -59,7 +65,8 @@ func (a *API) SubmitTaskStateChange(ctx context.Context, in *shape.SubmitTaskSta
 	}
 	for _, c := range in.Containers {
 		r.Containers = append(r.Containers, dispatch.ContainerReport{
-			Name: wire.Val(c.ContainerName), Status: wire.Val(c.Status), RuntimeID: wire.Val(c.RuntimeId), ExitCode: c.ExitCode, Reason: wire.Val(c.Reason), ImageDigest: wire.Val(c.ImageDigest),
+			Name: wire.Val(c.ContainerName), Status: wire.Val(c.Status), RuntimeID: wire.Val(c.RuntimeId), ExitCode: c.ExitCode,
+			Reason: wire.Val(c.Reason), ImageDigest: wire.Val(c.ImageDigest),
 		})
 	}
 	ack, err := a.Gateway.SubmitTask(ctx, caller(ctx), r)
@@ -68,17 +75,26 @@ func (a *API) SubmitTaskStateChange(ctx context.Context, in *shape.SubmitTaskSta
 
 // SubmitContainerStateChange takes an agent's report of one container. Errors:
 // those of dispatch's SubmitTask.
-func (a *API) SubmitContainerStateChange(ctx context.Context, in *shape.SubmitContainerStateChangeInput) (*shape.SubmitContainerStateChangeOutput, error) {
+func (a *API) SubmitContainerStateChange(
+	ctx context.Context, in *shape.SubmitContainerStateChangeInput,
+) (*shape.SubmitContainerStateChangeOutput, error) {
 	ack, err := a.Gateway.SubmitTask(ctx, caller(ctx), dispatch.TaskReport{
 		Cluster: wire.Val(in.Cluster), Task: wire.Val(in.Task),
-		Containers: []dispatch.ContainerReport{{Name: wire.Val(in.ContainerName), Status: wire.Val(in.Status), RuntimeID: wire.Val(in.RuntimeId), ExitCode: in.ExitCode, Reason: wire.Val(in.Reason)}},
+		Containers: []dispatch.ContainerReport{
+			{
+				Name: wire.Val(in.ContainerName), Status: wire.Val(in.Status), RuntimeID: wire.Val(in.RuntimeId), ExitCode: in.ExitCode,
+				Reason: wire.Val(in.Reason),
+			},
+		},
 	})
 	return &shape.SubmitContainerStateChangeOutput{Acknowledgment: &ack}, err
 }
 
 // SubmitAttachmentStateChanges takes an agent's report of interfaces. Errors:
 // those of dispatch's SubmitAttachments.
-func (a *API) SubmitAttachmentStateChanges(ctx context.Context, in *shape.SubmitAttachmentStateChangesInput) (*shape.SubmitAttachmentStateChangesOutput, error) {
+func (a *API) SubmitAttachmentStateChanges(
+	ctx context.Context, in *shape.SubmitAttachmentStateChangesInput,
+) (*shape.SubmitAttachmentStateChangesOutput, error) {
 	ack, err := a.Gateway.SubmitAttachments(ctx, caller(ctx), wire.Val(in.Cluster), reports(in.Attachments))
 	return &shape.SubmitAttachmentStateChangesOutput{Acknowledgment: &ack}, err
 }

@@ -19,16 +19,21 @@ func TestProviderLife(t *testing.T) {
 	h.cluster()
 	out, err := h.api.CreateCapacityProvider(h.ctx, provider())
 	must(h, out, err)
-	if c := out.CapacityProvider; *c.Status != "PROVISIONING" || *c.UpdateStatus != "CREATE_IN_PROGRESS" || *c.Type != "MANAGED_INSTANCES" || *c.ManagedInstancesProvider.InstanceLaunchTemplate.CapacityOptionType != "ON_DEMAND" {
+	if c := out.CapacityProvider; *c.Status != "PROVISIONING" || *c.UpdateStatus != "CREATE_IN_PROGRESS" || *c.Type != "MANAGED_INSTANCES" ||
+		*c.ManagedInstancesProvider.InstanceLaunchTemplate.CapacityOptionType != "ON_DEMAND" {
 		t.Errorf("%+v", c)
 	}
 	clusters, err := h.api.DescribeClusters(h.ctx, &shape.DescribeClustersInput{Clusters: []string{"c"}})
-	if must(h, clusters, err); !cmp.Equal(clusters.Clusters[0].CapacityProviders, []string{"mi"}) || len(clusters.Clusters[0].DefaultCapacityProviderStrategy) != 0 {
+	if must(h, clusters, err); !cmp.Equal(clusters.Clusters[0].CapacityProviders, []string{"mi"}) ||
+		len(clusters.Clusters[0].DefaultCapacityProviderStrategy) != 0 {
 		t.Errorf("cluster %+v", clusters.Clusters[0])
 	}
 	put := &shape.PutClusterCapacityProvidersInput{Cluster: p("c"), CapacityProviders: []string{"mi"}}
 	_, err = h.api.PutClusterCapacityProviders(h.ctx, put)
-	h.refused(err, "InvalidParameterException", "The specified capacity provider 'mi' is not in an ACTIVE state. Specify a valid capacity provider and try again.")
+	h.refused(
+		err, "InvalidParameterException",
+		"The specified capacity provider 'mi' is not in an ACTIVE state. Specify a valid capacity provider and try again.",
+	)
 	h.activate()
 	_, err = h.api.PutClusterCapacityProviders(h.ctx, put)
 	must(h, 0, err)
@@ -105,13 +110,19 @@ func TestUpdateKeepsWhatWasRefused(t *testing.T) {
 	h := newFixture(t)
 	h.ready()
 	update := func(q *shape.InstanceRequirementsRequest) error {
-		_, err := h.api.UpdateCapacityProvider(h.ctx, &shape.UpdateCapacityProviderInput{Name: p("mi"), Cluster: p("c"), ManagedInstancesProvider: &shape.UpdateManagedInstancesProviderConfiguration{
-			InfrastructureRoleArn: p("arn:aws:iam::000000000000:role/infra"), InstanceLaunchTemplate: &shape.InstanceLaunchTemplateUpdate{InstanceRequirements: q},
-		}})
+		_, err := h.api.UpdateCapacityProvider(h.ctx,
+			&shape.UpdateCapacityProviderInput{Name: p("mi"), Cluster: p("c"),
+				ManagedInstancesProvider: &shape.UpdateManagedInstancesProviderConfiguration{
+					InfrastructureRoleArn:  p("arn:aws:iam::000000000000:role/infra"),
+					InstanceLaunchTemplate: &shape.InstanceLaunchTemplateUpdate{InstanceRequirements: q},
+				}})
 		return err
 	}
 	q := func(types ...string) *shape.InstanceRequirementsRequest {
-		return &shape.InstanceRequirementsRequest{VCpuCount: &shape.VCpuCountRangeRequest{Min: p[int64](1)}, MemoryMiB: &shape.MemoryMiBRequest{Min: p[int64](1)}, AllowedInstanceTypes: types}
+		return &shape.InstanceRequirementsRequest{
+			VCpuCount: &shape.VCpuCountRangeRequest{Min: p[int64](1)}, MemoryMiB: &shape.MemoryMiBRequest{Min: p[int64](1)},
+			AllowedInstanceTypes: types,
+		}
 	}
 	h.refused(update(q("t3.medium")), "ClientException", "No instance types satisfy")
 	before, _ := state.CapacityProviders.Get(h.db.View(), "mi")
@@ -124,7 +135,8 @@ func TestUpdateKeepsWhatWasRefused(t *testing.T) {
 		t.Error(after.UpdateStatus)
 	}
 	h.refused(update(q("c6a.*")), "UpdateInProgressException", "update in progress")
-	if after.CapacityOption != "ON_DEMAND" || after.StorageSizeGiB != 30 || !cmp.Equal(after.Requirements.AllowedInstanceTypes, []string{"c6a.*"}) {
+	if after.CapacityOption != "ON_DEMAND" || after.StorageSizeGiB != 30 ||
+		!cmp.Equal(after.Requirements.AllowedInstanceTypes, []string{"c6a.*"}) {
 		t.Errorf("%+v", after)
 	}
 }
@@ -136,7 +148,8 @@ func TestDefinitionDefaultsAndRevisions(t *testing.T) {
 	in.Cpu, in.Memory, in.NetworkMode = p("1 vCPU"), p("2 GB"), nil
 	out, err := h.api.RegisterTaskDefinition(h.ctx, in)
 	d := must(h, out, err).TaskDefinition
-	if *d.Revision != 2 || *d.Cpu != "1024" || *d.Memory != "2048" || *d.NetworkMode != "awsvpc" || *d.ExecutionRoleArn != "arn:aws:iam::000000000000:role/exec" {
+	if *d.Revision != 2 || *d.Cpu != "1024" || *d.Memory != "2048" || *d.NetworkMode != "awsvpc" ||
+		*d.ExecutionRoleArn != "arn:aws:iam::000000000000:role/exec" {
 		t.Errorf("%+v", d)
 	}
 	if m := d.ContainerDefinitions[0].PortMappings[0]; *m.HostPort != 80 || *m.Protocol != "tcp" {
@@ -163,10 +176,16 @@ func TestDefinitionIsChecked(t *testing.T) {
 	}{
 		{"no memory", "ClientException", "At least one of 'memory' or 'memoryReservation' must be specified.", func(i in) { i.Memory = nil }},
 		{"bridge", "ClientException", "network modes", func(i in) { i.NetworkMode = p("bridge") }},
-		{"journald", "ClientException", "Log driver journald disallowed", func(i in) { i.ContainerDefinitions[0].LogConfiguration.LogDriver = p("journald") }},
+		{
+			"journald", "ClientException", "Log driver journald disallowed",
+			func(i in) { i.ContainerDefinitions[0].LogConfiguration.LogDriver = p("journald") },
+		},
 		{"splunk", "NotImplemented", "splunk", func(i in) { i.ContainerDefinitions[0].LogConfiguration.LogDriver = p("splunk") }},
 		{"hostname", "ClientException", "'hostname'", func(i in) { i.ContainerDefinitions[0].Hostname = p("x") }},
-		{"swap", "ClientException", "'maxSwap'", func(i in) { i.ContainerDefinitions[0].LinuxParameters = &shape.LinuxParameters{MaxSwap: p[int64](1)} }},
+		{
+			"swap", "ClientException", "'maxSwap'",
+			func(i in) { i.ContainerDefinitions[0].LinuxParameters = &shape.LinuxParameters{MaxSwap: p[int64](1)} },
+		},
 		{"storage", "ClientException", "'ephemeralStorage'", func(i in) { i.EphemeralStorage = &shape.EphemeralStorage{} }},
 		{"windows", "ClientException", "LINUX", func(i in) {
 			i.RuntimePlatform = &shape.RuntimePlatform{OperatingSystemFamily: p("WINDOWS_SERVER_2019_CORE")}
@@ -200,7 +219,9 @@ func TestDefinitionIsChecked(t *testing.T) {
 	h := newFixture(t)
 	i := seedDefinition()
 	i.Cpu, i.Memory = p("300"), p("700")
-	i.PlacementConstraints = []shape.TaskDefinitionPlacementConstraint{{Type: p("memberOf"), Expression: p("attribute:ecs.instance-type =~ c6.*")}}
+	i.PlacementConstraints = []shape.TaskDefinitionPlacementConstraint{
+		{Type: p("memberOf"), Expression: p("attribute:ecs.instance-type =~ c6.*")},
+	}
 	_, err := h.api.RegisterTaskDefinition(h.ctx, i)
 	must(h, 0, err)
 }
@@ -212,16 +233,19 @@ func TestCreateServiceWritesRevisionAndDeployment(t *testing.T) {
 	out, err := h.api.CreateService(h.ctx, seedService())
 	s := must(h, out, err).Service
 	c := s.DeploymentConfiguration
-	if *c.MaximumPercent != 200 || *c.MinimumHealthyPercent != 100 || *c.BakeTimeInMinutes != 15 || *c.DeploymentCircuitBreaker.Enable || *c.LifecycleHooks[0].TimeoutConfiguration.TimeoutInMinutes != 1440 {
+	if *c.MaximumPercent != 200 || *c.MinimumHealthyPercent != 100 || *c.BakeTimeInMinutes != 15 || *c.DeploymentCircuitBreaker.Enable ||
+		*c.LifecycleHooks[0].TimeoutConfiguration.TimeoutInMinutes != 1440 {
 		t.Errorf("%+v", c)
 	}
-	if len(s.Deployments) != 1 || *s.Deployments[0].Status != "PRIMARY" || *s.Deployments[0].RolloutState != "IN_PROGRESS" || *s.CapacityProviderStrategy[0].CapacityProvider != "mi" {
+	if len(s.Deployments) != 1 || *s.Deployments[0].Status != "PRIMARY" || *s.Deployments[0].RolloutState != "IN_PROGRESS" ||
+		*s.CapacityProviderStrategy[0].CapacityProvider != "mi" {
 		t.Errorf("%+v", s.Deployments)
 	}
 	list, err := h.api.ListServiceDeployments(h.ctx, &shape.ListServiceDeploymentsInput{Cluster: p("c"), Service: p("s")})
 	must(h, list, err)
 	arn := *list.ServiceDeployments[0].ServiceDeploymentArn
-	if id := arn[strings.LastIndexByte(arn, '/')+1:]; len(id) != 21 || arn != *s.CurrentServiceDeployment || !strings.HasPrefix(arn, "arn:aws:ecs:ap-northeast-1:000000000000:service-deployment/c/s/") {
+	if id := arn[strings.LastIndexByte(arn, '/')+1:]; len(id) != 21 || arn != *s.CurrentServiceDeployment ||
+		!strings.HasPrefix(arn, "arn:aws:ecs:ap-northeast-1:000000000000:service-deployment/c/s/") {
 		t.Errorf("%s", arn)
 	}
 	desc, err := h.api.DescribeServiceDeployments(h.ctx, &shape.DescribeServiceDeploymentsInput{ServiceDeploymentArns: []string{arn, "x"}})
@@ -253,7 +277,8 @@ func TestWeightsBeforeAShift(t *testing.T) {
 	desc, err := h.api.DescribeServiceDeployments(h.ctx, &shape.DescribeServiceDeploymentsInput{ServiceDeploymentArns: []string{first}})
 	d := must(h, desc, err).ServiceDeployments[0]
 	source, target := d.SourceServiceRevisions[0], d.TargetServiceRevision
-	if *source.RequestedProductionTrafficWeight != 100 || *target.RequestedProductionTrafficWeight != 0 || *source.RequestedTestTrafficWeight != 100 || *target.RequestedTestTrafficWeight != 0 {
+	if *source.RequestedProductionTrafficWeight != 100 || *target.RequestedProductionTrafficWeight != 0 ||
+		*source.RequestedTestTrafficWeight != 100 || *target.RequestedTestTrafficWeight != 0 {
 		t.Errorf("source %+v target %+v", source, *target)
 	}
 }
@@ -265,43 +290,77 @@ func TestServiceIsCheckedAsOnAWS(t *testing.T) {
 		name, code, part string
 		change           func(in)
 	}{
-		{"no advanced", "InvalidParameterException", "advancedConfiguration field is required for all loadBalancers when using a non-ROLLING deployment strategy", func(i in) { i.LoadBalancers[0].AdvancedConfiguration = nil }},
-		{"rule form", "InvalidParameterException", "productionListenerRule has an invalid ARN format. Must be RuleArn for ALB or ListenerArn for NLB. Got: x", func(i in) {
+		{
+			"no advanced", "InvalidParameterException",
+			"advancedConfiguration field is required for all loadBalancers when using a non-ROLLING deployment strategy",
+			func(i in) { i.LoadBalancers[0].AdvancedConfiguration = nil },
+		},
+		{"rule form", "InvalidParameterException", "productionListenerRule has an invalid ARN format. Must be RuleArn for ALB or ListenerArn " +
+			"for NLB. Got: x", func(i in) {
 			i.LoadBalancers[0].AdvancedConfiguration.ProductionListenerRule = p("x")
 		}},
-		{"same rule", "InvalidParameterException", "The following rules cannot be used as both production and test listener rules: " + rule("prod"), func(i in) {
+		{"same rule", "InvalidParameterException", "The following rules cannot be used as both production and test listener rules: " +
+			rule("prod"), func(i in) {
 			i.LoadBalancers[0].AdvancedConfiguration.TestListenerRule = p(rule("prod"))
 		}},
 		{"duplicate group", "InvalidParameterException", "Duplicate targetGroupArn found: tg/blue", func(i in) {
 			i.LoadBalancers[0].AdvancedConfiguration.AlternateTargetGroupArn = p("tg/blue")
 		}},
-		{"both kinds", "InvalidParameterException", "All loadBalancers must be strictly either ELBv1", func(i in) { i.LoadBalancers[0].LoadBalancerName = p("x") }},
+		{
+			"both kinds", "InvalidParameterException", "All loadBalancers must be strictly either ELBv1",
+			func(i in) { i.LoadBalancers[0].LoadBalancerName = p("x") },
+		},
 		{"some advanced", "InvalidParameterException", "Either all or none", func(i in) {
-			i.LoadBalancers = append(i.LoadBalancers, shape.LoadBalancer{TargetGroupArn: p("tg/x"), ContainerName: p("web"), ContainerPort: p[int64](80)})
+			i.LoadBalancers = append(i.LoadBalancers, shape.LoadBalancer{
+				TargetGroupArn: p("tg/x"), ContainerName: p("web"), ContainerPort: p[int64](80),
+			})
 		}},
-		{"no container", "InvalidParameterException", "The container nope does not exist in the task definition.", func(i in) { i.LoadBalancers[0].ContainerName = p("nope") }},
-		{"no port", "InvalidParameterException", "did not have a container port 81 defined", func(i in) { i.LoadBalancers[0].ContainerPort = p[int64](81) }},
+		{
+			"no container", "InvalidParameterException", "The container nope does not exist in the task definition.",
+			func(i in) { i.LoadBalancers[0].ContainerName = p("nope") },
+		},
+		{
+			"no port", "InvalidParameterException", "did not have a container port 81 defined",
+			func(i in) { i.LoadBalancers[0].ContainerPort = p[int64](81) },
+		},
 		{"launch type", "InvalidParameterException", "MANAGED_INSTANCES", func(i in) { i.LaunchType = p("MANAGED_INSTANCES") }},
 		{"fargate", "NotImplemented", "FARGATE", func(i in) { i.LaunchType = p("FARGATE") }},
 		{"both", "InvalidParameterException", "both a launch type and capacity provider strategy", func(i in) {
 			i.LaunchType, i.CapacityProviderStrategy = p("EC2"), []shape.CapacityProviderStrategyItem{{CapacityProvider: p("mi")}}
 		}},
-		{"no network", "InvalidParameterException", "Network Configuration must be provided when networkMode 'awsvpc' is specified.", func(i in) { i.NetworkConfiguration = nil }},
-		{"no subnet", "InvalidParameterException", "The subnet ID 'subnet-9' does not exist", func(i in) { i.NetworkConfiguration.AwsvpcConfiguration.Subnets = []string{"subnet-9"} }},
+		{
+			"no network", "InvalidParameterException", "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
+			func(i in) { i.NetworkConfiguration = nil },
+		},
+		{
+			"no subnet", "InvalidParameterException", "The subnet ID 'subnet-9' does not exist",
+			func(i in) { i.NetworkConfiguration.AwsvpcConfiguration.Subnets = []string{"subnet-9"} },
+		},
 		{"no definition", "ClientException", "TaskDefinition not found.", func(i in) { i.TaskDefinition = p("g") }},
 		{"pause stage", "InvalidParameterException", "Invalid lifecycle stage provided for Pause Hook", func(i in) {
-			i.DeploymentConfiguration.LifecycleHooks = []shape.DeploymentLifecycleHook{{TargetType: p("PAUSE"), LifecycleStages: []string{"TEST_TRAFFIC_SHIFT"}}}
+			i.DeploymentConfiguration.LifecycleHooks = []shape.DeploymentLifecycleHook{
+				{TargetType: p("PAUSE"), LifecycleStages: []string{"TEST_TRAFFIC_SHIFT"}},
+			}
 		}},
-		{"target type", "InvalidParameterException", "Invalid targetType. Valid values are: AWS_LAMBDA, PAUSE", func(i in) { i.DeploymentConfiguration.LifecycleHooks[0].TargetType = p("X") }},
+		{
+			"target type", "InvalidParameterException", "Invalid targetType. Valid values are: AWS_LAMBDA, PAUSE",
+			func(i in) { i.DeploymentConfiguration.LifecycleHooks[0].TargetType = p("X") },
+		},
 		{"hook timeout", "InvalidParameterException", "between 1 and 1440", func(i in) {
-			i.DeploymentConfiguration.LifecycleHooks[0].TimeoutConfiguration = &shape.DeploymentLifecycleHookTimeoutConfiguration{TimeoutInMinutes: p[int64](1441)}
+			i.DeploymentConfiguration.LifecycleHooks[0].TimeoutConfiguration = &shape.DeploymentLifecycleHookTimeoutConfiguration{
+				TimeoutInMinutes: p[int64](1441),
+			}
 		}},
 		{"bake", "InvalidParameterException", "bakeTimeInMinutes", func(i in) { i.DeploymentConfiguration.BakeTimeInMinutes = p[int64](1441) }},
 		{"canary", "InvalidParameterException", "canaryPercent", func(i in) {
-			i.DeploymentConfiguration.Strategy, i.DeploymentConfiguration.CanaryConfiguration = p("CANARY"), &shape.CanaryConfiguration{CanaryPercent: p(0.05)}
+			i.DeploymentConfiguration.Strategy, i.DeploymentConfiguration.CanaryConfiguration = p("CANARY"), &shape.CanaryConfiguration{
+				CanaryPercent: p(0.05),
+			}
 		}},
 		{"linear", "InvalidParameterException", "stepPercent", func(i in) {
-			i.DeploymentConfiguration.Strategy, i.DeploymentConfiguration.LinearConfiguration = p("LINEAR"), &shape.LinearConfiguration{StepPercent: p(2.9)}
+			i.DeploymentConfiguration.Strategy, i.DeploymentConfiguration.LinearConfiguration = p("LINEAR"), &shape.LinearConfiguration{
+				StepPercent: p(2.9),
+			}
 		}},
 		{"daemon", "InvalidParameterException", "DAEMON", func(i in) { i.SchedulingStrategy = p("DAEMON") }},
 		{"controller", "NotImplemented", "CODE_DEPLOY", func(i in) { i.DeploymentController.Type = p("CODE_DEPLOY") }},
@@ -379,7 +438,8 @@ func TestWhatStartsADeployment(t *testing.T) {
 				t.Errorf("started %t, want %t", now != first, c.starts)
 			}
 			old, _ := state.ServiceDeployments.Get(h.db.View(), first)
-			if c.starts && (old.Status != model.DeploymentStopRequested || len(up.Service.Deployments) != 2 || *up.Service.Deployments[1].Status != "ACTIVE") {
+			if c.starts &&
+				(old.Status != model.DeploymentStopRequested || len(up.Service.Deployments) != 2 || *up.Service.Deployments[1].Status != "ACTIVE") {
 				t.Errorf("the first is %s; %+v", old.Status, up.Service.Deployments)
 			}
 		})
@@ -393,7 +453,10 @@ func TestStrategyChangeMustBeForced(t *testing.T) {
 	_, err := h.api.CreateService(h.ctx, seedService())
 	must(h, 0, err)
 	before, _ := state.Services.One(h.db.View(), "name", "c/s")
-	_, err = h.api.UpdateService(h.ctx, &shape.UpdateServiceInput{Cluster: p("c"), Service: p("s"), DesiredCount: p[int64](5), CapacityProviderStrategy: []shape.CapacityProviderStrategyItem{{CapacityProvider: p("mi"), Weight: p[int64](2)}}})
+	_, err = h.api.UpdateService(h.ctx, &shape.UpdateServiceInput{
+		Cluster: p("c"), Service: p("s"), DesiredCount: p[int64](5),
+		CapacityProviderStrategy: []shape.CapacityProviderStrategyItem{{CapacityProvider: p("mi"), Weight: p[int64](2)}},
+	})
 	h.refused(err, "InvalidParameterException", "you must force a new deployment.")
 	if after, _ := state.Services.One(h.db.View(), "name", "c/s"); !cmp.Equal(before, after) {
 		t.Error("something changed")
@@ -438,7 +501,9 @@ func TestStopAndContinueDeployment(t *testing.T) {
 	_, err = h.api.ContinueServiceDeployment(h.ctx, &shape.ContinueServiceDeploymentInput{ServiceDeploymentArn: arn, HookId: p("x")})
 	h.refused(err, "InvalidParameterException", "Invalid hookId: hookId must follow the format: ecs-{hookType}-{id}")
 	_, err = h.api.ContinueServiceDeployment(h.ctx, &shape.ContinueServiceDeploymentInput{ServiceDeploymentArn: arn, HookId: p("ecs-pause-1")})
-	h.refused(err, "InvalidParameterException", "Provided hookId is either completed, unavailable, or not associated with the given Resource ARN")
+	h.refused(
+		err, "InvalidParameterException", "Provided hookId is either completed, unavailable, or not associated with the given Resource ARN",
+	)
 	for range 2 {
 		_, err = h.api.StopServiceDeployment(h.ctx, &shape.StopServiceDeploymentInput{ServiceDeploymentArn: arn})
 		must(h, 0, err)
@@ -448,7 +513,10 @@ func TestStopAndContinueDeployment(t *testing.T) {
 		t.Error(d.Status)
 	}
 	h.write("controllers/service", func(tx *store.Tx) error {
-		return state.ServiceDeployments.Edit(tx, *arn, func(d *model.ServiceDeployment) error { d.Status = model.DeploymentRollbackFailed; return nil })
+		return state.ServiceDeployments.Edit(tx, *arn, func(d *model.ServiceDeployment) error {
+			d.Status = model.DeploymentRollbackFailed
+			return nil
+		})
 	})
 	_, err = h.api.StopServiceDeployment(h.ctx, &shape.StopServiceDeploymentInput{ServiceDeploymentArn: arn})
 	h.refused(err, "ConflictException", "terminal")
@@ -462,11 +530,13 @@ func TestStopAndContinueDeployment(t *testing.T) {
 func TestRunAndStopTask(t *testing.T) {
 	h := newFixture(t)
 	h.ready()
-	run := &shape.RunTaskInput{Cluster: p("c"), TaskDefinition: p("f"), Count: p[int64](2), ClientToken: p("once"), NetworkConfiguration: seedService().NetworkConfiguration,
-		Overrides: &shape.TaskOverride{ContainerOverrides: []shape.ContainerOverride{{Name: p("web"), Command: []string{"x"}}}}}
+	run := &shape.RunTaskInput{Cluster: p("c"), TaskDefinition: p("f"), Count: p[int64](2), ClientToken: p("once"),
+		NetworkConfiguration: seedService().NetworkConfiguration,
+		Overrides:            &shape.TaskOverride{ContainerOverrides: []shape.ContainerOverride{{Name: p("web"), Command: []string{"x"}}}}}
 	out, err := h.api.RunTask(h.ctx, run)
 	ts := must(h, out, err).Tasks
-	if len(ts) != 2 || *ts[0].LastStatus != "PROVISIONING" || *ts[0].LaunchType != "MANAGED_INSTANCES" || *ts[0].Group != "family:f" || *ts[0].CapacityProviderName != "mi" || len(*ts[0].TaskArn) != len("arn:aws:ecs:ap-northeast-1:000000000000:task/c/")+32 {
+	if len(ts) != 2 || *ts[0].LastStatus != "PROVISIONING" || *ts[0].LaunchType != "MANAGED_INSTANCES" || *ts[0].Group != "family:f" ||
+		*ts[0].CapacityProviderName != "mi" || len(*ts[0].TaskArn) != len("arn:aws:ecs:ap-northeast-1:000000000000:task/c/")+32 {
 		t.Errorf("%+v", ts[0])
 	}
 	again, err := h.api.RunTask(h.ctx, run)
@@ -523,38 +593,53 @@ func TestContainerInstancesShowWhatIsLeft(t *testing.T) {
 	h.ready()
 	arn := place.ARN("ecs", "container-instance/c/1")
 	h.write("controllers/capacity", func(tx *store.Tx) error {
-		return state.Instances.Put(tx, model.Instance{ID: "i-1", ARN: arn, Cluster: "c", CapacityProvider: "mi", Goal: model.GoalRun, State: model.InstancePending})
+		return state.Instances.Put(tx, model.Instance{
+			ID: "i-1", ARN: arn, Cluster: "c", CapacityProvider: "mi", Goal: model.GoalRun, State: model.InstancePending,
+		})
 	})
 	h.write("dispatch", func(tx *store.Tx) error {
 		return state.Instances.Edit(tx, "i-1", func(i *model.Instance) error {
-			i.Status, i.Registered, i.Connected = model.ContainerInstanceActive, model.Resources{CPU: 2048, Memory: 3800, Ports: []string{"22", "51678/udp"}}, true
+			i.Status, i.Registered, i.Connected = model.ContainerInstanceActive, model.Resources{
+				CPU: 2048, Memory: 3800, Ports: []string{"22", "51678/udp"},
+			}, true
 			i.Attributes = []model.Attribute{{Name: "ecs.instance-type", Value: "c6a.large"}}
 			return nil
 		})
 	})
-	out, err := h.api.RunTask(h.ctx, &shape.RunTaskInput{Cluster: p("c"), TaskDefinition: p("f"), NetworkConfiguration: seedService().NetworkConfiguration})
+	out, err := h.api.RunTask(h.ctx, &shape.RunTaskInput{
+		Cluster: p("c"), TaskDefinition: p("f"), NetworkConfiguration: seedService().NetworkConfiguration,
+	})
 	task := *must(h, out, err).Tasks[0].TaskArn
 	h.write("controllers/task", func(tx *store.Tx) error {
 		return state.Tasks.Edit(tx, task, func(t *model.Task) error { t.Instance = arn; return nil })
 	})
-	got, err := h.api.DescribeContainerInstances(h.ctx, &shape.DescribeContainerInstancesInput{Cluster: p("c"), ContainerInstances: []string{"1"}, Include: []string{"CONTAINER_INSTANCE_HEALTH"}})
+	got, err := h.api.DescribeContainerInstances(h.ctx, &shape.DescribeContainerInstancesInput{
+		Cluster: p("c"), ContainerInstances: []string{"1"}, Include: []string{"CONTAINER_INSTANCE_HEALTH"},
+	})
 	i := must(h, got, err).ContainerInstances[0]
-	if *i.RemainingResources[0].IntegerValue != 1792 || *i.RemainingResources[1].IntegerValue != 3288 || *i.RegisteredResources[1].IntegerValue != 3800 || *i.PendingTasksCount != 1 || *i.HealthStatus.OverallStatus != "OK" {
+	if *i.RemainingResources[0].IntegerValue != 1792 || *i.RemainingResources[1].IntegerValue != 3288 ||
+		*i.RegisteredResources[1].IntegerValue != 3800 || *i.PendingTasksCount != 1 || *i.HealthStatus.OverallStatus != "OK" {
 		t.Errorf("%+v", i)
 	}
-	for filter, want := range map[string]int{"": 1, "attribute:ecs.instance-type == c6a.large": 1, "attribute:ecs.instance-type == m5.large": 0} {
+	for filter, want := range map[string]int{
+		"": 1, "attribute:ecs.instance-type == c6a.large": 1, "attribute:ecs.instance-type == m5.large": 0,
+	} {
 		list, err := h.api.ListContainerInstances(h.ctx, &shape.ListContainerInstancesInput{Cluster: p("c"), Filter: &filter})
 		if must(h, list, err); len(list.ContainerInstanceArns) != want {
 			t.Errorf("%q: %v", filter, list.ContainerInstanceArns)
 		}
 	}
-	drain, err := h.api.UpdateContainerInstancesState(h.ctx, &shape.UpdateContainerInstancesStateInput{Cluster: p("c"), ContainerInstances: []string{arn}, Status: p("DRAINING")})
+	drain, err := h.api.UpdateContainerInstancesState(h.ctx, &shape.UpdateContainerInstancesStateInput{
+		Cluster: p("c"), ContainerInstances: []string{arn}, Status: p("DRAINING"),
+	})
 	if *must(h, drain, err).ContainerInstances[0].Status != "DRAINING" {
 		t.Errorf("%+v", drain)
 	}
 	_, err = h.api.DeregisterContainerInstance(h.ctx, &shape.DeregisterContainerInstanceInput{Cluster: p("c"), ContainerInstance: p("1")})
 	h.refused(err, "InvalidParameterException", "Found running tasks on the instance.")
-	_, err = h.api.DeregisterContainerInstance(h.ctx, &shape.DeregisterContainerInstanceInput{Cluster: p("c"), ContainerInstance: p("1"), Force: p(true)})
+	_, err = h.api.DeregisterContainerInstance(h.ctx, &shape.DeregisterContainerInstanceInput{
+		Cluster: p("c"), ContainerInstance: p("1"), Force: p(true),
+	})
 	must(h, 0, err)
 }
 
@@ -562,7 +647,9 @@ func TestTags(t *testing.T) {
 	h := newFixture(t)
 	h.ready()
 	arn := p(place.ARN("ecs", "cluster/c"))
-	_, err := h.api.TagResource(h.ctx, &shape.TagResourceInput{ResourceArn: arn, Tags: []shape.Tag{{Key: p("b"), Value: p("2")}, {Key: p("a"), Value: p("1")}}})
+	_, err := h.api.TagResource(h.ctx, &shape.TagResourceInput{
+		ResourceArn: arn, Tags: []shape.Tag{{Key: p("b"), Value: p("2")}, {Key: p("a"), Value: p("1")}},
+	})
 	must(h, 0, err)
 	_, err = h.api.UntagResource(h.ctx, &shape.UntagResourceInput{ResourceArn: arn, TagKeys: []string{"b"}})
 	must(h, 0, err)

@@ -29,7 +29,9 @@ func (a *API) ListAttributes(_ context.Context, in *shape.ListAttributesInput) (
 		}
 		for _, at := range i.Attributes {
 			if wire.Or(in.AttributeName, at.Name) == at.Name && wire.Or(in.AttributeValue, at.Value) == at.Value {
-				found = append(found, shape.Attribute{Name: wire.Ptr(at.Name), Value: text(at.Value), TargetType: wire.Ptr("container-instance"), TargetId: wire.Ptr(i.ARN)})
+				found = append(found, shape.Attribute{
+					Name: wire.Ptr(at.Name), Value: text(at.Value), TargetType: wire.Ptr("container-instance"), TargetId: wire.Ptr(i.ARN),
+				})
 			}
 		}
 	}
@@ -46,8 +48,9 @@ func attributeKey(a shape.Attribute) string {
 
 // settingDefaults are the account settings as a new account has them.
 var settingDefaults = map[string]string{
-	"awsvpcTrunking": "disabled", "containerInsights": "disabled", "containerInstanceLongArnFormat": "enabled", "defaultLogDriverMode": "non-blocking",
-	"dualStackIPv6": "enabled", "fargateFIPSMode": "disabled", "fargateTaskRetirementWaitPeriod": "7", "guardDutyActivate": "off",
+	"awsvpcTrunking": "disabled", "containerInsights": "disabled", "containerInstanceLongArnFormat": "enabled",
+	"defaultLogDriverMode": "non-blocking",
+	"dualStackIPv6":        "enabled", "fargateFIPSMode": "disabled", "fargateTaskRetirementWaitPeriod": "7", "guardDutyActivate": "off",
 	"serviceLongArnFormat": "enabled", "tagResourceAuthorization": "disabled", "taskLongArnFormat": "enabled",
 }
 
@@ -68,7 +71,9 @@ func (a *API) setting(name string) *shape.Setting {
 	if name == "guardDutyActivate" {
 		kind = "aws_managed"
 	}
-	return &shape.Setting{Name: &name, Value: wire.Ptr(settingDefaults[name]), PrincipalArn: wire.Ptr(a.Place.GlobalARN("iam", "root")), Type: &kind}
+	return &shape.Setting{
+		Name: &name, Value: wire.Ptr(settingDefaults[name]), PrincipalArn: wire.Ptr(a.Place.GlobalARN("iam", "root")), Type: &kind,
+	}
 }
 
 // PutAccountSetting accepts what is so already. Errors:
@@ -80,7 +85,9 @@ func (a *API) PutAccountSetting(_ context.Context, in *shape.PutAccountSettingIn
 
 // PutAccountSettingDefault accepts what is so already. Errors:
 // InvalidParameterException, NotImplemented.
-func (a *API) PutAccountSettingDefault(_ context.Context, in *shape.PutAccountSettingDefaultInput) (*shape.PutAccountSettingDefaultOutput, error) {
+func (a *API) PutAccountSettingDefault(
+	_ context.Context, in *shape.PutAccountSettingDefaultInput,
+) (*shape.PutAccountSettingDefaultOutput, error) {
 	s, err := a.putSetting(in.Name, in.Value)
 	return &shape.PutAccountSettingDefaultOutput{Setting: s}, err
 }

@@ -65,7 +65,9 @@ func checkAdvanced(b model.ServiceLoadBalancer) error {
 	case b.ProductionListenerRule == b.TestListenerRule:
 		return invalid("The following rules cannot be used as both production and test listener rules: %s", b.TestListenerRule)
 	}
-	for _, r := range []struct{ field, arn string }{{"productionListenerRule", b.ProductionListenerRule}, {"testListenerRule", b.TestListenerRule}} {
+	for _, r := range []struct{ field, arn string }{
+		{"productionListenerRule", b.ProductionListenerRule}, {"testListenerRule", b.TestListenerRule},
+	} {
 		switch {
 		case r.arn == "" || ruleForm.MatchString(r.arn):
 		case listenerForm.MatchString(r.arn):
@@ -126,7 +128,10 @@ func targetable(r store.Reader, d model.TaskDefinition, arn string) error {
 	case !ok:
 		return invalid("The specified target group does not exist: %s", arn)
 	case d.NetworkMode == "awsvpc" && g.TargetType != "ip":
-		return invalid("The provided target group %s has target type %s, which is incompatible with the awsvpc network mode specified in the task definition.", arn, g.TargetType)
+		return invalid(
+			"The provided target group %s has target type %s, which is incompatible with the awsvpc network mode specified in the task definition.",
+			arn, g.TargetType,
+		)
 	}
 	return nil
 }
@@ -143,7 +148,9 @@ func served(r store.Reader, group string) bool {
 func showBalancers(bs []model.ServiceLoadBalancer) []shape.LoadBalancer {
 	out := []shape.LoadBalancer{}
 	for _, b := range bs {
-		l := shape.LoadBalancer{TargetGroupArn: wire.Ptr(b.TargetGroupARN), ContainerName: wire.Ptr(b.ContainerName), ContainerPort: wire.Ptr(b.ContainerPort)}
+		l := shape.LoadBalancer{
+			TargetGroupArn: wire.Ptr(b.TargetGroupARN), ContainerName: wire.Ptr(b.ContainerName), ContainerPort: wire.Ptr(b.ContainerPort),
+		}
 		if b.AlternateTargetGroupARN != "" {
 			l.AdvancedConfiguration = &shape.AdvancedConfiguration{
 				AlternateTargetGroupArn: wire.Ptr(b.AlternateTargetGroupARN), ProductionListenerRule: wire.Ptr(b.ProductionListenerRule),
@@ -199,5 +206,7 @@ func showNetwork(n model.NetworkConfiguration) *shape.NetworkConfiguration {
 	if n.AssignPublicIP {
 		assign = "ENABLED"
 	}
-	return &shape.NetworkConfiguration{AwsvpcConfiguration: &shape.AwsVpcConfiguration{Subnets: n.Subnets, SecurityGroups: n.SecurityGroups, AssignPublicIp: &assign}}
+	return &shape.NetworkConfiguration{
+		AwsvpcConfiguration: &shape.AwsVpcConfiguration{Subnets: n.Subnets, SecurityGroups: n.SecurityGroups, AssignPublicIp: &assign},
+	}
 }

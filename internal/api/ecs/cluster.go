@@ -39,10 +39,16 @@ func (a *API) CreateCluster(ctx context.Context, in *shape.CreateClusterInput) (
 		return nil, invalid("Invalid cluster name. Up to 255 letters (uppercase and lowercase), numbers, underscores, and hyphens are allowed.")
 	}
 	if len(in.CapacityProviders) > 0 {
-		return nil, unbuilt("A capacity provider named when its cluster is created (Managed Instances are made inside a cluster; Fargate and Auto Scaling groups are not built)")
+		return nil, unbuilt(
+			"A capacity provider named when its cluster is created (Managed Instances are made inside a cluster; Fargate and Auto Scaling groups " +
+				"are not built)",
+		)
 	}
 	if len(in.DefaultCapacityProviderStrategy) > 0 {
-		return nil, invalid("The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.")
+		return nil, invalid(
+			"The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the " +
+				"capacity provider with the cluster and try again.",
+		)
 	}
 	settings, err := readSettings(nil, in.Settings)
 	if err != nil {
@@ -52,7 +58,9 @@ func (a *API) CreateCluster(ctx context.Context, in *shape.CreateClusterInput) (
 	if err != nil {
 		return nil, err
 	}
-	c := model.Cluster{Name: name, ARN: a.arn("cluster/" + name), Status: model.ClusterActive, Settings: settings, Tags: tags, CreatedAt: a.Clock.Now()}
+	c := model.Cluster{
+		Name: name, ARN: a.arn("cluster/" + name), Status: model.ClusterActive, Settings: settings, Tags: tags, CreatedAt: a.Clock.Now(),
+	}
 	err = a.update(ctx, func(tx *store.Tx) error {
 		if old, ok := state.Clusters.Get(tx, name); ok && old.Status == model.ClusterActive {
 			c = old
@@ -196,9 +204,9 @@ func (a *API) ListClusters(_ context.Context, in *shape.ListClustersInput) (*sha
 func (a *API) showCluster(r store.Reader, c model.Cluster, include []string) shape.Cluster {
 	n := count(r, c.Name)
 	out := shape.Cluster{
-		ClusterArn: &c.ARN, ClusterName: &c.Name, Status: wire.Ptr(string(c.Status)),
-		RegisteredContainerInstancesCount: &n.instances, RunningTasksCount: &n.running, PendingTasksCount: &n.pending, ActiveServicesCount: &n.services,
-		CapacityProviders: c.CapacityProviders, DefaultCapacityProviderStrategy: showStrategy(c.DefaultStrategy),
+		ClusterArn: &c.ARN, ClusterName: &c.Name, Status: wire.Ptr(string(c.Status)), RegisteredContainerInstancesCount: &n.instances,
+		RunningTasksCount: &n.running, PendingTasksCount: &n.pending, ActiveServicesCount: &n.services, CapacityProviders: c.CapacityProviders,
+		DefaultCapacityProviderStrategy: showStrategy(c.DefaultStrategy),
 	}
 	for _, part := range include {
 		switch part {

@@ -17,7 +17,9 @@ import (
 
 // RegisterTaskDefinition adds a revision to a family. Errors: ClientException,
 // InvalidParameterException, NotImplemented.
-func (a *API) RegisterTaskDefinition(ctx context.Context, in *shape.RegisterTaskDefinitionInput) (*shape.RegisterTaskDefinitionOutput, error) {
+func (a *API) RegisterTaskDefinition(
+	ctx context.Context, in *shape.RegisterTaskDefinitionInput,
+) (*shape.RegisterTaskDefinitionOutput, error) {
 	if err := checkManaged(in); err != nil {
 		return nil, err
 	}
@@ -47,7 +49,9 @@ func (a *API) RegisterTaskDefinition(ctx context.Context, in *shape.RegisterTask
 // DeregisterTaskDefinition makes a revision INACTIVE: what runs goes on, and
 // nothing new starts from it. Errors: ClientException,
 // InvalidParameterException.
-func (a *API) DeregisterTaskDefinition(ctx context.Context, in *shape.DeregisterTaskDefinitionInput) (*shape.DeregisterTaskDefinitionOutput, error) {
+func (a *API) DeregisterTaskDefinition(
+	ctx context.Context, in *shape.DeregisterTaskDefinitionInput,
+) (*shape.DeregisterTaskDefinitionOutput, error) {
 	var d model.TaskDefinition
 	now := a.Clock.Now()
 	err := a.update(ctx, func(tx *store.Tx) error {
@@ -88,7 +92,10 @@ func (a *API) DeleteTaskDefinitions(ctx context.Context, in *shape.DeleteTaskDef
 				continue
 			}
 			if d.Status == model.DefinitionActive {
-				out.Failures = append(out.Failures, shape.Failure{Arn: wire.Ptr(d.ARN), Reason: wire.Ptr("The specified task definition is still in ACTIVE status. Please deregister the target and try again.")})
+				out.Failures = append(out.Failures, shape.Failure{
+					Arn:    wire.Ptr(d.ARN),
+					Reason: wire.Ptr("The specified task definition is still in ACTIVE status. Please deregister the target and try again."),
+				})
 				continue
 			}
 			d = model.Clone(d)
@@ -113,7 +120,9 @@ func noDefinition() error {
 }
 
 // DescribeTaskDefinition describes one revision. Errors: ClientException.
-func (a *API) DescribeTaskDefinition(_ context.Context, in *shape.DescribeTaskDefinitionInput) (*shape.DescribeTaskDefinitionOutput, error) {
+func (a *API) DescribeTaskDefinition(
+	_ context.Context, in *shape.DescribeTaskDefinitionInput,
+) (*shape.DescribeTaskDefinitionOutput, error) {
 	d, ok := definition(a.view(), wire.Val(in.TaskDefinition))
 	if !ok {
 		return nil, noDefinition()
@@ -156,7 +165,9 @@ func byFamily(d model.TaskDefinition) string { return page.Key(d.Family, page.Nu
 
 // ListTaskDefinitionFamilies lists families. Errors:
 // InvalidParameterException.
-func (a *API) ListTaskDefinitionFamilies(_ context.Context, in *shape.ListTaskDefinitionFamiliesInput) (*shape.ListTaskDefinitionFamiliesOutput, error) {
+func (a *API) ListTaskDefinitionFamilies(
+	_ context.Context, in *shape.ListTaskDefinitionFamiliesInput,
+) (*shape.ListTaskDefinitionFamiliesOutput, error) {
 	active := map[string]bool{}
 	for _, d := range state.TaskDefinitions.All(a.view()) {
 		active[d.Family] = active[d.Family] || d.Status == model.DefinitionActive

@@ -20,7 +20,9 @@ var placementSubjects = []string{
 func checkDefinition(d model.TaskDefinition) error {
 	switch {
 	case !isName(d.Family):
-		return client("Family contains invalid characters. Up to 255 letters (uppercase and lowercase), numbers, hyphens, and underscores are allowed.")
+		return client(
+			"Family contains invalid characters. Up to 255 letters (uppercase and lowercase), numbers, hyphens, and underscores are allowed.",
+		)
 	case len(d.Containers) == 0:
 		return client("Container list cannot be empty.")
 	case d.NetworkMode != "awsvpc" && d.NetworkMode != "host":
@@ -66,7 +68,9 @@ func checkVolumes(d model.TaskDefinition) error {
 		case !isName(v.Name):
 			return client("Volume name is invalid: %s", v.Name)
 		case v.HostPath != "" && !strings.HasPrefix(v.HostPath, "/var") && !strings.HasPrefix(v.HostPath, "/tmp"):
-			return client("Invalid host path %s for volume %s: on Managed Instances only paths under /var and /tmp are writable.", v.HostPath, v.Name)
+			return client(
+				"Invalid host path %s for volume %s: on Managed Instances only paths under /var and /tmp are writable.", v.HostPath, v.Name,
+			)
 		}
 	}
 	return nil
@@ -167,7 +171,9 @@ func checkLogs(c model.ContainerDefinition, bad func(string, ...any) error) erro
 		}
 	}
 	for o := range c.LogOptions {
-		if !slices.Contains([]string{"awslogs-group", "awslogs-region", "awslogs-stream-prefix", "awslogs-create-group", "mode", "max-buffer-size"}, o) {
+		if !slices.Contains(
+			[]string{"awslogs-group", "awslogs-region", "awslogs-stream-prefix", "awslogs-create-group", "mode", "max-buffer-size"}, o,
+		) {
 			return bad("The log option %s is not implemented by Berth.", o)
 		}
 	}
@@ -181,7 +187,9 @@ func checkHealth(c model.ContainerDefinition, bad func(string, ...any) error) er
 		case len(h.Command) == 0 || h.Command[0] != "CMD" && h.Command[0] != "CMD-SHELL" && h.Command[0] != "NONE" && len(h.Command) > 1:
 			return bad("The health check command must start with CMD or CMD-SHELL.")
 		case !within(h.Interval, 5, 300), !within(h.Timeout, 2, 60), !within(h.Retries, 1, 10), !within(h.StartPeriod, 0, 300):
-			return bad("The health check must have an interval of 5 to 300, a timeout of 2 to 60, retries of 1 to 10 and a start period of 0 to 300.")
+			return bad(
+				"The health check must have an interval of 5 to 300, a timeout of 2 to 60, retries of 1 to 10 and a start period of 0 to 300.",
+			)
 		}
 	}
 	if r := c.RestartPolicy; r != nil && (r.AttemptPeriod < 60 || r.AttemptPeriod > 1800 || len(r.IgnoredExitCodes) > 50) {

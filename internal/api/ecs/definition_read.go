@@ -33,7 +33,9 @@ func (a *API) readDefinition(in *shape.RegisterTaskDefinitionInput) (model.TaskD
 		return d, err
 	}
 	for _, c := range in.PlacementConstraints {
-		d.PlacementConstraints = append(d.PlacementConstraints, model.PlacementConstraint{Type: wire.Val(c.Type), Expression: wire.Val(c.Expression)})
+		d.PlacementConstraints = append(d.PlacementConstraints, model.PlacementConstraint{
+			Type: wire.Val(c.Type), Expression: wire.Val(c.Expression),
+		})
 	}
 	for _, v := range in.Volumes {
 		n := model.Volume{Name: wire.Val(v.Name)}
@@ -85,17 +87,21 @@ func readUnits(given *string, what, unit string, factor float64) (int64, error) 
 
 func readContainer(c shape.ContainerDefinition, mode string) model.ContainerDefinition {
 	out := model.ContainerDefinition{
-		Name: wire.Val(c.Name), Image: wire.Val(c.Image), CPU: wire.Val(c.Cpu), Memory: wire.Val(c.Memory), MemoryReservation: wire.Val(c.MemoryReservation),
-		Essential: wire.Or(c.Essential, true), Command: slices.Clone(c.Command), EntryPoint: slices.Clone(c.EntryPoint),
-		User: wire.Val(c.User), WorkingDirectory: wire.Val(c.WorkingDirectory), ReadonlyRootFilesystem: wire.Val(c.ReadonlyRootFilesystem),
-		Privileged: wire.Val(c.Privileged), DockerLabels: c.DockerLabels, StartTimeout: wire.Val(c.StartTimeout), StopTimeout: c.StopTimeout,
+		Name: wire.Val(c.Name), Image: wire.Val(c.Image), CPU: wire.Val(c.Cpu), Memory: wire.Val(c.Memory),
+		MemoryReservation: wire.Val(c.MemoryReservation), Essential: wire.Or(c.Essential, true), Command: slices.Clone(c.Command),
+		EntryPoint: slices.Clone(c.EntryPoint), User: wire.Val(c.User), WorkingDirectory: wire.Val(c.WorkingDirectory),
+		ReadonlyRootFilesystem: wire.Val(c.ReadonlyRootFilesystem), Privileged: wire.Val(c.Privileged), DockerLabels: c.DockerLabels,
+		StartTimeout: wire.Val(c.StartTimeout), StopTimeout: c.StopTimeout,
 		VersionConsistency: wire.Val(c.VersionConsistency),
 	}
 	for _, e := range c.Environment {
 		out.Environment = append(out.Environment, model.KeyValue{Name: wire.Val(e.Name), Value: wire.Val(e.Value)})
 	}
 	for _, p := range c.PortMappings {
-		m := model.PortMapping{Name: wire.Val(p.Name), ContainerPort: wire.Val(p.ContainerPort), HostPort: wire.Val(p.HostPort), Protocol: wire.Or(p.Protocol, "tcp"), AppProtocol: wire.Val(p.AppProtocol)}
+		m := model.PortMapping{
+			Name: wire.Val(p.Name), ContainerPort: wire.Val(p.ContainerPort), HostPort: wire.Val(p.HostPort), Protocol: wire.Or(p.Protocol, "tcp"),
+			AppProtocol: wire.Val(p.AppProtocol),
+		}
 		if m.HostPort == 0 {
 			// Both modes that managed instances know give the container's own port.
 			m.HostPort = m.ContainerPort
@@ -103,7 +109,9 @@ func readContainer(c shape.ContainerDefinition, mode string) model.ContainerDefi
 		out.PortMappings = append(out.PortMappings, m)
 	}
 	for _, m := range c.MountPoints {
-		out.MountPoints = append(out.MountPoints, model.MountPoint{SourceVolume: wire.Val(m.SourceVolume), ContainerPath: wire.Val(m.ContainerPath), ReadOnly: wire.Val(m.ReadOnly)})
+		out.MountPoints = append(out.MountPoints, model.MountPoint{
+			SourceVolume: wire.Val(m.SourceVolume), ContainerPath: wire.Val(m.ContainerPath), ReadOnly: wire.Val(m.ReadOnly),
+		})
 	}
 	for _, d := range c.DependsOn {
 		out.DependsOn = append(out.DependsOn, model.Dependency{Container: wire.Val(d.ContainerName), Condition: wire.Val(d.Condition)})
@@ -121,7 +129,9 @@ func readContainer(c shape.ContainerDefinition, mode string) model.ContainerDefi
 		out.LogDriver, out.LogOptions = wire.Val(l.LogDriver), l.Options
 	}
 	if r := c.RestartPolicy; r != nil {
-		out.RestartPolicy = &model.RestartPolicy{Enabled: wire.Val(r.Enabled), IgnoredExitCodes: slices.Clone(r.IgnoredExitCodes), AttemptPeriod: wire.Or(r.RestartAttemptPeriod, 300)}
+		out.RestartPolicy = &model.RestartPolicy{
+			Enabled: wire.Val(r.Enabled), IgnoredExitCodes: slices.Clone(r.IgnoredExitCodes), AttemptPeriod: wire.Or(r.RestartAttemptPeriod, 300),
+		}
 	}
 	if l := c.LinuxParameters; l != nil {
 		out.InitProcess = wire.Val(l.InitProcessEnabled)

@@ -34,9 +34,9 @@ func showDefinition(d model.TaskDefinition) shape.TaskDefinition {
 	out := shape.TaskDefinition{
 		TaskDefinitionArn: &d.ARN, Family: &d.Family, Revision: &d.Revision, Status: wire.Ptr(string(d.Status)), NetworkMode: &d.NetworkMode,
 		TaskRoleArn: text(d.TaskRoleARN), ExecutionRoleArn: text(d.ExecutionRoleARN), Cpu: number(d.CPU), Memory: number(d.Memory),
-		PidMode: text(d.PidMode), IpcMode: text(d.IpcMode), Compatibilities: d.Compatibilities, RequiresCompatibilities: d.RequiresCompatibilities,
-		RegisteredAt: at(d.RegisteredAt), RegisteredBy: text(d.RegisteredBy), DeregisteredAt: at(d.DeregisteredAt),
-		Volumes: []shape.Volume{}, PlacementConstraints: []shape.TaskDefinitionPlacementConstraint{},
+		PidMode: text(d.PidMode), IpcMode: text(d.IpcMode), Compatibilities: d.Compatibilities,
+		RequiresCompatibilities: d.RequiresCompatibilities, RegisteredAt: at(d.RegisteredAt), RegisteredBy: text(d.RegisteredBy),
+		DeregisteredAt: at(d.DeregisteredAt), Volumes: []shape.Volume{}, PlacementConstraints: []shape.TaskDefinitionPlacementConstraint{},
 	}
 	if d.CPUArchitecture != "" || d.OSFamily != "" {
 		out.RuntimePlatform = &shape.RuntimePlatform{CpuArchitecture: text(d.CPUArchitecture), OperatingSystemFamily: text(d.OSFamily)}
@@ -45,7 +45,9 @@ func showDefinition(d model.TaskDefinition) shape.TaskDefinition {
 		out.Volumes = append(out.Volumes, shape.Volume{Name: wire.Ptr(v.Name), Host: &shape.HostVolumeProperties{SourcePath: text(v.HostPath)}})
 	}
 	for _, c := range d.PlacementConstraints {
-		out.PlacementConstraints = append(out.PlacementConstraints, shape.TaskDefinitionPlacementConstraint{Type: wire.Ptr(c.Type), Expression: text(c.Expression)})
+		out.PlacementConstraints = append(out.PlacementConstraints, shape.TaskDefinitionPlacementConstraint{
+			Type: wire.Ptr(c.Type), Expression: text(c.Expression),
+		})
 	}
 	for _, name := range requires(d) {
 		out.RequiresAttributes = append(out.RequiresAttributes, shape.Attribute{Name: wire.Ptr(name)})
@@ -83,8 +85,8 @@ func requires(d model.TaskDefinition) []string {
 
 func showContainerDefinition(c model.ContainerDefinition) shape.ContainerDefinition {
 	out := shape.ContainerDefinition{
-		Name: &c.Name, Image: &c.Image, Cpu: &c.CPU, Memory: positive(c.Memory), MemoryReservation: positive(c.MemoryReservation), Essential: &c.Essential,
-		Command: c.Command, EntryPoint: c.EntryPoint, User: text(c.User), WorkingDirectory: text(c.WorkingDirectory),
+		Name: &c.Name, Image: &c.Image, Cpu: &c.CPU, Memory: positive(c.Memory), MemoryReservation: positive(c.MemoryReservation),
+		Essential: &c.Essential, Command: c.Command, EntryPoint: c.EntryPoint, User: text(c.User), WorkingDirectory: text(c.WorkingDirectory),
 		ReadonlyRootFilesystem: yes(c.ReadonlyRootFilesystem), Privileged: yes(c.Privileged), DockerLabels: c.DockerLabels,
 		StartTimeout: positive(c.StartTimeout), StopTimeout: c.StopTimeout, VersionConsistency: text(c.VersionConsistency),
 		PortMappings: []shape.PortMapping{}, Environment: []shape.KeyValuePair{}, MountPoints: []shape.MountPoint{},
@@ -94,10 +96,15 @@ func showContainerDefinition(c model.ContainerDefinition) shape.ContainerDefinit
 		out.Environment = append(out.Environment, shape.KeyValuePair{Name: wire.Ptr(e.Name), Value: wire.Ptr(e.Value)})
 	}
 	for _, p := range c.PortMappings {
-		out.PortMappings = append(out.PortMappings, shape.PortMapping{ContainerPort: wire.Ptr(p.ContainerPort), HostPort: wire.Ptr(p.HostPort), Protocol: wire.Ptr(p.Protocol), Name: text(p.Name), AppProtocol: text(p.AppProtocol)})
+		out.PortMappings = append(out.PortMappings, shape.PortMapping{
+			ContainerPort: wire.Ptr(p.ContainerPort), HostPort: wire.Ptr(p.HostPort), Protocol: wire.Ptr(p.Protocol), Name: text(p.Name),
+			AppProtocol: text(p.AppProtocol),
+		})
 	}
 	for _, m := range c.MountPoints {
-		out.MountPoints = append(out.MountPoints, shape.MountPoint{SourceVolume: wire.Ptr(m.SourceVolume), ContainerPath: wire.Ptr(m.ContainerPath), ReadOnly: yes(m.ReadOnly)})
+		out.MountPoints = append(out.MountPoints, shape.MountPoint{
+			SourceVolume: wire.Ptr(m.SourceVolume), ContainerPath: wire.Ptr(m.ContainerPath), ReadOnly: yes(m.ReadOnly),
+		})
 	}
 	for _, d := range c.DependsOn {
 		out.DependsOn = append(out.DependsOn, shape.ContainerDependency{ContainerName: wire.Ptr(d.Container), Condition: wire.Ptr(d.Condition)})
@@ -106,13 +113,17 @@ func showContainerDefinition(c model.ContainerDefinition) shape.ContainerDefinit
 		out.Ulimits = append(out.Ulimits, shape.Ulimit{Name: wire.Ptr(u.Name), SoftLimit: wire.Ptr(u.Soft), HardLimit: wire.Ptr(u.Hard)})
 	}
 	if h := c.HealthCheck; h != nil {
-		out.HealthCheck = &shape.HealthCheck{Command: h.Command, Interval: &h.Interval, Timeout: &h.Timeout, Retries: &h.Retries, StartPeriod: positive(h.StartPeriod)}
+		out.HealthCheck = &shape.HealthCheck{
+			Command: h.Command, Interval: &h.Interval, Timeout: &h.Timeout, Retries: &h.Retries, StartPeriod: positive(h.StartPeriod),
+		}
 	}
 	if c.LogDriver != "" {
 		out.LogConfiguration = &shape.LogConfiguration{LogDriver: &c.LogDriver, Options: c.LogOptions, SecretOptions: []shape.Secret{}}
 	}
 	if r := c.RestartPolicy; r != nil {
-		out.RestartPolicy = &shape.ContainerRestartPolicy{Enabled: &r.Enabled, IgnoredExitCodes: r.IgnoredExitCodes, RestartAttemptPeriod: &r.AttemptPeriod}
+		out.RestartPolicy = &shape.ContainerRestartPolicy{
+			Enabled: &r.Enabled, IgnoredExitCodes: r.IgnoredExitCodes, RestartAttemptPeriod: &r.AttemptPeriod,
+		}
 	}
 	if c.InitProcess || len(c.CapAdd)+len(c.CapDrop) > 0 {
 		out.LinuxParameters = &shape.LinuxParameters{InitProcessEnabled: yes(c.InitProcess)}

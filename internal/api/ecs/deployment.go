@@ -24,7 +24,9 @@ func noDeployment() error {
 
 // DescribeServiceDeployments describes up to twenty deployments. Errors:
 // InvalidParameterException.
-func (a *API) DescribeServiceDeployments(_ context.Context, in *shape.DescribeServiceDeploymentsInput) (*shape.DescribeServiceDeploymentsOutput, error) {
+func (a *API) DescribeServiceDeployments(
+	_ context.Context, in *shape.DescribeServiceDeploymentsInput,
+) (*shape.DescribeServiceDeploymentsOutput, error) {
 	if n := len(in.ServiceDeploymentArns); n == 0 || n > 20 {
 		return nil, invalid("serviceDeploymentArns must have between 1 and 20 items.")
 	}
@@ -44,14 +46,18 @@ func (a *API) showServiceDeployment(r store.Reader, d model.ServiceDeployment) s
 	s, _ := state.Services.Get(r, d.Service)
 	tasks := state.Tasks.By(r, "service", d.Service)
 	out := shape.ServiceDeployment{
-		ServiceDeploymentArn: &d.ARN, ServiceArn: &d.Service, ClusterArn: wire.Ptr(a.arn("cluster/" + d.Cluster)),
-		CreatedAt: at(d.CreatedAt), StartedAt: at(d.StartedAt), FinishedAt: at(d.FinishedAt), StoppedAt: at(d.StoppedAt), UpdatedAt: at(d.UpdatedAt),
-		Status: wire.Ptr(string(d.Status)), StatusReason: text(d.StatusReason), LifecycleStage: text(stage(d)), DeploymentConfiguration: showRollout(d.Config),
-		SourceServiceRevisions: []shape.ServiceRevisionSummary{},
-		TargetServiceRevision:  wire.Ptr(summary(s, d, d.Target, tasks)),
-		Alarms:                 &shape.ServiceDeploymentAlarms{Status: text(string(d.AlarmStatus)), AlarmNames: d.Config.Alarms, TriggeredAlarmNames: d.TriggeredAlarms},
+		ServiceDeploymentArn: &d.ARN, ServiceArn: &d.Service, ClusterArn: wire.Ptr(a.arn("cluster/" + d.Cluster)), CreatedAt: at(d.CreatedAt),
+		StartedAt: at(d.StartedAt), FinishedAt: at(d.FinishedAt), StoppedAt: at(d.StoppedAt), UpdatedAt: at(d.UpdatedAt),
+		Status: wire.Ptr(string(d.Status)), StatusReason: text(d.StatusReason), LifecycleStage: text(stage(d)),
+		DeploymentConfiguration: showRollout(d.Config),
+		SourceServiceRevisions:  []shape.ServiceRevisionSummary{},
+		TargetServiceRevision:   wire.Ptr(summary(s, d, d.Target, tasks)),
+		Alarms: &shape.ServiceDeploymentAlarms{
+			Status: text(string(d.AlarmStatus)), AlarmNames: d.Config.Alarms, TriggeredAlarmNames: d.TriggeredAlarms,
+		},
 		DeploymentCircuitBreaker: &shape.ServiceDeploymentCircuitBreaker{
-			Status: text(string(d.BreakerStatus)), FailureCount: wire.Ptr(d.FailureCount), Threshold: wire.Ptr(min(max((s.DesiredCount+1)/2, 3), 200)),
+			Status: text(string(d.BreakerStatus)), FailureCount: wire.Ptr(d.FailureCount),
+			Threshold: wire.Ptr(min(max((s.DesiredCount+1)/2, 3), 200)),
 		},
 	}
 	for _, arn := range d.Sources {
@@ -59,7 +65,8 @@ func (a *API) showServiceDeployment(r store.Reader, d model.ServiceDeployment) s
 	}
 	for _, h := range d.Hooks {
 		out.LifecycleHookDetails = append(out.LifecycleHookDetails, shape.DeploymentLifecycleHookDetail{
-			HookId: wire.Ptr(h.ID), TargetType: wire.Ptr(h.TargetType), TargetArn: text(h.TargetARN), Status: wire.Ptr(string(h.Status)), ExpiresAt: at(h.ExpiresAt), TimeoutAction: text(h.TimeoutAction),
+			HookId: wire.Ptr(h.ID), TargetType: wire.Ptr(h.TargetType), TargetArn: text(h.TargetARN), Status: wire.Ptr(string(h.Status)),
+			ExpiresAt: at(h.ExpiresAt), TimeoutAction: text(h.TimeoutAction),
 		})
 	}
 	if d.RollbackReason != "" {
@@ -83,7 +90,9 @@ func stage(d model.ServiceDeployment) string {
 
 func summary(s model.Service, d model.ServiceDeployment, arn string, tasks []model.Task) shape.ServiceRevisionSummary {
 	running, pending := tally(tasks, func(t model.Task) bool { return t.Revision == arn })
-	out := shape.ServiceRevisionSummary{Arn: &arn, RunningTaskCount: &running, PendingTaskCount: &pending, RequestedTaskCount: wire.Ptr[int64](0)}
+	out := shape.ServiceRevisionSummary{
+		Arn: &arn, RunningTaskCount: &running, PendingTaskCount: &pending, RequestedTaskCount: wire.Ptr[int64](0),
+	}
 	for _, o := range s.Rollouts {
 		if o.Revision == arn {
 			out.RequestedTaskCount = wire.Ptr(o.Desired)
@@ -116,7 +125,9 @@ func weight(d model.ServiceDeployment, shifted map[string]float64, arn string) *
 // ListServiceDeployments lists a service's deployments, newest first. Errors:
 // ClusterNotFoundException, ServiceNotFoundException,
 // InvalidParameterException.
-func (a *API) ListServiceDeployments(_ context.Context, in *shape.ListServiceDeploymentsInput) (*shape.ListServiceDeploymentsOutput, error) {
+func (a *API) ListServiceDeployments(
+	_ context.Context, in *shape.ListServiceDeploymentsInput,
+) (*shape.ListServiceDeploymentsOutput, error) {
 	v := a.view()
 	c, err := cluster(v, serviceCluster(in.Cluster, in.Service))
 	if err != nil {
@@ -143,8 +154,9 @@ func (a *API) ListServiceDeployments(_ context.Context, in *shape.ListServiceDep
 	out := &shape.ListServiceDeploymentsOutput{ServiceDeployments: []shape.ServiceDeploymentBrief{}, NextToken: next}
 	for _, d := range found {
 		out.ServiceDeployments = append(out.ServiceDeployments, shape.ServiceDeploymentBrief{
-			ServiceDeploymentArn: wire.Ptr(d.ARN), ServiceArn: wire.Ptr(d.Service), ClusterArn: wire.Ptr(a.arn("cluster/" + d.Cluster)), StartedAt: at(d.StartedAt), CreatedAt: at(d.CreatedAt),
-			FinishedAt: at(d.FinishedAt), TargetServiceRevisionArn: wire.Ptr(d.Target), Status: wire.Ptr(string(d.Status)), StatusReason: text(d.StatusReason),
+			ServiceDeploymentArn: wire.Ptr(d.ARN), ServiceArn: wire.Ptr(d.Service), ClusterArn: wire.Ptr(a.arn("cluster/" + d.Cluster)),
+			StartedAt: at(d.StartedAt), CreatedAt: at(d.CreatedAt), FinishedAt: at(d.FinishedAt), TargetServiceRevisionArn: wire.Ptr(d.Target),
+			Status: wire.Ptr(string(d.Status)), StatusReason: text(d.StatusReason),
 		})
 	}
 	return out, nil
@@ -169,7 +181,9 @@ func serviceCluster(given, service *string) *string {
 
 // DescribeServiceRevisions describes up to twenty revisions. Errors:
 // InvalidParameterException.
-func (a *API) DescribeServiceRevisions(_ context.Context, in *shape.DescribeServiceRevisionsInput) (*shape.DescribeServiceRevisionsOutput, error) {
+func (a *API) DescribeServiceRevisions(
+	_ context.Context, in *shape.DescribeServiceRevisionsInput,
+) (*shape.DescribeServiceRevisionsOutput, error) {
 	if n := len(in.ServiceRevisionArns); n == 0 || n > 20 {
 		return nil, invalid("serviceRevisionArns must have between 1 and 20 items.")
 	}
@@ -187,18 +201,23 @@ func (a *API) DescribeServiceRevisions(_ context.Context, in *shape.DescribeServ
 
 func (a *API) showRevision(r store.Reader, rev model.ServiceRevision) shape.ServiceRevision {
 	out := shape.ServiceRevision{
-		ServiceRevisionArn: &rev.ARN, ServiceArn: &rev.Service, ClusterArn: wire.Ptr(a.arn("cluster/" + rev.Cluster)), TaskDefinition: &rev.TaskDefinition,
-		CapacityProviderStrategy: showStrategy(rev.Strategy), LaunchType: text(rev.LaunchType), LoadBalancers: showBalancers(rev.LoadBalancers),
-		NetworkConfiguration: showNetwork(rev.Network), CreatedAt: at(rev.CreatedAt), GuardDutyEnabled: wire.Ptr(false), ContainerImages: []shape.ContainerImage{},
+		ServiceRevisionArn: &rev.ARN, ServiceArn: &rev.Service, ClusterArn: wire.Ptr(a.arn("cluster/" + rev.Cluster)),
+		TaskDefinition: &rev.TaskDefinition, CapacityProviderStrategy: showStrategy(rev.Strategy), LaunchType: text(rev.LaunchType),
+		LoadBalancers: showBalancers(rev.LoadBalancers), NetworkConfiguration: showNetwork(rev.Network), CreatedAt: at(rev.CreatedAt),
+		GuardDutyEnabled: wire.Ptr(false), ContainerImages: []shape.ContainerImage{},
 	}
 	d, _ := state.TaskDefinitions.Get(r, rev.TaskDefinition)
 	for _, c := range d.Containers {
-		out.ContainerImages = append(out.ContainerImages, shape.ContainerImage{ContainerName: wire.Ptr(c.Name), Image: wire.Ptr(c.Image), ImageDigest: text(rev.Images[c.Name])})
+		out.ContainerImages = append(out.ContainerImages, shape.ContainerImage{
+			ContainerName: wire.Ptr(c.Name), Image: wire.Ptr(c.Image), ImageDigest: text(rev.Images[c.Name]),
+		})
 	}
 	if len(rev.Groups) > 0 {
 		out.ResolvedConfiguration = &shape.ResolvedConfiguration{}
 		for i, g := range rev.Groups {
-			out.ResolvedConfiguration.LoadBalancers = append(out.ResolvedConfiguration.LoadBalancers, shape.ServiceRevisionLoadBalancer{TargetGroupArn: wire.Ptr(g), ProductionListenerRule: text(rev.LoadBalancers[i].ProductionListenerRule)})
+			out.ResolvedConfiguration.LoadBalancers = append(out.ResolvedConfiguration.LoadBalancers, shape.ServiceRevisionLoadBalancer{
+				TargetGroupArn: wire.Ptr(g), ProductionListenerRule: text(rev.LoadBalancers[i].ProductionListenerRule),
+			})
 		}
 	}
 	return out
@@ -218,7 +237,9 @@ func (a *API) StopServiceDeployment(ctx context.Context, in *shape.StopServiceDe
 		case !ok:
 			return noDeployment()
 		case d.Status.Final():
-			return fault.New(fault.Conflict, "ConflictException", "The service deployment cannot be stopped because it is in the terminal state %s.", d.Status)
+			return fault.New(
+				fault.Conflict, "ConflictException", "The service deployment cannot be stopped because it is in the terminal state %s.", d.Status,
+			)
 		case d.Status != model.DeploymentPending && d.Status != model.DeploymentInProgress:
 			return nil
 		}
@@ -234,7 +255,9 @@ func (a *API) StopServiceDeployment(ctx context.Context, in *shape.StopServiceDe
 
 // ContinueServiceDeployment answers a PAUSE hook (docs/facts/deployments.md D107).
 // Errors: InvalidParameterException, ServiceDeploymentNotFoundException.
-func (a *API) ContinueServiceDeployment(ctx context.Context, in *shape.ContinueServiceDeploymentInput) (*shape.ContinueServiceDeploymentOutput, error) {
+func (a *API) ContinueServiceDeployment(
+	ctx context.Context, in *shape.ContinueServiceDeploymentInput,
+) (*shape.ContinueServiceDeploymentOutput, error) {
 	if !hookForm.MatchString(wire.Val(in.HookId)) {
 		return nil, invalid("Invalid hookId: hookId must follow the format: ecs-{hookType}-{id}")
 	}

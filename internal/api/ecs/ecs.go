@@ -86,7 +86,9 @@ func client(format string, args ...any) error {
 }
 
 func unbuilt(format string, args ...any) error {
-	return fault.New(fault.NotImplemented, "NotImplemented", format+" is not implemented by Berth; docs/COMPATIBILITY.md lists what is built.", args...)
+	return fault.New(
+		fault.NotImplemented, "NotImplemented", format+" is not implemented by Berth; docs/COMPATIBILITY.md lists what is built.", args...,
+	)
 }
 
 // at is a moment for an answer, nil if it has not come.

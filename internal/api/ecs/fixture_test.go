@@ -46,7 +46,9 @@ func newFixture(t *testing.T) *fixture {
 	h.api = ecs.New(ecs.Deps{DB: db, Clock: h.clock, IDs: ident.Seeded(1), Place: place, Gateway: gateway{}})
 	h.ctx = wire.WithCall(t.Context(), wire.Call{Principal: ident.Root(place)})
 	h.write("api/ec2", func(tx *store.Tx) error {
-		for _, s := range []model.Subnet{{ID: "subnet-1", VPC: "vpc-1", AvailabilityZone: "ap-northeast-1a"}, {ID: "subnet-2", VPC: "vpc-1", AvailabilityZone: "ap-northeast-1c"}} {
+		for _, s := range []model.Subnet{
+			{ID: "subnet-1", VPC: "vpc-1", AvailabilityZone: "ap-northeast-1a"}, {ID: "subnet-2", VPC: "vpc-1", AvailabilityZone: "ap-northeast-1c"},
+		} {
 			if err := state.Subnets.Put(tx, s); err != nil {
 				return err
 			}
@@ -61,7 +63,10 @@ func newFixture(t *testing.T) *fixture {
 			if err := state.TargetGroups.Put(tx, model.TargetGroup{ARN: g, TargetType: "ip", Name: g}); err != nil {
 				return err
 			}
-			rule := model.ListenerRule{ARN: rule([]string{"prod", "test"}[i]), Actions: []model.Action{{Type: "forward", Targets: []model.WeightedTarget{{TargetGroupARN: g, Weight: 1}}}}}
+			rule := model.ListenerRule{
+				ARN:     rule([]string{"prod", "test"}[i]),
+				Actions: []model.Action{{Type: "forward", Targets: []model.WeightedTarget{{TargetGroupARN: g, Weight: 1}}}},
+			}
 			if err := state.ListenerRules.Put(tx, rule); err != nil {
 				return err
 			}
@@ -112,12 +117,15 @@ func provider() *shape.CreateCapacityProviderInput {
 			InfrastructureRoleArn: p("arn:aws:iam::000000000000:role/infra"), PropagateTags: p("CAPACITY_PROVIDER"),
 			InstanceLaunchTemplate: &shape.InstanceLaunchTemplate{
 				Ec2InstanceProfileArn: p("arn:aws:iam::000000000000:instance-profile/ecsInstanceRole"),
-				NetworkConfiguration:  &shape.ManagedInstancesNetworkConfiguration{Subnets: []string{"subnet-1", "subnet-2"}, SecurityGroups: []string{"sg-1"}},
-				StorageConfiguration:  &shape.ManagedInstancesStorageConfiguration{StorageSizeGiB: p[int64](30)},
-				Monitoring:            p("DETAILED"),
+				NetworkConfiguration: &shape.ManagedInstancesNetworkConfiguration{
+					Subnets: []string{"subnet-1", "subnet-2"}, SecurityGroups: []string{"sg-1"},
+				},
+				StorageConfiguration: &shape.ManagedInstancesStorageConfiguration{StorageSizeGiB: p[int64](30)},
+				Monitoring:           p("DETAILED"),
 				InstanceRequirements: &shape.InstanceRequirementsRequest{
-					VCpuCount: &shape.VCpuCountRangeRequest{Min: p[int64](1), Max: p[int64](5)}, MemoryMiB: &shape.MemoryMiBRequest{Min: p[int64](1024), Max: p[int64](5120)},
-					CpuManufacturers: []string{"intel", "amd"}, BurstablePerformance: p("included"),
+					VCpuCount: &shape.VCpuCountRangeRequest{Min: p[int64](1), Max: p[int64](5)},
+					MemoryMiB: &shape.MemoryMiBRequest{Min: p[int64](1024), Max: p[int64](5120)}, CpuManufacturers: []string{"intel", "amd"},
+					BurstablePerformance: p("included"),
 				},
 			},
 			InfrastructureOptimization: &shape.InfrastructureOptimization{ScaleInAfter: p[int64](1800)},
@@ -134,7 +142,8 @@ func (h *fixture) ready() {
 	must(h, 0, err)
 	h.activate()
 	_, err = h.api.PutClusterCapacityProviders(h.ctx, &shape.PutClusterCapacityProvidersInput{
-		Cluster: p("c"), CapacityProviders: []string{"mi"}, DefaultCapacityProviderStrategy: []shape.CapacityProviderStrategyItem{{CapacityProvider: p("mi"), Weight: p[int64](1)}},
+		Cluster: p("c"), CapacityProviders: []string{"mi"},
+		DefaultCapacityProviderStrategy: []shape.CapacityProviderStrategyItem{{CapacityProvider: p("mi"), Weight: p[int64](1)}},
 	})
 	must(h, 0, err)
 	h.define()
@@ -152,10 +161,13 @@ func (h *fixture) activate() {
 
 func seedDefinition() *shape.RegisterTaskDefinitionInput {
 	return &shape.RegisterTaskDefinitionInput{
-		Family: p("f"), Cpu: p("256"), Memory: p("512"), NetworkMode: p("awsvpc"), RequiresCompatibilities: []string{"MANAGED_INSTANCES"}, ExecutionRoleArn: p("exec"),
+		Family: p("f"), Cpu: p("256"), Memory: p("512"), NetworkMode: p("awsvpc"), RequiresCompatibilities: []string{"MANAGED_INSTANCES"},
+		ExecutionRoleArn: p("exec"),
 		ContainerDefinitions: []shape.ContainerDefinition{{
 			Name: p("web"), Image: p("repo:latest"), PortMappings: []shape.PortMapping{{ContainerPort: p[int64](80)}},
-			LogConfiguration: &shape.LogConfiguration{LogDriver: p("awslogs"), Options: map[string]string{"awslogs-group": "g", "awslogs-region": "r", "awslogs-stream-prefix": "p"}},
+			LogConfiguration: &shape.LogConfiguration{
+				LogDriver: p("awslogs"), Options: map[string]string{"awslogs-group": "g", "awslogs-region": "r", "awslogs-stream-prefix": "p"},
+			},
 		}},
 	}
 }
@@ -168,14 +180,21 @@ func (h *fixture) define() {
 
 func seedService() *shape.CreateServiceInput {
 	return &shape.CreateServiceInput{
-		Cluster: p("c"), ServiceName: p("s"), TaskDefinition: p("f"), DesiredCount: p[int64](1), DeploymentController: &shape.DeploymentController{Type: p("ECS")},
+		Cluster: p("c"), ServiceName: p("s"), TaskDefinition: p("f"), DesiredCount: p[int64](1),
+		DeploymentController: &shape.DeploymentController{Type: p("ECS")},
 		LoadBalancers: []shape.LoadBalancer{{
 			TargetGroupArn: p("tg/blue"), ContainerName: p("web"), ContainerPort: p[int64](80),
-			AdvancedConfiguration: &shape.AdvancedConfiguration{AlternateTargetGroupArn: p("tg/green"), ProductionListenerRule: p(rule("prod")), TestListenerRule: p(rule("test")), RoleArn: p("arn:aws:iam::000000000000:role/lb")},
+			AdvancedConfiguration: &shape.AdvancedConfiguration{
+				AlternateTargetGroupArn: p("tg/green"), ProductionListenerRule: p(rule("prod")), TestListenerRule: p(rule("test")),
+				RoleArn: p("arn:aws:iam::000000000000:role/lb"),
+			},
 		}},
-		NetworkConfiguration: &shape.NetworkConfiguration{AwsvpcConfiguration: &shape.AwsVpcConfiguration{Subnets: []string{"subnet-1"}, SecurityGroups: []string{"sg-1"}}},
+		NetworkConfiguration: &shape.NetworkConfiguration{
+			AwsvpcConfiguration: &shape.AwsVpcConfiguration{Subnets: []string{"subnet-1"}, SecurityGroups: []string{"sg-1"}},
+		},
 		DeploymentConfiguration: &shape.DeploymentConfiguration{Strategy: p("BLUE_GREEN"), LifecycleHooks: []shape.DeploymentLifecycleHook{{
-			HookTargetArn: p("arn:aws:lambda:ap-northeast-1:000000000000:function:hook"), RoleArn: p("arn:aws:iam::000000000000:role/hook"), LifecycleStages: []string{"POST_TEST_TRAFFIC_SHIFT"},
+			HookTargetArn: p("arn:aws:lambda:ap-northeast-1:000000000000:function:hook"), RoleArn: p("arn:aws:iam::000000000000:role/hook"),
+			LifecycleStages: []string{"POST_TEST_TRAFFIC_SHIFT"},
 		}}},
 	}
 }

@@ -17,7 +17,9 @@ import (
 
 // DescribeContainerInstances describes up to a hundred instances. Errors:
 // ClusterNotFoundException, InvalidParameterException.
-func (a *API) DescribeContainerInstances(_ context.Context, in *shape.DescribeContainerInstancesInput) (*shape.DescribeContainerInstancesOutput, error) {
+func (a *API) DescribeContainerInstances(
+	_ context.Context, in *shape.DescribeContainerInstancesInput,
+) (*shape.DescribeContainerInstancesOutput, error) {
 	if n := len(in.ContainerInstances); n == 0 || n > 100 {
 		return nil, invalid("Container instances must have between 1 and 100 items.")
 	}
@@ -41,7 +43,9 @@ func (a *API) DescribeContainerInstances(_ context.Context, in *shape.DescribeCo
 // ListContainerInstances lists instances, all but INACTIVE ones unless a
 // status is asked. Errors: ClusterNotFoundException,
 // InvalidParameterException.
-func (a *API) ListContainerInstances(_ context.Context, in *shape.ListContainerInstancesInput) (*shape.ListContainerInstancesOutput, error) {
+func (a *API) ListContainerInstances(
+	_ context.Context, in *shape.ListContainerInstancesInput,
+) (*shape.ListContainerInstancesOutput, error) {
 	v := a.view()
 	c, err := cluster(v, in.Cluster)
 	if err != nil {
@@ -111,9 +115,13 @@ func subjects(r store.Reader, i model.Instance) constraint.Lookup {
 
 // UpdateContainerInstancesState empties instances (DRAINING) or gives them
 // back (ACTIVE). Errors: ClusterNotFoundException, InvalidParameterException.
-func (a *API) UpdateContainerInstancesState(ctx context.Context, in *shape.UpdateContainerInstancesStateInput) (*shape.UpdateContainerInstancesStateOutput, error) {
+func (a *API) UpdateContainerInstancesState(
+	ctx context.Context, in *shape.UpdateContainerInstancesStateInput,
+) (*shape.UpdateContainerInstancesStateOutput, error) {
 	status := model.ContainerInstanceStatus(wire.Val(in.Status))
-	goal := map[model.ContainerInstanceStatus]model.Goal{model.ContainerInstanceDraining: model.GoalDrain, model.ContainerInstanceActive: model.GoalRun}[status]
+	goal := map[model.ContainerInstanceStatus]model.Goal{
+		model.ContainerInstanceDraining: model.GoalDrain, model.ContainerInstanceActive: model.GoalRun,
+	}[status]
 	if goal == "" {
 		return nil, invalid("Container instance status should be one of [ACTIVE,DRAINING].")
 	}
@@ -158,7 +166,9 @@ func (a *API) UpdateContainerInstancesState(ctx context.Context, in *shape.Updat
 // DeregisterContainerInstance ends an instance and the machine under it; with
 // force also when tasks run on it. Errors: ClusterNotFoundException,
 // InvalidParameterException.
-func (a *API) DeregisterContainerInstance(ctx context.Context, in *shape.DeregisterContainerInstanceInput) (*shape.DeregisterContainerInstanceOutput, error) {
+func (a *API) DeregisterContainerInstance(
+	ctx context.Context, in *shape.DeregisterContainerInstanceInput,
+) (*shape.DeregisterContainerInstanceOutput, error) {
 	var out shape.ContainerInstance
 	now := a.Clock.Now()
 	err := a.update(ctx, func(tx *store.Tx) error {
@@ -175,7 +185,8 @@ func (a *API) DeregisterContainerInstance(ctx context.Context, in *shape.Deregis
 			return invalid("Found running tasks on the instance.")
 		}
 		i = model.Clone(i)
-		i.Goal, i.GoalReason, i.GoalAt, i.Status = model.GoalTerminate, "asked by DeregisterContainerInstance", now, model.ContainerInstanceDeregistering
+		i.Goal, i.GoalReason, i.GoalAt, i.Status = model.GoalTerminate, "asked by DeregisterContainerInstance", now,
+			model.ContainerInstanceDeregistering
 		i.Version++
 		out = showInstance(tx, i, nil)
 		return state.Instances.Put(tx, i)
@@ -193,9 +204,9 @@ func showInstance(r store.Reader, i model.Instance, include []string) shape.Cont
 	out := shape.ContainerInstance{
 		ContainerInstanceArn: &i.ARN, Ec2InstanceId: &i.ID, CapacityProviderName: &i.CapacityProvider, Version: &i.Version,
 		VersionInfo: &shape.VersionInfo{AgentVersion: text(i.AgentVersion), DockerVersion: text(i.RuntimeVersion)},
-		Status:      wire.Ptr(string(i.Status)), StatusReason: text(i.StatusReason), AgentConnected: &i.Connected, RunningTasksCount: &running, PendingTasksCount: &pending,
-		RegisteredAt: at(i.RegisteredAt), Attributes: []shape.Attribute{}, Attachments: []shape.Attachment{}, Tags: []shape.Tag{},
-		RegisteredResources: resources(r, i.Registered, nil), RemainingResources: resources(r, i.Registered, holding(tasks)),
+		Status:      wire.Ptr(string(i.Status)), StatusReason: text(i.StatusReason), AgentConnected: &i.Connected, RunningTasksCount: &running,
+		PendingTasksCount: &pending, RegisteredAt: at(i.RegisteredAt), Attributes: []shape.Attribute{}, Attachments: []shape.Attachment{},
+		Tags: []shape.Tag{}, RegisteredResources: resources(r, i.Registered, nil), RemainingResources: resources(r, i.Registered, holding(tasks)),
 	}
 	for _, at := range i.Attributes {
 		out.Attributes = append(out.Attributes, shape.Attribute{Name: wire.Ptr(at.Name), Value: text(at.Value)})
@@ -257,7 +268,10 @@ func resources(r store.Reader, have model.Resources, tasks []model.Task) []shape
 		return shape.Resource{Name: &name, Type: wire.Ptr("INTEGER"), DoubleValue: wire.Ptr(0.0), LongValue: wire.Ptr[int64](0), IntegerValue: &n}
 	}
 	set := func(name string, v []string) shape.Resource {
-		return shape.Resource{Name: &name, Type: wire.Ptr("STRINGSET"), DoubleValue: wire.Ptr(0.0), LongValue: wire.Ptr[int64](0), IntegerValue: wire.Ptr[int64](0), StringSetValue: v}
+		return shape.Resource{
+			Name: &name, Type: wire.Ptr("STRINGSET"), DoubleValue: wire.Ptr(0.0), LongValue: wire.Ptr[int64](0), IntegerValue: wire.Ptr[int64](0),
+			StringSetValue: v,
+		}
 	}
 	return []shape.Resource{whole("CPU", cpu), whole("MEMORY", memory), set("PORTS", tcp), set("PORTS_UDP", udp)}
 }

@@ -17,18 +17,24 @@ import (
 
 const (
 	minStorage, maxStorage, usualStorage = 30, 16384, 80
-	noTypes                              = "No instance types satisfy the instance requirements specified in the Managed Instances capacity provider."
+	noTypes                              = "No instance types satisfy the instance requirements specified in the Managed Instances " +
+		"capacity provider."
 )
 
 func checkProviderName(name string) error {
 	lower := strings.ToLower(name)
 	for _, p := range []string{"aws", "ecs", "fargate"} {
 		if strings.HasPrefix(lower, p) {
-			return invalid("The specified capacity provider name is invalid. Capacity provider names cannot begin with \"aws\", \"ecs\", or \"fargate\".")
+			return invalid(
+				"The specified capacity provider name is invalid. Capacity provider names cannot begin with \"aws\", \"ecs\", or \"fargate\".",
+			)
 		}
 	}
 	if !isName(name) {
-		return invalid("The specified capacity provider name is invalid. Up to 255 characters are allowed, including letters (upper and lowercase), numbers, underscores, and hyphens.")
+		return invalid(
+			"The specified capacity provider name is invalid. Up to 255 characters are allowed, including letters (upper and lowercase), " +
+				"numbers, underscores, and hyphens.",
+		)
 	}
 	return nil
 }
@@ -36,7 +42,9 @@ func checkProviderName(name string) error {
 // CreateCapacityProvider makes a Managed Instances capacity provider in a
 // cluster; it is ACTIVE a little later. Errors: InvalidParameterException,
 // ClusterNotFoundException, ClientException, NotImplemented.
-func (a *API) CreateCapacityProvider(ctx context.Context, in *shape.CreateCapacityProviderInput) (*shape.CreateCapacityProviderOutput, error) {
+func (a *API) CreateCapacityProvider(
+	ctx context.Context, in *shape.CreateCapacityProviderInput,
+) (*shape.CreateCapacityProviderOutput, error) {
 	p, err := a.newProvider(in)
 	if err != nil {
 		return nil, err
@@ -47,7 +55,10 @@ func (a *API) CreateCapacityProvider(ctx context.Context, in *shape.CreateCapaci
 			return err
 		}
 		if old, ok := state.CapacityProviders.Get(tx, p.Name); ok && old.Status != model.ProviderInactive {
-			return client("The specified capacity provider already exists. To change the configuration of an existing capacity provider, update the capacity provider.")
+			return client(
+				"The specified capacity provider already exists. To change the configuration of an existing capacity provider, update the capacity " +
+					"provider.",
+			)
 		}
 		if err := a.placeable(tx, p); err != nil {
 			return err
@@ -199,7 +210,10 @@ func inOneVPC(r store.Reader, subnets, groups []string) error {
 	for _, id := range subnets {
 		s, ok := state.Subnets.Get(r, id)
 		if !ok {
-			return invalid("Error retrieving subnet information for [%s]: The subnet ID '%s' does not exist (ErrorCode: InvalidSubnetID.NotFound)", strings.Join(subnets, ", "), id)
+			return invalid(
+				"Error retrieving subnet information for [%s]: The subnet ID '%s' does not exist (ErrorCode: InvalidSubnetID.NotFound)",
+				strings.Join(subnets, ", "), id,
+			)
 		}
 		if vpc != "" && vpc != s.VPC {
 			return invalid("All subnets must be in the same VPC.")
@@ -209,7 +223,10 @@ func inOneVPC(r store.Reader, subnets, groups []string) error {
 	for _, id := range groups {
 		g, ok := state.SecurityGroups.Get(r, id)
 		if !ok {
-			return invalid("Error retrieving security group information for [%s]: The security group '%s' does not exist (ErrorCode: InvalidGroup.NotFound)", strings.Join(groups, ", "), id)
+			return invalid(
+				"Error retrieving security group information for [%s]: The security group '%s' does not exist (ErrorCode: InvalidGroup.NotFound)",
+				strings.Join(groups, ", "), id,
+			)
 		}
 		if g.VPC != vpc {
 			return invalid("Security group %s does not appear to belong to the same VPC as the input subnets.", id)
@@ -220,7 +237,9 @@ func inOneVPC(r store.Reader, subnets, groups []string) error {
 
 // UpdateCapacityProvider changes what later instances will be like. Errors:
 // InvalidParameterException, ClientException, UpdateInProgressException.
-func (a *API) UpdateCapacityProvider(ctx context.Context, in *shape.UpdateCapacityProviderInput) (*shape.UpdateCapacityProviderOutput, error) {
+func (a *API) UpdateCapacityProvider(
+	ctx context.Context, in *shape.UpdateCapacityProviderInput,
+) (*shape.UpdateCapacityProviderOutput, error) {
 	mi := in.ManagedInstancesProvider
 	switch {
 	case in.AutoScalingGroupProvider != nil:
@@ -268,14 +287,18 @@ func provider(r store.Reader, name string, cluster *string) (model.CapacityProvi
 	case wire.Val(cluster) != "" && clusterName(cluster) != p.Cluster:
 		return p, invalid("The specified capacity provider is not in cluster %s.", clusterName(cluster))
 	case p.Status != model.ProviderActive || p.UpdateStatus == model.ProviderUpdateInProgress:
-		return p, fault.New(fault.Conflict, "UpdateInProgressException", "There's already a current update in progress for the capacity provider %s.", p.Name)
+		return p, fault.New(
+			fault.Conflict, "UpdateInProgressException", "There's already a current update in progress for the capacity provider %s.", p.Name,
+		)
 	}
 	return p, nil
 }
 
 // DeleteCapacityProvider ends a provider and its instances. Errors:
 // ClientException, InvalidParameterException, UpdateInProgressException.
-func (a *API) DeleteCapacityProvider(ctx context.Context, in *shape.DeleteCapacityProviderInput) (*shape.DeleteCapacityProviderOutput, error) {
+func (a *API) DeleteCapacityProvider(
+	ctx context.Context, in *shape.DeleteCapacityProviderInput,
+) (*shape.DeleteCapacityProviderOutput, error) {
 	var p model.CapacityProvider
 	now := a.Clock.Now()
 	err := a.update(ctx, func(tx *store.Tx) error {
@@ -306,7 +329,9 @@ func (a *API) DeleteCapacityProvider(ctx context.Context, in *shape.DeleteCapaci
 
 // DescribeCapacityProviders describes providers by name or those of a
 // cluster. Errors: InvalidParameterException.
-func (a *API) DescribeCapacityProviders(_ context.Context, in *shape.DescribeCapacityProvidersInput) (*shape.DescribeCapacityProvidersOutput, error) {
+func (a *API) DescribeCapacityProviders(
+	_ context.Context, in *shape.DescribeCapacityProvidersInput,
+) (*shape.DescribeCapacityProvidersOutput, error) {
 	if len(in.CapacityProviders) > 0 && in.Cluster != nil {
 		return nil, invalid("Cannot specify both capacity providers and cluster in the same request")
 	}

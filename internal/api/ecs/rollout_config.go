@@ -232,7 +232,8 @@ func showRollout(c model.DeploymentConfiguration) *shape.DeploymentConfiguration
 			Enable: &c.CircuitBreaker, Rollback: &c.CircuitRollback, ResetOnHealthyTask: wire.Ptr(true),
 			ThresholdConfiguration: &shape.ThresholdConfiguration{Type: wire.Ptr("BOUNDED_PERCENT"), Value: wire.Ptr[int64](50)},
 		},
-		MaximumPercent: &c.MaximumPercent, MinimumHealthyPercent: &c.MinimumHealthyPercent, Strategy: wire.Ptr(string(c.Strategy)), BakeTimeInMinutes: c.BakeMinutes,
+		MaximumPercent: &c.MaximumPercent, MinimumHealthyPercent: &c.MinimumHealthyPercent, Strategy: wire.Ptr(string(c.Strategy)),
+		BakeTimeInMinutes: c.BakeMinutes,
 	}
 	if c.Strategy != model.StrategyRolling {
 		out.BakeTimeInMinutes = wire.Ptr(int64(c.Bake().Minutes()))
@@ -241,8 +242,13 @@ func showRollout(c model.DeploymentConfiguration) *shape.DeploymentConfiguration
 		out.Alarms = &shape.DeploymentAlarms{AlarmNames: c.Alarms, Enable: &c.AlarmsEnabled, Rollback: &c.AlarmsRollback}
 	}
 	for _, h := range c.Hooks {
-		k := shape.DeploymentLifecycleHook{TargetType: wire.Ptr(h.TargetType), HookTargetArn: text(h.TargetARN), RoleArn: text(h.RoleARN), LifecycleStages: retyped[string](h.Stages), HookDetails: h.Details}
-		k.TimeoutConfiguration = &shape.DeploymentLifecycleHookTimeoutConfiguration{TimeoutInMinutes: wire.Ptr(h.TimeoutMinutes), Action: wire.Ptr(h.TimeoutAction)}
+		k := shape.DeploymentLifecycleHook{
+			TargetType: wire.Ptr(h.TargetType), HookTargetArn: text(h.TargetARN), RoleArn: text(h.RoleARN),
+			LifecycleStages: retyped[string](h.Stages), HookDetails: h.Details,
+		}
+		k.TimeoutConfiguration = &shape.DeploymentLifecycleHookTimeoutConfiguration{
+			TimeoutInMinutes: wire.Ptr(h.TimeoutMinutes), Action: wire.Ptr(h.TimeoutAction),
+		}
 		out.LifecycleHooks = append(out.LifecycleHooks, k)
 	}
 	switch c.Strategy {

@@ -34,7 +34,8 @@ func (a *API) CreateService(ctx context.Context, in *shape.CreateServiceInput) (
 		return nil, err
 	}
 	s := model.Service{
-		Name: *in.ServiceName, Status: model.ServiceActive, DesiredCount: wire.Or(in.DesiredCount, 1), ControllerType: "ECS", SchedulingStrategy: "REPLICA",
+		Name: *in.ServiceName, Status: model.ServiceActive, DesiredCount: wire.Or(in.DesiredCount, 1), ControllerType: "ECS",
+		SchedulingStrategy: "REPLICA",
 		GracePeriodSeconds: wire.Val(in.HealthCheckGracePeriodSeconds),
 		PropagateTags:      wire.Or(in.PropagateTags, "NONE"), ECSManagedTags: wire.Val(in.EnableECSManagedTags), Tags: tags,
 		CreatedAt: a.Clock.Now(), CreatedBy: caller(ctx).ARN, ClientToken: wire.Val(in.ClientToken),
@@ -84,7 +85,10 @@ func readBalancing(s model.Service, in *string) (string, error) {
 	case in == nil:
 		return "DISABLED", nil
 	case *in == "ENABLED" && !s.Balanceable():
-		return "", invalid("Availability Zone rebalancing does not support a maximumPercent of 100 or less, nor placement constraints on attribute:ecs.availability-zone.")
+		return "", invalid(
+			"Availability Zone rebalancing does not support a maximumPercent of 100 or less, nor placement constraints on " +
+				"attribute:ecs.availability-zone.",
+		)
 	}
 	return *in, nil
 }
@@ -183,7 +187,8 @@ func (a *API) deploy(tx *store.Tx, s *model.Service, ids deploymentIDs, now time
 	within := s.Cluster + "/" + s.Name + "/"
 	rev := model.ServiceRevision{
 		ARN: a.arn("service-revision/" + within + ids.revision), Service: s.ARN, Cluster: s.Cluster, TaskDefinition: s.TaskDefinition,
-		Strategy: slices.Clone(s.Strategy), LaunchType: s.LaunchType, LoadBalancers: slices.Clone(s.LoadBalancers), Network: model.Clone(s.Network), CreatedAt: now,
+		Strategy: slices.Clone(s.Strategy), LaunchType: s.LaunchType, LoadBalancers: slices.Clone(s.LoadBalancers),
+		Network: model.Clone(s.Network), CreatedAt: now,
 	}
 	d := model.ServiceDeployment{
 		ARN: a.arn("service-deployment/" + within + ids.deployment), Service: s.ARN, Cluster: s.Cluster, RolloutID: ids.rollout, Target: rev.ARN,
@@ -288,7 +293,8 @@ func (a *API) ListServices(_ context.Context, in *shape.ListServicesInput) (*sha
 	}
 	arns := []string{}
 	for _, s := range state.Services.By(v, "cluster", c.Name) {
-		if s.Status != model.ServiceInactive && wire.Or(in.SchedulingStrategy, s.SchedulingStrategy) == s.SchedulingStrategy && wire.Or(in.LaunchType, s.LaunchType) == s.LaunchType {
+		if s.Status != model.ServiceInactive && wire.Or(in.SchedulingStrategy, s.SchedulingStrategy) == s.SchedulingStrategy &&
+			wire.Or(in.LaunchType, s.LaunchType) == s.LaunchType {
 			arns = append(arns, s.ARN)
 		}
 	}

@@ -16,21 +16,23 @@ func (a *API) showService(r store.Reader, s model.Service, include []string) sha
 	running, pending := tally(tasks, func(model.Task) bool { return true })
 	out := shape.Service{
 		ServiceArn: &s.ARN, ServiceName: &s.Name, ClusterArn: wire.Ptr(a.arn("cluster/" + s.Cluster)), Status: wire.Ptr(string(s.Status)),
-		LoadBalancers: showBalancers(s.LoadBalancers), ServiceRegistries: []shape.ServiceRegistry{},
-		DesiredCount: &s.DesiredCount, RunningCount: &running, PendingCount: &pending,
-		LaunchType: text(s.LaunchType), CapacityProviderStrategy: showStrategy(s.Strategy), TaskDefinition: &s.TaskDefinition,
-		DeploymentConfiguration: showRollout(s.Deployment), RoleArn: text(s.RoleARN), CreatedAt: at(s.CreatedAt), CreatedBy: text(s.CreatedBy),
-		CurrentServiceDeployment: text(s.CurrentDeployment), PlacementConstraints: []shape.PlacementConstraint{}, PlacementStrategy: []shape.PlacementStrategy{},
-		NetworkConfiguration: showNetwork(s.Network), SchedulingStrategy: &s.SchedulingStrategy, DeploymentController: &shape.DeploymentController{Type: &s.ControllerType},
-		EnableECSManagedTags: &s.ECSManagedTags, PropagateTags: text(s.PropagateTags), EnableExecuteCommand: &s.ExecuteCommand,
-		AvailabilityZoneRebalancing: text(s.AZRebalancing), ResourceManagementType: wire.Ptr("CUSTOMER"),
-		Events: []shape.ServiceEvent{}, Deployments: []shape.Deployment{},
+		LoadBalancers: showBalancers(s.LoadBalancers), ServiceRegistries: []shape.ServiceRegistry{}, DesiredCount: &s.DesiredCount,
+		RunningCount: &running, PendingCount: &pending, LaunchType: text(s.LaunchType), CapacityProviderStrategy: showStrategy(s.Strategy),
+		TaskDefinition: &s.TaskDefinition, DeploymentConfiguration: showRollout(s.Deployment), RoleArn: text(s.RoleARN),
+		CreatedAt: at(s.CreatedAt), CreatedBy: text(s.CreatedBy), CurrentServiceDeployment: text(s.CurrentDeployment),
+		PlacementConstraints: []shape.PlacementConstraint{}, PlacementStrategy: []shape.PlacementStrategy{},
+		NetworkConfiguration: showNetwork(s.Network), SchedulingStrategy: &s.SchedulingStrategy,
+		DeploymentController: &shape.DeploymentController{Type: &s.ControllerType}, EnableECSManagedTags: &s.ECSManagedTags,
+		PropagateTags: text(s.PropagateTags), EnableExecuteCommand: &s.ExecuteCommand, AvailabilityZoneRebalancing: text(s.AZRebalancing),
+		ResourceManagementType: wire.Ptr("CUSTOMER"), Events: []shape.ServiceEvent{}, Deployments: []shape.Deployment{},
 	}
 	if len(s.LoadBalancers) > 0 {
 		out.HealthCheckGracePeriodSeconds = &s.GracePeriodSeconds
 	}
 	for _, c := range s.Constraints {
-		out.PlacementConstraints = append(out.PlacementConstraints, shape.PlacementConstraint{Type: wire.Ptr(c.Type), Expression: text(c.Expression)})
+		out.PlacementConstraints = append(out.PlacementConstraints, shape.PlacementConstraint{
+			Type: wire.Ptr(c.Type), Expression: text(c.Expression),
+		})
 	}
 	for _, e := range s.Events {
 		out.Events = append(out.Events, shape.ServiceEvent{Id: wire.Ptr(e.ID), CreatedAt: at(e.At), Message: wire.Ptr(e.Message)})
@@ -53,9 +55,10 @@ func showDeployment(r store.Reader, s model.Service, o model.Rollout, tasks []mo
 		desired = s.DesiredCount // the loop has not looked yet
 	}
 	return shape.Deployment{
-		Id: wire.Ptr(o.ID), Status: wire.Ptr(string(o.Status)), TaskDefinition: wire.Ptr(o.TaskDefinition), DesiredCount: &desired, RunningCount: &running, PendingCount: &pending,
-		FailedTasks: wire.Ptr(o.FailedTasks), CreatedAt: at(o.CreatedAt), UpdatedAt: at(o.UpdatedAt), CapacityProviderStrategy: showStrategy(rev.Strategy),
-		LaunchType: text(rev.LaunchType), NetworkConfiguration: showNetwork(rev.Network), RolloutState: wire.Ptr(string(o.State)), RolloutStateReason: text(o.Reason),
+		Id: wire.Ptr(o.ID), Status: wire.Ptr(string(o.Status)), TaskDefinition: wire.Ptr(o.TaskDefinition), DesiredCount: &desired,
+		RunningCount: &running, PendingCount: &pending, FailedTasks: wire.Ptr(o.FailedTasks), CreatedAt: at(o.CreatedAt),
+		UpdatedAt: at(o.UpdatedAt), CapacityProviderStrategy: showStrategy(rev.Strategy), LaunchType: text(rev.LaunchType),
+		NetworkConfiguration: showNetwork(rev.Network), RolloutState: wire.Ptr(string(o.State)), RolloutStateReason: text(o.Reason),
 	}
 }
 
@@ -65,7 +68,9 @@ func currentRevisions(s model.Service, tasks []model.Task) []shape.ServiceCurren
 	for _, o := range s.Rollouts {
 		running, pending := tally(tasks, func(t model.Task) bool { return t.Revision == o.Revision })
 		if o.Desired+running+pending > 0 || o.Status == model.RolloutPrimary {
-			out = append(out, shape.ServiceCurrentRevisionSummary{Arn: wire.Ptr(o.Revision), RequestedTaskCount: wire.Ptr(o.Desired), RunningTaskCount: &running, PendingTaskCount: &pending})
+			out = append(out, shape.ServiceCurrentRevisionSummary{
+				Arn: wire.Ptr(o.Revision), RequestedTaskCount: wire.Ptr(o.Desired), RunningTaskCount: &running, PendingTaskCount: &pending,
+			})
 		}
 	}
 	return out

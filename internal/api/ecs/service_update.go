@@ -12,7 +12,8 @@ import (
 	shape "berth/internal/wire/shape/ecs"
 )
 
-const mustForce = "When switching from launch type to capacity provider strategy on an existing service, or making a change to a capacity provider strategy on a service that is already using one, you must force a new deployment."
+const mustForce = "When switching from launch type to capacity provider strategy on an existing service, or making a change to a " +
+	"capacity provider strategy on a service that is already using one, you must force a new deployment."
 
 // UpdateService changes a service; a change of the task definition, network or
 // load balancers, or forceNewDeployment, starts a deployment

@@ -16,7 +16,9 @@ const notActive = "The specified capacity provider '%s' is not in an ACTIVE stat
 
 // readStrategy reads a capacity provider strategy whose providers must be of
 // the cluster's list. Errors: InvalidParameterException.
-func readStrategy(r store.Reader, cluster model.Cluster, providers []string, in []shape.CapacityProviderStrategyItem) ([]model.StrategyItem, error) {
+func readStrategy(
+	r store.Reader, cluster model.Cluster, providers []string, in []shape.CapacityProviderStrategyItem,
+) ([]model.StrategyItem, error) {
 	var out []model.StrategyItem
 	bases, weights := 0, int64(0)
 	for _, s := range in {
@@ -25,7 +27,9 @@ func readStrategy(r store.Reader, cluster model.Cluster, providers []string, in 
 			return nil, err
 		}
 		if slices.ContainsFunc(out, func(o model.StrategyItem) bool { return o.Provider == item.Provider }) {
-			return nil, invalid("The specified capacity provider strategy contains duplicate capacity providers. Remove the duplicates and try again.")
+			return nil, invalid(
+				"The specified capacity provider strategy contains duplicate capacity providers. Remove the duplicates and try again.",
+			)
 		}
 		if item.Base > 0 {
 			bases++
@@ -42,7 +46,9 @@ func readStrategy(r store.Reader, cluster model.Cluster, providers []string, in 
 		// A lone provider without a weight gets all tasks.
 		out[0].Weight = 1
 	case len(out) > 0 && weights == 0 && bases == 0:
-		return nil, invalid("The specified capacity provider strategy must contain at least one capacity provider with a weight greater than zero.")
+		return nil, invalid(
+			"The specified capacity provider strategy must contain at least one capacity provider with a weight greater than zero.",
+		)
 	}
 	return out, nil
 }
@@ -59,7 +65,10 @@ func checkItem(r store.Reader, cluster model.Cluster, providers []string, item m
 	case !ok || p.Cluster != cluster.Name || p.Status == model.ProviderInactive:
 		return invalid("The specified capacity provider '%s' was not found. Specify a valid capacity provider and try again.", item.Provider)
 	case !slices.Contains(providers, item.Provider):
-		return invalid("The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.")
+		return invalid(
+			"The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the " +
+				"capacity provider with the cluster and try again.",
+		)
 	case p.Status != model.ProviderActive:
 		return invalid(notActive, item.Provider)
 	}
@@ -69,7 +78,9 @@ func checkItem(r store.Reader, cluster model.Cluster, providers []string, item m
 func showStrategy(items []model.StrategyItem) []shape.CapacityProviderStrategyItem {
 	var out []shape.CapacityProviderStrategyItem
 	for _, i := range items {
-		out = append(out, shape.CapacityProviderStrategyItem{CapacityProvider: wire.Ptr(i.Provider), Weight: wire.Ptr(i.Weight), Base: wire.Ptr(i.Base)})
+		out = append(out, shape.CapacityProviderStrategyItem{
+			CapacityProvider: wire.Ptr(i.Provider), Weight: wire.Ptr(i.Weight), Base: wire.Ptr(i.Base),
+		})
 	}
 	return out
 }
@@ -82,7 +93,10 @@ func compute(r store.Reader, c model.Cluster, launchType *string, in []shape.Cap
 		case len(in) > 0:
 			return nil, invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
 		case lt == "MANAGED_INSTANCES":
-			return nil, invalid("Launch type MANAGED_INSTANCES cannot be specified. Use a capacity provider strategy with a Managed Instances capacity provider instead.")
+			return nil, invalid(
+				"Launch type MANAGED_INSTANCES cannot be specified. Use a capacity provider strategy with a Managed Instances capacity " +
+					"provider instead.",
+			)
 		default:
 			return nil, unbuilt("Launch type %s (Berth runs tasks on Managed Instances, through a capacity provider strategy)", lt)
 		}
@@ -91,7 +105,9 @@ func compute(r store.Reader, c model.Cluster, launchType *string, in []shape.Cap
 		return readStrategy(r, c, c.CapacityProviders, in)
 	}
 	if len(c.DefaultStrategy) == 0 {
-		return nil, invalid("No launch type to fall back to for empty capacity provider strategy. Your service was not created with a launch type.")
+		return nil, invalid(
+			"No launch type to fall back to for empty capacity provider strategy. Your service was not created with a launch type.",
+		)
 	}
 	return slices.Clone(c.DefaultStrategy), nil
 }
@@ -108,7 +124,9 @@ func fits(d model.TaskDefinition) error {
 // PutClusterCapacityProviders replaces a cluster's providers and default
 // strategy. Errors: ClusterNotFoundException, InvalidParameterException,
 // ResourceInUseException, NotImplemented.
-func (a *API) PutClusterCapacityProviders(ctx context.Context, in *shape.PutClusterCapacityProvidersInput) (*shape.PutClusterCapacityProvidersOutput, error) {
+func (a *API) PutClusterCapacityProviders(
+	ctx context.Context, in *shape.PutClusterCapacityProvidersInput,
+) (*shape.PutClusterCapacityProvidersOutput, error) {
 	var out shape.Cluster
 	err := a.update(ctx, func(tx *store.Tx) error {
 		c, err := cluster(tx, in.Cluster)
@@ -151,6 +169,7 @@ func associable(r store.Reader, c model.Cluster, names []string) error {
 // inUse reports whether a service's strategy names a provider.
 func inUse(r store.Reader, cluster, provider string) bool {
 	return slices.ContainsFunc(state.Services.By(r, "cluster", cluster), func(s model.Service) bool {
-		return s.Status != model.ServiceInactive && slices.ContainsFunc(s.Strategy, func(i model.StrategyItem) bool { return i.Provider == provider })
+		return s.Status != model.ServiceInactive &&
+			slices.ContainsFunc(s.Strategy, func(i model.StrategyItem) bool { return i.Provider == provider })
 	})
 }

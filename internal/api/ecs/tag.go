@@ -64,7 +64,9 @@ func tagged(r store.Reader, arn string, change func([]model.Tag) []model.Tag) ([
 		return retag(tx, state.TaskDefinitions, arn, v.Tags, ok, gone, change, func(c *model.TaskDefinition) *[]model.Tag { return &c.Tags })
 	case "service":
 		v, ok := state.Services.Get(r, arn)
-		return retag(tx, state.Services, arn, v.Tags, ok && v.Status != model.ServiceInactive, gone, change, func(c *model.Service) *[]model.Tag { return &c.Tags })
+		return retag(tx, state.Services, arn, v.Tags, ok && v.Status != model.ServiceInactive, gone, change, func(c *model.Service) *[]model.Tag {
+			return &c.Tags
+		})
 	case "task":
 		v, ok := state.Tasks.Get(r, arn)
 		return retag(tx, state.Tasks, arn, v.Tags, ok, gone, change, func(c *model.Task) *[]model.Tag { return &c.Tags })
@@ -79,7 +81,10 @@ func tagged(r store.Reader, arn string, change func([]model.Tag) []model.Tag) ([
 	}
 }
 
-func retag[T any](tx *store.Tx, table *store.Table[T], key string, now []model.Tag, ok bool, gone error, change func([]model.Tag) []model.Tag, of func(*T) *[]model.Tag) ([]model.Tag, error) {
+func retag[T any](
+	tx *store.Tx, table *store.Table[T], key string, now []model.Tag, ok bool, gone error, change func([]model.Tag) []model.Tag,
+	of func(*T) *[]model.Tag,
+) ([]model.Tag, error) {
 	if !ok {
 		return nil, gone
 	}

@@ -33,8 +33,9 @@ func (a *API) RunTask(ctx context.Context, in *shape.RunTaskInput) (*shape.RunTa
 		return nil, err
 	}
 	base := model.Task{
-		StartedBy: wire.Val(in.StartedBy), Group: wire.Val(in.Group), Tags: tags, Constraints: readConstraints(in.PlacementConstraints), CreatedAt: a.Clock.Now(),
-		ClientToken: wire.Val(in.ClientToken), DesiredStatus: model.TaskRunning, LastStatus: model.TaskProvisioning, StatusAt: a.Clock.Now(), Health: model.HealthUnknown, Version: 1,
+		StartedBy: wire.Val(in.StartedBy), Group: wire.Val(in.Group), Tags: tags, Constraints: readConstraints(in.PlacementConstraints),
+		CreatedAt: a.Clock.Now(), ClientToken: wire.Val(in.ClientToken), DesiredStatus: model.TaskRunning, LastStatus: model.TaskProvisioning,
+		StatusAt: a.Clock.Now(), Health: model.HealthUnknown, Version: 1,
 	}
 	if err := checkConstraints(base.Constraints, true); err != nil {
 		return nil, err
@@ -127,7 +128,8 @@ func (a *API) containers(t model.Task, d model.TaskDefinition, ids []string) []m
 	var out []model.TaskContainer
 	for i, c := range d.Containers {
 		k := model.TaskContainer{
-			Name: c.Name, ARN: a.arn("container/" + t.Cluster + "/" + t.ID + "/" + ids[i%len(ids)]), Image: c.Image, LastStatus: model.ContainerPending, Health: model.HealthUnknown, CPU: c.CPU, Memory: c.Memory,
+			Name: c.Name, ARN: a.arn("container/" + t.Cluster + "/" + t.ID + "/" + ids[i%len(ids)]), Image: c.Image,
+			LastStatus: model.ContainerPending, Health: model.HealthUnknown, CPU: c.CPU, Memory: c.Memory,
 		}
 		for _, o := range t.Overrides {
 			if o.Name == c.Name && o.CPU > 0 {
@@ -180,7 +182,9 @@ func (a *API) StopTask(ctx context.Context, in *shape.StopTaskInput) (*shape.Sto
 		}
 		if t.DesiredStatus != model.TaskStopped {
 			t = model.Clone(t)
-			t.DesiredStatus, t.StopCode, t.StoppedReason, t.StoppingAt = model.TaskStopped, "UserInitiated", wire.Or(text(wire.Val(in.Reason)), "Task stopped by user"), now
+			t.DesiredStatus, t.StopCode, t.StoppedReason, t.StoppingAt = model.TaskStopped, "UserInitiated", wire.Or(
+				text(wire.Val(in.Reason)), "Task stopped by user",
+			), now
 			t.Version++
 		}
 		out = a.showTask(tx, t, nil)

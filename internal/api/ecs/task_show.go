@@ -14,13 +14,15 @@ import (
 // showTask shapes a task as DescribeTasks does.
 func (a *API) showTask(r store.Reader, t model.Task, include []string) shape.Task {
 	out := shape.Task{
-		TaskArn: &t.ARN, TaskDefinitionArn: &t.TaskDefinition, ClusterArn: wire.Ptr(a.arn("cluster/" + t.Cluster)), ContainerInstanceArn: text(t.Instance),
-		AvailabilityZone: text(t.AvailabilityZone), CapacityProviderName: text(providerOf(t)), LaunchType: wire.Ptr("MANAGED_INSTANCES"),
-		Connectivity: text(string(t.Connectivity)), ConnectivityAt: at(t.ConnectivityAt), Cpu: wire.Ptr(strconv.FormatInt(t.CPU, 10)), Memory: wire.Ptr(strconv.FormatInt(t.Memory, 10)),
-		CreatedAt: at(t.CreatedAt), DesiredStatus: wire.Ptr(string(t.DesiredStatus)), LastStatus: wire.Ptr(string(t.LastStatus)), HealthStatus: wire.Ptr(string(t.Health)), EnableExecuteCommand: &t.ExecuteCommand,
-		ExecutionStoppedAt: at(t.ExecutionStoppedAt), Group: text(t.Group), PullStartedAt: at(t.PullStartedAt), PullStoppedAt: at(t.PullStoppedAt),
-		StartedAt: at(t.StartedAt), StartedBy: text(t.StartedBy), StopCode: text(t.StopCode), StoppedAt: at(t.StoppedAt), StoppedReason: text(t.StoppedReason),
-		StoppingAt: at(t.StoppingAt), Version: &t.Version, Overrides: showOverrides(t), Attachments: []shape.Attachment{}, Containers: []shape.Container{},
+		TaskArn: &t.ARN, TaskDefinitionArn: &t.TaskDefinition, ClusterArn: wire.Ptr(a.arn("cluster/" + t.Cluster)),
+		ContainerInstanceArn: text(t.Instance), AvailabilityZone: text(t.AvailabilityZone), CapacityProviderName: text(providerOf(t)),
+		LaunchType: wire.Ptr("MANAGED_INSTANCES"), Connectivity: text(string(t.Connectivity)), ConnectivityAt: at(t.ConnectivityAt),
+		Cpu: wire.Ptr(strconv.FormatInt(t.CPU, 10)), Memory: wire.Ptr(strconv.FormatInt(t.Memory, 10)), CreatedAt: at(t.CreatedAt),
+		DesiredStatus: wire.Ptr(string(t.DesiredStatus)), LastStatus: wire.Ptr(string(t.LastStatus)), HealthStatus: wire.Ptr(string(t.Health)),
+		EnableExecuteCommand: &t.ExecuteCommand, ExecutionStoppedAt: at(t.ExecutionStoppedAt), Group: text(t.Group),
+		PullStartedAt: at(t.PullStartedAt), PullStoppedAt: at(t.PullStoppedAt), StartedAt: at(t.StartedAt), StartedBy: text(t.StartedBy),
+		StopCode: text(t.StopCode), StoppedAt: at(t.StoppedAt), StoppedReason: text(t.StoppedReason), StoppingAt: at(t.StoppingAt),
+		Version: &t.Version, Overrides: showOverrides(t), Attachments: []shape.Attachment{}, Containers: []shape.Container{},
 		Attributes: []shape.Attribute{}, InferenceAccelerators: []shape.InferenceAccelerator{}, Tags: []shape.Tag{},
 	}
 	if i, ok := state.Instances.One(r, "arn", t.Instance); ok && t.Instance != "" {
@@ -64,7 +66,9 @@ func attachment(r store.Reader, t model.Task, eni model.NetworkInterface, has bo
 	case t.LastStatus == model.TaskStopped:
 		status = "DELETED"
 	}
-	out := shape.Attachment{Id: wire.Ptr(t.AttachmentID), Type: wire.Ptr("ElasticNetworkInterface"), Status: &status, Details: []shape.KeyValuePair{}}
+	out := shape.Attachment{
+		Id: wire.Ptr(t.AttachmentID), Type: wire.Ptr("ElasticNetworkInterface"), Status: &status, Details: []shape.KeyValuePair{},
+	}
 	add := func(name, value string) {
 		if value != "" {
 			out.Details = append(out.Details, shape.KeyValuePair{Name: &name, Value: &value})
@@ -105,18 +109,23 @@ func privateName(r store.Reader, eni model.NetworkInterface) string {
 
 func showContainer(t model.Task, c model.TaskContainer, eni model.NetworkInterface, has bool) shape.Container {
 	out := shape.Container{
-		ContainerArn: wire.Ptr(c.ARN), TaskArn: wire.Ptr(t.ARN), Name: wire.Ptr(c.Name), Image: wire.Ptr(c.Image), ImageDigest: text(c.ImageDigest), RuntimeId: text(c.RuntimeID),
-		LastStatus: wire.Ptr(string(c.LastStatus)), ExitCode: c.ExitCode, Reason: text(c.Reason), HealthStatus: wire.Ptr(string(c.Health)), Cpu: wire.Ptr(strconv.FormatInt(c.CPU, 10)), Memory: number(c.Memory),
+		ContainerArn: wire.Ptr(c.ARN), TaskArn: wire.Ptr(t.ARN), Name: wire.Ptr(c.Name), Image: wire.Ptr(c.Image),
+		ImageDigest: text(c.ImageDigest), RuntimeId: text(c.RuntimeID), LastStatus: wire.Ptr(string(c.LastStatus)), ExitCode: c.ExitCode,
+		Reason: text(c.Reason), HealthStatus: wire.Ptr(string(c.Health)), Cpu: wire.Ptr(strconv.FormatInt(c.CPU, 10)), Memory: number(c.Memory),
 		NetworkBindings: []shape.NetworkBinding{}, NetworkInterfaces: []shape.NetworkInterface{}, ManagedAgents: nil,
 	}
 	if has {
-		out.NetworkInterfaces = append(out.NetworkInterfaces, shape.NetworkInterface{AttachmentId: text(t.AttachmentID), PrivateIpv4Address: text(eni.IP)})
+		out.NetworkInterfaces = append(out.NetworkInterfaces, shape.NetworkInterface{
+			AttachmentId: text(t.AttachmentID), PrivateIpv4Address: text(eni.IP),
+		})
 	}
 	return out
 }
 
 func showOverrides(t model.Task) *shape.TaskOverride {
-	out := &shape.TaskOverride{ContainerOverrides: []shape.ContainerOverride{}, InferenceAcceleratorOverrides: []shape.InferenceAcceleratorOverride{}}
+	out := &shape.TaskOverride{
+		ContainerOverrides: []shape.ContainerOverride{}, InferenceAcceleratorOverrides: []shape.InferenceAcceleratorOverride{},
+	}
 	for _, c := range t.Containers {
 		k := shape.ContainerOverride{Name: wire.Ptr(c.Name)}
 		for _, o := range t.Overrides {

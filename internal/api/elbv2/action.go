@@ -124,11 +124,16 @@ func checkTargets(r store.Reader, lb, rule string, actions []model.Action) error
 			}
 			l, _ := state.LoadBalancers.Get(r, lb)
 			if g.VPC != l.VPC {
-				return fault.New(fault.Invalid, "InvalidConfigurationRequest", "The target group '%s' and the load balancer '%s' are in different VPCs", g.ARN, lb)
+				return fault.New(
+					fault.Invalid, "InvalidConfigurationRequest", "The target group '%s' and the load balancer '%s' are in different VPCs", g.ARN, lb,
+				)
 			}
 			for _, other := range balancersOf(r, g.ARN, rule) {
 				if other != lb {
-					return fault.New(fault.Invalid, "TargetGroupAssociationLimit", "The following target groups cannot be associated with more than one load balancer: %s", g.ARN)
+					return fault.New(
+						fault.Invalid, "TargetGroupAssociationLimit", "The following target groups cannot be associated with more than one load balancer: %s",
+						g.ARN,
+					)
 				}
 			}
 		}
@@ -195,7 +200,8 @@ func showAction(x model.Action) shape.Action {
 		out.FixedResponseConfig = c
 	case "redirect":
 		out.RedirectConfig = &shape.RedirectActionConfig{
-			Protocol: wire.Ptr(x.Protocol), Port: wire.Ptr(x.Port), Host: wire.Ptr(x.Host), Path: wire.Ptr(x.Path), Query: wire.Ptr(x.Query), StatusCode: wire.Ptr(x.StatusCode),
+			Protocol: wire.Ptr(x.Protocol), Port: wire.Ptr(x.Port), Host: wire.Ptr(x.Host), Path: wire.Ptr(x.Path), Query: wire.Ptr(x.Query),
+			StatusCode: wire.Ptr(x.StatusCode),
 		}
 	}
 	return out

@@ -70,16 +70,20 @@ var balancerAttributes = map[string]attribute{
 // groupAttributes are the attributes of a target group of an application load
 // balancer.
 var groupAttributes = map[string]attribute{
-	"deregistration_delay.timeout_seconds":                                           {"300", between(0, 3600)},
-	"stickiness.enabled":                                                             {"false", flag},
-	"stickiness.type":                                                                {"lb_cookie", oneOf("lb_cookie", "app_cookie")},
-	"stickiness.lb_cookie.duration_seconds":                                          {"86400", between(1, 604800)},
-	"stickiness.app_cookie.duration_seconds":                                         {"86400", between(1, 604800)},
-	"stickiness.app_cookie.cookie_name":                                              {"", cookieName},
-	"slow_start.duration_seconds":                                                    {"0", either(oneOf("0"), between(30, 900))},
-	"load_balancing.algorithm.type":                                                  {"round_robin", oneOf("round_robin", "least_outstanding_requests", "weighted_random")},
-	"load_balancing.algorithm.anomaly_mitigation":                                    {value: "off"},
-	"load_balancing.cross_zone.enabled":                                              {"use_load_balancer_configuration", oneOf("use_load_balancer_configuration", "true")},
+	"deregistration_delay.timeout_seconds":   {"300", between(0, 3600)},
+	"stickiness.enabled":                     {"false", flag},
+	"stickiness.type":                        {"lb_cookie", oneOf("lb_cookie", "app_cookie")},
+	"stickiness.lb_cookie.duration_seconds":  {"86400", between(1, 604800)},
+	"stickiness.app_cookie.duration_seconds": {"86400", between(1, 604800)},
+	"stickiness.app_cookie.cookie_name":      {"", cookieName},
+	"slow_start.duration_seconds":            {"0", either(oneOf("0"), between(30, 900))},
+	"load_balancing.algorithm.type": {
+		"round_robin", oneOf("round_robin", "least_outstanding_requests", "weighted_random"),
+	},
+	"load_balancing.algorithm.anomaly_mitigation": {value: "off"},
+	"load_balancing.cross_zone.enabled": {
+		"use_load_balancer_configuration", oneOf("use_load_balancer_configuration", "true"),
+	},
 	"target_group_health.dns_failover.minimum_healthy_targets.count":                 {value: "1"},
 	"target_group_health.dns_failover.minimum_healthy_targets.percentage":            {value: "off"},
 	"target_group_health.unhealthy_state_routing.minimum_healthy_targets.count":      {"1", between(1, 1000)},
@@ -133,7 +137,9 @@ func merged(known map[string]attribute, have map[string]string) map[string]strin
 
 // DescribeLoadBalancerAttributes lists all attributes. Errors:
 // LoadBalancerNotFound.
-func (a *API) DescribeLoadBalancerAttributes(_ context.Context, in *shape.DescribeLoadBalancerAttributesInput) (*shape.DescribeLoadBalancerAttributesOutput, error) {
+func (a *API) DescribeLoadBalancerAttributes(
+	_ context.Context, in *shape.DescribeLoadBalancerAttributesInput,
+) (*shape.DescribeLoadBalancerAttributesOutput, error) {
 	lb, ok := state.LoadBalancers.Get(a.DB.View(), wire.Val(in.LoadBalancerArn))
 	if !ok {
 		return nil, noLoadBalancer(wire.Val(in.LoadBalancerArn))
@@ -152,7 +158,9 @@ func showBalancerAttributes(lb model.LoadBalancer) []shape.LoadBalancerAttribute
 
 // ModifyLoadBalancerAttributes changes attributes. Errors:
 // LoadBalancerNotFound, ValidationError.
-func (a *API) ModifyLoadBalancerAttributes(ctx context.Context, in *shape.ModifyLoadBalancerAttributesInput) (*shape.ModifyLoadBalancerAttributesOutput, error) {
+func (a *API) ModifyLoadBalancerAttributes(
+	ctx context.Context, in *shape.ModifyLoadBalancerAttributesInput,
+) (*shape.ModifyLoadBalancerAttributesOutput, error) {
 	out := &shape.ModifyLoadBalancerAttributesOutput{}
 	err := a.edit(ctx, wire.Val(in.LoadBalancerArn), func(_ *store.Tx, l *model.LoadBalancer) error {
 		l.Attributes = merged(balancerAttributes, l.Attributes)
@@ -172,7 +180,9 @@ func (a *API) ModifyLoadBalancerAttributes(ctx context.Context, in *shape.Modify
 
 // DescribeTargetGroupAttributes lists all attributes. Errors:
 // TargetGroupNotFound.
-func (a *API) DescribeTargetGroupAttributes(_ context.Context, in *shape.DescribeTargetGroupAttributesInput) (*shape.DescribeTargetGroupAttributesOutput, error) {
+func (a *API) DescribeTargetGroupAttributes(
+	_ context.Context, in *shape.DescribeTargetGroupAttributesInput,
+) (*shape.DescribeTargetGroupAttributesOutput, error) {
 	g, ok := state.TargetGroups.Get(a.DB.View(), wire.Val(in.TargetGroupArn))
 	if !ok {
 		return nil, noGroup()
@@ -191,7 +201,9 @@ func showGroupAttributes(g model.TargetGroup) []shape.TargetGroupAttribute {
 
 // ModifyTargetGroupAttributes changes attributes. Errors:
 // TargetGroupNotFound, ValidationError.
-func (a *API) ModifyTargetGroupAttributes(ctx context.Context, in *shape.ModifyTargetGroupAttributesInput) (*shape.ModifyTargetGroupAttributesOutput, error) {
+func (a *API) ModifyTargetGroupAttributes(
+	ctx context.Context, in *shape.ModifyTargetGroupAttributesInput,
+) (*shape.ModifyTargetGroupAttributesOutput, error) {
 	out := &shape.ModifyTargetGroupAttributesOutput{}
 	err := a.editGroup(ctx, wire.Val(in.TargetGroupArn), func(g *model.TargetGroup) error {
 		g.Attributes = merged(groupAttributes, g.Attributes)
@@ -200,7 +212,8 @@ func (a *API) ModifyTargetGroupAttributes(ctx context.Context, in *shape.ModifyT
 				return err
 			}
 		}
-		if g.Attributes["stickiness.enabled"] == "true" && g.Attributes["stickiness.type"] == "app_cookie" && g.Attributes["stickiness.app_cookie.cookie_name"] == "" {
+		if g.Attributes["stickiness.enabled"] == "true" && g.Attributes["stickiness.type"] == "app_cookie" &&
+			g.Attributes["stickiness.app_cookie.cookie_name"] == "" {
 			return invalid("Target group attribute 'stickiness.app_cookie.cookie_name' must be specified when the stickiness type is 'app_cookie'")
 		}
 		if g.Attributes["slow_start.duration_seconds"] != "0" && g.Attributes["load_balancing.algorithm.type"] != "round_robin" {
@@ -217,7 +230,9 @@ func (a *API) ModifyTargetGroupAttributes(ctx context.Context, in *shape.ModifyT
 
 // DescribeListenerAttributes lists all attributes, which have their defaults.
 // Errors: ListenerNotFound.
-func (a *API) DescribeListenerAttributes(_ context.Context, in *shape.DescribeListenerAttributesInput) (*shape.DescribeListenerAttributesOutput, error) {
+func (a *API) DescribeListenerAttributes(
+	_ context.Context, in *shape.DescribeListenerAttributesInput,
+) (*shape.DescribeListenerAttributesOutput, error) {
 	if _, ok := state.Listeners.Get(a.DB.View(), wire.Val(in.ListenerArn)); !ok {
 		return nil, noListener()
 	}
@@ -234,7 +249,9 @@ func showListenerAttributes() []shape.ListenerAttribute {
 
 // ModifyListenerAttributes accepts the defaults; other values are not built.
 // Errors: ListenerNotFound, ValidationError.
-func (a *API) ModifyListenerAttributes(_ context.Context, in *shape.ModifyListenerAttributesInput) (*shape.ModifyListenerAttributesOutput, error) {
+func (a *API) ModifyListenerAttributes(
+	_ context.Context, in *shape.ModifyListenerAttributesInput,
+) (*shape.ModifyListenerAttributesOutput, error) {
 	if _, ok := state.Listeners.Get(a.DB.View(), wire.Val(in.ListenerArn)); !ok {
 		return nil, noListener()
 	}

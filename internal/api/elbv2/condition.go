@@ -76,7 +76,9 @@ func readCondition(c shape.RuleCondition) (model.Condition, error) {
 	case "query-string":
 		return readQuery(c, x)
 	default:
-		return x, invalid("Condition field '%s' must be one of '[path-pattern, host-header, http-header, http-request-method, query-string, source-ip]'", x.Field)
+		return x, invalid(
+			"Condition field '%s' must be one of '[path-pattern, host-header, http-header, http-request-method, query-string, source-ip]'", x.Field,
+		)
 	}
 	if len(c.Values) > 0 && len(inner) > 0 {
 		return x, invalid("You cannot specify both 'Values' and the configuration of the condition field '%s'", x.Field)

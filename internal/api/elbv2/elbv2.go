@@ -68,7 +68,9 @@ func invalid(format string, args ...any) error {
 }
 
 func unbuilt(format string, args ...any) error {
-	return fault.New(fault.NotImplemented, "NotImplemented", format+" is not implemented by Berth; docs/COMPATIBILITY.md lists what is built.", args...)
+	return fault.New(
+		fault.NotImplemented, "NotImplemented", format+" is not implemented by Berth; docs/COMPATIBILITY.md lists what is built.", args...,
+	)
 }
 
 func noLoadBalancer(arn string) error {

@@ -51,7 +51,9 @@ func gateway(t *testing.T, db *state.DB) {
 
 func balancer(t *testing.T, a *elbv2.API, name string) string {
 	t.Helper()
-	out, err := a.CreateLoadBalancer(t.Context(), &shape.CreateLoadBalancerInput{Name: wire.Ptr(name), Subnets: []string{"s-a", "s-b"}, SecurityGroups: []string{"sg-1"}})
+	out, err := a.CreateLoadBalancer(t.Context(), &shape.CreateLoadBalancerInput{
+		Name: wire.Ptr(name), Subnets: []string{"s-a", "s-b"}, SecurityGroups: []string{"sg-1"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +62,9 @@ func balancer(t *testing.T, a *elbv2.API, name string) string {
 
 func group(t *testing.T, a *elbv2.API, name string) string {
 	t.Helper()
-	out, err := a.CreateTargetGroup(t.Context(), &shape.CreateTargetGroupInput{Name: wire.Ptr(name), Protocol: wire.Ptr("HTTP"), Port: wire.Ptr[int64](80), VpcId: wire.Ptr("vpc-1"), TargetType: wire.Ptr("ip")})
+	out, err := a.CreateTargetGroup(t.Context(), &shape.CreateTargetGroupInput{
+		Name: wire.Ptr(name), Protocol: wire.Ptr("HTTP"), Port: wire.Ptr[int64](80), VpcId: wire.Ptr("vpc-1"), TargetType: wire.Ptr("ip"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +94,9 @@ func refused(t *testing.T, err error, code, text string) {
 }
 
 func TestFieldsFitTheModel(t *testing.T) {
-	if _, err := front.New(front.Deps{Services: []front.Service{{Meta: shape.Meta, API: &elbv2.API{}, Fields: elbv2.Fields, Resources: elbv2.Resources}}}); err != nil {
+	if _, err := front.New(front.Deps{
+		Services: []front.Service{{Meta: shape.Meta, API: &elbv2.API{}, Fields: elbv2.Fields, Resources: elbv2.Resources}},
+	}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -108,31 +114,49 @@ func TestLoadBalancersAreCheckedAsOnAWS(t *testing.T) {
 		t.Errorf("an internal one needs no gateway: %v", err)
 	}
 	gateway(t, db)
-	refused(t, try(func(in *shape.CreateLoadBalancerInput) { in.Subnets = in.Subnets[:1] }), "ValidationError", "At least two subnets in two different Availability Zones must be specified")
-	refused(t, try(func(in *shape.CreateLoadBalancerInput) { in.Subnets = []string{"s-a", "s-x"} }), "SubnetNotFound", "The subnet ID 's-x' does not exist")
+	refused(
+		t, try(func(in *shape.CreateLoadBalancerInput) { in.Subnets = in.Subnets[:1] }), "ValidationError",
+		"At least two subnets in two different Availability Zones must be specified",
+	)
+	refused(
+		t, try(func(in *shape.CreateLoadBalancerInput) { in.Subnets = []string{"s-a", "s-x"} }), "SubnetNotFound",
+		"The subnet ID 's-x' does not exist",
+	)
 	refused(t, try(func(in *shape.CreateLoadBalancerInput) { in.SecurityGroups = []string{"sg-x"} }), "InvalidSecurityGroup", "")
-	refused(t, try(func(in *shape.CreateLoadBalancerInput) { in.Name = wire.Ptr("-web") }), "ValidationError", "Load balancer name '-web' cannot begin or end with '-'")
+	refused(
+		t, try(func(in *shape.CreateLoadBalancerInput) { in.Name = wire.Ptr("-web") }), "ValidationError",
+		"Load balancer name '-web' cannot begin or end with '-'",
+	)
 	refused(t, try(func(in *shape.CreateLoadBalancerInput) { in.Type = wire.Ptr("network") }), "NotImplemented", "")
 	arn := balancer(t, a, "web")
 	if again := balancer(t, a, "web"); again != arn {
 		t.Errorf("equal settings made another one: %s", again)
 	}
-	refused(t, try(func(in *shape.CreateLoadBalancerInput) { in.Scheme = wire.Ptr("internal") }), "DuplicateLoadBalancerName", "A load balancer with the same name 'web' exists, but with different settings")
+	refused(
+		t, try(func(in *shape.CreateLoadBalancerInput) { in.Scheme = wire.Ptr("internal") }), "DuplicateLoadBalancerName",
+		"A load balancer with the same name 'web' exists, but with different settings",
+	)
 	out, err := a.DescribeLoadBalancers(t.Context(), &shape.DescribeLoadBalancersInput{Names: []string{"web"}})
 	if err != nil || *out.LoadBalancers[0].State.Code != "provisioning" || len(out.LoadBalancers[0].AvailabilityZones) != 2 {
 		t.Errorf("%+v, %v", out, err)
 	}
 	_, err = a.DescribeLoadBalancers(t.Context(), &shape.DescribeLoadBalancersInput{Names: []string{"no"}})
 	refused(t, err, "LoadBalancerNotFound", "Load balancers '[no]' not found")
-	_, err = a.ModifyLoadBalancerAttributes(t.Context(), &shape.ModifyLoadBalancerAttributesInput{LoadBalancerArn: &arn, Attributes: []shape.LoadBalancerAttribute{{Key: wire.Ptr("deletion_protection.enabled"), Value: wire.Ptr("true")}}})
+	_, err = a.ModifyLoadBalancerAttributes(t.Context(), &shape.ModifyLoadBalancerAttributesInput{
+		LoadBalancerArn: &arn, Attributes: []shape.LoadBalancerAttribute{{Key: wire.Ptr("deletion_protection.enabled"), Value: wire.Ptr("true")}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = a.DeleteLoadBalancer(t.Context(), &shape.DeleteLoadBalancerInput{LoadBalancerArn: &arn})
 	refused(t, err, "OperationNotPermitted", "Load balancer '"+arn+"' cannot be deleted because deletion protection is enabled")
-	_, err = a.ModifyLoadBalancerAttributes(t.Context(), &shape.ModifyLoadBalancerAttributesInput{LoadBalancerArn: &arn, Attributes: []shape.LoadBalancerAttribute{{Key: wire.Ptr("access_logs.s3.enabled"), Value: wire.Ptr("true")}}})
+	_, err = a.ModifyLoadBalancerAttributes(t.Context(), &shape.ModifyLoadBalancerAttributesInput{
+		LoadBalancerArn: &arn, Attributes: []shape.LoadBalancerAttribute{{Key: wire.Ptr("access_logs.s3.enabled"), Value: wire.Ptr("true")}},
+	})
 	refused(t, err, "NotImplemented", "")
-	_, err = a.ModifyLoadBalancerAttributes(t.Context(), &shape.ModifyLoadBalancerAttributesInput{LoadBalancerArn: &arn, Attributes: []shape.LoadBalancerAttribute{{Key: wire.Ptr("nonsense"), Value: wire.Ptr("true")}}})
+	_, err = a.ModifyLoadBalancerAttributes(t.Context(), &shape.ModifyLoadBalancerAttributesInput{
+		LoadBalancerArn: &arn, Attributes: []shape.LoadBalancerAttribute{{Key: wire.Ptr("nonsense"), Value: wire.Ptr("true")}},
+	})
 	refused(t, err, "ValidationError", "Load balancer attribute key 'nonsense' is not recognized")
 }
 
@@ -143,13 +167,17 @@ func TestRulesListenersAndGroupsHoldEachOther(t *testing.T) {
 	lb, lb2 := balancer(t, a, "web"), balancer(t, a, "api")
 	g1, g2 := group(t, a, "tg-1"), group(t, a, "tg-2")
 	listen := func(lb string, port int64, actions []shape.Action) (string, error) {
-		out, err := a.CreateListener(t.Context(), &shape.CreateListenerInput{LoadBalancerArn: &lb, Port: &port, Protocol: wire.Ptr("HTTP"), DefaultActions: actions})
+		out, err := a.CreateListener(t.Context(), &shape.CreateListenerInput{
+			LoadBalancerArn: &lb, Port: &port, Protocol: wire.Ptr("HTTP"), DefaultActions: actions,
+		})
 		if err != nil {
 			return "", err
 		}
 		return *out.Listeners[0].ListenerArn, nil
 	}
-	fixed := []shape.Action{{Type: wire.Ptr("fixed-response"), FixedResponseConfig: &shape.FixedResponseActionConfig{StatusCode: wire.Ptr("403")}}}
+	fixed := []shape.Action{
+		{Type: wire.Ptr("fixed-response"), FixedResponseConfig: &shape.FixedResponseActionConfig{StatusCode: wire.Ptr("403")}},
+	}
 	l, err := listen(lb, 80, fixed)
 	if err != nil {
 		t.Fatal(err)
@@ -159,12 +187,16 @@ func TestRulesListenersAndGroupsHoldEachOther(t *testing.T) {
 	}
 	_, err = listen(lb, 80, forward(g1))
 	refused(t, err, "DuplicateListener", "A listener already exists on this port for this load balancer '"+lb+"'")
-	rule, err := a.CreateRule(t.Context(), &shape.CreateRuleInput{ListenerArn: &l, Priority: wire.Ptr[int64](1), Conditions: path("/*"), Actions: forward(g1)})
+	rule, err := a.CreateRule(t.Context(), &shape.CreateRuleInput{
+		ListenerArn: &l, Priority: wire.Ptr[int64](1), Conditions: path("/*"), Actions: forward(g1),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	arn := *rule.Rules[0].RuleArn
-	_, err = a.CreateRule(t.Context(), &shape.CreateRuleInput{ListenerArn: &l, Priority: wire.Ptr[int64](1), Conditions: path("/*"), Actions: forward(g1)})
+	_, err = a.CreateRule(t.Context(), &shape.CreateRuleInput{
+		ListenerArn: &l, Priority: wire.Ptr[int64](1), Conditions: path("/*"), Actions: forward(g1),
+	})
 	refused(t, err, "PriorityInUse", "Priority '1' is currently in use")
 	_, err = listen(lb2, 80, forward(g1))
 	refused(t, err, "TargetGroupAssociationLimit", "The following target groups cannot be associated with more than one load balancer: "+g1)
@@ -179,9 +211,13 @@ func TestRulesListenersAndGroupsHoldEachOther(t *testing.T) {
 	}
 	want := shape.Rule{
 		RuleArn: &arn, Priority: wire.Ptr("1"), IsDefault: wire.Ptr(false),
-		Conditions: []shape.RuleCondition{{Field: wire.Ptr("path-pattern"), Values: []string{"/*"}, PathPatternConfig: &shape.PathPatternConditionConfig{Values: []string{"/*"}}}},
+		Conditions: []shape.RuleCondition{
+			{Field: wire.Ptr("path-pattern"), Values: []string{"/*"}, PathPatternConfig: &shape.PathPatternConditionConfig{Values: []string{"/*"}}},
+		},
 		Actions: []shape.Action{{Type: wire.Ptr("forward"), ForwardConfig: &shape.ForwardActionConfig{
-			TargetGroups:                []shape.TargetGroupTuple{{TargetGroupArn: &g2, Weight: wire.Ptr[int64](100)}, {TargetGroupArn: &g1, Weight: wire.Ptr[int64](0)}},
+			TargetGroups: []shape.TargetGroupTuple{
+				{TargetGroupArn: &g2, Weight: wire.Ptr[int64](100)}, {TargetGroupArn: &g1, Weight: wire.Ptr[int64](0)},
+			},
 			TargetGroupStickinessConfig: &shape.TargetGroupStickinessConfig{Enabled: wire.Ptr(false)},
 		}}},
 	}
@@ -237,10 +273,14 @@ func TestTargets(t *testing.T) {
 	if diff := cmp.Diff([]string{"10.0.1.7 us-east-1b unused Target.NotInUse"}, health()); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"10.0.0.9  unused Target.NotRegistered"}, health(shape.TargetDescription{Id: wire.Ptr("10.0.0.9")})); diff != "" {
+	if diff := cmp.Diff(
+		[]string{"10.0.0.9  unused Target.NotRegistered"}, health(shape.TargetDescription{Id: wire.Ptr("10.0.0.9")}),
+	); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := a.DeregisterTargets(t.Context(), &shape.DeregisterTargetsInput{TargetGroupArn: &g, Targets: []shape.TargetDescription{{Id: wire.Ptr("10.0.1.7")}}}); err != nil {
+	if _, err := a.DeregisterTargets(t.Context(), &shape.DeregisterTargetsInput{
+		TargetGroupArn: &g, Targets: []shape.TargetDescription{{Id: wire.Ptr("10.0.1.7")}},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"10.0.1.7 us-east-1b draining Target.DeregistrationInProgress"}, health()); diff != "" {
@@ -251,18 +291,27 @@ func TestTargets(t *testing.T) {
 func TestHealthCheckSettings(t *testing.T) {
 	a, _ := newAPI(t)
 	try := func(edit func(*shape.CreateTargetGroupInput)) error {
-		in := &shape.CreateTargetGroupInput{Name: wire.Ptr("x"), Protocol: wire.Ptr("HTTP"), Port: wire.Ptr[int64](80), VpcId: wire.Ptr("vpc-1"), TargetType: wire.Ptr("ip")}
+		in := &shape.CreateTargetGroupInput{
+			Name: wire.Ptr("x"), Protocol: wire.Ptr("HTTP"), Port: wire.Ptr[int64](80), VpcId: wire.Ptr("vpc-1"), TargetType: wire.Ptr("ip"),
+		}
 		edit(in)
 		_, err := a.CreateTargetGroup(t.Context(), in)
 		return err
 	}
-	refused(t, try(func(in *shape.CreateTargetGroupInput) { in.HealthCheckIntervalSeconds = wire.Ptr[int64](4) }), "ValidationError", "Health check interval '4' must be between '5' and '300' inclusive")
+	refused(
+		t, try(func(in *shape.CreateTargetGroupInput) { in.HealthCheckIntervalSeconds = wire.Ptr[int64](4) }), "ValidationError",
+		"Health check interval '4' must be between '5' and '300' inclusive",
+	)
 	refused(t, try(func(in *shape.CreateTargetGroupInput) {
 		in.HealthCheckIntervalSeconds, in.HealthCheckTimeoutSeconds = wire.Ptr[int64](10), wire.Ptr[int64](10)
 	}), "ValidationError", "Health check timeout '10' must be smaller than the interval '10'")
-	refused(t, try(func(in *shape.CreateTargetGroupInput) { in.Matcher = &shape.Matcher{HttpCode: wire.Ptr("200-600")} }), "ValidationError", "")
+	refused(
+		t, try(func(in *shape.CreateTargetGroupInput) { in.Matcher = &shape.Matcher{HttpCode: wire.Ptr("200-600")} }), "ValidationError", "",
+	)
 	refused(t, try(func(in *shape.CreateTargetGroupInput) { in.Protocol = wire.Ptr("TCP") }), "NotImplemented", "")
-	refused(t, try(func(in *shape.CreateTargetGroupInput) { in.VpcId = wire.Ptr("vpc-x") }), "ValidationError", "The VPC ID 'vpc-x' is not found")
+	refused(
+		t, try(func(in *shape.CreateTargetGroupInput) { in.VpcId = wire.Ptr("vpc-x") }), "ValidationError", "The VPC ID 'vpc-x' is not found",
+	)
 	g := group(t, a, "tg")
 	out, err := a.DescribeTargetGroupAttributes(t.Context(), &shape.DescribeTargetGroupAttributesInput{TargetGroupArn: &g})
 	if err != nil || len(out.Attributes) != 14 {

@@ -30,7 +30,9 @@ func (a *API) CreateTargetGroup(ctx context.Context, in *shape.CreateTargetGroup
 		}
 		if old, ok := state.TargetGroups.One(tx, "name", g.Name); ok {
 			if !sameGroup(old, g) {
-				return fault.New(fault.Conflict, "DuplicateTargetGroupName", "A target group with the same name '%s' exists, but with different settings", g.Name)
+				return fault.New(
+					fault.Conflict, "DuplicateTargetGroupName", "A target group with the same name '%s' exists, but with different settings", g.Name,
+				)
 			}
 			out = showGroup(tx, old)
 			return nil
@@ -51,7 +53,8 @@ func sameGroup(a, b model.TargetGroup) bool {
 	a.ARN, a.CreatedAt, a.Attributes, a.Tags = b.ARN, b.CreatedAt, nil, nil
 	b.Attributes, b.Tags = nil, nil
 	return a.Name == b.Name && a.Protocol == b.Protocol && a.Port == b.Port && a.VPC == b.VPC && a.TargetType == b.TargetType &&
-		a.HealthPath == b.HealthPath && a.HealthPort == b.HealthPort && a.HealthProtocol == b.HealthProtocol && a.HealthInterval == b.HealthInterval &&
+		a.HealthPath == b.HealthPath && a.HealthPort == b.HealthPort && a.HealthProtocol == b.HealthProtocol &&
+		a.HealthInterval == b.HealthInterval &&
 		a.HealthTimeout == b.HealthTimeout && a.HealthyThreshold == b.HealthyThreshold && a.UnhealthyThreshold == b.UnhealthyThreshold &&
 		a.Matcher == b.Matcher && a.HealthEnabled == b.HealthEnabled && a.ProtocolVersion == b.ProtocolVersion
 }
@@ -171,10 +174,11 @@ func showGroup(r store.Reader, g model.TargetGroup) shape.TargetGroup {
 		lbs = []string{}
 	}
 	return shape.TargetGroup{
-		TargetGroupArn: wire.Ptr(g.ARN), TargetGroupName: wire.Ptr(g.Name), Protocol: wire.Ptr(g.Protocol), Port: wire.Ptr(g.Port), VpcId: wire.Ptr(g.VPC),
-		HealthCheckProtocol: wire.Ptr(g.HealthProtocol), HealthCheckPort: wire.Ptr(g.HealthPort), HealthCheckEnabled: wire.Ptr(g.HealthEnabled),
-		HealthCheckIntervalSeconds: wire.Ptr(g.HealthInterval), HealthCheckTimeoutSeconds: wire.Ptr(g.HealthTimeout),
-		HealthyThresholdCount: wire.Ptr(g.HealthyThreshold), UnhealthyThresholdCount: wire.Ptr(g.UnhealthyThreshold), HealthCheckPath: wire.Ptr(g.HealthPath),
+		TargetGroupArn: wire.Ptr(g.ARN), TargetGroupName: wire.Ptr(g.Name), Protocol: wire.Ptr(g.Protocol), Port: wire.Ptr(g.Port),
+		VpcId: wire.Ptr(g.VPC), HealthCheckProtocol: wire.Ptr(g.HealthProtocol), HealthCheckPort: wire.Ptr(g.HealthPort),
+		HealthCheckEnabled: wire.Ptr(g.HealthEnabled), HealthCheckIntervalSeconds: wire.Ptr(g.HealthInterval),
+		HealthCheckTimeoutSeconds: wire.Ptr(g.HealthTimeout), HealthyThresholdCount: wire.Ptr(g.HealthyThreshold),
+		UnhealthyThresholdCount: wire.Ptr(g.UnhealthyThreshold), HealthCheckPath: wire.Ptr(g.HealthPath),
 		Matcher: &shape.Matcher{HttpCode: wire.Ptr(g.Matcher)}, LoadBalancerArns: lbs, TargetType: wire.Ptr(g.TargetType),
 		ProtocolVersion: wire.Ptr(g.ProtocolVersion), IpAddressType: wire.Ptr(g.IPAddressType),
 	}
@@ -222,7 +226,8 @@ func (a *API) ModifyTargetGroup(ctx context.Context, in *shape.ModifyTargetGroup
 	var g model.TargetGroup
 	err := a.editGroup(ctx, wire.Val(in.TargetGroupArn), func(x *model.TargetGroup) error {
 		err := setHealth(x, health{
-			in.HealthCheckProtocol, in.HealthCheckPort, in.HealthCheckPath, in.HealthCheckEnabled, in.HealthCheckIntervalSeconds, in.HealthCheckTimeoutSeconds,
+			in.HealthCheckProtocol, in.HealthCheckPort, in.HealthCheckPath, in.HealthCheckEnabled, in.HealthCheckIntervalSeconds,
+			in.HealthCheckTimeoutSeconds,
 			in.HealthyThresholdCount, in.UnhealthyThresholdCount, in.Matcher,
 		})
 		g = *x

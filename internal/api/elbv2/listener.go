@@ -31,7 +31,8 @@ func (a *API) CreateListener(ctx context.Context, in *shape.CreateListenerInput)
 		return nil, err
 	}
 	l := model.Listener{
-		ARN: a.arn("listener/" + fullName(lb) + "/" + a.IDs.Hex(16)), LoadBalancer: lb, Port: wire.Val(in.Port), Protocol: wire.Val(in.Protocol), Tags: tags,
+		ARN: a.arn("listener/" + fullName(lb) + "/" + a.IDs.Hex(16)), LoadBalancer: lb, Port: wire.Val(in.Port), Protocol: wire.Val(in.Protocol),
+		Tags: tags,
 	}
 	rule := model.ListenerRule{ARN: ruleARN(l.ARN, a.IDs.Hex(16)), Listener: l.ARN, Default: true, Actions: actions, Changes: 1}
 	var out shape.Listener
@@ -44,7 +45,8 @@ func (a *API) CreateListener(ctx context.Context, in *shape.CreateListenerInput)
 			if o.Port != l.Port {
 				continue
 			}
-			if d, ok := defaultRule(tx, o.ARN); ok && o.Protocol == l.Protocol && reflect.DeepEqual(d.Actions, rule.Actions) && reflect.DeepEqual(o.Tags, l.Tags) {
+			if d, ok := defaultRule(tx, o.ARN); ok && o.Protocol == l.Protocol && reflect.DeepEqual(d.Actions, rule.Actions) &&
+				reflect.DeepEqual(o.Tags, l.Tags) {
 				out = showListener(tx, o)
 				return nil
 			}
@@ -215,7 +217,9 @@ func deleteListener(tx *store.Tx, arn string) error {
 
 // DescribeListenerCertificates lists none: HTTP listeners have none. Errors:
 // ListenerNotFound, ValidationError.
-func (a *API) DescribeListenerCertificates(_ context.Context, in *shape.DescribeListenerCertificatesInput) (*shape.DescribeListenerCertificatesOutput, error) {
+func (a *API) DescribeListenerCertificates(
+	_ context.Context, in *shape.DescribeListenerCertificatesInput,
+) (*shape.DescribeListenerCertificatesOutput, error) {
 	if _, ok := state.Listeners.Get(a.DB.View(), wire.Val(in.ListenerArn)); !ok {
 		return nil, noListener()
 	}

@@ -30,7 +30,9 @@ func (a *API) CreateLoadBalancer(ctx context.Context, in *shape.CreateLoadBalanc
 		}
 		if old, ok := state.LoadBalancers.One(tx, "name", lb.Name); ok {
 			if !sameSettings(old, lb) {
-				return fault.New(fault.Conflict, "DuplicateLoadBalancerName", "A load balancer with the same name '%s' exists, but with different settings", lb.Name)
+				return fault.New(
+					fault.Conflict, "DuplicateLoadBalancerName", "A load balancer with the same name '%s' exists, but with different settings", lb.Name,
+				)
 			}
 			out = showLoadBalancer(tx, old)
 			return nil
@@ -107,7 +109,9 @@ func fillNetwork(r store.Reader, lb *model.LoadBalancer) error {
 		case lb.VPC != "" && lb.VPC != s.VPC:
 			return fault.New(fault.Invalid, "InvalidConfigurationRequest", "All subnets must belong to the same VPC: '%s'", lb.VPC)
 		case zones[s.AvailabilityZone]:
-			return fault.New(fault.Invalid, "InvalidConfigurationRequest", "A load balancer cannot be attached to multiple subnets in the same Availability Zone")
+			return fault.New(
+				fault.Invalid, "InvalidConfigurationRequest", "A load balancer cannot be attached to multiple subnets in the same Availability Zone",
+			)
 		}
 		zones[s.AvailabilityZone], lb.VPC = true, s.VPC
 	}
@@ -139,13 +143,15 @@ func fillGroups(r store.Reader, lb *model.LoadBalancer) error {
 func sameSettings(a, b model.LoadBalancer) bool {
 	sorted := func(s []string) []string { return slices.Sorted(slices.Values(s)) }
 	return a.Scheme == b.Scheme && a.Type == b.Type && a.IPAddressType == b.IPAddressType &&
-		slices.Equal(sorted(a.Subnets), sorted(b.Subnets)) && slices.Equal(sorted(a.SecurityGroups), sorted(b.SecurityGroups)) && slices.Equal(a.Tags, b.Tags)
+		slices.Equal(sorted(a.Subnets), sorted(b.Subnets)) && slices.Equal(sorted(a.SecurityGroups), sorted(b.SecurityGroups)) &&
+		slices.Equal(a.Tags, b.Tags)
 }
 
 func showLoadBalancer(r store.Reader, lb model.LoadBalancer) shape.LoadBalancer {
 	out := shape.LoadBalancer{
-		LoadBalancerArn: wire.Ptr(lb.ARN), DNSName: wire.Ptr(lb.DNSName), CreatedTime: wire.Ptr(lb.CreatedAt), LoadBalancerName: wire.Ptr(lb.Name),
-		Scheme: wire.Ptr(lb.Scheme), VpcId: wire.Ptr(lb.VPC), Type: wire.Ptr(lb.Type), SecurityGroups: lb.SecurityGroups, IpAddressType: wire.Ptr(lb.IPAddressType),
+		LoadBalancerArn: wire.Ptr(lb.ARN), DNSName: wire.Ptr(lb.DNSName), CreatedTime: wire.Ptr(lb.CreatedAt),
+		LoadBalancerName: wire.Ptr(lb.Name), Scheme: wire.Ptr(lb.Scheme), VpcId: wire.Ptr(lb.VPC), Type: wire.Ptr(lb.Type),
+		SecurityGroups: lb.SecurityGroups, IpAddressType: wire.Ptr(lb.IPAddressType),
 		State: &shape.LoadBalancerState{Code: wire.Ptr(string(lb.State))}, EnablePrefixForIpv6SourceNat: wire.Ptr("off"),
 	}
 	if lb.StateReason != "" {
@@ -162,7 +168,9 @@ func showZones(r store.Reader, lb model.LoadBalancer) []shape.AvailabilityZone {
 	var out []shape.AvailabilityZone
 	for _, id := range lb.Subnets {
 		s, _ := state.Subnets.Get(r, id)
-		out = append(out, shape.AvailabilityZone{ZoneName: wire.Ptr(s.AvailabilityZone), SubnetId: wire.Ptr(id), LoadBalancerAddresses: []shape.LoadBalancerAddress{}})
+		out = append(out, shape.AvailabilityZone{
+			ZoneName: wire.Ptr(s.AvailabilityZone), SubnetId: wire.Ptr(id), LoadBalancerAddresses: []shape.LoadBalancerAddress{},
+		})
 	}
 	return out
 }
@@ -252,7 +260,9 @@ func (a *API) DeleteLoadBalancer(ctx context.Context, in *shape.DeleteLoadBalanc
 			return nil
 		}
 		if lb.Attributes["deletion_protection.enabled"] == "true" {
-			return fault.New(fault.Invalid, "OperationNotPermitted", "Load balancer '%s' cannot be deleted because deletion protection is enabled", arn)
+			return fault.New(
+				fault.Invalid, "OperationNotPermitted", "Load balancer '%s' cannot be deleted because deletion protection is enabled", arn,
+			)
 		}
 		for _, l := range state.Listeners.By(tx, "loadbalancer", arn) {
 			if err := deleteListener(tx, l.ARN); err != nil {

@@ -226,7 +226,10 @@ func (a *API) SetRulePriorities(ctx context.Context, in *shape.SetRulePriorities
 					return priorityInUse(now)
 				}
 			}
-			if err := state.ListenerRules.Edit(tx, r.ARN, func(x *model.ListenerRule) error { x.Priority = priorities[x.ARN]; return nil }); err != nil {
+			if err := state.ListenerRules.Edit(tx, r.ARN, func(x *model.ListenerRule) error {
+				x.Priority = priorities[x.ARN]
+				return nil
+			}); err != nil {
 				return err
 			}
 			r.Priority = priorities[r.ARN]

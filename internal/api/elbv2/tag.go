@@ -129,7 +129,8 @@ func (a *API) DescribeTags(_ context.Context, in *shape.DescribeTagsInput) (*sha
 // limits are AWS's default quotas (docs/facts/deployments.md D125).
 var limits = [][2]string{
 	{"application-load-balancers", "50"}, {"target-groups", "3000"}, {"targets-per-application-load-balancer", "1000"},
-	{"listeners-per-application-load-balancer", "50"}, {"rules-per-application-load-balancer", "100"}, {"certificates-per-application-load-balancer", "25"},
+	{"listeners-per-application-load-balancer", "50"}, {"rules-per-application-load-balancer", "100"},
+	{"certificates-per-application-load-balancer", "25"},
 	{"target-groups-per-application-load-balancer", "100"}, {"target-groups-per-action-on-application-load-balancer", "5"},
 	{"condition-values-per-alb-rule", "5"}, {"condition-wildcards-per-alb-rule", "5"},
 }

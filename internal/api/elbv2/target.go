@@ -80,7 +80,11 @@ func readTarget(r store.Reader, g model.TargetGroup, d shape.TargetDescription) 
 	case ip.IsPrivate():
 		return t, badTarget("You must specify an Availability Zone for the target '%s', which is outside the target group VPC", t.ID)
 	default:
-		return t, badTarget("The IP address '%s' is not valid: targets must be in the VPC's CIDR blocks or in 10.0.0.0/8, 100.64.0.0/10, 172.16.0.0/12 or 192.168.0.0/16", t.ID)
+		return t, badTarget(
+			"The IP address '%s' is not valid: targets must be in the VPC's CIDR blocks or in 10.0.0.0/8, 100.64.0.0/10, 172.16.0.0/12 or "+
+				"192.168.0.0/16",
+			t.ID,
+		)
 	}
 	return t, nil
 }

@@ -53,8 +53,10 @@ func (a *API) ListAccountAliases(_ context.Context, in *shape.ListAccountAliases
 func (a *API) GetAccountSummary(context.Context, *shape.GetAccountSummaryInput) (*shape.GetAccountSummaryOutput, error) {
 	view := a.DB.View()
 	return &shape.GetAccountSummaryOutput{SummaryMap: map[string]int64{
-		"Users": 0, "Groups": 0, "Roles": int64(state.Roles.Len(view)), "InstanceProfiles": int64(state.InstanceProfiles.Len(view)), "Policies": int64(state.Policies.Len(view)),
-		"AssumeRolePolicySizeQuota": maxTrust, "RolePolicySizeQuota": maxInline, "AttachedPoliciesPerRoleQuota": maxAttached, "PolicySizeQuota": maxPolicy, "VersionsPerPolicyQuota": maxVersions,
+		"Users": 0, "Groups": 0, "Roles": int64(state.Roles.Len(view)), "InstanceProfiles": int64(state.InstanceProfiles.Len(view)),
+		"Policies":                  int64(state.Policies.Len(view)),
+		"AssumeRolePolicySizeQuota": maxTrust, "RolePolicySizeQuota": maxInline, "AttachedPoliciesPerRoleQuota": maxAttached,
+		"PolicySizeQuota": maxPolicy, "VersionsPerPolicyQuota": maxVersions,
 	}}, nil
 }
 
@@ -69,7 +71,9 @@ var linkedRoles = map[string]string{
 }
 
 // CreateServiceLinkedRole makes a service's own role. Errors: InvalidInput.
-func (a *API) CreateServiceLinkedRole(ctx context.Context, in *shape.CreateServiceLinkedRoleInput) (*shape.CreateServiceLinkedRoleOutput, error) {
+func (a *API) CreateServiceLinkedRole(
+	ctx context.Context, in *shape.CreateServiceLinkedRoleInput,
+) (*shape.CreateServiceLinkedRoleOutput, error) {
 	service := wire.Val(in.AWSServiceName)
 	name, ok := linkedRoles[service]
 	if !ok {
@@ -77,8 +81,10 @@ func (a *API) CreateServiceLinkedRole(ctx context.Context, in *shape.CreateServi
 	}
 	at := servicePath + service + "/"
 	r := model.Role{
-		Name: name, ARN: a.Place.GlobalARN("iam", "role"+at+name), ID: "AROA" + a.IDs.Upper(17), Path: at, Description: wire.Val(in.Description), MaxSessionDuration: 3600,
-		Trust:     `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"` + service + `"},"Action":"sts:AssumeRole"}]}`,
+		Name: name, ARN: a.Place.GlobalARN("iam", "role"+at+name), ID: "AROA" + a.IDs.Upper(17), Path: at, Description: wire.Val(in.Description),
+		MaxSessionDuration: 3600,
+		Trust: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"` + service +
+			`"},"Action":"sts:AssumeRole"}]}`,
 		CreatedAt: a.Clock.Now(),
 	}
 	err := a.update(ctx, func(tx *store.Tx) error {
@@ -95,7 +101,9 @@ func (a *API) CreateServiceLinkedRole(ctx context.Context, in *shape.CreateServi
 
 // SimulatePrincipalPolicy says what a role's policies decide. Errors:
 // NoSuchEntity, InvalidInput.
-func (a *API) SimulatePrincipalPolicy(_ context.Context, in *shape.SimulatePrincipalPolicyInput) (*shape.SimulatePrincipalPolicyOutput, error) {
+func (a *API) SimulatePrincipalPolicy(
+	_ context.Context, in *shape.SimulatePrincipalPolicyInput,
+) (*shape.SimulatePrincipalPolicyOutput, error) {
 	view := a.DB.View()
 	role, ok := state.Roles.One(view, "arn", wire.Val(in.PolicySourceArn))
 	if !ok {
@@ -142,7 +150,9 @@ func parsed(texts []string) ([]policy.Named, error) {
 	return out, nil
 }
 
-func simulate(caller string, set policy.Set, actions, resources []string, entries []shape.ContextEntry) *shape.SimulatePrincipalPolicyOutput {
+func simulate(
+	caller string, set policy.Set, actions, resources []string, entries []shape.ContextEntry,
+) *shape.SimulatePrincipalPolicyOutput {
 	keys := map[string][]string{}
 	for _, e := range entries {
 		keys[wire.Val(e.ContextKeyName)] = e.ContextKeyValues
@@ -153,7 +163,9 @@ func simulate(caller string, set policy.Set, actions, resources []string, entrie
 	out := &shape.SimulatePrincipalPolicyOutput{EvaluationResults: []shape.EvaluationResult{}, IsTruncated: wire.Ptr(false)}
 	for _, action := range actions {
 		for _, res := range resources {
-			d := policy.Evaluate(&policy.Request{Principal: policy.Principal{ARN: caller, Role: caller}, Action: action, Resource: res, Keys: keys}, set)
+			d := policy.Evaluate(
+				&policy.Request{Principal: policy.Principal{ARN: caller, Role: caller}, Action: action, Resource: res, Keys: keys}, set,
+			)
 			out.EvaluationResults = append(out.EvaluationResults, result(action, res, d))
 		}
 	}
@@ -172,7 +184,9 @@ func result(action, resource string, d policy.Decision) shape.EvaluationResult {
 		r.EvalDecision = wire.Ptr("explicitDeny")
 	}
 	if d.Statement != nil {
-		r.MatchedStatements = append(r.MatchedStatements, shape.Statement{SourcePolicyId: wire.Ptr(d.Policy), SourcePolicyType: wire.Ptr("IAM Policy")})
+		r.MatchedStatements = append(r.MatchedStatements, shape.Statement{
+			SourcePolicyId: wire.Ptr(d.Policy), SourcePolicyType: wire.Ptr("IAM Policy"),
+		})
 	}
 	if d.Source == policy.ByBoundary {
 		r.PermissionsBoundaryDecisionDetail = &shape.PermissionsBoundaryDecisionDetail{AllowedByPermissionsBoundary: wire.Ptr(false)}

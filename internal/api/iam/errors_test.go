@@ -46,7 +46,9 @@ func TestErrorsAreAsListed(t *testing.T) {
 				return err
 			}
 		}
-		return state.InstanceProfiles.Put(tx, model.InstanceProfile{Name: "full", ARN: arn + "instance-profile/full", Path: "/", Roles: []string{"r"}, Tags: tags})
+		return state.InstanceProfiles.Put(tx, model.InstanceProfile{
+			Name: "full", ARN: arn + "instance-profile/full", Path: "/", Roles: []string{"r"}, Tags: tags,
+		})
 	})
 	rows := `
 		GetUser NoSuchEntity UserName=lost

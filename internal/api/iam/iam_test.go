@@ -104,31 +104,86 @@ func TestRefusals(t *testing.T) {
 		{"CreateRole", in{"RoleName": "R", "AssumeRolePolicyDocument": trust}, "EntityAlreadyExists: Role with name R already exists."},
 		{"CreateRole", in{"RoleName": "x", "AssumeRolePolicyDocument": "{"}, "MalformedPolicyDocument: Syntax errors in policy."},
 		{"CreateRole", in{"RoleName": "x", "AssumeRolePolicyDocument": allow}, "MalformedPolicyDocument: Has prohibited field Resource"},
-		{"CreateRole", in{"RoleName": "x", "AssumeRolePolicyDocument": strings.Replace(trust, "ecs.", strings.Repeat("a", 2048)+".", 1)}, "LimitExceeded: Cannot exceed quota for ACLSizePerRole: 2048"},
-		{"CreateRole", in{"RoleName": "x y", "AssumeRolePolicyDocument": trust}, "ValidationError: 1 validation error detected: Value 'x y' at 'roleName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]+"},
-		{"CreateRole", in{"RoleName": "x", "AssumeRolePolicyDocument": trust, "MaxSessionDuration": 60}, "ValidationError: 1 validation error detected: Value '60' at 'maxSessionDuration' failed to satisfy constraint: Member must have value greater than or equal to 3600"},
-		{"CreateRole", in{"RoleName": "x", "AssumeRolePolicyDocument": trust, "Tags": []any{in{"Key": "a", "Value": "1"}, in{"Key": "A", "Value": "2"}}}, "InvalidInput: Duplicate tag keys found. Please note that Tag keys are case insensitive."},
-		{"CreateRole", in{"RoleName": "x", "AssumeRolePolicyDocument": trust, "PermissionsBoundary": "arn:aws:iam::aws:policy/Nope"}, "NoSuchEntity: Policy arn:aws:iam::aws:policy/Nope does not exist or is not attachable."},
+		{
+			"CreateRole", in{"RoleName": "x", "AssumeRolePolicyDocument": strings.Replace(trust, "ecs.", strings.Repeat("a", 2048)+".", 1)},
+			"LimitExceeded: Cannot exceed quota for ACLSizePerRole: 2048",
+		},
+		{
+			"CreateRole", in{"RoleName": "x y", "AssumeRolePolicyDocument": trust},
+			"ValidationError: 1 validation error detected: Value 'x y' at 'roleName' failed to satisfy constraint: Member must satisfy regular " +
+				"expression pattern: [\\w+=,.@-]+",
+		},
+		{
+			"CreateRole", in{"RoleName": "x", "AssumeRolePolicyDocument": trust, "MaxSessionDuration": 60},
+			"ValidationError: 1 validation error detected: Value '60' at 'maxSessionDuration' failed to satisfy constraint: Member must have " +
+				"value greater than or equal to 3600",
+		},
+		{
+			"CreateRole",
+			in{"RoleName": "x", "AssumeRolePolicyDocument": trust, "Tags": []any{in{"Key": "a", "Value": "1"}, in{"Key": "A", "Value": "2"}}},
+			"InvalidInput: Duplicate tag keys found. Please note that Tag keys are case insensitive.",
+		},
+		{
+			"CreateRole", in{"RoleName": "x", "AssumeRolePolicyDocument": trust, "PermissionsBoundary": "arn:aws:iam::aws:policy/Nope"},
+			"NoSuchEntity: Policy arn:aws:iam::aws:policy/Nope does not exist or is not attachable.",
+		},
 		{"GetRole", in{"RoleName": "none"}, "NoSuchEntity: The role with name none cannot be found."},
 		{"DeleteRole", in{"RoleName": "none"}, "NoSuchEntity: The role with name none cannot be found."},
 		{"DeleteRole", in{"RoleName": "r"}, "DeleteConflict: Cannot delete entity, must remove roles from instance profile first."},
-		{"DeleteRole", in{"RoleName": "AWSServiceRoleForECS"}, "UnmodifiableEntity: Cannot perform the operation on the protected role 'AWSServiceRoleForECS' - this role is only modifiable by AWS"},
-		{"CreateServiceLinkedRole", in{"AWSServiceName": "ecs.amazonaws.com"}, "InvalidInput: Service role name AWSServiceRoleForECS has been taken in this account, please try a different suffix."},
-		{"AttachRolePolicy", in{"RoleName": "r", "PolicyArn": "arn:aws:iam::aws:policy/AmazonECSInfrastructureRolePolicyForManagedinstances"}, "NoSuchEntity: Policy arn:aws:iam::aws:policy/AmazonECSInfrastructureRolePolicyForManagedinstances does not exist or is not attachable."},
-		{"AttachRolePolicy", in{"RoleName": "r", "PolicyArn": "not-an-arn-but-long-enough"}, "ValidationError: ARN not-an-arn-but-long-enough is not valid."},
-		{"DetachRolePolicy", in{"RoleName": "r", "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}, "NoSuchEntity: Policy arn:aws:iam::aws:policy/ReadOnlyAccess was not found."},
+		{
+			"DeleteRole", in{"RoleName": "AWSServiceRoleForECS"},
+			"UnmodifiableEntity: Cannot perform the operation on the protected role 'AWSServiceRoleForECS' - this role is only modifiable by AWS",
+		},
+		{
+			"CreateServiceLinkedRole", in{"AWSServiceName": "ecs.amazonaws.com"},
+			"InvalidInput: Service role name AWSServiceRoleForECS has been taken in this account, please try a different suffix.",
+		},
+		{
+			"AttachRolePolicy", in{"RoleName": "r", "PolicyArn": "arn:aws:iam::aws:policy/AmazonECSInfrastructureRolePolicyForManagedinstances"},
+			"NoSuchEntity: Policy arn:aws:iam::aws:policy/AmazonECSInfrastructureRolePolicyForManagedinstances does not exist or is not attachable.",
+		},
+		{
+			"AttachRolePolicy", in{"RoleName": "r", "PolicyArn": "not-an-arn-but-long-enough"},
+			"ValidationError: ARN not-an-arn-but-long-enough is not valid.",
+		},
+		{
+			"DetachRolePolicy", in{"RoleName": "r", "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
+			"NoSuchEntity: Policy arn:aws:iam::aws:policy/ReadOnlyAccess was not found.",
+		},
 		{"DeleteRolePolicy", in{"RoleName": "r", "PolicyName": "none"}, "NoSuchEntity: The role policy with name none cannot be found."},
-		{"PutRolePolicy", in{"RoleName": "r", "PolicyName": "i", "PolicyDocument": trust}, "MalformedPolicyDocument: Policy document should not specify a principal."},
-		{"PutRolePolicy", in{"RoleName": "r", "PolicyName": "big", "PolicyDocument": strings.Replace(allow, "iam:GetRole", "iam:"+strings.Repeat("a", 10240), 1)}, "LimitExceeded: Maximum policy size of 10240 bytes exceeded for role r"},
+		{
+			"PutRolePolicy", in{"RoleName": "r", "PolicyName": "i", "PolicyDocument": trust},
+			"MalformedPolicyDocument: Policy document should not specify a principal.",
+		},
+		{
+			"PutRolePolicy",
+			in{"RoleName": "r", "PolicyName": "big", "PolicyDocument": strings.Replace(allow, "iam:GetRole", "iam:"+strings.Repeat("a", 10240), 1)},
+			"LimitExceeded: Maximum policy size of 10240 bytes exceeded for role r",
+		},
 		{"CreateInstanceProfile", in{"InstanceProfileName": "p"}, "EntityAlreadyExists: Instance Profile p already exists."},
-		{"DeleteInstanceProfile", in{"InstanceProfileName": "p"}, "DeleteConflict: Cannot delete entity, must remove roles from instance profile first."},
-		{"AddRoleToInstanceProfile", in{"InstanceProfileName": "p", "RoleName": "r"}, "LimitExceeded: Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1"},
+		{
+			"DeleteInstanceProfile", in{"InstanceProfileName": "p"},
+			"DeleteConflict: Cannot delete entity, must remove roles from instance profile first.",
+		},
+		{
+			"AddRoleToInstanceProfile", in{"InstanceProfileName": "p", "RoleName": "r"},
+			"LimitExceeded: Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1",
+		},
 		{"GetInstanceProfile", in{"InstanceProfileName": "none"}, "NoSuchEntity: Instance Profile none cannot be found."},
-		{"CreatePolicy", in{"PolicyName": "mine", "PolicyDocument": allow}, "EntityAlreadyExists: A policy called mine already exists. Duplicate names are not allowed."},
+		{
+			"CreatePolicy", in{"PolicyName": "mine", "PolicyDocument": allow},
+			"EntityAlreadyExists: A policy called mine already exists. Duplicate names are not allowed.",
+		},
 		{"DeletePolicy", in{"PolicyArn": local}, "DeleteConflict: Cannot delete a policy attached to entities."},
 		{"DeletePolicyVersion", in{"PolicyArn": local, "VersionId": "v1"}, "DeleteConflict: Cannot delete the default version of a policy."},
-		{"GetPolicyVersion", in{"PolicyArn": local, "VersionId": "v9"}, "NoSuchEntity: Policy " + local.(string) + " version v9 does not exist or is not attachable."},
-		{"CreatePolicyVersion", in{"PolicyArn": readonly, "PolicyDocument": allow}, "AccessDenied: Policy " + readonly + " is managed by AWS and cannot be changed."},
+		{
+			"GetPolicyVersion", in{"PolicyArn": local, "VersionId": "v9"},
+			"NoSuchEntity: Policy " + local.(string) + " version v9 does not exist or is not attachable.",
+		},
+		{
+			"CreatePolicyVersion", in{"PolicyArn": readonly, "PolicyDocument": allow},
+			"AccessDenied: Policy " + readonly + " is managed by AWS and cannot be changed.",
+		},
 		{"GetUser", in{"UserName": "u"}, "NoSuchEntity: The user with name u cannot be found."},
 		{"CreateUser", in{"UserName": "u"}, "NotImplemented: CreateUser is not implemented by Berth (iam)"},
 		{"UpdateRole", in{"RoleName": "none"}, "NoSuchEntity: The role with name none cannot be found."},
@@ -173,10 +228,14 @@ func TestDeletionOrder(t *testing.T) {
 func TestRoleIsShown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.must("CreateRole", in{"RoleName": "r", "Path": "/a/", "AssumeRolePolicyDocument": trust, "PermissionsBoundary": readonly, "Tags": []any{in{"Key": "k", "Value": "v"}}})
+	w.must("CreateRole", in{
+		"RoleName": "r", "Path": "/a/", "AssumeRolePolicyDocument": trust, "PermissionsBoundary": readonly,
+		"Tags": []any{in{"Key": "k", "Value": "v"}},
+	})
 	w.must("UpdateRole", in{"RoleName": "r", "Description": "new", "MaxSessionDuration": 7200})
 	r := w.must("GetRole", in{"RoleName": "r"})["Role"].(in)
-	if r["Arn"] != "arn:aws:iam::000000000000:role/a/r" || r["Description"] != "new" || r["MaxSessionDuration"] != int64(7200) || !strings.HasPrefix(r["RoleId"].(string), "AROA") || len(r["RoleId"].(string)) != 21 {
+	if r["Arn"] != "arn:aws:iam::000000000000:role/a/r" || r["Description"] != "new" || r["MaxSessionDuration"] != int64(7200) ||
+		!strings.HasPrefix(r["RoleId"].(string), "AROA") || len(r["RoleId"].(string)) != 21 {
 		t.Errorf("%v", r)
 	}
 	if doc := r["AssumeRolePolicyDocument"].(string); !strings.HasPrefix(doc, "%7B%22Version%22%3A%222012-10-17%22") {
@@ -225,7 +284,9 @@ func TestVersions(t *testing.T) {
 	for range 4 {
 		w.must("CreatePolicyVersion", in{"PolicyArn": arn, "PolicyDocument": allow, "SetAsDefault": true})
 	}
-	if _, err := w.call("CreatePolicyVersion", in{"PolicyArn": arn, "PolicyDocument": allow}); !strings.HasPrefix(err, "LimitExceeded: A managed policy can have up to 5 versions.") {
+	if _, err := w.call("CreatePolicyVersion", in{
+		"PolicyArn": arn, "PolicyDocument": allow,
+	}); !strings.HasPrefix(err, "LimitExceeded: A managed policy can have up to 5 versions.") {
 		t.Error(err)
 	}
 	w.must("SetDefaultPolicyVersion", in{"PolicyArn": arn, "VersionId": "v2"})
@@ -249,7 +310,8 @@ func TestSessionThroughTheFront(t *testing.T) {
 		t.Error(err)
 	}
 	_, err := w.Invoke(t.Context(), me, "iam", "DeleteRole", in{"RoleName": "r"})
-	want := "User: arn:aws:sts::000000000000:assumed-role/r/s is not authorized to perform: iam:DeleteRole on resource: arn:aws:iam::000000000000:role/r because no identity-based policy allows the iam:DeleteRole action"
+	want := "User: arn:aws:sts::000000000000:assumed-role/r/s is not authorized to perform: iam:DeleteRole on resource: " +
+		"arn:aws:iam::000000000000:role/r because no identity-based policy allows the iam:DeleteRole action"
 	if fault.MessageOf(err) != want {
 		t.Error(err)
 	}
@@ -257,13 +319,19 @@ func TestSessionThroughTheFront(t *testing.T) {
 	if err != nil || who["Arn"] != me.ARN || !strings.HasSuffix(who["UserId"].(string), ":s") {
 		t.Error(who, err)
 	}
-	if _, err := w.Invoke(t.Context(), me, "sts", "AssumeRole", in{"RoleArn": me.Role, "RoleSessionName": "tt"}); !fault.Is(err, fault.Denied) {
+	if _, err := w.Invoke(t.Context(), me, "sts", "AssumeRole", in{
+		"RoleArn": me.Role, "RoleSessionName": "tt",
+	}); !fault.Is(err, fault.Denied) {
 		t.Error("assumed without permission:", err)
 	}
-	if _, err := w.Invoke(t.Context(), ident.Root(place), "sts", "AssumeRole", in{"RoleArn": me.Role, "RoleSessionName": "tt", "DurationSeconds": 7200}); err == nil || !strings.Contains(err.Error(), "MaxSessionDuration") {
+	if _, err := w.Invoke(t.Context(), ident.Root(place), "sts", "AssumeRole", in{
+		"RoleArn": me.Role, "RoleSessionName": "tt", "DurationSeconds": 7200,
+	}); err == nil || !strings.Contains(err.Error(), "MaxSessionDuration") {
 		t.Error(err)
 	}
-	sim := w.must("SimulatePrincipalPolicy", in{"PolicySourceArn": me.Role, "ActionNames": []string{"iam:GetRole", "iam:DeleteRole"}})["EvaluationResults"].([]any)
+	sim := w.must("SimulatePrincipalPolicy", in{
+		"PolicySourceArn": me.Role, "ActionNames": []string{"iam:GetRole", "iam:DeleteRole"},
+	})["EvaluationResults"].([]any)
 	if sim[0].(in)["EvalDecision"] != "allowed" || sim[1].(in)["EvalDecision"] != "implicitDeny" {
 		t.Error(sim)
 	}
@@ -283,7 +351,8 @@ func TestAWSCLI(t *testing.T) {
 	t.Cleanup(srv.Close)
 	run := func(key, secret, token, args string) string {
 		cmd := exec.CommandContext(t.Context(), "aws", strings.Fields(args)...)
-		cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+srv.URL, "AWS_ACCESS_KEY_ID="+key, "AWS_SECRET_ACCESS_KEY="+secret, "AWS_SESSION_TOKEN="+token,
+		cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+srv.URL, "AWS_ACCESS_KEY_ID="+key, "AWS_SECRET_ACCESS_KEY="+secret,
+			"AWS_SESSION_TOKEN="+token,
 			"AWS_DEFAULT_REGION="+place.Region, "AWS_MAX_ATTEMPTS=1", "AWS_PAGER=", "AWS_CONFIG_FILE=/dev/null")
 		out, err := cmd.CombinedOutput()
 		var exit *exec.ExitError
@@ -294,14 +363,21 @@ func TestAWSCLI(t *testing.T) {
 	}
 	run("a", "b", "", "iam create-role --role-name r --assume-role-policy-document "+trust)
 	run("a", "b", "", "iam put-role-policy --role-name r --policy-name i --policy-document "+allow)
-	keys := strings.Fields(run("a", "b", "", "sts assume-role --role-arn arn:aws:iam::000000000000:role/r --role-session-name cli --query Credentials.[AccessKeyId,SecretAccessKey,SessionToken] --output text"))
+	keys := strings.Fields(
+		run(
+			"a", "b", "",
+			"sts assume-role --role-arn arn:aws:iam::000000000000:role/r --role-session-name cli --query "+
+				"Credentials.[AccessKeyId,SecretAccessKey,SessionToken] --output text",
+		),
+	)
 	if len(keys) != 3 {
 		t.Fatal(keys)
 	}
 	for args, want := range map[string]string{
 		"sts get-caller-identity --query Arn":                                                  `"arn:aws:sts::000000000000:assumed-role/r/cli"`,
 		"iam get-role --role-name r --query Role.AssumeRolePolicyDocument.Statement[0].Effect": `"Allow"`,
-		"iam delete-role --role-name r":                                                        "An error occurred (AccessDenied) when calling the DeleteRole operation: User: arn:aws:sts::000000000000:assumed-role/r/cli is not authorized",
+		"iam delete-role --role-name r": "An error occurred (AccessDenied) when " +
+			"calling the DeleteRole operation: User: arn:aws:sts::000000000000:assumed-role/r/cli is not authorized",
 	} {
 		if got := run(keys[0], keys[1], keys[2], args); !strings.Contains(got, want) {
 			t.Errorf("%s: %s", args, got)

@@ -50,8 +50,10 @@ func (a *API) CreatePolicy(ctx context.Context, in *shape.CreatePolicyInput) (*s
 		return nil, err
 	}
 	p := model.Policy{
-		ARN: a.Place.GlobalARN("iam", "policy"+at+name), Name: name, ID: "ANPA" + a.IDs.Upper(17), Path: at, Description: wire.Val(in.Description),
-		Versions: []model.PolicyVersion{{ID: "v1", Document: wire.Val(in.PolicyDocument), Default: true, CreatedAt: now}}, Tags: tags, CreatedAt: now, UpdatedAt: now,
+		ARN: a.Place.GlobalARN("iam", "policy"+at+name), Name: name, ID: "ANPA" + a.IDs.Upper(17), Path: at,
+		Description: wire.Val(in.Description),
+		Versions:    []model.PolicyVersion{{ID: "v1", Document: wire.Val(in.PolicyDocument), Default: true, CreatedAt: now}}, Tags: tags,
+		CreatedAt: now, UpdatedAt: now,
 	}
 	err = a.update(ctx, func(tx *store.Tx) error {
 		for _, other := range state.Policies.All(tx) {
@@ -91,9 +93,10 @@ func defaultVersion(p model.Policy) model.PolicyVersion {
 func shownPolicy(r store.Reader, p model.Policy) *shape.Policy {
 	attached, bounded := users(r, p.ARN)
 	s := &shape.Policy{
-		PolicyName: wire.Ptr(p.Name), PolicyId: wire.Ptr(p.ID), Arn: wire.Ptr(p.ARN), Path: wire.Ptr(p.Path), DefaultVersionId: wire.Ptr(defaultVersion(p).ID),
-		AttachmentCount: wire.Ptr(int64(len(attached))), PermissionsBoundaryUsageCount: wire.Ptr(int64(len(bounded))), IsAttachable: wire.Ptr(true),
-		CreateDate: wire.Ptr(p.CreatedAt), UpdateDate: wire.Ptr(p.UpdatedAt), Tags: shownTags(p.Tags),
+		PolicyName: wire.Ptr(p.Name), PolicyId: wire.Ptr(p.ID), Arn: wire.Ptr(p.ARN), Path: wire.Ptr(p.Path),
+		DefaultVersionId: wire.Ptr(defaultVersion(p).ID), AttachmentCount: wire.Ptr(int64(len(attached))),
+		PermissionsBoundaryUsageCount: wire.Ptr(int64(len(bounded))), IsAttachable: wire.Ptr(true), CreateDate: wire.Ptr(p.CreatedAt),
+		UpdateDate: wire.Ptr(p.UpdatedAt), Tags: shownTags(p.Tags),
 	}
 	if p.Description != "" {
 		s.Description = wire.Ptr(p.Description)
@@ -222,7 +225,10 @@ func (a *API) DeletePolicy(ctx context.Context, in *shape.DeletePolicyInput) (*s
 			return inUse("Cannot delete a policy attached to entities.")
 		}
 		if len(p.Versions) > 1 {
-			return inUse("This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.")
+			return inUse(
+				"This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is " +
+					"deleted with the policy.",
+			)
 		}
 		return state.Policies.Delete(tx, arn)
 	})
@@ -237,7 +243,9 @@ func (a *API) CreatePolicyVersion(ctx context.Context, in *shape.CreatePolicyVer
 	v := model.PolicyVersion{Document: wire.Val(in.PolicyDocument), Default: wire.Val(in.SetAsDefault), CreatedAt: a.Clock.Now()}
 	err := a.editPolicy(ctx, wire.Val(in.PolicyArn), func(_ *store.Tx, p *model.Policy) error {
 		if len(p.Versions) >= maxVersions {
-			return tooMany("A managed policy can have up to %d versions. Before you create a new version, you must delete an existing version.", maxVersions)
+			return tooMany(
+				"A managed policy can have up to %d versions. Before you create a new version, you must delete an existing version.", maxVersions,
+			)
 		}
 		last, _ := strconv.Atoi(strings.TrimPrefix(p.Versions[len(p.Versions)-1].ID, "v"))
 		v.ID = "v" + strconv.Itoa(last+1)
@@ -330,7 +338,9 @@ func versionKey(v model.PolicyVersion) string {
 
 // SetDefaultPolicyVersion makes a version the one that counts. Errors:
 // NoSuchEntity.
-func (a *API) SetDefaultPolicyVersion(ctx context.Context, in *shape.SetDefaultPolicyVersionInput) (*shape.SetDefaultPolicyVersionOutput, error) {
+func (a *API) SetDefaultPolicyVersion(
+	ctx context.Context, in *shape.SetDefaultPolicyVersionInput,
+) (*shape.SetDefaultPolicyVersionOutput, error) {
 	id, now := wire.Val(in.VersionId), a.Clock.Now()
 	return &shape.SetDefaultPolicyVersionOutput{}, a.editPolicy(ctx, wire.Val(in.PolicyArn), func(_ *store.Tx, p *model.Policy) error {
 		if !slices.ContainsFunc(p.Versions, func(v model.PolicyVersion) bool { return v.ID == id }) {
@@ -372,7 +382,10 @@ func (a *API) ListEntitiesForPolicy(_ context.Context, in *shape.ListEntitiesFor
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.ListEntitiesForPolicyOutput{PolicyGroups: []shape.PolicyGroup{}, PolicyUsers: []shape.PolicyUser{}, PolicyRoles: []shape.PolicyRole{}, IsTruncated: more, Marker: next}
+	out := &shape.ListEntitiesForPolicyOutput{
+		PolicyGroups: []shape.PolicyGroup{}, PolicyUsers: []shape.PolicyUser{}, PolicyRoles: []shape.PolicyRole{}, IsTruncated: more,
+		Marker: next,
+	}
 	for _, r := range list {
 		out.PolicyRoles = append(out.PolicyRoles, shape.PolicyRole{RoleName: wire.Ptr(r.Name), RoleId: wire.Ptr(r.ID)})
 	}

@@ -49,7 +49,10 @@ func (a *API) CreateInstanceProfile(ctx context.Context, in *shape.CreateInstanc
 	if err := checkPath(at); err != nil {
 		return nil, err
 	}
-	p := model.InstanceProfile{Name: name, ARN: a.Place.GlobalARN("iam", "instance-profile"+at+name), ID: "AIPA" + a.IDs.Upper(17), Path: at, Tags: tags, CreatedAt: a.Clock.Now()}
+	p := model.InstanceProfile{
+		Name: name, ARN: a.Place.GlobalARN("iam", "instance-profile"+at+name), ID: "AIPA" + a.IDs.Upper(17), Path: at, Tags: tags,
+		CreatedAt: a.Clock.Now(),
+	}
 	err = a.update(ctx, func(tx *store.Tx) error {
 		for _, other := range state.InstanceProfiles.All(tx) {
 			if strings.EqualFold(other.Name, name) {
@@ -117,7 +120,9 @@ func (a *API) ListInstanceProfiles(_ context.Context, in *shape.ListInstanceProf
 
 // ListInstanceProfilesForRole lists the profiles that carry a role. Errors:
 // NoSuchEntity, ValidationError.
-func (a *API) ListInstanceProfilesForRole(_ context.Context, in *shape.ListInstanceProfilesForRoleInput) (*shape.ListInstanceProfilesForRoleOutput, error) {
+func (a *API) ListInstanceProfilesForRole(
+	_ context.Context, in *shape.ListInstanceProfilesForRoleInput,
+) (*shape.ListInstanceProfilesForRoleOutput, error) {
 	view := a.DB.View()
 	if _, ok := state.Roles.Get(view, wire.Val(in.RoleName)); !ok {
 		return nil, noRole(wire.Val(in.RoleName))
@@ -137,9 +142,13 @@ func (a *API) editProfile(ctx context.Context, name string, fn func(*store.Tx, *
 
 // AddRoleToInstanceProfile puts the one role into a profile. Errors:
 // NoSuchEntity, LimitExceeded.
-func (a *API) AddRoleToInstanceProfile(ctx context.Context, in *shape.AddRoleToInstanceProfileInput) (*shape.AddRoleToInstanceProfileOutput, error) {
+func (a *API) AddRoleToInstanceProfile(
+	ctx context.Context, in *shape.AddRoleToInstanceProfileInput,
+) (*shape.AddRoleToInstanceProfileOutput, error) {
 	role := wire.Val(in.RoleName)
-	return &shape.AddRoleToInstanceProfileOutput{}, a.editProfile(ctx, wire.Val(in.InstanceProfileName), func(tx *store.Tx, p *model.InstanceProfile) error {
+	return &shape.AddRoleToInstanceProfileOutput{}, a.editProfile(ctx, wire.Val(in.InstanceProfileName), func(
+		tx *store.Tx, p *model.InstanceProfile,
+	) error {
 		if _, ok := state.Roles.Get(tx, role); !ok {
 			return noRole(role)
 		}
@@ -153,9 +162,13 @@ func (a *API) AddRoleToInstanceProfile(ctx context.Context, in *shape.AddRoleToI
 
 // RemoveRoleFromInstanceProfile takes a role out of a profile. Errors:
 // NoSuchEntity.
-func (a *API) RemoveRoleFromInstanceProfile(ctx context.Context, in *shape.RemoveRoleFromInstanceProfileInput) (*shape.RemoveRoleFromInstanceProfileOutput, error) {
+func (a *API) RemoveRoleFromInstanceProfile(
+	ctx context.Context, in *shape.RemoveRoleFromInstanceProfileInput,
+) (*shape.RemoveRoleFromInstanceProfileOutput, error) {
 	role := wire.Val(in.RoleName)
-	return &shape.RemoveRoleFromInstanceProfileOutput{}, a.editProfile(ctx, wire.Val(in.InstanceProfileName), func(_ *store.Tx, p *model.InstanceProfile) error {
+	return &shape.RemoveRoleFromInstanceProfileOutput{}, a.editProfile(ctx, wire.Val(in.InstanceProfileName), func(
+		_ *store.Tx, p *model.InstanceProfile,
+	) error {
 		if !slices.Contains(p.Roles, role) {
 			return noRole(role)
 		}
@@ -167,7 +180,9 @@ func (a *API) RemoveRoleFromInstanceProfile(ctx context.Context, in *shape.Remov
 // TagInstanceProfile adds tags. Errors: NoSuchEntity, InvalidInput,
 // LimitExceeded.
 func (a *API) TagInstanceProfile(ctx context.Context, in *shape.TagInstanceProfileInput) (*shape.TagInstanceProfileOutput, error) {
-	return &shape.TagInstanceProfileOutput{}, a.editProfile(ctx, wire.Val(in.InstanceProfileName), func(_ *store.Tx, p *model.InstanceProfile) (err error) {
+	return &shape.TagInstanceProfileOutput{}, a.editProfile(ctx, wire.Val(in.InstanceProfileName), func(
+		_ *store.Tx, p *model.InstanceProfile,
+	) (err error) {
 		p.Tags, err = merged(p.Tags, in.Tags)
 		return err
 	})
@@ -175,7 +190,9 @@ func (a *API) TagInstanceProfile(ctx context.Context, in *shape.TagInstanceProfi
 
 // UntagInstanceProfile removes tags. Errors: NoSuchEntity.
 func (a *API) UntagInstanceProfile(ctx context.Context, in *shape.UntagInstanceProfileInput) (*shape.UntagInstanceProfileOutput, error) {
-	return &shape.UntagInstanceProfileOutput{}, a.editProfile(ctx, wire.Val(in.InstanceProfileName), func(_ *store.Tx, p *model.InstanceProfile) error {
+	return &shape.UntagInstanceProfileOutput{}, a.editProfile(ctx, wire.Val(in.InstanceProfileName), func(
+		_ *store.Tx, p *model.InstanceProfile,
+	) error {
 		p.Tags = model.DropTags(p.Tags, in.TagKeys)
 		return nil
 	})
@@ -183,7 +200,9 @@ func (a *API) UntagInstanceProfile(ctx context.Context, in *shape.UntagInstanceP
 
 // ListInstanceProfileTags lists a profile's tags. Errors: NoSuchEntity,
 // ValidationError.
-func (a *API) ListInstanceProfileTags(_ context.Context, in *shape.ListInstanceProfileTagsInput) (*shape.ListInstanceProfileTagsOutput, error) {
+func (a *API) ListInstanceProfileTags(
+	_ context.Context, in *shape.ListInstanceProfileTagsInput,
+) (*shape.ListInstanceProfileTagsOutput, error) {
 	p, ok := state.InstanceProfiles.Get(a.DB.View(), wire.Val(in.InstanceProfileName))
 	if !ok {
 		return nil, noProfile(wire.Val(in.InstanceProfileName))

@@ -28,7 +28,10 @@ const servicePath = "/aws-service-role/"
 
 func linked(r model.Role) error {
 	if strings.HasPrefix(r.Path, servicePath) {
-		return fault.New(fault.Invalid, "UnmodifiableEntity", "Cannot perform the operation on the protected role '%s' - this role is only modifiable by AWS", r.Name)
+		return fault.New(
+			fault.Invalid, "UnmodifiableEntity", "Cannot perform the operation on the protected role '%s' - this role is only modifiable by AWS",
+			r.Name,
+		)
 	}
 	return nil
 }
@@ -51,8 +54,10 @@ func (a *API) CreateRole(ctx context.Context, in *shape.CreateRoleInput) (*shape
 		return nil, err
 	}
 	r := model.Role{
-		Name: name, ARN: a.Place.GlobalARN("iam", "role"+at+name), ID: "AROA" + a.IDs.Upper(17), Path: at, Trust: wire.Val(in.AssumeRolePolicyDocument),
-		Description: wire.Val(in.Description), MaxSessionDuration: wire.Or(in.MaxSessionDuration, 3600), Boundary: wire.Val(in.PermissionsBoundary), Tags: tags, CreatedAt: a.Clock.Now(),
+		Name: name, ARN: a.Place.GlobalARN("iam", "role"+at+name), ID: "AROA" + a.IDs.Upper(17), Path: at,
+		Trust: wire.Val(in.AssumeRolePolicyDocument), Description: wire.Val(in.Description),
+		MaxSessionDuration: wire.Or(in.MaxSessionDuration, 3600), Boundary: wire.Val(in.PermissionsBoundary), Tags: tags,
+		CreatedAt: a.Clock.Now(),
 	}
 	err = a.update(ctx, func(tx *store.Tx) error { return a.putNewRole(tx, r) })
 	if err != nil {
@@ -77,7 +82,10 @@ func (a *API) putNewRole(tx *store.Tx, r model.Role) error {
 
 func checkPath(p string) error {
 	if !strings.HasPrefix(p, "/") || !strings.HasSuffix(p, "/") {
-		return fault.New(fault.Invalid, "ValidationError", "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters.")
+		return fault.New(
+			fault.Invalid, "ValidationError",
+			"The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters.",
+		)
 	}
 	return nil
 }
@@ -143,7 +151,9 @@ func shown(r model.Role) *shape.Role {
 		s.Tags = shownTags(r.Tags)
 	}
 	if r.Boundary != "" {
-		s.PermissionsBoundary = &shape.AttachedPermissionsBoundary{PermissionsBoundaryType: wire.Ptr("Policy"), PermissionsBoundaryArn: wire.Ptr(r.Boundary)}
+		s.PermissionsBoundary = &shape.AttachedPermissionsBoundary{
+			PermissionsBoundaryType: wire.Ptr("Policy"), PermissionsBoundaryArn: wire.Ptr(r.Boundary),
+		}
 	}
 	return &s
 }
@@ -219,7 +229,9 @@ func (a *API) UpdateRoleDescription(ctx context.Context, in *shape.UpdateRoleDes
 
 // UpdateAssumeRolePolicy replaces the trust policy. Errors: NoSuchEntity,
 // MalformedPolicyDocument, LimitExceeded, UnmodifiableEntity.
-func (a *API) UpdateAssumeRolePolicy(ctx context.Context, in *shape.UpdateAssumeRolePolicyInput) (*shape.UpdateAssumeRolePolicyOutput, error) {
+func (a *API) UpdateAssumeRolePolicy(
+	ctx context.Context, in *shape.UpdateAssumeRolePolicyInput,
+) (*shape.UpdateAssumeRolePolicyOutput, error) {
 	name := wire.Val(in.RoleName)
 	if err := checkTrust(wire.Val(in.PolicyDocument)); err != nil {
 		return nil, err
@@ -231,7 +243,9 @@ func (a *API) UpdateAssumeRolePolicy(ctx context.Context, in *shape.UpdateAssume
 }
 
 // PutRolePermissionsBoundary sets the boundary. Errors: NoSuchEntity.
-func (a *API) PutRolePermissionsBoundary(ctx context.Context, in *shape.PutRolePermissionsBoundaryInput) (*shape.PutRolePermissionsBoundaryOutput, error) {
+func (a *API) PutRolePermissionsBoundary(
+	ctx context.Context, in *shape.PutRolePermissionsBoundaryInput,
+) (*shape.PutRolePermissionsBoundaryOutput, error) {
 	return &shape.PutRolePermissionsBoundaryOutput{}, a.edit(ctx, wire.Val(in.RoleName), func(tx *store.Tx, r *model.Role) error {
 		r.Boundary = wire.Val(in.PermissionsBoundary)
 		return attachable(tx, r.Boundary)
@@ -239,7 +253,9 @@ func (a *API) PutRolePermissionsBoundary(ctx context.Context, in *shape.PutRoleP
 }
 
 // DeleteRolePermissionsBoundary removes the boundary. Errors: NoSuchEntity.
-func (a *API) DeleteRolePermissionsBoundary(ctx context.Context, in *shape.DeleteRolePermissionsBoundaryInput) (*shape.DeleteRolePermissionsBoundaryOutput, error) {
+func (a *API) DeleteRolePermissionsBoundary(
+	ctx context.Context, in *shape.DeleteRolePermissionsBoundaryInput,
+) (*shape.DeleteRolePermissionsBoundaryOutput, error) {
 	name := wire.Val(in.RoleName)
 	return &shape.DeleteRolePermissionsBoundaryOutput{}, a.edit(ctx, name, func(_ *store.Tx, r *model.Role) error {
 		if r.Boundary == "" {

@@ -139,7 +139,9 @@ func (a *API) DetachRolePolicy(ctx context.Context, in *shape.DetachRolePolicyIn
 
 // ListAttachedRolePolicies lists attached policies below a path. Errors:
 // NoSuchEntity, ValidationError.
-func (a *API) ListAttachedRolePolicies(_ context.Context, in *shape.ListAttachedRolePoliciesInput) (*shape.ListAttachedRolePoliciesOutput, error) {
+func (a *API) ListAttachedRolePolicies(
+	_ context.Context, in *shape.ListAttachedRolePoliciesInput,
+) (*shape.ListAttachedRolePoliciesOutput, error) {
 	r, ok := state.Roles.Get(a.DB.View(), wire.Val(in.RoleName))
 	if !ok {
 		return nil, noRole(wire.Val(in.RoleName))

@@ -49,7 +49,9 @@ func (a *API) CreateFunction(ctx context.Context, in *shape.CreateFunctionInput)
 	if fn.Environment, err = environment(in.Environment); err != nil {
 		return nil, err
 	}
-	if err := a.apply(&fn, settings{in.Runtime, in.Handler, in.LoggingConfig, in.TracingConfig, in.Architectures, in.EphemeralStorage}); err != nil {
+	if err := a.apply(&fn, settings{
+		in.Runtime, in.Handler, in.LoggingConfig, in.TracingConfig, in.Architectures, in.EphemeralStorage,
+	}); err != nil {
 		return nil, err
 	}
 	for k, v := range in.Tags {
@@ -116,7 +118,9 @@ func (a *API) UpdateFunctionCode(ctx context.Context, in *shape.UpdateFunctionCo
 
 // UpdateFunctionConfiguration changes what is given. Errors: as
 // UpdateFunctionCode.
-func (a *API) UpdateFunctionConfiguration(ctx context.Context, in *shape.UpdateFunctionConfigurationInput) (*shape.UpdateFunctionConfigurationOutput, error) {
+func (a *API) UpdateFunctionConfiguration(
+	ctx context.Context, in *shape.UpdateFunctionConfigurationInput,
+) (*shape.UpdateFunctionConfigurationOutput, error) {
 	env, err := environment(in.Environment)
 	if err != nil {
 		return nil, err
@@ -187,7 +191,9 @@ func (a *API) GetFunction(_ context.Context, in *shape.GetFunctionInput) (*shape
 
 // GetFunctionConfiguration shows a function. Errors:
 // ResourceNotFoundException.
-func (a *API) GetFunctionConfiguration(_ context.Context, in *shape.GetFunctionConfigurationInput) (*shape.GetFunctionConfigurationOutput, error) {
+func (a *API) GetFunctionConfiguration(
+	_ context.Context, in *shape.GetFunctionConfigurationInput,
+) (*shape.GetFunctionConfigurationOutput, error) {
 	fn, err := a.find(a.DB.View(), in.FunctionName, in.Qualifier)
 	if err != nil {
 		return nil, err
@@ -219,7 +225,9 @@ func (a *API) ListFunctions(_ context.Context, in *shape.ListFunctionsInput) (*s
 
 // ListVersionsByFunction shows the one version that there is. Errors:
 // ResourceNotFoundException, InvalidParameterValueException.
-func (a *API) ListVersionsByFunction(_ context.Context, in *shape.ListVersionsByFunctionInput) (*shape.ListVersionsByFunctionOutput, error) {
+func (a *API) ListVersionsByFunction(
+	_ context.Context, in *shape.ListVersionsByFunctionInput,
+) (*shape.ListVersionsByFunctionOutput, error) {
 	fn, err := a.find(a.DB.View(), in.FunctionName, nil)
 	if err != nil {
 		return nil, err
@@ -245,21 +253,27 @@ func (a *API) ListAliases(_ context.Context, in *shape.ListAliasesInput) (*shape
 
 // GetFunctionCodeSigningConfig shows that code is not signed. Errors:
 // ResourceNotFoundException.
-func (a *API) GetFunctionCodeSigningConfig(_ context.Context, in *shape.GetFunctionCodeSigningConfigInput) (*shape.GetFunctionCodeSigningConfigOutput, error) {
+func (a *API) GetFunctionCodeSigningConfig(
+	_ context.Context, in *shape.GetFunctionCodeSigningConfigInput,
+) (*shape.GetFunctionCodeSigningConfigOutput, error) {
 	fn, err := a.find(a.DB.View(), in.FunctionName, nil)
 	return &shape.GetFunctionCodeSigningConfigOutput{FunctionName: wire.Ptr(fn.Name)}, err
 }
 
 // GetFunctionRecursionConfig shows Lambda's default. Errors:
 // ResourceNotFoundException.
-func (a *API) GetFunctionRecursionConfig(_ context.Context, in *shape.GetFunctionRecursionConfigInput) (*shape.GetFunctionRecursionConfigOutput, error) {
+func (a *API) GetFunctionRecursionConfig(
+	_ context.Context, in *shape.GetFunctionRecursionConfigInput,
+) (*shape.GetFunctionRecursionConfigOutput, error) {
 	_, err := a.find(a.DB.View(), in.FunctionName, nil)
 	return &shape.GetFunctionRecursionConfigOutput{RecursiveLoop: wire.Ptr("Terminate")}, err
 }
 
 // GetRuntimeManagementConfig shows Lambda's default. Errors:
 // ResourceNotFoundException.
-func (a *API) GetRuntimeManagementConfig(_ context.Context, in *shape.GetRuntimeManagementConfigInput) (*shape.GetRuntimeManagementConfigOutput, error) {
+func (a *API) GetRuntimeManagementConfig(
+	_ context.Context, in *shape.GetRuntimeManagementConfigInput,
+) (*shape.GetRuntimeManagementConfigOutput, error) {
 	fn, err := a.find(a.DB.View(), in.FunctionName, in.Qualifier)
 	return &shape.GetRuntimeManagementConfigOutput{UpdateRuntimeOn: wire.Ptr("Auto"), FunctionArn: wire.Ptr(fn.ARN)}, err
 }
@@ -280,7 +294,8 @@ func (a *API) GetAccountSettings(context.Context, *shape.GetAccountSettingsInput
 	return &shape.GetAccountSettingsOutput{
 		AccountLimit: &shape.AccountLimit{
 			TotalCodeSize: wire.Ptr(int64(80530636800)), CodeSizeUnzipped: wire.Ptr(int64(262144000)), CodeSizeZipped: wire.Ptr(int64(52428800)),
-			ConcurrentExecutions: wire.Ptr(int64(accountConcurrency)), UnreservedConcurrentExecutions: wire.Ptr(accountConcurrency - reservedBy(all, "")),
+			ConcurrentExecutions:           wire.Ptr(int64(accountConcurrency)),
+			UnreservedConcurrentExecutions: wire.Ptr(accountConcurrency - reservedBy(all, "")),
 		},
 		AccountUsage: &shape.AccountUsage{TotalCodeSize: wire.Ptr(size), FunctionCount: wire.Ptr(int64(len(all)))},
 	}, nil
@@ -299,7 +314,9 @@ func reservedBy(all []model.Function, but string) int64 {
 
 // PutFunctionConcurrency reserves concurrency. Errors:
 // ResourceNotFoundException, InvalidParameterValueException.
-func (a *API) PutFunctionConcurrency(ctx context.Context, in *shape.PutFunctionConcurrencyInput) (*shape.PutFunctionConcurrencyOutput, error) {
+func (a *API) PutFunctionConcurrency(
+	ctx context.Context, in *shape.PutFunctionConcurrencyInput,
+) (*shape.PutFunctionConcurrencyOutput, error) {
 	n := wire.Val(in.ReservedConcurrentExecutions)
 	view := a.DB.View()
 	fn, err := a.find(view, in.FunctionName, nil)
@@ -307,7 +324,10 @@ func (a *API) PutFunctionConcurrency(ctx context.Context, in *shape.PutFunctionC
 		return nil, err
 	}
 	if accountConcurrency-reservedBy(state.Functions.All(view), fn.Name)-n < leastUnreserved {
-		return nil, invalid("Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [%d].", leastUnreserved)
+		return nil, invalid(
+			"Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [%d].",
+			leastUnreserved,
+		)
 	}
 	if err := a.setConcurrency(ctx, fn.Name, &n); err != nil {
 		return nil, err
@@ -330,7 +350,9 @@ func (a *API) setConcurrency(ctx context.Context, name string, n *int64) error {
 
 // DeleteFunctionConcurrency gives reserved concurrency back. Errors:
 // ResourceNotFoundException.
-func (a *API) DeleteFunctionConcurrency(ctx context.Context, in *shape.DeleteFunctionConcurrencyInput) (*shape.DeleteFunctionConcurrencyOutput, error) {
+func (a *API) DeleteFunctionConcurrency(
+	ctx context.Context, in *shape.DeleteFunctionConcurrencyInput,
+) (*shape.DeleteFunctionConcurrencyOutput, error) {
 	fn, err := a.find(a.DB.View(), in.FunctionName, nil)
 	if err != nil {
 		return nil, err
@@ -340,7 +362,9 @@ func (a *API) DeleteFunctionConcurrency(ctx context.Context, in *shape.DeleteFun
 
 // GetFunctionConcurrency shows reserved concurrency. Errors:
 // ResourceNotFoundException.
-func (a *API) GetFunctionConcurrency(_ context.Context, in *shape.GetFunctionConcurrencyInput) (*shape.GetFunctionConcurrencyOutput, error) {
+func (a *API) GetFunctionConcurrency(
+	_ context.Context, in *shape.GetFunctionConcurrencyInput,
+) (*shape.GetFunctionConcurrencyOutput, error) {
 	fn, err := a.find(a.DB.View(), in.FunctionName, nil)
 	return &shape.GetFunctionConcurrencyOutput{ReservedConcurrentExecutions: fn.Concurrency}, err
 }
@@ -371,7 +395,9 @@ func (a *API) TagResource(ctx context.Context, in *shape.TagResourceInput) (*sha
 
 // UntagResource takes tags away. Errors: ResourceNotFoundException.
 func (a *API) UntagResource(ctx context.Context, in *shape.UntagResourceInput) (*shape.UntagResourceOutput, error) {
-	return &shape.UntagResourceOutput{}, a.retag(ctx, in.Resource, func(tags []model.Tag) []model.Tag { return model.DropTags(tags, in.TagKeys) })
+	return &shape.UntagResourceOutput{}, a.retag(ctx, in.Resource, func(tags []model.Tag) []model.Tag {
+		return model.DropTags(tags, in.TagKeys)
+	})
 }
 
 func (a *API) retag(ctx context.Context, resource *string, f func([]model.Tag) []model.Tag) error {

@@ -70,10 +70,16 @@ func checkPayload(payload []byte, kind string) error {
 		limit = maxEvent
 	}
 	if len(payload) > limit {
-		return fault.New(fault.Invalid, "RequestTooLargeException", "%d byte payload is too large for the %s invocation type (limit %d bytes)", len(payload), kind, limit)
+		return fault.New(
+			fault.Invalid, "RequestTooLargeException", "%d byte payload is too large for the %s invocation type (limit %d bytes)", len(payload),
+			kind, limit,
+		)
 	}
 	if len(payload) > 0 && (!utf8.Valid(payload) || !json.Valid(payload)) {
-		return fault.New(fault.Invalid, "InvalidRequestContentException", "Could not parse request body into json: Could not parse payload into json: Unexpected character or end of input")
+		return fault.New(
+			fault.Invalid, "InvalidRequestContentException",
+			"Could not parse request body into json: Could not parse payload into json: Unexpected character or end of input",
+		)
 	}
 	return nil
 }

@@ -100,7 +100,9 @@ func conflict(format string, args ...any) error {
 }
 
 func unbuilt(what string) error {
-	return fault.New(fault.NotImplemented, "NotImplemented", "%s is not implemented by Berth; docs/COMPATIBILITY.md lists what is built.", what)
+	return fault.New(
+		fault.NotImplemented, "NotImplemented", "%s is not implemented by Berth; docs/COMPATIBILITY.md lists what is built.", what,
+	)
 }
 
 // name reads a name, a partial ARN or an ARN, with or without a qualifier.
@@ -116,7 +118,12 @@ func (a *API) name(s string, qualifier *string) (name, qual string, err error) {
 		parts = parts[2:]
 	}
 	if len(parts) > 2 || parts[0] == "" || strings.ContainsAny(parts[0], "/ ") || len(parts[0]) > 64 {
-		return "", "", fault.New(fault.Invalid, "ValidationException", "1 validation error detected: Value '%s' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?", s)
+		return "", "", fault.New(
+			fault.Invalid, "ValidationException",
+			"1 validation error detected: Value '%s' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression "+
+				"pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?",
+			s,
+		)
 	}
 	qual = wire.Val(qualifier)
 	if len(parts) == 2 {
@@ -156,7 +163,10 @@ func (a *API) edit(ctx context.Context, nameOrARN, revision *string, f func(*mod
 			return err
 		}
 		if r := wire.Val(revision); r != "" && r != fn.RevisionID {
-			return fault.New(fault.Conflict, "PreconditionFailedException", "The RevisionId provided does not match the latest RevisionId. Call the GetFunction/GetAlias API to retrieve the latest Revision Id")
+			return fault.New(
+				fault.Conflict, "PreconditionFailedException",
+				"The RevisionId provided does not match the latest RevisionId. Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
+			)
 		}
 		err = state.Functions.Edit(tx, fn.Name, func(fn *model.Function) error {
 			fn.RevisionID, fn.ModifiedAt = next, now
@@ -235,10 +245,16 @@ func environment(e *shape.Environment) (map[string]string, error) {
 	}
 	if len(bad) > 0 {
 		slices.Sort(bad)
-		return nil, invalid("Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used in this request: %s", strings.Join(bad, ", "))
+		return nil, invalid(
+			"Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved "+
+				"keys that are currently not supported for modification. Reserved keys used in this request: %s",
+			strings.Join(bad, ", "),
+		)
 	}
 	if size > maxEnvironment {
-		return nil, invalid("Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit.")
+		return nil, invalid(
+			"Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit.",
+		)
 	}
 	return e.Variables, nil
 }

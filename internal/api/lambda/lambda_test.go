@@ -41,7 +41,9 @@ func (access) Assume(_ store.Reader, service, arn, session string) (ident.Princi
 }
 
 func (access) Allow(_ store.Reader, p ident.Principal, action, resource string, _ map[string]string) error {
-	return fault.New(fault.Denied, "AccessDeniedException", "User: %s is not authorized to perform: %s on resource: %s", p.ARN, action, resource)
+	return fault.New(
+		fault.Denied, "AccessDeniedException", "User: %s is not authorized to perform: %s on resource: %s", p.ARN, action, resource,
+	)
 }
 
 type lab struct {
@@ -126,14 +128,16 @@ func want(t *testing.T, what string, err error, code, message string) {
 func TestAFunctionBecomesActive(t *testing.T) {
 	l := newLab(t)
 	made := l.create()
-	if *made.State != "Pending" || *made.StateReasonCode != "Creating" || *made.FunctionArn != "arn:aws:lambda:us-east-1:000000000000:function:hook" || *made.LastModified != "2027-01-15T08:00:00.000+0000" {
+	if *made.State != "Pending" || *made.StateReasonCode != "Creating" ||
+		*made.FunctionArn != "arn:aws:lambda:us-east-1:000000000000:function:hook" || *made.LastModified != "2027-01-15T08:00:00.000+0000" {
 		t.Errorf("created: %s %s %s", *made.State, *made.FunctionArn, *made.LastModified)
 	}
 	_, err := l.Invoke(t.Context(), &shape.InvokeInput{FunctionName: wire.Ptr("hook")})
 	want(t, "invoke while pending", err, "ResourceConflictException", "currently in the following state: Pending")
 	l.settle("hook")
 	got, err := l.GetFunction(t.Context(), &shape.GetFunctionInput{FunctionName: made.FunctionArn})
-	if err != nil || *got.Configuration.State != "Active" || *got.Configuration.LastUpdateStatus != "Successful" || *got.Configuration.MemorySize != 128 {
+	if err != nil || *got.Configuration.State != "Active" || *got.Configuration.LastUpdateStatus != "Successful" ||
+		*got.Configuration.MemorySize != 128 {
 		t.Fatalf("get: %+v, %v", got, err)
 	}
 	w := httptest.NewRecorder()
@@ -153,13 +157,29 @@ func TestBadFunctionsAreRefusedInLambdasWords(t *testing.T) {
 		change        func(*shape.CreateFunctionInput)
 		code, message string
 	}{
-		"exists":     {func(*shape.CreateFunctionInput) {}, "ResourceConflictException", "Function already exist: hook"},
-		"bad name":   {func(in *shape.CreateFunctionInput) { in.FunctionName = wire.Ptr("a b") }, "ValidationException", "failed to satisfy constraint"},
-		"no handler": {func(in *shape.CreateFunctionInput) { in.FunctionName, in.Handler = wire.Ptr("f"), nil }, "InvalidParameterValueException", "Handler and Runtime parameters are mandatory"},
-		"no code":    {func(in *shape.CreateFunctionInput) { in.FunctionName, in.Code = wire.Ptr("f"), nil }, "InvalidParameterValueException", "Please provide a source"},
-		"no zip":     {func(in *shape.CreateFunctionInput) { in.FunctionName, in.Code.ZipFile = wire.Ptr("f"), []byte("x") }, "InvalidParameterValueException", "Could not unzip uploaded file"},
-		"role":       {func(in *shape.CreateFunctionInput) { in.FunctionName, in.Role = wire.Ptr("f"), wire.Ptr(role+"x") }, "InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda."},
-		"runtime":    {func(in *shape.CreateFunctionInput) { in.FunctionName, in.Runtime = wire.Ptr("f"), wire.Ptr("java21") }, "NotImplemented", "java21"},
+		"exists": {func(*shape.CreateFunctionInput) {}, "ResourceConflictException", "Function already exist: hook"},
+		"bad name": {
+			func(in *shape.CreateFunctionInput) { in.FunctionName = wire.Ptr("a b") }, "ValidationException", "failed to satisfy constraint",
+		},
+		"no handler": {
+			func(in *shape.CreateFunctionInput) { in.FunctionName, in.Handler = wire.Ptr("f"), nil }, "InvalidParameterValueException",
+			"Handler and Runtime parameters are mandatory",
+		},
+		"no code": {
+			func(in *shape.CreateFunctionInput) { in.FunctionName, in.Code = wire.Ptr("f"), nil }, "InvalidParameterValueException",
+			"Please provide a source",
+		},
+		"no zip": {
+			func(in *shape.CreateFunctionInput) { in.FunctionName, in.Code.ZipFile = wire.Ptr("f"), []byte("x") }, "InvalidParameterValueException",
+			"Could not unzip uploaded file",
+		},
+		"role": {
+			func(in *shape.CreateFunctionInput) { in.FunctionName, in.Role = wire.Ptr("f"), wire.Ptr(role+"x") }, "InvalidParameterValueException",
+			"The role defined for the function cannot be assumed by Lambda.",
+		},
+		"runtime": {
+			func(in *shape.CreateFunctionInput) { in.FunctionName, in.Runtime = wire.Ptr("f"), wire.Ptr("java21") }, "NotImplemented", "java21",
+		},
 		"architecture": {func(in *shape.CreateFunctionInput) {
 			in.FunctionName, in.Architectures = wire.Ptr("f"), []string{"arm64"}
 		}, "NotImplemented", "arm64"},
@@ -202,7 +222,9 @@ func TestUpdatesSettleOneAfterAnother(t *testing.T) {
 	if err != nil || *code.CodeSha256 == *first.CodeSha256 || *code.RevisionId == *first.RevisionId || *code.LastUpdateStatus != "InProgress" {
 		t.Fatalf("code: %+v, %v", code, err)
 	}
-	update := &shape.UpdateFunctionConfigurationInput{FunctionName: wire.Ptr("hook"), Timeout: wire.Ptr(int64(5)), Environment: &shape.Environment{}}
+	update := &shape.UpdateFunctionConfigurationInput{
+		FunctionName: wire.Ptr("hook"), Timeout: wire.Ptr(int64(5)), Environment: &shape.Environment{},
+	}
 	_, err = l.UpdateFunctionConfiguration(t.Context(), update)
 	want(t, "while in progress", err, "ResourceConflictException", "An update is in progress for resource")
 	l.settle("hook")
@@ -232,10 +254,12 @@ func TestInvoke(t *testing.T) {
 		return l.API.Invoke(t.Context(), &in)
 	}
 	out, err := call(shape.InvokeInput{Payload: []byte(`{"a":1}`), LogType: wire.Ptr("Tail")})
-	if err != nil || *out.StatusCode != 200 || string(out.Payload) != `{"a":1}` || out.FunctionError != nil || *out.ExecutedVersion != "$LATEST" || *out.LogResult != base64.StdEncoding.EncodeToString([]byte("END\n")) {
+	if err != nil || *out.StatusCode != 200 || string(out.Payload) != `{"a":1}` || out.FunctionError != nil ||
+		*out.ExecutedVersion != "$LATEST" || *out.LogResult != base64.StdEncoding.EncodeToString([]byte("END\n")) {
 		t.Errorf("invoke: %+v, %v", out, err)
 	}
-	if out, err = call(shape.InvokeInput{Payload: []byte(`"bad"`)}); err != nil || *out.StatusCode != 200 || *out.FunctionError != "Unhandled" || out.LogResult != nil {
+	if out, err = call(shape.InvokeInput{Payload: []byte(`"bad"`)}); err != nil || *out.StatusCode != 200 ||
+		*out.FunctionError != "Unhandled" || out.LogResult != nil {
 		t.Errorf("failing: %+v, %v", out, err)
 	}
 	if out, err = call(shape.InvokeInput{InvocationType: wire.Ptr("DryRun")}); err != nil || *out.StatusCode != 204 {
@@ -253,19 +277,26 @@ func TestInvoke(t *testing.T) {
 	want(t, "bad payload", err, "InvalidRequestContentException", "Could not parse request body into json")
 	_, err = call(shape.InvokeInput{Payload: append([]byte(`"`), bytes.Repeat([]byte("x"), 7<<20)...)})
 	want(t, "large payload", err, "RequestTooLargeException", "too large")
-	if _, err := l.PutFunctionConcurrency(t.Context(), &shape.PutFunctionConcurrencyInput{FunctionName: wire.Ptr("hook"), ReservedConcurrentExecutions: wire.Ptr(int64(0))}); err != nil {
+	if _, err := l.PutFunctionConcurrency(t.Context(), &shape.PutFunctionConcurrencyInput{
+		FunctionName: wire.Ptr("hook"), ReservedConcurrentExecutions: wire.Ptr(int64(0)),
+	}); err != nil {
 		t.Error(err)
 	}
 	_, err = call(shape.InvokeInput{})
 	want(t, "throttled", err, "TooManyRequestsException", "Rate Exceeded.")
-	_, err = l.PutFunctionConcurrency(t.Context(), &shape.PutFunctionConcurrencyInput{FunctionName: wire.Ptr("hook"), ReservedConcurrentExecutions: wire.Ptr(int64(950))})
+	_, err = l.PutFunctionConcurrency(t.Context(), &shape.PutFunctionConcurrencyInput{
+		FunctionName: wire.Ptr("hook"), ReservedConcurrentExecutions: wire.Ptr(int64(950)),
+	})
 	want(t, "too much reserved", err, "InvalidParameterValueException", "minimum value of [100]")
 }
 
 func TestPermissionsTagsListsAndDeletion(t *testing.T) {
 	l := newLab(t)
 	made := l.create()
-	perm := &shape.AddPermissionInput{FunctionName: wire.Ptr("hook"), StatementId: wire.Ptr("s"), Action: wire.Ptr("lambda:InvokeFunction"), Principal: wire.Ptr("events.amazonaws.com"), SourceArn: wire.Ptr("arn:x")}
+	perm := &shape.AddPermissionInput{
+		FunctionName: wire.Ptr("hook"), StatementId: wire.Ptr("s"), Action: wire.Ptr("lambda:InvokeFunction"),
+		Principal: wire.Ptr("events.amazonaws.com"), SourceArn: wire.Ptr("arn:x"),
+	}
 	_, err := l.GetPolicy(t.Context(), &shape.GetPolicyInput{FunctionName: wire.Ptr("hook")})
 	want(t, "no policy", err, "ResourceNotFoundException", "does not exist")
 	if _, err := l.AddPermission(t.Context(), perm); err != nil {
@@ -273,13 +304,18 @@ func TestPermissionsTagsListsAndDeletion(t *testing.T) {
 	}
 	_, err = l.AddPermission(t.Context(), perm)
 	want(t, "same sid", err, "ResourceConflictException", "already exists")
-	if p, err := l.GetPolicy(t.Context(), &shape.GetPolicyInput{FunctionName: wire.Ptr("hook")}); err != nil || !strings.Contains(*p.Policy, `"Principal":{"Service":"events.amazonaws.com"}`) {
+	if p, err := l.GetPolicy(t.Context(), &shape.GetPolicyInput{FunctionName: wire.Ptr("hook")}); err != nil ||
+		!strings.Contains(*p.Policy, `"Principal":{"Service":"events.amazonaws.com"}`) {
 		t.Errorf("policy: %v, %v", p, err)
 	}
-	if _, err := l.RemovePermission(t.Context(), &shape.RemovePermissionInput{FunctionName: wire.Ptr("hook"), StatementId: wire.Ptr("s")}); err != nil {
+	if _, err := l.RemovePermission(t.Context(), &shape.RemovePermissionInput{
+		FunctionName: wire.Ptr("hook"), StatementId: wire.Ptr("s"),
+	}); err != nil {
 		t.Error(err)
 	}
-	if _, err := l.TagResource(t.Context(), &shape.TagResourceInput{Resource: made.FunctionArn, Tags: map[string]string{"a": "b"}}); err != nil {
+	if _, err := l.TagResource(t.Context(), &shape.TagResourceInput{
+		Resource: made.FunctionArn, Tags: map[string]string{"a": "b"},
+	}); err != nil {
 		t.Error(err)
 	}
 	if tags, err := l.ListTags(t.Context(), &shape.ListTagsInput{Resource: made.FunctionArn}); err != nil || tags.Tags["a"] != "b" {

@@ -49,7 +49,10 @@ func (a *API) AddPermission(ctx context.Context, in *shape.AddPermissionInput) (
 	if err != nil {
 		return nil, err
 	}
-	s := statement{Sid: wire.Val(in.StatementId), Effect: "Allow", Action: wire.Val(in.Action), Resource: fn.ARN, Principal: a.principal(wire.Val(in.Principal))}
+	s := statement{
+		Sid: wire.Val(in.StatementId), Effect: "Allow", Action: wire.Val(in.Action), Resource: fn.ARN,
+		Principal: a.principal(wire.Val(in.Principal)),
+	}
 	if in.SourceArn != nil {
 		s.Condition = map[string]map[string]string{"ArnLike": {"AWS:SourceArn": *in.SourceArn}}
 	}
@@ -61,7 +64,9 @@ func (a *API) AddPermission(ctx context.Context, in *shape.AddPermissionInput) (
 	}
 	err = a.repolicy(ctx, fn.Name, in.RevisionId, func(d *document) error {
 		if slices.ContainsFunc(d.Statement, func(o statement) bool { return o.Sid == s.Sid }) {
-			return conflict("The statement id (%s) provided already exists. Please provide a new statement id, or remove the existing statement.", s.Sid)
+			return conflict(
+				"The statement id (%s) provided already exists. Please provide a new statement id, or remove the existing statement.", s.Sid,
+			)
 		}
 		d.Statement = append(d.Statement, s)
 		return nil
@@ -114,7 +119,10 @@ func (a *API) repolicy(ctx context.Context, name string, revision *string, f fun
 			return err
 		}
 		if r := wire.Val(revision); r != "" && r != fn.RevisionID {
-			return fault.New(fault.Conflict, "PreconditionFailedException", "The RevisionId provided does not match the latest RevisionId. Call the GetPolicy API to retrieve the latest Revision Id")
+			return fault.New(
+				fault.Conflict, "PreconditionFailedException",
+				"The RevisionId provided does not match the latest RevisionId. Call the GetPolicy API to retrieve the latest Revision Id",
+			)
 		}
 		d, err := read(fn.Policy)
 		if err != nil {

@@ -93,9 +93,15 @@ func isGroupName(s string) bool {
 func (a *API) CreateLogGroup(ctx context.Context, in *shape.CreateLogGroupInput) (*shape.CreateLogGroupOutput, error) {
 	name := wire.Val(in.LogGroupName)
 	if !isGroupName(name) {
-		return nil, invalid("1 validation error detected: Value '%s' at 'logGroupName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\.\\-_/#A-Za-z0-9]+", name)
+		return nil, invalid(
+			"1 validation error detected: Value '%s' at 'logGroupName' failed to satisfy constraint: Member must satisfy regular expression "+
+				"pattern: [\\.\\-_/#A-Za-z0-9]+",
+			name,
+		)
 	}
-	g := model.LogGroup{Name: name, ARN: a.groupARN(name), Class: wire.Or(in.LogGroupClass, "STANDARD"), Tags: readTags(in.Tags), CreatedAt: a.Clock.Now()}
+	g := model.LogGroup{
+		Name: name, ARN: a.groupARN(name), Class: wire.Or(in.LogGroupClass, "STANDARD"), Tags: readTags(in.Tags), CreatedAt: a.Clock.Now(),
+	}
 	return &shape.CreateLogGroupOutput{}, a.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		if _, ok := state.LogGroups.Get(tx, name); ok {
 			return exists("group")
@@ -154,7 +160,11 @@ var retentions = []int64{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 54
 func (a *API) PutRetentionPolicy(ctx context.Context, in *shape.PutRetentionPolicyInput) (*shape.PutRetentionPolicyOutput, error) {
 	days := wire.Val(in.RetentionInDays)
 	if !slices.Contains(retentions, days) {
-		return nil, invalid("1 validation error detected: Value '%d' at 'retentionInDays' failed to satisfy constraint: Member must satisfy enum value set: [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]", days)
+		return nil, invalid(
+			"1 validation error detected: Value '%d' at 'retentionInDays' failed to satisfy constraint: Member must satisfy enum value set: [1, "+
+				"3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]",
+			days,
+		)
 	}
 	return &shape.PutRetentionPolicyOutput{}, a.edit(ctx, wire.Val(in.LogGroupName), func(g *model.LogGroup) { g.RetentionDays = days })
 }
@@ -212,13 +222,15 @@ func (a *API) DescribeLogGroups(_ context.Context, in *shape.DescribeLogGroupsIn
 }
 
 func (a *API) matches(g model.LogGroup, in *shape.DescribeLogGroupsInput) bool {
-	if !strings.HasPrefix(g.Name, wire.Val(in.LogGroupNamePrefix)) || !strings.Contains(strings.ToLower(g.Name), strings.ToLower(wire.Val(in.LogGroupNamePattern))) {
+	if !strings.HasPrefix(g.Name, wire.Val(in.LogGroupNamePrefix)) ||
+		!strings.Contains(strings.ToLower(g.Name), strings.ToLower(wire.Val(in.LogGroupNamePattern))) {
 		return false
 	}
 	if in.LogGroupClass != nil && *in.LogGroupClass != g.Class {
 		return false
 	}
-	return len(in.LogGroupIdentifiers) == 0 || slices.ContainsFunc(in.LogGroupIdentifiers, func(id string) bool { return groupName(nil, &id) == g.Name })
+	return len(in.LogGroupIdentifiers) == 0 ||
+		slices.ContainsFunc(in.LogGroupIdentifiers, func(id string) bool { return groupName(nil, &id) == g.Name })
 }
 
 func (a *API) showGroup(g model.LogGroup) (shape.LogGroup, error) {
@@ -251,7 +263,8 @@ func groupKey(g model.LogGroup) string { return g.Name }
 func (a *API) ListLogGroups(_ context.Context, in *shape.ListLogGroupsInput) (*shape.ListLogGroupsOutput, error) {
 	var all []model.LogGroup
 	for _, g := range state.LogGroups.All(a.DB.View()) {
-		if strings.Contains(g.Name, strings.TrimPrefix(wire.Val(in.LogGroupNamePattern), "^")) && (in.LogGroupClass == nil || *in.LogGroupClass == g.Class) {
+		if strings.Contains(g.Name, strings.TrimPrefix(wire.Val(in.LogGroupNamePattern), "^")) &&
+			(in.LogGroupClass == nil || *in.LogGroupClass == g.Class) {
 			all = append(all, g)
 		}
 	}
@@ -261,19 +274,25 @@ func (a *API) ListLogGroups(_ context.Context, in *shape.ListLogGroupsInput) (*s
 	}
 	out := &shape.ListLogGroupsOutput{NextToken: next, LogGroups: []shape.LogGroupSummary{}}
 	for _, g := range all {
-		out.LogGroups = append(out.LogGroups, shape.LogGroupSummary{LogGroupName: wire.Ptr(g.Name), LogGroupArn: wire.Ptr(g.ARN), LogGroupClass: wire.Ptr(g.Class)})
+		out.LogGroups = append(out.LogGroups, shape.LogGroupSummary{
+			LogGroupName: wire.Ptr(g.Name), LogGroupArn: wire.Ptr(g.ARN), LogGroupClass: wire.Ptr(g.Class),
+		})
 	}
 	return out, nil
 }
 
 // TagLogGroup adds tags. Errors: ResourceNotFoundException.
 func (a *API) TagLogGroup(ctx context.Context, in *shape.TagLogGroupInput) (*shape.TagLogGroupOutput, error) {
-	return &shape.TagLogGroupOutput{}, a.edit(ctx, wire.Val(in.LogGroupName), func(g *model.LogGroup) { g.Tags = model.SetTags(g.Tags, readTags(in.Tags)) })
+	return &shape.TagLogGroupOutput{}, a.edit(ctx, wire.Val(in.LogGroupName), func(g *model.LogGroup) {
+		g.Tags = model.SetTags(g.Tags, readTags(in.Tags))
+	})
 }
 
 // UntagLogGroup removes tags. Errors: ResourceNotFoundException.
 func (a *API) UntagLogGroup(ctx context.Context, in *shape.UntagLogGroupInput) (*shape.UntagLogGroupOutput, error) {
-	return &shape.UntagLogGroupOutput{}, a.edit(ctx, wire.Val(in.LogGroupName), func(g *model.LogGroup) { g.Tags = model.DropTags(g.Tags, in.Tags) })
+	return &shape.UntagLogGroupOutput{}, a.edit(ctx, wire.Val(in.LogGroupName), func(g *model.LogGroup) {
+		g.Tags = model.DropTags(g.Tags, in.Tags)
+	})
 }
 
 // ListTagsLogGroup lists tags. Errors: ResourceNotFoundException.
@@ -287,12 +306,16 @@ func (a *API) ListTagsLogGroup(_ context.Context, in *shape.ListTagsLogGroupInpu
 
 // TagResource adds tags to a group. Errors: ResourceNotFoundException.
 func (a *API) TagResource(ctx context.Context, in *shape.TagResourceInput) (*shape.TagResourceOutput, error) {
-	return &shape.TagResourceOutput{}, a.edit(ctx, groupName(in.ResourceArn, nil), func(g *model.LogGroup) { g.Tags = model.SetTags(g.Tags, readTags(in.Tags)) })
+	return &shape.TagResourceOutput{}, a.edit(ctx, groupName(in.ResourceArn, nil), func(g *model.LogGroup) {
+		g.Tags = model.SetTags(g.Tags, readTags(in.Tags))
+	})
 }
 
 // UntagResource removes tags from a group. Errors: ResourceNotFoundException.
 func (a *API) UntagResource(ctx context.Context, in *shape.UntagResourceInput) (*shape.UntagResourceOutput, error) {
-	return &shape.UntagResourceOutput{}, a.edit(ctx, groupName(in.ResourceArn, nil), func(g *model.LogGroup) { g.Tags = model.DropTags(g.Tags, in.TagKeys) })
+	return &shape.UntagResourceOutput{}, a.edit(ctx, groupName(in.ResourceArn, nil), func(g *model.LogGroup) {
+		g.Tags = model.DropTags(g.Tags, in.TagKeys)
+	})
 }
 
 // ListTagsForResource lists a group's tags. Errors: ResourceNotFoundException.
@@ -306,7 +329,9 @@ func (a *API) ListTagsForResource(_ context.Context, in *shape.ListTagsForResour
 
 // DescribeSubscriptionFilters lists none: they are not built. Errors:
 // ResourceNotFoundException.
-func (a *API) DescribeSubscriptionFilters(_ context.Context, in *shape.DescribeSubscriptionFiltersInput) (*shape.DescribeSubscriptionFiltersOutput, error) {
+func (a *API) DescribeSubscriptionFilters(
+	_ context.Context, in *shape.DescribeSubscriptionFiltersInput,
+) (*shape.DescribeSubscriptionFiltersOutput, error) {
 	_, err := a.need(wire.Val(in.LogGroupName))
 	return &shape.DescribeSubscriptionFiltersOutput{SubscriptionFilters: []shape.SubscriptionFilter{}}, err
 }
@@ -322,13 +347,17 @@ func (a *API) DescribeIndexPolicies(context.Context, *shape.DescribeIndexPolicie
 }
 
 // DescribeResourcePolicies lists none: they are not built.
-func (a *API) DescribeResourcePolicies(context.Context, *shape.DescribeResourcePoliciesInput) (*shape.DescribeResourcePoliciesOutput, error) {
+func (a *API) DescribeResourcePolicies(
+	context.Context, *shape.DescribeResourcePoliciesInput,
+) (*shape.DescribeResourcePoliciesOutput, error) {
 	return &shape.DescribeResourcePoliciesOutput{ResourcePolicies: []shape.ResourcePolicy{}}, nil
 }
 
 // GetDataProtectionPolicy tells that there is none. Errors:
 // ResourceNotFoundException.
-func (a *API) GetDataProtectionPolicy(_ context.Context, in *shape.GetDataProtectionPolicyInput) (*shape.GetDataProtectionPolicyOutput, error) {
+func (a *API) GetDataProtectionPolicy(
+	_ context.Context, in *shape.GetDataProtectionPolicyInput,
+) (*shape.GetDataProtectionPolicyOutput, error) {
 	g, err := a.need(groupName(nil, in.LogGroupIdentifier))
 	if err != nil {
 		return nil, err

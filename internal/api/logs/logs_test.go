@@ -39,7 +39,9 @@ func newRig(t *testing.T) *rig {
 	}
 	t.Cleanup(func() { _ = s.Close(); _ = db.Close() })
 	r := &rig{t: t, clock: clock.NewStepped(start), real: clock.NewStepped(start)}
-	r.API = logs.New(logs.Deps{DB: db, Clock: r.clock, Real: r.real, Series: s, Place: ident.Place{Partition: "aws", Region: "us-east-1", Account: "000000000000"}})
+	r.API = logs.New(logs.Deps{
+		DB: db, Clock: r.clock, Real: r.real, Series: s, Place: ident.Place{Partition: "aws", Region: "us-east-1", Account: "000000000000"},
+	})
 	return r
 }
 
@@ -81,21 +83,41 @@ func TestGroupsAndStreamsInAWSsWords(t *testing.T) {
 		err        error
 		code, text string
 	}{
-		{second(r.CreateLogGroup(t.Context(), &shape.CreateLogGroupInput{LogGroupName: wire.Ptr("/app")})), "ResourceAlreadyExistsException", "The specified log group already exists"},
-		{second(r.CreateLogStream(t.Context(), &shape.CreateLogStreamInput{LogGroupName: wire.Ptr("/app"), LogStreamName: wire.Ptr("s")})), "ResourceAlreadyExistsException", "The specified log stream already exists"},
-		{second(r.CreateLogStream(t.Context(), &shape.CreateLogStreamInput{LogGroupName: wire.Ptr("/no"), LogStreamName: wire.Ptr("s")})), "ResourceNotFoundException", "The specified log group does not exist."},
-		{second(r.PutLogEvents(t.Context(), &shape.PutLogEventsInput{LogGroupName: wire.Ptr("/app"), LogStreamName: wire.Ptr("no")})), "ResourceNotFoundException", "The specified log stream does not exist."},
-		{second(r.PutRetentionPolicy(t.Context(), &shape.PutRetentionPolicyInput{LogGroupName: wire.Ptr("/app"), RetentionInDays: wire.Ptr[int64](2)})), "InvalidParameterException", ""},
+		{
+			second(r.CreateLogGroup(t.Context(), &shape.CreateLogGroupInput{LogGroupName: wire.Ptr("/app")})), "ResourceAlreadyExistsException",
+			"The specified log group already exists",
+		},
+		{
+			second(r.CreateLogStream(t.Context(), &shape.CreateLogStreamInput{LogGroupName: wire.Ptr("/app"), LogStreamName: wire.Ptr("s")})),
+			"ResourceAlreadyExistsException", "The specified log stream already exists",
+		},
+		{
+			second(r.CreateLogStream(t.Context(), &shape.CreateLogStreamInput{LogGroupName: wire.Ptr("/no"), LogStreamName: wire.Ptr("s")})),
+			"ResourceNotFoundException", "The specified log group does not exist.",
+		},
+		{
+			second(r.PutLogEvents(t.Context(), &shape.PutLogEventsInput{LogGroupName: wire.Ptr("/app"), LogStreamName: wire.Ptr("no")})),
+			"ResourceNotFoundException", "The specified log stream does not exist.",
+		},
+		{
+			second(
+				r.PutRetentionPolicy(t.Context(), &shape.PutRetentionPolicyInput{LogGroupName: wire.Ptr("/app"), RetentionInDays: wire.Ptr[int64](2)}),
+			),
+			"InvalidParameterException", "",
+		},
 	} {
 		if fault.CodeOf(c.err) != c.code || c.text != "" && fault.MessageOf(c.err) != c.text {
 			t.Errorf("got %v, want %s %s", c.err, c.code, c.text)
 		}
 	}
-	if _, err := r.PutRetentionPolicy(t.Context(), &shape.PutRetentionPolicyInput{LogGroupName: wire.Ptr("/app"), RetentionInDays: wire.Ptr[int64](7)}); err != nil {
+	if _, err := r.PutRetentionPolicy(t.Context(), &shape.PutRetentionPolicyInput{
+		LogGroupName: wire.Ptr("/app"), RetentionInDays: wire.Ptr[int64](7),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	out, err := r.DescribeLogGroups(t.Context(), &shape.DescribeLogGroupsInput{LogGroupNamePrefix: wire.Ptr("/a")})
-	if err != nil || len(out.LogGroups) != 1 || *out.LogGroups[0].Arn != "arn:aws:logs:us-east-1:000000000000:log-group:/app:*" || *out.LogGroups[0].RetentionInDays != 7 {
+	if err != nil || len(out.LogGroups) != 1 || *out.LogGroups[0].Arn != "arn:aws:logs:us-east-1:000000000000:log-group:/app:*" ||
+		*out.LogGroups[0].RetentionInDays != 7 {
 		t.Errorf("%+v, %v", out, err)
 	}
 	if _, err := r.DeleteLogGroup(t.Context(), &shape.DeleteLogGroupInput{LogGroupName: wire.Ptr("/app")}); err != nil {
@@ -115,7 +137,9 @@ func TestGetLogEventsPagesBothWays(t *testing.T) {
 	}
 	r.put("g", "s", lines...)
 	get := func(token *string, head bool) ([]string, *shape.GetLogEventsOutput) {
-		out, err := r.GetLogEvents(t.Context(), &shape.GetLogEventsInput{LogGroupName: wire.Ptr("g"), LogStreamName: wire.Ptr("s"), Limit: wire.Ptr[int64](4), NextToken: token, StartFromHead: &head})
+		out, err := r.GetLogEvents(t.Context(), &shape.GetLogEventsInput{
+			LogGroupName: wire.Ptr("g"), LogStreamName: wire.Ptr("s"), Limit: wire.Ptr[int64](4), NextToken: token, StartFromHead: &head,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,12 +182,16 @@ func TestGetLogEventsPagesBothWays(t *testing.T) {
 func TestTailFollowsAStream(t *testing.T) {
 	r := newRig(t)
 	r.group("g", "s")
-	out, err := r.GetLogEvents(t.Context(), &shape.GetLogEventsInput{LogGroupName: wire.Ptr("g"), LogStreamName: wire.Ptr("s"), StartFromHead: wire.Ptr(true)})
+	out, err := r.GetLogEvents(t.Context(), &shape.GetLogEventsInput{
+		LogGroupName: wire.Ptr("g"), LogStreamName: wire.Ptr("s"), StartFromHead: wire.Ptr(true),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.put("g", "s", "first")
-	out, err = r.GetLogEvents(t.Context(), &shape.GetLogEventsInput{LogGroupName: wire.Ptr("g"), LogStreamName: wire.Ptr("s"), NextToken: out.NextForwardToken})
+	out, err = r.GetLogEvents(t.Context(), &shape.GetLogEventsInput{
+		LogGroupName: wire.Ptr("g"), LogStreamName: wire.Ptr("s"), NextToken: out.NextForwardToken,
+	})
 	if err != nil || len(out.Events) != 1 {
 		t.Errorf("%+v, %v", out, err)
 	}

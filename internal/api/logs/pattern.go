@@ -19,7 +19,9 @@ func Pattern(s string) (func(message string) bool, error) {
 	case s == "":
 		return func(string) bool { return true }, nil
 	case strings.HasPrefix(s, "["):
-		return nil, fault.New(fault.NotImplemented, "InvalidParameterException", "Filter patterns for space-delimited fields are not implemented by Berth.")
+		return nil, fault.New(
+			fault.NotImplemented, "InvalidParameterException", "Filter patterns for space-delimited fields are not implemented by Berth.",
+		)
 	case strings.HasPrefix(s, "{"):
 		return jsonPattern(s)
 	default:

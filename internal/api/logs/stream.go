@@ -36,7 +36,11 @@ func (a *API) CreateLogStream(_ context.Context, in *shape.CreateLogStreamInput)
 	}
 	name := wire.Val(in.LogStreamName)
 	if strings.ContainsAny(name, ":*") || len(name) > 512 {
-		return nil, invalid("1 validation error detected: Value '%s' at 'logStreamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [^:*]*", name)
+		return nil, invalid(
+			"1 validation error detected: Value '%s' at 'logStreamName' failed to satisfy constraint: Member must satisfy regular expression "+
+				"pattern: [^:*]*",
+			name,
+		)
 	}
 	return &shape.CreateLogStreamOutput{}, streamFault(a.Series.CreateStream(g.Name, name, a.Clock.Now()))
 }
@@ -185,7 +189,9 @@ func (a *API) GetLogEvents(_ context.Context, in *shape.GetLogEventsInput) (*sha
 	}
 	out := &shape.GetLogEventsOutput{Events: []shape.OutputLogEvent{}}
 	for _, e := range events {
-		out.Events = append(out.Events, shape.OutputLogEvent{Timestamp: wire.Ptr(e.Position.Milli), Message: wire.Ptr(e.Message), IngestionTime: wire.Ptr(e.Ingested.UnixMilli())})
+		out.Events = append(out.Events, shape.OutputLogEvent{
+			Timestamp: wire.Ptr(e.Position.Milli), Message: wire.Ptr(e.Message), IngestionTime: wire.Ptr(e.Ingested.UnixMilli()),
+		})
 	}
 	first, last := edges(events, w)
 	out.NextBackwardToken, out.NextForwardToken = wire.Ptr(token("b", first)), wire.Ptr(token("f", last))
@@ -288,8 +294,9 @@ func (a *API) FilterLogEvents(_ context.Context, in *shape.FilterLogEventsInput)
 
 func showFiltered(e series.Event) shape.FilteredLogEvent {
 	return shape.FilteredLogEvent{
-		LogStreamName: wire.Ptr(e.Stream), Timestamp: wire.Ptr(e.Position.Milli), Message: wire.Ptr(e.Message), IngestionTime: wire.Ptr(e.Ingested.UnixMilli()),
-		EventId: wire.Ptr(fmt.Sprintf("%019d%037d", e.Position.Milli, e.Position.Seq)),
+		LogStreamName: wire.Ptr(e.Stream), Timestamp: wire.Ptr(e.Position.Milli), Message: wire.Ptr(e.Message),
+		IngestionTime: wire.Ptr(e.Ingested.UnixMilli()),
+		EventId:       wire.Ptr(fmt.Sprintf("%019d%037d", e.Position.Milli, e.Position.Seq)),
 	}
 }
 

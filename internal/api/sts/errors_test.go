@@ -14,7 +14,8 @@ func TestErrorsAreAsListed(t *testing.T) {
 		"AssumeRolePolicyDocument": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ecs.amazonaws.com"},"Action":"sts:AssumeRole"}]}`,
 	})
 	w.Must("iam", "PutRolePolicy", apitest.In{
-		"RoleName": "r", "PolicyName": "all", "PolicyDocument": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`,
+		"RoleName": "r", "PolicyName": "all",
+		"PolicyDocument": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`,
 	})
 	apitest.Errors(t, w, "sts", `
 		AssumeRole AccessDenied RoleArn=`+role+`lost RoleSessionName=me

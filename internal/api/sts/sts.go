@@ -122,5 +122,8 @@ func (a *API) GetSessionToken(ctx context.Context, in *shape.GetSessionTokenInpu
 }
 
 func shown(c model.Credential) *shape.Credentials {
-	return &shape.Credentials{AccessKeyId: wire.Ptr(c.AccessKeyID), SecretAccessKey: wire.Ptr(c.Secret), SessionToken: wire.Ptr(c.Token), Expiration: wire.Ptr(c.Expires)}
+	return &shape.Credentials{
+		AccessKeyId: wire.Ptr(c.AccessKeyID), SecretAccessKey: wire.Ptr(c.Secret), SessionToken: wire.Ptr(c.Token),
+		Expiration: wire.Ptr(c.Expires),
+	}
 }

@@ -46,12 +46,15 @@ func TestAssumeRole(t *testing.T) {
 	root := wire.WithCall(t.Context(), wire.Call{Principal: ident.Root(place)})
 	session := wire.WithCall(t.Context(), wire.Call{Principal: ident.AsRole(place.GlobalARN("iam", "role/r"), "s")})
 	arn := wire.Ptr(place.GlobalARN("iam", "role/r"))
-	out, err := api.AssumeRole(root, &shape.AssumeRoleInput{RoleArn: arn, RoleSessionName: wire.Ptr("me"), ExternalId: wire.Ptr("e"), DurationSeconds: wire.Ptr[int64](7200)})
+	out, err := api.AssumeRole(root, &shape.AssumeRoleInput{
+		RoleArn: arn, RoleSessionName: wire.Ptr("me"), ExternalId: wire.Ptr("e"), DurationSeconds: wire.Ptr[int64](7200),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	k, ok, err := keys.Key(t.Context(), wire.Val(out.Credentials.AccessKeyId), wire.Val(out.Credentials.SessionToken))
-	if err != nil || !ok || k.Principal.ARN != wire.Val(out.AssumedRoleUser.Arn) || !k.Expires.Equal(start.Add(2*time.Hour)) || wire.Val(out.AssumedRoleUser.AssumedRoleId) != "AROAX:me" {
+	if err != nil || !ok || k.Principal.ARN != wire.Val(out.AssumedRoleUser.Arn) || !k.Expires.Equal(start.Add(2*time.Hour)) ||
+		wire.Val(out.AssumedRoleUser.AssumedRoleId) != "AROAX:me" {
 		t.Errorf("%+v %v %v", k, ok, err)
 	}
 	for name, tt := range map[string]struct {
@@ -61,9 +64,19 @@ func TestAssumeRole(t *testing.T) {
 	}{
 		"no external id": {0, shape.AssumeRoleInput{RoleArn: arn, RoleSessionName: wire.Ptr("me")}, "AccessDenied"},
 		"no such role":   {0, shape.AssumeRoleInput{RoleArn: wire.Ptr(*arn + "x"), RoleSessionName: wire.Ptr("me")}, "AccessDenied"},
-		"no role at all": {0, shape.AssumeRoleInput{RoleArn: wire.Ptr("arn:aws:s3:::bucket/x"), RoleSessionName: wire.Ptr("me")}, "ValidationError"},
-		"too long":       {0, shape.AssumeRoleInput{RoleArn: arn, RoleSessionName: wire.Ptr("me"), ExternalId: wire.Ptr("e"), DurationSeconds: wire.Ptr[int64](7201)}, "ValidationError"},
-		"chained":        {1, shape.AssumeRoleInput{RoleArn: arn, RoleSessionName: wire.Ptr("me"), ExternalId: wire.Ptr("e"), DurationSeconds: wire.Ptr[int64](3601)}, "ValidationError"},
+		"no role at all": {
+			0, shape.AssumeRoleInput{RoleArn: wire.Ptr("arn:aws:s3:::bucket/x"), RoleSessionName: wire.Ptr("me")}, "ValidationError",
+		},
+		"too long": {
+			0,
+			shape.AssumeRoleInput{RoleArn: arn, RoleSessionName: wire.Ptr("me"), ExternalId: wire.Ptr("e"), DurationSeconds: wire.Ptr[int64](7201)},
+			"ValidationError",
+		},
+		"chained": {
+			1,
+			shape.AssumeRoleInput{RoleArn: arn, RoleSessionName: wire.Ptr("me"), ExternalId: wire.Ptr("e"), DurationSeconds: wire.Ptr[int64](3601)},
+			"ValidationError",
+		},
 	} {
 		ctx := root
 		if tt.ctx == 1 {
@@ -87,7 +100,8 @@ func TestWhoAmI(t *testing.T) {
 	if err != nil || !out.Credentials.Expiration.Equal(start.Add(time.Hour)) {
 		t.Fatal(out, err)
 	}
-	if k, ok, err := keys.Key(t.Context(), *out.Credentials.AccessKeyId, *out.Credentials.SessionToken); err != nil || !ok || !k.Principal.Root {
+	if k, ok, err := keys.Key(t.Context(), *out.Credentials.AccessKeyId, *out.Credentials.SessionToken); err != nil || !ok ||
+		!k.Principal.Root {
 		t.Error(k, err)
 	}
 	role := wire.WithCall(t.Context(), wire.Call{Principal: ident.AsRole(place.GlobalARN("iam", "role/r"), "s")})

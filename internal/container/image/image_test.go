@@ -76,7 +76,9 @@ func archive(t *testing.T, entries ...entry) []byte {
 		if e.mode == 0 {
 			e.mode = 0o644
 		}
-		h := &tar.Header{Name: e.name, Size: int64(len(e.body)), Linkname: e.link, Typeflag: e.kind, Mode: e.mode, Uid: os.Getuid(), Gid: os.Getgid()}
+		h := &tar.Header{
+			Name: e.name, Size: int64(len(e.body)), Linkname: e.link, Typeflag: e.kind, Mode: e.mode, Uid: os.Getuid(), Gid: os.Getgid(),
+		}
 		if err := w.WriteHeader(h); err != nil {
 			t.Fatal(err)
 		}
@@ -129,8 +131,12 @@ func push(t *testing.T, ref string, img v1.Image) string {
 func twoLayers(t *testing.T) v1.Image {
 	t.Helper()
 	img, err := mutate.AppendLayers(empty.Image,
-		layerOf(t, entry{name: "bin/", kind: tar.TypeDir, mode: 0o755}, entry{name: "bin/app", body: "one", mode: 0o4755}, entry{name: "gone", body: "x"}),
-		layerOf(t, entry{name: "etc/x", body: "y"}, entry{name: "etc/y", kind: tar.TypeLink, link: "etc/x"}, entry{name: "etc/z", kind: tar.TypeSymlink, link: "../../../outside"}))
+		layerOf(t, entry{name: "bin/", kind: tar.TypeDir, mode: 0o755}, entry{name: "bin/app", body: "one", mode: 0o4755}, entry{
+			name: "gone", body: "x",
+		}),
+		layerOf(t, entry{name: "etc/x", body: "y"}, entry{name: "etc/y", kind: tar.TypeLink, link: "etc/x"}, entry{
+			name: "etc/z", kind: tar.TypeSymlink, link: "../../../outside",
+		}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +173,10 @@ func TestPullUnpacksAndShares(t *testing.T) {
 	if img.Digest != digest || len(img.Layers) != 2 || !strings.HasPrefix(img.ID, "sha256:") {
 		t.Errorf("image: %+v", img)
 	}
-	want := image.Config{Entrypoint: []string{"/bin/app"}, Cmd: []string{"serve"}, Env: []string{"A=b"}, User: "alice", StopSignal: "SIGINT", ExposedPorts: []string{"80/tcp"}}
+	want := image.Config{
+		Entrypoint: []string{"/bin/app"}, Cmd: []string{"serve"}, Env: []string{"A=b"}, User: "alice", StopSignal: "SIGINT",
+		ExposedPorts: []string{"80/tcp"},
+	}
 	if d := cmp.Diff(want, img.Config); d != "" {
 		t.Error(d)
 	}
@@ -235,10 +244,21 @@ func TestErrorsAreWordedAsECSWordsThem(t *testing.T) {
 		class fault.Class
 		want  string
 	}{
-		{host + "/web:none", image.PullOptions{}, fault.NotFound, "pull image manifest has been retried 1 time(s): failed to resolve ref " + host + "/web:none: "},
-		{host + "/web:v1", image.PullOptions{Transport: refused}, fault.Unavailable, "pull image manifest has been retried 5 time(s): failed to resolve ref " + host + "/web:v1: "},
-		{host + "/web:v1", image.PullOptions{Transport: denied}, fault.Denied, "The task can't pull the image. Check that the role has the permissions"},
-		{host + "/web:v1", image.PullOptions{Architecture: "s390x"}, fault.Invalid, "ref pull has been retried 1 time(s): image operating system"},
+		{
+			host + "/web:none", image.PullOptions{}, fault.NotFound,
+			"pull image manifest has been retried 1 time(s): failed to resolve ref " + host + "/web:none: ",
+		},
+		{
+			host + "/web:v1", image.PullOptions{Transport: refused}, fault.Unavailable,
+			"pull image manifest has been retried 5 time(s): failed to resolve ref " + host + "/web:v1: ",
+		},
+		{
+			host + "/web:v1", image.PullOptions{Transport: denied}, fault.Denied,
+			"The task can't pull the image. Check that the role has the permissions",
+		},
+		{
+			host + "/web:v1", image.PullOptions{Architecture: "s390x"}, fault.Invalid, "ref pull has been retried 1 time(s): image operating system",
+		},
 		{"UPPER/x", image.PullOptions{}, fault.Invalid, "failed to resolve ref UPPER/x: "},
 	} {
 		_, err := s.Pull(t.Context(), c.ref, c.o)
@@ -288,7 +308,9 @@ func TestUnpackStaysInside(t *testing.T) {
 		"through dots":      {{name: "l", kind: tar.TypeSymlink, link: "../.."}, {name: "l/evil", body: "x"}},
 		"hard link outside": {{name: "h", kind: tar.TypeLink, link: "../../../../etc/passwd"}},
 		"whiteout of dots":  {{name: ".wh...", body: ""}},
-		"link over folder":  {{name: "d/", kind: tar.TypeDir, mode: 0o755}, {name: "d", kind: tar.TypeSymlink, link: "/"}, {name: "d/evil", body: "x"}},
+		"link over folder": {
+			{name: "d/", kind: tar.TypeDir, mode: 0o755}, {name: "d", kind: tar.TypeSymlink, link: "/"}, {name: "d/evil", body: "x"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			top := t.TempDir()
@@ -315,7 +337,9 @@ func TestUnpackStaysInside(t *testing.T) {
 
 func TestWhiteoutsBecomeWhatOverlayfsReads(t *testing.T) {
 	dir := t.TempDir()
-	data := archive(t, entry{name: "d/", kind: tar.TypeDir, mode: 0o750}, entry{name: "d/.wh..wh..opq"}, entry{name: "d/.wh.old"}, entry{name: "pipe", kind: tar.TypeFifo})
+	data := archive(t, entry{name: "d/", kind: tar.TypeDir, mode: 0o750}, entry{name: "d/.wh..wh..opq"}, entry{name: "d/.wh.old"}, entry{
+		name: "pipe", kind: tar.TypeFifo,
+	})
 	if err := image.Unpack(t.Context(), bytes.NewReader(data), dir); err != nil {
 		if os.Geteuid() != 0 {
 			t.Skipf("skipped: needs root on this file system: %v", err)

@@ -137,7 +137,9 @@ func checkStatic(path string, o SourceOptions) error {
 	defer func() { _ = f.Close() }()
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
-			return fault.New(fault.Invalid, "", "%s is dynamically linked: an image of it alone could not run (for Go, build with CGO_ENABLED=0)", path)
+			return fault.New(
+				fault.Invalid, "", "%s is dynamically linked: an image of it alone could not run (for Go, build with CGO_ENABLED=0)", path,
+			)
 		}
 	}
 	want := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[platform(o.Architecture).Architecture]

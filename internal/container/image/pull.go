@@ -196,7 +196,8 @@ func (s *Store) unpackAll(ctx context.Context, img v1.Image, out *Image, o PullO
 		return fmt.Errorf("failed to copy: %w", err)
 	}
 	if config.OS != "" && config.OS != "linux" || config.Architecture != "" && config.Architecture != platform(o.Architecture).Architecture {
-		return fault.New(fault.Invalid, PullCode, "image operating system or architecture %q does not match %s: image Manifest does not contain descriptor matching platform",
+		return fault.New(fault.Invalid, PullCode, "image operating system or architecture %q does not match %s: image Manifest does not "+
+			"contain descriptor matching platform",
 			config.OS+"/"+config.Architecture, "linux/"+platform(o.Architecture).Architecture)
 	}
 	layers, err := img.Layers()

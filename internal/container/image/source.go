@@ -128,7 +128,10 @@ func fromRegistry(ctx context.Context, ref string, o SourceOptions) (*Source, er
 	if rt == nil {
 		rt = http.DefaultTransport
 	}
-	img, err := remote.Image(r, remote.WithContext(ctx), remote.WithTransport(rt), remote.WithAuthFromKeychain(keychain), remote.WithPlatform(platform(o.Architecture)))
+	img, err := remote.Image(
+		r, remote.WithContext(ctx), remote.WithTransport(rt), remote.WithAuthFromKeychain(keychain),
+		remote.WithPlatform(platform(o.Architecture)),
+	)
 	if err != nil {
 		return nil, fault.Wrap(faultClass(err), err, "find image %s", ref)
 	}

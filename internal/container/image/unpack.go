@@ -268,7 +268,9 @@ func mode(h *tar.Header) fs.FileMode {
 func archive(w io.Writer, files []file) error {
 	tw := tar.NewWriter(w)
 	for _, f := range files {
-		h := &tar.Header{Name: f.name, Mode: f.mode, ModTime: time.Unix(0, 0), Format: tar.FormatPAX, Typeflag: tar.TypeReg, Size: int64(len(f.data))}
+		h := &tar.Header{
+			Name: f.name, Mode: f.mode, ModTime: time.Unix(0, 0), Format: tar.FormatPAX, Typeflag: tar.TypeReg, Size: int64(len(f.data)),
+		}
 		switch {
 		case f.dir:
 			h.Typeflag, h.Size, h.Name = tar.TypeDir, 0, f.name+"/"

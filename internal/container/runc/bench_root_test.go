@@ -95,7 +95,9 @@ func BenchmarkStart(b *testing.B) {
 		}
 		start := cpu(b)
 		for b.Loop() {
-			if out, err := exec.Command("runc", "--root", filepath.Join(l.dir, "bare"), "run", "--bundle", bundle, "bare").CombinedOutput(); err != nil {
+			if out, err := exec.Command(
+				"runc", "--root", filepath.Join(l.dir, "bare"), "run", "--bundle", bundle, "bare",
+			).CombinedOutput(); err != nil {
 				b.Fatalf("%v: %s", err, out)
 			}
 		}

@@ -74,7 +74,9 @@ func (c *child) mountRoot() error {
 // runtimeEnv is the runtime's environment. It does one thing after another; a
 // second processor would only look for work, and a collection of garbage while
 // it starts a container would cost more than the start.
-var runtimeEnv = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "GOMAXPROCS=1", "GOGC=off", "GOMEMLIMIT=16MiB"}
+var runtimeEnv = []string{
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "GOMAXPROCS=1", "GOGC=off", "GOMEMLIMIT=16MiB",
+}
 
 // runRuntime runs the container detached; its process becomes our child when
 // the runtime has gone. The runtime is killed with us: nobody would wait for

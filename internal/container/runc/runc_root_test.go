@@ -209,7 +209,10 @@ func TestOutOfMemoryIsSeen(t *testing.T) {
 func TestHardening(t *testing.T) {
 	l := setUp(t)
 	_, out := output(t, l, l.spec("hard", "cat", "/proc/1/status", "/proc/keys", "/proc/1/mounts"))
-	contains(t, out, "CapBnd:\t00000000a80425fb", "CapInh:\t0000000000000000", "CapAmb:\t0000000000000000", "Seccomp:\t2", "/proc/keys=<nil>", "sysfs /sys sysfs ro", "proc /proc/sys proc ro")
+	contains(
+		t, out, "CapBnd:\t00000000a80425fb", "CapInh:\t0000000000000000", "CapAmb:\t0000000000000000", "Seccomp:\t2", "/proc/keys=<nil>",
+		"sysfs /sys sysfs ro", "proc /proc/sys proc ro",
+	)
 	_, out = output(t, l, l.spec("calls", "syscalls"))
 	contains(t, out, "unshare: operation not permitted", "clone3: function not implemented", "mount: operation not permitted")
 	spec := l.spec("ro", "write", "/x")
@@ -388,7 +391,8 @@ func anotherParent(t *testing.T, l lab, id string, than int) int {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) { // polls a condition
 		var st struct{ Parent struct{ PID int } }
-		if data, err := os.ReadFile(filepath.Join(l.dir, "run/c", id, "status.jsonl")); err == nil && json.Unmarshal(data[bytes.LastIndex(data, []byte("\n{"))+1:], &st) == nil && st.Parent.PID != than {
+		if data, err := os.ReadFile(filepath.Join(l.dir, "run/c", id, "status.jsonl")); err == nil &&
+			json.Unmarshal(data[bytes.LastIndex(data, []byte("\n{"))+1:], &st) == nil && st.Parent.PID != than {
 			return st.Parent.PID
 		}
 	}
@@ -427,7 +431,9 @@ func TestExecWithATerminal(t *testing.T) {
 	l := setUp(t)
 	d, spec := l.started(t, "term", "serve")
 	var out bytes.Buffer
-	code, err := d.Exec(t.Context(), spec.ID, container.ExecSpec{Args: []string{"/probe", "tty"}, TTY: true, Stdin: strings.NewReader("word\n"), Stdout: &out})
+	code, err := d.Exec(t.Context(), spec.ID, container.ExecSpec{
+		Args: []string{"/probe", "tty"}, TTY: true, Stdin: strings.NewReader("word\n"), Stdout: &out,
+	})
 	if err != nil || code != 0 {
 		t.Errorf("exec: %d, %v", code, err)
 	}

@@ -62,10 +62,15 @@ func (h drivers) Reconcile(ctx context.Context, r control.Request) (control.Resu
 	}
 	t, _ := state.Tasks.Get(h.db.View(), r.Key)
 	switch {
-	case t.DesiredStatus == model.TaskStopped && (t.Instance != "" || t.LastStatus == model.TaskDeprovisioning) && t.LastStatus != model.TaskStopped:
-		return control.Result{}, h.task(ctx, t.ARN, "controllers/network", func(t *model.Task) { t.LastStatus, t.StoppedAt = model.TaskStopped, r.Now })
+	case t.DesiredStatus == model.TaskStopped && (t.Instance != "" || t.LastStatus == model.TaskDeprovisioning) &&
+		t.LastStatus != model.TaskStopped:
+		return control.Result{}, h.task(ctx, t.ARN, "controllers/network", func(t *model.Task) {
+			t.LastStatus, t.StoppedAt = model.TaskStopped, r.Now
+		})
 	case t.Instance != "" && t.LastStatus == model.TaskProvisioning:
-		return control.Result{}, h.task(ctx, t.ARN, "controllers/traffic", func(t *model.Task) { t.LastStatus, t.StartedAt = model.TaskRunning, r.Now })
+		return control.Result{}, h.task(ctx, t.ARN, "controllers/traffic", func(t *model.Task) {
+			t.LastStatus, t.StartedAt = model.TaskRunning, r.Now
+		})
 	}
 	return control.Result{}, nil
 }
@@ -88,7 +93,9 @@ func (h drivers) instance(ctx context.Context, now time.Time, i model.Instance) 
 			i.State, i.Status, i.TerminatedAt = model.InstanceTerminated, model.ContainerInstanceInactive, now
 		})
 	case i.State == model.InstancePending:
-		return control.Result{After: 20 * time.Second}, edit("controllers/instance", func(i *model.Instance) { i.State, i.LaunchedAt = model.InstanceRunning, now })
+		return control.Result{After: 20 * time.Second}, edit("controllers/instance", func(i *model.Instance) {
+			i.State, i.LaunchedAt = model.InstanceRunning, now
+		})
 	case i.State == model.InstanceRunning && i.Status == "" && now.Sub(i.LaunchedAt) < 20*time.Second:
 		return control.Result{After: 20*time.Second - now.Sub(i.LaunchedAt)}, nil
 	case i.State == model.InstanceRunning && i.Status == "":
@@ -125,9 +132,10 @@ func newWorld(t *testing.T, edit func(*model.CapacityProvider)) *world {
 	low, high := 1.0, 5.0
 	small, large := 1024.0, 5120.0
 	p := model.CapacityProvider{
-		Name: "cp", Cluster: "c", Status: model.ProviderProvisioning, UpdateStatus: model.ProviderCreateInProgress, ChangedAt: start, CreatedAt: start,
-		Subnets: []string{"subnet-a", "subnet-c"}, CapacityOption: "ON_DEMAND", StorageSizeGiB: 30, PropagateTags: "CAPACITY_PROVIDER",
-		Tags: []model.Tag{{Key: "env", Value: "dev"}},
+		Name: "cp", Cluster: "c", Status: model.ProviderProvisioning, UpdateStatus: model.ProviderCreateInProgress, ChangedAt: start,
+		CreatedAt: start, Subnets: []string{"subnet-a", "subnet-c"}, CapacityOption: "ON_DEMAND", StorageSizeGiB: 30,
+		PropagateTags: "CAPACITY_PROVIDER",
+		Tags:          []model.Tag{{Key: "env", Value: "dev"}},
 		Requirements: &model.InstanceRequirements{
 			VCpuCount: model.Range{Min: &low, Max: &high}, MemoryMiB: model.Range{Min: &small, Max: &large},
 			CpuManufacturers: []string{"intel", "amd"}, BurstablePerformance: "included",
@@ -143,7 +151,9 @@ func newWorld(t *testing.T, edit func(*model.CapacityProvider)) *world {
 	})
 	w.as("api/ecs", func(tx *store.Tx) error {
 		return errors.Join(
-			state.Clusters.Put(tx, model.Cluster{Name: "c", Status: model.ClusterActive, DefaultStrategy: []model.StrategyItem{{Provider: "cp", Weight: 1}}}),
+			state.Clusters.Put(tx, model.Cluster{
+				Name: "c", Status: model.ClusterActive, DefaultStrategy: []model.StrategyItem{{Provider: "cp", Weight: 1}},
+			}),
 			state.CapacityProviders.Put(tx, p),
 			state.TaskDefinitions.Put(tx, model.TaskDefinition{ARN: definition, NetworkMode: "awsvpc", CPU: 256, Memory: 512}),
 			state.Services.Put(tx, model.Service{ARN: service, Name: "web", Cluster: "c", Status: model.ServiceActive}))
@@ -168,8 +178,8 @@ func (w *world) scale(n int, memory int64) {
 			w.made++
 			w.live = append(w.live, arn)
 			if err := state.Tasks.Put(tx, model.Task{
-				ARN: arn, Cluster: "c", Service: service, Group: "service:web",
-				TaskDefinition: definition, CPU: 256, Memory: memory, LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning, CreatedAt: w.clock.Now(),
+				ARN: arn, Cluster: "c", Service: service, Group: "service:web", TaskDefinition: definition, CPU: 256, Memory: memory,
+				LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning, CreatedAt: w.clock.Now(),
 				Network: model.NetworkConfiguration{Subnets: []string{"subnet-a", "subnet-c"}},
 			}); err != nil {
 				return err
@@ -292,12 +302,14 @@ func TestAnInstanceHasAllThatTheMachineNeeds(t *testing.T) {
 	w.advance(time.Minute)
 	i := state.Instances.All(w.db.View())[0]
 	if i.Subnet != "subnet-a" || i.ProfileARN != "profile" || i.InfraRoleARN != "role" || i.StorageGiB != 30 || i.Monitoring != "DETAILED" ||
-		!slices.Equal(i.SecurityGroups, []string{"sg"}) || model.TagValue(i.Tags, "env") != "dev" || model.TagValue(i.Tags, "aws:ec2:managed-launch") == "" ||
+		!slices.Equal(i.SecurityGroups, []string{"sg"}) || model.TagValue(i.Tags, "env") != "dev" ||
+		model.TagValue(i.Tags, "aws:ec2:managed-launch") == "" ||
 		!strings.HasPrefix(i.ARN, "arn:aws:ecs:ap-northeast-1:000000000000:container-instance/c/") {
 		t.Errorf("%+v", i)
 	}
 	x := state.Tasks.All(w.db.View())[0]
-	if x.Instance != i.ARN || x.CapacityProvider != "cp" || x.Subnet != "subnet-a" || x.AvailabilityZone != "ap-northeast-1a" || x.PlacedAt.IsZero() || x.Refusal != "" {
+	if x.Instance != i.ARN || x.CapacityProvider != "cp" || x.Subnet != "subnet-a" || x.AvailabilityZone != "ap-northeast-1a" ||
+		x.PlacedAt.IsZero() || x.Refusal != "" {
 		t.Errorf("%+v", x)
 	}
 }
@@ -318,7 +330,8 @@ func TestDeletingAProviderEndsItsInstances(t *testing.T) {
 		t.Errorf("%s %s", p.Status, p.UpdateStatus)
 	}
 	x := state.Tasks.All(w.db.View())[0]
-	if x.LastStatus != model.TaskStopped || !strings.HasPrefix(x.StoppedReason, "Host EC2 (instance i-") || !strings.HasSuffix(x.StoppedReason, ") terminated.") {
+	if x.LastStatus != model.TaskStopped || !strings.HasPrefix(x.StoppedReason, "Host EC2 (instance i-") ||
+		!strings.HasSuffix(x.StoppedReason, ") terminated.") {
 		t.Errorf("%s %q", x.LastStatus, x.StoppedReason)
 	}
 }
@@ -334,8 +347,10 @@ func TestATaskTooLargeIsExplained(t *testing.T) {
 		got = append(got, e.Message)
 	}
 	want := []string{
-		"(service web) was unable to place a task because no container instance met all of its requirements. Reason: No Container Instances were found in your capacity provider.",
-		"(service web) was unable to place a task. Reason: No instance type of capacity provider cp can hold the task: it needs 256 CPU units and 9000 MiB.",
+		"(service web) was unable to place a task because no container instance met all of its requirements. Reason: No Container Instances " +
+			"were found in your capacity provider.",
+		"(service web) was unable to place a task. Reason: No instance type of capacity provider cp can hold the task: it needs 256 CPU units " +
+			"and 9000 MiB.",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -60,11 +60,11 @@ func (l Controller) instances(now time.Time, p model.CapacityProvider, buy []sup
 	for k, b := range buy {
 		fleet := "fleet-" + l.IDs.UUID()
 		out[k] = model.Instance{
-			ID: l.IDs.EC2("i"), ARN: l.Place.ARN("ecs", "container-instance/"+p.Cluster+"/"+l.IDs.Hex(32)),
-			Cluster: p.Cluster, CapacityProvider: p.Name, Type: b.Type.Name, AvailabilityZone: b.Zone, Subnet: b.Subnet,
-			SecurityGroups: p.SecurityGroups, ProfileARN: p.InstanceProfileARN, InfraRoleARN: p.InfrastructureRoleARN,
-			CapacityOption: p.CapacityOption, StorageGiB: p.StorageSizeGiB, Monitoring: p.Monitoring, Tags: tags(p, fleet),
-			Why: b.Why, WantedAt: now, For: b.Tasks, Expected: b.Expected, Goal: model.GoalRun, State: model.InstancePending, FleetID: fleet, Version: 1,
+			ID: l.IDs.EC2("i"), ARN: l.Place.ARN("ecs", "container-instance/"+p.Cluster+"/"+l.IDs.Hex(32)), Cluster: p.Cluster,
+			CapacityProvider: p.Name, Type: b.Type.Name, AvailabilityZone: b.Zone, Subnet: b.Subnet, SecurityGroups: p.SecurityGroups,
+			ProfileARN: p.InstanceProfileARN, InfraRoleARN: p.InfrastructureRoleARN, CapacityOption: p.CapacityOption, StorageGiB: p.StorageSizeGiB,
+			Monitoring: p.Monitoring, Tags: tags(p, fleet), Why: b.Why, WantedAt: now, For: b.Tasks, Expected: b.Expected, Goal: model.GoalRun,
+			State: model.InstancePending, FleetID: fleet, Version: 1,
 		}
 	}
 	return out
@@ -100,7 +100,10 @@ func launch(tx *store.Tx, now time.Time, i model.Instance, b supply.Purchase) er
 	}
 	return state.Note(tx, now, model.Decision{
 		By: name, Subject: i.ID, Verb: "wanted", Reason: i.Why, Cluster: i.Cluster,
-		Facts: map[string]string{"type": i.Type, "zone": i.AvailabilityZone, "subnet": i.Subnet, "capacityProvider": i.CapacityProvider, "tasks": strconv.Itoa(len(b.Tasks))},
+		Facts: map[string]string{
+			"type": i.Type, "zone": i.AvailabilityZone, "subnet": i.Subnet, "capacityProvider": i.CapacityProvider,
+			"tasks": strconv.Itoa(len(b.Tasks)),
+		},
 	})
 }
 
@@ -207,5 +210,7 @@ func (t telling) write(tx *store.Tx, now time.Time) error {
 			}
 		}
 	}
-	return state.Note(tx, now, model.Decision{By: name, Subject: t.task.ARN, Verb: "refused", Reason: t.why, Cluster: t.task.Cluster, Service: t.task.Service})
+	return state.Note(tx, now, model.Decision{
+		By: name, Subject: t.task.ARN, Verb: "refused", Reason: t.why, Cluster: t.task.Cluster, Service: t.task.Service,
+	})
 }

@@ -62,7 +62,8 @@ func (l Controller) count(ctx context.Context, r control.Request) (control.Resul
 	}
 	for _, id := range slices.Sorted(maps.Keys(t.machines)) {
 		m := t.machines[id]
-		if i, ok := state.Instances.Get(view, id); !ok || i.State == model.InstanceTerminated || m.State == machine.Terminated && i.State == model.InstanceRunning {
+		if i, ok := state.Instances.Get(view, id); !ok || i.State == model.InstanceTerminated ||
+			m.State == machine.Terminated && i.State == model.InstanceRunning {
 			l.forget(id)
 		}
 	}

@@ -181,7 +181,9 @@ func (l Controller) equip(ctx context.Context, id, role string) error {
 	if err != nil {
 		return err
 	}
-	return l.Driver.SetCredentials(ctx, id, machine.Credentials{AccessKeyID: c.AccessKeyID, Secret: c.Secret, Token: c.Token, Expires: c.Expires})
+	return l.Driver.SetCredentials(ctx, id, machine.Credentials{
+		AccessKeyID: c.AccessKeyID, Secret: c.Secret, Token: c.Token, Expires: c.Expires,
+	})
 }
 
 // launched records what the driver made.
@@ -245,7 +247,8 @@ func (l Controller) failed(ctx context.Context, r control.Request, i model.Insta
 // refuse ends an instance that never ran and says so everywhere.
 func (l Controller) refuse(ctx context.Context, now time.Time, i model.Instance, code, message string) error {
 	request := l.IDs.UUID()
-	reason := "ResourceInitializationError: Unable to launch instance(s) for capacity provider " + i.CapacityProvider + ". " + code + ": " + message + " RequestId: " + request
+	reason := "ResourceInitializationError: Unable to launch instance(s) for capacity provider " + i.CapacityProvider + ". " + code + ": " +
+		message + " RequestId: " + request
 	view := l.DB.View()
 	waiting := l.waiting(view, i)
 	events := make([]string, len(waiting))
@@ -384,7 +387,9 @@ func (l Controller) ended(ctx context.Context, now time.Time, id, code, message 
 		if err := end(tx, id, now, code, message); err != nil {
 			return err
 		}
-		return state.Note(tx, now, model.Decision{By: name, Subject: id, Cluster: i.Cluster, Verb: "terminated", Reason: strings.TrimSuffix(code+": "+message, ": ")})
+		return state.Note(tx, now, model.Decision{
+			By: name, Subject: id, Cluster: i.Cluster, Verb: "terminated", Reason: strings.TrimSuffix(code+": "+message, ": "),
+		})
 	})
 }
 

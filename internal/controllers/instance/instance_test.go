@@ -39,7 +39,11 @@ func (a *access) Assume(_ store.Reader, _, role, session string) (ident.Principa
 
 func (a *access) Allow(_ store.Reader, p ident.Principal, action, resource string, _ map[string]string) error {
 	if a.deny[action] {
-		return fault.New(fault.Denied, "AccessDenied", "User: %s is not authorized to perform: %s on resource: %s because no identity-based policy allows the %s action.", p.ARN, action, resource, action)
+		return fault.New(
+			fault.Denied, "AccessDenied",
+			"User: %s is not authorized to perform: %s on resource: %s because no identity-based policy allows the %s action.", p.ARN, action,
+			resource, action,
+		)
 	}
 	return nil
 }
@@ -51,7 +55,10 @@ type minter struct {
 }
 
 func (m minter) Mint(ctx context.Context, role, session, subject string, ttl time.Duration) (model.Credential, error) {
-	c := model.Credential{AccessKeyID: "ASIA" + m.ids.Upper(16), Secret: "s", Token: "t", Role: role, Session: session, For: subject, Expires: m.clock.Now().Add(ttl)}
+	c := model.Credential{
+		AccessKeyID: "ASIA" + m.ids.Upper(16), Secret: "s", Token: "t", Role: role, Session: session, For: subject,
+		Expires: m.clock.Now().Add(ttl),
+	}
 	return c, m.db.Update(ctx, "controllers/instance", func(tx *store.Tx) error { return state.Credentials.Put(tx, c) })
 }
 
@@ -93,18 +100,22 @@ func newWorld(t *testing.T) *world {
 	w.as("api/ecs", func(tx *store.Tx) error {
 		return errors.Join(
 			state.CapacityProviders.Put(tx, model.CapacityProvider{Name: "cp", Cluster: "c", Status: model.ProviderActive}),
-			state.Services.Put(tx, model.Service{ARN: "arn:aws:ecs:ap-northeast-1:000000000000:service/c/web", Name: "web", Cluster: "c", Status: model.ServiceActive}))
+			state.Services.Put(tx, model.Service{
+				ARN: "arn:aws:ecs:ap-northeast-1:000000000000:service/c/web", Name: "web", Cluster: "c", Status: model.ServiceActive,
+			}))
 	})
 	w.as("controllers/service", func(tx *store.Tx) error {
 		return state.Tasks.Put(tx, model.Task{
-			ARN: "arn:aws:ecs:ap-northeast-1:000000000000:task/c/t1", ID: "t1", Cluster: "c", Service: "arn:aws:ecs:ap-northeast-1:000000000000:service/c/web",
-			Strategy: []model.StrategyItem{{Provider: "cp", Weight: 1}}, LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning,
+			ARN: "arn:aws:ecs:ap-northeast-1:000000000000:task/c/t1", ID: "t1", Cluster: "c",
+			Service: "arn:aws:ecs:ap-northeast-1:000000000000:service/c/web", Strategy: []model.StrategyItem{{Provider: "cp", Weight: 1}},
+			LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning,
 		})
 	})
 	w.as("controllers/capacity", func(tx *store.Tx) error {
 		return state.Instances.Put(tx, model.Instance{
-			ID: id, ARN: place.ARN("ecs", "container-instance/c/abc"), Cluster: "c", CapacityProvider: "cp", Type: "c6a.large", AvailabilityZone: "ap-northeast-1a",
-			Subnet: "subnet-1", SecurityGroups: []string{"sg-1"}, ProfileARN: profile, InfraRoleARN: infra, CapacityOption: "ON_DEMAND", Goal: model.GoalRun, State: model.InstancePending,
+			ID: id, ARN: place.ARN("ecs", "container-instance/c/abc"), Cluster: "c", CapacityProvider: "cp", Type: "c6a.large",
+			AvailabilityZone: "ap-northeast-1a", Subnet: "subnet-1", SecurityGroups: []string{"sg-1"}, ProfileARN: profile, InfraRoleARN: infra,
+			CapacityOption: "ON_DEMAND", Goal: model.GoalRun, State: model.InstancePending,
 		})
 	})
 	w.engine.Open()
@@ -141,7 +152,10 @@ func (w *world) advance(d time.Duration) {
 func (w *world) interfaceUp() {
 	w.as("controllers/network", func(tx *store.Tx) error {
 		return errors.Join(
-			state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-1", Kind: "instance", Owner: id, VPC: "vpc-1", Subnet: "subnet-1", IP: "192.168.2.10", MAC: "02:00:00:00:00:01", State: model.InterfaceAvailable}),
+			state.NetworkInterfaces.Put(tx, model.NetworkInterface{
+				ID: "eni-1", Kind: "instance", Owner: id, VPC: "vpc-1", Subnet: "subnet-1", IP: "192.168.2.10", MAC: "02:00:00:00:00:01",
+				State: model.InterfaceAvailable,
+			}),
 			state.Instances.Edit(tx, id, func(i *model.Instance) error { i.ENI, i.PrivateIP = "eni-1", "192.168.2.10"; return nil }))
 	})
 }
@@ -186,9 +200,12 @@ func TestAMissingPassRoleReadsAsOnAWS(t *testing.T) {
 	if len(s.Events) != 1 {
 		t.Fatalf("events: %+v", s.Events)
 	}
-	want := "(service web) was unable to place a task. Reason: ResourceInitializationError: Unable to launch instance(s) for capacity provider cp. " +
-		"UnauthorizedOperation: You are not authorized to perform this operation. User: arn:aws:sts::000000000000:assumed-role/infra/ECSManagedInstances is not authorized to perform: " +
-		"iam:PassRole on resource: arn:aws:iam::000000000000:role/ecsInstanceRole because no identity-based policy allows the iam:PassRole action. RequestId: "
+	want := "(service web) was unable to place a task. Reason: ResourceInitializationError: Unable to launch instance(s) for capacity " +
+		"provider cp. " +
+		"UnauthorizedOperation: You are not authorized to perform this operation. User: " +
+		"arn:aws:sts::000000000000:assumed-role/infra/ECSManagedInstances is not authorized to perform: " +
+		"iam:PassRole on resource: arn:aws:iam::000000000000:role/ecsInstanceRole because no identity-based policy allows the iam:PassRole " +
+		"action. RequestId: "
 	if !strings.HasPrefix(s.Events[0].Message, want) {
 		t.Errorf("event:\n%s\nwant:\n%s", s.Events[0].Message, want)
 	}

@@ -64,18 +64,27 @@ func refusal(err error) error {
 	if c := fault.ClassOf(err); c != fault.Denied && c != fault.NotFound {
 		return err
 	}
-	return &fault.Error{Class: fault.Denied, Code: "UnauthorizedOperation", Message: "You are not authorized to perform this operation. " + fault.MessageOf(err), Cause: err}
+	return &fault.Error{
+		Class: fault.Denied, Code: "UnauthorizedOperation", Message: "You are not authorized to perform this operation. " + fault.MessageOf(err),
+		Cause: err,
+	}
 }
 
 // role finds the role in the instance profile, which must trust EC2.
 func (l Controller) role(r store.Reader, i model.Instance) (model.Role, error) {
 	profile, ok := state.InstanceProfiles.One(r, "arn", i.ProfileARN)
 	if !ok || len(profile.Roles) == 0 {
-		return model.Role{}, fault.New(fault.Invalid, "InvalidParameterValue", "Value (%s) for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN", i.ProfileARN)
+		return model.Role{}, fault.New(
+			fault.Invalid, "InvalidParameterValue", "Value (%s) for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN",
+			i.ProfileARN,
+		)
 	}
 	role, ok := state.Roles.Get(r, profile.Roles[0])
 	if !ok {
-		return role, fault.New(fault.Invalid, "InvalidParameterValue", "Value (%s) for parameter iamInstanceProfile.arn is invalid. Its role %s does not exist", i.ProfileARN, profile.Roles[0])
+		return role, fault.New(
+			fault.Invalid, "InvalidParameterValue", "Value (%s) for parameter iamInstanceProfile.arn is invalid. Its role %s does not exist",
+			i.ProfileARN, profile.Roles[0],
+		)
 	}
 	if _, err := l.Access.Assume(r, "ec2.amazonaws.com", role.ARN, i.ID); err != nil {
 		return role, refusal(err)
@@ -100,11 +109,12 @@ func (l Controller) spec(r store.Reader, i model.Instance, eni model.NetworkInte
 		tags[tag.Key] = tag.Value
 	}
 	return machine.Spec{
-		ID: i.ID, Type: i.Type, VCPU: t.VCPU, MemoryMiB: t.MemoryMiB, ReservedMiB: catalog.HoldBack(t.MemoryMiB), StorageGiB: i.StorageGiB, Architecture: t.Architecture(),
-		Interface: eni.ID, MAC: eni.MAC, PrivateIP: eni.IP, SubnetCIDR: subnet.CIDR, Subnet: eni.Subnet, VPC: eni.VPC,
-		Zone: i.AvailabilityZone, ZoneID: subnet.AvailabilityZoneID, Region: l.Place.Region, Account: l.Place.Account, Cluster: i.Cluster,
-		ImageID: imageID(l.Place.Region, i.Type), ProfileARN: i.ProfileARN, RoleName: role.Name, Tags: tags, SecurityGroups: i.SecurityGroups,
-		CABundle: l.CABundle, Nameserver: network.Masked().Addr().Next().Next().String(), ContainerInstanceARN: i.ARN,
+		ID: i.ID, Type: i.Type, VCPU: t.VCPU, MemoryMiB: t.MemoryMiB, ReservedMiB: catalog.HoldBack(t.MemoryMiB), StorageGiB: i.StorageGiB,
+		Architecture: t.Architecture(), Interface: eni.ID, MAC: eni.MAC, PrivateIP: eni.IP, SubnetCIDR: subnet.CIDR, Subnet: eni.Subnet,
+		VPC: eni.VPC, Zone: i.AvailabilityZone, ZoneID: subnet.AvailabilityZoneID, Region: l.Place.Region, Account: l.Place.Account,
+		Cluster: i.Cluster, ImageID: imageID(l.Place.Region, i.Type), ProfileARN: i.ProfileARN, RoleName: role.Name, Tags: tags,
+		SecurityGroups: i.SecurityGroups, CABundle: l.CABundle, Nameserver: network.Masked().Addr().Next().Next().String(),
+		ContainerInstanceARN: i.ARN,
 	}, nil
 }
 

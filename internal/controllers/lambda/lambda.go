@@ -74,7 +74,8 @@ func judge(fn model.Function, obstacle error) model.Function {
 	case obstacle == nil && (fn.State != model.FunctionActive || fn.UpdateStatus != model.FunctionUpdateSuccessful):
 		fn.State, fn.UpdateStatus, fn.StateReason, fn.StateCode = model.FunctionActive, model.FunctionUpdateSuccessful, "", ""
 	case obstacle != nil && fn.State == model.FunctionPending:
-		fn.State, fn.UpdateStatus, fn.StateReason, fn.StateCode = model.FunctionFailed, model.FunctionUpdateFailed, fault.MessageOf(obstacle), "InvalidRuntime"
+		fn.State, fn.UpdateStatus, fn.StateReason, fn.StateCode = model.FunctionFailed, model.FunctionUpdateFailed, fault.MessageOf(obstacle),
+			"InvalidRuntime"
 	case obstacle != nil && fn.UpdateStatus == model.FunctionUpdateInProgress:
 		fn.UpdateStatus, fn.StateReason, fn.StateCode = model.FunctionUpdateFailed, fault.MessageOf(obstacle), "InvalidRuntime"
 	}

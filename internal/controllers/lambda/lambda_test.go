@@ -49,7 +49,9 @@ func TestAFunctionIsBroughtIntoServiceOrFails(t *testing.T) {
 			}
 			defer func() { _ = db.Close() }()
 			if err := db.Update(t.Context(), "api/lambda", func(tx *store.Tx) error {
-				return state.Functions.Put(tx, model.Function{Name: "f", ARN: "arn", RevisionID: "1", State: model.FunctionState(c.state), UpdateStatus: model.FunctionUpdate(c.update)})
+				return state.Functions.Put(tx, model.Function{
+					Name: "f", ARN: "arn", RevisionID: "1", State: model.FunctionState(c.state), UpdateStatus: model.FunctionUpdate(c.update),
+				})
 			}); err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +63,8 @@ func TestAFunctionIsBroughtIntoServiceOrFails(t *testing.T) {
 				}
 			}
 			fn, _ := state.Functions.Get(db.View(), "f")
-			if fn.State != model.FunctionState(c.wantState) || fn.UpdateStatus != model.FunctionUpdate(c.wantUpdate) || fn.StateReason != c.wantReason {
+			if fn.State != model.FunctionState(c.wantState) || fn.UpdateStatus != model.FunctionUpdate(c.wantUpdate) ||
+				fn.StateReason != c.wantReason {
 				t.Errorf("%s %s %q", fn.State, fn.UpdateStatus, fn.StateReason)
 			}
 			if n := state.Decisions.Len(db.View()); n > 1 {

@@ -178,8 +178,9 @@ func (l *Controller) present() map[string]vpc.Interface {
 // Snapshot is what the network of a Region is compiled from.
 func Snapshot(r store.Reader, region string) vpc.Snapshot {
 	return vpc.Snapshot{
-		Region: region, VPCs: state.VPCs.All(r), Subnets: state.Subnets.All(r), RouteTables: state.RouteTables.All(r), Gateways: state.InternetGateways.All(r),
-		NATs: state.NATGateways.All(r), Groups: state.SecurityGroups.All(r), Endpoints: state.VPCEndpoints.All(r), Addresses: state.Addresses.All(r),
+		Region: region, VPCs: state.VPCs.All(r), Subnets: state.Subnets.All(r), RouteTables: state.RouteTables.All(r),
+		Gateways: state.InternetGateways.All(r), NATs: state.NATGateways.All(r), Groups: state.SecurityGroups.All(r),
+		Endpoints: state.VPCEndpoints.All(r), Addresses: state.Addresses.All(r),
 		Interfaces: state.NetworkInterfaces.All(r),
 	}
 }

@@ -42,7 +42,8 @@ func loggedFixture(t testing.TB, log slog.Handler) *fixture {
 	h := &fixture{t: t, db: db, clock: clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)), net: sim.New()}
 	h.engine = control.New(db, h.clock, slog.New(log))
 	h.engine.Add(network.New(network.Deps{
-		DB: db, IDs: ident.Seeded(1), Place: ident.Place{Partition: "aws", Region: "ap-northeast-1", Account: "000000000000"}, Jobs: h.engine.Jobs(), Driver: h.net, Log: slog.New(log),
+		DB: db, IDs: ident.Seeded(1), Place: ident.Place{Partition: "aws", Region: "ap-northeast-1", Account: "000000000000"},
+		Jobs: h.engine.Jobs(), Driver: h.net, Log: slog.New(log),
 	}))
 	h.engine.Begin(t.Context(), true)
 	h.engine.Open()
@@ -67,7 +68,9 @@ func (h *fixture) world() {
 	h.write("api/ec2", func(tx *store.Tx) error {
 		for _, err := range []error{
 			state.VPCs.Put(tx, model.VPC{ID: "vpc-1", CIDR: "10.0.0.0/16", DNSSupport: true, MainRouteTable: "rtb-1", DefaultGroup: "sg-default"}),
-			state.RouteTables.Put(tx, model.RouteTable{ID: "rtb-1", VPC: "vpc-1", Routes: []model.Route{{Destination: "10.0.0.0/16", Target: "local"}}}),
+			state.RouteTables.Put(tx, model.RouteTable{
+				ID: "rtb-1", VPC: "vpc-1", Routes: []model.Route{{Destination: "10.0.0.0/16", Target: "local"}},
+			}),
 			state.SecurityGroups.Put(tx, model.SecurityGroup{ID: "sg-default", VPC: "vpc-1"}),
 			state.Subnets.Put(tx, model.Subnet{ID: "subnet-1", VPC: "vpc-1", CIDR: "10.0.0.0/28", AvailabilityZone: "ap-northeast-1a"}),
 			state.Subnets.Put(tx, model.Subnet{ID: "subnet-2", VPC: "vpc-1", CIDR: "10.0.1.0/28", AvailabilityZone: "ap-northeast-1c"}),
@@ -84,7 +87,9 @@ const taskARN = "arn:aws:ecs:ap-northeast-1:000000000000:task/c/"
 
 func (h *fixture) task(id string) {
 	h.write("api/ecs", func(tx *store.Tx) error {
-		return state.Tasks.Put(tx, model.Task{ARN: taskARN + id, ID: id, Cluster: "c", TaskDefinition: "td", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning})
+		return state.Tasks.Put(tx, model.Task{
+			ARN: taskARN + id, ID: id, Cluster: "c", TaskDefinition: "td", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning,
+		})
 	})
 	h.write("controllers/task", func(tx *store.Tx) error {
 		return state.Tasks.Edit(tx, taskARN+id, func(t *model.Task) error {
@@ -230,10 +235,16 @@ func TestAFullSubnetRefusesAndSaysSoOnce(t *testing.T) {
 func TestLoadBalancersEndpointsAndFunctionsGetTheirs(t *testing.T) {
 	h := newFixture(t)
 	h.world()
-	lb := model.LoadBalancer{ARN: "arn:aws:elasticloadbalancing:ap-northeast-1:000000000000:loadbalancer/app/web/1", Scheme: "internet-facing", Subnets: []string{"subnet-1", "subnet-2"}, SecurityGroups: []string{"sg-default"}}
+	lb := model.LoadBalancer{
+		ARN: "arn:aws:elasticloadbalancing:ap-northeast-1:000000000000:loadbalancer/app/web/1", Scheme: "internet-facing",
+		Subnets: []string{"subnet-1", "subnet-2"}, SecurityGroups: []string{"sg-default"},
+	}
 	h.write("api/elbv2", func(tx *store.Tx) error { return state.LoadBalancers.Put(tx, lb) })
 	h.write("api/ec2", func(tx *store.Tx) error {
-		return state.VPCEndpoints.Put(tx, model.VPCEndpoint{ID: "vpce-1", VPC: "vpc-1", Type: "Interface", ServiceName: "com.amazonaws.ap-northeast-1.ecs", Subnets: []string{"subnet-1"}, State: model.EndpointPending})
+		return state.VPCEndpoints.Put(tx, model.VPCEndpoint{
+			ID: "vpce-1", VPC: "vpc-1", Type: "Interface", ServiceName: "com.amazonaws.ap-northeast-1.ecs", Subnets: []string{"subnet-1"},
+			State: model.EndpointPending,
+		})
 	})
 	h.write("api/lambda", func(tx *store.Tx) error {
 		return state.Functions.Put(tx, model.Function{Name: "hook", ARN: "arn:hook"})
@@ -252,7 +263,11 @@ func TestLoadBalancersEndpointsAndFunctionsGetTheirs(t *testing.T) {
 		t.Errorf("function's interface %+v", f)
 	}
 	h.write("api/elbv2", func(tx *store.Tx) error {
-		return state.LoadBalancers.Edit(tx, lb.ARN, func(l *model.LoadBalancer) error { l.Subnets = l.Subnets[:1]; l.SecurityGroups = nil; return nil })
+		return state.LoadBalancers.Edit(tx, lb.ARN, func(l *model.LoadBalancer) error {
+			l.Subnets = l.Subnets[:1]
+			l.SecurityGroups = nil
+			return nil
+		})
 	})
 	h.write("api/ec2", func(tx *store.Tx) error {
 		return state.VPCEndpoints.Edit(tx, "vpce-1", func(e *model.VPCEndpoint) error { e.State = model.EndpointDeleting; return nil })
@@ -274,7 +289,9 @@ func TestANATGatewayUsesItsElasticAddress(t *testing.T) {
 		if err := state.Addresses.Put(tx, model.Address{AllocationID: "eipalloc-1", PublicIP: "198.51.100.7"}); err != nil {
 			return err
 		}
-		return state.NATGateways.Put(tx, model.NATGateway{ID: "nat-1", ENI: "eni-nat", VPC: "vpc-1", Subnet: "subnet-1", Allocation: "eipalloc-1", State: model.NATPending})
+		return state.NATGateways.Put(tx, model.NATGateway{
+			ID: "nat-1", ENI: "eni-nat", VPC: "vpc-1", Subnet: "subnet-1", Allocation: "eipalloc-1", State: model.NATPending,
+		})
 	})
 	h.settle()
 	view := h.db.View()
@@ -311,7 +328,10 @@ func TestAnInstanceIsReachableByItsRules(t *testing.T) {
 	}
 	h.write("api/ec2", func(tx *store.Tx) error {
 		return state.SecurityGroups.Edit(tx, "sg-default", func(g *model.SecurityGroup) error {
-			g.Rules = []model.SecurityRule{{ID: "sgr-1", Protocol: "-1", FromPort: -1, ToPort: -1, Group: "sg-default"}, {ID: "sgr-2", Egress: true, Protocol: "-1", FromPort: -1, ToPort: -1, CIDR: "0.0.0.0/0"}}
+			g.Rules = []model.SecurityRule{
+				{ID: "sgr-1", Protocol: "-1", FromPort: -1, ToPort: -1, Group: "sg-default"},
+				{ID: "sgr-2", Egress: true, Protocol: "-1", FromPort: -1, ToPort: -1, CIDR: "0.0.0.0/0"},
+			}
 			return nil
 		})
 	})

@@ -69,7 +69,10 @@ func (p plan) writes() bool {
 
 // decide compares the interfaces that should be with those that are.
 func decide(w world) plan {
-	p := plan{regroups: map[string][]string{}, elastics: map[string]string{}, attach: map[string]string{}, endpoints: map[string]string{}, nats: map[string]string{}}
+	p := plan{
+		regroups: map[string][]string{}, elastics: map[string]string{}, attach: map[string]string{}, endpoints: map[string]string{},
+		nats: map[string]string{},
+	}
 	requests := w.requests()
 	leases := newLeases(w)
 	taken := map[seat]int{}
@@ -130,17 +133,26 @@ func (w world) requests() map[seat]request {
 	add := func(x request) { put(x, 0) }
 	for _, t := range state.Tasks.All(w) {
 		if w.ownsInterface(t) {
-			add(request{owner: t.ARN, kind: vpc.KindTask, subnet: t.Subnet, groups: t.Network.SecurityGroups, public: t.Network.AssignPublicIP, description: t.ARN})
+			add(request{
+				owner: t.ARN, kind: vpc.KindTask, subnet: t.Subnet, groups: t.Network.SecurityGroups, public: t.Network.AssignPublicIP,
+				description: t.ARN,
+			})
 		}
 	}
 	for _, i := range state.Instances.All(w) {
 		if i.State != model.InstanceTerminated {
-			add(request{owner: i.ID, kind: vpc.KindInstance, subnet: i.Subnet, groups: i.SecurityGroups, public: w.subnet(i.Subnet).MapPublicIPOnLaunch, description: "Primary network interface"})
+			add(request{
+				owner: i.ID, kind: vpc.KindInstance, subnet: i.Subnet, groups: i.SecurityGroups, public: w.subnet(i.Subnet).MapPublicIPOnLaunch,
+				description: "Primary network interface",
+			})
 		}
 	}
 	for _, lb := range state.LoadBalancers.All(w) {
 		for _, s := range lb.Subnets {
-			add(request{owner: lb.ARN, kind: vpc.KindLoadBalancer, subnet: s, groups: lb.SecurityGroups, public: lb.Scheme == "internet-facing", description: "ELB " + elbName(lb.ARN)})
+			add(request{
+				owner: lb.ARN, kind: vpc.KindLoadBalancer, subnet: s, groups: lb.SecurityGroups, public: lb.Scheme == "internet-facing",
+				description: "ELB " + elbName(lb.ARN),
+			})
 		}
 	}
 	for _, e := range state.VPCEndpoints.All(w) {
@@ -154,7 +166,9 @@ func (w world) requests() map[seat]request {
 	for _, n := range state.NATGateways.All(w) {
 		if n.State == model.NATPending || n.State == model.NATAvailable {
 			a, _ := state.Addresses.Get(w, n.Allocation)
-			add(request{id: n.ENI, owner: n.ID, kind: vpc.KindNAT, subnet: n.Subnet, elastic: a.PublicIP, description: "Interface for NAT Gateway " + n.ID})
+			add(request{
+				id: n.ENI, owner: n.ID, kind: vpc.KindNAT, subnet: n.Subnet, elastic: a.PublicIP, description: "Interface for NAT Gateway " + n.ID,
+			})
 		}
 	}
 	for _, f := range state.Functions.All(w) {

@@ -125,7 +125,10 @@ func (w writer) moves(tx *store.Tx) error {
 		}); err != nil {
 			return err
 		}
-		if err := state.Note(tx, w.now, model.Decision{By: name, Subject: m.task, Verb: "state", Reason: reasons[m.to], Cluster: t.Cluster, Service: t.Service, Facts: map[string]string{"state": string(m.to), "interface": t.ENI}}); err != nil {
+		if err := state.Note(tx, w.now, model.Decision{
+			By: name, Subject: m.task, Verb: "state", Reason: reasons[m.to], Cluster: t.Cluster, Service: t.Service,
+			Facts: map[string]string{"state": string(m.to), "interface": t.ENI},
+		}); err != nil {
 			return err
 		}
 	}
@@ -185,8 +188,8 @@ func edit[T any](tx *store.Tx, t *store.Table[T], id string, fn func(*T)) error 
 // grant makes an interface and tells its owner.
 func (w writer) grant(tx *store.Tx, g drawn) error {
 	n := model.NetworkInterface{
-		ID: g.id, Kind: g.kind, Owner: g.owner, VPC: g.vpc, Subnet: g.subnet, AvailabilityZone: g.zone, IP: g.ip.String(), MAC: vpc.MAC(g.id), PublicIP: g.publicIP,
-		SecurityGroups: g.groups, Description: g.description, State: model.InterfacePending, CreatedAt: w.now,
+		ID: g.id, Kind: g.kind, Owner: g.owner, VPC: g.vpc, Subnet: g.subnet, AvailabilityZone: g.zone, IP: g.ip.String(), MAC: vpc.MAC(g.id),
+		PublicIP: g.publicIP, SecurityGroups: g.groups, Description: g.description, State: model.InterfacePending, CreatedAt: w.now,
 	}
 	switch g.kind {
 	case vpc.KindTask:

@@ -101,7 +101,9 @@ func find(view store.Reader, now time.Time) old {
 			return len(o.decisions) < surplus
 		})
 	}
-	o.tasks, o.instances, o.credentials = o.tasks[:min(len(o.tasks), most)], o.instances[:min(len(o.instances), most)], o.credentials[:min(len(o.credentials), most)]
+	o.tasks, o.instances, o.credentials = o.tasks[:min(len(o.tasks), most)], o.instances[:min(len(o.instances), most)], o.credentials[:min(
+		len(o.credentials), most,
+	)]
 	return o
 }
 

@@ -112,7 +112,9 @@ func (b builder) balancers() map[string][]netip.Addr {
 
 // working are an owner's interfaces that the host has.
 func (b builder) working(owner string) []model.NetworkInterface {
-	return slices.DeleteFunc(state.NetworkInterfaces.By(b.r, "owner", owner), func(n model.NetworkInterface) bool { return n.State == model.InterfacePending })
+	return slices.DeleteFunc(state.NetworkInterfaces.By(b.r, "owner", owner), func(n model.NetworkInterface) bool {
+		return n.State == model.InterfacePending
+	})
 }
 
 // vpc is what a VPC is told, if somebody is there to ask.

@@ -21,20 +21,35 @@ func world(t *testing.T, change func(v *model.VPC, e *model.VPCEndpoint)) *state
 		t.Fatal(err)
 	}
 	v := model.VPC{ID: "vpc-1", CIDR: "10.0.0.0/16", DNSSupport: true, DNSHostnames: true}
-	e := model.VPCEndpoint{ID: "vpce-1", VPC: "vpc-1", Type: "Interface", ServiceName: "com.amazonaws." + region + ".ecs-agent", PrivateDNS: true, State: model.EndpointAvailable}
+	e := model.VPCEndpoint{
+		ID: "vpce-1", VPC: "vpc-1", Type: "Interface", ServiceName: "com.amazonaws." + region + ".ecs-agent", PrivateDNS: true,
+		State: model.EndpointAvailable,
+	}
 	if change != nil {
 		change(&v, &e)
 	}
 	err = db.Update(t.Context(), "test", func(tx *store.Tx) error {
 		for _, err := range []error{
 			state.VPCs.Put(tx, v), state.VPCEndpoints.Put(tx, e),
-			state.VPCEndpoints.Put(tx, model.VPCEndpoint{ID: "vpce-2", VPC: "vpc-1", Type: "Gateway", ServiceName: "com.amazonaws." + region + ".s3", State: model.EndpointAvailable}),
+			state.VPCEndpoints.Put(tx, model.VPCEndpoint{
+				ID: "vpce-2", VPC: "vpc-1", Type: "Gateway", ServiceName: "com.amazonaws." + region + ".s3", State: model.EndpointAvailable,
+			}),
 			state.LoadBalancers.Put(tx, model.LoadBalancer{ARN: "arn:lb", DNSName: "web-1." + region + ".elb.localhost", Scheme: "internet-facing"}),
-			state.LoadBalancers.Put(tx, model.LoadBalancer{ARN: "arn:int", DNSName: "internal-in-1." + region + ".elb.localhost", Scheme: "internal"}),
-			state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-1", Owner: "vpce-1", VPC: "vpc-1", IP: "10.0.1.7", AvailabilityZone: region + "a", State: model.InterfaceAvailable}),
-			state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-2", Owner: "vpce-1", VPC: "vpc-1", IP: "10.0.2.7", AvailabilityZone: region + "c", State: model.InterfacePending}),
-			state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-3", Owner: "arn:lb", VPC: "vpc-1", IP: "10.0.0.4", PublicIP: "198.18.0.1", State: model.InterfaceAvailable}),
-			state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-4", Owner: "arn:int", VPC: "vpc-1", IP: "10.0.0.5", State: model.InterfaceAvailable}),
+			state.LoadBalancers.Put(tx, model.LoadBalancer{
+				ARN: "arn:int", DNSName: "internal-in-1." + region + ".elb.localhost", Scheme: "internal",
+			}),
+			state.NetworkInterfaces.Put(tx, model.NetworkInterface{
+				ID: "eni-1", Owner: "vpce-1", VPC: "vpc-1", IP: "10.0.1.7", AvailabilityZone: region + "a", State: model.InterfaceAvailable,
+			}),
+			state.NetworkInterfaces.Put(tx, model.NetworkInterface{
+				ID: "eni-2", Owner: "vpce-1", VPC: "vpc-1", IP: "10.0.2.7", AvailabilityZone: region + "c", State: model.InterfacePending,
+			}),
+			state.NetworkInterfaces.Put(tx, model.NetworkInterface{
+				ID: "eni-3", Owner: "arn:lb", VPC: "vpc-1", IP: "10.0.0.4", PublicIP: "198.18.0.1", State: model.InterfaceAvailable,
+			}),
+			state.NetworkInterfaces.Put(tx, model.NetworkInterface{
+				ID: "eni-4", Owner: "arn:int", VPC: "vpc-1", IP: "10.0.0.5", State: model.InterfaceAvailable,
+			}),
 		} {
 			if err != nil {
 				return err
@@ -90,8 +105,14 @@ func TestNamesMeanWhatTheVPCSays(t *testing.T) {
 		{"outside as well", outside, "web-1." + region + ".elb.localhost", "198.18.0.1"},
 		{"an internal one its private address", inside, "internal-in-1." + region + ".elb.localhost", "10.0.0.5"},
 		{"an endpoint has its own name", inside, vpc.EndpointName("vpce-1", "ecs-agent", region, ""), "10.0.1.7"},
-		{"private DNS off", zone(t, world(t, func(_ *model.VPC, e *model.VPCEndpoint) { e.PrivateDNS = false }), "vpc-1"), ecsA, public.Address.String()},
-		{"host names off", zone(t, world(t, func(v *model.VPC, _ *model.VPCEndpoint) { v.DNSHostnames = false }), "vpc-1"), ecsA, public.Address.String()},
+		{
+			"private DNS off", zone(t, world(t, func(_ *model.VPC, e *model.VPCEndpoint) { e.PrivateDNS = false }), "vpc-1"), ecsA,
+			public.Address.String(),
+		},
+		{
+			"host names off", zone(t, world(t, func(v *model.VPC, _ *model.VPCEndpoint) { v.DNSHostnames = false }), "vpc-1"), ecsA,
+			public.Address.String(),
+		},
 		{"DNS support off", zone(t, world(t, func(v *model.VPC, _ *model.VPCEndpoint) { v.DNSSupport = false }), "vpc-1"), ecsA, ""},
 	} {
 		if got := told(c.zone, c.name); got != c.want {

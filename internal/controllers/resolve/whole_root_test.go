@@ -95,7 +95,9 @@ func TestAnInstanceReachesTheAPIThroughItsEndpoint(t *testing.T) {
 	}
 }
 
-func fixture(t *testing.T, log *slog.Logger, host network.Driver, names resolve.Names, endpoints resolve.Endpoints) (*state.DB, *control.Engine) {
+func fixture(
+	t *testing.T, log *slog.Logger, host network.Driver, names resolve.Names, endpoints resolve.Endpoints,
+) (*state.DB, *control.Engine) {
 	t.Helper()
 	db, err := state.Open(t.Context(), store.NewMemory(), false)
 	if err != nil {
@@ -116,7 +118,10 @@ func put(t *testing.T, db *state.DB) {
 	t.Helper()
 	err := db.Update(t.Context(), "test", func(tx *store.Tx) error {
 		e := func(id, kind, service string) model.VPCEndpoint {
-			x := model.VPCEndpoint{ID: id, VPC: "vpc-1", Type: kind, ServiceName: "com.amazonaws." + region + "." + service, State: model.EndpointPending, PrivateDNS: kind == "Interface"}
+			x := model.VPCEndpoint{
+				ID: id, VPC: "vpc-1", Type: kind, ServiceName: "com.amazonaws." + region + "." + service, State: model.EndpointPending,
+				PrivateDNS: kind == "Interface",
+			}
 			if kind == "Gateway" {
 				x.RouteTables = []string{"rtb-1"}
 			} else {
@@ -125,8 +130,12 @@ func put(t *testing.T, db *state.DB) {
 			return x
 		}
 		for _, err := range []error{
-			state.VPCs.Put(tx, model.VPC{ID: "vpc-1", CIDR: "192.168.0.0/16", DNSSupport: true, DNSHostnames: true, MainRouteTable: "rtb-1", DefaultGroup: "sg-1"}),
-			state.RouteTables.Put(tx, model.RouteTable{ID: "rtb-1", VPC: "vpc-1", Routes: []model.Route{{Destination: "192.168.0.0/16", Target: "local"}}}),
+			state.VPCs.Put(tx, model.VPC{
+				ID: "vpc-1", CIDR: "192.168.0.0/16", DNSSupport: true, DNSHostnames: true, MainRouteTable: "rtb-1", DefaultGroup: "sg-1",
+			}),
+			state.RouteTables.Put(tx, model.RouteTable{
+				ID: "rtb-1", VPC: "vpc-1", Routes: []model.Route{{Destination: "192.168.0.0/16", Target: "local"}},
+			}),
 			state.Subnets.Put(tx, model.Subnet{ID: "subnet-1", VPC: "vpc-1", CIDR: "192.168.2.0/24", AvailabilityZone: region + "a"}),
 			state.SecurityGroups.Put(tx, model.SecurityGroup{ID: "sg-1", VPC: "vpc-1", Rules: []model.SecurityRule{
 				{ID: "sgr-1", Egress: true, Protocol: "-1", FromPort: -1, ToPort: -1, CIDR: "0.0.0.0/0"},

@@ -30,7 +30,8 @@ func count(n int64) string { return strconv.FormatInt(n, 10) }
 // setting is the activity of a new desired count, before anybody was asked.
 func (l *Controller) setting(t model.ScalableTarget, n int64, why string, now time.Time) model.ScalingActivity {
 	return model.ScalingActivity{
-		ID: l.IDs.UUID(), Target: t.Key(), To: n, StartedAt: now, Status: model.ActivityPending, Description: "Setting desired count to " + count(n) + ".", Cause: why,
+		ID: l.IDs.UUID(), Target: t.Key(), To: n, StartedAt: now, Status: model.ActivityPending,
+		Description: "Setting desired count to " + count(n) + ".", Cause: why,
 	}
 }
 
@@ -42,7 +43,9 @@ func (l *Controller) scale(ctx context.Context, w plan.World, s model.Service, t
 	if err := l.put(ctx, x); err != nil {
 		return err
 	}
-	_, err := ecs.Client{Caller: l.As(l.linked())}.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: &s.Cluster, Service: &s.Name, DesiredCount: &to.To})
+	_, err := ecs.Client{Caller: l.As(l.linked())}.UpdateService(ctx, &ecs.UpdateServiceInput{
+		Cluster: &s.Cluster, Service: &s.Name, DesiredCount: &to.To,
+	})
 	asked(&x, err, w.Now)
 	return l.DB.Update(ctx, name, func(tx *store.Tx) error {
 		if err := state.ScalingActivities.Put(tx, x); err != nil {
@@ -55,8 +58,9 @@ func (l *Controller) scale(ctx context.Context, w plan.World, s model.Service, t
 			return err
 		}
 		return state.Note(tx, w.Now, model.Decision{
-			By: name, Subject: s.ARN, Verb: "scaled", Cluster: s.Cluster, Service: s.ARN, Reason: "Desired count set from " + count(s.DesiredCount) + " to " + count(to.To) + ": " + to.Why + ".",
-			Facts: map[string]string{"cause": x.Cause, "policy": to.Policy.Name, "alarm": to.Alarm.Name},
+			By: name, Subject: s.ARN, Verb: "scaled", Cluster: s.Cluster, Service: s.ARN,
+			Reason: "Desired count set from " + count(s.DesiredCount) + " to " + count(to.To) + ": " + to.Why + ".",
+			Facts:  map[string]string{"cause": x.Cause, "policy": to.Policy.Name, "alarm": to.Alarm.Name},
 		})
 	})
 }
@@ -68,7 +72,8 @@ func asked(x *model.ScalingActivity, err error, now time.Time) {
 		x.Message = "Failed to set desired count to " + count(x.To) + ". Reason: " + fault.MessageOf(err)
 		return
 	}
-	x.Status, x.Message = model.ActivityInProgress, "Successfully set desired count to "+count(x.To)+". Waiting for change to be fulfilled by ecs."
+	x.Status, x.Message = model.ActivityInProgress,
+		"Successfully set desired count to "+count(x.To)+". Waiting for change to be fulfilled by ecs."
 }
 
 // acted notes that the alarms have had their say for this minute.
@@ -121,16 +126,18 @@ func (l *Controller) refuse(ctx context.Context, t model.ScalableTarget, s model
 			continue
 		}
 		x := model.ScalingActivity{
-			ID: l.IDs.UUID(), Target: t.Key(), StartedAt: now, EndedAt: now, Status: model.ActivityFailed, Policy: k.Policy.ARN, Cause: cause(k.Alarm, k.Policy),
-			Description: "Attempting to scale due to alarm triggered", NotScaled: []string{k.Code}, Max: k.Max, Min: k.Min, Current: k.Current,
+			ID: l.IDs.UUID(), Target: t.Key(), StartedAt: now, EndedAt: now, Status: model.ActivityFailed, Policy: k.Policy.ARN,
+			Cause: cause(k.Alarm, k.Policy), Description: "Attempting to scale due to alarm triggered", NotScaled: []string{k.Code}, Max: k.Max,
+			Min: k.Min, Current: k.Current,
 		}
 		err := l.DB.Update(ctx, name, func(tx *store.Tx) error {
 			if err := state.ScalingActivities.Put(tx, x); err != nil {
 				return err
 			}
 			return state.Note(tx, now, model.Decision{
-				By: name, Subject: s.ARN, Verb: "kept", Cluster: s.Cluster, Service: s.ARN, Reason: "Desired count stays " + count(s.DesiredCount) + " (" + k.Code + "): " + k.Why + ".",
-				Facts: map[string]string{"cause": x.Cause, "policy": k.Policy.Name, "alarm": k.Alarm.Name},
+				By: name, Subject: s.ARN, Verb: "kept", Cluster: s.Cluster, Service: s.ARN,
+				Reason: "Desired count stays " + count(s.DesiredCount) + " (" + k.Code + "): " + k.Why + ".",
+				Facts:  map[string]string{"cause": x.Cause, "policy": k.Policy.Name, "alarm": k.Alarm.Name},
 			})
 		})
 		if err != nil {

@@ -50,7 +50,8 @@ func turn(tx *store.Tx, was model.Alarm, v plan.Verdict, now time.Time) error {
 		return err
 	}
 	return state.Note(tx, now, model.Decision{
-		By: name, Subject: a.ARN, Verb: "alarm", Reason: "Alarm updated from " + string(a.State) + " to " + string(v.State), Facts: map[string]string{"reason": v.Reason},
+		By: name, Subject: a.ARN, Verb: "alarm", Reason: "Alarm updated from " + string(a.State) + " to " + string(v.State),
+		Facts: map[string]string{"reason": v.Reason},
 	})
 }
 

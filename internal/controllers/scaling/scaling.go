@@ -69,7 +69,9 @@ func (l *Controller) Wake() store.Rules {
 			return []string{"target|" + n.Key(), "scheduled|" + n.Key()}
 		}),
 		store.OnAny(state.ScalingPolicies, "target|KEY of the policy", func(p *model.ScalingPolicy) string { return "target|" + p.Target }),
-		store.OnAny(state.ScheduledActions, "scheduled|KEY of the action", func(a *model.ScheduledAction) string { return "scheduled|" + a.Target }),
+		store.OnAny(state.ScheduledActions, "scheduled|KEY of the action", func(a *model.ScheduledAction) string {
+			return "scheduled|" + a.Target
+		}),
 		store.OnAny(state.ScalingActivities, "target|KEY of the activity", func(a *model.ScalingActivity) string { return "target|" + a.Target }),
 		store.OnPart(state.Services, "target|KEY of the service", scaledPart, func(p servicePart) []string { return targetOf(p.arn) }),
 		store.OnPart(state.Tasks, "target|KEY of the task's service", countedPart, func(p taskPart) []string { return targetOf(p.service) }),
@@ -161,5 +163,8 @@ func next(now time.Time, period time.Duration) time.Duration {
 
 // linked is the service-linked role's session.
 func (l *Controller) linked() ident.Principal {
-	return ident.AsService(l.Place, "application-autoscaling.amazonaws.com", "AWSServiceRoleForApplicationAutoScaling_ECSService", "AutoScaling-UpdateDesiredCapacity")
+	return ident.AsService(
+		l.Place, "application-autoscaling.amazonaws.com", "AWSServiceRoleForApplicationAutoScaling_ECSService",
+		"AutoScaling-UpdateDesiredCapacity",
+	)
 }

@@ -100,9 +100,14 @@ func newWorld(t *testing.T, desired int64) *world {
 	w := &world{T: t, db: db, clock: clock.NewStepped(start), series: data}
 	ids := ident.Seeded(1)
 	scale := autoscaling.New(autoscaling.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place, As: w.as, Access: access{}})
-	w.front, err = front.New(front.Deps{Place: place, Clock: w.clock, IDs: ids, Auth: access{}, Log: slog.New(slog.DiscardHandler), Services: []front.Service{
+	w.front, err = front.New(front.Deps{Place: place, Clock: w.clock, IDs: ids, Auth: access{}, Log: slog.New(
+		slog.DiscardHandler,
+	), Services: []front.Service{
 		{Meta: secs.Meta, API: ecs.New(ecs.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place}), Fields: ecs.Fields},
-		{Meta: scloudwatch.Meta, API: cloudwatch.New(cloudwatch.Deps{DB: db, Clock: w.clock, Place: place, Series: data}), Fields: cloudwatch.Fields},
+		{
+			Meta: scloudwatch.Meta, API: cloudwatch.New(cloudwatch.Deps{DB: db, Clock: w.clock, Place: place, Series: data}),
+			Fields: cloudwatch.Fields,
+		},
 		{Meta: sautoscaling.Meta, API: scale, Fields: autoscaling.Fields, Resources: autoscaling.Resources, Finders: scale.Finders()},
 	}})
 	if err != nil {
@@ -114,10 +119,13 @@ func newWorld(t *testing.T, desired int64) *world {
 	w.engine.Open()
 	w.put("api/ecs", func(tx *store.Tx) error {
 		_ = state.Clusters.Put(tx, model.Cluster{Name: "c", ARN: place.ARN("ecs", "cluster/c"), Status: model.ClusterActive})
-		d := model.TaskDefinition{ARN: place.ARN("ecs", "task-definition/d:1"), Family: "d", Revision: 1, Status: model.DefinitionActive, NetworkMode: "host"}
+		d := model.TaskDefinition{
+			ARN: place.ARN("ecs", "task-definition/d:1"), Family: "d", Revision: 1, Status: model.DefinitionActive, NetworkMode: "host",
+		}
 		_ = state.TaskDefinitions.Put(tx, d)
 		return state.Services.Put(tx, model.Service{
-			ARN: svcARN, Name: "web", Cluster: "c", Status: model.ServiceActive, DesiredCount: desired, TaskDefinition: d.ARN, Deployment: model.DeploymentConfiguration{Strategy: model.StrategyRolling},
+			ARN: svcARN, Name: "web", Cluster: "c", Status: model.ServiceActive, DesiredCount: desired, TaskDefinition: d.ARN,
+			Deployment: model.DeploymentConfiguration{Strategy: model.StrategyRolling},
 		})
 	})
 	w.follow()
@@ -154,7 +162,8 @@ func call[I, O any](w *world, operation func(context.Context, *I) (*O, error), i
 func (w *world) register(low, high int64) {
 	w.Helper()
 	call(w, w.root().RegisterScalableTarget, &sautoscaling.RegisterScalableTargetInput{
-		ServiceNamespace: wire.Ptr("ecs"), ResourceId: wire.Ptr(resource), ScalableDimension: wire.Ptr(dim), MinCapacity: &low, MaxCapacity: &high,
+		ServiceNamespace: wire.Ptr("ecs"), ResourceId: wire.Ptr(resource), ScalableDimension: wire.Ptr(dim), MinCapacity: &low,
+		MaxCapacity: &high,
 	})
 }
 
@@ -169,8 +178,12 @@ func (w *world) policy(in sautoscaling.PutScalingPolicyInput) string {
 func (w *world) trackCPU(c sautoscaling.TargetTrackingScalingPolicyConfiguration) {
 	w.Helper()
 	c.TargetValue = wire.Ptr(50.0)
-	c.PredefinedMetricSpecification = &sautoscaling.PredefinedMetricSpecification{PredefinedMetricType: wire.Ptr("ECSServiceAverageCPUUtilization")}
-	w.policy(sautoscaling.PutScalingPolicyInput{PolicyName: wire.Ptr("cpu"), PolicyType: wire.Ptr("TargetTrackingScaling"), TargetTrackingScalingPolicyConfiguration: &c})
+	c.PredefinedMetricSpecification = &sautoscaling.PredefinedMetricSpecification{
+		PredefinedMetricType: wire.Ptr("ECSServiceAverageCPUUtilization"),
+	}
+	w.policy(sautoscaling.PutScalingPolicyInput{
+		PolicyName: wire.Ptr("cpu"), PolicyType: wire.Ptr("TargetTrackingScaling"), TargetTrackingScalingPolicyConfiguration: &c,
+	})
 }
 
 func (w *world) put(writer string, fn func(*store.Tx) error) {
@@ -211,7 +224,9 @@ func (w *world) follow() {
 				_ = state.Tasks.Delete(tx, arn)
 				continue
 			}
-			_ = state.Tasks.Put(tx, model.Task{ARN: arn, ID: arn, Cluster: "c", Service: svcARN, LastStatus: model.TaskRunning, DesiredStatus: model.TaskRunning})
+			_ = state.Tasks.Put(tx, model.Task{
+				ARN: arn, ID: arn, Cluster: "c", Service: svcARN, LastStatus: model.TaskRunning, DesiredStatus: model.TaskRunning,
+			})
 		}
 		return nil
 	})
@@ -222,7 +237,9 @@ func (w *world) minutes(n int) {
 	w.Helper()
 	for range n {
 		if running := int64(state.Tasks.Len(w.db.View())); w.load >= 0 && running > 0 {
-			err := w.series.In("AWS/ECS").Count(w.Context(), w.clock.Now(), "CPUUtilization", "Percent", map[string]string{"ClusterName": "c", "ServiceName": "web"},
+			err := w.series.In("AWS/ECS").Count(w.Context(), w.clock.Now(), "CPUUtilization", "Percent", map[string]string{
+				"ClusterName": "c", "ServiceName": "web",
+			},
 				[]float64{min(w.load/float64(running), 100)}, []float64{1})
 			if err != nil {
 				w.Fatal(err)
@@ -261,7 +278,8 @@ func (w *world) isAlarm(side, want string) {
 func (w *world) activities() []string {
 	w.Helper()
 	out := call(w, w.root().DescribeScalingActivities, &sautoscaling.DescribeScalingActivitiesInput{
-		ServiceNamespace: wire.Ptr("ecs"), ResourceId: wire.Ptr(resource), ScalableDimension: wire.Ptr(dim), IncludeNotScaledActivities: wire.Ptr(true),
+		ServiceNamespace: wire.Ptr("ecs"), ResourceId: wire.Ptr(resource), ScalableDimension: wire.Ptr(dim),
+		IncludeNotScaledActivities: wire.Ptr(true),
 	})
 	var all []string
 	for _, x := range out.ScalingActivities {
@@ -337,10 +355,16 @@ func TestLoadTriplesAndGoes(t *testing.T) {
 	}
 	w.isAlarm("AlarmLow", "ALARM")
 	done := func(n int, cause string) string {
-		return fmt.Sprintf("Successful: Setting desired count to %d. %s. Successfully set desired count to %d. Change successfully fulfilled by ecs.", n, cause, n)
+		return fmt.Sprintf(
+			"Successful: Setting desired count to %d. %s. Successfully set desired count to %d. Change successfully fulfilled by ecs.", n, cause, n,
+		)
 	}
-	w.same(done(4, highCause), done(3, lowCause), done(2, lowCause), done(1, lowCause), "Failed: Attempting to scale due to alarm triggered "+lowCause+" AlreadyAtMinCapacity (minimum 1)")
-	if a := w.alarm("AlarmLow"); !strings.HasPrefix(a.StateReason, "Threshold Crossed: 15 out of the last 15 datapoints [") || !strings.Contains(a.StateData, `"threshold":45.0`) {
+	w.same(
+		done(4, highCause), done(3, lowCause), done(2, lowCause), done(1, lowCause),
+		"Failed: Attempting to scale due to alarm triggered "+lowCause+" AlreadyAtMinCapacity (minimum 1)",
+	)
+	if a := w.alarm("AlarmLow"); !strings.HasPrefix(a.StateReason, "Threshold Crossed: 15 out of the last 15 datapoints [") ||
+		!strings.Contains(a.StateData, `"threshold":45.0`) {
 		t.Errorf("%s %s", a.StateReason, a.StateData)
 	}
 }
@@ -349,7 +373,9 @@ func TestLoadTriplesAndGoes(t *testing.T) {
 func TestAnAlarmActsOnceAMinute(t *testing.T) {
 	w := newWorld(t, 2)
 	w.track(1, 100)
-	w.trackCPU(sautoscaling.TargetTrackingScalingPolicyConfiguration{ScaleOutCooldown: wire.Ptr(int64(0)), ScaleInCooldown: wire.Ptr(int64(0))})
+	w.trackCPU(sautoscaling.TargetTrackingScalingPolicyConfiguration{
+		ScaleOutCooldown: wire.Ptr(int64(0)), ScaleInCooldown: wire.Ptr(int64(0)),
+	})
 	w.load = 1e6 // as many as there are, all are busy
 	w.minutes(3)
 	var got []int64
@@ -450,7 +476,8 @@ func TestARefusalByECSIsRecorded(t *testing.T) {
 	if w.desired() != 2 {
 		t.Errorf("desired %d", w.desired())
 	}
-	if got := w.activities(); len(got) == 0 || got[0] != "Failed: Setting desired count to 4. "+highCause+". Failed to set desired count to 4. Reason: No." {
+	if got := w.activities(); len(got) == 0 ||
+		got[0] != "Failed: Setting desired count to 4. "+highCause+". Failed to set desired count to 4. Reason: No." {
 		t.Errorf("%v", got)
 	}
 	w.refuse = nil
@@ -464,21 +491,26 @@ func TestBoundsSetByHandEndTheirActivity(t *testing.T) {
 	w := newWorld(t, 1)
 	w.register(3, 8)
 	w.minutes(1)
-	w.same("Successful: Setting desired count to 3. minimum capacity was set to 3. Successfully set desired count to 3. Change successfully fulfilled by ecs.")
+	w.same(
+		"Successful: Setting desired count to 3. minimum capacity was set to 3. Successfully set desired count to 3. Change successfully " +
+			"fulfilled by ecs.",
+	)
 }
 
 func TestAUsersAlarmTriggersSteps(t *testing.T) {
 	w := newWorld(t, 2)
 	w.register(1, 8)
-	arn := w.policy(sautoscaling.PutScalingPolicyInput{PolicyName: wire.Ptr("steps"), PolicyType: wire.Ptr("StepScaling"), StepScalingPolicyConfiguration: &sautoscaling.StepScalingPolicyConfiguration{
-		AdjustmentType: wire.Ptr("ChangeInCapacity"), StepAdjustments: []sautoscaling.StepAdjustment{
-			{MetricIntervalLowerBound: wire.Ptr(0.0), MetricIntervalUpperBound: wire.Ptr(20.0), ScalingAdjustment: wire.Ptr(int64(1))},
-			{MetricIntervalLowerBound: wire.Ptr(20.0), ScalingAdjustment: wire.Ptr(int64(3))},
-		},
-	}})
+	arn := w.policy(sautoscaling.PutScalingPolicyInput{PolicyName: wire.Ptr("steps"), PolicyType: wire.Ptr("StepScaling"),
+		StepScalingPolicyConfiguration: &sautoscaling.StepScalingPolicyConfiguration{
+			AdjustmentType: wire.Ptr("ChangeInCapacity"), StepAdjustments: []sautoscaling.StepAdjustment{
+				{MetricIntervalLowerBound: wire.Ptr(0.0), MetricIntervalUpperBound: wire.Ptr(20.0), ScalingAdjustment: wire.Ptr(int64(1))},
+				{MetricIntervalLowerBound: wire.Ptr(20.0), ScalingAdjustment: wire.Ptr(int64(3))},
+			},
+		}})
 	call(w, w.alarms().PutMetricAlarm, &scloudwatch.PutMetricAlarmInput{
-		AlarmName: wire.Ptr("queue"), AlarmActions: []string{arn}, Namespace: wire.Ptr("N"), MetricName: wire.Ptr("M"), Statistic: wire.Ptr("Maximum"),
-		Period: wire.Ptr(int64(300)), EvaluationPeriods: wire.Ptr(int64(1)), Threshold: wire.Ptr(100.0), ComparisonOperator: wire.Ptr("GreaterThanThreshold"),
+		AlarmName: wire.Ptr("queue"), AlarmActions: []string{arn}, Namespace: wire.Ptr("N"), MetricName: wire.Ptr("M"),
+		Statistic: wire.Ptr("Maximum"), Period: wire.Ptr(int64(300)), EvaluationPeriods: wire.Ptr(int64(1)), Threshold: wire.Ptr(100.0),
+		ComparisonOperator: wire.Ptr("GreaterThanThreshold"),
 	})
 	w.settle()
 	if err := w.series.In("N").Count(t.Context(), w.clock.Now(), "M", "", nil, []float64{130}, []float64{1}); err != nil {
@@ -501,7 +533,9 @@ func TestAStateSetByHandActsAtOnce(t *testing.T) {
 	w.minutes(2)
 	w.clock.Advance(10 * time.Second)
 	w.settle()
-	call(w, w.alarms().SetAlarmState, &scloudwatch.SetAlarmStateInput{AlarmName: wire.Ptr(w.alarm("AlarmHigh").Name), StateValue: wire.Ptr("ALARM"), StateReason: wire.Ptr("test")})
+	call(w, w.alarms().SetAlarmState, &scloudwatch.SetAlarmStateInput{
+		AlarmName: wire.Ptr(w.alarm("AlarmHigh").Name), StateValue: wire.Ptr("ALARM"), StateReason: wire.Ptr("test"),
+	})
 	w.settle()
 	if w.desired() != 5 {
 		t.Errorf("desired %d", w.desired())
@@ -560,7 +594,8 @@ func TestAChangeIsNeverWithoutAnActivity(t *testing.T) {
 		w.register(1, 8)
 		w.put("controllers/scaling", func(tx *store.Tx) error {
 			return state.ScalingActivities.Put(tx, model.ScalingActivity{
-				ID: "1", Target: "ecs|" + resource + "|" + dim, To: c.to, Status: model.ActivityPending, Description: fmt.Sprintf("Setting desired count to %d.", c.to), Cause: "c", StartedAt: start,
+				ID: "1", Target: "ecs|" + resource + "|" + dim, To: c.to, Status: model.ActivityPending,
+				Description: fmt.Sprintf("Setting desired count to %d.", c.to), Cause: "c", StartedAt: start,
 			})
 		})
 		w.settle()
@@ -575,7 +610,10 @@ func TestNothingIsWrittenWhileNothingHappens(t *testing.T) {
 	w.minutes(20)
 	before := w.db.View().Revision()
 	for range 30 { // time passes, and tasks stay as they are
-		if err := w.series.In("AWS/ECS").Count(t.Context(), w.clock.Now(), "CPUUtilization", "Percent", map[string]string{"ClusterName": "c", "ServiceName": "web"}, []float64{49}, []float64{1}); err != nil {
+		if err := w.series.In("AWS/ECS").Count(
+			t.Context(), w.clock.Now(), "CPUUtilization", "Percent", map[string]string{"ClusterName": "c", "ServiceName": "web"}, []float64{49},
+			[]float64{1},
+		); err != nil {
 			t.Fatal(err)
 		}
 		w.clock.Advance(time.Minute)
@@ -594,7 +632,8 @@ func TestScheduledActionsRunInOrder(t *testing.T) {
 		lo, hi   int64
 	}{"morning": {"cron(0 8 ? * MON-FRI *)", 3, 6}, "evening": {"cron(0 18 ? * MON-FRI *)", 1, 2}} {
 		call(w, w.root().PutScheduledAction, &sautoscaling.PutScheduledActionInput{
-			ServiceNamespace: wire.Ptr("ecs"), ResourceId: wire.Ptr(resource), ScalableDimension: wire.Ptr(dim), ScheduledActionName: &name, Schedule: &c.schedule,
+			ServiceNamespace: wire.Ptr("ecs"), ResourceId: wire.Ptr(resource), ScalableDimension: wire.Ptr(dim), ScheduledActionName: &name,
+			Schedule:             &c.schedule,
 			ScalableTargetAction: &sautoscaling.ScalableTargetAction{MinCapacity: &c.lo, MaxCapacity: &c.hi},
 		})
 	}
@@ -612,8 +651,10 @@ func TestScheduledActionsRunInOrder(t *testing.T) {
 		t.Errorf("desired %d at eight", w.desired())
 	}
 	want := []string{
-		"Successful: Setting min capacity to 3 and max capacity to 6 scheduled action name morning was triggered. Successfully set min capacity to 3 and max capacity to 6",
-		"Successful: Setting desired count to 3. minimum capacity was set to 3. Successfully set desired count to 3. Change successfully fulfilled by ecs.",
+		"Successful: Setting min capacity to 3 and max capacity to 6 scheduled action name morning was triggered. Successfully set min " +
+			"capacity to 3 and max capacity to 6",
+		"Successful: Setting desired count to 3. minimum capacity was set to 3. Successfully set desired count to 3. Change successfully " +
+			"fulfilled by ecs.",
 	}
 	got := w.activities()
 	slices.Sort(got) // both are of one moment
@@ -628,7 +669,8 @@ func TestScheduledActionsRunInOrder(t *testing.T) {
 		t.Errorf("desired %d, maximum %d after a fortnight", w.desired(), target.Max)
 	}
 	call(w, w.root().RegisterScalableTarget, &sautoscaling.RegisterScalableTargetInput{
-		ServiceNamespace: wire.Ptr("ecs"), ResourceId: wire.Ptr(resource), ScalableDimension: wire.Ptr(dim), SuspendedState: &sautoscaling.SuspendedState{ScheduledScalingSuspended: wire.Ptr(true)},
+		ServiceNamespace: wire.Ptr("ecs"), ResourceId: wire.Ptr(resource), ScalableDimension: wire.Ptr(dim),
+		SuspendedState: &sautoscaling.SuspendedState{ScheduledScalingSuspended: wire.Ptr(true)},
 	})
 	w.clock.Advance(2 * time.Hour)
 	w.settle()
@@ -639,7 +681,10 @@ func TestScheduledActionsRunInOrder(t *testing.T) {
 
 func TestWake(t *testing.T) {
 	loop := scaling.New(scaling.Deps{})
-	alarm := model.Alarm{Name: "a", State: model.AlarmOK, ConfiguredAt: start, AlarmActions: []string{"arn:aws:autoscaling:r:a:scalingPolicy:id:resource/ecs/service/c/web:policyName/p:createdBy/x"}}
+	alarm := model.Alarm{
+		Name: "a", State: model.AlarmOK, ConfiguredAt: start,
+		AlarmActions: []string{"arn:aws:autoscaling:r:a:scalingPolicy:id:resource/ecs/service/c/web:policyName/p:createdBy/x"},
+	}
 	turned := alarm
 	turned.State = model.AlarmFiring
 	acted := turned
@@ -660,9 +705,13 @@ func TestWake(t *testing.T) {
 		"a task that runs":         {state.Tasks.Change(&task, &ran), []string{"target|" + key}},
 		"a task that is healthy":   {state.Tasks.Change(&ran, &healthy), nil},
 		"a task without a service": {state.Tasks.Change(nil, &model.Task{LastStatus: "RUNNING"}), nil},
-		"a service's events":       {state.Services.Change(&model.Service{ARN: svcARN}, &model.Service{ARN: svcARN, Events: []model.ServiceEvent{{}}}), nil},
-		"a service's count":        {state.Services.Change(&model.Service{ARN: svcARN}, &model.Service{ARN: svcARN, DesiredCount: 2}), []string{"target|" + key}},
-		"something else":           {state.Roles.Change(nil, &model.Role{}), nil},
+		"a service's events": {
+			state.Services.Change(&model.Service{ARN: svcARN}, &model.Service{ARN: svcARN, Events: []model.ServiceEvent{{}}}), nil,
+		},
+		"a service's count": {
+			state.Services.Change(&model.Service{ARN: svcARN}, &model.Service{ARN: svcARN, DesiredCount: 2}), []string{"target|" + key},
+		},
+		"something else": {state.Roles.Change(nil, &model.Role{}), nil},
 	} {
 		if d := cmp.Diff(c.want, loop.Wake().Keys(c.change)); d != "" {
 			t.Errorf("%s: %s", name, d)

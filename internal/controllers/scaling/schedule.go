@@ -43,10 +43,12 @@ func (l *Controller) run(ctx context.Context, t model.ScalableTarget, r plan.Run
 	bounds := bounds(r.Action)
 	x := model.ScalingActivity{
 		ID: l.IDs.UUID(), Target: t.Key(), StartedAt: now, EndedAt: now, Description: "Setting " + bounds,
-		Cause: "scheduled action name " + r.Action.Name + " was triggered", Status: model.ActivitySuccessful, Message: "Successfully set " + bounds,
+		Cause: "scheduled action name " + r.Action.Name + " was triggered", Status: model.ActivitySuccessful,
+		Message: "Successfully set " + bounds,
 	}
 	_, err := autoscaling.Client{Caller: l.As(l.linked())}.RegisterScalableTarget(ctx, &autoscaling.RegisterScalableTargetInput{
-		ServiceNamespace: &t.Namespace, ResourceId: &t.ResourceID, ScalableDimension: &t.Dimension, MinCapacity: r.Action.Min, MaxCapacity: r.Action.Max,
+		ServiceNamespace: &t.Namespace, ResourceId: &t.ResourceID, ScalableDimension: &t.Dimension, MinCapacity: r.Action.Min,
+		MaxCapacity: r.Action.Max,
 	})
 	if err != nil {
 		x.Status, x.Message = model.ActivityFailed, "Failed to set "+bounds+". Reason: "+fault.MessageOf(err)

@@ -33,7 +33,8 @@ func (l *Controller) shift(ctx context.Context, shifts []rollout.Shift) (refusal
 		case fault.Is(err, fault.Unavailable), fault.Is(err, fault.Throttled), fault.Is(err, fault.Internal), fault.Is(err, fault.Conflict):
 			return "", fmt.Errorf("change rule %s: %w", s.Rule, err)
 		case fault.Is(err, fault.Denied):
-			return badNetworking + "ECS was unable to manage the ELB resources due to missing permissions on ECS Infrastructure Role '" + s.Role + "'.", nil
+			return badNetworking + "ECS was unable to manage the ELB resources due to missing permissions on ECS Infrastructure Role '" + s.Role +
+				"'.", nil
 		default:
 			return badNetworking + fault.MessageOf(err), nil
 		}

@@ -106,11 +106,16 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, db: db, clock: clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)), fails: func(model.Task) bool { return false }}
+	w := &world{
+		t: t, db: db, clock: clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)), fails: func(model.Task) bool { return false },
+	}
 	w.answer = func(hookPayload) (string, error) { return `{"hookStatus":"SUCCEEDED"}`, nil }
 	log := slog.New(slog.DiscardHandler)
 	api := apiecs.New(apiecs.Deps{DB: db, Clock: w.clock, IDs: ident.Seeded(2), Place: place})
-	if w.front, err = front.New(front.Deps{Services: []front.Service{{Meta: ecs.Meta, API: api, Fields: apiecs.Fields, Resources: apiecs.Resources, Finders: api.Finders()}}, Place: place, Clock: w.clock, IDs: ident.Seeded(3), Log: log}); err != nil {
+	if w.front, err = front.New(front.Deps{
+		Services: []front.Service{{Meta: ecs.Meta, API: api, Fields: apiecs.Fields, Resources: apiecs.Resources, Finders: api.Finders()}},
+		Place:    place, Clock: w.clock, IDs: ident.Seeded(3), Log: log,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	w.engine = control.New(db, w.clock, log)
@@ -142,21 +147,29 @@ func (w *world) furnish() {
 			if err := state.TargetGroups.Put(tx, model.TargetGroup{ARN: g, TargetType: "ip"}); err != nil {
 				return err
 			}
-			if err := state.ListenerRules.Put(tx, model.ListenerRule{ARN: rule(r), Actions: []model.Action{{Type: "forward", Plain: true, Targets: []model.WeightedTarget{{TargetGroupARN: g, Weight: 1}}}}}); err != nil {
+			if err := state.ListenerRules.Put(tx, model.ListenerRule{
+				ARN: rule(r), Actions: []model.Action{{Type: "forward", Plain: true, Targets: []model.WeightedTarget{{TargetGroupARN: g, Weight: 1}}}},
+			}); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	w.write("api/ecs", func(tx *store.Tx) error {
-		if err := state.Clusters.Put(tx, model.Cluster{Name: "c", Status: model.ClusterActive, CapacityProviders: []string{"mi"}, DefaultStrategy: []model.StrategyItem{{Provider: "mi", Weight: 1}}}); err != nil {
+		if err := state.Clusters.Put(tx, model.Cluster{
+			Name: "c", Status: model.ClusterActive, CapacityProviders: []string{"mi"},
+			DefaultStrategy: []model.StrategyItem{{Provider: "mi", Weight: 1}},
+		}); err != nil {
 			return err
 		}
 		return state.CapacityProviders.Put(tx, model.CapacityProvider{Name: "mi", Cluster: "c", Status: model.ProviderActive})
 	})
 	call(w, w.api().RegisterTaskDefinition, &ecs.RegisterTaskDefinitionInput{
-		Family: wire.Ptr("f"), Cpu: wire.Ptr("256"), Memory: wire.Ptr("512"), NetworkMode: wire.Ptr("awsvpc"), RequiresCompatibilities: []string{"MANAGED_INSTANCES"},
-		ContainerDefinitions: []ecs.ContainerDefinition{{Name: wire.Ptr("web"), Image: wire.Ptr("repo:latest"), PortMappings: []ecs.PortMapping{{ContainerPort: wire.Ptr(int64(80))}}}},
+		Family: wire.Ptr("f"), Cpu: wire.Ptr("256"), Memory: wire.Ptr("512"), NetworkMode: wire.Ptr("awsvpc"),
+		RequiresCompatibilities: []string{"MANAGED_INSTANCES"},
+		ContainerDefinitions: []ecs.ContainerDefinition{
+			{Name: wire.Ptr("web"), Image: wire.Ptr("repo:latest"), PortMappings: []ecs.PortMapping{{ContainerPort: wire.Ptr(int64(80))}}},
+		},
 	})
 }
 
@@ -177,13 +190,18 @@ func (w *world) create(stages ...string) {
 	call(w, w.api().CreateService, &ecs.CreateServiceInput{
 		Cluster: wire.Ptr("c"), ServiceName: wire.Ptr("s"), TaskDefinition: wire.Ptr("f"), DesiredCount: wire.Ptr(int64(2)),
 		LoadBalancers: []ecs.LoadBalancer{{
-			TargetGroupArn: wire.Ptr("tg/1"), ContainerName: wire.Ptr("web"), ContainerPort: wire.Ptr(int64(80)), AdvancedConfiguration: &ecs.AdvancedConfiguration{
-				AlternateTargetGroupArn: wire.Ptr("tg/2"), ProductionListenerRule: wire.Ptr(rule("prod")), TestListenerRule: wire.Ptr(rule("test")), RoleArn: wire.Ptr(account + "lb"),
+			TargetGroupArn: wire.Ptr("tg/1"), ContainerName: wire.Ptr("web"), ContainerPort: wire.Ptr(int64(80)),
+			AdvancedConfiguration: &ecs.AdvancedConfiguration{
+				AlternateTargetGroupArn: wire.Ptr("tg/2"), ProductionListenerRule: wire.Ptr(rule("prod")), TestListenerRule: wire.Ptr(rule("test")),
+				RoleArn: wire.Ptr(account + "lb"),
 			},
 		}},
-		NetworkConfiguration: &ecs.NetworkConfiguration{AwsvpcConfiguration: &ecs.AwsVpcConfiguration{Subnets: []string{"subnet-1"}, SecurityGroups: []string{"sg-1"}}},
+		NetworkConfiguration: &ecs.NetworkConfiguration{
+			AwsvpcConfiguration: &ecs.AwsVpcConfiguration{Subnets: []string{"subnet-1"}, SecurityGroups: []string{"sg-1"}},
+		},
 		DeploymentConfiguration: &ecs.DeploymentConfiguration{Strategy: wire.Ptr("BLUE_GREEN"), LifecycleHooks: []ecs.DeploymentLifecycleHook{{
-			HookTargetArn: wire.Ptr("arn:aws:lambda:ap-northeast-1:000000000000:function:hook"), RoleArn: wire.Ptr(account + "hook"), LifecycleStages: stages,
+			HookTargetArn: wire.Ptr("arn:aws:lambda:ap-northeast-1:000000000000:function:hook"), RoleArn: wire.Ptr(account + "hook"),
+			LifecycleStages: stages,
 		}}},
 	})
 }
@@ -349,7 +367,8 @@ func TestRefusedRuleRollsBack(t *testing.T) {
 		t.Fatalf("%v", w.status())
 	}
 	for _, d := range w.deployments() {
-		want := "Service deployment rolled back because of invalid networking configuration: ECS was unable to manage the ELB resources due to missing permissions on ECS Infrastructure Role '" + account + "lb'."
+		want := "Service deployment rolled back because of invalid networking configuration: ECS was unable to manage the ELB resources due " +
+			"to missing permissions on ECS Infrastructure Role '" + account + "lb'."
 		if d.Status == model.DeploymentRollbackSuccessful && d.StatusReason != want {
 			t.Error(d.StatusReason)
 		}
@@ -365,7 +384,12 @@ func TestRefusedHookRollsBack(t *testing.T) {
 	w.settle(time.Minute)
 	found := false
 	for _, e := range w.service().Events {
-		found = found || strings.Contains(e.Message, "(service s) deployment failed: Service deployment rolled back because PRE_SCALE_UP lifecycle hook(s) failed. ECS was unable to invoke hook target arn:aws:lambda:ap-northeast-1:000000000000:function:hook due to User: ")
+		found = found ||
+			strings.Contains(
+				e.Message,
+				"(service s) deployment failed: Service deployment rolled back because PRE_SCALE_UP lifecycle hook(s) failed. ECS was unable to "+
+					"invoke hook target arn:aws:lambda:ap-northeast-1:000000000000:function:hook due to User: ",
+			)
 	}
 	if !found || w.status()["ROLLBACK_SUCCESSFUL"] != 1 {
 		t.Errorf("%v %+v", w.status(), w.service().Events)
@@ -398,7 +422,8 @@ func TestDeletedServiceEndsInactive(t *testing.T) {
 		t.Errorf("%s", s.Status)
 	}
 	for _, task := range state.Tasks.All(w.db.View()) {
-		if task.StopCode != "ServiceSchedulerInitiated" || !strings.HasPrefix(task.StoppedReason, "Scaling activity initiated by (deployment ecs-svc/") {
+		if task.StopCode != "ServiceSchedulerInitiated" ||
+			!strings.HasPrefix(task.StoppedReason, "Scaling activity initiated by (deployment ecs-svc/") {
 			t.Errorf("%s %s", task.StopCode, task.StoppedReason)
 		}
 	}

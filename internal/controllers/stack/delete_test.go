@@ -86,7 +86,8 @@ func TestExportsInUseHoldTheirStack(t *testing.T) {
 	if err := h.create("twin", from); err != nil {
 		t.Fatal(err)
 	}
-	if s := h.settle("twin"); s.Status != "ROLLBACK_COMPLETE" || !strings.Contains(h.story("twin"), "Export with name the-name is already exported by stack s.") {
+	if s := h.settle("twin"); s.Status != "ROLLBACK_COMPLETE" ||
+		!strings.Contains(h.story("twin"), "Export with name the-name is already exported by stack s.") {
 		t.Errorf("%s\n%s", s.Status, h.story("twin"))
 	}
 	h.del("s")

@@ -69,7 +69,8 @@ func (h *fixture) stock() map[string]int {
 }
 
 var whole = map[string]int{
-	"vpc": 1, "subnet": 3, "gateway": 1, "endpoint": 1, "balancer": 1, "listener": 1, "group": 2, "role": 3, "profile": 1, "function": 1, "logs": 1,
+	"vpc": 1, "subnet": 3, "gateway": 1, "endpoint": 1, "balancer": 1, "listener": 1, "group": 2, "role": 3, "profile": 1, "function": 1,
+	"logs":           1,
 	"security group": 2, "service": 1, "cluster": 1, "definition": 1,
 }
 
@@ -252,7 +253,8 @@ func TestAFailedCreateRollsBack(t *testing.T) {
 	}
 	story := h.story("s")
 	for _, want := range []string{
-		"Service CREATE_FAILED (Resource handler returned message: \"Error occurred during operation 'ECS Deployment': Service deployment rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook(s) failed.\" (RequestToken: ",
+		"Service CREATE_FAILED (Resource handler returned message: \"Error occurred during operation 'ECS Deployment': Service deployment " +
+			"rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook(s) failed.\" (RequestToken: ",
 		"HandlerErrorCode: GeneralServiceException))",
 		"s ROLLBACK_IN_PROGRESS (The following resource(s) failed to create: [Service]. Rollback requested by user.)",
 		"Service DELETE_COMPLETE", "s ROLLBACK_COMPLETE",
@@ -274,7 +276,8 @@ func TestSiblingsOfAFailureAreCancelled(t *testing.T) {
 	h := newFixture(t)
 	h.before = refuse("logs", "CreateLogGroup", "The log group cannot be made")
 	const body = "Resources:\n  Net: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}\n" +
-		"  End: {Type: AWS::EC2::VPCEndpoint, Properties: {VpcId: !Ref Net, VpcEndpointType: Interface, ServiceName: com.amazonaws.ap-northeast-1.ecs, PrivateDnsEnabled: false, SubnetIds: [!Ref Sub]}}\n" +
+		"  End: {Type: AWS::EC2::VPCEndpoint, Properties: {VpcId: !Ref Net, VpcEndpointType: Interface, ServiceName: " +
+		"com.amazonaws.ap-northeast-1.ecs, PrivateDnsEnabled: false, SubnetIds: [!Ref Sub]}}\n" +
 		"  Sub: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Net, CidrBlock: 10.0.0.0/24}}\n" +
 		"  Logs: {Type: AWS::Logs::LogGroup, DependsOn: Sub}\n"
 	if err := h.create("s", body); err != nil {
@@ -282,7 +285,10 @@ func TestSiblingsOfAFailureAreCancelled(t *testing.T) {
 	}
 	h.settle("s")
 	story := h.story("s")
-	for _, want := range []string{"End CREATE_FAILED (Resource creation cancelled)", "failed to create: [End, Logs]. Rollback requested by user.", "HandlerErrorCode: InvalidRequest", "s ROLLBACK_COMPLETE"} {
+	for _, want := range []string{
+		"End CREATE_FAILED (Resource creation cancelled)", "failed to create: [End, Logs]. Rollback requested by user.",
+		"HandlerErrorCode: InvalidRequest", "s ROLLBACK_COMPLETE",
+	} {
 		if !strings.Contains(story, want) {
 			t.Errorf("no %q in\n%s", want, story)
 		}
@@ -300,13 +306,17 @@ func refuse(service, operation, text string) func(string, string, map[string]any
 
 func TestWhatToDoOnFailure(t *testing.T) {
 	t.Parallel()
-	for onFailure, want := range map[string]string{"DO_NOTHING": "CREATE_FAILED", "DELETE": "DELETE_COMPLETE", "ROLLBACK": "ROLLBACK_COMPLETE"} {
+	for onFailure, want := range map[string]string{
+		"DO_NOTHING": "CREATE_FAILED", "DELETE": "DELETE_COMPLETE", "ROLLBACK": "ROLLBACK_COMPLETE",
+	} {
 		t.Run(onFailure, func(t *testing.T) {
 			t.Parallel()
 			h := newFixture(t)
 			h.before = refuse("logs", "CreateLogGroup", "no")
 			body := "Resources:\n  A: {Type: AWS::EC2::InternetGateway}\n  B: {Type: AWS::Logs::LogGroup, DependsOn: A}\n"
-			if _, err := h.cfn.CreateStack(h.ctx(), &shape.CreateStackInput{StackName: wire.Ptr("s"), TemplateBody: &body, OnFailure: &onFailure}); err != nil {
+			if _, err := h.cfn.CreateStack(h.ctx(), &shape.CreateStackInput{
+				StackName: wire.Ptr("s"), TemplateBody: &body, OnFailure: &onFailure,
+			}); err != nil {
 				t.Fatal(err)
 			}
 			if s := h.settle("s"); s.Status != model.StackStatus(want) {
@@ -320,7 +330,8 @@ func TestWhatToDoOnFailure(t *testing.T) {
 func TestGeneratedNamesAndTags(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
-	body := "Resources:\n  Web: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16, Tags: [{Key: team, Value: own}]}}\n  L: {Type: AWS::Logs::LogGroup}\n"
+	body := "Resources:\n  Web: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16, Tags: [{Key: team, Value: own}]}}\n  L: {Type: " +
+		"AWS::Logs::LogGroup}\n"
 	if _, err := h.cfn.CreateStack(h.ctx(), &shape.CreateStackInput{
 		StackName: wire.Ptr("s"), TemplateBody: &body,
 		Tags: []shape.Tag{{Key: wire.Ptr("team"), Value: wire.Ptr("stack")}, {Key: wire.Ptr("cost"), Value: wire.Ptr("7")}},
@@ -330,7 +341,8 @@ func TestGeneratedNamesAndTags(t *testing.T) {
 	s := h.settle("s")
 	tags := state.VPCs.All(h.db.View())[0].Tags
 	want := []model.Tag{
-		{Key: "aws:cloudformation:logical-id", Value: "Web"}, {Key: "aws:cloudformation:stack-id", Value: s.ID}, {Key: "aws:cloudformation:stack-name", Value: "s"},
+		{Key: "aws:cloudformation:logical-id", Value: "Web"}, {Key: "aws:cloudformation:stack-id", Value: s.ID},
+		{Key: "aws:cloudformation:stack-name", Value: "s"},
 		{Key: "cost", Value: "7"}, {Key: "team", Value: "own"},
 	}
 	if diff := cmp.Diff(want, model.SetTags(nil, tags)); diff != "" {
@@ -352,7 +364,9 @@ func TestEveryBuiltTypeHasCode(t *testing.T) {
 func TestWakeIsForStacksUnderWay(t *testing.T) {
 	t.Parallel()
 	l := stack.New(stack.Deps{})
-	for status, want := range map[string]bool{"CREATE_IN_PROGRESS": true, "CREATE_COMPLETE": false, "REVIEW_IN_PROGRESS": false, "DELETE_IN_PROGRESS": true} {
+	for status, want := range map[string]bool{
+		"CREATE_IN_PROGRESS": true, "CREATE_COMPLETE": false, "REVIEW_IN_PROGRESS": false, "DELETE_IN_PROGRESS": true,
+	} {
 		got := l.Wake().Keys(state.Stacks.Change(nil, &model.Stack{ID: "k", Status: model.StackStatus(status)}))
 		if slices.Equal(got, []string{"k"}) != want {
 			t.Errorf("%s wakes %v", status, got)

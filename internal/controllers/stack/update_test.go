@@ -48,7 +48,8 @@ func TestUpdatesInPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.settle("s")
-	want := "\ns UPDATE_IN_PROGRESS (User Initiated)\nLogs UPDATE_IN_PROGRESS\nLogs UPDATE_COMPLETE\ns UPDATE_COMPLETE_CLEANUP_IN_PROGRESS\ns UPDATE_COMPLETE\n"
+	want := "\ns UPDATE_IN_PROGRESS (User Initiated)\nLogs UPDATE_IN_PROGRESS\nLogs UPDATE_COMPLETE\ns " +
+		"UPDATE_COMPLETE_CLEANUP_IN_PROGRESS\ns UPDATE_COMPLETE\n"
 	if diff := cmp.Diff(want, h.since("s CREATE_COMPLETE")); diff != "" {
 		t.Error(diff)
 	}
@@ -92,7 +93,10 @@ func TestAFailedUpdateGoesBack(t *testing.T) {
 		}
 		return nil
 	}
-	body := edited("CidrBlock: 10.0.0.0/16", "CidrBlock: 10.0.0.0/20", "RetentionInDays: 7", "RetentionInDays: 14", "Logs: {", "New: {Type: AWS::EC2::InternetGateway}\n  Logs: {DependsOn: [Sub, New], ")
+	body := edited(
+		"CidrBlock: 10.0.0.0/16", "CidrBlock: 10.0.0.0/20", "RetentionInDays: 7", "RetentionInDays: 14", "Logs: {",
+		"New: {Type: AWS::EC2::InternetGateway}\n  Logs: {DependsOn: [Sub, New], ",
+	)
 	if err := h.update("s", body); err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +133,8 @@ func TestACustomNameCannotBeReplaced(t *testing.T) {
 	if s := h.settle("s"); s.Status != "UPDATE_ROLLBACK_COMPLETE" {
 		t.Errorf("%s\n%s", s.Status, h.story("s"))
 	}
-	if want := "Named UPDATE_FAILED (CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename named and update the stack again.)"; !strings.Contains(h.story("s"), want) {
+	if want := "Named UPDATE_FAILED (CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename named " +
+		"and update the stack again.)"; !strings.Contains(h.story("s"), want) {
 		t.Errorf("no %q in\n%s", want, h.story("s"))
 	}
 }
@@ -200,7 +205,8 @@ func TestCreateOnlyPartsNeverReachAnUpdate(t *testing.T) {
 	if err := h.update("s", strings.Replace(body, "CapacityOptionType: SPOT", "CapacityOptionType: ON_DEMAND", 1)); err != nil {
 		t.Fatal(err)
 	}
-	const want = "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename test-machines and update the stack again."
+	const want = "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename test-machines and update " +
+		"the stack again."
 	if s := h.settle("s"); s.Status != "UPDATE_ROLLBACK_COMPLETE" || !strings.Contains(h.story("s"), want) {
 		t.Errorf("%s\n%s", s.Status, h.story("s"))
 	}

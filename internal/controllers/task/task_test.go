@@ -24,7 +24,9 @@ func TestWake(t *testing.T) {
 	explained.Refusal = "no capacity"
 	stopping := waiting
 	stopping.DesiredStatus = model.TaskStopped
-	active := model.Instance{ID: "i", Cluster: "c", Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, Connected: true}
+	active := model.Instance{
+		ID: "i", Cluster: "c", Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, Connected: true,
+	}
 	seen := active
 	seen.LastSeenAt = now
 	lost := active
@@ -65,7 +67,10 @@ func newWorld(t *testing.T) world {
 	}
 	w := world{t, db, task.New(task.Deps{DB: db, IDs: ident.Seeded(1), Log: slog.New(slog.DiscardHandler)})}
 	w.as("api/ec2", func(tx *store.Tx) error {
-		return errors.Join(state.Subnets.Put(tx, model.Subnet{ID: "subnet-a", AvailabilityZone: "a"}), state.Subnets.Put(tx, model.Subnet{ID: "subnet-c", AvailabilityZone: "c"}))
+		return errors.Join(
+			state.Subnets.Put(tx, model.Subnet{ID: "subnet-a", AvailabilityZone: "a"}),
+			state.Subnets.Put(tx, model.Subnet{ID: "subnet-c", AvailabilityZone: "c"}),
+		)
 	})
 	w.as("api/ecs", func(tx *store.Tx) error {
 		return errors.Join(
@@ -86,8 +91,8 @@ func (w world) as(writer string, fn func(*store.Tx) error) {
 func (w world) task(arn string, edit func(*model.Task)) {
 	w.Helper()
 	t := model.Task{
-		ARN: arn, Cluster: "c", Service: "svc", Group: "service:web", TaskDefinition: "td", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning,
-		CreatedAt: now, Network: model.NetworkConfiguration{Subnets: []string{"subnet-a", "subnet-c"}},
+		ARN: arn, Cluster: "c", Service: "svc", Group: "service:web", TaskDefinition: "td", LastStatus: model.TaskProvisioning,
+		DesiredStatus: model.TaskRunning, CreatedAt: now, Network: model.NetworkConfiguration{Subnets: []string{"subnet-a", "subnet-c"}},
 	}
 	w.as("api/ecs", func(tx *store.Tx) error { return state.Tasks.Put(tx, t) })
 	if edit != nil {
@@ -100,7 +105,10 @@ func (w world) task(arn string, edit func(*model.Task)) {
 func (w world) instance(id, zone string) {
 	w.Helper()
 	w.as("controllers/capacity", func(tx *store.Tx) error {
-		return state.Instances.Put(tx, model.Instance{ID: id, ARN: "arn/" + id, Cluster: "c", CapacityProvider: "cp", AvailabilityZone: zone, Goal: model.GoalRun, State: model.InstancePending})
+		return state.Instances.Put(tx, model.Instance{
+			ID: id, ARN: "arn/" + id, Cluster: "c", CapacityProvider: "cp", AvailabilityZone: zone, Goal: model.GoalRun,
+			State: model.InstancePending,
+		})
 	})
 	w.as("controllers/instance", func(tx *store.Tx) error {
 		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.State = model.InstanceRunning; return nil })
@@ -138,7 +146,8 @@ func TestAWaitingTaskGetsAProviderThenAnInstance(t *testing.T) {
 	}
 	w.instance("i-1", "c")
 	w.run(now.Add(time.Second))
-	if x := w.get("t1"); x.Instance != "arn/i-1" || x.Subnet != "subnet-c" || x.AvailabilityZone != "c" || x.Refusal != "" || x.LastStatus != model.TaskProvisioning {
+	if x := w.get("t1"); x.Instance != "arn/i-1" || x.Subnet != "subnet-c" || x.AvailabilityZone != "c" || x.Refusal != "" ||
+		x.LastStatus != model.TaskProvisioning {
 		t.Errorf("%+v", x)
 	}
 	var verbs []string
@@ -183,7 +192,9 @@ func TestADrainingInstanceGetsNoTask(t *testing.T) {
 	})
 	w.task("t1", nil)
 	w.run(now)
-	if x := w.get("t1"); x.Instance != "" || x.Refusal != "no container instance met all of its requirements: of 1 instance, 1 is draining; the task needs 256 CPU units and 512 MiB and an interface" {
+	if x := w.get("t1"); x.Instance != "" ||
+		x.Refusal != "no container instance met all of its requirements: of 1 instance, 1 is draining; the task needs 256 CPU units and 512 "+
+			"MiB and an interface" {
 		t.Errorf("%+v", x)
 	}
 }

@@ -91,7 +91,8 @@ func ended(t model.Task) bool {
 func (w *world) explain(plan placement.Plan) {
 	coming := map[string]int{}
 	for _, i := range w.facts.Instances {
-		if i.Goal == model.GoalRun && i.State != model.InstanceTerminated && i.State != model.InstanceShuttingDown && i.Status != model.ContainerInstanceActive {
+		if i.Goal == model.GoalRun && i.State != model.InstanceTerminated && i.State != model.InstanceShuttingDown &&
+			i.Status != model.ContainerInstanceActive {
 			coming[i.CapacityProvider]++
 		}
 	}

@@ -58,7 +58,9 @@ func finish(tx *store.Tx, now time.Time, m move) error {
 	}); err != nil || m.reason == "" {
 		return err
 	}
-	return state.Note(tx, now, model.Decision{By: name, Subject: m.task, Verb: "stopped", Reason: m.reason, Cluster: t.Cluster, Service: t.Service})
+	return state.Note(tx, now, model.Decision{
+		By: name, Subject: m.task, Verb: "stopped", Reason: m.reason, Cluster: t.Cluster, Service: t.Service,
+	})
 }
 
 // open are the asks whose tasks have no provider on record.
@@ -127,7 +129,9 @@ func refuse(tx *store.Tx, now time.Time, r placement.Refused, coarse bool) error
 	}); err != nil || t.Refusal != "" {
 		return err
 	}
-	return state.Note(tx, now, model.Decision{By: name, Subject: r.Task, Verb: "refused", Reason: r.Why, Cluster: t.Cluster, Service: t.Service})
+	return state.Note(tx, now, model.Decision{
+		By: name, Subject: r.Task, Verb: "refused", Reason: r.Why, Cluster: t.Cluster, Service: t.Service,
+	})
 }
 
 // told reports whether a task knows a refusal, or does not wait any more.

@@ -21,7 +21,9 @@ func BenchmarkCompile(b *testing.B) {
 	err = db.Update(b.Context(), "test", func(tx *store.Tx) error {
 		for g := range 20 {
 			arn := fmt.Sprintf("%s%02d", tgARN, g)
-			_ = state.TargetGroups.Put(tx, model.TargetGroup{ARN: arn, Name: fmt.Sprint(g), TargetType: "ip", Attributes: map[string]string{"stickiness.enabled": "false"}})
+			_ = state.TargetGroups.Put(tx, model.TargetGroup{
+				ARN: arn, Name: fmt.Sprint(g), TargetType: "ip", Attributes: map[string]string{"stickiness.enabled": "false"},
+			})
 			for t := range 500 {
 				_ = state.Targets.Put(tx, model.Target{Group: arn, ID: fmt.Sprintf("10.0.%d.%d", t/250, t%250), Port: 80, State: model.TargetHealthy})
 			}

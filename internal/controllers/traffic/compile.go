@@ -29,11 +29,11 @@ func Compile(r store.Reader, hostAddress string) balancer.Config {
 func compileBalancer(r store.Reader, lb model.LoadBalancer) balancer.LoadBalancer {
 	at := attributes(lb.Attributes)
 	out := balancer.LoadBalancer{
-		ID: lb.ARN, Name: after(lb.ARN, "loadbalancer/"), Host: lb.DNSName,
-		IdleTimeout: at.seconds("idle_timeout.timeout_seconds", 60), KeepAlive: at.seconds("client_keep_alive.seconds", 3600),
-		ForwardedFor: lb.Attributes["routing.http.xff_header_processing.mode"], ClientPort: at.yes("routing.http.xff_client_port.enabled"),
-		PreserveHost: at.yes("routing.http.preserve_host_header.enabled"), DropInvalidHeaders: at.yes("routing.http.drop_invalid_header_fields.enabled"),
-		HTTP2: at.yes("routing.http2.enabled"),
+		ID: lb.ARN, Name: after(lb.ARN, "loadbalancer/"), Host: lb.DNSName, IdleTimeout: at.seconds("idle_timeout.timeout_seconds", 60),
+		KeepAlive: at.seconds("client_keep_alive.seconds", 3600), ForwardedFor: lb.Attributes["routing.http.xff_header_processing.mode"],
+		ClientPort: at.yes("routing.http.xff_client_port.enabled"), PreserveHost: at.yes("routing.http.preserve_host_header.enabled"),
+		DropInvalidHeaders: at.yes("routing.http.drop_invalid_header_fields.enabled"),
+		HTTP2:              at.yes("routing.http2.enabled"),
 	}
 	for _, n := range Nodes(r, lb) {
 		out.Nodes = append(out.Nodes, balancer.Node{ID: n.ID, Zone: n.AvailabilityZone, IP: n.IP})
@@ -107,7 +107,9 @@ func compileAction(r store.Reader, x model.Action) balancer.Action {
 		}
 		return balancer.Action{Forward: f}
 	case "redirect":
-		return balancer.Action{Redirect: &balancer.Redirect{Status: status, Protocol: x.Protocol, Host: x.Host, Port: x.Port, Path: x.Path, Query: x.Query}}
+		return balancer.Action{
+			Redirect: &balancer.Redirect{Status: status, Protocol: x.Protocol, Host: x.Host, Port: x.Port, Path: x.Path, Query: x.Query},
+		}
 	default:
 		return balancer.Action{Fixed: &balancer.Fixed{Status: status, ContentType: x.ContentType, Body: x.Body}}
 	}
@@ -142,7 +144,9 @@ func compileGroup(r store.Reader, g model.TargetGroup) balancer.Group {
 				continue
 			}
 		}
-		out.Targets = append(out.Targets, balancer.Target{ID: t.ID, IP: ip, Port: int(t.Port), Zone: t.Zone, Since: t.RegisteredAt, Draining: !t.DrainingAt.IsZero()})
+		out.Targets = append(out.Targets, balancer.Target{
+			ID: t.ID, IP: ip, Port: int(t.Port), Zone: t.Zone, Since: t.RegisteredAt, Draining: !t.DrainingAt.IsZero(),
+		})
 	}
 	return out
 }

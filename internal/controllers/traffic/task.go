@@ -279,7 +279,9 @@ func (r *round) apply(tx *store.Tx, m move) error {
 	if err != nil {
 		return err
 	}
-	return state.Note(tx, r.now, model.Decision{By: name, Subject: t.ARN, Verb: "state", Reason: "the task is " + string(m.to) + ": " + m.why, Cluster: t.Cluster, Service: t.Service})
+	return state.Note(tx, r.now, model.Decision{
+		By: name, Subject: t.ARN, Verb: "state", Reason: "the task is " + string(m.to) + ": " + m.why, Cluster: t.Cluster, Service: t.Service,
+	})
 }
 
 // events tells what happened in ECS's words, target groups in order.

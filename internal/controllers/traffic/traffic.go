@@ -351,8 +351,13 @@ func (f *facts) activate(tx *store.Tx, arn string) error {
 	if !ok || lb.State != model.LoadBalancerProvisioning {
 		return nil
 	}
-	if err := state.LoadBalancers.Edit(tx, arn, func(l *model.LoadBalancer) error { l.State = model.LoadBalancerActive; return nil }); err != nil {
+	if err := state.LoadBalancers.Edit(tx, arn, func(l *model.LoadBalancer) error {
+		l.State = model.LoadBalancerActive
+		return nil
+	}); err != nil {
 		return err
 	}
-	return state.Note(tx, f.now, model.Decision{By: name, Subject: arn, Verb: "state", Reason: "the load balancer is active: its interfaces are there and the data plane serves it"})
+	return state.Note(tx, f.now, model.Decision{
+		By: name, Subject: arn, Verb: "state", Reason: "the load balancer is active: its interfaces are there and the data plane serves it",
+	})
 }

@@ -72,22 +72,34 @@ func newWorld(t *testing.T) *world {
 		return state.Subnets.Put(tx, model.Subnet{ID: "s-a", VPC: "vpc-1", AvailabilityZone: "us-east-1a"})
 	})
 	w.put("api/elbv2", func(tx *store.Tx) error {
-		_ = state.LoadBalancers.Put(tx, model.LoadBalancer{ARN: lbARN, Name: "web", DNSName: "web-1.us-east-1.elb.localhost", VPC: "vpc-1", Subnets: []string{"s-a"}, State: model.LoadBalancerProvisioning, Attributes: map[string]string{"idle_timeout.timeout_seconds": "30"}})
+		_ = state.LoadBalancers.Put(tx, model.LoadBalancer{
+			ARN: lbARN, Name: "web", DNSName: "web-1.us-east-1.elb.localhost", VPC: "vpc-1", Subnets: []string{"s-a"},
+			State: model.LoadBalancerProvisioning, Attributes: map[string]string{"idle_timeout.timeout_seconds": "30"},
+		})
 		_ = state.Listeners.Put(tx, model.Listener{ARN: lARN, LoadBalancer: lbARN, Port: 80, Protocol: "HTTP"})
-		_ = state.ListenerRules.Put(tx, model.ListenerRule{ARN: ruleARN + "d", Listener: lARN, Default: true, Actions: []model.Action{{Type: "fixed-response", StatusCode: "403"}}})
+		_ = state.ListenerRules.Put(tx, model.ListenerRule{
+			ARN: ruleARN + "d", Listener: lARN, Default: true, Actions: []model.Action{{Type: "fixed-response", StatusCode: "403"}},
+		})
 		_ = state.ListenerRules.Put(tx, model.ListenerRule{
 			ARN: ruleARN, Listener: lARN, Priority: 1, Conditions: []model.Condition{{Field: "path-pattern", Values: []string{"/*"}}},
 			Actions: []model.Action{{Type: "forward", Targets: []model.WeightedTarget{{TargetGroupARN: tgARN, Weight: 100}}}},
 		})
 		return state.TargetGroups.Put(tx, model.TargetGroup{
-			ARN: tgARN, Name: "tg", Protocol: "HTTP", ProtocolVersion: "HTTP1", Port: 80, VPC: "vpc-1", TargetType: "ip", HealthEnabled: true, HealthPath: "/", HealthPort: "traffic-port",
-			HealthProtocol: "HTTP", HealthInterval: 30, HealthTimeout: 5, HealthyThreshold: 5, UnhealthyThreshold: 2, Matcher: "200",
+			ARN: tgARN, Name: "tg", Protocol: "HTTP", ProtocolVersion: "HTTP1", Port: 80, VPC: "vpc-1", TargetType: "ip", HealthEnabled: true,
+			HealthPath: "/", HealthPort: "traffic-port", HealthProtocol: "HTTP", HealthInterval: 30, HealthTimeout: 5, HealthyThreshold: 5,
+			UnhealthyThreshold: 2, Matcher: "200",
 			Attributes: map[string]string{"deregistration_delay.timeout_seconds": "60"},
 		})
 	})
 	w.put("controllers/network", func(tx *store.Tx) error {
-		_ = state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-lb", Kind: "loadbalancer", Owner: lbARN, Subnet: "s-a", AvailabilityZone: "us-east-1a", IP: "10.0.0.10", State: model.InterfaceAvailable})
-		return state.NetworkInterfaces.Put(tx, model.NetworkInterface{ID: "eni-t", Kind: "task", Owner: taskARN, Subnet: "s-a", AvailabilityZone: "us-east-1a", IP: "10.0.0.20", State: model.InterfaceAvailable})
+		_ = state.NetworkInterfaces.Put(tx, model.NetworkInterface{
+			ID: "eni-lb", Kind: "loadbalancer", Owner: lbARN, Subnet: "s-a", AvailabilityZone: "us-east-1a", IP: "10.0.0.10",
+			State: model.InterfaceAvailable,
+		})
+		return state.NetworkInterfaces.Put(tx, model.NetworkInterface{
+			ID: "eni-t", Kind: "task", Owner: taskARN, Subnet: "s-a", AvailabilityZone: "us-east-1a", IP: "10.0.0.20",
+			State: model.InterfaceAvailable,
+		})
 	})
 	w.put("api/ecs", func(tx *store.Tx) error {
 		return state.Services.Put(tx, model.Service{ARN: svcARN, Name: "web", Cluster: "c"})
@@ -119,7 +131,10 @@ func (w *world) advance(d time.Duration) {
 func (w *world) task(status model.TaskStatus, lbs ...model.ServiceLoadBalancer) {
 	w.t.Helper()
 	w.put("api/ecs", func(tx *store.Tx) error {
-		return state.Tasks.Put(tx, model.Task{ARN: taskARN, ID: "1", Cluster: "c", Service: svcARN, DesiredStatus: model.TaskRunning, LastStatus: model.TaskProvisioning, LoadBalancers: lbs})
+		return state.Tasks.Put(tx, model.Task{
+			ARN: taskARN, ID: "1", Cluster: "c", Service: svcARN, DesiredStatus: model.TaskRunning, LastStatus: model.TaskProvisioning,
+			LoadBalancers: lbs,
+		})
 	})
 	w.put("controllers/network", func(tx *store.Tx) error {
 		return state.Tasks.Edit(tx, taskARN, func(t *model.Task) error {
@@ -277,7 +292,10 @@ func TestARoleThatMayNotRegisterIsToldAndTriedAgain(t *testing.T) {
 	w.task(model.TaskActivating, toGroup("arn:aws:iam::000000000000:role/lb"))
 	w.status(model.TaskActivating)
 	w.advance(time.Minute)
-	w.events("(service web) failed to register targets in (target-group " + tgARN + ") with (error User: arn:aws:sts::000000000000:assumed-role/lb/ecs-service-scheduler is not authorized to perform: elasticloadbalancing:RegisterTargets)")
+	w.events(
+		"(service web) failed to register targets in (target-group " + tgARN + ") with (error User: " +
+			"arn:aws:sts::000000000000:assumed-role/lb/ecs-service-scheduler is not authorized to perform: elasticloadbalancing:RegisterTargets)",
+	)
 	w.gate.deny = false
 	w.advance(10 * time.Second)
 	w.status(model.TaskRunning)
@@ -286,7 +304,9 @@ func TestARoleThatMayNotRegisterIsToldAndTriedAgain(t *testing.T) {
 func TestATaskInTheHostsNetworkRegistersItsInstance(t *testing.T) {
 	w := newWorld(t)
 	w.put("controllers/capacity", func(tx *store.Tx) error {
-		return state.Instances.Put(tx, model.Instance{ID: "i-1", ARN: "arn:i-1", AvailabilityZone: "us-east-1a", Goal: model.GoalRun, State: model.InstancePending})
+		return state.Instances.Put(tx, model.Instance{
+			ID: "i-1", ARN: "arn:i-1", AvailabilityZone: "us-east-1a", Goal: model.GoalRun, State: model.InstancePending,
+		})
 	})
 	w.put("controllers/network", func(tx *store.Tx) error {
 		return state.Instances.Edit(tx, "i-1", func(i *model.Instance) error { i.PrivateIP = "10.0.0.30"; return nil })
@@ -349,13 +369,18 @@ func TestCompile(t *testing.T) {
 			ID: lbARN, Name: "app/web/0123456789abcdef", Host: "web-1.us-east-1.elb.localhost",
 			Nodes: []balancer.Node{{ID: "eni-lb", Zone: "us-east-1a", IP: "10.0.0.10"}}, IdleTimeout: 30 * time.Second, KeepAlive: time.Hour,
 			Listeners: []balancer.Listener{{ID: lARN, Port: 80, Rules: []balancer.Rule{
-				{ID: ruleARN, Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/*"}}}, Action: balancer.Action{Forward: &balancer.Forward{Groups: []balancer.Weight{{Group: tgARN, Weight: 100}}}}},
+				{
+					ID: ruleARN, Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/*"}}},
+					Action: balancer.Action{Forward: &balancer.Forward{Groups: []balancer.Weight{{Group: tgARN, Weight: 100}}}},
+				},
 				{ID: ruleARN + "d", Action: balancer.Action{Fixed: &balancer.Fixed{Status: 403}}},
 			}}},
 		}},
 		Groups: []balancer.Group{{
 			ID: tgARN, Name: "targetgroup/tg/0011223344556677", Version: "HTTP1", MinHealthy: 1,
-			Health:  balancer.Health{Enabled: true, Path: "/", Interval: 30 * time.Second, Timeout: 5 * time.Second, Healthy: 5, Unhealthy: 2, Matcher: "200"},
+			Health: balancer.Health{
+				Enabled: true, Path: "/", Interval: 30 * time.Second, Timeout: 5 * time.Second, Healthy: 5, Unhealthy: 2, Matcher: "200",
+			},
 			Targets: []balancer.Target{{ID: "10.0.0.20", IP: "10.0.0.20", Port: 80, Zone: "us-east-1a", Since: start}},
 		}},
 	}

@@ -182,7 +182,9 @@ func (l Controller) beginTasks(ctx context.Context, r control.Request, i model.I
 }
 
 // task moves one task on by a report, if it is time.
-func (l Controller) task(ctx context.Context, r control.Request, view store.Reader, i model.Instance, t model.Task) (control.Result, error) {
+func (l Controller) task(
+	ctx context.Context, r control.Request, view store.Reader, i model.Instance, t model.Task,
+) (control.Result, error) {
 	switch t.LastStatus {
 	case model.TaskPending:
 		if t.DesiredStatus == model.TaskStopped {
@@ -202,7 +204,9 @@ func (l Controller) task(ctx context.Context, r control.Request, view store.Read
 }
 
 // begin pulls and starts.
-func (l Controller) begin(ctx context.Context, r control.Request, view store.Reader, i model.Instance, t model.Task) (control.Result, error) {
+func (l Controller) begin(
+	ctx context.Context, r control.Request, view store.Reader, i model.Instance, t model.Task,
+) (control.Result, error) {
 	pull := l.between(t.ARN, "pull", l.Config.PullMin, l.Config.PullMax)
 	if l.cached(view, t) {
 		pull = 0
@@ -213,7 +217,9 @@ func (l Controller) begin(ctx context.Context, r control.Request, view store.Rea
 	}
 	if f := l.Config.Faults; f != nil {
 		if reason := f.Pull(t); reason != "" {
-			_, err := l.Gateway.SubmitTask(ctx, who(i), dispatch.TaskReport{Task: t.ARN, Status: "STOPPED", Reason: reason, Containers: l.containers(view, t, "STOPPED", nil, reason)})
+			_, err := l.Gateway.SubmitTask(ctx, who(i), dispatch.TaskReport{
+				Task: t.ARN, Status: "STOPPED", Reason: reason, Containers: l.containers(view, t, "STOPPED", nil, reason),
+			})
 			return control.Result{}, err
 		}
 	}
@@ -279,7 +285,9 @@ func (l Controller) health(ctx context.Context, r store.Reader, i model.Instance
 }
 
 // live lets a task crash, if chance or the script says so.
-func (l Controller) live(ctx context.Context, r control.Request, view store.Reader, i model.Instance, t model.Task) (control.Result, error) {
+func (l Controller) live(
+	ctx context.Context, r control.Request, view store.Reader, i model.Instance, t model.Task,
+) (control.Result, error) {
 	if err := l.health(ctx, view, i, t); err != nil {
 		return control.Result{}, err
 	}
@@ -296,7 +304,9 @@ func (l Controller) live(ctx context.Context, r control.Request, view store.Read
 	if r.Now.Before(at) {
 		return control.Result{After: at.Sub(r.Now)}, nil
 	}
-	_, err := l.Gateway.SubmitTask(ctx, who(i), dispatch.TaskReport{Task: t.ARN, Status: "STOPPED", Containers: l.containers(view, t, "STOPPED", &code, "")})
+	_, err := l.Gateway.SubmitTask(ctx, who(i), dispatch.TaskReport{
+		Task: t.ARN, Status: "STOPPED", Containers: l.containers(view, t, "STOPPED", &code, ""),
+	})
 	return control.Result{}, err
 }
 

@@ -54,21 +54,25 @@ func newWorld(t *testing.T, conf simagent.Config) *world {
 	w.engine.Add(dispatch.Controller{DB: db}, simagent.Controller{DB: db, Gateway: w.gateway, Config: conf})
 	w.as("controllers/capacity", func(tx *store.Tx) error {
 		return state.Instances.Put(tx, model.Instance{
-			ID: id, ARN: arn, Cluster: "c", Type: "c6a.large", AvailabilityZone: "ap-northeast-1a", Goal: model.GoalRun, State: model.InstanceRunning,
-			ProfileARN: "arn:aws:iam::000000000000:instance-profile/ecsInstanceRole", Expected: model.Resources{ENIs: 9},
+			ID: id, ARN: arn, Cluster: "c", Type: "c6a.large", AvailabilityZone: "ap-northeast-1a", Goal: model.GoalRun,
+			State: model.InstanceRunning, ProfileARN: "arn:aws:iam::000000000000:instance-profile/ecsInstanceRole",
+			Expected: model.Resources{ENIs: 9},
 		})
 	})
 	w.as("api/ecs", func(tx *store.Tx) error {
 		return errors.Join(
 			state.TaskDefinitions.Put(tx, model.TaskDefinition{
 				ARN: "td", Family: "web", Revision: 1, NetworkMode: "awsvpc",
-				Containers: []model.ContainerDefinition{{Name: "app", Image: "app:latest", Essential: true, HealthCheck: &model.HealthCheck{Command: []string{"CMD", "true"}}}},
+				Containers: []model.ContainerDefinition{
+					{Name: "app", Image: "app:latest", Essential: true, HealthCheck: &model.HealthCheck{Command: []string{"CMD", "true"}}},
+				},
 			}),
 			state.ServiceRevisions.Put(tx, model.ServiceRevision{ARN: rev, Cluster: "c", TaskDefinition: "td"}))
 	})
 	w.as("controllers/service", func(tx *store.Tx) error {
 		return state.Tasks.Put(tx, model.Task{
-			ARN: task, ID: "t1", Cluster: "c", Revision: rev, TaskDefinition: "td", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning, Health: model.HealthUnknown,
+			ARN: task, ID: "t1", Cluster: "c", Revision: rev, TaskDefinition: "td", LastStatus: model.TaskProvisioning,
+			DesiredStatus: model.TaskRunning, Health: model.HealthUnknown,
 			Containers: []model.TaskContainer{{Name: "app", Image: "app:latest", LastStatus: model.ContainerPending, Health: model.HealthUnknown}},
 		})
 	})
@@ -121,7 +125,10 @@ func (w *world) advance(d time.Duration) model.Task {
 	return t
 }
 
-var slow = simagent.Config{Seed: 1, BootMin: 10 * time.Second, BootMax: 10 * time.Second, PullMin: 5 * time.Second, PullMax: 5 * time.Second, StopMin: 2 * time.Second, StopMax: 2 * time.Second}
+var slow = simagent.Config{
+	Seed: 1, BootMin: 10 * time.Second, BootMax: 10 * time.Second, PullMin: 5 * time.Second, PullMax: 5 * time.Second,
+	StopMin: 2 * time.Second, StopMax: 2 * time.Second,
+}
 
 // Proves: D52
 func TestATaskWalksByReports(t *testing.T) {
@@ -131,7 +138,8 @@ func TestATaskWalksByReports(t *testing.T) {
 	}
 	got := w.advance(2 * time.Second)
 	i, _ := state.Instances.Get(w.db.View(), id)
-	if i.Status != model.ContainerInstanceActive || !i.Connected || i.Registered.CPU != 2048 || i.Registered.Memory == 0 || i.Registered.ENIs != 9 {
+	if i.Status != model.ContainerInstanceActive || !i.Connected || i.Registered.CPU != 2048 || i.Registered.Memory == 0 ||
+		i.Registered.ENIs != 9 {
 		t.Fatalf("instance: %+v", i)
 	}
 	if got.LastStatus != model.TaskActivating || got.StartedAt.IsZero() || got.Containers[0].ImageDigest == "" || got.Health != model.Healthy {
@@ -147,7 +155,8 @@ func TestATaskWalksByReports(t *testing.T) {
 		t.Fatalf("stopped too early: %s", got.LastStatus)
 	}
 	got = w.advance(2 * time.Second)
-	if got.LastStatus != model.TaskDeprovisioning || got.StoppedReason != "Task stopped by user" || got.Containers[0].LastStatus != model.ContainerStopped || *got.Containers[0].ExitCode != 143 {
+	if got.LastStatus != model.TaskDeprovisioning || got.StoppedReason != "Task stopped by user" ||
+		got.Containers[0].LastStatus != model.ContainerStopped || *got.Containers[0].ExitCode != 143 {
 		t.Fatalf("task: %+v", got)
 	}
 }
@@ -168,9 +177,12 @@ func (s *script) Health(model.Task) string   { return "HEALTHY" }
 func (s *script) Silent(model.Instance) bool { return false }
 
 func TestAFailedPullEndsTheTaskWithItsReason(t *testing.T) {
-	w := newWorld(t, simagent.Config{Faults: &script{pull: "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref"}})
+	w := newWorld(t, simagent.Config{
+		Faults: &script{pull: "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref"},
+	})
 	got := w.advance(time.Second)
-	if got.LastStatus != model.TaskDeprovisioning || got.StopCode != "TaskFailedToStart" || !strings.HasPrefix(got.StoppedReason, "CannotPullContainerError") {
+	if got.LastStatus != model.TaskDeprovisioning || got.StopCode != "TaskFailedToStart" ||
+		!strings.HasPrefix(got.StoppedReason, "CannotPullContainerError") {
 		t.Fatalf("task: %+v", got)
 	}
 }
@@ -187,7 +199,8 @@ func TestAnEssentialExitWaitsForDeregistration(t *testing.T) {
 	s.exit = &code
 	w.engine.Kick("dispatch/simagent", task)
 	got := w.advance(time.Second)
-	if got.LastStatus != model.TaskDeactivating || got.StopCode != "EssentialContainerExited" || got.DesiredStatus != model.TaskStopped || *got.Containers[0].ExitCode != 3 {
+	if got.LastStatus != model.TaskDeactivating || got.StopCode != "EssentialContainerExited" || got.DesiredStatus != model.TaskStopped ||
+		*got.Containers[0].ExitCode != 3 {
 		t.Fatalf("task: %+v", got)
 	}
 	w.move("controllers/traffic", model.TaskStopping)
@@ -203,7 +216,8 @@ func TestALostMachineEndsItsTasks(t *testing.T) {
 		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.State = model.InstanceTerminated; return nil })
 	})
 	got := w.advance(time.Second)
-	if got.LastStatus != model.TaskDeprovisioning || got.StoppedReason != "Host EC2 (instance "+id+") terminated." || got.DesiredStatus != model.TaskStopped {
+	if got.LastStatus != model.TaskDeprovisioning || got.StoppedReason != "Host EC2 (instance "+id+") terminated." ||
+		got.DesiredStatus != model.TaskStopped {
 		t.Fatalf("task: %+v", got)
 	}
 	if i, _ := state.Instances.Get(w.db.View(), id); i.Connected {
@@ -219,7 +233,9 @@ func TestOnlyTheMachineItselfMaySpeakForIt(t *testing.T) {
 	if !fault.Is(err, fault.Denied) {
 		t.Errorf("report of a stranger: %v", err)
 	}
-	_, err = w.gateway.Register(context.Background(), stranger, dispatch.Registration{Cluster: "c", Document: `{"instanceId":"` + id + `","instanceType":"c6a.large"}`})
+	_, err = w.gateway.Register(context.Background(), stranger, dispatch.Registration{
+		Cluster: "c", Document: `{"instanceId":"` + id + `","instanceType":"c6a.large"}`,
+	})
 	if !fault.Is(err, fault.Denied) {
 		t.Errorf("registration of a stranger: %v", err)
 	}

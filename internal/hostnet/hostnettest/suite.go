@@ -41,7 +41,10 @@ func World() vpc.Snapshot {
 	side(&s, "b")
 	s.NATs = []model.NATGateway{{ID: "nat-a", VPC: "vpc-a", Subnet: "subnet-a-pub", State: model.NATAvailable}}
 	s.Endpoints = []model.VPCEndpoint{
-		{ID: "vpce-a-s3", VPC: "vpc-a", Type: "Gateway", ServiceName: "com.amazonaws." + Region + ".s3", RouteTables: []string{"rtb-a-prv"}, State: model.EndpointAvailable},
+		{
+			ID: "vpce-a-s3", VPC: "vpc-a", Type: "Gateway", ServiceName: "com.amazonaws." + Region + ".s3", RouteTables: []string{"rtb-a-prv"},
+			State: model.EndpointAvailable,
+		},
 	}
 	s.Interfaces = append(s.Interfaces,
 		ENI("eni-a-alb", vpc.KindLoadBalancer, "a", "pub", "10.0.0.4", "198.18.0.1", "alb"),
@@ -64,7 +67,10 @@ func World() vpc.Snapshot {
 // ENI is an interface of the world: in subnet-SIDE-SUBNET with groups
 // sg-SIDE-GROUP.
 func ENI(id, kind, side, subnet, ip, public string, groups ...string) model.NetworkInterface {
-	n := model.NetworkInterface{ID: id, Kind: kind, VPC: "vpc-" + side, Subnet: "subnet-" + side + "-" + subnet, IP: ip, PublicIP: public, MAC: vpc.MAC(id), State: model.InterfaceAvailable}
+	n := model.NetworkInterface{
+		ID: id, Kind: kind, VPC: "vpc-" + side, Subnet: "subnet-" + side + "-" + subnet, IP: ip, PublicIP: public, MAC: vpc.MAC(id),
+		State: model.InterfaceAvailable,
+	}
 	if kind == vpc.KindNAT {
 		n.Owner = "nat-" + side
 	}
@@ -79,7 +85,9 @@ func side(s *vpc.Snapshot, v string) {
 	s.VPCs = append(s.VPCs, model.VPC{ID: "vpc-" + v, CIDR: "10.0.0.0/16", DNSSupport: true, MainRouteTable: id("rtb", "main")})
 	s.Gateways = append(s.Gateways, model.InternetGateway{ID: "igw-" + v, VPC: "vpc-" + v})
 	table := func(name string, routes ...model.Route) {
-		t := model.RouteTable{ID: id("rtb", name), VPC: "vpc-" + v, Routes: append([]model.Route{{Destination: "10.0.0.0/16", Target: "local"}}, routes...)}
+		t := model.RouteTable{
+			ID: id("rtb", name), VPC: "vpc-" + v, Routes: append([]model.Route{{Destination: "10.0.0.0/16", Target: "local"}}, routes...),
+		}
 		if name != "main" {
 			t.Associations = []model.RouteAssociation{{ID: id("rtbassoc", name), Subnet: id("subnet", name)}}
 		}

@@ -79,7 +79,10 @@ func (h *Host) addMount(line string) {
 	}
 }
 
-var controllers = []string{"blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "hugetlb", "memory", "name=systemd", "net_cls", "net_prio", "perf_event", "pids", "rdma", "misc"}
+var controllers = []string{
+	"blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "hugetlb", "memory", "name=systemd", "net_cls", "net_prio", "perf_event",
+	"pids", "rdma", "misc",
+}
 
 func known(c string) bool { return slices.Contains(controllers, c) }
 

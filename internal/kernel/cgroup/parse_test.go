@@ -22,9 +22,11 @@ func TestHierarchiesAreFound(t *testing.T) {
 		mode   string
 		points []string
 	}{
-		"v1":     {[]string{cpu, memory, other}, "v1", []string{"/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/memory"}},
-		"v2":     {[]string{pure, other}, "v2", []string{"/sys/fs/cgroup"}},
-		"hybrid": {[]string{memory, systemd, unified}, "hybrid", []string{"/sys/fs/cgroup/memory", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"}},
+		"v1": {[]string{cpu, memory, other}, "v1", []string{"/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/memory"}},
+		"v2": {[]string{pure, other}, "v2", []string{"/sys/fs/cgroup"}},
+		"hybrid": {
+			[]string{memory, systemd, unified}, "hybrid", []string{"/sys/fs/cgroup/memory", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"},
+		},
 	} {
 		h := cgroup.NewHost(c.lines...)
 		if h.Mode() != c.mode {

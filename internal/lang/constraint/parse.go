@@ -201,7 +201,9 @@ func (p *parser) not(depth int) (node, error) {
 	return n, nil
 }
 
-var subject = regexp.MustCompile(`^(attribute:[a-zA-Z0-9][a-zA-Z0-9_./-]*|task:group|agentConnected|agentVersion|ec2InstanceId|registeredAt|runningTasksCount)$`)
+var subject = regexp.MustCompile(
+	`^(attribute:[a-zA-Z0-9][a-zA-Z0-9_./-]*|task:group|agentConnected|agentVersion|ec2InstanceId|registeredAt|runningTasksCount)$`,
+)
 
 func (p *parser) test() (node, error) {
 	s, ok := p.peek()

@@ -193,7 +193,9 @@ func parseStatement(raw json.RawMessage) (Statement, error) {
 	if r.Effect != "Allow" && r.Effect != "Deny" {
 		return Statement{}, syntaxError()
 	}
-	s := Statement{Sid: r.Sid, Deny: r.Effect == "Deny", Actions: r.Action, NotActions: r.NotAction, Resources: r.Resource, NotResources: r.NotResource}
+	s := Statement{
+		Sid: r.Sid, Deny: r.Effect == "Deny", Actions: r.Action, NotActions: r.NotAction, Resources: r.Resource, NotResources: r.NotResource,
+	}
 	var err error
 	if s.Principal, err = parsePrincipals(r.Principal); err != nil {
 		return s, err

@@ -42,11 +42,20 @@ func TestStatements(t *testing.T) {
 		{"other action", `"Effect":"Allow","Action":"ecs:Run","Resource":"*"`, "ecs:RunTask", "x", nil, false},
 		{"not action", `"Effect":"Allow","NotAction":"iam:*","Resource":"*"`, "ecs:RunTask", "x", nil, true},
 		{"not action, excluded", `"Effect":"Allow","NotAction":"iam:*","Resource":"*"`, "iam:PassRole", "x", nil, false},
-		{"resource", `"Effect":"Allow","Action":"iam:PassRole","Resource":"arn:aws:iam::*:role/ecsInstanceRole*"`, "iam:PassRole", "arn:aws:iam::1:role/ecsInstanceRole-dev", nil, true},
-		{"resource case", `"Effect":"Allow","Action":"iam:PassRole","Resource":"arn:aws:iam::*:role/ecsInstanceRole*"`, "iam:PassRole", "arn:aws:iam::1:role/ECSInstanceRole", nil, false},
+		{
+			"resource", `"Effect":"Allow","Action":"iam:PassRole","Resource":"arn:aws:iam::*:role/ecsInstanceRole*"`, "iam:PassRole",
+			"arn:aws:iam::1:role/ecsInstanceRole-dev", nil, true,
+		},
+		{
+			"resource case", `"Effect":"Allow","Action":"iam:PassRole","Resource":"arn:aws:iam::*:role/ecsInstanceRole*"`, "iam:PassRole",
+			"arn:aws:iam::1:role/ECSInstanceRole", nil, false,
+		},
 		{"not resource", `"Effect":"Allow","Action":"*","NotResource":"arn:a"`, "a:b", "arn:b", nil, true},
 		{"variable", `"Effect":"Allow","Action":"*","Resource":"arn:${aws:x}/*"`, "a:b", "arn:q/1", map[string][]string{"aws:X": {"q"}}, true},
-		{"variable is literal", `"Effect":"Allow","Action":"*","Resource":"arn:${aws:x}"`, "a:b", "arn:anything", map[string][]string{"aws:x": {"*"}}, false},
+		{
+			"variable is literal", `"Effect":"Allow","Action":"*","Resource":"arn:${aws:x}"`, "a:b", "arn:anything",
+			map[string][]string{"aws:x": {"*"}}, false,
+		},
 		{"variable missing", `"Effect":"Allow","Action":"*","Resource":["arn:${aws:x}","no"]`, "a:b", "arn:${aws:x}", nil, false},
 		{"variable default", `"Effect":"Allow","Action":"*","Resource":"arn:${aws:x, 'd'}"`, "a:b", "arn:d", nil, true},
 		{"escaped star", `"Effect":"Allow","Action":"*","Resource":"a${*}b"`, "a:b", "a*b", nil, true},
@@ -55,7 +64,9 @@ func TestStatements(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			d := policy.Evaluate(&policy.Request{Principal: session, Action: tt.action, Resource: tt.resource, Keys: tt.keys}, policy.Set{Identity: []policy.Named{parse(t, statement(tt.body))}})
+			d := policy.Evaluate(&policy.Request{Principal: session, Action: tt.action, Resource: tt.resource, Keys: tt.keys}, policy.Set{
+				Identity: []policy.Named{parse(t, statement(tt.body))},
+			})
 			if d.Allowed != tt.want {
 				t.Errorf("%v: %v", tt.want, d)
 			}
@@ -67,7 +78,8 @@ func TestConditions(t *testing.T) {
 	t.Parallel()
 	keys := map[string][]string{
 		"aws:one": {"a"}, "aws:many": {"a", "b"}, "aws:n": {"5"}, "aws:ip": {"10.1.2.3"}, "aws:date": {"2026-11-23T07:00:00Z"},
-		"aws:arn": {"arn:aws:iam::1:role/x"}, "aws:true": {"true"}, "iam:PassedToService": {"ec2.amazonaws.com"}, "aws:six": {"2001:db8::1"}, "aws:bin": {"AQI="},
+		"aws:arn": {"arn:aws:iam::1:role/x"}, "aws:true": {"true"}, "iam:PassedToService": {"ec2.amazonaws.com"}, "aws:six": {"2001:db8::1"},
+		"aws:bin": {"AQI="},
 	}
 	tests := map[string]bool{
 		`{"StringEquals":{"AWS:One":"a"}}`:                            true,
@@ -122,7 +134,9 @@ func TestConditions(t *testing.T) {
 	}
 	for cond, want := range tests {
 		p := parse(t, statement(`"Effect":"Allow","Action":"*","Resource":"*","Condition":`+cond))
-		d := policy.Evaluate(&policy.Request{Principal: session, Action: "a:b", Resource: "r", Keys: keys}, policy.Set{Identity: []policy.Named{p}})
+		d := policy.Evaluate(&policy.Request{Principal: session, Action: "a:b", Resource: "r", Keys: keys}, policy.Set{
+			Identity: []policy.Named{p},
+		})
 		if d.Allowed != want {
 			t.Errorf("%s: %v, want %v", cond, d.Allowed, want)
 		}
@@ -188,7 +202,9 @@ func TestTrust(t *testing.T) {
 	}
 	not := parse(t, statement(`"Effect":"Deny","NotPrincipal":{"AWS":"`+role+`"},"Action":"*","Resource":"*"`))
 	all := parse(t, statement(`"Effect":"Allow","Action":"*","Resource":"*"`))
-	if d := policy.Evaluate(&policy.Request{Principal: session, Action: "a:b", Resource: "x"}, policy.Set{Identity: []policy.Named{all}, Resource: &not}); !d.Allowed {
+	if d := policy.Evaluate(&policy.Request{Principal: session, Action: "a:b", Resource: "x"}, policy.Set{
+		Identity: []policy.Named{all}, Resource: &not,
+	}); !d.Allowed {
 		t.Error("NotPrincipal caught the one it excepts:", d)
 	}
 }
@@ -210,19 +226,44 @@ func TestForm(t *testing.T) {
 		{policy.Identity, statement(`"Effect":"Allow","Effect":"Deny","Action":"*","Resource":"*"`), "Syntax errors in policy."},
 		{policy.Identity, statement(`"Effect":"Allow","Resource":"*"`), "Policy statement must contain actions."},
 		{policy.Identity, statement(`"Effect":"Allow","Action":"*"`), "Policy statement must contain resources."},
-		{policy.Identity, statement(`"Effect":"Allow","Action":"RunTask","Resource":"*"`), "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."},
+		{
+			policy.Identity, statement(`"Effect":"Allow","Action":"RunTask","Resource":"*"`),
+			"Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
+		},
 		{policy.Identity, statement(`"Effect":"Allow","Action":"a:b:c","Resource":"*"`), "Actions/Condition can contain only one colon."},
 		{policy.Identity, statement(`"Effect":"Allow","Action":"*","Resource":"bucket"`), `Resource bucket must be in ARN format or "*".`},
-		{policy.Identity, statement(`"Effect":"Allow","Action":"*","Resource":"arn:moon:s3:::b"`), `Partition "moon" is not valid for resource "arn:moon:s3:::b".`},
-		{policy.Identity, statement(`"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"`), "Policy document should not specify a principal."},
-		{policy.Identity, statement(`"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Sounds":{"a":"b"}}`), "Invalid Condition type : Sounds."},
-		{policy.Identity, `{"Statement":[{"Sid":"a","Effect":"Allow","Action":"*","Resource":"*"},{"Sid":"a","Effect":"Allow","Action":"*","Resource":"*"}]}`, "Statement IDs (SID) in a single policy must be unique."},
+		{
+			policy.Identity, statement(`"Effect":"Allow","Action":"*","Resource":"arn:moon:s3:::b"`),
+			`Partition "moon" is not valid for resource "arn:moon:s3:::b".`,
+		},
+		{
+			policy.Identity, statement(`"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"`),
+			"Policy document should not specify a principal.",
+		},
+		{
+			policy.Identity, statement(`"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Sounds":{"a":"b"}}`),
+			"Invalid Condition type : Sounds.",
+		},
+		{
+			policy.Identity,
+			`{"Statement":[{"Sid":"a","Effect":"Allow","Action":"*","Resource":"*"},{"Sid":"a","Effect":"Allow","Action":"*","Resource":"*"}]}`,
+			"Statement IDs (SID) in a single policy must be unique.",
+		},
 		{policy.Trust, statement(`"Effect":"Allow","Principal":{"Service":"ecs.amazonaws.com"},"Action":"sts:AssumeRole"`), ""},
-		{policy.Trust, statement(`"Effect":"Allow","Principal":{"Service":"ecs"},"Action":"sts:AssumeRole"`), `Invalid principal in policy: "SERVICE":"ecs"`},
-		{policy.Trust, statement(`"Effect":"Allow","Principal":{"AWS":"somebody"},"Action":"sts:AssumeRole"`), `Invalid principal in policy: "AWS":"somebody"`},
+		{
+			policy.Trust, statement(`"Effect":"Allow","Principal":{"Service":"ecs"},"Action":"sts:AssumeRole"`),
+			`Invalid principal in policy: "SERVICE":"ecs"`,
+		},
+		{
+			policy.Trust, statement(`"Effect":"Allow","Principal":{"AWS":"somebody"},"Action":"sts:AssumeRole"`),
+			`Invalid principal in policy: "AWS":"somebody"`,
+		},
 		{policy.Trust, statement(`"Effect":"Allow","Action":"sts:AssumeRole"`), "Missing required field Principal cannot be empty!"},
 		{policy.Trust, statement(`"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Resource":"*"`), "Has prohibited field Resource"},
-		{policy.Trust, statement(`"Effect":"Allow","Principal":"*","Action":"ecs:RunTask"`), "AssumeRole policy may only specify STS AssumeRole actions."},
+		{
+			policy.Trust, statement(`"Effect":"Allow","Principal":"*","Action":"ecs:RunTask"`),
+			"AssumeRole policy may only specify STS AssumeRole actions.",
+		},
 		{policy.Resource, statement(`"Effect":"Allow","Action":"*","Resource":"*"`), "Policy statement must contain principals."},
 	}
 	for _, tt := range tests {
@@ -257,7 +298,12 @@ func drawPolicy(t *rapid.T, name string) policy.Named {
 	var parts []string
 	for i := range rapid.IntRange(1, 3).Draw(t, name+" statements") {
 		n := fmt.Sprintf("%s %d", name, i)
-		parts = append(parts, fmt.Sprintf(`{"Effect":%q,"Action":%q,"Resource":%q}`, effect.Draw(t, n+" effect"), action.Draw(t, n+" action"), resource.Draw(t, n+" resource")))
+		parts = append(
+			parts,
+			fmt.Sprintf(
+				`{"Effect":%q,"Action":%q,"Resource":%q}`, effect.Draw(t, n+" effect"), action.Draw(t, n+" action"), resource.Draw(t, n+" resource"),
+			),
+		)
 	}
 	d, err := policy.Parse(`{"Version":"2012-10-17","Statement":[` + strings.Join(parts, ",") + `]}`)
 	if err != nil {
@@ -272,7 +318,10 @@ func TestLaws(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := drawPolicy(t, "a"), drawPolicy(t, "b")
-		r := &policy.Request{Principal: session, Action: rapid.SampledFrom([]string{"a:x", "b:y", "c:z"}).Draw(t, "action"), Resource: rapid.SampledFrom([]string{"arn:one", "arn:two"}).Draw(t, "resource")}
+		r := &policy.Request{
+			Principal: session, Action: rapid.SampledFrom([]string{"a:x", "b:y", "c:z"}).Draw(t, "action"),
+			Resource: rapid.SampledFrom([]string{"arn:one", "arn:two"}).Draw(t, "resource"),
+		}
 		eval := func(ps ...policy.Named) bool { return policy.Evaluate(r, policy.Set{Identity: ps}).Allowed }
 		if eval(a, b) != eval(b, a) {
 			t.Fatal("order matters")
@@ -292,7 +341,12 @@ func TestLaws(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(statement(`"Effect":"Allow","Principal":{"AWS":["1"]},"Action":["a:*"],"Resource":"arn:${aws:x,'d'}*","Condition":{"ForAnyValue:ArnLikeIfExists":{"k":["a:b:c:d:e:f:g",1,true]}}`), "a:b", "arn:aws:x:y:z:w")
+	f.Add(
+		statement(
+			`"Effect":"Allow","Principal":{"AWS":["1"]},"Action":["a:*"],"Resource":"arn:${aws:x,'d'}*","Condition":{"ForAnyValue:ArnLikeIfExists":{"k":["a:b:c:d:e:f:g",1,true]}}`,
+		),
+		"a:b", "arn:aws:x:y:z:w",
+	)
 	f.Add(`{"Statement":[{"Effect":"Deny","NotPrincipal":"*","NotAction":"*","NotResource":"${"}]}`, "", "${")
 	f.Fuzz(func(_ *testing.T, text, action, value string) {
 		for _, k := range []policy.Kind{policy.Identity, policy.Trust, policy.Resource} {

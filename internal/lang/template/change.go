@@ -200,7 +200,9 @@ func difference(b *Bound, id string, existing map[string]Existing, look Lookup, 
 		return Change{Action: "Add", ID: id, Type: r.Type}, nil
 	}
 	if e.Type != r.Type {
-		return Change{}, invalid("Update of resource type is not permitted. The new template modifies resource type of the following resources: [%s]", id)
+		return Change{}, invalid(
+			"Update of resource type is not permitted. The new template modifies resource type of the following resources: [%s]", id,
+		)
 	}
 	t, known := TypeOf(r.Type)
 	if !known {

@@ -55,7 +55,10 @@ func TestDifference(t *testing.T) {
 		{"nothing", "", "", nil},
 		{"in place", "EnableDnsSupport: true", "EnableDnsSupport: false", []string{"Modify Net False EnableDnsSupport:Never"}},
 		{"same in other words", "EnableDnsSupport: true", "EnableDnsSupport: 'true'", nil},
-		{"replace spreads", "CidrBlock: 10.0.0.0/16", "CidrBlock: 10.1.0.0/16", []string{"Modify Net True CidrBlock:Always", "Modify Sub Conditional VpcId:Always?Net"}},
+		{
+			"replace spreads", "CidrBlock: 10.0.0.0/16", "CidrBlock: 10.1.0.0/16",
+			[]string{"Modify Net True CidrBlock:Always", "Modify Sub Conditional VpcId:Always?Net"},
+		},
 		{"drop a property", "{RetentionInDays: 7}", "{}", []string{"Modify Logs False RetentionInDays:Never"}},
 		{"remove", "  Logs: {Type: AWS::Logs::LogGroup, Properties: {RetentionInDays: 7}}\n", "", []string{"Remove Logs "}},
 		{"add", "  Logs:", "  More: {Type: AWS::Logs::LogGroup}\n  Logs:", []string{"Add More "}},
@@ -95,7 +98,12 @@ func render(c template.Change) string {
 
 func TestTheTypeOfAResourceMayNotChange(t *testing.T) {
 	t.Parallel()
-	b, err := bind(strings.Replace(before, "Logs: {Type: AWS::Logs::LogGroup, Properties: {RetentionInDays: 7}}", "Logs: {Type: AWS::EC2::InternetGateway}", 1), nil)
+	b, err := bind(
+		strings.Replace(
+			before, "Logs: {Type: AWS::Logs::LogGroup, Properties: {RetentionInDays: 7}}", "Logs: {Type: AWS::EC2::InternetGateway}", 1,
+		),
+		nil,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +192,9 @@ func TestCoercionIsStable(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(before)
 	f.Add("{\"Resources\": {\"A\": {\"Type\": \"AWS::Logs::LogGroup\"}}}")
-	f.Add("Transform: AWS::LanguageExtensions\nResources:\n  Fn::ForEach::L:\n    - X\n    - [a, b]\n    - G${X}: {Type: AWS::Logs::LogGroup}\n")
+	f.Add(
+		"Transform: AWS::LanguageExtensions\nResources:\n  Fn::ForEach::L:\n    - X\n    - [a, b]\n    - G${X}: {Type: AWS::Logs::LogGroup}\n",
+	)
 	f.Add(group("!Sub ['${a}', {a: !Select [0, !Cidr [10.0.0.0/8, 2, 8]]}]"))
 	f.Fuzz(func(t *testing.T, body string) {
 		b, err := bind(body, nil)
@@ -246,7 +256,8 @@ func TestCreateOnlyPartsReplace(t *testing.T) {
 		old, new any
 		want     template.Recreation
 	}{
-		{"FipsEnabled", false, true, template.Always}, {"CapacityOptionType", "SPOT", "ON_DEMAND", template.Always}, {"Monitoring", "BASIC", "DETAILED", template.Never},
+		{"FipsEnabled", false, true, template.Always}, {"CapacityOptionType", "SPOT", "ON_DEMAND", template.Always},
+		{"Monitoring", "BASIC", "DETAILED", template.Never},
 	} {
 		if got := kind.Changes(with(c.key, c.old), with(c.key, c.new)); len(got) != 1 || got[0].Recreation != c.want {
 			t.Errorf("%s: %v", c.key, got)

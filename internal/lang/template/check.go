@@ -69,7 +69,9 @@ func (c *checker) checkRest() error {
 			return err
 		}
 		if len(missing) > 0 {
-			return malformed("Unresolved dependencies [%s]. Cannot reference resources in the Conditions block of the template", strings.Join(missing, ", "))
+			return malformed(
+				"Unresolved dependencies [%s]. Cannot reference resources in the Conditions block of the template", strings.Join(missing, ", "),
+			)
 		}
 	}
 	for _, o := range c.t.Outputs {

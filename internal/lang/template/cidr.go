@@ -7,7 +7,8 @@ import (
 	"strconv"
 )
 
-const cidrText = "every Fn::Cidr object requires two or three parameters: an IP address block, a count of 1 to 256 and, optionally, the number of subnet bits"
+const cidrText = "every Fn::Cidr object requires two or three parameters: an IP address block, a count of 1 to 256 and, optionally, the " +
+	"number of subnet bits"
 
 func (b *Bound) cidr(arg *Node, look Lookup) (any, error) {
 	if arg.Kind != List || len(arg.Items) < 2 || len(arg.Items) > 3 {

@@ -13,11 +13,13 @@ var known = map[string]bool{
 	"Fn::Base64": true, "Fn::GetAtt": true, "Fn::GetAZs": true, "Fn::ImportValue": true, "Fn::Join": true, "Fn::Split": true,
 	"Fn::FindInMap": true, "Fn::Select": true, "Fn::If": true, "Fn::Sub": true, "Fn::Cidr": true, "Fn::Length": true,
 	"Fn::ToJsonString": true, "Fn::And": true, "Fn::Or": true, "Fn::Not": true, "Fn::Equals": true, "Fn::Transform": true,
-	"Fn::Contains": true, "Fn::EachMemberEquals": true, "Fn::EachMemberIn": true, "Fn::RefAll": true, "Fn::ValueOf": true, "Fn::ValueOfAll": true,
-	"Fn::ForEach": true,
+	"Fn::Contains": true, "Fn::EachMemberEquals": true, "Fn::EachMemberIn": true, "Fn::RefAll": true, "Fn::ValueOf": true,
+	"Fn::ValueOfAll": true,
+	"Fn::ForEach":    true,
 }
 
-const supported = "Supported functions are: [Fn::Base64, Fn::GetAtt, Fn::GetAZs, Fn::ImportValue, Fn::Join, Fn::Split, Fn::FindInMap, Fn::Select, Ref, " +
+const supported = "Supported functions are: [Fn::Base64, Fn::GetAtt, Fn::GetAZs, Fn::ImportValue, Fn::Join, Fn::Split, Fn::FindInMap, " +
+	"Fn::Select, Ref, " +
 	"Fn::Equals, Fn::If, Fn::Not, Condition, Fn::And, Fn::Or, Fn::Contains, Fn::EachMemberEquals, Fn::EachMemberIn, Fn::Sub, Fn::Cidr]"
 
 func unsupported(name string) error {

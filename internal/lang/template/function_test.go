@@ -60,8 +60,14 @@ func TestFunctions(t *testing.T) {
 		{"Mappings:\n  M:\n    012345678901: {07: x}\n", "!FindInMap [M, '012345678901', '07']", "x"},
 		{"Parameters:\n  P: {Type: CommaDelimitedList, Default: 'a, b'}\n", "!Join ['+', !Ref P]", "a+b"},
 		{"Parameters:\n  P: {Type: Number, Default: 07}\n", "!Ref P", "07"},
-		{"Parameters:\n  P: {Type: String, Default: prod}\nConditions:\n  Prod: !Equals [!Ref P, prod]\n", "!If [Prod, yes-it-is, no]", "yes-it-is"},
-		{"Conditions:\n  A: !Equals [a, a]\n  B: !And [!Condition A, !Not [!Equals [x, y]]]\n  C: !Or [!Equals [1, 2], {Condition: B}]\n", "!If [C, both, none]", "both"},
+		{
+			"Parameters:\n  P: {Type: String, Default: prod}\nConditions:\n  Prod: !Equals [!Ref P, prod]\n", "!If [Prod, yes-it-is, no]",
+			"yes-it-is",
+		},
+		{
+			"Conditions:\n  A: !Equals [a, a]\n  B: !And [!Condition A, !Not [!Equals [x, y]]]\n  C: !Or [!Equals [1, 2], {Condition: B}]\n",
+			"!If [C, both, none]", "both",
+		},
 		{"Conditions:\n  A: !Equals [true, 'true']\n", "!If [A, same, other]", "same"},
 		{ext, "!Sub ['${n}', {n: !Length [a, b, c]}]", "3"},
 		{ext, "!ToJsonString {a: 1, b: [x, true]}", `{"a":1,"b":["x",true]}`},

@@ -7,11 +7,14 @@ import (
 )
 
 const (
-	joinText   = "every Fn::Join object requires two parameters, (1) a string delimiter and (2) a list of strings to be joined or a function that returns a list of strings (such as Fn::GetAZs) to be joined."
-	selectText = "every Fn::Select object requires two parameters, (1) a non-negative integer index and (2) a list of values or a function that returns a list"
-	splitText  = "every Fn::Split object requires two parameters, (1) a string delimiter and (2) a string to be split or a function that returns a string to be split."
-	mapText    = "every Fn::FindInMap object requires three parameters, the map name, map key and the attribute for return value"
-	ifText     = "Fn::If requires a list argument with three parameters: a condition name, a value if true and a value if false"
+	joinText = "every Fn::Join object requires two parameters, (1) a string delimiter and (2) a list of strings to be joined or a " +
+		"function that returns a list of strings (such as Fn::GetAZs) to be joined."
+	selectText = "every Fn::Select object requires two parameters, (1) a non-negative integer index and (2) a list of values or a function " +
+		"that returns a list"
+	splitText = "every Fn::Split object requires two parameters, (1) a string delimiter and (2) a string to be split or a function that " +
+		"returns a string to be split."
+	mapText = "every Fn::FindInMap object requires three parameters, the map name, map key and the attribute for return value"
+	ifText  = "Fn::If requires a list argument with three parameters: a condition name, a value if true and a value if false"
 )
 
 // pair evaluates a list of two arguments.
@@ -169,7 +172,9 @@ func (b *Bound) importValue(arg *Node, look Lookup) (any, error) {
 		return nil, err
 	}
 	if u, ok := UnknownIn(v); ok {
-		return nil, broken("the attribute in Fn::ImportValue must not depend on any resources, imported values, or Fn::GetAZs (%s)", strings.Join(u.Of, ", "))
+		return nil, broken(
+			"the attribute in Fn::ImportValue must not depend on any resources, imported values, or Fn::GetAZs (%s)", strings.Join(u.Of, ", "),
+		)
 	}
 	name, ok := Flat(v)
 	if !ok {

@@ -98,7 +98,8 @@ func TestFunctionsSayWhatTheyLack(t *testing.T) {
 func TestLoopsSayWhatTheyLack(t *testing.T) {
 	t.Parallel()
 	loop := func(parts string) string {
-		return "Transform: AWS::LanguageExtensions\nParameters:\n  L: {Type: CommaDelimitedList, Default: 'a,b'}\n  T: {Type: String, Default: c}\n" +
+		return "Transform: AWS::LanguageExtensions\nParameters:\n  L: {Type: CommaDelimitedList, Default: 'a,b'}\n  T: {Type: String, " +
+			"Default: c}\n" +
 			"Resources:\n  Fn::ForEach::X: " + parts + "\n"
 	}
 	for name, c := range map[string][2]string{

@@ -73,7 +73,10 @@ func (t *Template) parameters(n *Node) error {
 	return nil
 }
 
-var parameterKeys = []string{"Type", "Default", "Description", "AllowedValues", "AllowedPattern", "ConstraintDescription", "MinLength", "MaxLength", "MinValue", "MaxValue", "NoEcho"}
+var parameterKeys = []string{
+	"Type", "Default", "Description", "AllowedValues", "AllowedPattern", "ConstraintDescription", "MinLength", "MaxLength", "MinValue",
+	"MaxValue", "NoEcho",
+}
 
 func readParameter(name string, n *Node) (Parameter, error) {
 	p := Parameter{Name: name}

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-const subText = "One or more Fn::Sub intrinsic functions don't specify expected arguments. Specify a string as first argument, and an optional second argument to specify a mapping of values to replace in the string"
+const subText = "One or more Fn::Sub intrinsic functions don't specify expected arguments. Specify a string as first argument, and an " +
+	"optional second argument to specify a mapping of values to replace in the string"
 
 var (
 	subVariable = regexp.MustCompile(`\$\{([^!{}][^{}]*)\}`)

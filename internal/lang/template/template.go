@@ -57,7 +57,10 @@ const LanguageExtensions = "AWS::LanguageExtensions"
 
 var (
 	alnum    = regexp.MustCompile(`^[A-Za-z0-9]+$`)
-	sections = []string{"AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Mappings", "Conditions", "Rules", "Transform", "Resources", "Outputs", "Hooks"}
+	sections = []string{
+		"AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Mappings", "Conditions", "Rules", "Transform", "Resources",
+		"Outputs", "Hooks",
+	}
 )
 
 // Parse reads a template and checks all that can be checked without
@@ -215,7 +218,10 @@ func (t *Template) readConditions(root *Node) error {
 	return nil
 }
 
-var attributes = []string{"Type", "Properties", "DependsOn", "Condition", "Metadata", "DeletionPolicy", "UpdateReplacePolicy", "CreationPolicy", "UpdatePolicy", "Description"}
+var attributes = []string{
+	"Type", "Properties", "DependsOn", "Condition", "Metadata", "DeletionPolicy", "UpdateReplacePolicy", "CreationPolicy", "UpdatePolicy",
+	"Description",
+}
 
 func (t *Template) readResources(n *Node) error {
 	t.Resources = nil

@@ -17,7 +17,9 @@ var place = template.Place{
 }
 
 func inputs(params map[string]string) template.Inputs {
-	return template.Inputs{Place: place, StackName: "s", StackID: "arn:aws:cloudformation:eu-west-1:000000000000:stack/s/1", Parameters: params}
+	return template.Inputs{
+		Place: place, StackName: "s", StackID: "arn:aws:cloudformation:eu-west-1:000000000000:stack/s/1", Parameters: params,
+	}
 }
 
 func bind(body string, params map[string]string) (*template.Bound, error) {
@@ -76,8 +78,13 @@ func TestRefusals(t *testing.T) {
 		{"empty", "", "Template format error: unsupported structure."},
 		{"scalar", "hello", "Template format error: unsupported structure."},
 		{"bad yaml", "Resources:\n  A:\n   - b\n  c: [", "Template format error: YAML not well-formed. (line"},
-		{"dedent", "Resources:\n  A:\n    Type: T\n   Properties:\n      P: 1\n", "Template format error: YAML not well-formed. (line 4, column 4)"},
-		{"key among items", "Resources:\n\n  A:\n    - x\n    y: 1\n  B: {}\n", "Template format error: YAML not well-formed. (line 5, column 5)"},
+		{
+			"dedent", "Resources:\n  A:\n    Type: T\n   Properties:\n      P: 1\n",
+			"Template format error: YAML not well-formed. (line 4, column 4)",
+		},
+		{
+			"key among items", "Resources:\n\n  A:\n    - x\n    y: 1\n  B: {}\n", "Template format error: YAML not well-formed. (line 5, column 5)",
+		},
 		{"no colon", "Resources:\n  A: 1\n  B\n  C: 2\n", "Template format error: YAML not well-formed. (line 3, column 3)"},
 		{"open bracket", "Resources:\n  A: [1, 2\n  B: 3\n", "Template format error: YAML not well-formed. (line"},
 		{"tab", "Resources:\n\tA: b", "Template format error: YAML not well-formed. (line 2,"},
@@ -87,28 +94,86 @@ func TestRefusals(t *testing.T) {
 		{"section", "Resource:\n  A: {Type: x}\n", "Invalid template property or properties [Resource]"},
 		{"attribute", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Propertys: {}\n", "Invalid template resource property 'Propertys'"},
 		{"no type", "Resources:\n  A:\n    Properties: {}\n", "[/Resources/A] Every Resources object must contain a Type member."},
-		{"bad id", "Resources:\n  my-group:\n    Type: AWS::Logs::LogGroup\n", "Template format error: Resource name my-group is non alphanumeric."},
-		{"unknown type", "Resources:\n  A:\n    Type: AWS::Logs::Group\n", "Template format error: Unrecognized resource types: [AWS::Logs::Group]"},
-		{"null", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Properties:\n      LogGroupName:\n", "[/Resources/A/Properties/LogGroupName] 'null' values are not allowed in templates"},
-		{"unknown property", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Properties:\n      Name: x\n", "Properties validation failed for resource A with message:\n#: extraneous key [Name] is not permitted"},
-		{"nested unknown", "Resources:\n  A:\n    Type: AWS::EC2::VPC\n    Properties:\n      CidrBlock: 10.0.0.0/16\n      Tags: [{Key: a, Valu: b}]\n", "#/Tags/0: extraneous key [Valu] is not permitted"},
-		{"wrong type", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Properties:\n      LogGroupName: [a]\n", "#/LogGroupName: expected type: String, found: JSONArray"},
-		{"not a number", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Properties:\n      RetentionInDays: soon\n", "#/RetentionInDays: expected type: Integer, found: String"},
-		{"enum", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Properties:\n      RetentionInDays: 2\n", "#/RetentionInDays: 2 is not a valid enum value"},
+		{
+			"bad id", "Resources:\n  my-group:\n    Type: AWS::Logs::LogGroup\n",
+			"Template format error: Resource name my-group is non alphanumeric.",
+		},
+		{
+			"unknown type", "Resources:\n  A:\n    Type: AWS::Logs::Group\n",
+			"Template format error: Unrecognized resource types: [AWS::Logs::Group]",
+		},
+		{
+			"null", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Properties:\n      LogGroupName:\n",
+			"[/Resources/A/Properties/LogGroupName] 'null' values are not allowed in templates",
+		},
+		{
+			"unknown property", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Properties:\n      Name: x\n",
+			"Properties validation failed for resource A with message:\n#: extraneous key [Name] is not permitted",
+		},
+		{
+			"nested unknown",
+			"Resources:\n  A:\n    Type: AWS::EC2::VPC\n    Properties:\n      CidrBlock: 10.0.0.0/16\n      Tags: [{Key: a, Valu: b}]\n",
+			"#/Tags/0: extraneous key [Valu] is not permitted",
+		},
+		{
+			"wrong type", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Properties:\n      LogGroupName: [a]\n",
+			"#/LogGroupName: expected type: String, found: JSONArray",
+		},
+		{
+			"not a number", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Properties:\n      RetentionInDays: soon\n",
+			"#/RetentionInDays: expected type: Integer, found: String",
+		},
+		{
+			"enum", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Properties:\n      RetentionInDays: 2\n",
+			"#/RetentionInDays: 2 is not a valid enum value",
+		},
 		{"required", "Resources:\n  A:\n    Type: AWS::EC2::RouteTable\n", "#: required key [VpcId] not found"},
-		{"unbuilt", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Properties:\n      KmsKeyId: arn:aws:kms:eu-west-1:000000000000:key/a\n", "#/KmsKeyId: the property KmsKeyId of AWS::Logs::LogGroup is not built in Berth"},
-		{"read only", "Resources:\n  A:\n    Type: AWS::EC2::VPC\n    Properties:\n      CidrBlock: 10.0.0.0/16\n      VpcId: x\n", "#: extraneous key [VpcId] is not permitted"},
-		{"ref", group("!Ref Nowhere"), "Template format error: Unresolved resource dependencies [Nowhere] in the Resources block of the template"},
-		{"sub", group("!Sub a-${Nowhere}"), "Template format error: Unresolved resource dependencies [Nowhere] in the Resources block of the template"},
-		{"depends on", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    DependsOn: B\n", "Template format error: Unresolved resource dependencies [B] in the Resources block of the template"},
+		{
+			"unbuilt",
+			"Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Properties:\n      KmsKeyId: arn:aws:kms:eu-west-1:000000000000:key/a\n",
+			"#/KmsKeyId: the property KmsKeyId of AWS::Logs::LogGroup is not built in Berth",
+		},
+		{
+			"read only", "Resources:\n  A:\n    Type: AWS::EC2::VPC\n    Properties:\n      CidrBlock: 10.0.0.0/16\n      VpcId: x\n",
+			"#: extraneous key [VpcId] is not permitted",
+		},
+		{
+			"ref", group("!Ref Nowhere"), "Template format error: Unresolved resource dependencies [Nowhere] in the Resources block of the template",
+		},
+		{
+			"sub", group("!Sub a-${Nowhere}"),
+			"Template format error: Unresolved resource dependencies [Nowhere] in the Resources block of the template",
+		},
+		{
+			"depends on", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    DependsOn: B\n",
+			"Template format error: Unresolved resource dependencies [B] in the Resources block of the template",
+		},
 		{"getatt", group("!GetAtt Nowhere.Arn"), "Template error: instance of Fn::GetAtt references undefined resource Nowhere"},
 		{"attribute of getatt", group("!GetAtt G.Colour"), "Template error: resource G does not support attribute type Colour in Fn::GetAtt"},
 		{"itself", group("!GetAtt G.Arn"), "Circular dependency between resources: [G]"},
-		{"circle", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    DependsOn: B\n  B:\n    Type: AWS::Logs::LogGroup\n    Properties: {LogGroupName: !Sub 'x${C}'}\n  C:\n    Type: AWS::Logs::LogGroup\n    DependsOn: A\n  D:\n    Type: AWS::Logs::LogGroup\n    DependsOn: A\n", "Circular dependency between resources: [A, B, C]"},
-		{"output ref", group("x") + "Outputs:\n  O: {Value: !Ref Nowhere}\n", "Template format error: Unresolved resource dependencies [Nowhere] in the Outputs block of the template"},
-		{"condition ref", "Conditions:\n  C: !Equals [!Ref G, a]\n" + group("x"), "Cannot reference resources in the Conditions block of the template"},
-		{"condition name", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Condition: Nope\n", "Template format error: Unresolved condition dependency Nope in the Resources block of the template"},
-		{"condition circle", "Conditions:\n  A: !Not [!Condition B]\n  B: !Not [!Condition A]\n" + group("x"), "Found circular condition dependency between A and B and A"},
+		{
+			"circle",
+			"Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    DependsOn: B\n  B:\n    Type: AWS::Logs::LogGroup\n    Properties: " +
+				"{LogGroupName: !Sub 'x${C}'}\n  C:\n    Type: AWS::Logs::LogGroup\n    DependsOn: A\n  D:\n    Type: AWS::Logs::LogGroup\n    " +
+				"DependsOn: A\n",
+			"Circular dependency between resources: [A, B, C]",
+		},
+		{
+			"output ref", group("x") + "Outputs:\n  O: {Value: !Ref Nowhere}\n",
+			"Template format error: Unresolved resource dependencies [Nowhere] in the Outputs block of the template",
+		},
+		{
+			"condition ref", "Conditions:\n  C: !Equals [!Ref G, a]\n" + group("x"),
+			"Cannot reference resources in the Conditions block of the template",
+		},
+		{
+			"condition name", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Condition: Nope\n",
+			"Template format error: Unresolved condition dependency Nope in the Resources block of the template",
+		},
+		{
+			"condition circle", "Conditions:\n  A: !Not [!Condition B]\n  B: !Not [!Condition A]\n" + group("x"),
+			"Found circular condition dependency between A and B and A",
+		},
 		{"missing parameter", "Parameters:\n  A: {Type: String}\n  B: {Type: Number}\n" + group("!Ref A"), "Parameters: [A, B] must have values"},
 		{"parameter type", "Parameters:\n  A: {Type: Text}\n" + group("x"), "Template format error: Unrecognized parameter type: Text"},
 		{"function", group("!Sum [1, 2]"), "YAML tag !Sum is not supported"},
@@ -118,12 +183,22 @@ func TestRefusals(t *testing.T) {
 		{"select", group("!Select [3, [a, b]]"), "Template error: Fn::Select cannot select nonexistent value at index 3"},
 		{"map", "Mappings:\n  M:\n    a: {b: c}\n" + group("!FindInMap [M, a, x]"), "Template error: Unable to get mapping for M::a::x"},
 		{"no map", group("!FindInMap [M, a, x]"), "Mapping named 'M' is not present"},
-		{"sub name", group("!Sub 'a-${b c}'"), "variable names in Fn::Sub syntax must contain only alphanumeric characters, underscores, periods, and colons"},
+		{
+			"sub name", group("!Sub 'a-${b c}'"),
+			"variable names in Fn::Sub syntax must contain only alphanumeric characters, underscores, periods, and colons",
+		},
 		{"transform", "Transform: AWS::Serverless-2016-10-31\n" + group("x"), "the transform AWS::Serverless-2016-10-31 is not built in Berth"},
 		{"dynamic", group("'{{resolve:ssm:/a:1}}'"), "is not built in Berth"},
-		{"rule", "Parameters:\n  A: {Type: String, Default: x}\nRules:\n  R:\n    Assertions:\n      - Assert: !Equals [!Ref A, y]\n        AssertDescription: A must be y\n" + group("x"), "Rule R failed to validate: A must be y"},
+		{
+			"rule",
+			"Parameters:\n  A: {Type: String, Default: x}\nRules:\n  R:\n    Assertions:\n      - Assert: !Equals [!Ref A, y]\n        " +
+				"AssertDescription: A must be y\n" + group("x"),
+			"Rule R failed to validate: A must be y",
+		},
 		{"snapshot", "Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    DeletionPolicy: Snapshot\n", "Snapshot is not supported"},
-		{"xor", "Resources:\n  A:\n    Type: AWS::ElasticLoadBalancingV2::LoadBalancer\n", "exactly one of [Subnets, SubnetMappings] is required"},
+		{
+			"xor", "Resources:\n  A:\n    Type: AWS::ElasticLoadBalancingV2::LoadBalancer\n", "exactly one of [Subnets, SubnetMappings] is required",
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -149,7 +224,10 @@ func TestParameterConstraints(t *testing.T) {
 		{"allowed ok", "Type: String, AllowedValues: [a, b]", "b", ""},
 		{"pattern", "Type: String, AllowedPattern: '[a-z]+'", "A", "Parameter 'P' must match pattern [a-z]+"},
 		{"whole pattern", "Type: String, AllowedPattern: '[a-z]+'", "abC", "Parameter 'P' must match pattern [a-z]+"},
-		{"described", "Type: String, AllowedPattern: '[a-z]+', ConstraintDescription: small letters", "A", "Parameter 'P' failed to satisfy constraint: small letters"},
+		{
+			"described", "Type: String, AllowedPattern: '[a-z]+', ConstraintDescription: small letters", "A",
+			"Parameter 'P' failed to satisfy constraint: small letters",
+		},
 		{"short", "Type: String, MinLength: 3", "ab", "Parameter 'P' must contain at least 3 characters"},
 		{"long", "Type: String, MaxLength: 3", "abcd", "Parameter 'P' must contain at most 3 characters"},
 		{"number", "Type: Number", "x", "Parameter 'P' must be a number"},

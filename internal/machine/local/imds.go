@@ -209,6 +209,7 @@ func (m *metadata) document() string {
 	s := m.spec
 	return text(map[string]any{
 		"accountId": s.Account, "architecture": s.Architecture, "availabilityZone": s.Zone, "imageId": s.ImageID, "instanceId": s.ID,
-		"instanceType": s.Type, "pendingTime": m.since.UTC().Truncate(time.Second), "privateIp": s.PrivateIP, "region": s.Region, "version": "2017-09-30",
+		"instanceType": s.Type, "pendingTime": m.since.UTC().Truncate(time.Second), "privateIp": s.PrivateIP, "region": s.Region,
+		"version": "2017-09-30",
 	})
 }

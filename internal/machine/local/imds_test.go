@@ -29,7 +29,8 @@ func TestMetadataVersionTwoOnly(t *testing.T) {
 	c := clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	keys := filepath.Join(t.TempDir(), "credentials.json")
 	h := local.NewMetadata(machine.Spec{
-		ID: "i-1", Type: "c6a.large", MAC: "02:00:00:00:00:01", VPC: "vpc-1", RoleName: "ecsInstanceRole", Tags: map[string]string{"Name": "x", "a/b": "y"},
+		ID: "i-1", Type: "c6a.large", MAC: "02:00:00:00:00:01", VPC: "vpc-1", RoleName: "ecsInstanceRole",
+		Tags: map[string]string{"Name": "x", "a/b": "y"},
 	}, keys, c, ident.Seeded(1))
 	if code, _ := ask(h, "GET", "/latest/meta-data/instance-id"); code != 401 {
 		t.Errorf("version 1 answered %d", code)
@@ -55,7 +56,9 @@ func TestMetadataVersionTwoOnly(t *testing.T) {
 			t.Errorf("%s: %d %q, want %q", path, code, body, want)
 		}
 	}
-	for _, path := range []string{"/latest/user-data", "/latest/meta-data/iam/security-credentials/", "/latest/meta-data/outpost-arn", "/", "/1.0"} {
+	for _, path := range []string{
+		"/latest/user-data", "/latest/meta-data/iam/security-credentials/", "/latest/meta-data/outpost-arn", "/", "/1.0",
+	} {
 		if code, _ := get(path); code != 404 {
 			t.Errorf("%s: %d", path, code)
 		}
@@ -85,7 +88,9 @@ func FuzzMetadata(f *testing.F) {
 	f.Add("PUT", "/latest/api/token", "60")
 	f.Add("GET", "/latest/dynamic/instance-identity/document", "")
 	c := clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
-	h := local.NewMetadata(machine.Spec{ID: "i-1", Tags: map[string]string{"a/b": "y"}}, filepath.Join(f.TempDir(), "none"), c, ident.Seeded(1))
+	h := local.NewMetadata(
+		machine.Spec{ID: "i-1", Tags: map[string]string{"a/b": "y"}}, filepath.Join(f.TempDir(), "none"), c, ident.Seeded(1),
+	)
 	_, token := ask(h, "PUT", "/latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds", "21600")
 	f.Fuzz(func(t *testing.T, method, path, ttl string) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)

@@ -197,7 +197,9 @@ func (i *initial) run(ctx context.Context) error {
 	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT)
 	serving := make(chan error, 1)
 	go func() {
-		srv := &http.Server{Handler: newMetadata(i.plan.Spec, filepath.Join(i.plan.Dir, keysFile), i.real, ident.Crypto()), ReadHeaderTimeout: patience}
+		srv := &http.Server{
+			Handler: newMetadata(i.plan.Spec, filepath.Join(i.plan.Dir, keysFile), i.real, ident.Crypto()), ReadHeaderTimeout: patience,
+		}
 		serving <- srv.Serve(i.service)
 	}()
 	again := clock.After(i.real, 0)
@@ -266,12 +268,17 @@ func (i *initial) startAgent() error {
 	defer null.Close()
 	argv := append([]string{}, p.Agent...)
 	argv = append(argv,
-		"--dir", filepath.Join(p.Dir, "agent"), "--memory-dir", filepath.Join(p.Dir, memoryDir), "--images", filepath.Join(p.Data, "images"), "--netns", filepath.Join(p.Data, "run", "netns"),
-		"--cgroup", p.Cgroup, "--cluster", p.Spec.Cluster, "--region", p.Spec.Region, "--nameserver", p.Spec.Nameserver, "--ca", filepath.Join(p.Dir, bundleFile),
-		"--cpus", strconv.FormatInt(p.Spec.VCPU, 10), "--memory", strconv.FormatInt(p.Spec.MemoryMiB, 10), "--reserve", strconv.FormatInt(p.Spec.ReservedMiB, 10))
+		"--dir", filepath.Join(p.Dir, "agent"), "--memory-dir", filepath.Join(p.Dir, memoryDir), "--images", filepath.Join(p.Data, "images"),
+		"--netns", filepath.Join(p.Data, "run", "netns"),
+		"--cgroup", p.Cgroup, "--cluster", p.Spec.Cluster, "--region", p.Spec.Region, "--nameserver", p.Spec.Nameserver, "--ca",
+		filepath.Join(p.Dir, bundleFile),
+		"--cpus", strconv.FormatInt(p.Spec.VCPU, 10), "--memory", strconv.FormatInt(p.Spec.MemoryMiB, 10), "--reserve", strconv.FormatInt(
+			p.Spec.ReservedMiB, 10,
+		))
 	// ForkExec, not exec.Cmd: the loop above is the only one that waits.
 	i.agent, err = syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
-		Dir: "/", Env: os.Environ(), Files: []uintptr{null.Fd(), log.Fd(), log.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true}, // made by the driver
+		// made by the driver
+		Dir: "/", Env: os.Environ(), Files: []uintptr{null.Fd(), log.Fd(), log.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	return err
 }

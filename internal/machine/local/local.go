@@ -158,7 +158,11 @@ func (d *Driver) possible(s machine.Spec) error {
 		return fault.New(fault.Invalid, "", "machine %s: %d vCPU, %d MiB, interface %q", s.ID, s.VCPU, s.MemoryMiB, s.Interface)
 	}
 	if s.Architecture != "" && s.Architecture != architecture() {
-		return fault.New(fault.Capacity, "Unsupported", "The requested configuration is currently not supported: %s is a type of the architecture %s and this host is %s.", s.Type, s.Architecture, architecture())
+		return fault.New(
+			fault.Capacity, "Unsupported",
+			"The requested configuration is currently not supported: %s is a type of the architecture %s and this host is %s.", s.Type,
+			s.Architecture, architecture(),
+		)
 	}
 	have, err := hostMemoryMiB()
 	if err != nil {
@@ -166,7 +170,8 @@ func (d *Driver) possible(s machine.Spec) error {
 	}
 	if s.MemoryMiB > have && !d.Overcommit {
 		return fault.New(fault.Capacity, "InsufficientInstanceCapacity",
-			"We currently do not have sufficient %s capacity: it has %d MiB of memory and this host has %d MiB. Allow over-commit to launch it all the same.", s.Type, s.MemoryMiB, have)
+			"We currently do not have sufficient %s capacity: it has %d MiB of memory and this host has %d MiB. Allow over-commit to launch it "+
+				"all the same.", s.Type, s.MemoryMiB, have)
 	}
 	return nil
 }
@@ -202,7 +207,9 @@ func (d *Driver) launch(ctx context.Context, spec machine.Spec) error {
 
 // writeFiles writes the machine's folder.
 func (d *Driver) writeFiles(p plan) error {
-	for _, dir := range []string{p.Dir, filepath.Join(p.Dir, "agent"), filepath.Join(p.Dir, "tmp"), filepath.Join(p.Dir, memoryDir), filepath.Join(d.Data, "images")} {
+	for _, dir := range []string{
+		p.Dir, filepath.Join(p.Dir, "agent"), filepath.Join(p.Dir, "tmp"), filepath.Join(p.Dir, memoryDir), filepath.Join(d.Data, "images"),
+	} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return err
 		}

@@ -71,7 +71,8 @@ func (w world) open() *local.Driver {
 	}
 	real := clock.Real(w.t.Context())
 	d, err := local.New(local.Deps{
-		Data: w.data, Instance: []string{self, "instance"}, Agent: []string{self, "agent"}, Clock: real, Real: real, Log: slog.New(slog.DiscardHandler),
+		Data: w.data, Instance: []string{self, "instance"}, Agent: []string{self, "agent"}, Clock: real, Real: real,
+		Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -89,8 +90,8 @@ func (w world) spec(n int) machine.Spec {
 		ns.Close()
 	}
 	return machine.Spec{
-		ID: fmt.Sprintf("i-%017x", n), Type: "c6a.large", VCPU: 2, MemoryMiB: 512, Interface: eni, PrivateIP: "10.0.0.5", MAC: "02:00:00:00:00:01",
-		RoleName: "ecsInstanceRole", Region: "eu-west-1", Cluster: "c",
+		ID: fmt.Sprintf("i-%017x", n), Type: "c6a.large", VCPU: 2, MemoryMiB: 512, Interface: eni, PrivateIP: "10.0.0.5",
+		MAC: "02:00:00:00:00:01", RoleName: "ecsInstanceRole", Region: "eu-west-1", Cluster: "c",
 	}
 }
 
@@ -193,7 +194,9 @@ func TestMetadataIsServedInTheMachinesNamespace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.driver.SetCredentials(t.Context(), m.ID, machine.Credentials{AccessKeyID: "ASIAX", Secret: "s", Token: "t", Expires: time.Now().Add(time.Hour)}); err != nil {
+	if err := w.driver.SetCredentials(t.Context(), m.ID, machine.Credentials{
+		AccessKeyID: "ASIAX", Secret: "s", Token: "t", Expires: time.Now().Add(time.Hour),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	ns, err := kernel.OpenNetns(filepath.Join(w.data, "run", "netns", w.spec(1).Interface))
@@ -217,7 +220,9 @@ func TestMetadataIsServedInTheMachinesNamespace(t *testing.T) {
 		return string(b)
 	}
 	token := call("PUT", "/latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds", "60")
-	if got := call("GET", "/latest/meta-data/iam/security-credentials/ecsInstanceRole", "X-aws-ec2-metadata-token", token); !strings.Contains(got, "ASIAX") {
+	if got := call(
+		"GET", "/latest/meta-data/iam/security-credentials/ecsInstanceRole", "X-aws-ec2-metadata-token", token,
+	); !strings.Contains(got, "ASIAX") {
 		t.Errorf("credentials: %s", got)
 	}
 }

@@ -116,7 +116,7 @@ func (d *Driver) start(ctx context.Context, ns *kernel.Netns, p plan) error {
 	}
 	defer ready.Close()
 	defer tell.Close()
-	cmd := exec.Command(d.Instance[0], append(d.Instance[1:len(d.Instance):len(d.Instance)], "--dir", p.Dir)...) //nolint:noctx // it outlives every context
+	cmd := exec.Command(d.Instance[0], append(d.Instance[1:len(d.Instance):len(d.Instance)], "--dir", p.Dir)...) //nolint:noctx // outlives any
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = "/", log, log, []*os.File{tell}
 	cmd.Env = environment(p.Dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{

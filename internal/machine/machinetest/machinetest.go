@@ -122,7 +122,9 @@ func concurrent(t *testing.T, b Bench) {
 func credentials(t *testing.T, b Bench) {
 	m := launch(t, b, 1)
 	for _, key := range []string{"ASIAONE", "ASIATWO"} {
-		if err := b.Driver.SetCredentials(t.Context(), m.ID, machine.Credentials{AccessKeyID: key, Secret: "s", Token: "t", Expires: time.Unix(4e9, 0)}); err != nil {
+		if err := b.Driver.SetCredentials(t.Context(), m.ID, machine.Credentials{
+			AccessKeyID: key, Secret: "s", Token: "t", Expires: time.Unix(4e9, 0),
+		}); err != nil {
 			t.Errorf("set credentials: %v", err)
 		}
 	}

@@ -130,7 +130,9 @@ func (d *Driver) Credentials(id string) (machine.Credentials, bool) {
 // Launch implements machine.Driver.
 func (d *Driver) Launch(_ context.Context, spec machine.Spec) (machine.Machine, error) {
 	if !strings.HasPrefix(spec.ID, "i-") || spec.VCPU <= 0 || spec.MemoryMiB <= 0 || spec.Interface == "" {
-		return machine.Machine{}, fault.New(fault.Invalid, "", "machine %q: %d vCPU, %d MiB, interface %q", spec.ID, spec.VCPU, spec.MemoryMiB, spec.Interface)
+		return machine.Machine{}, fault.New(
+			fault.Invalid, "", "machine %q: %d vCPU, %d MiB, interface %q", spec.ID, spec.VCPU, spec.MemoryMiB, spec.Interface,
+		)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -144,13 +146,18 @@ func (d *Driver) Launch(_ context.Context, spec machine.Spec) (machine.Machine, 
 		}
 	}
 	if d.chance(spec.ID, "refuse", d.attempt[spec.ID]) < d.Refuse {
-		return machine.Machine{}, fault.New(fault.Capacity, "InsufficientInstanceCapacity", "We currently do not have sufficient %s capacity in the Availability Zone you requested (%s).", spec.Type, spec.Zone)
+		return machine.Machine{}, fault.New(
+			fault.Capacity, "InsufficientInstanceCapacity",
+			"We currently do not have sufficient %s capacity in the Availability Zone you requested (%s).", spec.Type, spec.Zone,
+		)
 	}
 	now := d.Clock.Now()
 	boot := d.BootMin + time.Duration(d.chance(spec.ID, "boot", 0)*float64(max(0, d.BootMax-d.BootMin)))
 	m := &simulated{spec: spec, launched: now, up: now.Add(boot)}
 	if d.LifeMean > 0 {
-		m.dies, m.reason = m.up.Add(time.Duration(2*d.chance(spec.ID, "life", 0)*float64(d.LifeMean))), "Server.InternalError: the simulated host failed"
+		m.dies, m.reason = m.up.Add(
+			time.Duration(2*d.chance(spec.ID, "life", 0)*float64(d.LifeMean)),
+		), "Server.InternalError: the simulated host failed"
 	}
 	d.all[spec.ID] = m
 	d.toll(m)

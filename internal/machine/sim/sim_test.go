@@ -16,7 +16,9 @@ import (
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func spec(n int) machine.Spec {
-	return machine.Spec{ID: fmt.Sprintf("i-%017x", n), Type: "c6a.large", VCPU: 2, MemoryMiB: 4096, Interface: fmt.Sprintf("eni-%017x", n), Zone: "z1"}
+	return machine.Spec{
+		ID: fmt.Sprintf("i-%017x", n), Type: "c6a.large", VCPU: 2, MemoryMiB: 4096, Interface: fmt.Sprintf("eni-%017x", n), Zone: "z1",
+	}
 }
 
 func TestConformance(t *testing.T) {

@@ -53,30 +53,68 @@ func TestEachAttributeKeepsTypesOut(t *testing.T) {
 		has, not string // comma-separated
 	}{
 		{"burstable is excluded by default", model.InstanceRequirements{AllowedInstanceTypes: []string{"t3.medium"}}, "", "t3.medium"},
-		{"burstable may be included", model.InstanceRequirements{AllowedInstanceTypes: []string{"t3.medium"}, BurstablePerformance: "included"}, "t3.medium", ""},
-		{"burstable may be required", unlimited(model.InstanceRequirements{BurstablePerformance: "required"}), "t3.large", "c6a.large,t3.micro,t3.nano"},
-		{"bare metal is excluded by default", unlimited(model.InstanceRequirements{AllowedInstanceTypes: []string{"c6i.*"}}), "c6i.large", "c6i.metal"},
+		{
+			"burstable may be included", model.InstanceRequirements{AllowedInstanceTypes: []string{"t3.medium"}, BurstablePerformance: "included"},
+			"t3.medium", "",
+		},
+		{
+			"burstable may be required", unlimited(model.InstanceRequirements{BurstablePerformance: "required"}), "t3.large",
+			"c6a.large,t3.micro,t3.nano",
+		},
+		{
+			"bare metal is excluded by default", unlimited(model.InstanceRequirements{AllowedInstanceTypes: []string{"c6i.*"}}), "c6i.large",
+			"c6i.metal",
+		},
 		{"bare metal may be required", unlimited(model.InstanceRequirements{BareMetal: "required"}), "c6i.metal", "c6i.large"},
 		{"one vCPU is never launched", unlimited(model.InstanceRequirements{}), "c6a.large", "c7a.medium,m7a.medium"},
-		{"Xen families are not launched", unlimited(model.InstanceRequirements{BurstablePerformance: "included"}), "t3.large", "t2.large,m4.large"},
-		{"a wildcard covers a family's variants", unlimited(model.InstanceRequirements{AllowedInstanceTypes: []string{"c5*"}}), "c5.large,c5a.large,c5n.large", "c6a.large"},
+		{
+			"Xen families are not launched", unlimited(model.InstanceRequirements{BurstablePerformance: "included"}), "t3.large",
+			"t2.large,m4.large",
+		},
+		{
+			"a wildcard covers a family's variants", unlimited(model.InstanceRequirements{AllowedInstanceTypes: []string{"c5*"}}),
+			"c5.large,c5a.large,c5n.large", "c6a.large",
+		},
 		{"m5a.* is not m5n", unlimited(model.InstanceRequirements{AllowedInstanceTypes: []string{"m5a.*"}}), "m5a.large", "m5n.large,m5.large"},
-		{"a wildcard in the middle", unlimited(model.InstanceRequirements{ExcludedInstanceTypes: []string{"*3*"}, BurstablePerformance: "included"}), "c6a.large", "t3.large,i3en.large"},
+		{
+			"a wildcard in the middle",
+			unlimited(model.InstanceRequirements{ExcludedInstanceTypes: []string{"*3*"}, BurstablePerformance: "included"}), "c6a.large",
+			"t3.large,i3en.large",
+		},
 		{"generations", unlimited(model.InstanceRequirements{InstanceGenerations: []string{"previous"}}), "c5.large", "c6a.large"},
 		{"makers", unlimited(model.InstanceRequirements{CpuManufacturers: []string{"amazon-web-services"}}), "c7g.large", "c6a.large"},
-		{"no accelerators", unlimited(model.InstanceRequirements{AcceleratorCount: &model.Range{Max: new(float64)}}), "c6a.large", "g6.xlarge,g5.xlarge"},
+		{
+			"no accelerators", unlimited(model.InstanceRequirements{AcceleratorCount: &model.Range{Max: new(float64)}}), "c6a.large",
+			"g6.xlarge,g5.xlarge",
+		},
 		{"accelerator names", unlimited(model.InstanceRequirements{AcceleratorNames: []string{"t4"}}), "g4dn.xlarge", "g5.xlarge,c6a.large"},
-		{"accelerator makers and types", unlimited(model.InstanceRequirements{AcceleratorManufacturers: []string{"nvidia"}, AcceleratorTypes: []string{"gpu"}}), "g5.xlarge", "c6a.large"},
+		{
+			"accelerator makers and types",
+			unlimited(model.InstanceRequirements{AcceleratorManufacturers: []string{"nvidia"}, AcceleratorTypes: []string{"gpu"}}), "g5.xlarge",
+			"c6a.large",
+		},
 		{"local storage is included by default", unlimited(model.InstanceRequirements{}), "c6id.large,c6i.large", ""},
 		{"local storage required", unlimited(model.InstanceRequirements{LocalStorage: "required"}), "c6id.large", "c6i.large"},
 		{"local storage excluded", unlimited(model.InstanceRequirements{LocalStorage: "excluded"}), "c6i.large", "c6id.large"},
-		{"hard disks", unlimited(model.InstanceRequirements{LocalStorage: "required", LocalStorageTypes: []string{"hdd"}}), "d3.xlarge", "c6id.large"},
-		{"local storage size", unlimited(model.InstanceRequirements{TotalLocalStorageGB: &model.Range{Min: ptr(200)}}), "i3.large", "c6id.large,c6i.large"},
+		{
+			"hard disks", unlimited(model.InstanceRequirements{LocalStorage: "required", LocalStorageTypes: []string{"hdd"}}), "d3.xlarge",
+			"c6id.large",
+		},
+		{
+			"local storage size", unlimited(model.InstanceRequirements{TotalLocalStorageGB: &model.Range{Min: ptr(200)}}), "i3.large",
+			"c6id.large,c6i.large",
+		},
 		{"GiB for each vCPU", unlimited(model.InstanceRequirements{MemoryGiBPerVCpu: ptrTo(span(4, 4))}), "m6a.large", "c6a.large,r6a.large"},
 		{"interfaces", unlimited(model.InstanceRequirements{NetworkInterfaceCount: &model.Range{Min: ptr(4)}}), "c6a.2xlarge", "c6a.large"},
-		{"disk bandwidth", unlimited(model.InstanceRequirements{BaselineEbsBandwidthMbps: &model.Range{Min: ptr(651)}}), "c6a.xlarge", "c6a.large"},
+		{
+			"disk bandwidth", unlimited(model.InstanceRequirements{BaselineEbsBandwidthMbps: &model.Range{Min: ptr(651)}}), "c6a.xlarge",
+			"c6a.large",
+		},
 		{"network bandwidth", unlimited(model.InstanceRequirements{NetworkBandwidthGbps: &model.Range{Min: ptr(1)}}), "c6a.xlarge", "c6a.large"},
-		{"accelerator memory", unlimited(model.InstanceRequirements{AcceleratorTotalMemoryMiB: &model.Range{Min: ptr(22000)}}), "g5.xlarge", "g4dn.xlarge"},
+		{
+			"accelerator memory", unlimited(model.InstanceRequirements{AcceleratorTotalMemoryMiB: &model.Range{Min: ptr(22000)}}), "g5.xlarge",
+			"g4dn.xlarge",
+		},
 		{"hibernation", unlimited(model.InstanceRequirements{RequireHibernateSupport: true}), "c6a.large", "g5.xlarge"},
 	}
 	for _, tt := range tests {

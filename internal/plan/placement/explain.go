@@ -14,7 +14,9 @@ const met = "no container instance met all of its requirements"
 
 // closeness orders causes from the least to the most promising: the last one
 // that occurs names the closest instance.
-var closeness = []string{CauseProvider, CauseZone, CauseArchitecture, CauseMember, CauseDistinct, CausePort, CauseENI, CauseCPU, CauseMemory}
+var closeness = []string{
+	CauseProvider, CauseZone, CauseArchitecture, CauseMember, CauseDistinct, CausePort, CauseENI, CauseCPU, CauseMemory,
+}
 
 // codes are the causes in the words of RunTask's failures.
 var codes = map[string]string{

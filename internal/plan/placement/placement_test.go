@@ -23,7 +23,9 @@ func node(id, zone string, cpu, memory, enis int64) placement.Node {
 var twoZones = map[string]string{"a": "subnet-a", "c": "subnet-c"}
 
 func ask(id string) placement.Ask {
-	return placement.Ask{Task: id, Group: "service:web", Provider: "p", Need: model.Resources{CPU: 256, Memory: 512, ENIs: 1}, Subnets: twoZones}
+	return placement.Ask{
+		Task: id, Group: "service:web", Provider: "p", Need: model.Resources{CPU: 256, Memory: 512, ENIs: 1}, Subnets: twoZones,
+	}
 }
 
 func asks(n int) []placement.Ask {
@@ -59,7 +61,8 @@ func TestOneZoneWithRoomIsUsedAtOnce(t *testing.T) {
 	if len(p.Placed) != 7 || len(p.Refused) != 1 {
 		t.Fatalf("%d placed, %d refused", len(p.Placed), len(p.Refused))
 	}
-	want := "no container instance met all of its requirements: of 1 instance, 1 has insufficient memory available; the task needs 256 CPU units and 512 MiB and an interface"
+	want := "no container instance met all of its requirements: of 1 instance, 1 has insufficient memory available; the task needs 256 CPU " +
+		"units and 512 MiB and an interface"
 	if diff := cmp.Diff(want, p.Refused[0].Why); diff != "" {
 		t.Error(diff)
 	}
@@ -80,7 +83,8 @@ func TestAnUnregisteredInstanceIsNotTheClosest(t *testing.T) {
 	p := placement.Place([]placement.Node{n}, asks(1))
 	want := []string{
 		"no container instance met all of its requirements. Reason: No Container Instances were found in your capacity provider.",
-		"no container instance met all of its requirements: of 1 instance, 1 has not registered yet; the task needs 256 CPU units and 512 MiB and an interface",
+		"no container instance met all of its requirements: of 1 instance, 1 has not registered yet; the task needs 256 CPU units and 512 MiB " +
+			"and an interface",
 	}
 	if diff := cmp.Diff(want, []string{p.Refused[0].Event, p.Refused[0].Why}); diff != "" {
 		t.Error(diff)
@@ -269,7 +273,9 @@ func TestAsksFollowTheStrategy(t *testing.T) {
 	}
 	for i := range 7 {
 		f.Tasks = append(f.Tasks, &model.Task{ARN: fmt.Sprint(i), Group: "g", TaskDefinition: "td", LastStatus: model.TaskProvisioning,
-			DesiredStatus: model.TaskRunning, CreatedAt: time.Unix(int64(i), 0), Network: model.NetworkConfiguration{Subnets: []string{"subnet-a", "subnet-c"}}})
+			DesiredStatus: model.TaskRunning, CreatedAt: time.Unix(int64(i), 0), Network: model.NetworkConfiguration{
+				Subnets: []string{"subnet-a", "subnet-c"},
+			}})
 	}
 	got := ""
 	for _, a := range f.Asks() {
@@ -290,9 +296,15 @@ func TestNowAndSoon(t *testing.T) {
 		},
 		Zone: func(string) string { return "a" },
 		Instances: []*model.Instance{
-			{ID: "i1", ARN: "c1", Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, Connected: true, Registered: model.Resources{CPU: 10, Memory: 10, ENIs: 3}},
+			{
+				ID: "i1", ARN: "c1", Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, Connected: true,
+				Registered: model.Resources{CPU: 10, Memory: 10, ENIs: 3},
+			},
 			{ID: "i2", ARN: "c2", Goal: model.GoalRun, State: model.InstancePending, Expected: model.Resources{CPU: 7}},
-			{ID: "i3", ARN: "c3", Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, Registered: model.Resources{CPU: 10}},
+			{
+				ID: "i3", ARN: "c3", Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive,
+				Registered: model.Resources{CPU: 10},
+			},
 			{ID: "i4", ARN: "c4", Goal: model.GoalDrain, State: model.InstanceRunning, Status: model.ContainerInstanceDraining},
 			{ID: "i5", ARN: "c5", Goal: model.GoalTerminate, State: model.InstanceRunning, Status: model.ContainerInstanceActive},
 		},
@@ -307,7 +319,9 @@ func TestNowAndSoon(t *testing.T) {
 		}
 		return s
 	}
-	if diff := cmp.Diff([]string{"i1 6 4 2 ", "i2 0 0 0 has not registered yet", `i3 10 0 0 encountered error "AGENT"`, "i4 0 0 0 is draining"}, got(f.Now())); diff != "" {
+	if diff := cmp.Diff(
+		[]string{"i1 6 4 2 ", "i2 0 0 0 has not registered yet", `i3 10 0 0 encountered error "AGENT"`, "i4 0 0 0 is draining"}, got(f.Now()),
+	); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"i1 6 4 2 ", "i2 7 0 0 ", "i3 10 0 0 ", "i4 0 0 0 is draining"}, got(f.Soon())); diff != "" {

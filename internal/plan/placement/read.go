@@ -34,7 +34,8 @@ const (
 func (f Facts) Now() []Node {
 	return f.nodes(func(i *model.Instance) (string, model.Resources) {
 		switch {
-		case i.Goal != model.GoalRun || i.Status == model.ContainerInstanceDraining || i.Status == model.ContainerInstanceDeregistering || i.Status == model.ContainerInstanceInactive:
+		case i.Goal != model.GoalRun || i.Status == model.ContainerInstanceDraining || i.Status == model.ContainerInstanceDeregistering ||
+			i.Status == model.ContainerInstanceInactive:
 			return BlockedDraining, i.Registered
 		case i.Status != model.ContainerInstanceActive:
 			return BlockedUnregistered, i.Registered
@@ -50,7 +51,8 @@ func (f Facts) Now() []Node {
 func (f Facts) Soon() []Node {
 	return f.nodes(func(i *model.Instance) (string, model.Resources) {
 		switch {
-		case i.Goal != model.GoalRun || i.Status == model.ContainerInstanceDraining || i.Status == model.ContainerInstanceDeregistering || i.Status == model.ContainerInstanceInactive:
+		case i.Goal != model.GoalRun || i.Status == model.ContainerInstanceDraining || i.Status == model.ContainerInstanceDeregistering ||
+			i.Status == model.ContainerInstanceInactive:
 			return BlockedDraining, i.Registered
 		case i.Status == "" || i.Registered.CPU == 0:
 			return "", i.Expected
@@ -72,7 +74,10 @@ func (f Facts) nodes(as func(*model.Instance) (string, model.Resources)) []Node 
 			continue
 		}
 		blocked, has := as(i)
-		n := Node{ID: i.ID, ARN: i.ARN, Provider: i.CapacityProvider, Zone: i.AvailabilityZone, Free: has, Blocked: blocked, Groups: map[string]int{}, For: i.For}
+		n := Node{
+			ID: i.ID, ARN: i.ARN, Provider: i.CapacityProvider, Zone: i.AvailabilityZone, Free: has, Blocked: blocked, Groups: map[string]int{},
+			For: i.For,
+		}
 		n.Instance, n.Tasks, n.Architecture = i, len(on[i.ARN]), architecture(i)
 		for _, t := range on[i.ARN] {
 			f.subtract(&n, t)

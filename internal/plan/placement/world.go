@@ -43,7 +43,10 @@ func plainKind(a *Ask) (kind, bool) {
 type most struct{ cpu, memory, enis int64 }
 
 func newWorld(nodes []Node) *world {
-	w := &world{nodes: slices.Clone(nodes), pools: map[string]*pool{}, zones: map[string][]string{}, spread: map[string]map[string]int{}, meant: map[string]*Node{}}
+	w := &world{
+		nodes: slices.Clone(nodes), pools: map[string]*pool{}, zones: map[string][]string{}, spread: map[string]map[string]int{},
+		meant: map[string]*Node{},
+	}
 	// The fullest first, so that taking the first that fits packs tightly.
 	slices.SortFunc(w.nodes, func(a, b Node) int {
 		return cmp.Or(cmp.Compare(a.Free.Memory, b.Free.Memory), cmp.Compare(a.Free.CPU, b.Free.CPU), strings.Compare(a.ID, b.ID))

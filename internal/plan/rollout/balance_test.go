@@ -132,7 +132,8 @@ func TestAZoneThatTakesNothingIsTriedNowAndThen(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	if tries < 3 || tries > 8 || !b.said("(service s) is unable to place a task in c because no container instance met all of its requirements.") {
+	if tries < 3 || tries > 8 ||
+		!b.said("(service s) is unable to place a task in c because no container instance met all of its requirements.") {
 		t.Errorf("%d tries in four hours: %q", tries, b.log)
 	}
 }

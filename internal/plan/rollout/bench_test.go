@@ -57,8 +57,14 @@ func newBench(t *testing.T, c model.DeploymentConfiguration, desired int64, lb b
 		Definitions: map[string]model.TaskDefinition{},
 		Targets:     map[rollout.TargetKey]model.Target{},
 		Rules: map[string]model.ListenerRule{
-			prod: {ARN: prod, Listener: "l80", Actions: []model.Action{{Type: "forward", Targets: []model.WeightedTarget{{TargetGroupARN: tg1, Weight: 1}}}}},
-			test: {ARN: test, Listener: "l8080", Actions: []model.Action{{Type: "forward", Targets: []model.WeightedTarget{{TargetGroupARN: tg2, Weight: 1}}}}},
+			prod: {
+				ARN: prod, Listener: "l80",
+				Actions: []model.Action{{Type: "forward", Targets: []model.WeightedTarget{{TargetGroupARN: tg1, Weight: 1}}}},
+			},
+			test: {
+				ARN: test, Listener: "l8080",
+				Actions: []model.Action{{Type: "forward", Targets: []model.WeightedTarget{{TargetGroupARN: tg2, Weight: 1}}}},
+			},
 		},
 		Alarms: map[string]model.AlarmState{}, Draining: map[string]bool{}, Calling: map[string]bool{},
 	}
@@ -78,7 +84,9 @@ func (b *bench) deploy() *model.ServiceDeployment {
 	n := fmt.Sprint(b.nth)
 	s := &b.w.Service
 	def := account + "task-definition/f:" + n
-	b.w.Definitions[def] = model.TaskDefinition{ARN: def, CPU: 256, Memory: 512, Containers: []model.ContainerDefinition{{Name: "web", Image: "repo:latest", Essential: true}}}
+	b.w.Definitions[def] = model.TaskDefinition{
+		ARN: def, CPU: 256, Memory: 512, Containers: []model.ContainerDefinition{{Name: "web", Image: "repo:latest", Essential: true}},
+	}
 	rev := model.ServiceRevision{ARN: "rev" + n, Service: svcARN, TaskDefinition: def, LoadBalancers: s.LoadBalancers}
 	b.w.Revisions[rev.ARN] = rev
 	var sources []string
@@ -89,8 +97,19 @@ func (b *bench) deploy() *model.ServiceDeployment {
 	for i := range b.w.Deployments {
 		b.w.Deployments[i].Status = model.DeploymentStopRequested
 	}
-	d := model.ServiceDeployment{ARN: "dep" + n, Service: svcARN, RolloutID: "ecs-svc/" + n, Target: rev.ARN, Sources: sources, Status: model.DeploymentPending, Config: s.Deployment, CreatedAt: b.w.Now}
-	s.Rollouts = append([]model.Rollout{{ID: d.RolloutID, Status: model.RolloutPrimary, Revision: rev.ARN, TaskDefinition: def, State: model.RolloutInProgress, CreatedAt: b.w.Now}}, s.Rollouts...)
+	d := model.ServiceDeployment{
+		ARN: "dep" + n, Service: svcARN, RolloutID: "ecs-svc/" + n, Target: rev.ARN, Sources: sources, Status: model.DeploymentPending,
+		Config: s.Deployment, CreatedAt: b.w.Now,
+	}
+	s.Rollouts = append(
+		[]model.Rollout{
+			{
+				ID: d.RolloutID, Status: model.RolloutPrimary, Revision: rev.ARN, TaskDefinition: def, State: model.RolloutInProgress,
+				CreatedAt: b.w.Now,
+			},
+		},
+		s.Rollouts...,
+	)
 	s.Revision, s.TaskDefinition, s.CurrentDeployment = rev.ARN, def, d.ARN
 	b.w.Deployments = append(b.w.Deployments, d)
 	return &d
@@ -211,7 +230,8 @@ func (b *bench) begin(t *model.Task) {
 	}
 	t.LastStatus, t.StartedAt = model.TaskRunning, b.w.Now
 	if how == "crash" {
-		t.DesiredStatus, t.StopCode, t.StoppedReason, t.StoppingAt = model.TaskStopped, "EssentialContainerExited", "Essential container in task exited", b.w.Now
+		t.DesiredStatus, t.StopCode, t.StoppedReason, t.StoppingAt = model.TaskStopped, "EssentialContainerExited",
+			"Essential container in task exited", b.w.Now
 		return
 	}
 	if b.digest {
@@ -224,7 +244,9 @@ func (b *bench) begin(t *model.Task) {
 		if how == "ill" {
 			state = "unhealthy"
 		}
-		b.w.Targets[rollout.TargetKey{Group: lb.TargetGroupARN, Task: t.ARN}] = model.Target{Group: lb.TargetGroupARN, Task: t.ARN, State: model.TargetState(state), Description: "Health checks failed with these codes: [503]"}
+		b.w.Targets[rollout.TargetKey{Group: lb.TargetGroupARN, Task: t.ARN}] = model.Target{
+			Group: lb.TargetGroupARN, Task: t.ARN, State: model.TargetState(state), Description: "Health checks failed with these codes: [503]",
+		}
 	}
 }
 

@@ -14,7 +14,9 @@ import (
 )
 
 func hookAt(stages ...model.Stage) model.LifecycleHook {
-	return model.LifecycleHook{TargetType: "AWS_LAMBDA", TargetARN: "fn", RoleARN: "role/hook", Stages: stages, TimeoutMinutes: 1440, TimeoutAction: "ROLLBACK"}
+	return model.LifecycleHook{
+		TargetType: "AWS_LAMBDA", TargetARN: "fn", RoleARN: "role/hook", Stages: stages, TimeoutMinutes: 1440, TimeoutAction: "ROLLBACK",
+	}
 }
 
 func blueGreen(hooks ...model.LifecycleHook) model.DeploymentConfiguration {
@@ -43,13 +45,15 @@ func TestFirstDeploymentLandsInTheAlternateGroup(t *testing.T) {
 		t.Fatalf("the hook was called %d times", len(b.calls))
 	}
 	got, _ := json.Marshal(b.calls[0].Payload)
-	want := `{"executionDetails":{"productionTrafficWeights":{},"serviceArn":"` + svcARN + `","targetServiceRevisionArn":"rev1","testTrafficWeights":{}},"executionId":"` +
+	want := `{"executionDetails":{"productionTrafficWeights":{},"serviceArn":"` + svcARN +
+		`","targetServiceRevisionArn":"rev1","testTrafficWeights":{}},"executionId":"` +
 		b.calls[0].Payload["executionId"].(string) + `","lifecycleStage":"POST_TEST_TRAFFIC_SHIFT","resourceArn":"dep1"}`
 	if string(got) != want {
 		t.Errorf("payload\n%s\nwant\n%s", got, want)
 	}
 	n := len(b.log)
-	if n < 2 || b.log[n-2] != "(service s) (deployment ecs-svc/1) deployment completed." || b.log[n-1] != "(service s) has reached a steady state." {
+	if n < 2 || b.log[n-2] != "(service s) (deployment ecs-svc/1) deployment completed." ||
+		b.log[n-1] != "(service s) has reached a steady state." {
 		t.Errorf("the last events are %q", b.log)
 	}
 }
@@ -106,7 +110,8 @@ func TestBakeKeepsBothRevisions(t *testing.T) {
 	if b.running("rev1") != 2 || b.running("rev2") != 2 {
 		t.Errorf("blue has %d tasks and green %d", b.running("rev1"), b.running("rev2"))
 	}
-	if r := b.w.Service.Rollouts; len(r) != 2 || r[0].Status != model.RolloutPrimary || r[0].State != model.RolloutInProgress || r[1].Status != model.RolloutActive || r[1].State != model.RolloutCompleted {
+	if r := b.w.Service.Rollouts; len(r) != 2 || r[0].Status != model.RolloutPrimary || r[0].State != model.RolloutInProgress ||
+		r[1].Status != model.RolloutActive || r[1].State != model.RolloutCompleted {
 		t.Errorf("rollouts %+v", r)
 	}
 	b.settle(2 * time.Minute)
@@ -160,12 +165,41 @@ func TestHookFailureRollsBack(t *testing.T) {
 		want  string
 		r     rollout.Reply
 	}{
-		{"failed", model.StagePostTestTrafficShift, "Service deployment rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook(s) failed. Lifecycle hook target fn returned FAILED status.", *reply(`{"hookStatus":"FAILED","reason":"no"}`)},
-		{"crashed", model.StagePostScaleUp, "Service deployment rolled back because POST_SCALE_UP lifecycle hook(s) failed. ECS was unable to parse the response from fn due to: HookStatus must not be null", rollout.Reply{Crashed: true, Payload: []byte(`{"errorMessage":"x"}`)}},
-		{"null", model.StagePostScaleUp, "Service deployment rolled back because POST_SCALE_UP lifecycle hook(s) failed. ECS was unable to parse the response from fn due to: HookStatus must not be null", *reply(`null`)},
-		{"assume", model.StagePreScaleUp, "Service deployment rolled back because PRE_SCALE_UP lifecycle hook(s) failed. ECS was unable to assume role role/hook", rollout.Reply{Assume: "x"}},
-		{"denied", model.StagePreScaleUp, "Service deployment rolled back because PRE_SCALE_UP lifecycle hook(s) failed. ECS was unable to invoke hook target fn due to not authorized", rollout.Reply{Invoke: "not authorized"}},
-		{"production", model.StagePostProductionTrafficShift, "Service deployment rolled back because POST_PRODUCTION_TRAFFIC_SHIFT lifecycle hook(s) failed. Lifecycle hook target fn returned FAILED status.", *reply(`{"hookStatus":"FAILED"}`)},
+		{
+			"failed", model.StagePostTestTrafficShift,
+			"Service deployment rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook(s) failed. Lifecycle hook target fn returned " +
+				"FAILED status.",
+			*reply(`{"hookStatus":"FAILED","reason":"no"}`),
+		},
+		{
+			"crashed", model.StagePostScaleUp,
+			"Service deployment rolled back because POST_SCALE_UP lifecycle hook(s) failed. ECS was unable to parse the response from fn due to: " +
+				"HookStatus must not be null",
+			rollout.Reply{Crashed: true, Payload: []byte(`{"errorMessage":"x"}`)},
+		},
+		{
+			"null", model.StagePostScaleUp,
+			"Service deployment rolled back because POST_SCALE_UP lifecycle hook(s) failed. ECS was unable to parse the response from fn due to: " +
+				"HookStatus must not be null",
+			*reply(`null`),
+		},
+		{
+			"assume", model.StagePreScaleUp,
+			"Service deployment rolled back because PRE_SCALE_UP lifecycle hook(s) failed. ECS was unable to assume role role/hook",
+			rollout.Reply{Assume: "x"},
+		},
+		{
+			"denied", model.StagePreScaleUp,
+			"Service deployment rolled back because PRE_SCALE_UP lifecycle hook(s) failed. ECS was unable to invoke hook target fn due to not " +
+				"authorized",
+			rollout.Reply{Invoke: "not authorized"},
+		},
+		{
+			"production", model.StagePostProductionTrafficShift,
+			"Service deployment rolled back because POST_PRODUCTION_TRAFFIC_SHIFT lifecycle hook(s) failed. Lifecycle hook target fn returned " +
+				"FAILED status.",
+			*reply(`{"hookStatus":"FAILED"}`),
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t, blueGreen(hookAt(c.stage, model.StageTestTrafficShift, model.StageProductionTrafficShift)), 2, true)
@@ -278,7 +312,8 @@ func TestHookTimesOut(t *testing.T) {
 		if d.Status != want || d.Hooks[0].Status != model.HookTimedOut {
 			t.Errorf("%s: %s, hook %s", action, d.Status, d.Hooks[0].Status)
 		}
-		if action == "ROLLBACK" && d.RollbackReason != "Service deployment rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook timed out." {
+		if action == "ROLLBACK" &&
+			d.RollbackReason != "Service deployment rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook timed out." {
 			t.Error(d.RollbackReason)
 		}
 	}
@@ -324,12 +359,15 @@ func TestLostCallIsMadeAgain(t *testing.T) {
 
 // Proves: D29, D30
 func TestPauseHookWaitsForAnAction(t *testing.T) {
-	h := model.LifecycleHook{TargetType: "PAUSE", Stages: []model.Stage{model.StagePostTestTrafficShift}, TimeoutMinutes: 20160, TimeoutAction: "ROLLBACK"}
+	h := model.LifecycleHook{
+		TargetType: "PAUSE", Stages: []model.Stage{model.StagePostTestTrafficShift}, TimeoutMinutes: 20160, TimeoutAction: "ROLLBACK",
+	}
 	b := newBench(t, blueGreen(h), 1, true)
 	b.deploy()
 	b.settle(72 * time.Hour)
 	d := &b.w.Deployments[0]
-	if d.Stage != model.StagePostTestTrafficShift || d.Hooks[0].Status != model.HookAwaitingAction || !strings.HasPrefix(d.Hooks[0].ID, "ecs-pause-") {
+	if d.Stage != model.StagePostTestTrafficShift || d.Hooks[0].Status != model.HookAwaitingAction ||
+		!strings.HasPrefix(d.Hooks[0].ID, "ecs-pause-") {
 		t.Fatalf("%s %+v", d.Stage, d.Hooks)
 	}
 	d.Hooks[0].Status = model.HookSucceeded
@@ -394,7 +432,8 @@ func TestStageIsCappedAtADay(t *testing.T) {
 	b.start = func(model.Task) string { return "slow" }
 	b.deploy()
 	b.settle(25 * time.Hour)
-	if d := b.last(); d.Status != model.DeploymentRollbackSuccessful || !strings.Contains(d.StatusReason, "SCALE_UP stage did not complete within 24 hours") {
+	if d := b.last(); d.Status != model.DeploymentRollbackSuccessful ||
+		!strings.Contains(d.StatusReason, "SCALE_UP stage did not complete within 24 hours") {
 		t.Errorf("%s %s", d.Status, d.StatusReason)
 	}
 }
@@ -412,9 +451,11 @@ func TestBadNetworkingRollsBack(t *testing.T) {
 	}{
 		{"unassociated", "Target group tg/green is not associated with either productionListenerRule or testListenerRule.",
 			rule(model.WeightedTarget{TargetGroupARN: tg1, Weight: 1}), rule(model.WeightedTarget{TargetGroupARN: tg1, Weight: 1})},
-		{"two", "productionListenerRule rule/prod should have exactly one target group serving traffic but found 2 target groups which are serving traffic",
+		{"two", "productionListenerRule rule/prod should have exactly one target group serving traffic but found 2 target groups which are " +
+			"serving traffic",
 			rule(model.WeightedTarget{TargetGroupARN: tg1, Weight: 1}, model.WeightedTarget{TargetGroupARN: tg2, Weight: 1}), rule()},
-		{"stranger", "Production listener rule is forwarding traffic to unexpected target group tg/x. Expected traffic to be forwarded to either targetGroupArn: tg/blue or alternateTargetGroupArn: tg/green",
+		{"stranger", "Production listener rule is forwarding traffic to unexpected target group tg/x. Expected traffic to be forwarded to " +
+			"either targetGroupArn: tg/blue or alternateTargetGroupArn: tg/green",
 			rule(model.WeightedTarget{TargetGroupARN: "tg/x", Weight: 1}), rule()},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -432,7 +473,8 @@ func TestBadNetworkingRollsBack(t *testing.T) {
 		b := newBench(t, blueGreen(), 1, true)
 		b.deploy()
 		b.settle(time.Minute)
-		b.refuse = "Service deployment rolled back because of invalid networking configuration: ECS was unable to manage the ELB resources due to missing permissions on ECS Infrastructure Role 'role/lb'."
+		b.refuse = "Service deployment rolled back because of invalid networking configuration: ECS was unable to manage the ELB resources " +
+			"due to missing permissions on ECS Infrastructure Role 'role/lb'."
 		b.deploy()
 		b.settle(time.Minute)
 		if d := b.last(); d.Status != model.DeploymentRollbackSuccessful || d.StatusReason != b.refuse || b.running("rev1") != 1 {
@@ -465,8 +507,14 @@ func TestCanaryAndLinearSteps(t *testing.T) {
 		want []string
 		took time.Duration
 	}{
-		{model.DeploymentConfiguration{Strategy: model.StrategyCanary, CanaryPercent: 5, CanaryBakeMinutes: 10, BakeMinutes: minutes(0)}, []string{"5", "100"}, 10 * time.Minute},
-		{model.DeploymentConfiguration{Strategy: model.StrategyLinear, LinearStepPercent: 30, LinearBakeMinutes: 6, BakeMinutes: minutes(0)}, []string{"30", "60", "90", "100"}, 18 * time.Minute},
+		{
+			model.DeploymentConfiguration{Strategy: model.StrategyCanary, CanaryPercent: 5, CanaryBakeMinutes: 10, BakeMinutes: minutes(0)},
+			[]string{"5", "100"}, 10 * time.Minute,
+		},
+		{
+			model.DeploymentConfiguration{Strategy: model.StrategyLinear, LinearStepPercent: 30, LinearBakeMinutes: 6, BakeMinutes: minutes(0)},
+			[]string{"30", "60", "90", "100"}, 18 * time.Minute,
+		},
 	} {
 		c.conf.Hooks = []model.LifecycleHook{hookAt(model.StagePreProductionTrafficShift, model.StageProductionTrafficShift)}
 		b := newBench(t, c.conf, 1, true)
@@ -512,7 +560,8 @@ func TestBreakerProtectsGreen(t *testing.T) {
 	b.deploy()
 	b.settle(time.Hour)
 	d := b.last()
-	if d.Status != model.DeploymentRollbackSuccessful || d.FailureCount != 3 || d.BreakerStatus != model.MonitorTriggered || b.running("rev1") != 1 {
+	if d.Status != model.DeploymentRollbackSuccessful || d.FailureCount != 3 || d.BreakerStatus != model.MonitorTriggered ||
+		b.running("rev1") != 1 {
 		t.Errorf("%s, %d failures, breaker %s", d.Status, d.FailureCount, d.BreakerStatus)
 	}
 }
@@ -533,7 +582,8 @@ func TestAlarms(t *testing.T) {
 	b.settle(5 * time.Minute)
 	b.w.Alarms["a"] = model.AlarmFiring
 	b.settle(time.Minute)
-	if d := b.last(); d.Status != model.DeploymentRollbackSuccessful || d.AlarmStatus != model.MonitorTriggered || !cmp.Equal(d.TriggeredAlarms, []string{"a"}) {
+	if d := b.last(); d.Status != model.DeploymentRollbackSuccessful || d.AlarmStatus != model.MonitorTriggered ||
+		!cmp.Equal(d.TriggeredAlarms, []string{"a"}) {
 		t.Errorf("alarm in the bake: %s, alarms %s %v", d.Status, d.AlarmStatus, d.TriggeredAlarms)
 	}
 }

@@ -150,7 +150,10 @@ func (p *pass) fail1(r *model.Rollout, at time.Time) {
 	}
 	r.UpdatedAt = p.now
 	if r.FailedTasks == throttledFrom {
-		p.say("is unable to consistently start tasks successfully. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.")
+		p.say(
+			"is unable to consistently start tasks successfully. For more information, see the Troubleshooting section of the Amazon ECS " +
+				"Developer Guide.",
+		)
 	}
 }
 

@@ -109,7 +109,8 @@ func TestBreakerRollsARollingDeploymentBack(t *testing.T) {
 	if d.Status != model.DeploymentRollbackSuccessful || d.FailureCount != 3 || b.running("rev1") != 2 || b.w.Service.Revision != "rev1" {
 		t.Errorf("%s, %d failures, %d tasks", d.Status, d.FailureCount, b.running("rev1"))
 	}
-	if !b.said("(service s) (deployment ecs-svc/2) deployment failed: tasks failed to start.") || !b.said("(service s) rolling back to deployment ecs-svc/1.") {
+	if !b.said("(service s) (deployment ecs-svc/2) deployment failed: tasks failed to start.") ||
+		!b.said("(service s) rolling back to deployment ecs-svc/1.") {
 		t.Errorf("%q", b.log)
 	}
 	if r := b.w.Service.Rollouts; len(r) != 1 || r[0].ID != "ecs-svc/1" || r[0].Reason != "ECS deployment ecs-svc/1 completed." {
@@ -144,7 +145,8 @@ func TestBreakerCountsTasksThatCrashBeforeTheyAreHealthy(t *testing.T) {
 			b.deploy()
 			b.settle(time.Hour)
 			d := b.last()
-			if tripped := d.Status == model.DeploymentRollbackSuccessful && d.FailureCount >= 3; tripped != c.trip || !c.trip && d.Status != model.DeploymentSuccessful {
+			if tripped := d.Status == model.DeploymentRollbackSuccessful && d.FailureCount >= 3; tripped != c.trip ||
+				!c.trip && d.Status != model.DeploymentSuccessful {
 				t.Errorf("%s after %d failures", d.Status, d.FailureCount)
 			}
 			if b.said("unable to consistently start") {
@@ -164,7 +166,8 @@ func TestWithoutRollbackTheServiceStalls(t *testing.T) {
 	b.deploy()
 	b.settle(time.Hour)
 	d := b.last()
-	if d.Status != model.DeploymentStopped || d.StatusReason != "ECS deployment circuit breaker: tasks failed to start." || b.running("rev1") != 1 {
+	if d.Status != model.DeploymentStopped || d.StatusReason != "ECS deployment circuit breaker: tasks failed to start." ||
+		b.running("rev1") != 1 {
 		t.Errorf("%s %s, %d", d.Status, d.StatusReason, b.running("rev1"))
 	}
 	n := b.ids
@@ -318,11 +321,16 @@ func TestLaws(t *testing.T) {
 			CircuitBreaker: rapid.Bool().Draw(r, "breaker"), CircuitRollback: rapid.Bool().Draw(r, "rollback"),
 		}
 		if rapid.Bool().Draw(r, "hook") {
-			c.Hooks = []model.LifecycleHook{hookAt(model.StagePreScaleUp, model.StageTestTrafficShift, model.StagePostTestTrafficShift, model.StageProductionTrafficShift)}
+			c.Hooks = []model.LifecycleHook{
+				hookAt(model.StagePreScaleUp, model.StageTestTrafficShift, model.StagePostTestTrafficShift, model.StageProductionTrafficShift),
+			}
 		}
 		b := newBench(t, c, rapid.Int64Range(0, 6).Draw(r, "desired"), rapid.Bool().Draw(r, "lb"))
 		b.answer = func(rollout.Call) *rollout.Reply {
-			return rapid.SampledFrom([]*rollout.Reply{reply(`{"hookStatus":"SUCCEEDED"}`), reply(`{"hookStatus":"SUCCEEDED"}`), reply(`{"hookStatus":"FAILED"}`), reply(`{"hookStatus":"IN_PROGRESS"}`), nil}).Draw(r, "reply")
+			return rapid.SampledFrom([]*rollout.Reply{
+				reply(`{"hookStatus":"SUCCEEDED"}`), reply(`{"hookStatus":"SUCCEEDED"}`), reply(`{"hookStatus":"FAILED"}`),
+				reply(`{"hookStatus":"IN_PROGRESS"}`), nil,
+			}).Draw(r, "reply")
 		}
 		b.start = func(model.Task) string {
 			return rapid.SampledFrom([]string{"healthy", "healthy", "healthy", "slow", "fail", "ill"}).Draw(r, "start")
@@ -414,7 +422,8 @@ func law(r *rapid.T, b *bench) {
 		}
 	}
 	for _, now := range b.w.Deployments {
-		if now.ARN == before.ARN && now.Status == model.DeploymentInProgress && before.Status == model.DeploymentInProgress && now.Step == before.Step && now.Stage.Rank() < before.Stage.Rank() {
+		if now.ARN == before.ARN && now.Status == model.DeploymentInProgress && before.Status == model.DeploymentInProgress &&
+			now.Step == before.Step && now.Stage.Rank() < before.Stage.Rank() {
 			r.Fatalf("the stage went back from %s to %s", before.Stage, now.Stage)
 		}
 	}
@@ -422,7 +431,11 @@ func law(r *rapid.T, b *bench) {
 		return // the world has changed since
 	}
 	second := rollout.Decide(b.w)
-	if n := len(second.Start) + len(second.Stop) + len(second.Deployments) + len(second.Events) + len(second.Noted) + len(second.Proven) + len(second.Revisions); n > 0 {
-		r.Fatalf("a second look changes %d things: start %v, stop %v, events %q, deployments %+v", n, second.Start, second.Stop, second.Events, second.Deployments)
+	if n := len(second.Start) + len(second.Stop) + len(second.Deployments) + len(second.Events) + len(second.Noted) + len(second.Proven) +
+		len(second.Revisions); n > 0 {
+		r.Fatalf(
+			"a second look changes %d things: start %v, stop %v, events %q, deployments %+v", n, second.Start, second.Stop, second.Events,
+			second.Deployments,
+		)
 	}
 }

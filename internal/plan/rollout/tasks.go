@@ -50,8 +50,8 @@ func (p *pass) newTask(r *model.Rollout) model.Task {
 			image = Pinned(c.Image, digest)
 		}
 		t.Containers = append(t.Containers, model.TaskContainer{
-			Name: c.Name, ARN: p.arn("container", id+"/"+uuid(p.w.IDs())), Image: image, LastStatus: model.ContainerPending, Health: model.HealthUnknown,
-			CPU: c.CPU, Memory: c.Memory,
+			Name: c.Name, ARN: p.arn("container", id+"/"+uuid(p.w.IDs())), Image: image, LastStatus: model.ContainerPending,
+			Health: model.HealthUnknown, CPU: c.CPU, Memory: c.Memory,
 		})
 	}
 	return t

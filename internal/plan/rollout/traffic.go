@@ -114,12 +114,16 @@ func (p *pass) networkingOf(lb model.ServiceLoadBalancer) string {
 	}
 	for _, t := range forward(prod) {
 		if t.TargetGroupARN != lb.TargetGroupARN && t.TargetGroupARN != lb.AlternateTargetGroupARN {
-			return fmt.Sprintf("Production listener rule is forwarding traffic to unexpected target group %s. Expected traffic to be forwarded to either targetGroupArn: %s or alternateTargetGroupArn: %s",
+			return fmt.Sprintf("Production listener rule is forwarding traffic to unexpected target group %s. Expected traffic to be forwarded "+
+				"to either targetGroupArn: %s or alternateTargetGroupArn: %s",
 				t.TargetGroupARN, lb.TargetGroupARN, lb.AlternateTargetGroupARN)
 		}
 	}
 	if n := len(serving(prod)); n != 1 {
-		return fmt.Sprintf("productionListenerRule %s should have exactly one target group serving traffic but found %d target groups which are serving traffic", lb.ProductionListenerRule, n)
+		return fmt.Sprintf(
+			"productionListenerRule %s should have exactly one target group serving traffic but found %d target groups which are serving traffic",
+			lb.ProductionListenerRule, n,
+		)
 	}
 	for _, g := range []string{lb.TargetGroupARN, lb.AlternateTargetGroupARN} {
 		// Without a test rule ECS attaches the missing group itself (8).
@@ -163,7 +167,9 @@ func (p *pass) shiftTo(lb model.ServiceLoadBalancer, rule, first, second string,
 	if same(forward(live), want) || percent == 0 && slices.Equal(serving(live), []string{second}) {
 		return live.InForce() // what follows counts on the traffic, not on the record
 	}
-	p.plan.Shifts = append(p.plan.Shifts, Shift{Rule: rule, Role: lb.RoleARN, Default: live.Default, Listener: live.Listener, Targets: want, Why: why})
+	p.plan.Shifts = append(p.plan.Shifts, Shift{
+		Rule: rule, Role: lb.RoleARN, Default: live.Default, Listener: live.Listener, Targets: want, Why: why,
+	})
 	return false
 }
 

@@ -33,8 +33,8 @@ func drawn(text string) []scaling.Point {
 
 func high(n, m int64, missing string) model.Alarm {
 	return model.Alarm{
-		Name: "a", Period: 60, EvaluationPeriods: n, DatapointsToAlarm: m, Threshold: 50, Comparison: "GreaterThanThreshold", Statistic: "Average", Unit: "Percent",
-		TreatMissing: missing, State: "kept",
+		Name: "a", Period: 60, EvaluationPeriods: n, DatapointsToAlarm: m, Threshold: 50, Comparison: "GreaterThanThreshold",
+		Statistic: "Average", Unit: "Percent", TreatMissing: missing, State: "kept",
 	}
 }
 
@@ -74,7 +74,10 @@ func TestMissingDataIsTreatedAsTheGuideSays(t *testing.T) {
 
 // Proves: D75
 func TestLowAlarmWantsFifteenQuietMinutes(t *testing.T) {
-	low := model.Alarm{EvaluationPeriods: 15, Period: 60, Threshold: 63, Comparison: "LessThanThreshold", TreatMissing: "missing", State: model.AlarmInsufficientData}
+	low := model.Alarm{
+		EvaluationPeriods: 15, Period: 60, Threshold: 63, Comparison: "LessThanThreshold", TreatMissing: "missing",
+		State: model.AlarmInsufficientData,
+	}
 	quiet := func(n int) string { return strings.TrimSuffix(strings.Repeat("0 ", n), " ") }
 	for text, want := range map[string]string{
 		quiet(1): "INSUFFICIENT_DATA", quiet(14): "INSUFFICIENT_DATA", quiet(15): "ALARM", "X " + quiet(14): "OK", "X " + quiet(15): "ALARM",
@@ -106,14 +109,35 @@ func TestReasonsAreCloudWatchs(t *testing.T) {
 		m             int64
 		how, at, want string
 	}{
-		{3, "missing", "0 0 X X X", "Threshold Crossed: 3 out of the last 3 datapoints [90.0 (01/08/26 11:59:00), 90.0 (01/08/26 11:58:00), 90.0 (01/08/26 11:57:00)] were greater than the threshold (50.0) (minimum 3 datapoints for OK -> ALARM transition)."},
-		{3, "missing", "X X 0", "Threshold Crossed: 1 out of the last 3 datapoints [10.0 (01/08/26 11:59:00)] was not greater than the threshold (50.0) (minimum 1 datapoint for ALARM -> OK transition)."},
-		{2, "missing", "0 X 0", "Threshold Crossed: 2 out of the last 3 datapoints [10.0 (01/08/26 11:59:00), 10.0 (01/08/26 11:57:00)] were not greater than the threshold (50.0) (minimum 2 datapoints for ALARM -> OK transition)."},
+		{
+			3, "missing", "0 0 X X X",
+			"Threshold Crossed: 3 out of the last 3 datapoints [90.0 (01/08/26 11:59:00), 90.0 (01/08/26 11:58:00), 90.0 (01/08/26 11:57:00)] " +
+				"were greater than the threshold (50.0) (minimum 3 datapoints for OK -> ALARM transition).",
+		},
+		{
+			3, "missing", "X X 0",
+			"Threshold Crossed: 1 out of the last 3 datapoints [10.0 (01/08/26 11:59:00)] was not greater than the threshold (50.0) (minimum 1 " +
+				"datapoint for ALARM -> OK transition).",
+		},
+		{
+			2, "missing", "0 X 0",
+			"Threshold Crossed: 2 out of the last 3 datapoints [10.0 (01/08/26 11:59:00), 10.0 (01/08/26 11:57:00)] were not greater than the " +
+				"threshold (50.0) (minimum 2 datapoints for ALARM -> OK transition).",
+		},
 		{3, "missing", "- - -", "Insufficient Data: 3 datapoints were unknown."},
 		{3, "missing", "- 0 X - - - -", "Insufficient Data: 3 datapoints were unknown."},
-		{3, "breaching", "- - -", "Threshold Crossed: no datapoints were received for 3 periods and 3 missing datapoints were treated as [Breaching]."},
-		{3, "breaching", "- - X", "Threshold Crossed: 1 datapoint was received for 3 periods and 2 missing datapoints were treated as [Breaching]."},
-		{3, "notBreaching", "- X X", "Threshold Crossed: 2 datapoints were received for 3 periods and 1 missing datapoint was treated as [NonBreaching]."},
+		{
+			3, "breaching", "- - -",
+			"Threshold Crossed: no datapoints were received for 3 periods and 3 missing datapoints were treated as [Breaching].",
+		},
+		{
+			3, "breaching", "- - X",
+			"Threshold Crossed: 1 datapoint was received for 3 periods and 2 missing datapoints were treated as [Breaching].",
+		},
+		{
+			3, "notBreaching", "- X X",
+			"Threshold Crossed: 2 datapoints were received for 3 periods and 1 missing datapoint was treated as [NonBreaching].",
+		},
 	} {
 		points := drawn(c.at)
 		if from, _ := scaling.Window(high(3, c.m, c.how), now); len(points) > 0 && points[0].At.Before(from) {
@@ -164,7 +188,9 @@ func TestWindowHoldsWholePeriods(t *testing.T) {
 func TestAlarmLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.Int64Range(1, 6).Draw(t, "n")
-		a := high(n, rapid.Int64Range(1, n).Draw(t, "m"), rapid.SampledFrom([]string{"missing", "ignore", "breaching", "notBreaching"}).Draw(t, "missing"))
+		a := high(
+			n, rapid.Int64Range(1, n).Draw(t, "m"), rapid.SampledFrom([]string{"missing", "ignore", "breaching", "notBreaching"}).Draw(t, "missing"),
+		)
 		marks := rapid.SliceOfN(rapid.SampledFrom([]string{"X", "0", "-"}), int(n)+2, int(n)+2).Draw(t, "points")
 		points := drawn(strings.Join(marks, " "))
 		v := scaling.Evaluate(a, points, now)

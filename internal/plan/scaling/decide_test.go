@@ -24,7 +24,9 @@ func signal(name, comparison string, values ...float64) scaling.Signal {
 }
 
 func tracks(name string, signals ...scaling.Signal) scaling.Policy {
-	return scaling.Policy{ScalingPolicy: model.ScalingPolicy{ARN: "arn:" + name, Name: name, Type: scaling.TargetTracking, TargetValue: 50}, Signals: signals}
+	return scaling.Policy{
+		ScalingPolicy: model.ScalingPolicy{ARN: "arn:" + name, Name: name, Type: scaling.TargetTracking, TargetValue: 50}, Signals: signals,
+	}
 }
 
 func world(desired int64, policies ...scaling.Policy) scaling.World {
@@ -51,7 +53,11 @@ func outcome(p scaling.Plan) string {
 // Proves: D77, D78
 func TestTargetTracking(t *testing.T) {
 	with := func(w scaling.World, edit func(*scaling.World)) scaling.World { edit(&w); return w }
-	out, in := func(v ...float64) scaling.Policy { return tracks("p", signal("h", outAlarm, v...)) }, func(v ...float64) scaling.Policy { return tracks("p", signal("l", inAlarm, v...)) }
+	out, in := func(v ...float64) scaling.Policy {
+		return tracks(
+			"p", signal("h", outAlarm, v...),
+		)
+	}, func(v ...float64) scaling.Policy { return tracks("p", signal("l", inAlarm, v...)) }
 	cooled := func(p scaling.Policy, edit func(*model.ScalingPolicy)) scaling.Policy {
 		edit(&p.ScalingPolicy)
 		return p
@@ -72,30 +78,50 @@ func TestTargetTracking(t *testing.T) {
 		"both colours run":              {with(world(2, out(60)), func(w *scaling.World) { w.Running, w.Deploying = 4, true }), "3 by p"},
 		"scaling out is suspended":      {with(world(2, out(96)), func(w *scaling.World) { w.Target.SuspendOut = true }), "kept "},
 		"no data":                       {world(2, out()), "kept "},
-		"acted in this minute":          {world(2, tracks("p", scaling.Signal{Alarm: signal("h", outAlarm).Alarm, Points: signal("", "", 96).Points})), "kept "},
-		"cooldown, the same need":       {world(4, cooled(out(96), func(p *model.ScalingPolicy) { p.LastOutAt, p.LastOutFrom = now.Add(-time.Minute), 2 })), "kept "},
-		"cooldown, a larger need":       {world(4, cooled(out(140), func(p *model.ScalingPolicy) { p.LastOutAt, p.LastOutFrom = now.Add(-time.Minute), 2 })), "6 by p"},
-		"cooldown is over":              {world(4, cooled(out(96), func(p *model.ScalingPolicy) { p.LastOutAt, p.LastOutFrom = now.Add(-5*time.Minute), 2 })), "8 by p"},
+		"acted in this minute": {
+			world(2, tracks("p", scaling.Signal{Alarm: signal("h", outAlarm).Alarm, Points: signal("", "", 96).Points})), "kept ",
+		},
+		"cooldown, the same need": {
+			world(4, cooled(out(96), func(p *model.ScalingPolicy) { p.LastOutAt, p.LastOutFrom = now.Add(-time.Minute), 2 })), "kept ",
+		},
+		"cooldown, a larger need": {
+			world(4, cooled(out(140), func(p *model.ScalingPolicy) { p.LastOutAt, p.LastOutFrom = now.Add(-time.Minute), 2 })), "6 by p",
+		},
+		"cooldown is over": {
+			world(4, cooled(out(96), func(p *model.ScalingPolicy) { p.LastOutAt, p.LastOutFrom = now.Add(-5*time.Minute), 2 })), "8 by p",
+		},
 		"a shorter cooldown": {world(4, cooled(out(96), func(p *model.ScalingPolicy) {
 			p.LastOutAt, p.LastOutFrom, p.ScaleOutCooldown = now.Add(-time.Minute), 2, new(int64)
 		})), "8 by p"},
-		"a scale-in goes gently":             {world(4, in(5)), "3 by p"},
-		"a tenth of many":                    {with(world(50, in(5)), func(w *scaling.World) { w.Target.Max = 100 }), "45 by p"},
-		"the highest of the watch counts":    {with(world(20, in(5, 48)), func(w *scaling.World) { w.Target.Max = 100 }), "kept AutoScalingAnticipatedFlapping=20"},
+		"a scale-in goes gently": {world(4, in(5)), "3 by p"},
+		"a tenth of many":        {with(world(50, in(5)), func(w *scaling.World) { w.Target.Max = 100 }), "45 by p"},
+		"the highest of the watch counts": {
+			with(world(20, in(5, 48)), func(w *scaling.World) { w.Target.Max = 100 }), "kept AutoScalingAnticipatedFlapping=20",
+		},
 		"one would be at 80 %":               {world(2, in(40)), "kept AutoScalingAnticipatedFlapping=2"},
 		"at the minimum":                     {world(1, in(1)), "kept AlreadyAtMinCapacity=1"},
 		"below the minimum":                  {with(world(2, in(1)), func(w *scaling.World) { w.Target.Min = 3 }), "kept AlreadyAtMinCapacity=3"},
 		"from above the maximum to it first": {world(14, in(5)), "10 by p"},
 		"above the maximum, with load":       {world(14, in(44)), "10 by p"},
-		"a deployment is under way":          {with(world(4, in(5)), func(w *scaling.World) { w.Deploying = true }), "kept TargetServicePutResourceAsUnscalable"},
-		"scaling in is suspended":            {with(world(4, in(5)), func(w *scaling.World) { w.Target.SuspendIn = true }), "kept "},
-		"scaling in is disabled":             {world(4, cooled(in(5), func(p *model.ScalingPolicy) { p.DisableScaleIn = true })), "kept "},
-		"cooldown of a scale-in":             {world(4, cooled(in(5), func(p *model.ScalingPolicy) { p.LastInAt = now.Add(-time.Minute) })), "kept "},
-		"a scale-in is over":                 {world(4, cooled(in(5), func(p *model.ScalingPolicy) { p.LastInAt = now.Add(-5 * time.Minute) })), "3 by p"},
-		"to nothing":                         {with(world(1, in(0)), func(w *scaling.World) { w.Target.Min = 0 }), "0 by p"},
-		"a scale-out cooldown blocks no in":  {world(4, cooled(in(5), func(p *model.ScalingPolicy) { p.LastOutAt = now.Add(-time.Minute) })), "3 by p"},
-		"a scale-in cooldown blocks no out":  {world(4, cooled(out(96), func(p *model.ScalingPolicy) { p.LastInAt = now.Add(-time.Minute) })), "8 by p"},
-		"nothing to do":                      {world(4, tracks("p")), "kept"},
+		"a deployment is under way": {
+			with(world(4, in(5)), func(w *scaling.World) { w.Deploying = true }), "kept TargetServicePutResourceAsUnscalable",
+		},
+		"scaling in is suspended": {with(world(4, in(5)), func(w *scaling.World) { w.Target.SuspendIn = true }), "kept "},
+		"scaling in is disabled":  {world(4, cooled(in(5), func(p *model.ScalingPolicy) { p.DisableScaleIn = true })), "kept "},
+		"cooldown of a scale-in": {
+			world(4, cooled(in(5), func(p *model.ScalingPolicy) { p.LastInAt = now.Add(-time.Minute) })), "kept ",
+		},
+		"a scale-in is over": {
+			world(4, cooled(in(5), func(p *model.ScalingPolicy) { p.LastInAt = now.Add(-5 * time.Minute) })), "3 by p",
+		},
+		"to nothing": {with(world(1, in(0)), func(w *scaling.World) { w.Target.Min = 0 }), "0 by p"},
+		"a scale-out cooldown blocks no in": {
+			world(4, cooled(in(5), func(p *model.ScalingPolicy) { p.LastOutAt = now.Add(-time.Minute) })), "3 by p",
+		},
+		"a scale-in cooldown blocks no out": {
+			world(4, cooled(out(96), func(p *model.ScalingPolicy) { p.LastInAt = now.Add(-time.Minute) })), "8 by p",
+		},
+		"nothing to do": {world(4, tracks("p")), "kept"},
 	} {
 		if got := outcome(scaling.Decide(c.w)); got != c.want {
 			t.Errorf("%s: %q, want %q (%+v)", name, got, c.want, scaling.Decide(c.w))
@@ -104,7 +130,8 @@ func TestTargetTracking(t *testing.T) {
 }
 
 func TestSeveralPolicies(t *testing.T) {
-	h, l := func(v float64) scaling.Signal { return signal("h", outAlarm, v) }, func(v float64) scaling.Signal { return signal("l", inAlarm, v) }
+	h, l := func(v float64) scaling.Signal { return signal("h", outAlarm, v) },
+		func(v float64) scaling.Signal { return signal("l", inAlarm, v) }
 	off := tracks("off", h(90))
 	off.DisableScaleIn = true
 	quietOff := off
@@ -112,7 +139,8 @@ func TestSeveralPolicies(t *testing.T) {
 	cooling := tracks("b", l(5))
 	cooling.LastInAt = now.Add(-time.Minute)
 	down := scaling.Policy{ScalingPolicy: model.ScalingPolicy{
-		ARN: "arn:down", Name: "down", Type: scaling.StepScaling, AdjustmentType: "ChangeInCapacity", Steps: []model.StepAdjustment{{Upper: new(float64), Adjustment: -2}},
+		ARN: "arn:down", Name: "down", Type: scaling.StepScaling, AdjustmentType: "ChangeInCapacity",
+		Steps: []model.StepAdjustment{{Upper: new(float64), Adjustment: -2}},
 	}, Signals: []scaling.Signal{signal("s", inAlarm, 5)}}
 	for name, c := range map[string]struct {
 		w    scaling.World
@@ -135,7 +163,9 @@ func TestSeveralPolicies(t *testing.T) {
 }
 
 func steps(kind string, bounds ...[3]float64) scaling.Policy {
-	p := scaling.Policy{ScalingPolicy: model.ScalingPolicy{ARN: "arn:s", Name: "s", Type: scaling.StepScaling, AdjustmentType: kind, Cooldown: 300}}
+	p := scaling.Policy{
+		ScalingPolicy: model.ScalingPolicy{ARN: "arn:s", Name: "s", Type: scaling.StepScaling, AdjustmentType: kind, Cooldown: 300},
+	}
 	for _, b := range bounds {
 		s := model.StepAdjustment{Adjustment: int64(b[2])}
 		if !math.IsInf(b[0], 0) {
@@ -219,8 +249,10 @@ func TestAdjustments(t *testing.T) {
 		want            int64
 	}{
 		{"ChangeInCapacity", 2, 3, 0, 5}, {"ChangeInCapacity", 2, -3, 0, 0}, {"ExactCapacity", 2, 7, 0, 7},
-		{"PercentChangeInCapacity", 10, 10, 0, 11}, {"PercentChangeInCapacity", 11, 30, 0, 14}, {"PercentChangeInCapacity", 14, -10, 0, 13}, {"PercentChangeInCapacity", 13, -30, 0, 10},
-		{"PercentChangeInCapacity", 2, 10, 0, 3}, {"PercentChangeInCapacity", 2, -10, 0, 1}, {"PercentChangeInCapacity", 4, 25, 2, 6}, {"PercentChangeInCapacity", 0, 50, 0, 0},
+		{"PercentChangeInCapacity", 10, 10, 0, 11}, {"PercentChangeInCapacity", 11, 30, 0, 14}, {"PercentChangeInCapacity", 14, -10, 0, 13},
+		{"PercentChangeInCapacity", 13, -30, 0, 10},
+		{"PercentChangeInCapacity", 2, 10, 0, 3}, {"PercentChangeInCapacity", 2, -10, 0, 1}, {"PercentChangeInCapacity", 4, 25, 2, 6},
+		{"PercentChangeInCapacity", 0, 50, 0, 0},
 		{"PercentChangeInCapacity", 10, -10, 3, 7}, {"PercentChangeInCapacity", 10, 0, 3, 10},
 	} {
 		if got := scaling.Adjust(c.kind, c.from, c.by, c.least); got != c.want {
@@ -237,7 +269,8 @@ func TestDecisionLaws(t *testing.T) {
 		low := rapid.Int64Range(0, 20).Draw(t, "min")
 		w := scaling.World{
 			Now: now, Target: model.ScalableTarget{Min: low, Max: low + rapid.Int64Range(0, 50).Draw(t, "span")},
-			Desired: rapid.Int64Range(0, 80).Draw(t, "desired"), Running: rapid.Int64Range(0, 80).Draw(t, "running"), Deploying: rapid.Bool().Draw(t, "deploying"),
+			Desired: rapid.Int64Range(0, 80).Draw(t, "desired"), Running: rapid.Int64Range(0, 80).Draw(t, "running"),
+			Deploying: rapid.Bool().Draw(t, "deploying"),
 		}
 		signals := 0
 		for i := range rapid.IntRange(1, 3).Draw(t, "policies") {

@@ -137,7 +137,10 @@ type zoning struct {
 }
 
 func (w *World) zoning(placed []placement.Placed) *zoning {
-	z := &zoning{subnets: map[string][]Subnet{}, tasks: map[string]map[string]int{}, instances: map[string]int{}, used: map[string]int{}, lacking: w.lacking}
+	z := &zoning{
+		subnets: map[string][]Subnet{}, tasks: map[string]map[string]int{}, instances: map[string]int{}, used: map[string]int{},
+		lacking: w.lacking,
+	}
 	for _, s := range w.Subnets {
 		if z.subnets[s.Zone] == nil {
 			z.names = append(z.names, s.Zone)
@@ -185,7 +188,9 @@ func (z *zoning) next(m *market, a *placement.Ask) (zone, why string) {
 		}
 	}
 	if len(open) == 0 {
-		return "", fmt.Sprintf("none of the task's subnets is in a zone of capacity provider %s, which has subnets in %s", m.provider, strings.Join(z.names, ", "))
+		return "", fmt.Sprintf(
+			"none of the task's subnets is in a zone of capacity provider %s, which has subnets in %s", m.provider, strings.Join(z.names, ", "),
+		)
 	}
 	for _, name := range open {
 		if m.holds(name, a) {
@@ -196,7 +201,10 @@ func (z *zoning) next(m *market, a *placement.Ask) (zone, why string) {
 		return "", m.unfit(open, a)
 	}
 	zone = slices.MinFunc(can, func(x, y string) int {
-		return cmp.Or(z.lacking[x].Compare(z.lacking[y]), cmp.Compare(z.tasks[a.Group][x], z.tasks[a.Group][y]), cmp.Compare(z.instances[x], z.instances[y]), strings.Compare(x, y))
+		return cmp.Or(
+			z.lacking[x].Compare(z.lacking[y]), cmp.Compare(z.tasks[a.Group][x], z.tasks[a.Group][y]), cmp.Compare(z.instances[x], z.instances[y]),
+			strings.Compare(x, y),
+		)
 	})
 	if !z.lacking.zone(zone) {
 		z.add(a.Group, zone)

@@ -48,7 +48,10 @@ func (w *World) consider(p *Plan, i *model.Instance, needed bool) {
 		p.again(due.Sub(w.Now))
 		return
 	}
-	p.Changes = append(p.Changes, Change{Instance: i.ID, Goal: model.GoalTerminate, Empty: true, Why: fmt.Sprintf("idle for %s since %s", w.Now.Sub(since).Round(time.Second), why)})
+	p.Changes = append(p.Changes, Change{
+		Instance: i.ID, Goal: model.GoalTerminate, Empty: true,
+		Why: fmt.Sprintf("idle for %s since %s", w.Now.Sub(since).Round(time.Second), why),
+	})
 }
 
 func sane(t time.Time) time.Time {
@@ -122,7 +125,8 @@ func (w *World) draining(p *Plan) bool {
 // tasks wait or one of its services is being deployed (facts §4.4).
 func (w *World) consolidate(p *Plan, needed map[string]bool) {
 	wait, ever := w.idleWait()
-	if !ever || w.Provider.CapacityOption == "SPOT" || w.Provider.Status != model.ProviderActive || len(p.Buy) > 0 || w.unsettled() || w.draining(p) {
+	if !ever || w.Provider.CapacityOption == "SPOT" || w.Provider.Status != model.ProviderActive || len(p.Buy) > 0 || w.unsettled() ||
+		w.draining(p) {
 		return
 	}
 	trials := 0
@@ -164,7 +168,8 @@ func (w *World) rightsize(p *Plan, needed map[string]bool) {
 	trials := 0
 	for _, i := range w.emptiest() {
 		tasks := w.tasksOn(i)
-		if len(tasks) == 0 || i.Goal != model.GoalRun || needed[i.ID] || w.lacking.zone(i.AvailabilityZone) || !w.movable(tasks) || w.Now.Before(w.touched(i, tasks).Add(max(wait, IdleWait))) {
+		if len(tasks) == 0 || i.Goal != model.GoalRun || needed[i.ID] || w.lacking.zone(i.AvailabilityZone) || !w.movable(tasks) ||
+			w.Now.Before(w.touched(i, tasks).Add(max(wait, IdleWait))) {
 			continue
 		}
 		if trials++; trials > mostTrials {
@@ -176,7 +181,10 @@ func (w *World) rightsize(p *Plan, needed map[string]bool) {
 		t, ok := catalog.Lookup(i.Type)
 		size, cost := w.priced(m, i, tasks)
 		if ok && size != "" && cost <= worthwhile*w.cost(t) {
-			p.change(i.ID, model.GoalDrain, fmt.Sprintf("underutilized: %s would fit on %s at $%.4f an hour instead of $%.4f", plural(len(tasks), "task"), size, cost, w.cost(t)))
+			p.change(
+				i.ID, model.GoalDrain,
+				fmt.Sprintf("underutilized: %s would fit on %s at $%.4f an hour instead of $%.4f", plural(len(tasks), "task"), size, cost, w.cost(t)),
+			)
 			return
 		}
 	}

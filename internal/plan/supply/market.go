@@ -84,7 +84,8 @@ func (w *World) offer(t catalog.Type, zone string) *offer {
 }
 
 func (m *market) none() string {
-	return "No instance types satisfy the instance requirements specified in the Managed Instances capacity provider " + m.provider + ", of those that the host can run"
+	return "No instance types satisfy the instance requirements specified in the Managed Instances capacity provider " + m.provider +
+		", of those that the host can run"
 }
 
 // unfit says why no type that the zones sell can take a task.
@@ -102,7 +103,9 @@ func (m *market) unfit(zones []string, a *placement.Ask) string {
 	case !causes[placement.CauseCPU] && !causes[placement.CauseMemory] && causes[placement.CauseMember]:
 		return fmt.Sprintf("No instance type of capacity provider %s satisfies the task's placement constraints", m.provider)
 	}
-	return fmt.Sprintf("No instance type of capacity provider %s can hold the task: it needs %d CPU units and %d MiB", m.provider, a.Need.CPU, a.Need.Memory)
+	return fmt.Sprintf(
+		"No instance type of capacity provider %s can hold the task: it needs %d CPU units and %d MiB", m.provider, a.Need.CPU, a.Need.Memory,
+	)
 }
 
 // holds reports whether some type of a zone can carry a task at all.

@@ -74,7 +74,8 @@ func reason(b bin, of, among int, sustained bool) string {
 	if !sustained {
 		kind = "capacity (no type sustains their CPU)"
 	}
-	return fmt.Sprintf("the cheapest %s that holds them with their interfaces, at $%.4f an hour with the fee; %d types may be bought and %d suit the tasks",
+	return fmt.Sprintf("the cheapest %s that holds them with their interfaces, at $%.4f an hour with the fee; %d types may be bought and "+
+		"%d suit the tasks",
 		kind, b.offer.cost, of, among)
 }
 
@@ -181,7 +182,10 @@ func (f *fleet) merge(pool []*offer, sustained bool) {
 	for i := 0; i < len(f.bins) && len(f.bins) <= few; i++ {
 		for k := i + 1; k < len(f.bins); k++ {
 			a, b := &f.bins[i], &f.bins[k]
-			both := bin{asks: slices.Concat(a.asks, b.asks), need: model.Resources{CPU: a.need.CPU + b.need.CPU, Memory: a.need.Memory + b.need.Memory, ENIs: a.need.ENIs + b.need.ENIs}}
+			both := bin{
+				asks: slices.Concat(a.asks, b.asks),
+				need: model.Resources{CPU: a.need.CPU + b.need.CPU, Memory: a.need.Memory + b.need.Memory, ENIs: a.need.ENIs + b.need.ENIs},
+			}
 			n := slices.IndexFunc(pool, func(o *offer) bool { return holds(o, &both, sustained) })
 			if n < 0 || pool[n].cost >= a.offer.cost+b.offer.cost {
 				continue

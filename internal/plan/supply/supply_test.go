@@ -62,8 +62,8 @@ func carry(w *supply.World, p supply.Plan) {
 	for _, b := range p.Buy {
 		id := fmt.Sprintf("i-%03d", len(w.Facts.Instances))
 		w.Facts.Instances = append(w.Facts.Instances, &model.Instance{
-			ID: id, ARN: "arn/" + id, CapacityProvider: "cp", Type: b.Type.Name, AvailabilityZone: b.Zone, Subnet: b.Subnet,
-			Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, Connected: true, Expected: b.Expected, Registered: b.Expected,
+			ID: id, ARN: "arn/" + id, CapacityProvider: "cp", Type: b.Type.Name, AvailabilityZone: b.Zone, Subnet: b.Subnet, Goal: model.GoalRun,
+			State: model.InstanceRunning, Status: model.ContainerInstanceActive, Connected: true, Expected: b.Expected, Registered: b.Expected,
 			For: b.Tasks, WantedAt: w.Now, RegisteredAt: w.Now,
 			Attributes: []model.Attribute{{Name: "ecs.cpu-architecture", Value: "x86_64"}},
 		})
@@ -155,7 +155,10 @@ func TestShortagesSayWhy(t *testing.T) {
 		edit func(*supply.World)
 		want string
 	}{
-		{"too large", func(w *supply.World) { w.Facts.Tasks[0].Memory = 8192 }, "No instance type of capacity provider cp can hold the task: it needs 256 CPU units and 8192 MiB"},
+		{
+			"too large", func(w *supply.World) { w.Facts.Tasks[0].Memory = 8192 },
+			"No instance type of capacity provider cp can hold the task: it needs 256 CPU units and 8192 MiB",
+		},
 		{"another architecture", func(w *supply.World) {
 			w.Facts.Definition = func(string) *model.TaskDefinition {
 				return &model.TaskDefinition{ARN: "td", NetworkMode: "awsvpc", CPUArchitecture: "ARM64"}
@@ -165,7 +168,10 @@ func TestShortagesSayWhy(t *testing.T) {
 			w.Facts.Tasks[0].Constraints = []model.PlacementConstraint{{Type: "memberOf", Expression: "attribute:ecs.instance-type == m5.large"}}
 		}, "No instance type of capacity provider cp satisfies the task's placement constraints"},
 		{"no type", func(w *supply.World) { w.MostVCPU = 1 }, "No instance types satisfy the instance requirements"},
-		{"no zone", func(w *supply.World) { w.Subnets = []supply.Subnet{{ID: "s", Zone: "ap-northeast-1d"}} }, "none of the task's subnets is in a zone of capacity provider cp, which has subnets in ap-northeast-1d"},
+		{
+			"no zone", func(w *supply.World) { w.Subnets = []supply.Subnet{{ID: "s", Zone: "ap-northeast-1d"}} },
+			"none of the task's subnets is in a zone of capacity provider cp, which has subnets in ap-northeast-1d",
+		},
 	}
 	for _, tt := range tests {
 		w := world("ap-northeast-1", seed())
@@ -221,7 +227,10 @@ func TestAZoneWithoutCapacityIsLeftAloneForAWhile(t *testing.T) {
 			refused(w, "c6a.large", "c", none, 6*time.Minute)
 			refused(w, "c6a.large", "a", none, 5*time.Minute)
 		}, "c5a.large a 1, c5a.large c 1", 0},
-		{"the same type when it is long ago", func(w *supply.World) { refused(w, "c6a.large", "a", none, 30*time.Minute) }, "c6a.large a 1, c6a.large c 1", 0},
+		{
+			"the same type when it is long ago", func(w *supply.World) { refused(w, "c6a.large", "a", none, 30*time.Minute) },
+			"c6a.large a 1, c6a.large c 1", 0,
+		},
 		{"nowhere", func(w *supply.World) {
 			refused(w, "c6a.large", "a", none, 3*time.Minute)
 			refused(w, "c6a.large", "c", "UnfulfillableCapacity", time.Minute)
@@ -234,7 +243,10 @@ func TestAZoneWithoutCapacityIsLeftAloneForAWhile(t *testing.T) {
 			w.Provider.Requirements.AllowedInstanceTypes = []string{"c6a.large"}
 			refused(w, "c6a.large", "a", none, 5*time.Minute)
 		}, "c6a.large a 1, c6a.large c 1", 0},
-		{"a quota holds everywhere", func(w *supply.World) { refused(w, "c6a.large", "a", "VcpuLimitExceeded", time.Minute) }, "", 4 * time.Minute},
+		{
+			"a quota holds everywhere", func(w *supply.World) { refused(w, "c6a.large", "a", "VcpuLimitExceeded", time.Minute) }, "",
+			4 * time.Minute,
+		},
 	}
 	for _, tt := range tests {
 		w := world("ap-northeast-1", seed())
@@ -318,7 +330,8 @@ func TestScaleInOffKeepsForEverButDrainingReclaims(t *testing.T) {
 	if p := pass(&w, time.Hour); len(p.Changes) != 0 {
 		t.Errorf("an instance that was idle while scale-in was off is reclaimed: %+v", p)
 	}
-	w.Facts.Instances[0].Goal, w.Facts.Instances[0].Status, w.Facts.Instances[0].GoalAt = model.GoalDrain, model.ContainerInstanceDraining, w.Now
+	w.Facts.Instances[0].Goal, w.Facts.Instances[0].Status, w.Facts.Instances[0].GoalAt = model.GoalDrain, model.ContainerInstanceDraining,
+		w.Now
 	if p := pass(&w, 2*time.Minute); len(p.Changes) != 1 || p.Changes[0].Goal != model.GoalTerminate {
 		t.Errorf("%+v", p)
 	}
@@ -446,7 +459,10 @@ func edit(w *supply.World, f func(*model.Task)) {
 }
 
 func worlds(t *rapid.T) supply.World {
-	q := &model.InstanceRequirements{VCpuCount: span(1, 16), MemoryMiB: span(1024, 65536), BurstablePerformance: rapid.SampledFrom([]string{"included", "excluded"}).Draw(t, "burstable")}
+	q := &model.InstanceRequirements{
+		VCpuCount: span(1, 16), MemoryMiB: span(1024, 65536),
+		BurstablePerformance: rapid.SampledFrom([]string{"included", "excluded"}).Draw(t, "burstable"),
+	}
 	w := world("ap-northeast-1", q)
 	for range rapid.IntRange(1, 4).Draw(t, "services") {
 		add(&w, rapid.SampledFrom([]string{"service:one", "service:two"}).Draw(t, "group"), rapid.IntRange(1, 9).Draw(t, "tasks"),
@@ -489,7 +505,8 @@ func TestDecideLaws(t *testing.T) {
 // cheap are four types with little to choose between them, in one zone.
 func cheap() supply.World {
 	w := world("ap-northeast-1", &model.InstanceRequirements{
-		AllowedInstanceTypes: []string{"c6a.large", "c6a.xlarge", "m6a.large", "r6a.large"}, OnDemandMaxPricePercentageOverLowestPrice: num(999999),
+		AllowedInstanceTypes:                      []string{"c6a.large", "c6a.xlarge", "m6a.large", "r6a.large"},
+		OnDemandMaxPricePercentageOverLowestPrice: num(999999),
 	})
 	w.Subnets = w.Subnets[:1]
 	return w
@@ -537,7 +554,10 @@ func TestCostIsNearTheBestOnSmallWorlds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := cheap()
 		for k, most := range []int{3, 2, 2} {
-			add(&w, fmt.Sprintf("service:%d", k), rapid.IntRange(0, most).Draw(t, "tasks"), rapid.Int64Range(128, 2048).Draw(t, "cpu"), rapid.Int64Range(128, 12000).Draw(t, "memory"))
+			add(
+				&w, fmt.Sprintf("service:%d", k), rapid.IntRange(0, most).Draw(t, "tasks"), rapid.Int64Range(128, 2048).Draw(t, "cpu"),
+				rapid.Int64Range(128, 12000).Draw(t, "memory"),
+			)
 		}
 		var got []string
 		for _, b := range supply.Decide(w).Buy {
@@ -625,13 +645,14 @@ func BenchmarkAtRest(b *testing.B) {
 		id := fmt.Sprintf("i-%05d", i)
 		zone := []string{"ap-northeast-1a", "ap-northeast-1c"}[i%2]
 		w.Facts.Instances = append(w.Facts.Instances, &model.Instance{
-			ID: id, ARN: "arn/" + id, CapacityProvider: "cp", AvailabilityZone: zone, Goal: model.GoalRun, State: model.InstanceRunning, Status: model.ContainerInstanceActive, Connected: true,
-			Registered: catalog.Registered(c6a), WantedAt: start.Add(-time.Hour),
+			ID: id, ARN: "arn/" + id, CapacityProvider: "cp", AvailabilityZone: zone, Goal: model.GoalRun, State: model.InstanceRunning,
+			Status: model.ContainerInstanceActive, Connected: true, Registered: catalog.Registered(c6a), WantedAt: start.Add(-time.Hour),
 		})
 		for k := range 4 {
 			w.Facts.Tasks = append(w.Facts.Tasks, &model.Task{
-				ARN: fmt.Sprintf("%s-%d", id, k), Instance: "arn/" + id, Service: "s", Group: "service:s", TaskDefinition: "td", CPU: 500, Memory: 900, CapacityProvider: "cp",
-				LastStatus: model.TaskRunning, DesiredStatus: model.TaskRunning, AvailabilityZone: zone, Network: model.NetworkConfiguration{Subnets: []string{"subnet-" + zone}},
+				ARN: fmt.Sprintf("%s-%d", id, k), Instance: "arn/" + id, Service: "s", Group: "service:s", TaskDefinition: "td", CPU: 500, Memory: 900,
+				CapacityProvider: "cp", LastStatus: model.TaskRunning, DesiredStatus: model.TaskRunning, AvailabilityZone: zone,
+				Network: model.NetworkConfiguration{Subnets: []string{"subnet-" + zone}},
 			})
 		}
 	}

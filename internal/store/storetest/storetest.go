@@ -25,7 +25,9 @@ func Run(t *testing.T, open Factory) {
 	t.Run("a batch is applied whole and in order", func(t *testing.T) {
 		kv := open(t)
 		commit(t, kv, 1, store.Op{Key: "a\x00x", Value: []byte("1")}, store.Op{Key: "a\x00y", Value: []byte("2")})
-		commit(t, kv, 2, store.Op{Key: "a\x00x", Delete: true}, store.Op{Key: "a\x00y", Value: []byte("3")}, store.Op{Key: "b\x00", Value: []byte{}})
+		commit(t, kv, 2, store.Op{Key: "a\x00x", Delete: true}, store.Op{Key: "a\x00y", Value: []byte("3")}, store.Op{
+			Key: "b\x00", Value: []byte{},
+		})
 		shut(t, kv)
 		kv = open(t)
 		defer shut(t, kv)
