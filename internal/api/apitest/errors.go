@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"encoding/json"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -115,4 +116,15 @@ func listedErrors(t *testing.T) map[string][]string {
 		out[operation] = out[other]
 	}
 	return out
+}
+
+// Tags are n tags as JSON, for a row; key and value are what the service's
+// model calls a tag's members.
+func Tags(n int, key, value string) string {
+	var tags []map[string]string
+	for i := range n {
+		tags = append(tags, map[string]string{key: fmt.Sprint("k", i), value: ""})
+	}
+	text, _ := json.Marshal(tags)
+	return string(text)
 }

@@ -157,7 +157,7 @@ func showBalancerAttributes(lb model.LoadBalancer) []shape.LoadBalancerAttribute
 }
 
 // ModifyLoadBalancerAttributes changes attributes. Errors:
-// LoadBalancerNotFound, ValidationError.
+// LoadBalancerNotFound, ValidationError, NotImplemented.
 func (a *API) ModifyLoadBalancerAttributes(
 	ctx context.Context, in *shape.ModifyLoadBalancerAttributesInput,
 ) (*shape.ModifyLoadBalancerAttributesOutput, error) {
@@ -199,8 +199,8 @@ func showGroupAttributes(g model.TargetGroup) []shape.TargetGroupAttribute {
 	return out
 }
 
-// ModifyTargetGroupAttributes changes attributes. Errors:
-// TargetGroupNotFound, ValidationError.
+// ModifyTargetGroupAttributes changes attributes. Errors: TargetGroupNotFound,
+// ValidationError, NotImplemented.
 func (a *API) ModifyTargetGroupAttributes(
 	ctx context.Context, in *shape.ModifyTargetGroupAttributesInput,
 ) (*shape.ModifyTargetGroupAttributesOutput, error) {
@@ -248,7 +248,7 @@ func showListenerAttributes() []shape.ListenerAttribute {
 }
 
 // ModifyListenerAttributes accepts the defaults; other values are not built.
-// Errors: ListenerNotFound, ValidationError.
+// Errors: ListenerNotFound, ValidationError, NotImplemented.
 func (a *API) ModifyListenerAttributes(
 	_ context.Context, in *shape.ModifyListenerAttributesInput,
 ) (*shape.ModifyListenerAttributesOutput, error) {

@@ -17,7 +17,7 @@ import (
 
 // CreateTargetGroup makes a target group of type ip or instance that speaks
 // HTTP/1.1. Errors: DuplicateTargetGroupName, TooManyTargetGroups,
-// ValidationError.
+// ValidationError, DuplicateTagKeys, TooManyTags, NotImplemented.
 func (a *API) CreateTargetGroup(ctx context.Context, in *shape.CreateTargetGroupInput) (*shape.CreateTargetGroupOutput, error) {
 	g, err := a.newGroup(in)
 	if err != nil {

@@ -16,7 +16,10 @@ import (
 
 // CreateListener makes a listener and its default rule. Errors:
 // LoadBalancerNotFound, TargetGroupNotFound, DuplicateListener,
-// TargetGroupAssociationLimit, InvalidLoadBalancerAction, TooManyListeners.
+// TargetGroupAssociationLimit, InvalidLoadBalancerAction, TooManyListeners,
+// InvalidConfigurationRequest, TooManyUniqueTargetGroupsPerLoadBalancer,
+// UnsupportedProtocol, ValidationError, DuplicateTagKeys, TooManyTags,
+// NotImplemented.
 func (a *API) CreateListener(ctx context.Context, in *shape.CreateListenerInput) (*shape.CreateListenerOutput, error) {
 	lb := wire.Val(in.LoadBalancerArn)
 	if err := checkProtocol(in.Protocol, in.Port, len(in.Certificates) > 0); err != nil {
@@ -149,7 +152,9 @@ func (a *API) DescribeListeners(_ context.Context, in *shape.DescribeListenersIn
 
 // ModifyListener changes a listener or its default actions. Errors:
 // ListenerNotFound, DuplicateListener, TargetGroupNotFound,
-// TargetGroupAssociationLimit, InvalidLoadBalancerAction.
+// TargetGroupAssociationLimit, InvalidLoadBalancerAction,
+// InvalidConfigurationRequest, TooManyUniqueTargetGroupsPerLoadBalancer,
+// UnsupportedProtocol, ValidationError, NotImplemented.
 func (a *API) ModifyListener(ctx context.Context, in *shape.ModifyListenerInput) (*shape.ModifyListenerOutput, error) {
 	arn := wire.Val(in.ListenerArn)
 	actions, err := readActions(in.DefaultActions)

@@ -17,7 +17,8 @@ import (
 // CreateLoadBalancer makes an application load balancer; it becomes active
 // when controllers/traffic has it served. Errors: DuplicateLoadBalancerName,
 // SubnetNotFound, InvalidSubnet, InvalidSecurityGroup,
-// InvalidConfigurationRequest, TooManyLoadBalancers, ValidationError.
+// InvalidConfigurationRequest, TooManyLoadBalancers, ValidationError,
+// DuplicateTagKeys, TooManyTags, NotImplemented.
 func (a *API) CreateLoadBalancer(ctx context.Context, in *shape.CreateLoadBalancerInput) (*shape.CreateLoadBalancerOutput, error) {
 	lb, err := a.newLoadBalancer(in)
 	if err != nil {
@@ -298,7 +299,8 @@ func (a *API) SetSecurityGroups(ctx context.Context, in *shape.SetSecurityGroups
 }
 
 // SetSubnets replaces the subnets. Errors: LoadBalancerNotFound,
-// SubnetNotFound, InvalidSubnet, InvalidConfigurationRequest.
+// SubnetNotFound, InvalidSubnet, InvalidConfigurationRequest, ValidationError,
+// NotImplemented.
 func (a *API) SetSubnets(ctx context.Context, in *shape.SetSubnetsInput) (*shape.SetSubnetsOutput, error) {
 	if t := wire.Or(in.IpAddressType, "ipv4"); t != "ipv4" {
 		return nil, unbuilt("The IP address type '%s'", t)
@@ -327,7 +329,7 @@ func (a *API) SetSubnets(ctx context.Context, in *shape.SetSubnetsInput) (*shape
 }
 
 // SetIpAddressType accepts ipv4, the only type there is. Errors:
-// LoadBalancerNotFound.
+// LoadBalancerNotFound, NotImplemented.
 func (a *API) SetIpAddressType(_ context.Context, in *shape.SetIpAddressTypeInput) (*shape.SetIpAddressTypeOutput, error) {
 	if _, ok := state.LoadBalancers.Get(a.DB.View(), wire.Val(in.LoadBalancerArn)); !ok {
 		return nil, noLoadBalancer(wire.Val(in.LoadBalancerArn))

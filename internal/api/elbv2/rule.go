@@ -21,7 +21,9 @@ func priorityInUse(p int64) error {
 
 // CreateRule makes a rule. Errors: ListenerNotFound, PriorityInUse,
 // TargetGroupNotFound, TargetGroupAssociationLimit, InvalidLoadBalancerAction,
-// TooManyRules, ValidationError.
+// TooManyRules, ValidationError, InvalidConfigurationRequest,
+// TooManyUniqueTargetGroupsPerLoadBalancer, DuplicateTagKeys, TooManyTags,
+// NotImplemented.
 func (a *API) CreateRule(ctx context.Context, in *shape.CreateRuleInput) (*shape.CreateRuleOutput, error) {
 	conditions, err := readConditions(in.Conditions)
 	if err != nil {
@@ -133,7 +135,9 @@ func ruleKey(r model.ListenerRule) string {
 
 // ModifyRule replaces the conditions or the actions of a rule. Errors:
 // RuleNotFound, OperationNotPermitted, TargetGroupNotFound,
-// TargetGroupAssociationLimit, InvalidLoadBalancerAction.
+// TargetGroupAssociationLimit, InvalidLoadBalancerAction,
+// InvalidConfigurationRequest, TooManyUniqueTargetGroupsPerLoadBalancer,
+// ValidationError, NotImplemented.
 func (a *API) ModifyRule(ctx context.Context, in *shape.ModifyRuleInput) (*shape.ModifyRuleOutput, error) {
 	var conditions []model.Condition
 	var actions []model.Action
@@ -198,7 +202,7 @@ func (a *API) DeleteRule(ctx context.Context, in *shape.DeleteRuleInput) (*shape
 }
 
 // SetRulePriorities gives rules of one listener new priorities at once.
-// Errors: RuleNotFound, PriorityInUse, OperationNotPermitted.
+// Errors: RuleNotFound, PriorityInUse, OperationNotPermitted, ValidationError.
 func (a *API) SetRulePriorities(ctx context.Context, in *shape.SetRulePrioritiesInput) (*shape.SetRulePrioritiesOutput, error) {
 	priorities := map[string]int64{}
 	for _, p := range in.RulePriorities {

@@ -76,7 +76,7 @@ func tagsOf(r store.Reader, arn string) ([]model.Tag, error) {
 
 // AddTags adds tags to resources. Errors: LoadBalancerNotFound,
 // ListenerNotFound, RuleNotFound, TargetGroupNotFound, TooManyTags,
-// DuplicateTagKeys.
+// DuplicateTagKeys, ValidationError.
 func (a *API) AddTags(ctx context.Context, in *shape.AddTagsInput) (*shape.AddTagsOutput, error) {
 	tags, err := readTags(in.Tags)
 	if err != nil {
@@ -99,7 +99,8 @@ func (a *API) AddTags(ctx context.Context, in *shape.AddTagsInput) (*shape.AddTa
 	})
 }
 
-// RemoveTags removes tags from resources. Errors as AddTags.
+// RemoveTags removes tags from resources. Errors: ValidationError,
+// LoadBalancerNotFound, ListenerNotFound, RuleNotFound, TargetGroupNotFound.
 func (a *API) RemoveTags(ctx context.Context, in *shape.RemoveTagsInput) (*shape.RemoveTagsOutput, error) {
 	return &shape.RemoveTagsOutput{}, a.update(ctx, func(tx *store.Tx) error {
 		for _, arn := range in.ResourceArns {
@@ -112,7 +113,8 @@ func (a *API) RemoveTags(ctx context.Context, in *shape.RemoveTagsInput) (*shape
 	})
 }
 
-// DescribeTags lists the tags of resources. Errors as AddTags.
+// DescribeTags lists the tags of resources. Errors: ValidationError,
+// LoadBalancerNotFound, ListenerNotFound, RuleNotFound, TargetGroupNotFound.
 func (a *API) DescribeTags(_ context.Context, in *shape.DescribeTagsInput) (*shape.DescribeTagsOutput, error) {
 	v := a.DB.View()
 	out := &shape.DescribeTagsOutput{}

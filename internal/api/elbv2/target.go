@@ -19,7 +19,7 @@ func badTarget(format string, args ...any) error {
 }
 
 // RegisterTargets registers targets. One that drains is taken back. Errors:
-// TargetGroupNotFound, InvalidTarget, TooManyTargets.
+// TargetGroupNotFound, InvalidTarget, TooManyTargets, ValidationError.
 func (a *API) RegisterTargets(ctx context.Context, in *shape.RegisterTargetsInput) (*shape.RegisterTargetsOutput, error) {
 	arn, now := wire.Val(in.TargetGroupArn), a.Clock.Now()
 	return &shape.RegisterTargetsOutput{}, a.update(ctx, func(tx *store.Tx) error {
