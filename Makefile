@@ -13,10 +13,9 @@ TEST = $(GO) test -shuffle=$(SHUFFLE)
 RACE = CGO_ENABLED=1 $(TEST) -race
 # The packages with root tests, and those of them that run under the race
 # detector: linked statically, since the test program is the containers' init
-# and program too, and there is no C library in them. The agent's are not among
-# them: as a machine's own program built so, it never reports its first pull.
+# and program too, and there is no C library in them.
 ROOT = $(sort $(shell find internal -name '*_root_test.go' -not -path '*/e2e/*' -not -path '*/soak/*' -printf './%h\n'))
-ROOT_RACE = ./internal/container/runc ./internal/edge ./internal/function ./internal/hostnet ./internal/machine/local
+ROOT_RACE = ./internal/agent ./internal/container/runc ./internal/edge ./internal/function ./internal/hostnet ./internal/machine/local
 
 .PHONY: help build up down deps deps-ci test test-race test-root e2e script bench bench-go soak lint fmt generate verify check cover fuzz ci pictures
 

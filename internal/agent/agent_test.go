@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"berth/internal/await"
 	"berth/internal/container"
 	csim "berth/internal/container/sim"
 	"berth/internal/kernel"
@@ -60,7 +61,7 @@ func TestATaskFromPayloadToItsEnd(t *testing.T) {
 		got.StoppedReason != "bye" {
 		t.Errorf("task: %+v", got)
 	}
-	wait(t, "cleaned", func() (int, bool) {
+	await.Value(t, "cleaned", func() (int, bool) {
 		all, _ := w.driver.List(t.Context())
 		left, _ := filepath.Glob(filepath.Join(w.conf.Dir, "tasks", "*"))
 		return len(all) + len(left), len(all)+len(left) == 0
@@ -73,7 +74,7 @@ func TestFiguresComeAsOftenAsTheServersClockWants(t *testing.T) {
 	w.start()
 	w.reaches(w.task("t1", app(ecrImage)), model.TaskActivating)
 	began := w.real.Now()
-	wait(t, "figures of three minutes", func() (int, bool) {
+	await.Value(t, "figures of three minutes", func() (int, bool) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return len(w.samples), len(w.samples) >= 3
@@ -208,12 +209,12 @@ func TestARestartedAgentTakesUpWhatRuns(t *testing.T) {
 	arn := w.task("t1", app("x:1"))
 	id := w.reaches(arn, model.TaskActivating).Containers[0].RuntimeID
 	w.sent("g p/app/t1 world")
-	wait(t, "remembered as sent", func() (string, bool) {
+	await.Value(t, "remembered as sent", func() (string, bool) {
 		b, _ := os.ReadFile(filepath.Join(w.conf.Dir, "tasks", "t1", "task.jsonl"))
 		return string(b), strings.Contains(string(b), `"logAt":`)
 	})
 	w.stop()
-	wait(t, "disconnected", func() (model.Instance, bool) {
+	await.Value(t, "disconnected", func() (model.Instance, bool) {
 		i, _ := state.Instances.Get(w.db.View(), instanceID)
 		return i, !i.Connected
 	})
@@ -221,7 +222,7 @@ func TestARestartedAgentTakesUpWhatRuns(t *testing.T) {
 		t.Fatalf("the container did not outlive its agent: %+v, %v", st, err)
 	}
 	w.start()
-	wait(t, "connected again", func() (model.Instance, bool) {
+	await.Value(t, "connected again", func() (model.Instance, bool) {
 		i, _ := state.Instances.Get(w.db.View(), instanceID)
 		return i, i.Connected
 	})
@@ -253,7 +254,7 @@ func TestUnsentReportsOutliveTheAgent(t *testing.T) {
 	w.breaking = true
 	w.mu.Unlock()
 	w.driver.Kill(id, 4, true)
-	wait(t, "recorded", func() (string, bool) {
+	await.Value(t, "recorded", func() (string, bool) {
 		b, _ := os.ReadFile(filepath.Join(w.conf.Dir, "tasks", "t1", "task.jsonl"))
 		return string(b), strings.Contains(string(b), `"STOPPED"],"unsent":[`)
 	})
@@ -367,7 +368,7 @@ func TestTasksThatAreGoneFromTheStateAreStopped(t *testing.T) {
 	w.stop()
 	w.edit("controllers/network", arn, func(t *model.Task) { t.LastStatus = model.TaskStopped })
 	w.start()
-	wait(t, "stopped", func() (int, bool) {
+	await.Value(t, "stopped", func() (int, bool) {
 		all, _ := w.driver.List(t.Context())
 		return len(all), len(all) == 0
 	})
@@ -377,7 +378,7 @@ func TestWithoutPollPermissionTheAgentIsNotConnected(t *testing.T) {
 	w := newWorld(t)
 	w.access.deny["ecs:Poll"] = true
 	w.start()
-	wait(t, "registered", func() (model.Instance, bool) {
+	await.Value(t, "registered", func() (model.Instance, bool) {
 		i, _ := state.Instances.Get(w.db.View(), instanceID)
 		return i, i.Status == model.ContainerInstanceActive
 	})

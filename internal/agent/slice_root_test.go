@@ -22,6 +22,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/miekg/dns"
 
+	"berth/internal/await"
 	"berth/internal/container/image"
 	"berth/internal/fault"
 	"berth/internal/kernel"
@@ -93,7 +95,7 @@ func newSlice(t *testing.T) *slice {
 			t.Error(err)
 		}
 	})
-	s.endpoints(self)
+	s.endpoints()
 	s.spec = machine.Spec{
 		ID: instanceID, Type: "c6a.large", VCPU: 2, MemoryMiB: 1024, ReservedMiB: 128, Interface: "eni-instance", MAC: "02:00:00:00:00:01",
 		PrivateIP: "192.168.2.10", RoleName: "ecsInstanceRole", Region: place.Region, Cluster: "c", VPC: "vpc-1", Subnet: "subnet-1",
@@ -122,7 +124,7 @@ func (s *slice) netns(name string) *kernel.Netns {
 
 // endpoints puts a resolver, AWS and a registry with one image into the
 // machine's namespace.
-func (s *slice) endpoints(program string) {
+func (s *slice) endpoints() {
 	t := s.t
 	ns := s.netns("eni-instance")
 	if err := ns.AddLoopback(netip.MustParseAddr(inside)); err != nil {
@@ -144,19 +146,8 @@ func (s *slice) endpoints(program string) {
 	go func() { _ = resolver.ActivateAndServe() }()
 	t.Cleanup(func() { _ = resolver.Shutdown() })
 
-	reg := registry.New(registry.Logger(golog.New(io.Discard, "", 0)))
-	plain := httptest.NewServer(reg)
-	t.Cleanup(plain.Close)
-	src, err := image.FromSource(t.Context(), folderWith(t, program), image.SourceOptions{})
+	reg, err := stocked()
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = src.Close() }()
-	ref, err := name.ParseReference(strings.TrimPrefix(plain.URL, "http://") + "/web:latest")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remote.Write(ref, src.Image); err != nil {
 		t.Fatal(err)
 	}
 	tcp, err := ns.Listen(t.Context(), "tcp", inside+":443")
@@ -176,19 +167,36 @@ func (s *slice) endpoints(program string) {
 	t.Cleanup(func() { _ = srv.Close() })
 }
 
-// folderWith makes a folder that holds nothing but a static binary.
-func folderWith(t *testing.T, program string) string {
-	t.Helper()
-	dir := t.TempDir()
-	b, err := os.ReadFile(program)
+// stocked is a registry that holds one image, of this program and nothing else.
+// It is one for all tests: packing takes a while, most of all under the race
+// detector.
+var stocked = sync.OnceValues(func() (http.Handler, error) {
+	reg := registry.New(registry.Logger(golog.New(io.Discard, "", 0)))
+	srv := httptest.NewServer(reg)
+	defer srv.Close()
+	dir, err := os.MkdirTemp("", "image")
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "program"), b, 0o755); err != nil {
-		t.Fatal(err)
+	defer func() { _ = os.RemoveAll(dir) }()
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		return nil, err
 	}
-	return dir
-}
+	if err := os.WriteFile(filepath.Join(dir, "program"), self, 0o755); err != nil {
+		return nil, err
+	}
+	src, err := image.FromSource(context.Background(), dir, image.SourceOptions{})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = src.Close() }()
+	ref, err := name.ParseReference(strings.TrimPrefix(srv.URL, "http://") + "/web:latest")
+	if err != nil {
+		return nil, err
+	}
+	return reg, remote.Write(ref, src.Image)
+})
 
 func certificate(t *testing.T) (tls.Certificate, []byte) {
 	t.Helper()
@@ -230,7 +238,7 @@ func TestATaskInAMachine(t *testing.T) {
 	s := newSlice(t)
 	began := time.Now()
 	s.launch()
-	wait(t, "connected", func() (model.Instance, bool) {
+	await.Value(t, "connected", func() (model.Instance, bool) {
 		i, _ := state.Instances.Get(s.db.View(), instanceID)
 		return i, i.Connected
 	})
@@ -278,7 +286,7 @@ func TestTasksOutliveTheirAgentAndDieWithTheMachine(t *testing.T) {
 		return out
 	}
 	// The runtime is done a moment before the container's program is there.
-	before := wait(t, "the container's process", func() ([]int, bool) {
+	before := await.Value(t, "the container's process", func() ([]int, bool) {
 		now := find("contained")
 		return now, len(now) == 1
 	})
@@ -287,11 +295,11 @@ func TestTasksOutliveTheirAgentAndDieWithTheMachine(t *testing.T) {
 		t.Fatalf("agents %v", agents)
 	}
 	_ = syscall.Kill(agents[0], syscall.SIGKILL)
-	wait(t, "another agent", func() ([]int, bool) {
+	await.Value(t, "another agent", func() ([]int, bool) {
 		now := find("agent")
 		return now, len(now) == 1 && now[0] != agents[0]
 	})
-	wait(t, "connected again", func() (model.Instance, bool) {
+	await.Value(t, "connected again", func() (model.Instance, bool) {
 		i, _ := state.Instances.Get(s.db.View(), instanceID)
 		return i, i.Connected
 	})

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"berth/internal/agent"
+	"berth/internal/await"
 	"berth/internal/clock"
 	"berth/internal/container"
 	"berth/internal/container/image"
@@ -523,24 +524,10 @@ func (w *world) edit(writer, arn string, f func(*model.Task)) {
 // until waits until a task is as expected; watch out: in real time.
 func (w *world) until(arn, what string, ok func(model.Task) bool) model.Task {
 	w.t.Helper()
-	return wait(w.t, what, func() (model.Task, bool) {
+	return await.Value(w.t, what, func() (model.Task, bool) {
 		t, _ := state.Tasks.Get(w.db.View(), arn)
 		return t, ok(t)
 	})
-}
-
-func wait[T any](t *testing.T, what string, look func() (T, bool)) T {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; {
-		v, ok := look()
-		if ok {
-			return v
-		}
-		if time.Now().After(end) {
-			t.Fatalf("never %s: %+v", what, v)
-		}
-		time.Sleep(2 * time.Millisecond) // the agent works in real time
-	}
 }
 
 func (w *world) reaches(arn string, status model.TaskStatus) model.Task {
@@ -557,7 +544,7 @@ func (w *world) halt(arn string) {
 
 func (w *world) sent(line string) {
 	w.t.Helper()
-	wait(w.t, "logged "+line, func() ([]string, bool) {
+	await.Value(w.t, "logged "+line, func() ([]string, bool) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return w.lines, slices.Contains(w.lines, line)
