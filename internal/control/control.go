@@ -1,5 +1,5 @@
-// Package control is the engine of controllers. A controller brings what is
-// nearer to what is desired: it is woken with a key, looks at one snapshot,
+// Package control is the engine of controllers. A controller brings
+// what is observed nearer to what is desired: it is woken with a key, looks at one snapshot,
 // decides, writes once and says when it wants to look again. The engine owns
 // queues, de-duplication, back-off, and the order of things; it knows no noun.
 //

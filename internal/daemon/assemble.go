@@ -85,9 +85,9 @@ type Drivers struct {
 	// Architectures, MostVCPU and MostMemoryMiB bound what machines may be.
 	Architectures           []string
 	MostVCPU, MostMemoryMiB int64
-	// Registry says which requests for layers go to the bucket instead.
+	// Redirect says which requests for layers go to the bucket instead.
 	Redirect func(*http.Request) bool
-	// More are further loops, such as simulated agents.
+	// More makes further controllers, such as simulated agents.
 	More func(*System) []control.Controller
 }
 

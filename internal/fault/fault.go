@@ -1,9 +1,10 @@
 // Package fault gives every error of Berth a class, and optionally the code
 // and text that AWS would answer with.
 //
-// The class decides policy: controllers retry Conflict at once, back off on
-// Unavailable and Throttled, and wait for a change on Invalid. The wire maps
-// class and code to a status line in one place. The package knows no HTTP.
+// The class decides policy: the engine of controllers tries again soon after
+// Conflict and backs off longer after any other; a controller writes a refusal
+// that lasts into its record. The wire maps class and code to a status line in
+// one place. The package knows no HTTP.
 package fault
 
 import (

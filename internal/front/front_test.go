@@ -31,7 +31,7 @@ var start = time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
 
 var place = ident.Place{Partition: "aws", Region: "ap-northeast-1", Account: "000000000000"}
 
-// toy answers a few operations of several protocols.
+// toyECS answers a few operations of several protocols.
 type toyECS struct{ ecs.Unimplemented }
 
 func (toyECS) CreateCluster(ctx context.Context, in *ecs.CreateClusterInput) (*ecs.CreateClusterOutput, error) {

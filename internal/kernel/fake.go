@@ -16,7 +16,7 @@ import (
 type Fake struct {
 	mu     sync.Mutex
 	spaces map[string]*fakeSpace
-	// Verbs counts the changes made, by verb.
+	// verbs counts the changes made, by verb.
 	verbs map[string]int
 	fail  func(verb, detail string) error
 }

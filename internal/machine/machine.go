@@ -38,7 +38,7 @@ type Spec struct {
 	CABundle []byte
 	// Nameserver is the VPC's resolver.
 	Nameserver string
-	// Expected is the container instance ARN that registration should yield.
+	// ContainerInstanceARN is what the registration of its agent is to yield.
 	ContainerInstanceARN string
 }
 

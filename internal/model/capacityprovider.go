@@ -86,7 +86,8 @@ type CapacityProvider struct {
 	CreatedAt    time.Time `json:"createdAt" w:"api/ecs"`
 	// ChangedAt is when Status or UpdateStatus last changed by a call.
 	ChangedAt time.Time `json:"changedAt" w:"api/ecs"`
-	// Attempts holds the purchase failures that back off launches.
+	// LastFailure is why an instance could last not be launched, or did not come;
+	// supply waits after it before it buys again.
 	LastFailure   string    `json:"lastFailure,omitempty" w:"controllers/capacity,controllers/instance"`
 	LastFailureAt time.Time `json:"lastFailureAt,omitzero" w:"controllers/capacity,controllers/instance"`
 }

@@ -73,8 +73,7 @@ type Service struct {
 	CurrentDeployment string         `json:"currentDeployment,omitempty" w:"api/ecs,controllers/service"`
 	Events            []ServiceEvent `json:"events,omitempty" w:"controllers/service,controllers/task,controllers/capacity,controllers/instance,controllers/traffic"`
 	SteadyAt          time.Time      `json:"steadyAt,omitzero" w:"controllers/service"`
-	// Rollout is the deployment loop's own memory (deployments as
-	// DescribeServices lists them).
+	// Rollouts are the deployments as DescribeServices lists them, newest first.
 	Rollouts []Rollout `json:"rollouts,omitempty" w:"api/ecs,controllers/service"`
 }
 

@@ -137,11 +137,11 @@ type Task struct {
 	StartedAt          time.Time       `json:"startedAt,omitzero" w:"controllers/traffic,dispatch"`
 	ExecutionStoppedAt time.Time       `json:"executionStoppedAt,omitzero" w:"dispatch"`
 	StoppedAt          time.Time       `json:"stoppedAt,omitzero" w:"controllers/network,controllers/task"`
-	// Unregistered is when the task's targets were deregistered.
+	// DeregisteredAt is when the task's targets were deregistered.
 	DeregisteredAt time.Time `json:"deregisteredAt,omitzero" w:"controllers/traffic"`
 	// Balancing is set on a task that is to even its service out over zones.
 	Balancing bool `json:"balancing,omitempty" w:"controllers/service"`
-	// Noted is set when the service loop has counted the task as failed to
+	// Noted is set when controllers/service has counted the task as failed to
 	// start, Proven when it has once seen it healthy.
 	Noted   bool  `json:"noted,omitempty" w:"controllers/service"`
 	Proven  bool  `json:"proven,omitempty" w:"controllers/service"`

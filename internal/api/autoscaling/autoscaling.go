@@ -116,7 +116,7 @@ func parse(resource string) (place, error) {
 	return place{resource, f[1], f[2]}, nil
 }
 
-// service finds the ECS service; one that is gone is none.
+// find finds the ECS service; one that is gone is none.
 func (p place) find(r store.Reader) (model.Service, bool) {
 	s, ok := state.Services.One(r, "name", p.cluster+"/"+p.service)
 	return s, ok && s.Status != model.ServiceInactive

@@ -63,7 +63,7 @@ func (w world) group(vpc, name string) string {
 	return *out.GroupId
 }
 
-// interfaces puts an interface where controllers/network would.
+// iface puts an interface where controllers/network would.
 func (w world) iface(n model.NetworkInterface) {
 	w.Helper()
 	if err := w.db.Update(w.Context(), "controllers/network", func(tx *store.Tx) error {

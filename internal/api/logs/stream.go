@@ -15,7 +15,7 @@ import (
 	shape "berth/internal/wire/shape/logs"
 )
 
-// stream puts AWS's words on what series says of a stream.
+// streamFault puts AWS's words on what series says of a stream.
 func streamFault(err error) error {
 	switch {
 	case fault.Is(err, fault.NotFound):

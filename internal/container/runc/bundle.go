@@ -32,7 +32,7 @@ func (b bundle) statusFile() string      { return b.file("status.jsonl") }
 func (b bundle) pidFile() string         { return b.file("pid") }
 func (b bundle) runtimeLog() string      { return b.file("runtime.log") }
 
-// Log is the container's output.
+// log is the file of the container's output.
 func (b bundle) log() string { return filepath.Join(b.disk, "output.log") }
 
 // phases of status.jsonl. A folder without it was created and not started, or

@@ -40,7 +40,7 @@ type Deps struct {
 	Options rollout.Options
 }
 
-// Controller is the service loop. It is used by one goroutine at a time.
+// Controller is controllers/service as the engine runs it. It is used by one goroutine at a time.
 type Controller struct{ Deps }
 
 // New makes the loop.

@@ -98,7 +98,7 @@ func (h *Host) Mode() string {
 	}
 }
 
-// only v2: every controller is in the one hierarchy.
+// pure reports whether there is only v2: every controller is in the one hierarchy.
 func (h *Host) pure() bool { return len(h.v1) == 0 }
 
 // points lists the mount points of all hierarchies, each once, in order.

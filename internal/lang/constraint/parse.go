@@ -46,7 +46,7 @@ type token struct {
 	quoted bool
 }
 
-// operators in symbols and words; the longest symbol first.
+// symbols are the operators as signs, the longer first; words has them as words too.
 var symbols = []string{"==", "!=", ">=", "<=", "=~", "!~", "&&", "||", "(", ")", "[", "]", ",", ">", "<", "!"}
 
 var words = map[string]string{

@@ -29,7 +29,7 @@ type metadata struct {
 	tokens map[string]time.Time // → end
 }
 
-// NewMetadata serves the metadata of a machine; keys is the file with its
+// newMetadata serves the metadata of a machine; keys is the file with its
 // role's credentials.
 func newMetadata(s machine.Spec, keys string, real clock.Clock, ids *ident.Source) http.Handler {
 	m := &metadata{spec: s, keys: keys, real: real, ids: ids, since: real.Now(), tokens: map[string]time.Time{}}
