@@ -210,5 +210,5 @@ func (sys *System) services(h Drivers, zones []string, invoke *later) []front.Se
 	}
 }
 
-// WakeTraffic tells the loop of load balancers that the data plane has news.
+// WakeTraffic tells the controller of load balancers that the data plane has news.
 func (sys *System) WakeTraffic() { sys.Engine.Kick("controllers/traffic", traffic.KeyEdge) }

@@ -185,13 +185,13 @@ func (s *server) mount() {
 func (s *server) followClock(ctx context.Context) error { return s.edge.Follow(ctx) }
 
 // settleWithin is how long, in real time, one moment of an advancing clock
-// waits for the loops to come to rest: drivers work in real time.
+// waits for the controllers to come to rest: drivers work in real time.
 const settleWithin = 2 * time.Second
 
 func (s *server) settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
-	// A key that is due counts as busy until its loop has run it, so that
+	// A key that is due counts as busy until its controller has run it, so that
 	// being idle once is enough.
 	for !s.sys.Engine.Idle() {
 		if clock.Sleep(ctx, s.sys.Real, 100*time.Microsecond) != nil {
@@ -208,7 +208,7 @@ func (s *server) run(ctx context.Context, l net.Listener, ready func(addr string
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	s.sys.Engine.Begin(ctx, false)
-	// Answers come from the state, and what is written before the loops look
+	// Answers come from the state, and what is written before the controllers look
 	// they find there: with a large state their first look takes a while.
 	g.Go(func() error {
 		if err := http1.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -114,7 +114,7 @@ type Stack struct {
 	UpdatedAt             time.Time        `json:"updatedAt,omitzero" w:"api/cloudformation"`
 	DeletedAt             time.Time        `json:"deletedAt,omitzero" w:"controllers/stack"`
 	ChangeSet             string           `json:"changeSet,omitempty" w:"api/cloudformation"`
-	// Operation grows with every create, update and delete, so that the loop
+	// Operation grows with every create, update and delete, so that the controller
 	// can tell a new request from an old one; Principal is who asked.
 	Operation      int64    `json:"operation" w:"api/cloudformation"`
 	RequestToken   string   `json:"requestToken,omitempty" w:"api/cloudformation"`

@@ -84,7 +84,7 @@ func (s *Script) Run(ctx context.Context, w *World, update bool) error {
 		return err
 	}
 	if bad := w.Troubles(); len(bad) > 0 {
-		return fmt.Errorf("%s: a loop failed %d times, first: %s", s.Name, len(bad), bad[0])
+		return fmt.Errorf("%s: a controller failed %d times, first: %s", s.Name, len(bad), bad[0])
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ func (w *World) InvokeAs(ctx context.Context, p ident.Principal, service, operat
 // maxRuns bounds one settling: more is a loop that never rests.
 const maxRuns = 1_000_000
 
-// Settle runs all loops until nobody has work due now.
+// Settle runs all controllers until nobody has work due now.
 func (w *World) Settle(ctx context.Context) error {
 	_, err := w.sys.Engine.Settle(ctx, maxRuns)
 	return err
@@ -222,7 +222,7 @@ func (w *World) Load(ctx context.Context, service string, units float64) error {
 	return w.Settle(ctx)
 }
 
-// Troubles are the faults of loops that nobody scripted: panics, and writes
+// Troubles are the faults of controllers that nobody scripted: panics, and writes
 // that the state refused.
 func (w *World) Troubles() []string { return w.bad.all }
 

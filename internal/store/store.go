@@ -366,7 +366,7 @@ func (db *DB) tell(q []*batch) {
 }
 
 // Records calls fn for every record as if it had just been made, table by
-// table in order of names: what a loop must see when it starts.
+// table in order of names: what a controller must see when it starts.
 func (db *DB) Records(r Reader, fn func(Change)) {
 	for _, name := range slices.Sorted(maps.Keys(db.defs)) {
 		r.table(name).rows.Scan(func(key string, v any) bool {

@@ -52,7 +52,7 @@ func showDeployment(r store.Reader, s model.Service, o model.Rollout, tasks []mo
 	running, pending := tally(tasks, func(t model.Task) bool { return t.StartedBy == o.ID })
 	desired := o.Desired
 	if desired == 0 && o.Status == model.RolloutPrimary && o.State == model.RolloutInProgress && running+pending == 0 {
-		desired = s.DesiredCount // the loop has not looked yet
+		desired = s.DesiredCount // the controller has not looked yet
 	}
 	return shape.Deployment{
 		Id: wire.Ptr(o.ID), Status: wire.Ptr(string(o.Status)), TaskDefinition: wire.Ptr(o.TaskDefinition), DesiredCount: &desired,

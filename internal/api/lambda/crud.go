@@ -21,7 +21,7 @@ const (
 	defaultStorage = 512
 )
 
-// CreateFunction keeps a new function; it is Pending until its loop has seen
+// CreateFunction keeps a new function; it is Pending until its controller has seen
 // it. Errors: ResourceConflictException, InvalidParameterValueException.
 func (a *API) CreateFunction(ctx context.Context, in *shape.CreateFunctionInput) (*shape.CreateFunctionOutput, error) {
 	name, _, err := a.name(wire.Val(in.FunctionName), nil)

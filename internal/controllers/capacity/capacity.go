@@ -32,7 +32,7 @@ const (
 	updating = 10 * time.Second
 )
 
-// Deps are what the loop needs.
+// Deps are what the controller needs.
 type Deps struct {
 	DB    *state.DB
 	IDs   *ident.Source
@@ -50,7 +50,7 @@ type Controller struct{ Deps }
 
 var _ control.Controller = Controller{}
 
-// New returns the loop.
+// New returns the controller.
 func New(d Deps) Controller { return Controller{d} }
 
 // Name implements control.Controller.

@@ -53,7 +53,7 @@ type Minter interface {
 	Mint(ctx context.Context, role, session, subject string, ttl time.Duration) (model.Credential, error)
 }
 
-// Deps are what the loop needs.
+// Deps are what the controller needs.
 type Deps struct {
 	DB     *state.DB
 	Driver machine.Driver
@@ -76,7 +76,7 @@ var (
 	_ control.Starter    = Controller{}
 )
 
-// New returns the loop.
+// New returns the controller.
 func New(d Deps) Controller { return Controller{d} }
 
 // Name implements control.Controller.

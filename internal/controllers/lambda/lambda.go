@@ -1,4 +1,4 @@
-// Package lambda is the loop of functions: a new function becomes Active, or
+// Package lambda is the controller of functions: a new function becomes Active, or
 // Failed when this machine cannot run it; an update becomes Successful; what
 // runs an old revision, or a function that is gone, is retired.
 //
@@ -19,7 +19,7 @@ import (
 
 const name = "controllers/lambda"
 
-// Deps are what the loop needs.
+// Deps are what the controller needs.
 type Deps struct {
 	DB        *state.DB
 	Functions function.Driver
@@ -30,7 +30,7 @@ type Controller struct{ Deps }
 
 var _ control.Controller = (*Controller)(nil)
 
-// New makes the loop.
+// New makes the controller.
 func New(d Deps) *Controller { return &Controller{d} }
 
 // Name is controllers/lambda.
@@ -56,7 +56,7 @@ func (l *Controller) Reconcile(ctx context.Context, r control.Request) (control.
 	return control.Result{}, l.DB.Update(ctx, name, func(tx *store.Tx) error {
 		now, ok := state.Functions.Get(tx, fn.Name)
 		if !ok || now.RevisionID != fn.RevisionID {
-			return nil // changed since; that change wakes the loop again
+			return nil // changed since; that change wakes the controller again
 		}
 		if err := state.Functions.Edit(tx, fn.Name, func(f *model.Function) error {
 			f.State, f.StateReason, f.StateCode, f.UpdateStatus = next.State, next.StateReason, next.StateCode, next.UpdateStatus

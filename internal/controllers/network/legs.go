@@ -15,7 +15,7 @@ import (
 )
 
 // Legs lends functions' interfaces to their environments, one each. It is
-// for the function runner, not a part of the loop, and safe for concurrent use.
+// for the function runner, not a part of the controller, and safe for concurrent use.
 type Legs struct {
 	db  *state.DB
 	dir string

@@ -1,4 +1,4 @@
-// Package network is the loop that gives tasks, instances, load balancers,
+// Package network is the controller that gives tasks, instances, load balancers,
 // endpoints, NAT gateways and functions their network interfaces, makes this
 // host's network equal to the records, and takes interfaces back.
 //
@@ -40,7 +40,7 @@ type Driver interface {
 	Set(ctx context.Context, h vpc.HostNetwork) error
 }
 
-// Deps are what the loop needs.
+// Deps are what the controller needs.
 type Deps struct {
 	DB     *state.DB
 	IDs    *ident.Source
@@ -67,7 +67,7 @@ var (
 	_ control.Starter    = (*Controller)(nil)
 )
 
-// New returns the loop.
+// New returns the controller.
 func New(d Deps) *Controller { return &Controller{Deps: d, told: map[string]string{}} }
 
 // Name implements control.Controller.

@@ -1,4 +1,4 @@
-// Package reaper is the loop that forgets: tasks, instances and NAT gateways an
+// Package reaper is the controller that forgets: tasks, instances and NAT gateways an
 // hour after their end, as AWS does, deleted stacks with their events after 90
 // days, decisions beyond the last ten thousand, and keys that have expired.
 //
@@ -28,7 +28,7 @@ const (
 	most = 5000
 )
 
-// Deps are what the loop needs.
+// Deps are what the controller needs.
 type Deps struct{ DB *state.DB }
 
 // Controller implements control.Controller.
@@ -39,7 +39,7 @@ var (
 	_ control.Starter    = Controller{}
 )
 
-// New returns the loop.
+// New returns the controller.
 func New(d Deps) Controller { return Controller{d} }
 
 // Name implements control.Controller.

@@ -1,4 +1,4 @@
-// Package resolve is the loop that says what names mean and where the APIs
+// Package resolve is the controller that says what names mean and where the APIs
 // are reached, in every VPC and in the Internet: it compiles the records into
 // the resolver's Config and the endpoints' listeners and sets both.
 //
@@ -40,7 +40,7 @@ type (
 	}
 )
 
-// Deps are what the loop needs.
+// Deps are what the controller needs.
 type Deps struct {
 	DB        *state.DB
 	Place     ident.Place
@@ -53,7 +53,7 @@ type Deps struct {
 // Controller implements control.Controller.
 type Controller struct {
 	Deps
-	set *Served // what is in force; the engine never runs one loop twice at once
+	set *Served // what is in force; the engine never runs one controller twice at once
 }
 
 // Served is what is answered and where.
@@ -64,7 +64,7 @@ type Served struct {
 
 var _ control.Controller = (*Controller)(nil)
 
-// New returns the loop.
+// New returns the controller.
 func New(d Deps) *Controller { return &Controller{Deps: d} }
 
 // Name implements control.Controller.

@@ -206,7 +206,7 @@ func (l *Controller) conclude(ctx context.Context, t model.ScalableTarget, s mod
 }
 
 // concluded says how an activity stands; it reports whether that is news. One
-// that is pending when the loop looks was cut off while ECS was asked.
+// that is pending when the controller looks was cut off while ECS was asked.
 func concluded(x *model.ScalingActivity, s model.Service, running int64, now time.Time) bool {
 	set := "Successfully set desired count to " + count(x.To) + ". "
 	switch {

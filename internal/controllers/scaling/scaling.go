@@ -1,4 +1,4 @@
-// Package scaling is the loop that evaluates alarms, lets scaling policies
+// Package scaling is the controller that evaluates alarms, lets scaling policies
 // act, and runs scheduled actions: it writes alarms' states, changes desired
 // counts through ECS's own API as Application Auto Scaling's service-linked
 // role, and records what it did and why it did not.
@@ -8,7 +8,7 @@
 // of their alarms changes and, while one is in ALARM, once a minute again, as
 // CloudWatch invokes scaling actions (docs/facts/deployments.md D121); "scheduled|KEY"
 // is a target's scheduled actions, in the order in which they fall due. The
-// loop holds nothing: how many, and whether, is plan/scaling's answer. It owns
+// controller holds nothing: how many, and whether, is plan/scaling's answer. It owns
 // State, StateReason and StateData of alarms and the cooldowns of policies.
 // Only the control engine calls it.
 package scaling
@@ -37,7 +37,7 @@ type Metrics interface {
 	Query(m series.Metric, unit string, from, to time.Time, period time.Duration) ([]series.Point, error)
 }
 
-// Deps are what the loop needs.
+// Deps are what the controller needs.
 type Deps struct {
 	DB     *state.DB
 	Series Metrics
@@ -47,12 +47,12 @@ type Deps struct {
 	Place ident.Place
 }
 
-// Controller is the loop.
+// Controller evaluates alarms and acts on scaling policies.
 type Controller struct{ Deps }
 
 var _ control.Controller = (*Controller)(nil)
 
-// New makes the loop.
+// New makes the controller.
 func New(d Deps) *Controller { return &Controller{d} }
 
 // Name implements control.Controller.

@@ -1,4 +1,4 @@
-// Package service is the loop that keeps services: it looks at one service,
+// Package service is the controller that keeps services: it looks at one service,
 // asks plan/rollout what should be, writes that in one transaction, and acts
 // where a deployment acts on others: it changes listener rules as the load
 // balancer role and calls lifecycle hooks as the hook role, both through our
@@ -28,7 +28,7 @@ import (
 
 const name = "controllers/service"
 
-// Deps are what the loop works with.
+// Deps are what the controller works with.
 type Deps struct {
 	DB  *state.DB
 	IDs *ident.Source
@@ -43,10 +43,10 @@ type Deps struct {
 // Controller is controllers/service as the engine runs it. It is used by one goroutine at a time.
 type Controller struct{ Deps }
 
-// New makes the loop.
+// New makes the controller.
 func New(d Deps) *Controller { return &Controller{d} }
 
-// Name is the loop's name.
+// Name is the controller's name.
 func (l *Controller) Name() string { return name }
 
 // Wake says which services a change concerns.

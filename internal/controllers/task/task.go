@@ -1,4 +1,4 @@
-// Package task is the loop that gives waiting tasks an instance: one key a
+// Package task is the controller that gives waiting tasks an instance: one key a
 // cluster, one plan for all of its tasks at once.
 //
 // It owns a task's Instance, CapacityProvider, AvailabilityZone, Subnet,
@@ -35,7 +35,7 @@ const waitLimit = 30 * time.Minute
 // for an instance that is on its way is no event on AWS.
 const patience = 5 * time.Minute
 
-// Deps are what the loop needs.
+// Deps are what the controller needs.
 type Deps struct {
 	DB  *state.DB
 	IDs *ident.Source
@@ -47,7 +47,7 @@ type Controller struct{ Deps }
 
 var _ control.Controller = Controller{}
 
-// New returns the loop.
+// New returns the controller.
 func New(d Deps) Controller { return Controller{d} }
 
 // Name implements control.Controller.

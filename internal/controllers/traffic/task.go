@@ -18,7 +18,7 @@ const session = "ecs-service-scheduler"
 
 // lookAgain is how soon a task is looked at again that waits for the data
 // plane or for a permission, on the control plane's clock. Reports and changes
-// wake the loop sooner.
+// wake the controller sooner.
 const lookAgain = 5 * time.Second
 
 // move is what one task should become, and the targets that go with it.
@@ -32,19 +32,19 @@ type move struct {
 
 // round is one look at the tasks of a service.
 type round struct {
-	loop    *Controller
-	view    *store.View
-	now     time.Time
-	service string
-	data    *facts // what the data plane says; nil where nobody asked
-	moves   []move
-	wait    bool
-	errors  []string // texts of service events
+	controller *Controller
+	view       *store.View
+	now        time.Time
+	service    string
+	data       *facts // what the data plane says; nil where nobody asked
+	moves      []move
+	wait       bool
+	errors     []string // texts of service events
 }
 
 // tasks moves the tasks of a service, or one without a service, on.
 func (l *Controller) tasks(ctx context.Context, now time.Time, service string, ts []model.Task) (control.Result, error) {
-	return l.turn(ctx, &round{loop: l, view: l.DB.View(), now: now, service: service}, ts)
+	return l.turn(ctx, &round{controller: l, view: l.DB.View(), now: now, service: service}, ts)
 }
 
 func (l *Controller) turn(ctx context.Context, r *round, ts []model.Task) (control.Result, error) {
@@ -186,14 +186,14 @@ func (r *round) allowed(t model.Task, lb model.ServiceLoadBalancer, action strin
 			role = s.RoleARN
 		}
 	}
-	if role == "" || isServiceLinked(role) || r.loop.Access == nil {
+	if role == "" || isServiceLinked(role) || r.controller.Access == nil {
 		return nil
 	}
-	p, err := r.loop.Access.Assume(r.view, "ecs.amazonaws.com", role, session)
+	p, err := r.controller.Access.Assume(r.view, "ecs.amazonaws.com", role, session)
 	if err != nil {
 		return err
 	}
-	return r.loop.Access.Allow(r.view, p, "elasticloadbalancing:"+action, lb.TargetGroupARN, nil)
+	return r.controller.Access.Allow(r.view, p, "elasticloadbalancing:"+action, lb.TargetGroupARN, nil)
 }
 
 func (r *round) refused(verb, group string, err error) {
@@ -213,9 +213,9 @@ func (r *round) write(ctx context.Context) error {
 	events := r.events()
 	ids := make([]string, len(events))
 	for i := range ids {
-		ids[i] = r.loop.IDs.UUID()
+		ids[i] = r.controller.IDs.UUID()
 	}
-	return r.loop.DB.Update(ctx, name, func(tx *store.Tx) error {
+	return r.controller.DB.Update(ctx, name, func(tx *store.Tx) error {
 		for _, m := range r.moves {
 			if err := r.apply(tx, m); err != nil {
 				return err
@@ -336,7 +336,7 @@ func (l *Controller) leave(ctx context.Context, view *store.View, data *facts) e
 		byService[t.Service] = append(byService[t.Service], t)
 	}
 	for _, s := range order {
-		r := &round{loop: l, view: view, now: data.now, service: s, data: data}
+		r := &round{controller: l, view: view, now: data.now, service: s, data: data}
 		if _, err := l.turn(ctx, r, byService[s]); err != nil {
 			return err
 		}

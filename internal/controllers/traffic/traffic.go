@@ -6,7 +6,7 @@
 //
 // Keys: "edge" is the data plane as a whole; "service|ARN" is all tasks of a
 // service, so that its events count them together; "task|ARN" is a task
-// without a service; "figures" is the minute's metrics. The loop holds
+// without a service; "figures" is the minute's metrics. The controller holds
 // nothing but the last counters; it decides nothing about weights or how many
 // tasks there should be.
 package traffic
@@ -30,14 +30,14 @@ import (
 
 const name = "controllers/traffic"
 
-// Keys of the loop that do not name a record. KeyEdge is to be woken when the
+// Keys of the controller that do not name a record. KeyEdge is to be woken when the
 // data plane has a new report.
 const (
 	KeyEdge    = "edge"
 	keyFigures = "figures"
 )
 
-// Edge is the data plane as this loop needs it.
+// Edge is the data plane as this controller needs it.
 type Edge interface {
 	// Set says what should be served; it does not wait.
 	Set(c balancer.Config)
@@ -47,7 +47,7 @@ type Edge interface {
 	Report() (r balancer.Report, current, ok bool)
 }
 
-// Deps are what the loop needs.
+// Deps are what the controller needs.
 type Deps struct {
 	DB     *state.DB
 	Edge   Edge
@@ -62,7 +62,7 @@ type Deps struct {
 	Jobs    control.Jobs
 }
 
-// Controller is the loop.
+// Controller moves targets and keeps the data plane as the state says.
 type Controller struct {
 	Deps
 	last figures
@@ -73,7 +73,7 @@ var (
 	_ control.Starter    = (*Controller)(nil)
 )
 
-// New makes the loop.
+// New makes the controller.
 func New(d Deps) *Controller { return &Controller{Deps: d} }
 
 // Name implements control.Controller.
@@ -126,7 +126,7 @@ func keyOf(t model.Task) string {
 	return "task|" + t.ARN
 }
 
-// concerns reports whether a task is at a point where this loop moves it.
+// concerns reports whether a task is at a point where this controller moves it.
 func concerns(t model.Task) bool {
 	switch t.LastStatus {
 	case model.TaskActivating, model.TaskDeactivating:

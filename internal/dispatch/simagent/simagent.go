@@ -3,7 +3,7 @@
 // would, after pull and start times drawn from a seed. It skips the wire, and
 // nothing else.
 //
-// It is a loop like the controllers, driven by state and by the control
+// It is a controller like the others, driven by state and by the control
 // plane's clock; chance is drawn from the seed and the task's or machine's
 // id, never from the order of events. It owns no field: everything it knows
 // goes through dispatch.Gateway. Only simulations run it.

@@ -7,7 +7,7 @@
 // the zones with free capacity it takes the one that has the fewest tasks of the same
 // group; in a zone it fills the fullest instance that fits. It sorts before it
 // chooses, and ties break by id, so that equal inputs give equal plans. It
-// sees no store and no clock. Loops and supply call it; nothing is shared
+// sees no store and no clock. Controllers and supply call it; nothing is shared
 // between calls.
 package placement
 
