@@ -12,11 +12,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"syscall"
@@ -35,6 +37,7 @@ type bench struct {
 	listen   string
 	rounds   int
 	most     int    // tasks in the growth
+	profile  string // where the profile of our own CPU goes, or ""
 	dir      string // everything temporary
 	table    *table
 }
@@ -79,13 +82,14 @@ func run(ctx context.Context) error {
 	flag.StringVar(&b.listen, "listen", "127.0.0.1:4815", "address for the servers under test")
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds per figure")
 	flag.IntVar(&b.most, "most", 10_000, "the most tasks of the section growth")
+	flag.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of this process (sections growth, placement, store) to the file")
 	flag.Parse()
 	chosen := choose(*only)
 	if err := b.prepare(slices.ContainsFunc(chosen, func(s section) bool { return !s.anyone })); err != nil {
 		return err
 	}
 	defer b.leave()
-	err := b.measure(ctx, chosen)
+	err := b.profiled(func() error { return b.measure(ctx, chosen) })
 	if print := b.print(*asJSON); err == nil { // what was measured before an error is worth seeing, too
 		err = print
 	}
@@ -108,6 +112,24 @@ func (b *bench) measure(ctx context.Context, chosen []section) error {
 		fmt.Fprintf(os.Stderr, "bench: %s took %.0f s\n", s.name, time.Since(began).Seconds())
 	}
 	return nil
+}
+
+// profiled runs fn, and writes a profile of its CPU if one is asked for.
+func (b *bench) profiled(fn func() error) error {
+	if b.profile == "" {
+		return fn()
+	}
+	f, err := os.Create(b.profile)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return err
+	}
+	err = fn()
+	pprof.StopCPUProfile()
+	return errors.Join(err, f.Close())
 }
 
 func (b *bench) print(asJSON bool) error {
