@@ -116,6 +116,28 @@ func TestAnotherServerAtTheAddress(t *testing.T) {
 	}
 }
 
+// A server that has only just started answers before its folder says where:
+// `berth up` takes it for what it is, and starts no second one.
+func TestUpFindsTheServerOfItsFolder(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	up := func(data string) string {
+		mux := http.NewServeMux()
+		mux.HandleFunc("GET /_berth/health", func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"status":"ok","region":"eu-west-1","data":%q}`, data)
+		})
+		srv := httptest.NewServer(mux)
+		defer srv.Close()
+		_, out, errs := alone(t, "up", "--data", dir, "--listen", strings.TrimPrefix(srv.URL, "http://"))
+		return out + errs
+	}
+	if said := up(dir); !strings.Contains(said, "a server answers at http://127.0.0.1:") || strings.Contains(said, "another server") {
+		t.Errorf("its own: %s", said)
+	}
+	if said := up(other); !strings.Contains(said, "another server answers at http://127.0.0.1:") || !strings.Contains(said, "data in "+other) {
+		t.Errorf("another's: %s", said)
+	}
+}
+
 // Every command has help with an example, and fits a terminal of 80 columns.
 func TestHelp(t *testing.T) {
 	_, root, _ := alone(t, "-h")

@@ -22,23 +22,32 @@ func (a *app) ensure(ctx context.Context, w order) (*client, error) {
 		}
 		return c, a.agree(ctx, c, w)
 	}
-	if r, ok := a.lookup(); ok {
-		if c, err := a.reach(ctx, r.Endpoint); err == nil && a.owns(c.now) {
-			fmt.Fprintf(a.note, "%s a server answers at %s (%s)\n", tint(a.note, "green", "✓"), c.base, c.region)
-			return c, a.agree(ctx, c, w)
-		}
-	}
-	if c, err := a.reach(ctx, w.server.Listen); err == nil {
+	c, err := a.found(ctx, w.server.Listen)
+	switch {
+	case err == nil && a.owns(c.now):
+		fmt.Fprintf(a.note, "%s a server answers at %s (%s)\n", tint(a.note, "green", "✓"), c.base, c.region)
+		return c, a.agree(ctx, c, w)
+	case err == nil:
 		return nil, fmt.Errorf(
 			"another server answers at %s, with its data in %s\n  use it with --endpoint %s, or start one beside it with --listen 127.0.0.1:PORT "+
 				"--data FOLDER",
 			c.base, c.now.Data, c.base,
 		)
-	}
-	if os.Geteuid() != 0 {
+	case os.Geteuid() != 0:
 		return nil, errors.New("a server makes network namespaces and containers and must run as root\n  try: sudo berth up")
 	}
 	return a.start(ctx, w.server)
+}
+
+// found reaches the server of the data folder, or whatever answers where a new
+// one would: the folder's own, if it has only just been started.
+func (a *app) found(ctx context.Context, listen string) (*client, error) {
+	if r, ok := a.lookup(); ok {
+		if c, err := a.reach(ctx, r.Endpoint); err == nil && a.owns(c.now) {
+			return c, nil
+		}
+	}
+	return a.reach(ctx, listen)
 }
 
 // agree applies to a server that runs what flags ask of it, or refuses them.
@@ -130,7 +139,7 @@ func (a *app) start(ctx context.Context, s ServerConfig) (*client, error) {
 			return nil, ctx.Err()
 		case <-time.After(10 * time.Millisecond):
 		}
-		if h, err := c.health(ctx); err == nil {
+		if h, err := c.health(ctx); err == nil && a.owns(h) {
 			done("")
 			c.region, c.now = h.Region, h
 			fmt.Fprintf(

@@ -202,25 +202,43 @@ func (s *server) settle(ctx context.Context) {
 
 // run serves until ctx ends.
 func (s *server) run(ctx context.Context, l net.Listener, ready func(addr string)) error {
-	http1 := &http.Server{
-		Handler: s.sys.Front.Handler(front.Listener{}), ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	s.sys.Engine.Begin(ctx, false)
 	// Answers come from the state, and what is written before the controllers look
 	// they find there: with a large state their first look takes a while.
+	if err := s.answer(ctx, g, l, s.sys.Front.Handler(front.Listener{})); err != nil {
+		return err
+	}
+	s.sys.Engine.Open()
+	g.Go(func() error { return s.sys.Engine.Run(ctx) })
+	g.Go(func() error { return s.sys.Gateway.Run(ctx) })
+	g.Go(func() error { return s.edge.Run(ctx) })
+	g.Go(func() error { return s.forget(ctx) })
+	ready(l.Addr().String())
+	err := g.Wait()
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return errors.Join(err, s.functions.Close(end), s.endpoints.Close(), s.names.Close(), s.net.Close(), s.series.Close(), s.kv.Close())
+}
+
+// answer writes where this server is and then answers there until ctx ends:
+// whoever is answered finds its server.json.
+func (s *server) answer(ctx context.Context, g *errgroup.Group, l net.Listener, h http.Handler) error {
+	if err := s.announce(l.Addr().String()); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	http1 := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
 	g.Go(func() error {
 		if err := http1.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
 	})
-	s.sys.Engine.Open()
-	g.Go(func() error { return s.sys.Engine.Run(ctx) })
-	g.Go(func() error { return s.sys.Gateway.Run(ctx) })
-	g.Go(func() error { return s.edge.Run(ctx) })
-	g.Go(func() error { return s.forget(ctx) })
 	g.Go(func() error {
 		<-ctx.Done()
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
@@ -230,17 +248,7 @@ func (s *server) run(ctx context.Context, l net.Listener, ready func(addr string
 		}
 		return nil
 	})
-	if err := s.announce(l.Addr().String()); err != nil {
-		return err
-	}
-	ready(l.Addr().String())
-	err := g.Wait()
-	if errors.Is(err, context.Canceled) {
-		err = nil
-	}
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	return errors.Join(err, s.functions.Close(end), s.endpoints.Close(), s.names.Close(), s.net.Close(), s.series.Close(), s.kv.Close())
+	return nil
 }
 
 // announce writes where this server answers, for the command line.
