@@ -106,6 +106,7 @@ type DB struct {
 	unwritten []Op
 
 	pub  atomic.Pointer[version] // newest durable
+	past history                 // what led to it
 	subs struct {
 		sync.Mutex
 		next int
@@ -281,6 +282,9 @@ func (db *DB) commit() {
 				b.done <- err
 			}
 			continue
+		}
+		for _, b := range q {
+			db.past.add(b.ver.rev, b.changes)
 		}
 		db.pub.Store(last.ver)
 		db.tell(q)
