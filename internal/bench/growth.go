@@ -49,7 +49,7 @@ func growth(ctx context.Context, b *bench) error {
 
 // sizes are the numbers of tasks of the growth.
 func (b *bench) sizes() []int {
-	return slices.DeleteFunc([]int{100, 1000, 10_000}, func(n int) bool { return n > b.most })
+	return slices.DeleteFunc([]int{100, 1000, 10_000}, func(n int) bool { return n < b.least || n > b.most })
 }
 
 // cost is what one growth took.

@@ -36,7 +36,8 @@ type bench struct {
 	image    string
 	listen   string
 	rounds   int
-	most     int    // tasks in the growth
+	least    int // tasks in the growth
+	most     int
 	profile  string // where the profile of our own CPU goes, or ""
 	dir      string // everything temporary
 	table    *table
@@ -82,6 +83,7 @@ func run(ctx context.Context) error {
 	flag.StringVar(&b.listen, "listen", "127.0.0.1:4815", "address for the servers under test")
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds per figure")
 	flag.IntVar(&b.most, "most", 10_000, "the most tasks of the section growth")
+	flag.IntVar(&b.least, "least", 100, "the least tasks of the section growth")
 	flag.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of this process (sections growth, placement, store) to the file")
 	flag.Parse()
 	chosen := choose(*only)
