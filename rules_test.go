@@ -88,18 +88,24 @@ var outside = []struct{ prefix, packages, why string }{
 // banned calls, with what to do instead.
 var banned = map[string]string{
 	"time.Now":   "take a clock.Clock (drivers, controllers' Request.Now) or a now time.Time (calculations)",
-	"time.Since": "as time.Now", "time.Until": "as time.Now", "time.Sleep": "use clock.Sleep, or wait for a condition",
+	"time.Since": "as time.Now", "time.Until": "as time.Now",
 	"time.Tick": "use a clock", "time.AfterFunc": "use a clock",
 	"fmt.Print": "log through slog, or write to an io.Writer you were given", "fmt.Println": "as fmt.Print", "fmt.Printf": "as fmt.Print",
 	"os.Exit":  "only package main exits",
 	"rand.Int": "draw from ident.Source", "rand.IntN": "draw from ident.Source", "rand.Float64": "draw from ident.Source",
 }
 
+// sleeps are banned in tests too: who waits for a while waits for nothing.
+var sleeps = map[string]string{
+	"time.Sleep": "wait for what happens: await.True in a test, a clock elsewhere",
+	"time.After": "as time.Sleep; what gives up after a while takes await.Context, or a context with a deadline",
+}
+
 // exempt packages may call what their work is made of.
 var exempt = map[string][]string{
 	"clock": {"time.Now", "time.Since"},
 	"await": {"time.Now", "time.Until"},
-	"cli":   {"time.Now", "time.Since", "time.Sleep", "time.Until"},
+	"cli":   {"time.Now", "time.Since", "time.Until"},
 	"gen":   {"fmt.Print", "fmt.Println", "fmt.Printf", "os.Exit"},
 }
 
@@ -133,6 +139,9 @@ func TestRules(t *testing.T) {
 		checkImports(t, f, file, pkg, test)
 		if !test && !strings.HasPrefix(filepath.Base(file), "zz_") {
 			checkCalls(t, fset, f, pkg)
+		}
+		if pkg != "clock" {
+			checkSleeps(t, fset, f)
 		}
 		return nil
 	})
@@ -170,19 +179,32 @@ func checkCalls(t *testing.T, fset *token.FileSet, f *ast.File, pkg string) {
 			t.Errorf("%s: no init functions: say it in a constructor", fset.Position(fn.Pos()))
 		}
 	}
+	selected(f, func(x *ast.Ident, name string) {
+		why, bad := banned[name]
+		if bad && f.Name.Name != "main" && !slices.Contains(exempt[pkg], name) {
+			t.Errorf("%s: %s: %s", fset.Position(x.Pos()), name, why)
+		}
+	})
+}
+
+func checkSleeps(t *testing.T, fset *token.FileSet, f *ast.File) {
+	t.Helper()
+	selected(f, func(x *ast.Ident, name string) {
+		if why, bad := sleeps[name]; bad {
+			t.Errorf("%s: %s: %s", fset.Position(x.Pos()), name, why)
+		}
+	})
+}
+
+// selected calls see with each name that a file takes from a package.
+func selected(f *ast.File, see func(x *ast.Ident, name string)) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		sel, ok := n.(*ast.SelectorExpr)
 		if !ok {
 			return true
 		}
-		x, ok := sel.X.(*ast.Ident)
-		if !ok {
-			return true
-		}
-		name := x.Name + "." + sel.Sel.Name
-		why, bad := banned[name]
-		if bad && imports(f, x.Name) && f.Name.Name != "main" && !slices.Contains(exempt[pkg], name) {
-			t.Errorf("%s: %s: %s", fset.Position(n.Pos()), name, why)
+		if x, ok := sel.X.(*ast.Ident); ok && imports(f, x.Name) {
+			see(x, x.Name+"."+sel.Sel.Name)
 		}
 		return true
 	})

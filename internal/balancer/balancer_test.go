@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"berth/internal/await"
 	"berth/internal/balancer"
 	"berth/internal/clock"
 	"berth/internal/ident"
@@ -130,16 +131,10 @@ func (r *rig) url(path string) string { return "http://127.0.0.1:" + strconv.Ito
 // until waits on a condition of the report.
 func (r *rig) until(what string, ok func(balancer.Report) bool) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
-	defer cancel()
-	for !ok(r.Report()) {
-		select {
-		case <-ctx.Done():
-			r.t.Fatalf("%s: not reached; %+v", what, r.Report())
-		case <-r.Changed():
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	await.Value(r.t, what, func() (balancer.Report, bool) {
+		rep := r.Report()
+		return rep, ok(rep)
+	})
 }
 
 func (r *rig) untilState(n int, state string) {
@@ -594,9 +589,10 @@ func TestAllUnhealthyFailsOpen(t *testing.T) {
 // Proves: D65
 func TestDrainingFinishesWhatIsInFlight(t *testing.T) {
 	r := newRig(t)
-	release := make(chan struct{})
+	arrived, release := make(chan struct{}), make(chan struct{})
 	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/slow" {
+			close(arrived)
 			<-release
 		}
 		_, _ = io.WriteString(w, "old")
@@ -609,7 +605,7 @@ func TestDrainingFinishesWhatIsInFlight(t *testing.T) {
 	r.set()
 	got := make(chan string, 1)
 	go func() { _, body := get(t, r.url("/slow")); got <- body }()
-	r.until("one in flight", func(rep balancer.Report) bool { return rep.Targets[0].InFlight == 1 })
+	<-arrived // one that was not yet sent would be given another target
 	old := r.cfg.Groups[0].Targets[0]
 	old.Draining = true
 	ap := netip.MustParseAddrPort(b)
@@ -637,8 +633,13 @@ func TestDrainingFinishesWhatIsInFlight(t *testing.T) {
 // Proves: D65
 func TestTheEndOfTheDelayCutsWith502(t *testing.T) {
 	r := newRig(t)
-	release := make(chan struct{})
-	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	arrived, release := make(chan struct{}), make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/slow" {
+			close(arrived)
+		}
+		<-release
+	}))
 	defer slow.Close()
 	defer close(release)
 	r.group("g", slow.Listener.Addr().String())
@@ -646,7 +647,7 @@ func TestTheEndOfTheDelayCutsWith502(t *testing.T) {
 	r.set()
 	got := make(chan int, 1)
 	go func() { res, _ := get(t, r.url("/slow")); got <- res.StatusCode }()
-	r.until("one in flight", func(rep balancer.Report) bool { return rep.Targets[0].InFlight == 1 })
+	<-arrived
 	r.cfg.Groups[0].Targets = nil
 	r.set()
 	if code := <-got; code != 502 {

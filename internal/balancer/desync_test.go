@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"berth/internal/await"
 	"berth/internal/balancer"
 )
 
@@ -123,7 +124,7 @@ func TestDesyncMitigationIsDefensive(t *testing.T) {
 		if c.ambiguous {
 			select {
 			case <-gone:
-			case <-time.After(10 * time.Second):
+			case <-await.Context(t).Done():
 				t.Errorf("%s: the target's connection stays open", name)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"berth/internal/clock"
 	"berth/internal/kernel/cgroup"
 )
 
@@ -112,6 +113,8 @@ func memory(pid int) (rss, private float64, err error) {
 func until(ctx context.Context, limit, every time.Duration, what string, ok func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	again := time.NewTicker(every)
+	defer again.Stop()
 	var last error
 	for {
 		done, err := ok()
@@ -122,9 +125,16 @@ func until(ctx context.Context, limit, every time.Duration, what string, ok func
 		select {
 		case <-ctx.Done():
 			return errors.Join(fmt.Errorf("after %v still not: %s", limit, what), last)
-		case <-time.After(every):
+		case <-again.C:
 		}
 	}
+}
+
+// rest lets real time pass while others work.
+func rest(ctx context.Context, d time.Duration) error {
+	over, cancel := context.WithCancel(ctx)
+	defer cancel()
+	return clock.Sleep(ctx, clock.Real(over), d)
 }
 
 // ms is a duration in milliseconds.

@@ -107,7 +107,9 @@ func (c *cluster) memory(ctx context.Context) error {
 	if err := c.reach(ctx, arns, 20*time.Millisecond, "RUNNING"); err != nil {
 		return err
 	}
-	time.Sleep(2 * time.Second)
+	if err := rest(ctx, 2*time.Second); err != nil {
+		return err
+	}
 	held := map[string][2][]float64{}
 	for _, g := range c.all() {
 		pids, err := g.Procs()

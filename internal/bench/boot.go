@@ -34,7 +34,9 @@ func boots(ctx context.Context, b *bench) error {
 			}
 			took, cpu = append(took, ms(time.Since(l.began))), append(cpu, ms(usedBy(l.cmd.Process.Pid)))
 			if n == 0 {
-				time.Sleep(time.Second)
+				if err := rest(ctx, time.Second); err != nil {
+					return err
+				}
 			}
 			r, p, err := memory(l.cmd.Process.Pid)
 			if err != nil {

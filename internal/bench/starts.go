@@ -32,8 +32,8 @@ func (c *cluster) starts(ctx context.Context) error {
 	for range c.b.rounds {
 		idle := used(c.all()...)
 		idleInstance := used(slice)
-		if time.Sleep(time.Second); ctx.Err() != nil {
-			return ctx.Err()
+		if err := rest(ctx, time.Second); err != nil {
+			return err
 		}
 		idle, idleInstance = used(c.all()...)-idle, used(slice)-idleInstance
 		began, before, beforeInstance := time.Now(), used(c.all()...), used(slice)

@@ -130,6 +130,8 @@ func (a *app) start(ctx context.Context, s ServerConfig) (*client, error) {
 	done := a.busy("starting a server")
 	defer done("")
 	c := &client{base: "http://" + s.Listen, http: &http.Client{}}
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
 	for time.Since(began) < 30*time.Second {
 		select {
 		case <-ended:
@@ -137,7 +139,7 @@ func (a *app) start(ctx context.Context, s ServerConfig) (*client, error) {
 			return nil, fmt.Errorf("the server did not start\n%s", strings.ReplaceAll(tail(logPath, end, 12), "  berth: ", "  "))
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(10 * time.Millisecond):
+		case <-again.C:
 		}
 		if h, err := c.health(ctx); err == nil && a.owns(h) {
 			done("")
@@ -174,10 +176,12 @@ func tail(file string, from int64, lines int) string {
 }
 
 func pause(ctx context.Context, d time.Duration) error {
+	over := time.NewTimer(d)
+	defer over.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(d):
+	case <-over.C:
 		return nil
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"berth/internal/acs"
+	"berth/internal/await"
 	"berth/internal/clock"
 	"berth/internal/dispatch"
 	"berth/internal/fault"
@@ -173,8 +174,7 @@ func (b *bench) dial(query string) *websocket.Conn {
 // next reads frames until one of the wanted type, and decodes it.
 func next[T any](t *testing.T, conn *websocket.Conn, kind string) T {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
+	ctx := await.Context(t)
 	for {
 		_, frame, err := conn.Read(ctx)
 		if err != nil {
@@ -320,12 +320,14 @@ func TestKeysAreRenewedBeforeTheyEnd(t *testing.T) {
 	next[acs.Manifest](t, conn, acs.TypeManifest)
 	next[acs.Heartbeat](t, conn, acs.TypeHeartbeat) // the session waits now
 	stop := make(chan struct{})
+	again := time.NewTicker(2 * time.Millisecond)
+	defer again.Stop()
 	go func() { // the session sets its next timer in its own time
 		for {
 			select {
 			case <-stop:
 				return
-			case <-time.After(2 * time.Millisecond):
+			case <-again.C:
 				b.clock.Advance(time.Hour / 4)
 			}
 		}
@@ -446,12 +448,8 @@ func TestAClosedConnectionIsALostAgent(t *testing.T) {
 		t.Fatalf("instance: %+v", i)
 	}
 	conn.CloseNow()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) { // the gateway notices in real time
-		if i, _ := state.Instances.Get(b.db.View(), id); !i.Connected {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("still connected")
-		}
-	}
+	await.True(t, "the instance is not connected", func() bool { // the gateway notices in real time
+		i, _ := state.Instances.Get(b.db.View(), id)
+		return !i.Connected
+	})
 }

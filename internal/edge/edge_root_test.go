@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"berth/internal/await"
 	"berth/internal/balancer"
 	"berth/internal/kernel"
 )
@@ -85,8 +86,8 @@ func TestTheEdgeListensAndDialsInsideItsInterfaces(t *testing.T) {
 		b, _ := io.ReadAll(res.Body)
 		return string(b)
 	}
-	eventually(t, "an answer from inside", func() bool { return ask(ns) == "inside" })
-	eventually(t, "a healthy target", func() bool {
+	await.True(t, "an answer from inside", func() bool { return ask(ns) == "inside" })
+	await.True(t, "a healthy target", func() bool {
 		r, _, ok := c.Report()
 		return ok && len(r.Targets) == 1 && r.Targets[0].State == "healthy"
 	})
@@ -94,5 +95,5 @@ func TestTheEdgeListensAndDialsInsideItsInterfaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := fresh()
-	eventually(t, "an answer from the namespace that replaced it", func() bool { return ask(again) == "inside" })
+	await.True(t, "an answer from the namespace that replaced it", func() bool { return ask(again) == "inside" })
 }

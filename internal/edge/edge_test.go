@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"berth/internal/await"
 	"berth/internal/leaktest"
 
 	"berth/internal/balancer"
@@ -96,17 +97,6 @@ func answer(url string) string {
 	return string(b)
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	end := time.Now().Add(15 * time.Second)
-	for !ok() {
-		if time.Now().After(end) {
-			t.Fatalf("%s: never", what)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
 func TestTheEdgeOutlivesTheServerAndItself(t *testing.T) {
 	data, port := t.TempDir(), freePort(t)
 	url := "http://127.0.0.1:" + strconv.Itoa(port) + "/"
@@ -117,12 +107,12 @@ func TestTheEdgeOutlivesTheServerAndItself(t *testing.T) {
 		if err := c.Stop(ctx); err != nil {
 			t.Error(err)
 		}
-		eventually(t, "stopped", func() bool { return answer(url) != "two" && answer(url) != "one" })
+		await.True(t, "stopped", func() bool { return answer(url) != "two" && answer(url) != "one" })
 	})
 	c.Set(config(port, "one"))
-	eventually(t, "first answer", func() bool { return answer(url) == "one" })
+	await.True(t, "first answer", func() bool { return answer(url) == "one" })
 	var s edge.State
-	eventually(t, "the configuration is kept", func() bool {
+	await.True(t, "the configuration is kept", func() bool {
 		s, _ = c.State()
 		return s.Applied == edge.Digest(config(port, "one"))
 	})
@@ -132,17 +122,17 @@ func TestTheEdgeOutlivesTheServerAndItself(t *testing.T) {
 	}
 	_ = syscall.Kill(s.PID, syscall.SIGKILL)
 	c2, _ := server(t, data)
-	eventually(t, "from its own memory", func() bool { return answer(url) == "one" })
+	await.True(t, "from its own memory", func() bool { return answer(url) == "one" })
 	s2, _ := c2.State()
 	if s2.PID == s.PID || s2.Epoch == s.Epoch {
 		t.Errorf("the same process: %+v", s2)
 	}
 	c2.Set(config(port, "two"))
-	eventually(t, "second configuration", func() bool { return answer(url) == "two" })
+	await.True(t, "second configuration", func() bool { return answer(url) == "two" })
 	// Killed while a server is there, it comes back by itself.
 	s2, _ = c2.State()
 	_ = syscall.Kill(s2.PID, syscall.SIGKILL)
-	eventually(t, "restarted", func() bool {
+	await.True(t, "restarted", func() bool {
 		s, ok := c2.State()
 		return ok && s.PID != s2.PID && answer(url) == "two"
 	})
@@ -158,14 +148,14 @@ func TestARefusedConfigurationLeavesTheOldOne(t *testing.T) {
 	c, _ := server(t, data)
 	t.Cleanup(func() { _ = c.Stop(context.WithoutCancel(t.Context())) })
 	c.Set(config(port, "one"))
-	eventually(t, "first answer", func() bool { return answer(url) == "one" })
+	await.True(t, "first answer", func() bool { return answer(url) == "one" })
 	bad := config(port, "two")
 	bad.LoadBalancers[0].Listeners[0].Rules[0].Action = balancer.Action{
 		Forward: &balancer.Forward{Groups: []balancer.Weight{{Group: "none", Weight: 1}}},
 	}
 	c.Set(bad)
 	c.Set(config(port, "three"))
-	eventually(t, "a good one after a bad one", func() bool { return answer(url) == "three" })
+	await.True(t, "a good one after a bad one", func() bool { return answer(url) == "three" })
 }
 
 func TestTheEdgeEndsWithItsFolder(t *testing.T) {
@@ -173,12 +163,12 @@ func TestTheEdgeEndsWithItsFolder(t *testing.T) {
 	url := "http://127.0.0.1:" + strconv.Itoa(port) + "/"
 	c, end := server(t, data)
 	c.Set(config(port, "one"))
-	eventually(t, "first answer", func() bool { return answer(url) == "one" })
+	await.True(t, "first answer", func() bool { return answer(url) == "one" })
 	end()
 	if err := os.RemoveAll(filepath.Join(data, "edge")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the end", func() bool { return answer(url) != "one" })
+	await.True(t, "the end", func() bool { return answer(url) != "one" })
 }
 
 func TestAnEdgeIsReplacedWithoutAFailedRequest(t *testing.T) {
@@ -186,7 +176,7 @@ func TestAnEdgeIsReplacedWithoutAFailedRequest(t *testing.T) {
 	url := "http://127.0.0.1:" + strconv.Itoa(port) + "/"
 	c, end := server(t, data)
 	c.Set(config(port, "one"))
-	eventually(t, "first answer", func() bool { return answer(url) == "one" })
+	await.True(t, "first answer", func() bool { return answer(url) == "one" })
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var work sync.WaitGroup
@@ -211,7 +201,7 @@ func TestAnEdgeIsReplacedWithoutAFailedRequest(t *testing.T) {
 		})
 	}
 	// It answers before the client has heard that it does.
-	eventually(t, "the configuration is known to be in force", func() bool { s, ok := c.State(); return ok && s.Applied != "" })
+	await.True(t, "the configuration is known to be in force", func() bool { s, ok := c.State(); return ok && s.Applied != "" })
 	// Another build of the program, as an upgrade brings it.
 	self, err := os.Executable()
 	if err != nil {
@@ -235,7 +225,7 @@ func TestAnEdgeIsReplacedWithoutAFailedRequest(t *testing.T) {
 		}
 	}
 	before := asked.Load()
-	eventually(t, "more requests", func() bool { return asked.Load() > before+50 })
+	await.True(t, "more requests", func() bool { return asked.Load() > before+50 })
 	stop()
 	work.Wait()
 	if failed.Load() > 0 {
@@ -246,5 +236,5 @@ func TestAnEdgeIsReplacedWithoutAFailedRequest(t *testing.T) {
 	if err := c.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "the end", func() bool { return answer(url) != "one" })
+	await.True(t, "the end", func() bool { return answer(url) != "one" })
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"berth/internal/await"
 	"berth/internal/clock"
 	"berth/internal/container/runc"
 	"berth/internal/fault"
@@ -395,13 +396,7 @@ func TestConcurrencyIsReserved(t *testing.T) {
 		_, err := l.runner.Invoke(context.WithoutCancel(t.Context()), fn, function.Invocation{})
 		done <- err
 	}()
-	deadline := time.Now().Add(20 * time.Second)
-	for !strings.Contains(l.logs.text(), "START RequestId") {
-		if time.Now().After(deadline) {
-			t.Fatal("the first call did not start")
-		}
-		time.Sleep(5 * time.Millisecond) // polls a condition with a deadline
-	}
+	await.True(t, "the first call has started", func() bool { return strings.Contains(l.logs.text(), "START RequestId") })
 	if _, err := l.runner.Invoke(t.Context(), fn, function.Invocation{}); fault.CodeOf(err) != "TooManyRequestsException" {
 		t.Errorf("second call: %v", err)
 	}

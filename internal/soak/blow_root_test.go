@@ -45,7 +45,7 @@ type kills struct {
 func (w *world) strike(r soak.Round, began time.Time, k *kills) (dealt []string) {
 	blows := slices.SortedFunc(slices.Values(r.Blows), func(a, b soak.Blow) int { return int(a.After - b.After) })
 	for _, b := range blows {
-		time.Sleep(time.Until(began.Add(b.After)))
+		w.idle(time.Until(began.Add(b.After)))
 		if what := w.hit(b); what != "" {
 			dealt = append(dealt, fmt.Sprintf("%s at %.1f s", what, time.Since(began).Seconds()))
 			k.mu.Lock()
@@ -103,7 +103,7 @@ func (w *world) fell(pid int, b soak.Blow) string {
 			return nil
 		})
 	}
-	time.Sleep(b.Down)
+	w.idle(b.Down)
 	took := w.serve()
 	if edge != nil {
 		edge.Close(time.Now().Add(edgeIsBack))

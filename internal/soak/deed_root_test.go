@@ -192,7 +192,7 @@ func (w *world) do(r soak.Round) error {
 		if err := w.service(map[string]any{"forceNewDeployment": true}); err != nil {
 			return err
 		}
-		time.Sleep(time.Duration(r.Tasks) * 200 * time.Millisecond)
+		w.idle(time.Duration(r.Tasks) * 200 * time.Millisecond)
 		return w.service(map[string]any{"forceNewDeployment": true})
 	case soak.StopTask:
 		return w.stopTask(r.Tasks)
@@ -262,7 +262,7 @@ func (w *world) drain(n int) error {
 // again deletes the stack after a while, looks whether anything is left, and
 // creates it.
 func (w *world) again(r soak.Round, after time.Duration) error {
-	time.Sleep(after)
+	w.idle(after)
 	gone := w.outages.Begin("the stack is not there", time.Now())
 	defer func() { gone.Close(time.Now()) }()
 	if err := w.remove(); err != nil {

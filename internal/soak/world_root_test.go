@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"berth/internal/clock"
 	"berth/internal/kernel"
 	"berth/internal/soak"
 )
@@ -119,6 +120,13 @@ func (w *world) serve() time.Duration {
 		w.t.Fatalf("the server does not answer: %v", err)
 	}
 	return time.Since(began)
+}
+
+// idle lets real time pass: when a blow falls is the round's to say.
+func (w *world) idle(d time.Duration) {
+	over, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	_ = clock.Sleep(over, clock.Real(over), d)
 }
 
 // await polls until there is no error any more.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"berth/internal/await"
 	"berth/internal/container"
 	"berth/internal/fault"
 )
@@ -80,12 +81,10 @@ func (s Subject) make(t *testing.T, d container.Driver, id string, args []string
 
 func (s Subject) wait(t *testing.T, d container.Driver, id string) container.State {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
 	if s.Pass != nil {
 		s.Pass()
 	}
-	st, err := d.Wait(ctx, id)
+	st, err := d.Wait(await.Context(t), id)
 	if err != nil {
 		t.Fatalf("wait: %v", err)
 	}
@@ -106,19 +105,10 @@ func status(t *testing.T, d container.Driver, id string) container.State {
 func ready(t *testing.T, d container.Driver, id string) {
 	t.Helper()
 	path := status(t, d, id).LogPath
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for {
+	await.Value(t, "container "+id+" is ready", func() (string, bool) {
 		log, _ := os.ReadFile(path)
-		if strings.Contains(string(log), `"m":"ready"`) {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("container %s does not get ready: %s", id, log)
-		case <-time.After(5 * time.Millisecond): // polls a condition, with a deadline
-		}
-	}
+		return string(log), strings.Contains(string(log), `"m":"ready"`)
+	})
 }
 
 func exitCode(t *testing.T, s Subject) {

@@ -157,6 +157,8 @@ const (
 func (d *Driver) parent() (*link, error) {
 	d.linking.Lock()
 	defer d.linking.Unlock()
+	again := time.NewTicker(parentPause) // real time: it is another process
+	defer again.Stop()
 	l, err := d.connect()
 	for try := 1; err != nil; try++ {
 		if l, err = d.spawn(); err == nil {
@@ -165,7 +167,7 @@ func (d *Driver) parent() (*link, error) {
 		if try == parentTries {
 			return nil, fault.Wrap(fault.Internal, err, "reach the parent of the containers")
 		}
-		<-time.After(parentPause) // real time: it is another process
+		<-again.C
 		l, err = d.connect()
 	}
 	d.link = l

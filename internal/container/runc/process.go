@@ -126,6 +126,8 @@ func (p process) outcome(ctx context.Context) (ws unix.WaitStatus, known bool, e
 // told asks the kernel how a process has ended. Until its parent has reaped
 // it, /proc says so; then, the descriptor does.
 func (p process) told(fd int) (unix.WaitStatus, bool) {
+	again := time.NewTicker(time.Millisecond) // real time: the reaper is another process
+	defer again.Stop()
 	for range 20 {
 		if code, ok := p.zombie(); ok {
 			return code, true
@@ -136,7 +138,7 @@ func (p process) told(fd int) (unix.WaitStatus, bool) {
 		} else if err == nil && info.Mask&unix.PIDFD_INFO_EXIT != 0 {
 			return unix.WaitStatus(info.Exit_code), true
 		}
-		<-time.After(time.Millisecond) // real time: the reaper is another process
+		<-again.C
 	}
 	return 0, false
 }

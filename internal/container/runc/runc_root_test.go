@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"berth/internal/await"
 	"berth/internal/container"
 	"berth/internal/container/containertest"
 	"berth/internal/container/runc"
@@ -295,12 +296,7 @@ func awaitLine(t *testing.T, d *runc.Driver, id, want string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(text(t, st.LogPath), want); {
-		if time.Now().After(deadline) {
-			t.Fatalf("container %s does not print %q", id, want)
-		}
-		time.Sleep(5 * time.Millisecond) // polls a condition, with a deadline
-	}
+	await.True(t, fmt.Sprintf("container %s has printed %q", id, want), func() bool { return strings.Contains(text(t, st.LogPath), want) })
 }
 
 func TestALogIsBounded(t *testing.T) {
@@ -389,15 +385,12 @@ func TestAContainerMayWriteWhileItHasNoParent(t *testing.T) {
 // anotherParent waits until the container's record names another parent.
 func anotherParent(t *testing.T, l lab, id string, than int) int {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) { // polls a condition
+	return await.Value(t, "the container has a new parent", func() (int, bool) {
 		var st struct{ Parent struct{ PID int } }
-		if data, err := os.ReadFile(filepath.Join(l.dir, "run/c", id, "status.jsonl")); err == nil &&
-			json.Unmarshal(data[bytes.LastIndex(data, []byte("\n{"))+1:], &st) == nil && st.Parent.PID != than {
-			return st.Parent.PID
-		}
-	}
-	t.Fatal("the container has no new parent")
-	return 0
+		data, err := os.ReadFile(filepath.Join(l.dir, "run/c", id, "status.jsonl"))
+		ok := err == nil && json.Unmarshal(data[bytes.LastIndex(data, []byte("\n{"))+1:], &st) == nil
+		return st.Parent.PID, ok && st.Parent.PID != than
+	})
 }
 
 // kernelTellsEnds: from 6.15 on, whoever has a descriptor of a process learns

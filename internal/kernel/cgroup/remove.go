@@ -130,7 +130,9 @@ func gone(err error) bool {
 // until asks done again and again, for as long as patience lasts. It measures
 // the kernel's work, so its time is the machine's and not the clock's.
 func (g *Group) until(what string, done func() (bool, error)) error {
-	over := time.After(patience)
+	over, again := time.NewTimer(patience), time.NewTimer(pause)
+	defer over.Stop()
+	defer again.Stop()
 	for wait := pause; ; wait = min(2*wait, 50*time.Millisecond) {
 		ok, err := done()
 		if err != nil {
@@ -139,10 +141,11 @@ func (g *Group) until(what string, done func() (bool, error)) error {
 		if ok {
 			return nil
 		}
+		again.Reset(wait)
 		select {
-		case <-over:
+		case <-over.C:
 			return fault.New(fault.Conflict, "", "cgroup %s is still not %s after %s", g.name, what, patience)
-		case <-time.After(wait):
+		case <-again.C:
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"berth/internal/await"
 	"berth/internal/clock"
 	"berth/internal/fault"
 	"berth/internal/kernel"
@@ -109,22 +110,22 @@ func TestConformance(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			Wait: func() { time.Sleep(time.Millisecond) },
 		}
 	})
 }
 
 func (w world) agentReport(id string) string {
-	path := filepath.Join(w.data, "instances", id, "agent", "report")
-	for range 3000 {
-		if b, err := os.ReadFile(path); err == nil {
-			return string(b)
+	report := ""
+	await.Value(w.t, "a report of the agent; init's log", func() (string, bool) {
+		dir := filepath.Join(w.data, "instances", id)
+		if b, err := os.ReadFile(filepath.Join(dir, "agent", "report")); err == nil {
+			report = string(b)
+			return "", true
 		}
-		time.Sleep(10 * time.Millisecond) // polling a file that another process writes
-	}
-	b, _ := os.ReadFile(filepath.Join(w.data, "instances", id, "init.log"))
-	w.t.Fatalf("the agent never reported; init's log: %s", b)
-	return ""
+		b, _ := os.ReadFile(filepath.Join(dir, "init.log"))
+		return string(b), false
+	})
+	return report
 }
 
 func TestAMachineIsASliceOfItsOwn(t *testing.T) {
@@ -153,12 +154,10 @@ func TestAMachineIsASliceOfItsOwn(t *testing.T) {
 	if err := syscall.Kill(m.PID, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	for range 3000 {
-		if now, err := w.driver.Get(t.Context(), m.ID); err != nil || now.State == machine.Terminated {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
+	await.True(t, "the machine has ended", func() bool {
+		now, err := w.driver.Get(t.Context(), m.ID)
+		return err != nil || now.State == machine.Terminated
+	})
 	for _, pid := range pids {
 		if _, err := os.Stat("/proc/" + strconv.Itoa(pid)); err == nil && pid != m.PID {
 			t.Errorf("process %d outlived its machine", pid)

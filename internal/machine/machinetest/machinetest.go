@@ -5,10 +5,12 @@ package machinetest
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
 
+	"berth/internal/await"
 	"berth/internal/fault"
 	"berth/internal/machine"
 )
@@ -24,7 +26,8 @@ type Bench struct {
 	// Again returns a new driver on the same machines, as after a restart of
 	// the server; nil if machines do not outlive the driver.
 	Again func() machine.Driver
-	// Wait lets time pass for the driver, a moment at a time.
+	// Wait lets time pass for the driver, a moment at a time; nil if it passes
+	// by itself.
 	Wait func()
 }
 
@@ -56,18 +59,16 @@ func launch(t *testing.T, b Bench, n int) machine.Machine {
 
 func reach(t *testing.T, b Bench, d machine.Driver, id string, want machine.State) machine.Machine {
 	t.Helper()
-	for range 10000 {
+	return await.Value(t, fmt.Sprintf("machine %s is %s", id, want), func() (machine.Machine, bool) {
+		if b.Wait != nil {
+			b.Wait()
+		}
 		m, err := d.Get(t.Context(), id)
 		if err != nil {
 			t.Fatalf("get: %v", err)
 		}
-		if m.State == want {
-			return m
-		}
-		b.Wait()
-	}
-	t.Fatalf("machine %s never became %s", id, want)
-	return machine.Machine{}
+		return m, m.State == want
+	})
 }
 
 func ids(t *testing.T, d machine.Driver) []string {
