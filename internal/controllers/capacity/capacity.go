@@ -57,7 +57,8 @@ func New(d Deps) Controller { return Controller{d} }
 func (Controller) Name() string { return name }
 
 // Wake implements control.Controller: a provider is looked at when it changes,
-// when one of its instances does, and when a task of its comes, moves or goes.
+// when one of its instances does, and when a task of its begins or ceases to
+// wait, to take up an instance, or to run. The steps between are no news.
 func (Controller) Wake() store.Rules {
 	return store.Rules{
 		store.OnAny(state.CapacityProviders, "the provider", func(p *model.CapacityProvider) string { return p.Name }),
@@ -77,8 +78,8 @@ type (
 		cpu       int64
 	}
 	taskPart struct {
-		provider, instance string
-		status, desired    model.TaskStatus
+		provider, instance     string
+		waits, stopped, serves bool
 	}
 )
 
@@ -87,7 +88,8 @@ func ownedPart(i *model.Instance) instancePart {
 }
 
 func neededPart(t *model.Task) taskPart {
-	return taskPart{t.CapacityProvider, t.Instance, t.LastStatus, t.DesiredStatus}
+	serves := t.LastStatus == model.TaskRunning && t.DesiredStatus == model.TaskRunning
+	return taskPart{t.CapacityProvider, t.Instance, supply.Waiting(t), t.LastStatus == model.TaskStopped, serves}
 }
 
 // Reconcile implements control.Controller.

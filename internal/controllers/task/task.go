@@ -54,9 +54,10 @@ func New(d Deps) Controller { return Controller{d} }
 func (Controller) Name() string { return name }
 
 // Wake implements control.Controller: a cluster is looked at when one of its
-// tasks comes, moves or goes, when an instance gains or loses the ability to
-// take tasks, and when its default strategy may have changed. That a task has
-// been told why it waits, or an instance was heard of, is no news.
+// tasks comes, is placed, is told to stop before that, or leaves its instance,
+// when an instance gains or loses the ability to take tasks, and when its
+// default strategy may have changed. How a task fares on its instance, that it
+// has been told why it waits, or that an instance was heard of, is no news.
 func (Controller) Wake() store.Rules {
 	return store.Rules{
 		store.OnPart(state.Tasks, "the task's cluster", placedPart, func(p taskPart) []string { return store.Key(p.cluster) }),
@@ -68,9 +69,12 @@ func (Controller) Wake() store.Rules {
 // taskPart, instancePart and clusterPart are what placement sees of records.
 type (
 	taskPart struct {
-		cluster            string
-		status, desired    model.TaskStatus
-		instance, provider string
+		cluster string
+		// unplaced tasks are looked at by what is desired and their provider,
+		// the others by the instance on which they take up capacity.
+		unplaced           bool
+		desired            model.TaskStatus
+		provider, instance string
 	}
 	instancePart struct {
 		cluster     string
@@ -84,7 +88,13 @@ type (
 )
 
 func placedPart(t *model.Task) taskPart {
-	return taskPart{t.Cluster, t.LastStatus, t.DesiredStatus, t.Instance, t.CapacityProvider}
+	switch {
+	case state.Unplaced(*t) != "":
+		return taskPart{cluster: t.Cluster, unplaced: true, desired: t.DesiredStatus, provider: t.CapacityProvider}
+	case t.LastStatus == model.TaskStopped:
+		return taskPart{cluster: t.Cluster}
+	}
+	return taskPart{cluster: t.Cluster, instance: t.Instance}
 }
 
 func hostPart(i *model.Instance) instancePart {
