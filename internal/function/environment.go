@@ -75,7 +75,7 @@ func (r *Runner) start(ctx context.Context, fn model.Function, callID string) (*
 	e.marks = !strings.HasPrefix(fn.Runtime, "provided")
 	if err := e.open(ctx, program); err != nil {
 		e.end()
-		return nil, nil, fault.Wrap(fault.Unavailable, err, "start an environment of function %s", fn.Name)
+		return nil, nil, unavailable(err, "start an environment of function %s", fn.Name)
 	}
 	e.log("INIT_START Runtime Version: " + program.version)
 	if a := e.await(callID); a != nil {

@@ -18,6 +18,7 @@ package function
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"berth/internal/fault"
@@ -96,6 +97,11 @@ const unhandled = "Unhandled"
 // throttled is Lambda's answer to a call above the reserved concurrency.
 func throttled() error {
 	return fault.New(fault.Throttled, "TooManyRequestsException", "Rate Exceeded.")
+}
+
+// unavailable is Lambda's answer when a function could not be run.
+func unavailable(cause error, format string, args ...any) error {
+	return &fault.Error{Class: fault.Unavailable, Code: "ServiceException", Message: fmt.Sprintf(format, args...), Cause: cause}
 }
 
 // LogGroup is where a function logs.

@@ -214,7 +214,7 @@ func (r *Runner) admit(fn model.Function) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.dead {
-		return fault.New(fault.Unavailable, "ServiceException", "the function runner is closed")
+		return unavailable(nil, "the function runner is closed")
 	}
 	all := 0
 	for _, n := range r.busy {

@@ -15,8 +15,9 @@ type Sim struct {
 	// what a deployment's hook wants to hear.
 	Handle func(fn model.Function, payload []byte) Result
 
-	mu    sync.Mutex
-	calls []SimCall
+	mu      sync.Mutex
+	calls   []SimCall
+	refused map[string]bool
 }
 
 // SimCall is a call that was made.
@@ -32,9 +33,9 @@ func (s *Sim) Invoke(_ context.Context, fn model.Function, in Invocation) (Resul
 	if fn.Concurrency != nil && *fn.Concurrency == 0 {
 		return Result{}, throttled()
 	}
-	s.mu.Lock()
-	s.calls = append(s.calls, SimCall{fn.Name, string(in.Payload)})
-	s.mu.Unlock()
+	if !s.take(fn.Name, in.Payload) {
+		return Result{}, unavailable(nil, "start an environment of function %s", fn.Name)
+	}
 	r := Result{Payload: []byte(`{"hookStatus":"SUCCEEDED"}`)}
 	if s.Handle != nil {
 		r = s.Handle(fn, in.Payload)
@@ -44,6 +45,26 @@ func (s *Sim) Invoke(_ context.Context, fn model.Function, in Invocation) (Resul
 		r.RequestID = s.IDs.UUID()
 	}
 	return r, nil
+}
+
+func (s *Sim) take(name string, payload []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refused[name] {
+		return false
+	}
+	s.calls = append(s.calls, SimCall{name, string(payload)})
+	return true
+}
+
+// Refuse has a function's environments fail to start from now on.
+func (s *Sim) Refuse(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refused == nil {
+		s.refused = map[string]bool{}
+	}
+	s.refused[name] = true
 }
 
 // Ready is always true of a simulated machine.

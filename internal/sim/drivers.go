@@ -91,6 +91,8 @@ func (h *drivers) fail(what string, args ...string) error {
 		h.machines.RefuseIn(args[0], nil)
 	case what == "machines" && len(args) == 2:
 		h.machines.RefuseIn(args[0], fault.New(fault.Capacity, args[1], "We currently do not have sufficient capacity (%s).", args[0]))
+	case what == "function" && len(args) == 1:
+		h.functions.Refuse(args[0])
 	case len(args) > 0:
 		return h.fate.fail(what, args[0], args[1:])
 	default:

@@ -143,7 +143,7 @@ func (w *World) Kill(ctx context.Context, name string) error {
 
 // Fail makes something go wrong from now on: `fail machines WHAT CODE`
 // refuses launches in a zone or of a type, `fail machines WHAT` lets them succeed
-// again; the others are fate's.
+// again; `fail function NAME` refuses its environments; the others are fate's.
 func (w *World) Fail(ctx context.Context, what, whom string, how ...string) error {
 	id, err := w.named(what, whom)
 	if err != nil {

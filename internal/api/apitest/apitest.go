@@ -57,6 +57,19 @@ func (w *World) Must(service, operation string, in In) In {
 	return out
 }
 
+// Put writes records as they are.
+func Put[T any](w *World, table *store.Table[T], records ...T) {
+	w.t.Helper()
+	w.Write(func(tx *store.Tx) error {
+		for _, r := range records {
+			if err := table.Put(tx, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // Write changes the state in one transaction.
 func (w *World) Write(fn func(*store.Tx) error) {
 	w.t.Helper()

@@ -339,18 +339,6 @@ func newestDecision(w *apitest.World, _ any) {
 	})
 }
 
-// put writes records.
-func put[T any](w *apitest.World, table *store.Table[T], records ...T) {
-	w.Write(func(tx *store.Tx) error {
-		for _, r := range records {
-			if err := table.Put(tx, r); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 func fill(t *testing.T, w *apitest.World) {
 	t.Helper()
 	fillECS(w)
@@ -362,33 +350,33 @@ func fill(t *testing.T, w *apitest.World) {
 }
 
 func fillECS(w *apitest.World) {
-	put(w, state.Clusters, many(5, func(_ int, n string) model.Cluster {
+	apitest.Put(w, state.Clusters, many(5, func(_ int, n string) model.Cluster {
 		return model.Cluster{Name: "c" + n[:len(n)-3] + n, ARN: prefix + "cluster/c" + n, Status: "ACTIVE"}
 	})...)
-	put(w, state.Clusters, model.Cluster{Name: "c", ARN: prefix + "cluster/c", Status: "ACTIVE"})
-	put(w, state.CapacityProviders, many(5, func(_ int, n string) model.CapacityProvider {
+	apitest.Put(w, state.Clusters, model.Cluster{Name: "c", ARN: prefix + "cluster/c", Status: "ACTIVE"})
+	apitest.Put(w, state.CapacityProviders, many(5, func(_ int, n string) model.CapacityProvider {
 		return model.CapacityProvider{Name: "p" + n, ARN: prefix + "capacity-provider/p" + n, Cluster: "c", Status: "ACTIVE"}
 	})...)
 	for _, family := range []string{"a", "a-b", "b", "c", "d"} {
-		put(w, state.TaskDefinitions, many(11, func(i int, _ string) model.TaskDefinition {
+		apitest.Put(w, state.TaskDefinitions, many(11, func(i int, _ string) model.TaskDefinition {
 			return model.TaskDefinition{
 				ARN: fmt.Sprintf("%stask-definition/%s:%d", prefix, family, i+1), Family: family, Revision: int64(i + 1), Status: "ACTIVE",
 			}
 		})...)
 	}
-	put(w, state.Services, many(5, func(_ int, n string) model.Service {
+	apitest.Put(w, state.Services, many(5, func(_ int, n string) model.Service {
 		return model.Service{ARN: prefix + "service/c/s" + n, Name: "s" + n, Cluster: "c", Status: "ACTIVE", SchedulingStrategy: "REPLICA"}
 	})...)
-	put(w, state.ServiceDeployments, many(5, func(i int, n string) model.ServiceDeployment {
+	apitest.Put(w, state.ServiceDeployments, many(5, func(i int, n string) model.ServiceDeployment {
 		return model.ServiceDeployment{
 			ARN: prefix + "service-deployment/c/s000/" + n, Service: prefix + "service/c/s000", Cluster: "c", Status: "SUCCESSFUL",
 			CreatedAt: sim.Start.Add(-time.Duration(i/2) * time.Hour),
 		}
 	})...)
-	put(w, state.Tasks, many(5, func(_ int, n string) model.Task {
+	apitest.Put(w, state.Tasks, many(5, func(_ int, n string) model.Task {
 		return model.Task{ARN: prefix + "task/c/" + n, ID: n, Cluster: "c", LastStatus: "RUNNING", DesiredStatus: "RUNNING"}
 	})...)
-	put(w, state.Instances, many(40, func(_ int, n string) model.Instance {
+	apitest.Put(w, state.Instances, many(40, func(_ int, n string) model.Instance {
 		return model.Instance{
 			ID: "i-" + n, ARN: prefix + "container-instance/c/" + n, Cluster: "c", Status: "ACTIVE", State: "running", Type: "m5.large",
 			AvailabilityZone: "us-east-1a", ProfileARN: "arn:aws:iam::123456789012:instance-profile/i000",
@@ -398,27 +386,31 @@ func fillECS(w *apitest.World) {
 }
 
 func fillEC2(w *apitest.World) {
-	put(w, state.VPCs, many(30, func(_ int, n string) model.VPC {
+	apitest.Put(w, state.VPCs, many(30, func(_ int, n string) model.VPC {
 		return model.VPC{ID: "vpc-" + n, CIDR: "10.0.0.0/16", DefaultACL: "acl-" + n, Tags: []model.Tag{{Key: "a", Value: n}}}
 	})...)
-	put(w, state.Subnets, many(12, func(_ int, n string) model.Subnet {
+	apitest.Put(w, state.Subnets, many(12, func(_ int, n string) model.Subnet {
 		return model.Subnet{ID: "subnet-" + n, VPC: "vpc-011", CIDR: "10.0.0.0/24", AvailabilityZone: "us-east-1a"}
 	})...)
-	put(w, state.InternetGateways, many(12, func(_ int, n string) model.InternetGateway { return model.InternetGateway{ID: "igw-" + n} })...)
-	put(w, state.NATGateways, many(12, func(_ int, n string) model.NATGateway {
+	apitest.Put(w, state.InternetGateways, many(12, func(_ int, n string) model.InternetGateway {
+		return model.InternetGateway{ID: "igw-" + n}
+	})...)
+	apitest.Put(w, state.NATGateways, many(12, func(_ int, n string) model.NATGateway {
 		return model.NATGateway{ID: "nat-" + n, VPC: "vpc-011", Subnet: "subnet-000", State: "available"}
 	})...)
-	put(w, state.Addresses, many(12, func(_ int, n string) model.Address { return model.Address{AllocationID: "eipalloc-" + n} })...)
-	put(w, state.RouteTables, many(12, func(_ int, n string) model.RouteTable { return model.RouteTable{ID: "rtb-" + n, VPC: "vpc-011"} })...)
-	put(w, state.SecurityGroups, many(40, func(_ int, n string) model.SecurityGroup {
+	apitest.Put(w, state.Addresses, many(12, func(_ int, n string) model.Address { return model.Address{AllocationID: "eipalloc-" + n} })...)
+	apitest.Put(w, state.RouteTables, many(12, func(_ int, n string) model.RouteTable {
+		return model.RouteTable{ID: "rtb-" + n, VPC: "vpc-011"}
+	})...)
+	apitest.Put(w, state.SecurityGroups, many(40, func(_ int, n string) model.SecurityGroup {
 		return model.SecurityGroup{
 			ID: "sg-" + n, Name: n, VPC: "vpc-011", Rules: []model.SecurityRule{{ID: "sgr-" + n, Protocol: "-1", CIDR: "0.0.0.0/0"}},
 		}
 	})...)
-	put(w, state.NetworkInterfaces, many(12, func(_ int, n string) model.NetworkInterface {
+	apitest.Put(w, state.NetworkInterfaces, many(12, func(_ int, n string) model.NetworkInterface {
 		return model.NetworkInterface{ID: "eni-" + n, VPC: "vpc-011", Subnet: "subnet-011", State: "in-use", Kind: "endpoint"}
 	})...)
-	put(w, state.VPCEndpoints, many(12, func(_ int, n string) model.VPCEndpoint {
+	apitest.Put(w, state.VPCEndpoints, many(12, func(_ int, n string) model.VPCEndpoint {
 		return model.VPCEndpoint{
 			ID: "vpce-" + n, VPC: "vpc-011", Type: "Interface", ServiceName: "com.amazonaws.us-east-1.ecs", State: "available",
 		}
@@ -426,23 +418,23 @@ func fillEC2(w *apitest.World) {
 }
 
 func fillBalancers(w *apitest.World) {
-	put(w, state.LoadBalancers, many(5, func(_ int, n string) model.LoadBalancer {
+	apitest.Put(w, state.LoadBalancers, many(5, func(_ int, n string) model.LoadBalancer {
 		return model.LoadBalancer{ARN: elb + "loadbalancer/app/l" + n + "/0", Name: "l" + n, State: "active"}
 	})...)
-	put(w, state.Listeners, many(12, func(i int, n string) model.Listener {
+	apitest.Put(w, state.Listeners, many(12, func(i int, n string) model.Listener {
 		return model.Listener{
 			ARN: elb + "listener/app/l000/0/" + n, LoadBalancer: elb + "loadbalancer/app/l000/0", Port: int64(i + 1), Protocol: "HTTP",
 		}
 	})...)
-	put(w, state.ListenerRules, many(12, func(i int, n string) model.ListenerRule {
+	apitest.Put(w, state.ListenerRules, many(12, func(i int, n string) model.ListenerRule {
 		return model.ListenerRule{
 			ARN: elb + "listener-rule/app/l000/0/011/" + n, Listener: elb + "listener/app/l000/0/011", Priority: int64(12 - i),
 		}
 	})...)
-	put(w, state.ListenerRules, model.ListenerRule{
+	apitest.Put(w, state.ListenerRules, model.ListenerRule{
 		ARN: elb + "listener-rule/app/l000/0/011/a", Listener: elb + "listener/app/l000/0/011", Default: true,
 	})
-	put(w, state.TargetGroups, many(5, func(_ int, n string) model.TargetGroup {
+	apitest.Put(w, state.TargetGroups, many(5, func(_ int, n string) model.TargetGroup {
 		return model.TargetGroup{ARN: elb + "targetgroup/t" + n + "/0", Name: "t" + n, TargetType: "ip"}
 	})...)
 }
@@ -453,12 +445,12 @@ func fillIAM(w *apitest.World) {
 	inline := many(5, func(i int, _ string) model.InlinePolicy {
 		return model.InlinePolicy{Name: fmt.Sprintf("n%03d", (i+2)%5), Document: "{}"}
 	})
-	put(w, state.Roles, many(7, func(_ int, n string) model.Role {
+	apitest.Put(w, state.Roles, many(7, func(_ int, n string) model.Role {
 		return model.Role{
 			Name: "r" + n, ARN: "arn:aws:iam::123456789012:role/r" + n, Path: "/", Trust: "{}", Tags: tags, Attached: attached, Inline: inline,
 		}
 	})...)
-	put(w, state.InstanceProfiles, many(7, func(_ int, n string) model.InstanceProfile {
+	apitest.Put(w, state.InstanceProfiles, many(7, func(_ int, n string) model.InstanceProfile {
 		return model.InstanceProfile{
 			Name: "i" + n, ARN: "arn:aws:iam::123456789012:instance-profile/i" + n, Path: "/", Roles: []string{"r000"}, Tags: tags,
 		}
@@ -466,44 +458,44 @@ func fillIAM(w *apitest.World) {
 	versions := many(11, func(i int, _ string) model.PolicyVersion {
 		return model.PolicyVersion{ID: fmt.Sprintf("v%d", i+1), Document: "{}", Default: i == 0}
 	})
-	put(w, state.Policies, many(5, func(_ int, n string) model.Policy {
+	apitest.Put(w, state.Policies, many(5, func(_ int, n string) model.Policy {
 		return model.Policy{ARN: "arn:aws:iam::123456789012:policy/p" + n, Name: "p" + n, Path: "/", Versions: versions, Tags: tags}
 	})...)
 }
 
 func fillStacks(w *apitest.World) {
 	const n = 106
-	put(w, state.Stacks, many(n, func(i int, x string) model.Stack {
+	apitest.Put(w, state.Stacks, many(n, func(i int, x string) model.Stack {
 		return model.Stack{
 			ID: "arn:aws:cloudformation:us-east-1:123456789012:stack/s" + x + "/0", Name: "s" + x, Status: "CREATE_COMPLETE",
 			Imports:   []string{"e000"},
 			CreatedAt: sim.Start.Add(time.Duration(-i/2) * time.Minute),
 		}
 	})...)
-	put(w, state.StackEvents, many(n, func(i int, x string) model.StackEvent {
+	apitest.Put(w, state.StackEvents, many(n, func(i int, x string) model.StackEvent {
 		return model.StackEvent{Stack: aStack, Seq: int64(i), ID: "event-" + x, Status: "CREATE_COMPLETE", At: sim.Start}
 	})...)
-	put(w, state.StackResources, many(n, func(_ int, x string) model.StackResource {
+	apitest.Put(w, state.StackResources, many(n, func(_ int, x string) model.StackResource {
 		return model.StackResource{Stack: aStack, LogicalID: "R" + x, Status: "CREATE_COMPLETE", UpdatedAt: sim.Start}
 	})...)
 	changes := many(n, func(i int, _ string) model.ResourceChange {
 		return model.ResourceChange{Action: "Add", LogicalID: fmt.Sprintf("R%d", n-i)}
 	})
-	put(w, state.ChangeSets, many(n, func(_ int, x string) model.ChangeSet {
+	apitest.Put(w, state.ChangeSets, many(n, func(_ int, x string) model.ChangeSet {
 		return model.ChangeSet{
 			ID: "arn:aws:cloudformation:us-east-1:123456789012:changeSet/c" + x + "/0", Name: "c" + x, Stack: aStack, StackName: "s000",
 			Changes: changes,
 		}
 	})...)
-	put(w, state.Exports, many(n, func(_ int, x string) model.Export { return model.Export{Name: "e" + x, Stack: aStack} })...)
+	apitest.Put(w, state.Exports, many(n, func(_ int, x string) model.Export { return model.Export{Name: "e" + x, Stack: aStack} })...)
 }
 
 func fillRest(t *testing.T, w *apitest.World) {
 	t.Helper()
-	put(w, state.Functions, many(5, func(_ int, n string) model.Function {
+	apitest.Put(w, state.Functions, many(5, func(_ int, n string) model.Function {
 		return model.Function{Name: "f" + n, ARN: "arn:aws:lambda:us-east-1:123456789012:function:f" + n, State: "Active"}
 	})...)
-	put(w, state.Alarms, many(5, func(_ int, n string) model.Alarm {
+	apitest.Put(w, state.Alarms, many(5, func(_ int, n string) model.Alarm {
 		return model.Alarm{Name: "a" + n, ARN: "arn:aws:cloudwatch:us-east-1:123456789012:alarm:a" + n, State: "OK"}
 	})...)
 	w.Write(func(tx *store.Tx) error {
@@ -516,16 +508,16 @@ func fillRest(t *testing.T, w *apitest.World) {
 		}
 		return nil
 	})
-	put(w, state.ScalableTargets, many(5, func(_ int, n string) model.ScalableTarget {
+	apitest.Put(w, state.ScalableTargets, many(5, func(_ int, n string) model.ScalableTarget {
 		return model.ScalableTarget{Namespace: "ecs", ResourceID: "service/c/s" + n, Dimension: "ecs:service:DesiredCount"}
 	})...)
-	put(w, state.ScalingPolicies, many(5, func(_ int, n string) model.ScalingPolicy {
+	apitest.Put(w, state.ScalingPolicies, many(5, func(_ int, n string) model.ScalingPolicy {
 		return model.ScalingPolicy{ARN: "arn:policy:p" + n, Name: "p" + n, Target: target, Type: "StepScaling"}
 	})...)
-	put(w, state.ScheduledActions, many(5, func(_ int, n string) model.ScheduledAction {
+	apitest.Put(w, state.ScheduledActions, many(5, func(_ int, n string) model.ScheduledAction {
 		return model.ScheduledAction{ARN: "arn:action:a" + n, Name: "a" + n, Target: target}
 	})...)
-	put(w, state.ScalingActivities, many(5, func(i int, n string) model.ScalingActivity {
+	apitest.Put(w, state.ScalingActivities, many(5, func(i int, n string) model.ScalingActivity {
 		return model.ScalingActivity{ID: n, Target: target, StartedAt: sim.Start.Add(time.Duration(-i/2) * time.Minute)}
 	})...)
 	fillSeries(w)
@@ -533,10 +525,10 @@ func fillRest(t *testing.T, w *apitest.World) {
 }
 
 func fillSeries(w *apitest.World) {
-	put(w, state.LogGroups, many(5, func(_ int, n string) model.LogGroup {
+	apitest.Put(w, state.LogGroups, many(5, func(_ int, n string) model.LogGroup {
 		return model.LogGroup{Name: "/" + n, ARN: "arn:group:" + n, Class: "STANDARD"}
 	})...)
-	put(w, state.LogGroups, model.LogGroup{Name: "g", ARN: "arn:group:g", Class: "STANDARD"})
+	apitest.Put(w, state.LogGroups, model.LogGroup{Name: "g", ARN: "arn:group:g", Class: "STANDARD"})
 	for i := range 9 {
 		name := fmt.Sprintf("s%d", i)
 		w.Must("logs", "CreateLogStream", in{"logGroupName": "g", "logStreamName": name})
@@ -555,7 +547,7 @@ func fillSeries(w *apitest.World) {
 
 func fillImages(t *testing.T, w *apitest.World) {
 	t.Helper()
-	put(w, state.Repositories, many(5, func(_ int, n string) model.Repository {
+	apitest.Put(w, state.Repositories, many(5, func(_ int, n string) model.Repository {
 		return model.Repository{Name: "r" + n, ARN: "arn:repository:r" + n}
 	})...)
 	w.Must("ecr", "CreateRepository", in{"repositoryName": "images"})

@@ -18,15 +18,15 @@ func TestWhatCallsAreAbout(t *testing.T) {
 	w := apitest.NewWorld(t)
 	const here = ":us-east-1:123456789012:"
 	const iam = "arn:aws:iam::123456789012:"
-	put(w, state.Roles, model.Role{Name: "nobody", ARN: iam + "role/nobody", Trust: "{}"}, model.Role{
+	apitest.Put(w, state.Roles, model.Role{Name: "nobody", ARN: iam + "role/nobody", Trust: "{}"}, model.Role{
 		Name: "deep", ARN: iam + "role/a/b/deep", Path: "/a/b/", Trust: "{}",
 	})
-	put(w, state.InstanceProfiles, model.InstanceProfile{Name: "deep", ARN: iam + "instance-profile/a/deep", Path: "/a/"})
-	put(w, state.Stacks, model.Stack{ID: "arn:aws:cloudformation" + here + "stack/s/1", Name: "s", Status: "CREATE_COMPLETE"})
-	put(w, state.TaskDefinitions, model.TaskDefinition{
+	apitest.Put(w, state.InstanceProfiles, model.InstanceProfile{Name: "deep", ARN: iam + "instance-profile/a/deep", Path: "/a/"})
+	apitest.Put(w, state.Stacks, model.Stack{ID: "arn:aws:cloudformation" + here + "stack/s/1", Name: "s", Status: "CREATE_COMPLETE"})
+	apitest.Put(w, state.TaskDefinitions, model.TaskDefinition{
 		ARN: "arn:aws:ecs" + here + "task-definition/f:7", Family: "f", Revision: 7, Status: "ACTIVE",
 	})
-	put(w, state.ScalableTargets, model.ScalableTarget{
+	apitest.Put(w, state.ScalableTargets, model.ScalableTarget{
 		ARN: "arn:target", Namespace: "ecs", ResourceID: "service/c/s", Dimension: "ecs:service:DesiredCount",
 	})
 	nobody := ident.AsRole(iam+"role/nobody", "session")

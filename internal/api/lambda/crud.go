@@ -22,7 +22,8 @@ const (
 )
 
 // CreateFunction keeps a new function; it is Pending until its controller has seen
-// it. Errors: ResourceConflictException, InvalidParameterValueException.
+// it. Errors: ResourceConflictException, InvalidParameterValueException,
+// ValidationException, NotImplemented.
 func (a *API) CreateFunction(ctx context.Context, in *shape.CreateFunctionInput) (*shape.CreateFunctionOutput, error) {
 	name, _, err := a.name(wire.Val(in.FunctionName), nil)
 	if err != nil {
@@ -80,7 +81,7 @@ func (a *API) CreateFunction(ctx context.Context, in *shape.CreateFunctionInput)
 
 // UpdateFunctionCode replaces the code. Errors: ResourceNotFoundException,
 // ResourceConflictException, PreconditionFailedException,
-// InvalidParameterValueException.
+// InvalidParameterValueException, NotImplemented.
 func (a *API) UpdateFunctionCode(ctx context.Context, in *shape.UpdateFunctionCodeInput) (*shape.UpdateFunctionCodeOutput, error) {
 	fn, err := a.find(a.DB.View(), in.FunctionName, nil)
 	if err != nil {
@@ -154,7 +155,8 @@ func (a *API) UpdateFunctionConfiguration(
 	return a.config(fn), nil
 }
 
-// DeleteFunction removes a function. Errors: ResourceNotFoundException.
+// DeleteFunction removes a function. Errors: ResourceNotFoundException,
+// InvalidParameterValueException.
 func (a *API) DeleteFunction(ctx context.Context, in *shape.DeleteFunctionInput) (*shape.DeleteFunctionOutput, error) {
 	err := a.update(ctx, func(tx *store.Tx) error {
 		fn, err := a.find(tx, in.FunctionName, in.Qualifier)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,6 +22,9 @@ type document struct {
 	ID        string      `json:"Id"`
 	Statement []statement `json:"Statement"`
 }
+
+// maxPolicy is Lambda's limit of a resource policy.
+const maxPolicy = 20 << 10
 
 type statement struct {
 	Sid       string                       `json:"Sid"`
@@ -43,15 +47,16 @@ func read(policy string) (document, error) {
 }
 
 // AddPermission adds a statement. Errors: ResourceNotFoundException,
-// ResourceConflictException, PreconditionFailedException.
+// ResourceConflictException, PreconditionFailedException,
+// InvalidParameterValueException, PolicyLengthExceededException.
 func (a *API) AddPermission(ctx context.Context, in *shape.AddPermissionInput) (*shape.AddPermissionOutput, error) {
 	fn, err := a.find(a.DB.View(), in.FunctionName, in.Qualifier)
 	if err != nil {
 		return nil, err
 	}
-	s := statement{
-		Sid: wire.Val(in.StatementId), Effect: "Allow", Action: wire.Val(in.Action), Resource: fn.ARN,
-		Principal: a.principal(wire.Val(in.Principal)),
+	s := statement{Sid: wire.Val(in.StatementId), Effect: "Allow", Action: wire.Val(in.Action), Resource: fn.ARN}
+	if s.Principal, err = a.principal(wire.Val(in.Principal)); err != nil {
+		return nil, err
 	}
 	if in.SourceArn != nil {
 		s.Condition = map[string]map[string]string{"ArnLike": {"AWS:SourceArn": *in.SourceArn}}
@@ -81,16 +86,21 @@ func (a *API) AddPermission(ctx context.Context, in *shape.AddPermissionInput) (
 	return &shape.AddPermissionOutput{Statement: wire.Ptr(string(text))}, nil
 }
 
-func (a *API) principal(p string) any {
+var accountID = regexp.MustCompile(`^\d{12}$`)
+
+// principal writes a principal as IAM's language does.
+func (a *API) principal(p string) (any, error) {
 	switch {
 	case p == "*":
-		return p
+		return p, nil
 	case strings.Contains(p, ".amazonaws.com"):
-		return map[string]string{"Service": p}
+		return map[string]string{"Service": p}, nil
 	case strings.HasPrefix(p, "arn:"):
-		return map[string]string{"AWS": p}
+		return map[string]string{"AWS": p}, nil
+	case accountID.MatchString(p):
+		return map[string]string{"AWS": "arn:" + a.Place.Partition + ":iam::" + p + ":root"}, nil
 	default:
-		return map[string]string{"AWS": "arn:" + a.Place.Partition + ":iam::" + p + ":root"}
+		return nil, invalid("The provided principal was invalid. Please check the principal and try again.")
 	}
 }
 
@@ -138,6 +148,11 @@ func (a *API) repolicy(ctx context.Context, name string, revision *string, f fun
 				return fmt.Errorf("encode function policy: %w", err)
 			}
 			text = string(data)
+		}
+		if len(text) > maxPolicy {
+			return fault.New(
+				fault.Invalid, "PolicyLengthExceededException", "The final policy size (%d) is bigger than the limit (%d).", len(text), maxPolicy,
+			)
 		}
 		return state.Functions.Edit(tx, name, func(fn *model.Function) error {
 			fn.Policy = text
