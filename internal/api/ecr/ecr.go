@@ -150,7 +150,8 @@ func (a *API) shapeOf(r model.Repository) *shape.Repository {
 }
 
 // CreateRepository makes an empty repository. Errors:
-// RepositoryAlreadyExistsException, InvalidParameterException.
+// RepositoryAlreadyExistsException, InvalidParameterException,
+// InvalidTagParameterException, TooManyTagsException, NotImplemented.
 func (a *API) CreateRepository(ctx context.Context, in *shape.CreateRepositoryInput) (*shape.CreateRepositoryOutput, error) {
 	name := wire.Val(in.RepositoryName)
 	if !registry.CheckName(name) {
@@ -163,9 +164,13 @@ func (a *API) CreateRepository(ctx context.Context, in *shape.CreateRepositoryIn
 	if err != nil {
 		return nil, err
 	}
+	tags, err := addTags(nil, in.Tags)
+	if err != nil {
+		return nil, err
+	}
 	rec := model.Repository{
 		Name: name, ARN: a.arn(name), URI: registry.Host(a.Place) + "/" + name, TagMutability: mutability,
-		Encryption: "AES256", Tags: tagsOf(in.Tags), CreatedAt: a.Clock.Now(),
+		Encryption: "AES256", Tags: tags, CreatedAt: a.Clock.Now(),
 	}
 	if c := in.ImageScanningConfiguration; c != nil {
 		rec.ScanOnPush = wire.Val(c.ScanOnPush)
@@ -269,7 +274,7 @@ func (a *API) DescribeRegistry(context.Context, *shape.DescribeRegistryInput) (*
 }
 
 // PutImageTagMutability says whether tags may move. Errors:
-// RepositoryNotFoundException.
+// RepositoryNotFoundException, NotImplemented.
 func (a *API) PutImageTagMutability(ctx context.Context, in *shape.PutImageTagMutabilityInput) (*shape.PutImageTagMutabilityOutput, error) {
 	m, err := mutabilityOf(in.ImageTagMutability)
 	if err != nil {
@@ -333,16 +338,37 @@ func (a *API) GetAuthorizationToken(ctx context.Context, in *shape.GetAuthorizat
 	return out, nil
 }
 
-func tagsOf(in []shape.Tag) []model.Tag {
-	var out []model.Tag
+// ECR's limits of tags.
+const (
+	maxTags     = 50
+	maxTagKey   = 128
+	maxTagValue = 256
+)
+
+// addTags adds tags to those that a repository has.
+func addTags(old []model.Tag, in []shape.Tag) ([]model.Tag, error) {
+	var more []model.Tag
 	for _, t := range in {
-		out = append(out, model.Tag{Key: wire.Val(t.Key), Value: wire.Val(t.Value)})
+		k, v := wire.Val(t.Key), wire.Val(t.Value)
+		if k == "" || len(k) > maxTagKey || len(v) > maxTagValue {
+			return nil, fault.New(
+				fault.Invalid, "InvalidTagParameterException", "A tag key has 1 to %d characters and a tag value at most %d; this is not so of '%s'.",
+				maxTagKey, maxTagValue, k,
+			)
+		}
+		more = append(more, model.Tag{Key: k, Value: v})
 	}
-	return out
+	out := model.SetTags(old, more)
+	if len(out) > maxTags {
+		return nil, fault.New(
+			fault.Invalid, "TooManyTagsException",
+			"The list of tags on the repository is over the limit. The maximum number of tags is %d.", maxTags,
+		)
+	}
+	return out, nil
 }
 
-// byARN finds the repository of an ARN. Errors: InvalidParameterException,
-// RepositoryNotFoundException.
+// byARN finds the repository of an ARN.
 func (a *API) byARN(arn *string) (string, error) {
 	p, ok := ident.ParseARN(wire.Val(arn))
 	name, isRepo := strings.CutPrefix(p.Resource, "repository/")
@@ -352,7 +378,8 @@ func (a *API) byARN(arn *string) (string, error) {
 	return name, nil
 }
 
-// ListTagsForResource shows a repository's tags.
+// ListTagsForResource shows a repository's tags. Errors:
+// InvalidParameterException, RepositoryNotFoundException.
 func (a *API) ListTagsForResource(_ context.Context, in *shape.ListTagsForResourceInput) (*shape.ListTagsForResourceOutput, error) {
 	name, err := a.byARN(in.ResourceArn)
 	if err != nil {
@@ -369,20 +396,23 @@ func (a *API) ListTagsForResource(_ context.Context, in *shape.ListTagsForResour
 	return out, nil
 }
 
-// TagResource adds tags to a repository.
+// TagResource adds tags to a repository. Errors: InvalidParameterException,
+// RepositoryNotFoundException, InvalidTagParameterException,
+// TooManyTagsException.
 func (a *API) TagResource(ctx context.Context, in *shape.TagResourceInput) (*shape.TagResourceOutput, error) {
 	name, err := a.byARN(in.ResourceArn)
 	if err != nil {
 		return nil, err
 	}
-	_, err = a.edit(ctx, nil, &name, func(r *model.Repository) error {
-		r.Tags = model.SetTags(r.Tags, tagsOf(in.Tags))
-		return nil
+	_, err = a.edit(ctx, nil, &name, func(r *model.Repository) (err error) {
+		r.Tags, err = addTags(r.Tags, in.Tags)
+		return err
 	})
 	return &shape.TagResourceOutput{}, err
 }
 
-// UntagResource takes tags away from a repository.
+// UntagResource takes tags away from a repository. Errors:
+// InvalidParameterException, RepositoryNotFoundException.
 func (a *API) UntagResource(ctx context.Context, in *shape.UntagResourceInput) (*shape.UntagResourceOutput, error) {
 	name, err := a.byARN(in.ResourceArn)
 	if err != nil {

@@ -284,7 +284,7 @@ func (a *API) BatchCheckLayerAvailability(
 }
 
 // GetDownloadUrlForLayer gives a signed address in the layer bucket. Errors:
-// LayerInaccessibleException, LayersNotFoundException.
+// LayersNotFoundException, RepositoryNotFoundException.
 func (a *API) GetDownloadUrlForLayer(
 	_ context.Context, in *shape.GetDownloadUrlForLayerInput,
 ) (*shape.GetDownloadUrlForLayerOutput, error) {
