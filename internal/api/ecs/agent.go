@@ -9,8 +9,8 @@ import (
 	shape "berth/internal/wire/shape/ecs"
 )
 
-// RegisterContainerInstance signs an agent's machine in. Errors: those of
-// dispatch's Register.
+// RegisterContainerInstance signs an agent's machine in. Errors:
+// ClientException, InvalidParameterException, AccessDeniedException.
 func (a *API) RegisterContainerInstance(
 	ctx context.Context, in *shape.RegisterContainerInstanceInput,
 ) (*shape.RegisterContainerInstanceOutput, error) {
@@ -43,8 +43,8 @@ func (a *API) RegisterContainerInstance(
 	return &shape.RegisterContainerInstanceOutput{ContainerInstance: &out}, nil
 }
 
-// DiscoverPollEndpoint says where an agent gets its work. Errors: those of
-// dispatch's PollEndpoint.
+// DiscoverPollEndpoint says where an agent gets its work. Errors:
+// InvalidParameterException, AccessDeniedException.
 func (a *API) DiscoverPollEndpoint(ctx context.Context, in *shape.DiscoverPollEndpointInput) (*shape.DiscoverPollEndpointOutput, error) {
 	e, err := a.Gateway.PollEndpoint(ctx, caller(ctx), wire.Val(in.Cluster), wire.Val(in.ContainerInstance))
 	if err != nil {
@@ -55,8 +55,8 @@ func (a *API) DiscoverPollEndpoint(ctx context.Context, in *shape.DiscoverPollEn
 	}, nil
 }
 
-// SubmitTaskStateChange takes an agent's report of a task. Errors: those of
-// dispatch's SubmitTask.
+// SubmitTaskStateChange takes an agent's report of a task. Errors:
+// InvalidParameterException, AccessDeniedException.
 func (a *API) SubmitTaskStateChange(ctx context.Context, in *shape.SubmitTaskStateChangeInput) (*shape.SubmitTaskStateChangeOutput, error) {
 	r := dispatch.TaskReport{
 		Cluster: wire.Val(in.Cluster), Task: wire.Val(in.Task), Status: wire.Val(in.Status), Reason: wire.Val(in.Reason),
@@ -74,7 +74,7 @@ func (a *API) SubmitTaskStateChange(ctx context.Context, in *shape.SubmitTaskSta
 }
 
 // SubmitContainerStateChange takes an agent's report of one container. Errors:
-// those of dispatch's SubmitTask.
+// InvalidParameterException, AccessDeniedException.
 func (a *API) SubmitContainerStateChange(
 	ctx context.Context, in *shape.SubmitContainerStateChangeInput,
 ) (*shape.SubmitContainerStateChangeOutput, error) {
@@ -91,7 +91,7 @@ func (a *API) SubmitContainerStateChange(
 }
 
 // SubmitAttachmentStateChanges takes an agent's report of interfaces. Errors:
-// those of dispatch's SubmitAttachments.
+// InvalidParameterException, AccessDeniedException.
 func (a *API) SubmitAttachmentStateChanges(
 	ctx context.Context, in *shape.SubmitAttachmentStateChangesInput,
 ) (*shape.SubmitAttachmentStateChangesOutput, error) {

@@ -165,6 +165,7 @@ func empty(r store.Reader, c model.Cluster) error {
 }
 
 // DescribeClusters describes clusters, all parts that include asks for.
+// Errors: InvalidParameterException.
 func (a *API) DescribeClusters(_ context.Context, in *shape.DescribeClustersInput) (*shape.DescribeClustersOutput, error) {
 	names := in.Clusters
 	if len(names) == 0 {

@@ -225,7 +225,7 @@ func (a *API) showRevision(r store.Reader, rev model.ServiceRevision) shape.Serv
 
 // StopServiceDeployment turns a deployment back. It may be asked again while
 // it turns. Errors: ServiceDeploymentNotFoundException, ConflictException,
-// InvalidParameterException.
+// NotImplemented.
 func (a *API) StopServiceDeployment(ctx context.Context, in *shape.StopServiceDeploymentInput) (*shape.StopServiceDeploymentOutput, error) {
 	if t := wire.Or(in.StopType, "ROLLBACK"); t != "ROLLBACK" {
 		return nil, unbuilt("stopType %s", t)

@@ -236,7 +236,8 @@ func inOneVPC(r store.Reader, subnets, groups []string) error {
 }
 
 // UpdateCapacityProvider changes what later instances will be like. Errors:
-// InvalidParameterException, ClientException, UpdateInProgressException.
+// InvalidParameterException, ClientException, UpdateInProgressException,
+// NotImplemented.
 func (a *API) UpdateCapacityProvider(
 	ctx context.Context, in *shape.UpdateCapacityProviderInput,
 ) (*shape.UpdateCapacityProviderOutput, error) {

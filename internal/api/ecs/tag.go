@@ -98,7 +98,7 @@ func retag[T any](
 	return next, table.Edit(tx, key, func(v *T) error { *of(v) = next; return nil })
 }
 
-// TagResource adds tags. Errors: InvalidParameterException.
+// TagResource adds tags. Errors: InvalidParameterException, NotImplemented.
 func (a *API) TagResource(ctx context.Context, in *shape.TagResourceInput) (*shape.TagResourceOutput, error) {
 	tags, err := readTags(in.Tags)
 	if err != nil {
@@ -110,7 +110,8 @@ func (a *API) TagResource(ctx context.Context, in *shape.TagResourceInput) (*sha
 	})
 }
 
-// UntagResource removes tags. Errors: InvalidParameterException.
+// UntagResource removes tags. Errors: InvalidParameterException,
+// NotImplemented.
 func (a *API) UntagResource(ctx context.Context, in *shape.UntagResourceInput) (*shape.UntagResourceOutput, error) {
 	return nil, a.update(ctx, func(tx *store.Tx) error {
 		_, err := tagged(tx, wire.Val(in.ResourceArn), func(t []model.Tag) []model.Tag { return model.DropTags(t, in.TagKeys) })
