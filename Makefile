@@ -50,7 +50,7 @@ test-root: deps build ## the truth: namespaces, packets, containers, kills and d
 	@$(MAKE) --no-print-directory e2e
 
 e2e: deps build ## the built program as its users have it: deploy under load, kill, refuse, scale (as root)
-	@BERTH_BIN=$(CURDIR)/bin/berth $(TEST) -tags root -timeout 20m ./internal/e2e
+	@BERTH_BIN=$(CURDIR)/bin/berth $(TEST) -tags root -timeout 40m ./internal/e2e
 
 script: ## the stories of internal/sim/testdata/script on virtual time (UPDATE=1 rewrites them)
 	@$(GO) test ./internal/sim -run Script $(if $(UPDATE),-args -update)

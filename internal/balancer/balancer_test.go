@@ -212,7 +212,7 @@ func (r *rig) raw(send string) string {
 		r.t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetDeadline(await.Deadline(r.t))
 	_, _ = io.WriteString(c, send)
 	_ = c.(*net.TCPConn).CloseWrite()
 	all, _ := io.ReadAll(c)
@@ -775,7 +775,7 @@ func TestWebSocketStyleUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetDeadline(await.Deadline(r.t))
 	_, _ = io.WriteString(c, "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: echo\r\n\r\n")
 	br := bufio.NewReader(c)
 	res, err := http.ReadResponse(br, nil)

@@ -24,7 +24,7 @@ func (r *rig) talk(send, slowly string) string {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(await.Deadline(r.t))
 	_, _ = io.WriteString(c, send)
 	sent := make(chan struct{})
 	go func() {

@@ -4,7 +4,6 @@ package e2e_test
 
 import (
 	"testing"
-	"time"
 )
 
 // TestRootScaleInAndDrainingDropNothing takes away tasks and an instance under
@@ -17,7 +16,7 @@ func TestRootScaleInAndDrainingDropNothing(t *testing.T) {
 		traffic := underLoad(t, h.url)
 		h.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": 1})
 		h.rests(1)
-		h.until(time.Minute, "one instance is left", func(p picture) bool { return len(p.Clusters[0].Instances) == 1 })
+		h.until("one instance is left", func(p picture) bool { return len(p.Clusters[0].Instances) == 1 })
 		traffic.endWithout(t, "scale in from 8 to 1")
 	})
 	t.Run("drain", func(t *testing.T) {
@@ -31,7 +30,7 @@ func TestRootScaleInAndDrainingDropNothing(t *testing.T) {
 			if len(list(out["failures"])) > 0 || len(list(out["containerInstances"])) != 1 {
 				t.Fatalf("UpdateContainerInstancesState: %v", out)
 			}
-			h.until(time.Minute, "tasks have left the draining instance", func(p picture) bool {
+			h.until("tasks have left the draining instance", func(p picture) bool {
 				for _, j := range p.Clusters[0].Instances {
 					if j.ID == i.ID {
 						return false

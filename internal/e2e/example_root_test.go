@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"berth/internal/await"
 )
 
 // berth is one server under test.
@@ -52,7 +54,7 @@ func start(t *testing.T) *berth {
 				t.Logf("server.log:\n%s", last(string(log), 80))
 			}
 		}
-		_, _ = b.try(time.Minute, "stop")
+		_, _ = b.try("stop")
 	})
 	return b
 }
@@ -63,19 +65,17 @@ func last(s string, n int) string {
 }
 
 // try runs a command of the program.
-func (b *berth) try(limit time.Duration, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, b.bin, append(args, "--data", b.data)...)
+func (b *berth) try(args ...string) (string, error) {
+	cmd := exec.CommandContext(await.Context(b.t), b.bin, append(args, "--data", b.data)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
 	return out.String(), err
 }
 
-func (b *berth) run(limit time.Duration, args ...string) string {
+func (b *berth) run(args ...string) string {
 	b.t.Helper()
-	out, err := b.try(limit, args...)
+	out, err := b.try(args...)
 	if err != nil {
 		b.t.Fatalf("berth %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
@@ -205,26 +205,28 @@ type instance struct {
 func (b *berth) status() picture {
 	b.t.Helper()
 	var p picture
-	if err := json.Unmarshal([]byte(b.run(time.Minute, "status", "--json")), &p); err != nil {
+	if err := json.Unmarshal([]byte(b.run("status", "--json")), &p); err != nil {
 		b.t.Fatal(err)
 	}
 	return p
 }
 
 // until polls a condition of the picture.
-func (b *berth) until(limit time.Duration, what string, ok func(picture) bool) picture {
+func (b *berth) until(what string, ok func(picture) bool) picture {
 	b.t.Helper()
 	var p picture
-	b.poll(limit, 200*time.Millisecond, func() bool {
+	b.poll(200*time.Millisecond, func() bool {
 		p = b.status()
 		return ok(p)
-	}, func() string { return "still not: " + what + "\n" + b.run(time.Minute, "status") })
+	}, func() string { return "still not: " + what + "\n" + b.run("status") })
 	return p
 }
 
-// poll looks until a condition holds, and says what else there is after the limit.
-func (b *berth) poll(limit, every time.Duration, ok func() bool, otherwise func() string) {
+// poll looks until a condition holds, and says what else there is if it never
+// does, after a share of the time that the run has.
+func (b *berth) poll(every time.Duration, ok func() bool, otherwise func() string) {
 	b.t.Helper()
+	limit := await.Limit(b.t)
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	tick := time.NewTicker(every)
@@ -270,7 +272,7 @@ func page(t *testing.T, url string) (int, string) {
 func TestRootTheExampleLives(t *testing.T) {
 	b := start(t)
 	began := time.Now()
-	out := b.run(4*time.Minute, "up", "--listen", b.addr, "--speed", "60")
+	out := b.run("up", "--listen", b.addr, "--speed", "60")
 	t.Logf("berth up took %v", time.Since(began).Round(100*time.Millisecond))
 	p := b.status()
 	if len(p.Clusters) != 1 || len(p.Clusters[0].Services) != 1 {
@@ -306,15 +308,15 @@ func TestRootTheExampleLives(t *testing.T) {
 		t.Errorf("fourteen tasks run in %v only", zones)
 	}
 	scale(b, 1, 1)
-	b.until(3*time.Minute, "the spare instances are gone", func(p picture) bool { return len(p.Clusters[0].Instances) == 1 })
+	b.until("the spare instances are gone", func(p picture) bool { return len(p.Clusters[0].Instances) == 1 })
 
 	deployUnderWatch(b, svc.URLs[0])
 
-	b.run(4*time.Minute, "down")
+	b.run("down")
 	if p := b.status(); len(p.Clusters) != 0 {
 		t.Errorf("after down there still is %+v", p)
 	}
-	b.run(time.Minute, "stop")
+	b.run("stop")
 	nothingLeft(t, b.data)
 }
 
@@ -322,7 +324,7 @@ func TestRootTheExampleLives(t *testing.T) {
 func scale(b *berth, n, atLeast int) map[string]int {
 	b.t.Helper()
 	b.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": n})
-	p := b.until(4*time.Minute, fmt.Sprintf("%d tasks on %d instances", n, atLeast), func(p picture) bool {
+	p := b.until(fmt.Sprintf("%d tasks on %d instances", n, atLeast), func(p picture) bool {
 		return p.Clusters[0].Services[0].Running == n && p.Clusters[0].Services[0].Desired == n && len(p.Clusters[0].Instances) >= atLeast
 	})
 	zones := map[string]int{}
@@ -353,7 +355,7 @@ func deployUnderWatch(b *berth, url string) {
 			}
 		}
 	}()
-	b.run(4*time.Minute, "up", "-p", "Version=v2", "-p", "DesiredCount=1")
+	b.run("up", "-p", "Version=v2", "-p", "DesiredCount=1")
 	close(stop)
 	<-done
 	if failed > 0 || asked < 10 {
@@ -363,7 +365,7 @@ func deployUnderWatch(b *berth, url string) {
 	if code, body := page(b.t, url); code != 200 || !strings.Contains(body, "v2") {
 		b.t.Errorf("after the deployment: %d %s", code, body)
 	}
-	if out := b.run(time.Minute, "logs", "Hook"); !strings.Contains(out, "POST_TEST_TRAFFIC_SHIFT") ||
+	if out := b.run("logs", "Hook"); !strings.Contains(out, "POST_TEST_TRAFFIC_SHIFT") ||
 		!strings.Contains(out, "REPORT RequestId") {
 		b.t.Errorf("the hook's log:\n%s", out)
 	}

@@ -35,8 +35,8 @@ func TestRootWhatIsWrongIsSaidAndHealsWhenMended(t *testing.T) {
 			tasks++
 			h.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": tasks})
 			var said, events string
-			h.poll(time.Minute, 200*time.Millisecond, func() bool {
-				said = h.run(time.Minute, "explain", "hello")
+			h.poll(200*time.Millisecond, func() bool {
+				said = h.run("explain", "hello")
 				events = h.reasons()
 				return holds(said, b.says) && holds(events, b.events)
 			}, func() string { return "it still says:\n" + said + events })
@@ -136,7 +136,7 @@ func breakages(https []string) []breakage {
 			says:   []string{"CannotPullContainerError", "berth image push hello:nope"},
 			events: []string{"CannotPullContainerError"},
 			mend: func(h *hello) {
-				h.run(time.Minute, "image", "push", "hello:nope", "../example/page")
+				h.run("image", "push", "hello:nope", "../example/page")
 			},
 		},
 		{
@@ -236,7 +236,7 @@ func (h *hello) member(xml, name string) string {
 // change before it is done.
 func (h *hello) provider(change func(template map[string]any)) {
 	h.t.Helper()
-	h.await(time.Minute, "the capacity provider may be changed", func() bool {
+	h.await("the capacity provider may be changed", func() bool {
 		_, err := h.call("UpdateCapacityProvider", h.managed(change))
 		if err != nil && !strings.Contains(err.Error(), "UpdateInProgressException") {
 			h.t.Fatal(err)

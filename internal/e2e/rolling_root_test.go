@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // crashes is a program that ends at once.
@@ -24,7 +23,7 @@ func TestRootRollingDeploymentsDropNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h.run(time.Minute, "image", "push", "hello:crash", source)
+	h.run("image", "push", "hello:crash", source)
 	t.Run("good", func(t *testing.T) {
 		known, traffic := h.known(), underLoad(t, h.url)
 		_, all, how := h.follow(known, h.update("Version=v2", "DesiredCount=3"), func(deployment) {})

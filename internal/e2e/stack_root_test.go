@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"berth/internal/await"
 )
 
 // hello is the example's stack on a server of its own. Its hook refuses a
@@ -95,7 +97,7 @@ func deployed(t *testing.T, parameters ...string) *hello {
 			args = append(args, "-p", p)
 		}
 	}
-	out := h.run(4*time.Minute, args...)
+	out := h.run(args...)
 	t.Logf("the stack took %.1f s", time.Since(began).Seconds())
 	p := h.status()
 	if len(p.Clusters) != 1 || len(p.Clusters[0].Services) != 1 || len(p.Clusters[0].Services[0].URLs) == 0 {
@@ -124,7 +126,7 @@ func (h *hello) update(parameters ...string) <-chan outcome {
 	}
 	end := make(chan outcome, 1)
 	go func() {
-		out, err := h.try(4*time.Minute, args...)
+		out, err := h.try(args...)
 		end <- outcome{out, err}
 	}()
 	return end
@@ -197,7 +199,7 @@ func (h *hello) follow(
 ) (stages map[string][]string, last []deployment, how outcome) {
 	h.t.Helper()
 	stages = map[string][]string{}
-	limit := time.NewTimer(3 * time.Minute)
+	limit := time.NewTimer(await.Limit(h.t))
 	defer limit.Stop()
 	tick := time.NewTicker(15 * time.Millisecond)
 	defer tick.Stop()
@@ -378,7 +380,7 @@ func (h *hello) serve() time.Duration {
 		h.t.Fatal(err)
 	}
 	go func() { _ = cmd.Wait() }()
-	h.await(30*time.Second, "the server answers", func() bool {
+	h.await("the server answers", func() bool {
 		res, err := http.Get("http://" + h.addr + "/_berth/health") // bounded by await
 		if err != nil {
 			return false
@@ -390,14 +392,14 @@ func (h *hello) serve() time.Duration {
 }
 
 // await polls a condition.
-func (h *hello) await(limit time.Duration, what string, ok func() bool) {
+func (h *hello) await(what string, ok func() bool) {
 	h.t.Helper()
-	h.poll(limit, 5*time.Millisecond, ok, func() string { return "still not: " + what })
+	h.poll(5*time.Millisecond, ok, func() string { return "still not: " + what })
 }
 
 // finish stops everything and looks whether anything is left.
 func (h *hello) finish() {
 	h.t.Helper()
-	h.run(time.Minute, "stop")
+	h.run("stop")
 	nothingLeft(h.t, h.data)
 }

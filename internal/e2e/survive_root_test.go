@@ -54,7 +54,7 @@ func TestRootTheServerIsKilledInMidDeployment(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h.await(20*time.Second, "the new version is served", func() bool {
+			h.await("the new version is served", func() bool {
 				code, body := page(t, h.url)
 				return code == 200 && strings.Contains(body, c.version)
 			})
@@ -75,7 +75,7 @@ func TestRootTheServerIsKilledInMidDeployment(t *testing.T) {
 		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		h.await(20*time.Second, "the server has gone", func() bool { return len(h.ours("server")) == 0 })
+		h.await("the server has gone", func() bool { return len(h.ours("server")) == 0 })
 		gone := time.Since(began)
 		answered := h.serve()
 		if after := h.pages(); !maps.Equal(before, after) || len(after) == 0 {
@@ -99,7 +99,7 @@ func (h *hello) settled(known map[string]bool, status string) {
 			h.t.Logf("deployments: %+v", last)
 		}
 	})
-	h.await(90*time.Second, "the deployment is "+status, func() bool {
+	h.await("the deployment is "+status, func() bool {
 		all, err := h.deployments()
 		if err != nil {
 			return false
@@ -112,7 +112,7 @@ func (h *hello) settled(known map[string]bool, status string) {
 // stack waits for the stack's status.
 func (h *hello) stack(status string) {
 	h.t.Helper()
-	h.await(60*time.Second, "the stack is "+status, func() bool {
+	h.await("the stack is "+status, func() bool {
 		out, err := callStack(h.addr)
 		return err == nil && strings.Contains(out, "<StackStatus>"+status+"</StackStatus>")
 	})
@@ -122,7 +122,7 @@ func (h *hello) stack(status string) {
 // service has one deployment that is complete.
 func (h *hello) rests(tasks int) picture {
 	h.t.Helper()
-	return h.until(time.Minute, fmt.Sprintf("%d tasks run on connected instances", tasks), func(p picture) bool {
+	return h.until(fmt.Sprintf("%d tasks run on connected instances", tasks), func(p picture) bool {
 		if len(p.Clusters) != 1 || p.Clusters[0].Services[0].Running != tasks || p.Clusters[0].Services[0].Desired != tasks {
 			return false
 		}
@@ -153,7 +153,7 @@ func TestRootAnInstanceIsKilled(t *testing.T) {
 	traffic := underLoad(t, h.url)
 	began := time.Now()
 	kill9(t, victim.pid)
-	p = h.until(time.Minute, "the lost task runs elsewhere", func(p picture) bool {
+	p = h.until("the lost task runs elsewhere", func(p picture) bool {
 		return len(p.Clusters[0].Instances) > 0 && p.Clusters[0].Services[0].Running == 2 && len(h.pages()) == 2 &&
 			!slices.ContainsFunc(p.Clusters[0].Instances, func(i instance) bool { return i.ID == lost.ID })
 	})
@@ -199,7 +199,7 @@ func TestRootTheEdgeIsKilledAndReplaced(t *testing.T) {
 			began := time.Now()
 			kill9(t, h.ours("edge")[0].pid)
 			excuses = append(excuses, within(began, time.Second))
-			h.await(10*time.Second, "the page is there again", func() bool { code, _ := page(t, h.url); return code == 200 })
+			h.await("the page is there again", func() bool { code, _ := page(t, h.url); return code == 200 })
 			took := time.Since(began)
 			t.Logf("kill -9 of the edge: it serves after %v", took.Round(time.Millisecond))
 			if took > time.Second {
@@ -213,11 +213,11 @@ func TestRootTheEdgeIsKilledAndReplaced(t *testing.T) {
 		if err := syscall.Kill(h.pid(), syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		h.await(20*time.Second, "the server has gone", func() bool { return len(h.ours("server")) == 0 })
+		h.await("the server has gone", func() bool { return len(h.ours("server")) == 0 })
 		kill9(t, h.ours("edge")[0].pid)
 		began := time.Now()
 		h.serve()
-		h.await(10*time.Second, "the page is there again", func() bool { code, _ := page(t, h.url); return code == 200 })
+		h.await("the page is there again", func() bool { code, _ := page(t, h.url); return code == 200 })
 		t.Logf("the page is there %v after the server's start", time.Since(began).Round(time.Millisecond))
 		h.rests(2)
 	})
@@ -229,7 +229,7 @@ func TestRootTheEdgeIsKilledAndReplaced(t *testing.T) {
 		answered := h.serve()
 		// The old one waits for those that are connected and do not ask.
 		http.DefaultClient.CloseIdleConnections()
-		h.await(10*time.Second, "a new edge serves alone", func() bool {
+		h.await("a new edge serves alone", func() bool {
 			all := h.ours("edge")
 			return len(all) == 1 && all[0].pid != was
 		})
@@ -264,7 +264,7 @@ func (h *hello) parents() []proc {
 // adopted waits until every instance has another parent of its containers.
 func (h *hello) adopted(killed []proc) {
 	h.t.Helper()
-	h.await(10*time.Second, "the containers have new parents", func() bool {
+	h.await("the containers have new parents", func() bool {
 		now := h.parents()
 		return len(now) == len(killed) && !slices.ContainsFunc(now, func(p proc) bool {
 			return slices.ContainsFunc(killed, func(k proc) bool { return k.pid == p.pid })
@@ -284,7 +284,7 @@ func TestRootPartsOfAnInstanceAreKilled(t *testing.T) {
 		for _, a := range agents {
 			kill9(t, a.pid)
 		}
-		h.await(10*time.Second, "agents run again", func() bool { return len(h.ours("agent")) == instances })
+		h.await("agents run again", func() bool { return len(h.ours("agent")) == instances })
 		h.rests(2)
 		traffic.endWithout(t, "kill -9 of the agents")
 		if after := h.pages(); !maps.Equal(before, after) {
@@ -321,7 +321,7 @@ func TestRootPartsOfAnInstanceAreKilled(t *testing.T) {
 			task, _, _ := strings.Cut(id, "-")
 			h.ecs("StopTask", map[string]any{"cluster": "hello", "task": task, "reason": "to see its end"})
 			var found []map[string]any
-			h.await(30*time.Second, "the adopted task has stopped", func() bool {
+			h.await("the adopted task has stopped", func() bool {
 				found = list(h.ecs("DescribeTasks", map[string]any{"cluster": "hello", "tasks": []any{task}})["tasks"])
 				return len(found) == 1 && text(found[0]["lastStatus"]) == "STOPPED"
 			})
@@ -330,7 +330,7 @@ func TestRootPartsOfAnInstanceAreKilled(t *testing.T) {
 					t.Errorf("the container ended with %v %v", c["exitCode"], c["reason"])
 				}
 			}
-			if out := h.run(time.Minute, "logs", "/ecs/hello"); !strings.Contains(out, "page is done") {
+			if out := h.run("logs", "/ecs/hello"); !strings.Contains(out, "page is done") {
 				t.Errorf("the last line of the container is missing:\n%s", last(out, 5))
 			}
 		}
@@ -340,7 +340,7 @@ func TestRootPartsOfAnInstanceAreKilled(t *testing.T) {
 		traffic := underLoad(t, h.url)
 		h.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": 4})
 		killed := 0
-		h.await(30*time.Second, "the runtime is seen", func() bool {
+		h.await("the runtime is seen", func() bool {
 			for _, p := range everything(t) {
 				if p.has("run", "--detach") && p.mentions(h.data) && syscall.Kill(p.pid, syscall.SIGKILL) == nil {
 					killed++
@@ -365,7 +365,7 @@ func TestRootPartsOfAnInstanceAreKilled(t *testing.T) {
 		running := h.pages()
 		h.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": 6})
 		parents, killed := h.parents(), 0
-		h.await(30*time.Second, "a start is seen", func() bool {
+		h.await("a start is seen", func() bool {
 			for _, r := range everything(t) {
 				for _, p := range parents {
 					if r.has("run", "--detach") && r.mentions(p.args[3]) && syscall.Kill(p.pid, syscall.SIGKILL) == nil {

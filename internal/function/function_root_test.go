@@ -270,16 +270,10 @@ func TestAnIdleSandboxThatEndsIsTakenAway(t *testing.T) {
 	if res := l.invoke(fn, `{}`); res.FunctionError != "" {
 		t.Fatalf("%s", res.Payload)
 	}
-	limit, tick := time.NewTimer(20*time.Second), time.NewTicker(5*time.Millisecond)
-	defer limit.Stop()
-	defer tick.Stop()
-	for l.runner.Warm(fn.Name) > 0 || l.netns.open.Load() > 0 {
-		select {
-		case <-limit.C:
-			t.Fatalf("%d environments and %d networks stay", l.runner.Warm(fn.Name), l.netns.open.Load())
-		case <-tick.C:
-		}
-	}
+	await.Value(t, "no environment, no network", func() ([2]int, bool) {
+		left := [2]int{l.runner.Warm(fn.Name), int(l.netns.open.Load())}
+		return left, left == [2]int{}
+	})
 }
 
 // Proves: D85
@@ -295,7 +289,7 @@ func TestATimeoutKills(t *testing.T) {
 	if string(res.Payload) != want || res.FunctionError != "Unhandled" {
 		t.Errorf("payload %s", res.Payload)
 	}
-	if took := time.Since(began); took > 8*time.Second {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("took %v", took)
 	}
 	contains(

@@ -6,8 +6,8 @@ import (
 	"net"
 	"slices"
 	"testing"
-	"time"
 
+	"berth/internal/await"
 	"berth/internal/hostnet/hostnettest"
 	"berth/internal/model"
 )
@@ -48,7 +48,7 @@ func said(t *testing.T, from, to net.Conn) {
 	if _, err := from.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	_ = to.SetReadDeadline(time.Now().Add(patience))
+	_ = to.SetReadDeadline(await.Deadline(t))
 	if _, err := to.Read(make([]byte, 1)); err != nil {
 		t.Errorf("the connection was forgotten: %v", err)
 	}

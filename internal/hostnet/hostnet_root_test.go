@@ -12,17 +12,22 @@ import (
 	"testing"
 	"time"
 
+	"berth/internal/await"
 	"berth/internal/hostnet"
 	"berth/internal/hostnet/hostnettest"
 	"berth/internal/kernel"
 )
 
-// patience is how long a connection may take that should come about; silence
-// is how long one is waited for that should not.
-const (
-	patience = 10 * time.Second
-	silence  = 400 * time.Millisecond
-)
+// silence is how long a connection is waited for that should not come about.
+const silence = 400 * time.Millisecond
+
+// wait is how long an answer is waited for.
+func wait(t *testing.T, expect bool) time.Duration {
+	if expect {
+		return await.Limit(t)
+	}
+	return silence
+}
 
 type realHost struct {
 	t      *testing.T
@@ -94,11 +99,7 @@ func (h *realHost) dial(from string, to netip.AddrPort, expect bool) error {
 	defer h.serve(to)()
 	n := h.open(from)
 	defer n.Close()
-	wait := silence
-	if expect {
-		wait = patience
-	}
-	ctx, cancel := context.WithTimeout(h.t.Context(), wait)
+	ctx, cancel := context.WithTimeout(h.t.Context(), wait(h.t, expect))
 	defer cancel()
 	c, err := n.DialContext(ctx, "tcp", to.String())
 	if err == nil {

@@ -54,7 +54,7 @@ func TestDatagramsObeyTheirRules(t *testing.T) {
 		if _, err := d.Write([]byte("x")); err != nil {
 			t.Fatal(err)
 		}
-		_ = l.SetReadDeadline(time.Now().Add(wait(c.open)))
+		_ = l.SetReadDeadline(time.Now().Add(wait(t, c.open)))
 		_, _, err = l.ReadFrom(make([]byte, 8))
 		if (err == nil) != c.open {
 			t.Errorf("UDP %s: %v", c.port, err)
@@ -62,19 +62,12 @@ func TestDatagramsObeyTheirRules(t *testing.T) {
 	}
 }
 
-func wait(open bool) time.Duration {
-	if open {
-		return patience
-	}
-	return silence
-}
-
 func TestPingsObeyTheirRules(t *testing.T) {
 	h := start(t)
 	set(t, h.net, protocols())
 	for from, open := range map[string]bool{"eni-a-i1": true, "eni-a-t2": false} {
 		n := h.open(from)
-		err := n.Do(func() error { return ping(netip.MustParseAddr("10.0.1.4"), wait(open)) })
+		err := n.Do(func() error { return ping(netip.MustParseAddr("10.0.1.4"), wait(t, open)) })
 		if (err == nil) != open {
 			t.Errorf("ping from %s: %v", from, err)
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"berth/internal/await"
 	"berth/internal/fault"
 	"berth/internal/kernel"
 )
@@ -118,7 +119,7 @@ func TestPacketsGoBothWays(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := make([]byte, 8)
-	_ = s.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = s.SetReadDeadline(await.Deadline(t))
 	k, _, err := s.ReadFrom(b)
 	if err != nil || string(b[:k]) != "ping" {
 		t.Errorf("got %q, %v", b[:k], err)

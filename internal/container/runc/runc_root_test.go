@@ -133,9 +133,7 @@ func output(t *testing.T, l lab, spec container.Spec) (container.State, string) 
 	if err := d.Start(t.Context(), spec.ID); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	st, err := d.Wait(ctx, spec.ID)
+	st, err := d.Wait(await.Context(t), spec.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
