@@ -54,11 +54,16 @@ func newRig(t testing.TB) *rig {
 
 func newRigIn(t testing.TB, place balancer.Net) *rig {
 	t.Helper()
+	return newRigAt(t, place, clock.Real(t.Context()))
+}
+
+func newRigAt(t testing.TB, place balancer.Net, real clock.Clock) *rig {
+	t.Helper()
 	step := clock.NewStepped(time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC))
 	b := balancer.New(t.Context(), balancer.Deps{
 		Open:   func(string) (balancer.Net, error) { return place, nil },
 		Clock:  step,
-		Real:   clock.Real(t.Context()),
+		Real:   real,
 		Random: ident.Seeded(1).Bytes,
 		Log:    slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})

@@ -152,12 +152,7 @@ func (d *delivery) finish() error {
 }
 
 func (d *delivery) write(p []byte) error {
-	now, idle := d.b.deps.Real.Now(), d.idleTimeout()
-	if want := now.Add(idle); d.writeUntil.Before(want) {
-		d.writeUntil = want.Add(min(idle/8, time.Second))
-		_ = d.c.SetWriteDeadline(d.writeUntil)
-	}
-	if _, err := d.c.Write(p); err != nil {
+	if d.send(p) != nil {
 		return errClient
 	}
 	return nil

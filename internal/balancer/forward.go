@@ -277,7 +277,7 @@ func (ex *exchange) readResponse() (n, got int, err error) {
 			return n, got, nil
 		}
 		if ex.req.Minor == 1 {
-			if _, err := ex.c.Write(u.buf[:n]); err != nil {
+			if ex.send(u.buf[:n]) != nil {
 				return 0, got, errClient
 			}
 			ex.l.lb.stats.bytes.Add(uint64(n))

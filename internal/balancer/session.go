@@ -250,11 +250,23 @@ func (sn *session) answer(lb *balancerRuntime, o http1.Answer, keep bool) bool {
 		lb.stats.answered(o.Code)
 		lb.stats.bytes.Add(uint64(len(sn.out) + sn.requestSize))
 	}
-	_, err := sn.c.Write(sn.out)
+	err := sn.send(sn.out)
 	if err == nil && !keep {
 		sn.readOut()
 	}
 	return keep && err == nil
+}
+
+// send writes to the client, who has an idle timeout from now to take it,
+// whatever was sent on this connection before.
+func (sn *session) send(p []byte) error {
+	now, idle := sn.b.deps.Real.Now(), sn.idleTimeout()
+	if want := now.Add(idle); sn.writeUntil.Before(want) {
+		sn.writeUntil = want.Add(min(idle/8, time.Second))
+		_ = sn.c.SetWriteDeadline(sn.writeUntil)
+	}
+	_, err := sn.c.Write(p)
+	return err
 }
 
 // skipBody passes over a request body that is already here; a larger one

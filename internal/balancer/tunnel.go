@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // tunnel joins the two connections after 101: WebSocket and the like.
@@ -13,9 +14,10 @@ func (ex *exchange) tunnel(n, got int) bool {
 	defer ex.drop()
 	ex.out = ex.appendResponse(ex.out[:0], true, false)
 	ex.out = append(ex.out, ex.u.buf[n:got]...)
-	if _, err := ex.c.Write(ex.out); err != nil {
+	if ex.send(ex.out) != nil {
 		return false
 	}
+	_ = ex.c.SetWriteDeadline(time.Time{}) // from now on silence alone ends it
 	early := 0
 	if ex.r < ex.w {
 		if _, err := ex.u.Write(ex.buf[ex.r:ex.w]); err != nil {
