@@ -85,7 +85,7 @@ generate: ## write generated code and documents again
 	@$(GO) run ./internal/gen
 	@$(GO) run ./internal/gen/fidelity
 	@$(GO) run ./cmd/berth compatibility > docs/COMPATIBILITY.md
-	@$(GO) test ./internal/daemon -run WhatWakesWhom -args -update >/dev/null
+	@$(GO) test ./internal/daemon -run ArchitecturesTables -args -update >/dev/null
 
 pictures: deps build ## the pictures of the README, from a server of their own (as root)
 	@sh scripts/pictures

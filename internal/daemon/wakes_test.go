@@ -14,13 +14,14 @@ import (
 	"berth/internal/daemon"
 	"berth/internal/endpoint"
 	"berth/internal/ident"
+	"berth/internal/model"
 	"berth/internal/resolver"
 	"berth/internal/series"
 	"berth/internal/state"
 	"berth/internal/store"
 )
 
-var update = flag.Bool("update", false, "write the table of what wakes whom again")
+var update = flag.Bool("update", false, "write ARCHITECTURE.md's tables again")
 
 // names and endpoints serve nobody.
 type names struct{}
@@ -31,27 +32,36 @@ type endpoints struct{}
 
 func (endpoints) Set(context.Context, []endpoint.Listener) error { return nil }
 
-// TestWhatWakesWhomIsWrittenDown holds the table in ARCHITECTURE.md against
-// the rules of all controllers of a server.
-func TestWhatWakesWhomIsWrittenDown(t *testing.T) {
-	const file, begin, end = "../../ARCHITECTURE.md", "<!-- wakes: written by `make generate` -->\n", "<!-- wakes end -->"
+// TestArchitecturesTablesAreWhatTheCodeSays holds the tables in
+// ARCHITECTURE.md against the rules of all controllers of a server and the
+// moves of tasks and instances.
+func TestArchitecturesTablesAreWhatTheCodeSays(t *testing.T) {
+	const file = "../../ARCHITECTURE.md"
 	page, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, ok := strings.Cut(string(page), begin)
-	had, after, closed := strings.Cut(rest, end)
-	if !ok || !closed {
-		t.Fatalf("%s has no lines %q and %q", file, begin, end)
+	text := string(page)
+	for name, want := range map[string]string{
+		"wakes":          control.Wakes(assemble(t).Engine.Controllers()),
+		"task moves":     model.TaskMoves.Table(),
+		"instance moves": model.InstanceMoves.Table(),
+	} {
+		begin, end := "<!-- "+name+": written by `make generate` -->\n", "<!-- "+name+" end -->"
+		before, rest, ok := strings.Cut(text, begin)
+		had, after, closed := strings.Cut(rest, end)
+		if !ok || !closed {
+			t.Fatalf("%s has no lines %q and %q", file, begin, end)
+		}
+		if had != want && !*update {
+			t.Errorf("run make generate: %s says\n%s\nbut the code says\n%s", file, had, want)
+		}
+		text = before + begin + want + end + after
 	}
-	want := control.Wakes(assemble(t).Engine.Controllers())
-	switch {
-	case *update:
-		if err := os.WriteFile(file, []byte(before+begin+want+end+after), 0o644); err != nil {
+	if *update {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-	case had != want:
-		t.Errorf("run make generate: %s says\n%s\nbut the rules are\n%s", file, had, want)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"berth/internal/dispatch"
 	"berth/internal/model"
 	"berth/internal/state"
+	"berth/internal/state/statetest"
 	"berth/internal/store"
 )
 
@@ -17,6 +18,9 @@ func TestATaskOfALostMachineGoesPastItsTargets(t *testing.T) {
 	b := newBench(t)
 	registered := b.task("t1", model.ContainerDefinition{Name: "app"}, nil)
 	alone := b.task("t2", model.ContainerDefinition{Name: "app"}, nil)
+	if err := statetest.Walk(t.Context(), b.db, registered, model.TaskRunning); err != nil {
+		t.Fatal(err)
+	}
 	b.as("controllers/traffic", func(tx *store.Tx) error {
 		return state.Targets.Put(tx, model.Target{Group: "g", ID: "192.168.2.11", Port: 80, Task: registered})
 	})

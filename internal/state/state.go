@@ -1,13 +1,14 @@
 // Package state is the state store: our tables over store, and what guards
-// them. It refuses illegal moves and, when strict (tests and
-// the simulator), writes by a package that does not own the field. It decides
-// nothing, waits for nothing and calls nobody.
+// them. It refuses states that go back and, when strict (tests and
+// the simulator), writes by a package that does not own the field or the move.
+// It decides nothing, waits for nothing and calls nobody.
 //
 // DB is safe for concurrent use.
 package state
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -34,7 +35,8 @@ const Format = 1
 var format = store.Format{Number: Format, Steps: []store.Step{nil}}
 
 // Open reads the state from kv. A strict DB refuses writes to fields that
-// their model tags give to other packages.
+// their model tags give to other packages, and moves that model.TaskMoves and
+// model.InstanceMoves do not give to the writer.
 func Open(ctx context.Context, kv store.KV, strict bool) (*DB, error) {
 	db, err := store.OpenFormat(ctx, kv, format, defs()...)
 	if err != nil {
@@ -52,7 +54,7 @@ func (db *DB) Update(ctx context.Context, writer string, fn func(*store.Tx) erro
 			return fmt.Errorf("%s writes %s: %w", writer, table, err)
 		}
 		if db.strict {
-			if err := owned(writer, old, updated); err != nil {
+			if err := errors.Join(owned(writer, old, updated), moved(writer, old, updated)); err != nil {
 				return fmt.Errorf("%s writes %s: %w", writer, table, err)
 			}
 		}
@@ -116,6 +118,35 @@ func moves(old, updated any) error {
 		}
 	}
 	return nil
+}
+
+// moved refuses a move that is not the writer's.
+func moved(writer string, old, updated any) error {
+	switch n := updated.(type) {
+	case *model.Task:
+		if o, ok := old.(*model.Task); ok {
+			return mayMove(model.TaskMoves, writer, o.LastStatus, n.LastStatus, n)
+		}
+	case *model.Instance:
+		if o, ok := old.(*model.Instance); ok {
+			return mayMove(model.InstanceMoves, writer, o.State, n.State, n)
+		}
+	}
+	return nil
+}
+
+func mayMove[S ~string, R any](ms model.Moves[S, R], writer string, from, to S, r R) error {
+	if from == to {
+		return nil
+	}
+	switch by := ms.By(from, to, r); by {
+	case writer:
+		return nil
+	case "":
+		return fault.New(fault.Internal, "", "there is no move from %s to %s", from, to)
+	default:
+		return fault.New(fault.Internal, "", "the move from %s to %s belongs to %s", from, to, by)
+	}
 }
 
 // owned compares the tagged fields of two records.

@@ -68,6 +68,41 @@ func TestAStrictStateKnowsTheOwnerOfEachField(t *testing.T) {
 	}
 }
 
+func TestAStrictStateKnowsTheWriterOfEachMove(t *testing.T) {
+	db := open(t, true)
+	err := db.Update(t.Context(), "controllers/service", func(tx *store.Tx) error {
+		return state.Tasks.Put(tx, model.Task{ARN: "t", ID: "t", LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	move := func(writer string, to model.TaskStatus) string {
+		err := db.Update(t.Context(), writer, func(tx *store.Tx) error {
+			return state.Tasks.Edit(tx, "t", func(t *model.Task) error { t.LastStatus = to; return nil })
+		})
+		if err != nil {
+			return err.Error()
+		}
+		return ""
+	}
+	for _, c := range []struct {
+		writer string
+		to     model.TaskStatus
+		want   string
+	}{
+		{"controllers/traffic", model.TaskRunning, "no move from PROVISIONING to RUNNING"},
+		{"controllers/traffic", model.TaskPending, "belongs to controllers/network"},
+		{"controllers/network", model.TaskPending, ""},
+		{"dispatch", model.TaskActivating, ""},
+		{"dispatch", model.TaskRunning, "belongs to controllers/traffic"},
+		{"controllers/traffic", model.TaskPending, "moves backwards"},
+	} {
+		if got := move(c.writer, c.to); c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("%s moves a task to %s: %q, want %q", c.writer, c.to, got, c.want)
+		}
+	}
+}
+
 func TestDecisionsAreNumbered(t *testing.T) {
 	db := open(t, false)
 	at := time.Unix(1, 0).UTC()

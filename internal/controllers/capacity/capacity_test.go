@@ -21,6 +21,7 @@ import (
 	"berth/internal/ident"
 	"berth/internal/model"
 	"berth/internal/state"
+	"berth/internal/state/statetest"
 	"berth/internal/store"
 )
 
@@ -64,13 +65,11 @@ func (h drivers) Reconcile(ctx context.Context, r control.Request) (control.Resu
 	switch {
 	case t.DesiredStatus == model.TaskStopped && (t.Instance != "" || t.LastStatus == model.TaskDeprovisioning) &&
 		t.LastStatus != model.TaskStopped:
-		return control.Result{}, h.task(ctx, t.ARN, "controllers/network", func(t *model.Task) {
-			t.LastStatus, t.StoppedAt = model.TaskStopped, r.Now
-		})
+		return control.Result{}, errors.Join(statetest.Walk(ctx, h.db, t.ARN, model.TaskStopped),
+			h.task(ctx, t.ARN, "controllers/network", func(t *model.Task) { t.StoppedAt = r.Now }))
 	case t.Instance != "" && t.LastStatus == model.TaskProvisioning:
-		return control.Result{}, h.task(ctx, t.ARN, "controllers/traffic", func(t *model.Task) {
-			t.LastStatus, t.StartedAt = model.TaskRunning, r.Now
-		})
+		return control.Result{}, errors.Join(statetest.Walk(ctx, h.db, t.ARN, model.TaskRunning),
+			h.task(ctx, t.ARN, "controllers/traffic", func(t *model.Task) { t.StartedAt = r.Now }))
 	}
 	return control.Result{}, nil
 }

@@ -17,6 +17,7 @@ import (
 	"berth/internal/ident"
 	"berth/internal/model"
 	"berth/internal/state"
+	"berth/internal/state/statetest"
 	"berth/internal/store"
 	"berth/internal/wire"
 	"berth/internal/wire/shape/ecs"
@@ -259,8 +260,16 @@ func (w *world) end(t model.Task) {
 				return err
 			}
 		}
-		return state.Tasks.Edit(tx, t.ARN, func(t *model.Task) error { t.LastStatus = model.TaskStopped; return nil })
+		return nil
 	})
+	w.walk(t.ARN, model.TaskStopped)
+}
+
+func (w *world) walk(arn string, to model.TaskStatus) {
+	w.t.Helper()
+	if err := statetest.Walk(w.t.Context(), w.db, arn, to); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) begin(t model.Task) {
@@ -276,10 +285,11 @@ func (w *world) begin(t model.Task) {
 	}
 	w.write("dispatch", func(tx *store.Tx) error {
 		return state.Tasks.Edit(tx, t.ARN, func(t *model.Task) error {
-			t.LastStatus, t.StartedAt, t.Containers[0].ImageDigest = model.TaskRunning, now, "sha256:abc"
+			t.StartedAt, t.Containers[0].ImageDigest = now, "sha256:abc"
 			return nil
 		})
 	})
+	w.walk(t.ARN, model.TaskRunning)
 	w.write("controllers/traffic", func(tx *store.Tx) error {
 		for _, g := range t.TargetGroups() {
 			if err := state.Targets.Put(tx, model.Target{Group: g, ID: t.ID, Port: 80, Task: t.ARN, State: model.TargetHealthy}); err != nil {
