@@ -129,7 +129,7 @@ func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.R
 		events[i].id = l.IDs.UUID()
 	}
 	open, many := w.open(), len(plan.Refused) > many
-	plan.Refused = slices.DeleteFunc(plan.Refused, func(r placement.Refused) bool { return told(state.Tasks.Ref(view, r.Task), r, many) })
+	plan.Refused = slices.DeleteFunc(plan.Refused, func(r placement.Refused) bool { return told(w.asks[r.Ask].Record, r, many) })
 	if len(moves)+len(open)+len(plan.Placed)+len(plan.Refused)+len(events) == 0 {
 		return control.Result{After: after}, nil
 	}
@@ -138,7 +138,7 @@ func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.R
 	})
 	if err == nil {
 		for _, p := range plan.Placed {
-			l.Log.Info("task placed", "cluster", r.Key, "task", p.Task, "instance", p.Node, "reason", p.Why)
+			l.Log.Info("task placed", "cluster", r.Key, "task", p.Task, "instance", p.Node, "reason", p.Why())
 		}
 	}
 	return control.Result{After: after}, err

@@ -96,13 +96,11 @@ func (w *world) explain(plan placement.Plan) {
 			coming[i.CapacityProvider]++
 		}
 	}
-	provider := map[string]string{}
-	for _, a := range w.asks {
-		provider[a.Task] = a.Provider
-	}
-	for i := range plan.Refused {
-		if n := coming[provider[plan.Refused[i].Task]]; n > 0 {
-			plan.Refused[i].Why += fmt.Sprintf("; %d on the way", n)
+	told := map[*placement.Reason]bool{}
+	for _, r := range plan.Refused {
+		if n := coming[r.Provider]; n > 0 && !told[r.Reason] {
+			told[r.Reason] = true
+			r.Why += fmt.Sprintf("; %d on the way", n)
 		}
 	}
 }
@@ -117,7 +115,7 @@ func (w *world) events(plan placement.Plan) ([]event, time.Duration) {
 	var after time.Duration
 	told := map[string]bool{}
 	for _, r := range plan.Refused {
-		t := state.Tasks.Ref(w.view, r.Task)
+		t := w.asks[r.Ask].Record
 		if wait := t.CreatedAt.Add(patience).Sub(w.now); wait > 0 {
 			if after == 0 || wait < after {
 				after = wait

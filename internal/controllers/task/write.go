@@ -2,7 +2,6 @@ package task
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"berth/internal/model"
@@ -66,7 +65,7 @@ func finish(tx *store.Tx, now time.Time, m move) error {
 // open are the asks whose tasks have no provider on record.
 func (w *world) open() []placement.Ask {
 	return slices.DeleteFunc(slices.Clone(w.asks), func(a placement.Ask) bool {
-		return a.Provider == "" || state.Tasks.Ref(w.view, a.Task).CapacityProvider != ""
+		return a.Provider == "" || a.Record.CapacityProvider != ""
 	})
 }
 
@@ -106,7 +105,7 @@ func put(tx *store.Tx, now time.Time, p placement.Placed) error {
 		return err
 	}
 	return state.Note(tx, now, model.Decision{
-		By: name, Subject: p.Task, Verb: "placed", Reason: p.Why, Cluster: t.Cluster, Service: t.Service,
+		By: name, Subject: p.Task, Verb: "placed", Reason: p.Why(), Cluster: t.Cluster, Service: t.Service,
 		Facts: map[string]string{"instance": p.Node, "zone": p.Zone, "subnet": p.Subnet, "capacityProvider": i.CapacityProvider},
 	})
 }
@@ -136,15 +135,27 @@ func refuse(tx *store.Tx, now time.Time, r placement.Refused, coarse bool) error
 
 // told reports whether a task knows a refusal, or does not wait any more.
 func told(t *model.Task, r placement.Refused, coarse bool) bool {
-	return t == nil || !placement.Waiting(t) || t.Refusal == r.Why || coarse && bare(t.Refusal) == bare(r.Why)
+	return t == nil || !placement.Waiting(t) || t.Refusal == r.Why || coarse && alike(t.Refusal, r.Why)
 }
 
-// bare drops the figures of a reason.
-func bare(s string) string {
-	return strings.Map(func(r rune) rune {
-		if '0' <= r && r <= '9' {
-			return -1
+// alike reports whether reasons differ in figures only.
+func alike(a, b string) bool {
+	i, k := 0, 0
+	for {
+		for i < len(a) && digit(a[i]) {
+			i++
 		}
-		return r
-	}, s)
+		for k < len(b) && digit(b[k]) {
+			k++
+		}
+		if i == len(a) || k == len(b) {
+			return i == len(a) && k == len(b)
+		}
+		if a[i] != b[k] {
+			return false
+		}
+		i, k = i+1, k+1
+	}
 }
+
+func digit(c byte) bool { return '0' <= c && c <= '9' }

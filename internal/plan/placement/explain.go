@@ -25,7 +25,7 @@ var codes = map[string]string{
 	CauseCPU: "RESOURCE:CPU", CauseMemory: "RESOURCE:MEMORY", BlockedAgent: "AGENT",
 }
 
-func (w *world) explain(a *Ask) Refused {
+func (w *world) explain(a *Ask) *Reason {
 	counts := map[string]int{}
 	var near *Node
 	rank, of := -2, 0
@@ -44,7 +44,9 @@ func (w *world) explain(a *Ask) Refused {
 			near, rank = n, r
 		}
 	}
-	out := Refused{
+	out := &Reason{
+		Provider: a.Provider,
+
 		Why:    met + ": capacity provider " + a.Provider + " has no instance",
 		Event:  met + ". Reason: No Container Instances were found in your capacity provider.",
 		Code:   "EMPTY CAPACITY PROVIDER",

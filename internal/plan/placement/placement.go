@@ -62,17 +62,32 @@ type Ask struct {
 	Member []constraint.Expr
 	// Impossible is why no instance can ever take the task, "" if one may.
 	Impossible string
+	// Record is the task, nil if it is imagined.
+	Record *model.Task
+
+	form *form // shared by those that fit alike; made when it is asked for
 }
 
 // Placed is one placement.
 type Placed struct {
-	Task, Node, Zone, Subnet, Provider string
-	Why                                string
+	Task, Group, Node, Zone, Subnet, Provider string
+
+	free   model.Resources // of the node, before the task took its share
+	spread int             // tasks of the group in the zone, before it
 }
 
-// Refused is a task that fits nowhere.
+// Refused is a task that fits nowhere, and which of the asks it was. Those
+// that are refused alike share one reason.
 type Refused struct {
 	Task string
+	Ask  int
+	*Reason
+}
+
+// Reason is why tasks fit nowhere.
+type Reason struct {
+	// Provider is the capacity provider that they have.
+	Provider string
 	// Why is a sentence with counts.
 	Why string
 	// Event is the reason in the words of an ECS service event.
@@ -198,7 +213,7 @@ func (n *Node) Take(a *Ask) {
 // Place plans the asks in their order, those first for which an instance was
 // bought that has capacity. It changes neither of its arguments.
 func Place(nodes []Node, asks []Ask) Plan {
-	w := newWorld(nodes)
+	w := newWorld(nodes, least(asks))
 	var plan Plan
 	var open, left []int
 	for i := range asks {
@@ -209,7 +224,7 @@ func Place(nodes []Node, asks []Ask) Plan {
 		}
 	}
 	for _, i := range open {
-		if n := w.choose(&asks[i]); n != nil {
+		if n := w.search(&asks[i]); n != nil {
 			plan.place(w, n, &asks[i])
 		} else {
 			left = append(left, i)
@@ -221,15 +236,16 @@ func Place(nodes []Node, asks []Ask) Plan {
 
 func (p *Plan) place(w *world, n *Node, a *Ask) {
 	p.Placed = append(p.Placed, Placed{
-		Task: a.Task, Node: n.ID, Zone: n.Zone, Subnet: a.Subnets[n.Zone], Provider: n.Provider, Why: w.why(a, n),
+		Task: a.Task, Group: a.Group, Node: n.ID, Zone: n.Zone, Subnet: a.Subnets[n.Zone], Provider: n.Provider,
+		free: n.Free, spread: w.spread[a.Group][n.Zone],
 	})
 	w.take(n, a)
 }
 
-// why is written before the task is booked.
-func (w *world) why(a *Ask, n *Node) string {
+// Why says in a sentence why the node was chosen.
+func (p Placed) Why() string {
 	return fmt.Sprintf("%s has capacity (%d CPU units, %d MiB and %d interfaces free) and its zone %s runs %d of %s",
-		n.ID, n.Free.CPU, n.Free.Memory, n.Free.ENIs, n.Zone, w.spread[a.Group][n.Zone], a.Group)
+		p.Node, p.free.CPU, p.free.Memory, p.free.ENIs, p.Zone, p.spread, p.Group)
 }
 
 // byZone orders zones by how many tasks of a group they have.

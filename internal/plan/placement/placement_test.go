@@ -264,6 +264,23 @@ func TestPlaceLaws(t *testing.T) {
 	})
 }
 
+// A thousand tasks that wait for the same are explained once.
+func TestTasksThatFitAlikeShareAReason(t *testing.T) {
+	as := asks(6)
+	for i := range as {
+		as[i].Group = fmt.Sprint("service:", i)
+	}
+	as[4].Distinct, as[5].Need.CPU = true, 9999
+	p := placement.Place([]placement.Node{node("i1", "a", 0, 3700, 10)}, as)
+	reasons := map[*placement.Reason][]string{}
+	for _, r := range p.Refused {
+		reasons[r.Reason] = append(reasons[r.Reason], as[r.Ask].Task)
+	}
+	if len(p.Refused) != 6 || len(reasons) != 3 || len(reasons[p.Refused[0].Reason]) != 4 {
+		t.Errorf("%v", reasons)
+	}
+}
+
 func TestAsksFollowTheStrategy(t *testing.T) {
 	def := model.TaskDefinition{ARN: "td", NetworkMode: "awsvpc", CPU: 256, Memory: 512}
 	f := placement.Facts{

@@ -206,7 +206,7 @@ func (z zoner) of(subnets []string) map[string]string {
 
 func (f Facts) ask(t *model.Task, provider string, zones zoner) Ask {
 	need, d := f.need(t)
-	a := Ask{Task: t.ARN, Group: t.Group, Provider: provider, Need: need, Architecture: d.CPUArchitecture}
+	a := Ask{Record: t, Task: t.ARN, Group: t.Group, Provider: provider, Need: need, Architecture: d.CPUArchitecture}
 	switch {
 	case d.ARN == "":
 		a.Impossible = "cannot run a task whose task definition " + t.TaskDefinition + " does not exist"

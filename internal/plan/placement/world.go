@@ -3,6 +3,7 @@ package placement
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -16,6 +17,10 @@ type world struct {
 	zones  map[string][]string       // by provider, sorted; "" has all
 	spread map[string]map[string]int // group → zone → tasks
 	meant  map[string]*Node          // by task: what was bought for it
+	forms  map[form]*form
+	// full are the forms of asks that fit nowhere, nor will while the plan is
+	// made.
+	full map[*form]bool
 }
 
 type pool struct {
@@ -42,10 +47,22 @@ func plainKind(a *Ask) (kind, bool) {
 // most is the greatest free amount of each kind below a place of the tree.
 type most struct{ cpu, memory, enis int64 }
 
-func newWorld(nodes []Node) *world {
+// least is the smallest amount of each kind that any of the asks needs.
+func least(asks []Ask) most {
+	m := most{math.MaxInt64, math.MaxInt64, math.MaxInt64}
+	for i := range asks {
+		need := &asks[i].Need
+		m = most{min(m.cpu, need.CPU), min(m.memory, need.Memory), min(m.enis, need.ENIs)}
+	}
+	return m
+}
+
+// newWorld copies nodes. What was bought for tasks is only of interest on
+// nodes that have the least free that any of the asks needs.
+func newWorld(nodes []Node, least most) *world {
 	w := &world{
 		nodes: slices.Clone(nodes), pools: map[string]*pool{}, zones: map[string][]string{}, spread: map[string]map[string]int{},
-		meant: map[string]*Node{},
+		meant: map[string]*Node{}, forms: map[form]*form{}, full: map[*form]bool{},
 	}
 	// The fullest first, so that taking the first that fits packs tightly.
 	slices.SortFunc(w.nodes, func(a, b Node) int {
@@ -59,8 +76,10 @@ func newWorld(nodes []Node) *world {
 		if n.Blocked != "" {
 			continue
 		}
-		for _, t := range n.For {
-			w.meant[t] = n
+		if n.Free.CPU >= least.cpu && n.Free.Memory >= least.memory && n.Free.ENIs >= least.enis {
+			for _, t := range n.For {
+				w.meant[t] = n
+			}
 		}
 		w.pool("", n.Zone).add(n)
 		if n.Provider != "" {
@@ -168,6 +187,18 @@ func (p *pool) first(i, low, high, from int, a *Ask) *Node {
 	return p.first(2*i+1, middle, high, from, a)
 }
 
+// search is choose, but remembers what fitted nowhere: nodes only fill. A
+// placement expression may ask for the company of a task that came meanwhile.
+func (w *world) search(a *Ask) *Node {
+	f := w.form(a)
+	if w.full[f] {
+		return nil
+	}
+	n := w.choose(a)
+	w.full[f] = n == nil && len(a.Member) == 0
+	return n
+}
+
 func (w *world) choose(a *Ask) *Node {
 	for _, z := range w.byZone(a) {
 		if a.Subnets != nil && a.Subnets[z] == "" {
@@ -189,20 +220,19 @@ func (w *world) take(n *Node, a *Ask) {
 	}
 }
 
-// refuse explains the asks that are left. Asks of one shape share one count.
+// refuse explains the asks that are left. Asks of one form share one reason.
 func (w *world) refuse(asks []Ask, left []int) []Refused {
-	var out []Refused
-	known := map[form]Refused{}
-	for _, i := range left {
+	out := make([]Refused, len(left))
+	known := map[*form]*Reason{}
+	for k, i := range left {
 		a := &asks[i]
-		key := shape(a)
-		r, ok := known[key]
-		if !ok {
+		f := w.form(a)
+		r := known[f]
+		if r == nil {
 			r = w.explain(a)
-			known[key] = r
+			known[f] = r
 		}
-		r.Task = a.Task
-		out = append(out, r)
+		out[k] = Refused{a.Task, i, r}
 	}
 	return out
 }
@@ -214,10 +244,25 @@ type form struct {
 	distinct, anywhere                                     bool
 }
 
+// form is one for all asks that fit alike.
+func (w *world) form(a *Ask) *form {
+	if a.form != nil {
+		return a.form
+	}
+	f := shape(a)
+	if w.forms[f] == nil {
+		w.forms[f] = &f
+	}
+	return w.forms[f]
+}
+
 func shape(a *Ask) form {
 	f := form{
-		impossible: a.Impossible, provider: a.Provider, architecture: a.Architecture, group: a.Group,
+		impossible: a.Impossible, provider: a.Provider, architecture: a.Architecture,
 		cpu: a.Need.CPU, memory: a.Need.Memory, enis: a.Need.ENIs, distinct: a.Distinct, anywhere: a.Subnets == nil,
+	}
+	if a.Distinct || len(a.Member) > 0 {
+		f.group = a.Group // the others may stand beside whomever
 	}
 	var few [8]string
 	zones := few[:0]

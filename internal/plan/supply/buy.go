@@ -30,7 +30,7 @@ func (w *World) purchases(p *Plan) map[string]bool {
 		p.again(wait)
 		return needed
 	}
-	w.buy(p, w.left(asks, fits), fits.Placed)
+	w.buy(p, left(asks, fits), fits.Placed)
 	return needed
 }
 
@@ -38,20 +38,14 @@ func (w *World) purchases(p *Plan) map[string]bool {
 // the newest of them came. A task whose provider is still open waits for
 // placement to write it down.
 func (w *World) asks() (asks []placement.Ask, oldest, newest time.Time) {
-	mine := map[string]bool{}
-	for _, t := range w.Facts.Tasks {
-		if !placement.Waiting(t) || t.CapacityProvider != w.Provider.Name {
-			continue
+	asks = slices.DeleteFunc(w.Facts.Asks(), func(a placement.Ask) bool { return a.Record.CapacityProvider != w.Provider.Name })
+	for i := range asks {
+		at := asks[i].Record.CreatedAt
+		if oldest.IsZero() || at.Before(oldest) {
+			oldest = at
 		}
-		mine[t.ARN] = true
-		if oldest.IsZero() || t.CreatedAt.Before(oldest) {
-			oldest = t.CreatedAt
-		}
-		if t.CreatedAt.After(newest) {
-			newest = t.CreatedAt
-		}
+		newest = latest(newest, at)
 	}
-	asks = slices.DeleteFunc(w.Facts.Asks(), func(a placement.Ask) bool { return !mine[a.Task] })
 	return asks, oldest, newest
 }
 
@@ -66,12 +60,13 @@ func (w *World) wait(oldest, newest time.Time) time.Duration {
 	return max(company, w.Provider.LastFailureAt.Add(Backoff).Sub(w.Now))
 }
 
-func (w *World) left(asks []placement.Ask, fits placement.Plan) []placement.Ask {
-	refused := map[string]bool{}
-	for _, r := range fits.Refused {
-		refused[r.Task] = true
+// left are the asks that do not fit on what there is and will be.
+func left(asks []placement.Ask, fits placement.Plan) []placement.Ask {
+	out := make([]placement.Ask, len(fits.Refused))
+	for i, r := range fits.Refused {
+		out[i] = asks[r.Ask]
 	}
-	return slices.DeleteFunc(slices.Clone(asks), func(a placement.Ask) bool { return !refused[a.Task] })
+	return out
 }
 
 // buy splits the tasks over the provider's zones, packs each zone's share, and
@@ -157,12 +152,8 @@ func (w *World) zoning(placed []placement.Placed) *zoning {
 			z.add(t.Group, t.AvailabilityZone)
 		}
 	}
-	group := map[string]string{}
-	for _, t := range w.Facts.Tasks {
-		group[t.ARN] = t.Group
-	}
 	for _, x := range placed {
-		z.add(group[x.Task], x.Zone)
+		z.add(x.Group, x.Zone)
 	}
 	return z
 }
