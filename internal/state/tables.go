@@ -35,7 +35,7 @@ var (
 		store.By("service", func(t model.Task) string { return t.Service }),
 		store.By("instance", func(t model.Task) string { return t.Instance }),
 		store.By("status", func(t model.Task) string { return string(t.LastStatus) }),
-		store.By("unplaced", Unplaced),
+		store.By("dropped", dropped),
 		store.By("id", func(t model.Task) string { return t.ID }))
 	Instances = table("instance", func(i model.Instance) string { return i.ID },
 		store.By("cluster", func(i model.Instance) string { return i.Cluster }),
@@ -147,18 +147,13 @@ func Unplaced(t model.Task) string {
 	return t.Cluster
 }
 
-// Definitions finds task definitions by ARN and remembers them: many tasks have
-// the same.
-func Definitions(r store.Reader) func(arn string) *model.TaskDefinition {
-	known := map[string]*model.TaskDefinition{}
-	return func(arn string) *model.TaskDefinition {
-		d, ok := known[arn]
-		if !ok {
-			d = TaskDefinitions.Ref(r, arn)
-			known[arn] = d
-		}
-		return d
+// dropped is the cluster of an unplaced task that was told to stop; "" of all
+// others.
+func dropped(t model.Task) string {
+	if t.DesiredStatus != model.TaskStopped {
+		return ""
 	}
+	return Unplaced(t)
 }
 
 // RevisionOf is the value under which a revision of a family is found; those

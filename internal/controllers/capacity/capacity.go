@@ -11,10 +11,10 @@ package capacity
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"time"
 
 	"berth/internal/control"
+	"berth/internal/controllers/facts"
 	"berth/internal/ident"
 	"berth/internal/model"
 	"berth/internal/plan/supply"
@@ -46,12 +46,15 @@ type Deps struct {
 }
 
 // Controller implements control.Controller.
-type Controller struct{ Deps }
+type Controller struct {
+	Deps
+	facts *facts.Keeper
+}
 
 var _ control.Controller = Controller{}
 
 // New returns the controller.
-func New(d Deps) Controller { return Controller{d} }
+func New(d Deps) Controller { return Controller{d, facts.New(d.DB)} }
 
 // Name implements control.Controller.
 func (Controller) Name() string { return name }
@@ -181,7 +184,7 @@ func (l Controller) remove(ctx context.Context, now time.Time, view store.Reader
 }
 
 // world collects what supply needs to know.
-func (l Controller) world(view store.Reader, now time.Time, p model.CapacityProvider) supply.World {
+func (l Controller) world(view *store.View, now time.Time, p model.CapacityProvider) supply.World {
 	w := supply.World{
 		Now: now, Region: l.Place.Region, Provider: p,
 		Architectures: l.Architectures, MostVCPU: l.MostVCPU, MostMemoryMiB: l.MostMemoryMiB,
@@ -196,16 +199,6 @@ func (l Controller) world(view store.Reader, now time.Time, p model.CapacityProv
 		w.Rolling[s.ARN] = s.CurrentDeployment != ""
 		w.Spread[s.ARN] = s.AZRebalancing == "ENABLED"
 	}
-	c, _ := state.Clusters.Get(view, p.Cluster)
-	w.Facts = supply.Facts{
-		Instances:  slices.Collect(state.Instances.Each(view, "cluster", p.Cluster)),
-		Tasks:      slices.Collect(state.Tasks.Each(view, "cluster", p.Cluster)),
-		Definition: state.Definitions(view),
-		Zone: func(subnet string) string {
-			s, _ := state.Subnets.Get(view, subnet)
-			return s.AvailabilityZone
-		},
-		Default: c.DefaultStrategy,
-	}
+	w.Facts = l.facts.Of(view, p.Cluster)
 	return w
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"berth/internal/control"
+	"berth/internal/controllers/facts"
 	"berth/internal/ident"
 	"berth/internal/model"
 	"berth/internal/plan/placement"
@@ -43,12 +44,15 @@ type Deps struct {
 }
 
 // Controller implements control.Controller.
-type Controller struct{ Deps }
+type Controller struct {
+	Deps
+	facts *facts.Keeper
+}
 
 var _ control.Controller = Controller{}
 
 // New returns the controller.
-func New(d Deps) Controller { return Controller{d} }
+func New(d Deps) Controller { return Controller{d, facts.New(d.DB)} }
 
 // Name implements control.Controller.
 func (Controller) Name() string { return name }
@@ -115,8 +119,8 @@ func sooner(a, b time.Duration) time.Duration {
 // Reconcile implements control.Controller.
 func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	view := l.DB.View()
-	w := look(view, r)
-	if len(w.unplaced) == 0 {
+	w := l.look(view, r)
+	if len(w.asks)+len(w.dropped) == 0 {
 		return control.Result{}, nil
 	}
 	plan := placement.Place(w.facts.Now(), w.asks)

@@ -18,29 +18,17 @@ type world struct {
 	now     time.Time
 	cluster string
 	facts   placement.Facts
-	// unplaced are the tasks without an instance, and asks those that wait.
-	unplaced []*model.Task
-	asks     []placement.Ask
-	view     store.Reader
+	// asks are of the tasks that wait; dropped are the tasks that were told to
+	// stop before they were placed.
+	asks    []placement.Ask
+	dropped []*model.Task
+	view    store.Reader
 }
 
-// look reads a cluster, unless none of its tasks lacks an instance.
-func look(view store.Reader, r control.Request) *world {
-	w := &world{now: r.Now, cluster: r.Key, view: view, unplaced: slices.Collect(state.Tasks.Each(view, "unplaced", r.Key))}
-	if len(w.unplaced) == 0 {
-		return w
-	}
-	c, _ := state.Clusters.Get(view, r.Key)
-	w.facts = placement.Facts{
-		Instances:  slices.Collect(state.Instances.Each(view, "cluster", r.Key)),
-		Tasks:      slices.Collect(state.Tasks.Each(view, "cluster", r.Key)),
-		Definition: state.Definitions(view),
-		Zone: func(subnet string) string {
-			s, _ := state.Subnets.Get(view, subnet)
-			return s.AvailabilityZone
-		},
-		Default: c.DefaultStrategy,
-	}
+// look reads a cluster.
+func (l Controller) look(view *store.View, r control.Request) *world {
+	w := &world{now: r.Now, cluster: r.Key, view: view, facts: l.facts.Of(view, r.Key)}
+	w.dropped = slices.Collect(state.Tasks.Each(view, "dropped", r.Key))
 	w.asks = w.facts.Asks()
 	return w
 }
@@ -51,10 +39,8 @@ type move struct{ task, code, reason string }
 // cancelled are the tasks that were told to stop before they were placed.
 func (w *world) cancelled() []move {
 	var out []move
-	for _, t := range w.unplaced {
-		if t.DesiredStatus == model.TaskStopped {
-			out = append(out, move{task: t.ARN})
-		}
+	for _, t := range w.dropped {
+		out = append(out, move{task: t.ARN})
 	}
 	return out
 }
@@ -62,18 +48,12 @@ func (w *world) cancelled() []move {
 // giveUp are the tasks without a service that have waited for capacity too
 // long, and when the next one will have.
 func (w *world) giveUp(plan placement.Plan) (out []move, after time.Duration) {
-	alone := map[string]time.Time{}
-	for _, t := range w.unplaced {
-		if t.Service == "" && placement.Waiting(t) {
-			alone[t.ARN] = t.CreatedAt
-		}
-	}
 	for _, r := range plan.Refused {
-		born, ok := alone[r.Task]
-		if !ok {
+		t := w.asks[r.Ask].Record
+		if t.Service != "" {
 			continue
 		}
-		if wait := born.Add(waitLimit).Sub(w.now); wait > 0 {
+		if wait := t.CreatedAt.Add(waitLimit).Sub(w.now); wait > 0 {
 			after = sooner(after, wait)
 			continue
 		}

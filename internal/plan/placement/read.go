@@ -13,7 +13,9 @@ import (
 // Facts are one cluster at one moment. What they point to is only read.
 type Facts struct {
 	Instances []*model.Instance
-	Tasks     []*model.Task
+	// Tasks are all of the cluster; where Known is given they may be left out.
+	Tasks []*model.Task
+	Known *Known
 	// Definition finds a task definition by its ARN; nil is none.
 	Definition func(arn string) *model.TaskDefinition
 	// Zone is the zone of a subnet, "" if the subnet is unknown.
@@ -62,40 +64,32 @@ func (f Facts) Soon() []Node {
 }
 
 func (f Facts) nodes(as func(*model.Instance) (string, model.Resources)) []Node {
-	on := map[string][]*model.Task{}
-	for _, t := range f.Tasks {
-		if t.Instance != "" && t.LastStatus != model.TaskStopped {
-			on[t.Instance] = append(on[t.Instance], t)
-		}
-	}
-	var out []Node
+	k := f.Learn()
+	out := make([]Node, 0, len(f.Instances))
 	for _, i := range f.Instances {
 		if i.State == model.InstanceTerminated || i.State == model.InstanceShuttingDown || i.Goal == model.GoalTerminate {
 			continue
 		}
 		blocked, has := as(i)
 		n := Node{
-			ID: i.ID, ARN: i.ARN, Provider: i.CapacityProvider, Zone: i.AvailabilityZone, Free: has, Blocked: blocked, Groups: map[string]int{},
-			For: i.For,
+			ID: i.ID, ARN: i.ARN, Provider: i.CapacityProvider, Zone: i.AvailabilityZone, Free: has, Blocked: blocked,
+			For: i.For, Instance: i, Architecture: architecture(i),
 		}
-		n.Instance, n.Tasks, n.Architecture = i, len(on[i.ARN]), architecture(i)
-		for _, t := range on[i.ARN] {
-			f.subtract(&n, t)
-		}
+		n.carry(k.Load(i.ARN))
 		out = append(out, n)
 	}
 	return out
 }
 
-func (f Facts) subtract(n *Node, t *model.Task) {
-	need, _ := f.need(t)
-	n.Free.CPU -= need.CPU
-	n.Free.Memory -= need.Memory
-	n.Free.ENIs -= need.ENIs
-	if len(need.Ports) > 0 {
-		n.Free.Ports = slices.Concat(n.Free.Ports, need.Ports)
+// carry takes what the node's tasks need from what is free.
+func (n *Node) carry(l *Load) {
+	n.Tasks, n.Groups = l.Tasks, l.Groups
+	n.Free.CPU -= l.Need.CPU
+	n.Free.Memory -= l.Need.Memory
+	n.Free.ENIs -= l.Need.ENIs
+	if len(l.Need.Ports) > 0 {
+		n.Free.Ports = slices.Concat(n.Free.Ports, l.Need.Ports)
 	}
-	n.Groups[t.Group]++
 }
 
 func architecture(i *model.Instance) string {
@@ -160,26 +154,20 @@ func Waiting(t *model.Task) bool {
 // Asks returns the tasks that wait: the largest first, as First Fit Decreasing
 // wants it, and among equals the oldest. Supply counts in the same order, so
 // that what it bought for a batch holds the batch. A task without a capacity
-// provider gets one by its strategy.
+// provider gets one by its strategy. The answer is only read.
 func (f Facts) Asks() []Ask {
-	var waiting []*model.Task
-	for _, t := range f.Tasks {
-		if Waiting(t) {
-			waiting = append(waiting, t)
+	k := f.Learn()
+	var open []int
+	for i := range k.Asks {
+		if k.Asks[i].Provider == "" {
+			open = append(open, i)
 		}
 	}
-	slices.SortFunc(waiting, func(a, b *model.Task) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ARN, b.ARN))
-	})
-	providers := f.assign(waiting)
-	out := make([]Ask, len(waiting))
-	zones := zoner{f.Zone, map[string]map[string]string{}}
-	for i, t := range waiting {
-		out[i] = f.ask(t, providers[i], zones)
+	if len(open) == 0 {
+		return k.Asks // and who has a provider need not be counted
 	}
-	slices.SortStableFunc(out, func(a, b Ask) int {
-		return cmp.Or(cmp.Compare(b.Need.Memory, a.Need.Memory), cmp.Compare(b.Need.CPU, a.Need.CPU))
-	})
+	out := slices.Clone(k.Asks)
+	f.assign(k, out, open)
 	return out
 }
 
@@ -204,17 +192,27 @@ func (z zoner) of(subnets []string) map[string]string {
 	return out
 }
 
-func (f Facts) ask(t *model.Task, provider string, zones zoner) Ask {
-	need, d := f.need(t)
-	a := Ask{Record: t, Task: t.ARN, Group: t.Group, Provider: provider, Need: need, Architecture: d.CPUArchitecture}
-	switch {
-	case d.ARN == "":
+// Asker makes asks of tasks one by one.
+type Asker struct {
+	f     Facts
+	zones zoner
+	forms map[form]*form
+}
+
+// Asker makes one that reads the definitions and zones of the facts.
+func (f Facts) Asker() *Asker {
+	return &Asker{f, zoner{f.Zone, map[string]map[string]string{}}, map[form]*form{}}
+}
+
+// Ask is what a waiting task asks for, with the provider that it has.
+func (k *Asker) Ask(t *model.Task) Ask {
+	need, d := k.f.need(t)
+	a := Ask{Record: t, Task: t.ARN, Group: t.Group, Provider: t.CapacityProvider, Need: need, Architecture: d.CPUArchitecture}
+	if d.ARN == "" {
 		a.Impossible = "cannot run a task whose task definition " + t.TaskDefinition + " does not exist"
-	case provider == "":
-		a.Impossible = "cannot be chosen: the task has no capacity provider strategy and its cluster has no default one"
 	}
 	if d.NetworkMode != "host" {
-		a.Subnets = zones.of(t.Network.Subnets)
+		a.Subnets = k.zones.of(t.Network.Subnets)
 	}
 	for _, c := range slices.Concat(d.PlacementConstraints, t.Constraints) {
 		if strings.EqualFold(c.Type, "distinctInstance") {
@@ -228,48 +226,49 @@ func (f Facts) ask(t *model.Task, provider string, zones zoner) Ask {
 		}
 		a.Member = append(a.Member, e)
 	}
+	a.form = intern(k.forms, &a)
 	return a
 }
 
-// assign spreads waiting tasks over the providers of their strategies: first
-// each provider's base, then by weight, counting the tasks of the same group
-// that have a provider already.
-func (f Facts) assign(waiting []*model.Task) []string {
-	out := make([]string, len(waiting))
-	open := 0
-	for i, t := range waiting {
-		if out[i] = t.CapacityProvider; out[i] == "" {
-			open++
-		}
-	}
-	if open == 0 {
-		return out // and who has a provider need not be counted
-	}
+// assign spreads open asks over the providers of their strategies, the oldest
+// first: each provider's base, then by weight, counting the tasks of the same
+// group that have a provider already.
+func (f Facts) assign(k *Known, asks []Ask, open []int) {
 	count := map[string]map[string]int64{}
-	book := func(group, provider string) {
+	book := func(group, provider string, n int) {
 		if count[group] == nil {
 			count[group] = map[string]int64{}
 		}
-		count[group][provider]++
+		count[group][provider] += int64(n)
 	}
-	for _, t := range f.Tasks {
-		if t.CapacityProvider != "" && t.DesiredStatus == model.TaskRunning && t.LastStatus != model.TaskStopped {
-			book(t.Group, t.CapacityProvider)
+	for _, l := range k.Loads {
+		for of, n := range l.Wanted {
+			book(of.Group, of.Provider, n)
 		}
 	}
-	for i, t := range waiting {
-		if out[i] != "" {
-			continue
+	for i := range asks {
+		if a := &asks[i]; a.Provider != "" {
+			book(a.Group, a.Provider, 1)
 		}
-		strategy := t.Strategy
+	}
+	slices.SortFunc(open, func(x, y int) int { return older(asks[x].Record, asks[y].Record) })
+	for _, i := range open {
+		a := &asks[i]
+		strategy := a.Record.Strategy
 		if len(strategy) == 0 {
 			strategy = f.Default
 		}
-		if out[i] = pick(strategy, count[t.Group]); out[i] != "" {
-			book(t.Group, out[i])
+		a.form = nil
+		if a.Provider = pick(strategy, count[a.Group]); a.Provider != "" {
+			book(a.Group, a.Provider, 1)
+		} else if a.Impossible == "" {
+			a.Impossible = "cannot be chosen: the task has no capacity provider strategy and its cluster has no default one"
 		}
 	}
-	return out
+}
+
+func older(a, b *model.Task) int {
+	return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ARN, b.ARN))
 }
 
 func pick(strategy []model.StrategyItem, count map[string]int64) string {

@@ -249,11 +249,16 @@ func (w *world) form(a *Ask) *form {
 	if a.form != nil {
 		return a.form
 	}
+	return intern(w.forms, a)
+}
+
+// intern makes equal forms one.
+func intern(forms map[form]*form, a *Ask) *form {
 	f := shape(a)
-	if w.forms[f] == nil {
-		w.forms[f] = &f
+	if forms[f] == nil {
+		forms[f] = &f
 	}
-	return w.forms[f]
+	return forms[f]
 }
 
 func shape(a *Ask) form {

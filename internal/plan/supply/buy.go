@@ -38,7 +38,11 @@ func (w *World) purchases(p *Plan) map[string]bool {
 // the newest of them came. A task whose provider is still open waits for
 // placement to write it down.
 func (w *World) asks() (asks []placement.Ask, oldest, newest time.Time) {
-	asks = slices.DeleteFunc(w.Facts.Asks(), func(a placement.Ask) bool { return a.Record.CapacityProvider != w.Provider.Name })
+	asks = w.Facts.Asks()
+	others := func(a placement.Ask) bool { return a.Record.CapacityProvider != w.Provider.Name }
+	if slices.ContainsFunc(asks, others) {
+		asks = slices.DeleteFunc(slices.Clone(asks), others)
+	}
 	for i := range asks {
 		at := asks[i].Record.CreatedAt
 		if oldest.IsZero() || at.Before(oldest) {
@@ -147,22 +151,22 @@ func (w *World) zoning(placed []placement.Placed) *zoning {
 		z.instances[i.AvailabilityZone]++
 		z.used[i.Subnet]++
 	}
-	for _, t := range w.Facts.Tasks {
-		if t.Instance != "" && t.LastStatus != model.TaskStopped {
-			z.add(t.Group, t.AvailabilityZone)
+	for _, i := range w.Facts.Instances {
+		for group, n := range w.load(i).Groups {
+			z.add(group, i.AvailabilityZone, n)
 		}
 	}
 	for _, x := range placed {
-		z.add(x.Group, x.Zone)
+		z.add(x.Group, x.Zone, 1)
 	}
 	return z
 }
 
-func (z *zoning) add(group, zone string) {
+func (z *zoning) add(group, zone string, n int) {
 	if z.tasks[group] == nil {
 		z.tasks[group] = map[string]int{}
 	}
-	z.tasks[group][zone]++
+	z.tasks[group][zone] += n
 }
 
 // next is the zone for a task, or why there is none. A zone without capacity
@@ -198,7 +202,7 @@ func (z *zoning) next(m *market, a *placement.Ask) (zone, why string) {
 		)
 	})
 	if !z.lacking.zone(zone) {
-		z.add(a.Group, zone)
+		z.add(a.Group, zone, 1)
 	}
 	return zone, ""
 }

@@ -18,7 +18,7 @@ func (w *World) consider(p *Plan, i *model.Instance, needed bool) {
 		w.joining(p, i)
 		return
 	}
-	if len(w.tasksOn(i)) > 0 || needed && i.Goal == model.GoalRun {
+	if w.load(i).Tasks > 0 || needed && i.Goal == model.GoalRun {
 		if !i.IdleAt.IsZero() {
 			p.Idle = append(p.Idle, Idle{Instance: i.ID, Why: "kept: it has a task, or one is meant for it"})
 		}
@@ -132,11 +132,10 @@ func (w *World) consolidate(p *Plan, needed map[string]bool) {
 	trials := 0
 	var nodes []placement.Node
 	for _, i := range w.emptiest() {
-		tasks := w.tasksOn(i)
-		if len(tasks) == 0 || p.changes(i.ID) || i.Goal != model.GoalRun || needed[i.ID] || !w.movable(tasks) {
+		if w.load(i).Tasks == 0 || p.changes(i.ID) || i.Goal != model.GoalRun || needed[i.ID] || !w.movable(i) {
 			continue
 		}
-		if due := w.touched(i, tasks).Add(max(wait, IdleWait)); w.Now.Before(due) {
+		if due := w.touched(i).Add(max(wait, IdleWait)); w.Now.Before(due) {
 			p.again(due.Sub(w.Now))
 			continue
 		}
@@ -146,6 +145,7 @@ func (w *World) consolidate(p *Plan, needed map[string]bool) {
 		if nodes == nil {
 			nodes = w.Facts.Now()
 		}
+		tasks := w.tasksOn(i)
 		if !w.fitElsewhere(i, tasks, nodes) {
 			continue
 		}
@@ -167,9 +167,8 @@ func (w *World) rightsize(p *Plan, needed map[string]bool) {
 	var m *market
 	trials := 0
 	for _, i := range w.emptiest() {
-		tasks := w.tasksOn(i)
-		if len(tasks) == 0 || i.Goal != model.GoalRun || needed[i.ID] || w.lacking.zone(i.AvailabilityZone) || !w.movable(tasks) ||
-			w.Now.Before(w.touched(i, tasks).Add(max(wait, IdleWait))) {
+		if w.load(i).Tasks == 0 || i.Goal != model.GoalRun || needed[i.ID] || w.lacking.zone(i.AvailabilityZone) || !w.movable(i) ||
+			w.Now.Before(w.touched(i).Add(max(wait, IdleWait))) {
 			continue
 		}
 		if trials++; trials > mostTrials {
@@ -178,6 +177,7 @@ func (w *World) rightsize(p *Plan, needed map[string]bool) {
 		if m == nil {
 			m = w.market()
 		}
+		tasks := w.tasksOn(i)
 		t, ok := catalog.Lookup(i.Type)
 		size, cost := w.priced(m, i, tasks)
 		if ok && size != "" && cost <= worthwhile*w.cost(t) {
@@ -214,7 +214,7 @@ const mostTrials = 8
 // unsettled reports whether any task of the cluster still waits for a place,
 // or an instance is still coming.
 func (w *World) unsettled() bool {
-	return slices.ContainsFunc(w.Facts.Tasks, placement.Waiting) ||
+	return len(w.known.Asks) > 0 ||
 		slices.ContainsFunc(w.own(), func(i *model.Instance) bool { return i.Status != model.ContainerInstanceActive || !i.Connected })
 }
 
@@ -223,16 +223,16 @@ func (w *World) emptiest() []*model.Instance {
 	own := slices.Clone(w.own())
 	count := map[string]int{}
 	for _, i := range own {
-		count[i.ID] = len(w.tasksOn(i))
+		count[i.ID] = w.load(i).Tasks
 	}
 	slices.SortStableFunc(own, func(a, b *model.Instance) int { return count[a.ID] - count[b.ID] })
 	return own
 }
 
-func (w *World) movable(tasks []*model.Task) bool {
-	return !slices.ContainsFunc(tasks, func(t *model.Task) bool {
-		return t.Service == "" || w.Rolling[t.Service] || t.LastStatus != model.TaskRunning || t.DesiredStatus != model.TaskRunning
-	})
+// movable reports whether all tasks of an instance run, and belong to services
+// that are not being deployed.
+func (w *World) movable(i *model.Instance) bool {
+	return w.load(i).Steady && !slices.ContainsFunc(w.tasksOn(i), func(t *model.Task) bool { return w.Rolling[t.Service] })
 }
 
 // fitElsewhere asks placement whether the tasks of an instance fit on
@@ -255,7 +255,7 @@ func (w *World) fitElsewhere(i *model.Instance, tasks []*model.Task, nodes []pla
 // leaving are the tasks of an instance as though they waited.
 func (w *World) leaving(tasks []*model.Task) []placement.Ask {
 	f := w.Facts
-	f.Tasks = make([]*model.Task, len(tasks))
+	f.Known, f.Tasks = nil, make([]*model.Task, len(tasks))
 	for k, t := range tasks {
 		left := *t // the record is everybody's
 		left.Instance, left.LastStatus = "", model.TaskProvisioning
@@ -265,10 +265,7 @@ func (w *World) leaving(tasks []*model.Task) []placement.Ask {
 }
 
 // touched is when a task last started or stopped on an instance.
-func (w *World) touched(i *model.Instance, tasks []*model.Task) time.Time {
-	at := latest(i.RegisteredAt, born(i))
-	for _, t := range tasks {
-		at = latest(at, latest(t.PlacedAt, t.StartedAt))
-	}
-	return latest(at, w.stopped[i.ARN])
+func (w *World) touched(i *model.Instance) time.Time {
+	l := w.load(i)
+	return latest(latest(i.RegisteredAt, born(i)), latest(l.Touched, l.Stopped))
 }

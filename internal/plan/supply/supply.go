@@ -73,8 +73,7 @@ type World struct {
 	// would never come to rest.
 	Spread map[string]bool
 
-	on      map[string][]*model.Task // tasks that have not stopped, by instance ARN
-	stopped map[string]time.Time     // when a task last stopped, by instance ARN
+	known   *placement.Known
 	mine    []*model.Instance
 	lacking lack
 }
@@ -122,16 +121,8 @@ type Plan struct {
 
 // Decide works out the plan for a world.
 func Decide(w World) Plan {
-	w.on, w.stopped = map[string][]*model.Task{}, map[string]time.Time{}
-	for _, t := range w.Facts.Tasks {
-		switch {
-		case t.Instance == "":
-		case t.LastStatus == model.TaskStopped:
-			w.stopped[t.Instance] = latest(w.stopped[t.Instance], t.StoppedAt)
-		default:
-			w.on[t.Instance] = append(w.on[t.Instance], t)
-		}
-	}
+	w.known = w.Facts.Learn()
+	w.Facts.Known = w.known
 	w.mine, w.lacking = w.find(), w.lack()
 	var p Plan
 	needed := w.purchases(&p)
@@ -177,8 +168,11 @@ func (p *Plan) changes(instance string) bool {
 	return slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Instance == instance })
 }
 
+// load is what an instance carries.
+func (w *World) load(i *model.Instance) *placement.Load { return w.known.Load(i.ARN) }
+
 // tasksOn are the tasks of an instance that have not stopped.
-func (w *World) tasksOn(i *model.Instance) []*model.Task { return w.on[i.ARN] }
+func (w *World) tasksOn(i *model.Instance) []*model.Task { return w.known.On(i.ARN) }
 
 // born is when an instance's age begins.
 func born(i *model.Instance) time.Time {

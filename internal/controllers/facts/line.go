@@ -1,0 +1,70 @@
+package facts
+
+import (
+	"slices"
+
+	"berth/internal/plan/placement"
+)
+
+// arrange brings the lines of asks to the parts that were made again.
+func (k *Keeper) arrange(tasks []string) {
+	out, in := map[string]bool{}, map[string][]placement.Ask{}
+	for _, task := range tasks {
+		a, waits := k.asks.Part(task)
+		if waits && k.replace(a) {
+			continue
+		}
+		if k.waits[task] {
+			out[task] = true
+		}
+		delete(k.waits, task)
+		if waits {
+			k.waits[task] = true
+			in[a.Record.Cluster] = append(in[a.Record.Cluster], a)
+		}
+	}
+	k.remove(out)
+	for cluster, asks := range in {
+		slices.SortFunc(asks, placement.Compare)
+		k.lines[cluster] = merge(k.lines[cluster], asks)
+	}
+}
+
+// replace puts an ask in the place of the one that the task had, if that has
+// not moved.
+func (k *Keeper) replace(a placement.Ask) bool {
+	line := k.lines[a.Record.Cluster]
+	i, found := slices.BinarySearchFunc(line, a, placement.Compare)
+	if found {
+		line[i] = a
+	}
+	return found
+}
+
+func (k *Keeper) remove(tasks map[string]bool) {
+	if len(tasks) == 0 {
+		return
+	}
+	for cluster, line := range k.lines {
+		line = slices.DeleteFunc(line, func(a placement.Ask) bool { return tasks[a.Task] })
+		if k.lines[cluster] = line; len(line) == 0 {
+			delete(k.lines, cluster)
+		}
+	}
+}
+
+// merge makes one line of two.
+func merge(a, b []placement.Ask) []placement.Ask {
+	if len(a) == 0 {
+		return b
+	}
+	out := make([]placement.Ask, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if placement.Compare(a[0], b[0]) < 0 {
+			out, a = append(out, a[0]), a[1:]
+		} else {
+			out, b = append(out, b[0]), b[1:]
+		}
+	}
+	return append(append(out, a...), b...)
+}
