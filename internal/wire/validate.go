@@ -209,6 +209,10 @@ func closing(v violation) string {
 func refuseEC2(v violation) error {
 	name := v.path
 	switch v.kind {
+	case "enum":
+		if strings.HasPrefix(name, "instanceTypes.") {
+			return fault.New(fault.Invalid, "InvalidInstanceType", "The following supplied instance types do not exist: [%s]", v.value)
+		}
 	case "required":
 		return fault.New(fault.Invalid, "MissingParameter", "The request must contain the parameter %s", name)
 	case "min":
@@ -221,9 +225,8 @@ func refuseEC2(v violation) error {
 			fault.Invalid, "InvalidParameterValue", "Value ( %s ) for parameter %s is invalid. Expecting a value less than or equal to %s.", v.value,
 			name, whole(v.bound),
 		)
-	default:
-		return fault.New(fault.Invalid, "InvalidParameterValue", "Value (%s) for parameter %s is invalid. %s", v.value, name, v.constraint)
 	}
+	return fault.New(fault.Invalid, "InvalidParameterValue", "Value (%s) for parameter %s is invalid. %s", v.value, name, v.constraint)
 }
 
 // invalidCode is the code of a family for a request that cannot be right.

@@ -29,7 +29,8 @@ var aclNoun = noun[model.VPC]{
 	},
 }
 
-// DescribeNetworkAcls lists the default network ACLs.
+// DescribeNetworkAcls lists the default network ACLs. Errors:
+// InvalidNetworkAclID.NotFound, InvalidParameterValue.
 func (a *API) DescribeNetworkAcls(_ context.Context, in *shape.DescribeNetworkAclsInput) (*shape.DescribeNetworkAclsOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
@@ -71,7 +72,8 @@ func (a *API) showACL(r store.Reader, v model.VPC) shape.NetworkAcl {
 	return out
 }
 
-// DescribeDhcpOptions lists the Region's default set.
+// DescribeDhcpOptions lists the Region's default set. Errors:
+// InvalidDhcpOptionID.NotFound, InvalidParameterValue.
 func (a *API) DescribeDhcpOptions(_ context.Context, in *shape.DescribeDhcpOptionsInput) (*shape.DescribeDhcpOptionsOutput, error) {
 	if _, err := a.look(in.DryRun); err != nil {
 		return nil, err

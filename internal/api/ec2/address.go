@@ -15,7 +15,7 @@ import (
 )
 
 // AllocateAddress takes an Elastic IP from the pool. Errors:
-// AddressLimitExceeded.
+// AddressLimitExceeded, InvalidParameterValue.
 func (a *API) AllocateAddress(ctx context.Context, in *shape.AllocateAddressInput) (*shape.AllocateAddressOutput, error) {
 	tags, err := specified(ctx, in.TagSpecifications, "elastic-ip")
 	if err != nil {
@@ -59,7 +59,8 @@ func (a *API) showAddress(r store.Reader, x model.Address) shape.Address {
 	return out
 }
 
-// DescribeAddresses lists Elastic IPs.
+// DescribeAddresses lists Elastic IPs. Errors: InvalidAllocationID.NotFound,
+// InvalidAddress.NotFound, InvalidParameterValue.
 func (a *API) DescribeAddresses(_ context.Context, in *shape.DescribeAddressesInput) (*shape.DescribeAddressesOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
@@ -86,8 +87,8 @@ func byPublic(r store.Reader, ip string) (model.Address, bool) {
 	return model.Address{}, false
 }
 
-// DescribeAddressesAttribute lists the reverse DNS names of addresses, of
-// which there are none.
+// DescribeAddressesAttribute lists the reverse DNS names of addresses, of which
+// there are none. Errors: InvalidAllocationID.NotFound, InvalidParameterValue.
 func (a *API) DescribeAddressesAttribute(
 	_ context.Context, in *shape.DescribeAddressesAttributeInput,
 ) (*shape.DescribeAddressesAttributeOutput, error) {
@@ -102,7 +103,7 @@ func (a *API) DescribeAddressesAttribute(
 }
 
 // ReleaseAddress gives an Elastic IP back. Errors: InvalidIPAddress.InUse,
-// InvalidAllocationID.NotFound.
+// InvalidAllocationID.NotFound, MissingParameter.
 func (a *API) ReleaseAddress(ctx context.Context, in *shape.ReleaseAddressInput) (*shape.ReleaseAddressOutput, error) {
 	return nil, a.update(ctx, in.DryRun, func(tx *store.Tx) error {
 		x, err := get(tx, nouns.address, state.Addresses, in.AllocationId, "allocationId")
@@ -117,7 +118,8 @@ func (a *API) ReleaseAddress(ctx context.Context, in *shape.ReleaseAddressInput)
 }
 
 // AssociateAddress ties an Elastic IP to an interface. Errors:
-// InvalidNetworkInterfaceID.NotFound, Resource.AlreadyAssociated.
+// InvalidAllocationID.NotFound, InvalidNetworkInterfaceID.NotFound,
+// Resource.AlreadyAssociated, MissingParameter.
 func (a *API) AssociateAddress(ctx context.Context, in *shape.AssociateAddressInput) (*shape.AssociateAddressOutput, error) {
 	id := a.IDs.EC2("eipassoc")
 	err := a.update(ctx, in.DryRun, func(tx *store.Tx) error {

@@ -23,7 +23,8 @@ const openPolicy = `{"Version":"2008-10-17","Statement":[{"Effect":"Allow","Prin
 // controllers/network makes, or makes a gateway endpoint with its routes.
 // Errors: InvalidServiceName, InvalidVpcID.NotFound, InvalidSubnetID.NotFound,
 // InvalidGroup.NotFound, InvalidRouteTableID.NotFound, InvalidParameter,
-// DuplicateSubnetsInSameZone, RouteAlreadyExists.
+// DuplicateSubnetsInSameZone, RouteAlreadyExists, InvalidPolicyDocument,
+// MissingParameter, NotImplemented.
 func (a *API) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEndpointInput) (*shape.CreateVpcEndpointOutput, error) {
 	tags, err := specified(ctx, in.TagSpecifications, "vpc-endpoint")
 	if err != nil {
@@ -271,7 +272,8 @@ func (a *API) names(r store.Reader, e model.VPCEndpoint) []shape.DnsEntry {
 	return out
 }
 
-// DescribeVpcEndpoints lists endpoints.
+// DescribeVpcEndpoints lists endpoints. Errors: InvalidVpcEndpointId.NotFound,
+// InvalidParameterValue.
 func (a *API) DescribeVpcEndpoints(_ context.Context, in *shape.DescribeVpcEndpointsInput) (*shape.DescribeVpcEndpointsOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
@@ -284,7 +286,10 @@ func (a *API) DescribeVpcEndpoints(_ context.Context, in *shape.DescribeVpcEndpo
 }
 
 // ModifyVpcEndpoint changes where an endpoint stands and what it lets through.
-// Errors: InvalidVpcEndpointId.NotFound, and those of CreateVpcEndpoint.
+// Errors: InvalidVpcEndpointId.NotFound, InvalidSubnetID.NotFound,
+// InvalidGroup.NotFound, InvalidRouteTableID.NotFound, InvalidParameter,
+// DuplicateSubnetsInSameZone, RouteAlreadyExists, InvalidPolicyDocument,
+// NotImplemented.
 func (a *API) ModifyVpcEndpoint(ctx context.Context, in *shape.ModifyVpcEndpointInput) (*shape.ModifyVpcEndpointOutput, error) {
 	err := a.update(ctx, in.DryRun, func(tx *store.Tx) error {
 		e, err := get(tx, nouns.endpoint, state.VPCEndpoints, in.VpcEndpointId, "vpcEndpointId")
@@ -352,8 +357,8 @@ func changed(list, add, remove []string) []string {
 
 // DeleteVpcEndpoints deletes gateway endpoints and asks for the end of
 // interface endpoints: controllers/network takes their interfaces and then the
-// records.
-// Endpoints that are not there are reported as unsuccessful.
+// records. Endpoints that are not there are reported as unsuccessful. Errors:
+// MissingParameter.
 func (a *API) DeleteVpcEndpoints(ctx context.Context, in *shape.DeleteVpcEndpointsInput) (*shape.DeleteVpcEndpointsOutput, error) {
 	if len(in.VpcEndpointIds) == 0 {
 		return nil, lacking("VpcEndpointId")

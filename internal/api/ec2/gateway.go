@@ -11,7 +11,8 @@ import (
 	shape "berth/internal/wire/shape/ec2"
 )
 
-// CreateInternetGateway makes a gateway that is not attached.
+// CreateInternetGateway makes a gateway that is not attached. Errors:
+// InvalidParameterValue.
 func (a *API) CreateInternetGateway(ctx context.Context, in *shape.CreateInternetGatewayInput) (*shape.CreateInternetGatewayOutput, error) {
 	tags, err := specified(ctx, in.TagSpecifications, "internet-gateway")
 	if err != nil {
@@ -32,7 +33,8 @@ func (a *API) showGateway(g model.InternetGateway) shape.InternetGateway {
 	return out
 }
 
-// DescribeInternetGateways lists internet gateways.
+// DescribeInternetGateways lists internet gateways. Errors:
+// InvalidInternetGatewayID.NotFound, InvalidParameterValue.
 func (a *API) DescribeInternetGateways(
 	_ context.Context, in *shape.DescribeInternetGatewaysInput,
 ) (*shape.DescribeInternetGatewaysOutput, error) {
@@ -45,7 +47,8 @@ func (a *API) DescribeInternetGateways(
 }
 
 // AttachInternetGateway joins a gateway and a VPC. Errors:
-// Resource.AlreadyAssociated, InvalidParameterValue, NotFound of either.
+// InvalidInternetGatewayID.NotFound, InvalidVpcID.NotFound,
+// Resource.AlreadyAssociated, InvalidParameterValue.
 func (a *API) AttachInternetGateway(ctx context.Context, in *shape.AttachInternetGatewayInput) (*shape.AttachInternetGatewayOutput, error) {
 	return nil, a.update(ctx, in.DryRun, func(tx *store.Tx) error {
 		g, err := get(tx, nouns.gateway, state.InternetGateways, in.InternetGatewayId, "internetGatewayId")
@@ -66,8 +69,9 @@ func (a *API) AttachInternetGateway(ctx context.Context, in *shape.AttachInterne
 	})
 }
 
-// DetachInternetGateway parts them. Errors: Gateway.NotAttached,
-// DependencyViolation while public addresses are mapped in the VPC.
+// DetachInternetGateway parts them. Errors: InvalidInternetGatewayID.NotFound,
+// InvalidVpcID.NotFound, Gateway.NotAttached, DependencyViolation while public
+// addresses are mapped in the VPC.
 func (a *API) DetachInternetGateway(ctx context.Context, in *shape.DetachInternetGatewayInput) (*shape.DetachInternetGatewayOutput, error) {
 	return nil, a.update(ctx, in.DryRun, func(tx *store.Tx) error {
 		g, err := get(tx, nouns.gateway, state.InternetGateways, in.InternetGatewayId, "internetGatewayId")

@@ -18,8 +18,8 @@ import (
 var groupText = regexp.MustCompile(`^[a-zA-Z0-9 ._:/()#,@\[\]+=&;{}!$*-]*$`)
 
 // CreateSecurityGroup makes a group that lets everything out and nothing in.
-// Errors: InvalidGroup.Duplicate, InvalidVpcID.NotFound,
-// InvalidParameterValue, VPCIdNotSpecified.
+// Errors: InvalidGroup.Duplicate, InvalidVpcID.NotFound, InvalidParameterValue,
+// VPCIdNotSpecified, MissingParameter.
 func (a *API) CreateSecurityGroup(ctx context.Context, in *shape.CreateSecurityGroupInput) (*shape.CreateSecurityGroupOutput, error) {
 	tags, err := specified(ctx, in.TagSpecifications, "security-group")
 	if err != nil {
@@ -87,7 +87,8 @@ func (a *API) showGroup(r store.Reader, g model.SecurityGroup) shape.SecurityGro
 	}
 }
 
-// DescribeSecurityGroups lists security groups.
+// DescribeSecurityGroups lists security groups. Errors: InvalidGroup.NotFound,
+// InvalidParameterValue.
 func (a *API) DescribeSecurityGroups(
 	_ context.Context, in *shape.DescribeSecurityGroupsInput,
 ) (*shape.DescribeSecurityGroupsOutput, error) {
@@ -110,7 +111,8 @@ func (a *API) DescribeSecurityGroups(
 	}, err
 }
 
-// GetSecurityGroupsForVpc lists a VPC's groups.
+// GetSecurityGroupsForVpc lists a VPC's groups. Errors: InvalidVpcID.NotFound,
+// InvalidParameterValue.
 func (a *API) GetSecurityGroupsForVpc(
 	_ context.Context, in *shape.GetSecurityGroupsForVpcInput,
 ) (*shape.GetSecurityGroupsForVpcOutput, error) {
@@ -194,7 +196,7 @@ func used(r store.Reader, g model.SecurityGroup) bool {
 }
 
 // DescribeSecurityGroupReferences lists groups of peered VPCs that refer to
-// these; there is no peering.
+// these; there is no peering. Errors: InvalidGroup.NotFound.
 func (a *API) DescribeSecurityGroupReferences(
 	_ context.Context, in *shape.DescribeSecurityGroupReferencesInput,
 ) (*shape.DescribeSecurityGroupReferencesOutput, error) {
@@ -205,8 +207,8 @@ func (a *API) DescribeSecurityGroupReferences(
 	return &shape.DescribeSecurityGroupReferencesOutput{}, nouns.group.present(state.SecurityGroups.All(view), in.GroupId)
 }
 
-// DescribeStaleSecurityGroups lists rules that refer to groups of former
-// peers; there is no peering.
+// DescribeStaleSecurityGroups lists rules that refer to groups of former peers;
+// there is no peering. Errors: InvalidVpcID.NotFound, InvalidParameterValue.
 func (a *API) DescribeStaleSecurityGroups(
 	_ context.Context, in *shape.DescribeStaleSecurityGroupsInput,
 ) (*shape.DescribeStaleSecurityGroupsOutput, error) {

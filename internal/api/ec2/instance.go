@@ -66,7 +66,7 @@ func visible(r store.Reader) bool {
 }
 
 // ModifyManagedResourceVisibility says whether listings show what AWS services
-// manage in the account.
+// manage in the account. Errors: MissingParameter.
 func (a *API) ModifyManagedResourceVisibility(
 	ctx context.Context, in *shape.ModifyManagedResourceVisibilityInput,
 ) (*shape.ModifyManagedResourceVisibilityOutput, error) {
@@ -106,7 +106,8 @@ func (a *API) pick(view store.Reader, include *bool, q query) ([]model.Instance,
 	return n.list(all, q)
 }
 
-// DescribeInstances lists instances. Errors: InvalidInstanceID.NotFound.
+// DescribeInstances lists instances. Errors: InvalidInstanceID.NotFound,
+// InvalidParameterValue.
 func (a *API) DescribeInstances(_ context.Context, in *shape.DescribeInstancesInput) (*shape.DescribeInstancesOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
@@ -202,6 +203,7 @@ func (a *API) imageOf(t catalog.Type) string {
 }
 
 // DescribeInstanceStatus lists the checks of running instances, or of all.
+// Errors: InvalidInstanceID.NotFound, InvalidParameterValue.
 func (a *API) DescribeInstanceStatus(
 	_ context.Context, in *shape.DescribeInstanceStatusInput,
 ) (*shape.DescribeInstanceStatusOutput, error) {
@@ -274,7 +276,7 @@ func (a *API) DescribeInstanceAttribute(
 }
 
 // DescribeIamInstanceProfileAssociations lists which instance has which
-// profile.
+// profile. Errors: InvalidAssociationID.NotFound, InvalidParameterValue.
 func (a *API) DescribeIamInstanceProfileAssociations(
 	_ context.Context, in *shape.DescribeIamInstanceProfileAssociationsInput,
 ) (*shape.DescribeIamInstanceProfileAssociationsOutput, error) {
@@ -323,17 +325,20 @@ func (a *API) TerminateInstances(_ context.Context, in *shape.TerminateInstances
 	return nil, a.refused(in.DryRun, in.InstanceIds, "terminated")
 }
 
-// StopInstances is refused, as TerminateInstances is.
+// StopInstances is refused, as TerminateInstances is. Errors: as
+// TerminateInstances.
 func (a *API) StopInstances(_ context.Context, in *shape.StopInstancesInput) (*shape.StopInstancesOutput, error) {
 	return nil, a.refused(in.DryRun, in.InstanceIds, "stopped")
 }
 
-// StartInstances is refused, as TerminateInstances is.
+// StartInstances is refused, as TerminateInstances is. Errors: as
+// TerminateInstances.
 func (a *API) StartInstances(_ context.Context, in *shape.StartInstancesInput) (*shape.StartInstancesOutput, error) {
 	return nil, a.refused(in.DryRun, in.InstanceIds, "started")
 }
 
-// RebootInstances is refused, as TerminateInstances is.
+// RebootInstances is refused, as TerminateInstances is. Errors: as
+// TerminateInstances.
 func (a *API) RebootInstances(_ context.Context, in *shape.RebootInstancesInput) (*shape.RebootInstancesOutput, error) {
 	return nil, a.refused(in.DryRun, in.InstanceIds, "rebooted")
 }

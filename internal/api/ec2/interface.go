@@ -127,7 +127,8 @@ func (a *API) association(r store.Reader, n model.NetworkInterface) *shape.Netwo
 }
 
 // DescribeNetworkInterfaces lists interfaces. Those of managed instances are
-// left out unless they are asked for by id or made visible.
+// left out unless they are asked for by id or made visible. Errors:
+// InvalidNetworkInterfaceID.NotFound, InvalidParameterValue.
 func (a *API) DescribeNetworkInterfaces(
 	_ context.Context, in *shape.DescribeNetworkInterfacesInput,
 ) (*shape.DescribeNetworkInterfacesOutput, error) {

@@ -15,7 +15,7 @@ import (
 // CreateNatGateway asks for a NAT gateway; controllers/network makes its
 // interface, under the id that is drawn here, and turns it available. Errors:
 // InvalidSubnetID.NotFound, InvalidAllocationID.NotFound,
-// Resource.AlreadyAssociated, MissingParameter.
+// Resource.AlreadyAssociated, MissingParameter, InvalidParameterCombination.
 func (a *API) CreateNatGateway(ctx context.Context, in *shape.CreateNatGatewayInput) (*shape.CreateNatGatewayOutput, error) {
 	private := wire.Val(in.ConnectivityType) == "private"
 	switch {
@@ -97,7 +97,8 @@ func (a *API) showNAT(r store.Reader, n model.NATGateway) shape.NatGateway {
 	}
 }
 
-// DescribeNatGateways lists NAT gateways.
+// DescribeNatGateways lists NAT gateways. Errors: NatGatewayNotFound,
+// InvalidParameterValue.
 func (a *API) DescribeNatGateways(_ context.Context, in *shape.DescribeNatGatewaysInput) (*shape.DescribeNatGatewaysOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {

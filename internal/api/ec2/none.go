@@ -19,7 +19,8 @@ func none(in any, code, called string, ids []string) error {
 	return fault.New(fault.NotFound, code, "The %s '%s' does not exist", called, ids[0])
 }
 
-// DescribeVpcPeeringConnections lists nothing: peering is not built.
+// DescribeVpcPeeringConnections lists nothing: peering is not built. Errors:
+// InvalidVpcPeeringConnectionID.NotFound, InvalidParameterValue.
 func (a *API) DescribeVpcPeeringConnections(
 	_ context.Context, in *shape.DescribeVpcPeeringConnectionsInput,
 ) (*shape.DescribeVpcPeeringConnectionsOutput, error) {
@@ -28,14 +29,16 @@ func (a *API) DescribeVpcPeeringConnections(
 	)
 }
 
-// DescribeEgressOnlyInternetGateways lists nothing: there is no IPv6.
+// DescribeEgressOnlyInternetGateways lists nothing: there is no IPv6. Errors:
+// InvalidGatewayID.NotFound, InvalidParameterValue.
 func (a *API) DescribeEgressOnlyInternetGateways(
 	_ context.Context, in *shape.DescribeEgressOnlyInternetGatewaysInput,
 ) (*shape.DescribeEgressOnlyInternetGatewaysOutput, error) {
 	return &shape.DescribeEgressOnlyInternetGatewaysOutput{}, none(in, "InvalidGatewayID.NotFound", "eigw ID", in.EgressOnlyInternetGatewayIds)
 }
 
-// DescribeKeyPairs lists nothing: nobody logs in to a managed instance.
+// DescribeKeyPairs lists nothing: nobody logs in to a managed instance. Errors:
+// InvalidKeyPair.NotFound.
 func (a *API) DescribeKeyPairs(_ context.Context, in *shape.DescribeKeyPairsInput) (*shape.DescribeKeyPairsOutput, error) {
 	return &shape.DescribeKeyPairsOutput{}, none(in, "InvalidKeyPair.NotFound", "key pair", append(in.KeyNames, in.KeyPairIds...))
 }

@@ -86,7 +86,8 @@ func showRoute(r store.Reader, t model.RouteTable, x model.Route) shape.Route {
 	return out
 }
 
-// DescribeRouteTables lists route tables.
+// DescribeRouteTables lists route tables. Errors: InvalidRouteTableID.NotFound,
+// InvalidParameterValue.
 func (a *API) DescribeRouteTables(_ context.Context, in *shape.DescribeRouteTablesInput) (*shape.DescribeRouteTablesOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
@@ -122,7 +123,8 @@ func (a *API) DeleteRouteTable(ctx context.Context, in *shape.DeleteRouteTableIn
 }
 
 // AssociateRouteTable makes a subnet use a table. Errors:
-// Resource.AlreadyAssociated, InvalidParameterValue, NotFound of either.
+// InvalidRouteTableID.NotFound, InvalidSubnetID.NotFound,
+// Resource.AlreadyAssociated, InvalidParameterValue.
 func (a *API) AssociateRouteTable(ctx context.Context, in *shape.AssociateRouteTableInput) (*shape.AssociateRouteTableOutput, error) {
 	id := a.IDs.EC2("rtbassoc")
 	err := a.update(ctx, in.DryRun, func(tx *store.Tx) error {
@@ -170,7 +172,7 @@ func holder(r store.Reader, id *string) (model.RouteTable, model.RouteAssociatio
 }
 
 // DisassociateRouteTable gives a subnet back to the main table. Errors:
-// InvalidAssociationID.NotFound.
+// InvalidAssociationID.NotFound, InvalidParameterValue for the main table.
 func (a *API) DisassociateRouteTable(
 	ctx context.Context, in *shape.DisassociateRouteTableInput,
 ) (*shape.DisassociateRouteTableOutput, error) {
@@ -289,7 +291,8 @@ func target(r store.Reader, t model.RouteTable, gateway, nat, eni *string) (stri
 
 // CreateRoute adds a route. Errors: RouteAlreadyExists,
 // InvalidGatewayID.NotFound, InvalidNatGatewayID.NotFound,
-// InvalidRouteTableID.NotFound, InvalidParameterValue.
+// InvalidNetworkInterfaceID.NotFound, InvalidRouteTableID.NotFound,
+// InvalidParameterValue, InvalidParameterCombination, MissingParameter.
 func (a *API) CreateRoute(ctx context.Context, in *shape.CreateRouteInput) (*shape.CreateRouteOutput, error) {
 	to, err := destination(in.DestinationCidrBlock)
 	if err != nil {
@@ -324,8 +327,10 @@ func noRoute(table, to string) error {
 	return fault.New(fault.NotFound, "InvalidRoute.NotFound", "no route with destination-cidr-block %s in route table %s", to, table)
 }
 
-// ReplaceRoute gives a route another target. Errors: as CreateRoute, and
-// InvalidParameterValue if there is no such route.
+// ReplaceRoute gives a route another target. Errors: InvalidGatewayID.NotFound,
+// InvalidNatGatewayID.NotFound, InvalidNetworkInterfaceID.NotFound,
+// InvalidRouteTableID.NotFound, InvalidParameterValue (also if there is no such
+// route), InvalidParameterCombination, MissingParameter.
 func (a *API) ReplaceRoute(ctx context.Context, in *shape.ReplaceRouteInput) (*shape.ReplaceRouteOutput, error) {
 	to, err := destination(in.DestinationCidrBlock)
 	if err != nil {
@@ -351,8 +356,9 @@ func (a *API) ReplaceRoute(ctx context.Context, in *shape.ReplaceRouteInput) (*s
 	})
 }
 
-// DeleteRoute removes a route. Errors: InvalidRoute.NotFound,
-// InvalidParameterValue for the local route.
+// DeleteRoute removes a route. Errors: InvalidRouteTableID.NotFound,
+// InvalidRoute.NotFound, InvalidParameterValue for the local route,
+// MissingParameter.
 func (a *API) DeleteRoute(ctx context.Context, in *shape.DeleteRouteInput) (*shape.DeleteRouteOutput, error) {
 	to, err := destination(in.DestinationCidrBlock)
 	if err != nil {

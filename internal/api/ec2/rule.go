@@ -14,7 +14,7 @@ import (
 
 // AuthorizeSecurityGroupIngress adds rules for what may come in. Errors:
 // InvalidGroup.NotFound, InvalidPermission.Duplicate, InvalidParameterValue,
-// RulesPerSecurityGroupLimitExceeded.
+// RulesPerSecurityGroupLimitExceeded, MissingParameter.
 func (a *API) AuthorizeSecurityGroupIngress(
 	ctx context.Context, in *shape.AuthorizeSecurityGroupIngressInput,
 ) (*shape.AuthorizeSecurityGroupIngressOutput, error) {
@@ -83,7 +83,7 @@ func (a *API) authorize(
 
 // RevokeSecurityGroupIngress removes rules, by their ids or by what they say.
 // Errors: InvalidGroup.NotFound, InvalidPermission.NotFound,
-// InvalidSecurityGroupRuleId.NotFound.
+// InvalidSecurityGroupRuleId.NotFound, InvalidParameterValue, MissingParameter.
 func (a *API) RevokeSecurityGroupIngress(
 	ctx context.Context, in *shape.RevokeSecurityGroupIngressInput,
 ) (*shape.RevokeSecurityGroupIngressOutput, error) {
@@ -213,7 +213,8 @@ func ruleRows(r store.Reader) []ruleRow {
 	return out
 }
 
-// DescribeSecurityGroupRules lists rules.
+// DescribeSecurityGroupRules lists rules. Errors:
+// InvalidSecurityGroupRuleId.NotFound, InvalidParameterValue.
 func (a *API) DescribeSecurityGroupRules(
 	_ context.Context, in *shape.DescribeSecurityGroupRulesInput,
 ) (*shape.DescribeSecurityGroupRulesOutput, error) {
@@ -228,8 +229,8 @@ func (a *API) DescribeSecurityGroupRules(
 }
 
 // ModifySecurityGroupRules replaces rules under their ids. Errors:
-// InvalidSecurityGroupRuleId.NotFound, InvalidParameterValue,
-// InvalidPermission.Duplicate.
+// InvalidGroup.NotFound, InvalidSecurityGroupRuleId.NotFound,
+// InvalidParameterValue, InvalidPermission.Duplicate, MissingParameter.
 func (a *API) ModifySecurityGroupRules(
 	ctx context.Context, in *shape.ModifySecurityGroupRulesInput,
 ) (*shape.ModifySecurityGroupRulesOutput, error) {
@@ -283,7 +284,8 @@ func (a *API) replace(r store.Reader, g *model.SecurityGroup, u shape.SecurityGr
 	return nil
 }
 
-// UpdateSecurityGroupRuleDescriptionsIngress changes descriptions.
+// UpdateSecurityGroupRuleDescriptionsIngress changes descriptions. Errors: as
+// RevokeSecurityGroupIngress.
 func (a *API) UpdateSecurityGroupRuleDescriptionsIngress(
 	ctx context.Context, in *shape.UpdateSecurityGroupRuleDescriptionsIngressInput,
 ) (*shape.UpdateSecurityGroupRuleDescriptionsIngressOutput, error) {
@@ -291,7 +293,8 @@ func (a *API) UpdateSecurityGroupRuleDescriptionsIngress(
 	return &shape.UpdateSecurityGroupRuleDescriptionsIngressOutput{Return: yes}, err
 }
 
-// UpdateSecurityGroupRuleDescriptionsEgress changes descriptions.
+// UpdateSecurityGroupRuleDescriptionsEgress changes descriptions. Errors: as
+// RevokeSecurityGroupIngress.
 func (a *API) UpdateSecurityGroupRuleDescriptionsEgress(
 	ctx context.Context, in *shape.UpdateSecurityGroupRuleDescriptionsEgressInput,
 ) (*shape.UpdateSecurityGroupRuleDescriptionsEgressOutput, error) {

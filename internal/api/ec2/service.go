@@ -35,6 +35,7 @@ func (a *API) serviceName(s vpc.Service) string {
 }
 
 // DescribeVpcEndpointServices lists the services that endpoints lead to.
+// Errors: InvalidServiceName, InvalidParameterValue.
 func (a *API) DescribeVpcEndpointServices(
 	_ context.Context, in *shape.DescribeVpcEndpointServicesInput,
 ) (*shape.DescribeVpcEndpointServicesOutput, error) {
@@ -109,7 +110,8 @@ var prefixNoun = noun[prefixes]{
 	},
 }
 
-// DescribePrefixLists lists the address lists of gateway services.
+// DescribePrefixLists lists the address lists of gateway services. Errors:
+// InvalidPrefixListID.NotFound, InvalidParameterValue.
 func (a *API) DescribePrefixLists(_ context.Context, in *shape.DescribePrefixListsInput) (*shape.DescribePrefixListsOutput, error) {
 	if _, err := a.look(in.DryRun); err != nil {
 		return nil, err
@@ -120,7 +122,8 @@ func (a *API) DescribePrefixLists(_ context.Context, in *shape.DescribePrefixLis
 	})}, err
 }
 
-// DescribeManagedPrefixLists lists the same as AWS-managed lists.
+// DescribeManagedPrefixLists lists the same as AWS-managed lists. Errors:
+// InvalidPrefixListID.NotFound, InvalidParameterValue.
 func (a *API) DescribeManagedPrefixLists(
 	_ context.Context, in *shape.DescribeManagedPrefixListsInput,
 ) (*shape.DescribeManagedPrefixListsOutput, error) {

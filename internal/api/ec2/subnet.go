@@ -40,7 +40,8 @@ func (a *API) zone(name, id *string) (catalog.Zone, error) {
 }
 
 // CreateSubnet makes a subnet. Errors: InvalidVpcID.NotFound,
-// InvalidSubnet.Range, InvalidSubnet.Conflict, InvalidParameterValue.
+// InvalidSubnet.Range, InvalidSubnet.Conflict, InvalidParameterValue,
+// MissingParameter.
 func (a *API) CreateSubnet(ctx context.Context, in *shape.CreateSubnetInput) (*shape.CreateSubnetOutput, error) {
 	if in.CidrBlock == nil {
 		return nil, lacking("cidrBlock")
@@ -97,7 +98,8 @@ func freeBlock(r store.Reader, v model.VPC, s string) (netip.Prefix, error) {
 }
 
 // CreateDefaultSubnet makes a default subnet in a zone of the default VPC that
-// has none. Errors: DefaultVpcDoesNotExist, DefaultSubnetAlreadyExistsInAvailabilityZone.
+// has none. Errors: DefaultVpcDoesNotExist,
+// DefaultSubnetAlreadyExistsInAvailabilityZone, InvalidParameterValue.
 func (a *API) CreateDefaultSubnet(ctx context.Context, in *shape.CreateDefaultSubnetInput) (*shape.CreateDefaultSubnetOutput, error) {
 	z, err := a.zone(in.AvailabilityZone, in.AvailabilityZoneId)
 	if err != nil {
@@ -155,7 +157,8 @@ func (a *API) showSubnet(r store.Reader, s model.Subnet) shape.Subnet {
 	}
 }
 
-// DescribeSubnets lists subnets.
+// DescribeSubnets lists subnets. Errors: InvalidSubnetID.NotFound,
+// InvalidParameterValue.
 func (a *API) DescribeSubnets(_ context.Context, in *shape.DescribeSubnetsInput) (*shape.DescribeSubnetsOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
@@ -203,6 +206,7 @@ func inhabited(r store.Reader, s model.Subnet) bool {
 }
 
 // ModifySubnetAttribute changes whether interfaces get public addresses.
+// Errors: InvalidSubnetID.NotFound, InvalidParameterCombination.
 func (a *API) ModifySubnetAttribute(ctx context.Context, in *shape.ModifySubnetAttributeInput) (*shape.ModifySubnetAttributeOutput, error) {
 	if in.MapPublicIpOnLaunch == nil {
 		return nil, bad("InvalidParameterCombination", "No attributes specified.")

@@ -133,8 +133,9 @@ func kindOf(id string) (tagged, error) {
 	return tagged{}, bad("InvalidID", "The ID '%s' is not valid", id)
 }
 
-// CreateTags adds or replaces tags. Errors: the kind's NotFound, InvalidID,
-// InvalidParameterValue, TagLimitExceeded.
+// CreateTags adds or replaces tags. Errors: InvalidVpcID.NotFound (and the like
+// for each kind), InvalidID, InvalidParameterValue, TagLimitExceeded,
+// MissingParameter.
 func (a *API) CreateTags(ctx context.Context, in *shape.CreateTagsInput) (*shape.CreateTagsOutput, error) {
 	tags, err := readTags(ctx, in.Tags)
 	if err != nil {
@@ -147,7 +148,8 @@ func (a *API) CreateTags(ctx context.Context, in *shape.CreateTagsInput) (*shape
 }
 
 // DeleteTags removes tags: by key, or by key and value where one is given.
-// Without tags it removes all that are not AWS's.
+// Without tags it removes all that are not AWS's. Errors: InvalidVpcID.NotFound
+// (and the like for each kind), InvalidID, MissingParameter.
 func (a *API) DeleteTags(ctx context.Context, in *shape.DeleteTagsInput) (*shape.DeleteTagsOutput, error) {
 	drop := func(t model.Tag) bool {
 		if len(in.Tags) == 0 {
@@ -199,7 +201,7 @@ var tagRows = noun[tagRow]{
 	},
 }
 
-// DescribeTags lists tags of all resources.
+// DescribeTags lists tags of all resources. Errors: InvalidParameterValue.
 func (a *API) DescribeTags(_ context.Context, in *shape.DescribeTagsInput) (*shape.DescribeTagsOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {

@@ -54,7 +54,7 @@ func usage(t catalog.Type) []string {
 }
 
 // DescribeInstanceTypes lists what the Region sells. Errors:
-// InvalidInstanceType.
+// InvalidInstanceType, InvalidParameterValue.
 func (a *API) DescribeInstanceTypes(_ context.Context, in *shape.DescribeInstanceTypesInput) (*shape.DescribeInstanceTypesOutput, error) {
 	if _, err := a.look(in.DryRun); err != nil {
 		return nil, err
@@ -163,7 +163,7 @@ func disks(t catalog.Type) *shape.EbsInfo {
 type sale struct{ name, at string }
 
 // DescribeInstanceTypeOfferings lists where types are sold: the Region, or its
-// zones by name or id.
+// zones by name or id. Errors: InvalidParameterValue.
 func (a *API) DescribeInstanceTypeOfferings(
 	_ context.Context, in *shape.DescribeInstanceTypeOfferingsInput,
 ) (*shape.DescribeInstanceTypeOfferingsOutput, error) {
@@ -198,7 +198,8 @@ func (a *API) DescribeInstanceTypeOfferings(
 }
 
 // GetInstanceTypesFromInstanceRequirements lists the types that meet
-// requirements, by EC2's rules alone.
+// requirements, by EC2's rules alone. Errors: MissingParameter,
+// InvalidParameterCombination, InvalidParameterValue.
 func (a *API) GetInstanceTypesFromInstanceRequirements(
 	_ context.Context, in *shape.GetInstanceTypesFromInstanceRequirementsInput,
 ) (*shape.GetInstanceTypesFromInstanceRequirementsOutput, error) {
@@ -280,7 +281,7 @@ func span(low, high *int64) *model.Range {
 }
 
 // DescribeSpotPriceHistory lists one price for each type and zone: the average
-// on record, since there is no market here.
+// on record, since there is no market here. Errors: InvalidParameterValue.
 func (a *API) DescribeSpotPriceHistory(
 	_ context.Context, in *shape.DescribeSpotPriceHistoryInput,
 ) (*shape.DescribeSpotPriceHistoryOutput, error) {

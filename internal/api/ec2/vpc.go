@@ -27,7 +27,8 @@ func block(s, code string) (netip.Prefix, error) {
 }
 
 // CreateVpc makes a VPC with its main route table, default security group and
-// default network ACL. Errors: InvalidVpc.Range, InvalidParameterValue.
+// default network ACL. Errors: InvalidVpc.Range, InvalidParameterValue,
+// MissingParameter, NotImplemented.
 func (a *API) CreateVpc(ctx context.Context, in *shape.CreateVpcInput) (*shape.CreateVpcOutput, error) {
 	if in.CidrBlock == nil {
 		return nil, lacking("cidrBlock")
@@ -143,7 +144,8 @@ func (a *API) showVPC(v model.VPC) shape.Vpc {
 	}
 }
 
-// DescribeVpcs lists VPCs.
+// DescribeVpcs lists VPCs. Errors: InvalidVpcID.NotFound,
+// InvalidParameterValue.
 func (a *API) DescribeVpcs(_ context.Context, in *shape.DescribeVpcsInput) (*shape.DescribeVpcsOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {
@@ -210,7 +212,8 @@ func get[T any](r store.Reader, n noun[T], t *store.Table[T], id *string, parame
 	return v, nil
 }
 
-// DescribeVpcAttribute shows one attribute.
+// DescribeVpcAttribute shows one attribute. Errors: InvalidVpcID.NotFound,
+// InvalidParameterValue, MissingParameter.
 func (a *API) DescribeVpcAttribute(_ context.Context, in *shape.DescribeVpcAttributeInput) (*shape.DescribeVpcAttributeOutput, error) {
 	view, err := a.look(in.DryRun)
 	if err != nil {

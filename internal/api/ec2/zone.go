@@ -12,7 +12,7 @@ import (
 )
 
 // DescribeAvailabilityZones lists the Region's zones. Errors:
-// InvalidParameterValue.
+// InvalidParameterValue, NotImplemented.
 func (a *API) DescribeAvailabilityZones(
 	_ context.Context, in *shape.DescribeAvailabilityZonesInput,
 ) (*shape.DescribeAvailabilityZonesOutput, error) {
@@ -92,7 +92,8 @@ func (a *API) DescribeRegions(_ context.Context, in *shape.DescribeRegionsInput)
 	})}, err
 }
 
-// DescribeAccountAttributes shows EC2's settings of the account.
+// DescribeAccountAttributes shows EC2's settings of the account. Errors:
+// InvalidParameterValue.
 func (a *API) DescribeAccountAttributes(
 	_ context.Context, in *shape.DescribeAccountAttributesInput,
 ) (*shape.DescribeAccountAttributesOutput, error) {
