@@ -19,7 +19,8 @@ import (
 const noChanges = "The submitted information didn't contain changes. Submit different information to create a change set."
 
 // CreateChangeSet computes what a template would change. Errors:
-// AlreadyExistsException, InsufficientCapabilitiesException, ValidationError.
+// AlreadyExistsException, InsufficientCapabilitiesException, ValidationError,
+// NotImplemented.
 func (a *API) CreateChangeSet(ctx context.Context, in *shape.CreateChangeSetInput) (*shape.CreateChangeSetOutput, error) {
 	now, eventID := a.now(ctx), a.IDs.UUID()
 	kind := wire.Or(in.ChangeSetType, "UPDATE")
@@ -200,7 +201,7 @@ func changeSet(r store.Reader, name, stack *string) (model.ChangeSet, error) {
 		if c, ok := state.ChangeSets.Get(r, *name); ok {
 			return c, nil
 		}
-		return model.ChangeSet{}, fault.New(fault.NotFound, "ChangeSetNotFoundException", "ChangeSet [%s] does not exist", *name)
+		return model.ChangeSet{}, fault.New(fault.NotFound, "ChangeSetNotFound", "ChangeSet [%s] does not exist", *name)
 	}
 	if stack == nil {
 		return model.ChangeSet{}, invalid("StackName must be specified if ChangeSetName is not specified as an ARN.")
@@ -214,7 +215,7 @@ func changeSet(r store.Reader, name, stack *string) (model.ChangeSet, error) {
 			return c, nil
 		}
 	}
-	return model.ChangeSet{}, fault.New(fault.NotFound, "ChangeSetNotFoundException", "ChangeSet [%s] does not exist", wire.Val(name))
+	return model.ChangeSet{}, fault.New(fault.NotFound, "ChangeSetNotFound", "ChangeSet [%s] does not exist", wire.Val(name))
 }
 
 // ExecuteChangeSet asks for what a change set says; the stack's other

@@ -314,7 +314,7 @@ func TestRefusalsByState(t *testing.T) {
 	_, err = h.DeleteStack(ctx, &shape.DeleteStackInput{StackName: s})
 	check(t, err, "ValidationError", "Stack [s] cannot be deleted while TerminationProtection is enabled")
 	_, err = h.DescribeChangeSet(ctx, &shape.DescribeChangeSetInput{StackName: s, ChangeSetName: wire.Ptr("x")})
-	check(t, err, "ChangeSetNotFoundException", "ChangeSet [x] does not exist")
+	check(t, err, "ChangeSetNotFound", "ChangeSet [x] does not exist")
 }
 
 func TestParametersKeepOrChange(t *testing.T) {

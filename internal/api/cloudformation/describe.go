@@ -314,7 +314,7 @@ func (a *API) ListChangeSets(_ context.Context, in *shape.ListChangeSetsInput) (
 }
 
 // DescribeChangeSetHooks shows that no hooks are there: they are not built.
-// Errors: ChangeSetNotFound.
+// Errors: ChangeSetNotFound, ValidationError.
 func (a *API) DescribeChangeSetHooks(_ context.Context,
 	in *shape.DescribeChangeSetHooksInput) (*shape.DescribeChangeSetHooksOutput, error) {
 	c, err := changeSet(a.DB.View(), in.ChangeSetName, in.StackName)

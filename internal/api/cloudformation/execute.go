@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"berth/internal/fault"
 	"berth/internal/model"
 	"berth/internal/state"
 	"berth/internal/store"
@@ -74,7 +75,8 @@ func shapeParameters(in []model.StackParameter) []shape.Parameter {
 	return out
 }
 
-// DeleteChangeSet forgets a change set. Errors: InvalidChangeSetStatus.
+// DeleteChangeSet forgets a change set. Errors: InvalidChangeSetStatus while it
+// is executed, ValidationError.
 func (a *API) DeleteChangeSet(ctx context.Context, in *shape.DeleteChangeSetInput) (*shape.DeleteChangeSetOutput, error) {
 	err := a.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		c, err := changeSet(tx, in.ChangeSetName, in.StackName)
@@ -83,6 +85,11 @@ func (a *API) DeleteChangeSet(ctx context.Context, in *shape.DeleteChangeSetInpu
 				return nil // deleting what is absent succeeds
 			}
 			return err
+		}
+		if s, _ := state.Stacks.Get(tx, c.Stack); s.ChangeSet == c.ID && s.Status.InProgress() {
+			return fault.New(
+				fault.Invalid, "InvalidChangeSetStatus", "ChangeSet [%s] cannot be deleted in its current status of [EXECUTE_IN_PROGRESS]", c.ID,
+			)
 		}
 		return state.ChangeSets.Delete(tx, c.ID)
 	})

@@ -370,7 +370,7 @@ func TestAChangeSetIsForgotten(t *testing.T) {
 		}
 	}
 	_, err := h.DescribeChangeSet(h.ctx(), &shape.DescribeChangeSetInput{StackName: p("s"), ChangeSetName: p("c")})
-	check(t, err, "ChangeSetNotFoundException", "ChangeSet [c] does not exist")
+	check(t, err, "ChangeSetNotFound", "ChangeSet [c] does not exist")
 	_, err = h.DeleteChangeSet(h.ctx(), &shape.DeleteChangeSetInput{StackName: p("no"), ChangeSetName: p("c")})
 	if err == nil {
 		t.Error("a change set of no stack was deleted")

@@ -85,8 +85,8 @@ func canUpdate(s model.Stack) error {
 	return nil
 }
 
-// UpdateStack asks for a changed stack. Errors: ValidationError ("No
-// updates are to be performed."), InsufficientCapabilitiesException.
+// UpdateStack asks for a changed stack. Errors: ValidationError (also if
+// nothing would change), InsufficientCapabilitiesException.
 func (a *API) UpdateStack(ctx context.Context, in *shape.UpdateStackInput) (*shape.UpdateStackOutput, error) {
 	now, eventID := a.now(ctx), a.IDs.UUID()
 	var id string

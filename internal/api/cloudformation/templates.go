@@ -13,8 +13,8 @@ import (
 	shape "berth/internal/wire/shape/cloudformation"
 )
 
-// GetTemplate returns the body of a stack's or a change set's template.
-// Errors: ChangeSetNotFound, ValidationError.
+// GetTemplate returns the body of a stack's or a change set's template. Errors:
+// ChangeSetNotFound, ValidationError, NotImplemented.
 func (a *API) GetTemplate(_ context.Context, in *shape.GetTemplateInput) (*shape.GetTemplateOutput, error) {
 	view := a.DB.View()
 	body := ""
