@@ -14,9 +14,8 @@ import (
 func Compatibility(services []Service) (string, error) {
 	var b strings.Builder
 	b.WriteString("# Compatibility\n\n" +
-		"Generated from the API models and each API package's `fields.txt`. What is not listed here answers `NotImplemented` and names the " +
-		"operation or\n" +
-		"parameter; nothing is accepted and ignored.\n\n| service | API version | operations built | in the model |\n| --- | --- | --- | --- |\n")
+		"Generated from the API models and each API package's `fields.txt`. An operation that is not listed here answers `InvalidAction`\n" +
+		"(`UnknownOperationException` in JSON), a parameter `NotImplemented`, and both are named; nothing is accepted and ignored.\n\n| service | API version | operations built | in the model |\n| --- | --- | --- | --- |\n")
 	var details strings.Builder
 	for _, e := range services {
 		f, err := readFields(e.Meta, e.Fields)

@@ -95,14 +95,16 @@ func known(s *wire.Shape, path []string) error {
 	return nil
 }
 
-// refuseUnbuilt refuses members that are set and not built, by name.
+// refuseUnbuilt refuses operations that are not built, and members that are
+// set and not built, by name.
 func (r *served) refuseUnbuilt(op *wire.Operation, in any) error {
-	var f fields
-	if read := r.fields[op.Name]; read != nil {
-		var err error
-		if f, err = read(); err != nil {
-			return fault.Wrap(fault.Internal, err, "")
-		}
+	read := r.fields[op.Name]
+	if read == nil {
+		return wire.NotBuilt(op.Service.Name, op.Name)
+	}
+	f, err := read()
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "")
 	}
 	s, v := op.Input(), reflect.ValueOf(in).Elem()
 	for i := range s.Members {

@@ -161,8 +161,8 @@ func TestChain(t *testing.T) {
 		"empty list is unset": {target(`{"clusterName":"c","capacityProviders":[]}`, "CreateCluster"), 200, "clusterArn"},
 		"invalid":             {target(`{"settings":[{"name":"bad"}]}`, "CreateCluster"), 400, "failed to satisfy constraint"},
 		"own error":           {target(`{"cluster":"c"}`, "DeleteCluster"), 400, `"__type":"ClusterNotFoundException"`},
-		"unbuilt operation":   {target(`{}`, "CreateDaemon"), 501, "CreateDaemon is not implemented by Berth"},
-		"built, no service":   {target(`{}`, "ListClusters"), 501, "ListClusters is not implemented by Berth"},
+		"unbuilt operation":   {target(`{}`, "CreateDaemon"), 400, "The operation CreateDaemon of ecs is not implemented by Berth"},
+		"built, no service":   {target(`{"nextToken":"x"}`, "ListClusters"), 400, `"__type":"UnknownOperationException"`},
 		"no operation":        {target(`{}`, "MakeCoffee"), 400, "UnknownOperationException"},
 		"panic":               {target(`{"clusterName":"boom"}`, "CreateCluster"), 500, "InternalFailure"},
 		"query": {
@@ -371,7 +371,9 @@ func TestNestedRefusal(t *testing.T) {
 		"loadBalancers.advancedConfiguration.roleArn": {
 			"serviceName": "s", "loadBalancers": []any{map[string]any{}, map[string]any{"advancedConfiguration": map[string]any{"roleArn": "x"}}},
 		},
-		"CreateService is not implemented": {"serviceName": "s", "deploymentConfiguration": map[string]any{"strategy": "ROLLING"}},
+		"The operation CreateService of ecs is not implemented": {
+			"serviceName": "s", "deploymentConfiguration": map[string]any{"strategy": "ROLLING"},
+		},
 	} {
 		_, err := f.Invoke(t.Context(), ident.Root(place), "ecs", "CreateService", in)
 		if err == nil || !strings.Contains(err.Error(), member) {
@@ -417,7 +419,7 @@ func TestAWSCLI(t *testing.T) {
 		{"lambda invoke --function-name f --payload 5 /dev/stderr", "StatusCode", "200"},
 		{"cloudwatch describe-alarms", "MetricAlarms[0].Threshold", "70.0"},
 		{"ecs delete-cluster --cluster c", "", "(ClusterNotFoundException) when calling the DeleteCluster operation: Cluster not found."},
-		{"iam list-roles", "", "(NotImplemented) when calling the ListRoles operation: ListRoles is not implemented by Berth"},
+		{"iam list-roles", "", "(InvalidAction) when calling the ListRoles operation: The operation ListRoles of iam is not implemented by Berth"},
 		{"ec2 describe-vpcs --region us-west-2", "", "set AWS_REGION=ap-northeast-1"},
 		{"ssm get-parameter --name x", "", "it has no service AmazonSSM"},
 	}

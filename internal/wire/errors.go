@@ -33,6 +33,9 @@ func (s *Service) problemOf(p Protocol, err error) problem {
 	if out.code == "" {
 		out.code = s.classCode(p, class)
 	}
+	if out.code == "InvalidAction" && class == fault.NotImplemented {
+		class = fault.Invalid // to a client an operation that is not built is one that there is not
+	}
 	out.code = s.spelled(p, out.code)
 	if out.code == "UnauthorizedOperation" && strings.HasPrefix(out.message, "User: ") {
 		out.message = "You are not authorized to perform this operation. " + out.message

@@ -198,9 +198,13 @@ func (s *Service) Error(code string) (ErrorShape, bool) {
 	return e, ok
 }
 
-// NotBuilt is the refusal of an operation that Berth does not have.
+// NotBuilt is the refusal of an operation that Berth does not have, under the
+// code that AWS has for operations that a service does not know.
 func NotBuilt(service, operation string) error {
-	return fault.New(fault.NotImplemented, "NotImplemented", "%s is not implemented by Berth (%s)", operation, service)
+	return fault.New(
+		fault.NotImplemented, "InvalidAction",
+		"The operation %s of %s is not implemented by Berth; docs/COMPATIBILITY.md lists what is built.", operation, service,
+	)
 }
 
 // String names the operation as service:Operation.

@@ -240,7 +240,7 @@ func TestPoliciesOfRepositories(t *testing.T) {
 	_, err = a.PutLifecyclePolicy(t.Context(), &shape.PutLifecyclePolicyInput{
 		RepositoryName: repo, LifecyclePolicyText: wire.Ptr(`{"rules":[]}`),
 	})
-	wantCode(t, "it would have no effect", err, "NotImplemented")
+	wantCode(t, "it would have no effect", err, "InvalidAction")
 	for _, bad := range []string{"", "{}", `{"Statement":{"Effect":"Allow","Action":"ecr:*"}}`} {
 		_, err = a.SetRepositoryPolicy(t.Context(), &shape.SetRepositoryPolicyInput{RepositoryName: repo, PolicyText: &bad})
 		wantCode(t, bad, err, "InvalidParameterException")
