@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"berth/internal/api/apitest"
 	"berth/internal/model"
 	"berth/internal/state"
 	"berth/internal/store"
@@ -675,4 +676,44 @@ func TestClusterIsIdempotentAndEnds(t *testing.T) {
 	}
 	_, err = h.api.ListServices(h.ctx, &shape.ListServicesInput{Cluster: p("c")})
 	h.refused(err, "ClusterNotFoundException", "Cluster not found.")
+}
+
+// TestListsAreThereWhenEmpty: ECS's answers carry their lists, so that a client
+// can go over them.
+func TestListsAreThereWhenEmpty(t *testing.T) {
+	w := apitest.NewWorld(t)
+	w.Must("ecs", "CreateCluster", apitest.In{"clusterName": "c"})
+	const cluster = "arn:aws:ecs:us-east-1:123456789012:cluster/c"
+	for _, c := range []struct {
+		operation, lists string
+		in               apitest.In
+	}{
+		{"DescribeClusters", "failures", apitest.In{"clusters": []any{"c"}}},
+		{"DescribeClusters", "clusters", apitest.In{"clusters": []any{"lost"}}},
+		{"DescribeServices", "services", apitest.In{"cluster": "c", "services": []any{"lost"}}},
+		{"DescribeTasks", "tasks", apitest.In{"cluster": "c", "tasks": []any{"lost"}}},
+		{"DescribeContainerInstances", "containerInstances", apitest.In{"cluster": "c", "containerInstances": []any{"lost"}}},
+		{"DescribeCapacityProviders", "capacityProviders failures", apitest.In{"cluster": "c"}},
+		{"DescribeServiceDeployments", "serviceDeployments", apitest.In{"serviceDeploymentArns": []any{"lost"}}},
+		{"DescribeServiceRevisions", "serviceRevisions", apitest.In{"serviceRevisionArns": []any{"lost"}}},
+		{"DeleteTaskDefinitions", "taskDefinitions", apitest.In{"taskDefinitions": []any{"lost:1"}}},
+		{"UpdateContainerInstancesState", "containerInstances", apitest.In{
+			"cluster": "c", "containerInstances": []any{"lost"}, "status": "DRAINING",
+		}},
+		{"ListAttributes", "attributes", apitest.In{"cluster": "c", "targetType": "container-instance"}},
+		{"ListContainerInstances", "containerInstanceArns", apitest.In{"cluster": "c"}},
+		{"ListServices", "serviceArns", apitest.In{"cluster": "c"}},
+		{"ListTasks", "taskArns", apitest.In{"cluster": "c"}},
+		{"ListTaskDefinitions", "taskDefinitionArns", nil},
+		{"ListTaskDefinitionFamilies", "families", nil},
+		{"ListAccountSettings", "settings", nil},
+		{"ListTagsForResource", "tags", apitest.In{"resourceArn": cluster}},
+	} {
+		out := w.Must("ecs", c.operation, c.in)
+		for name := range strings.FieldsSeq(c.lists) {
+			if list, ok := out[name].([]any); !ok || len(list) != 0 {
+				t.Errorf("%s %v: %s is %v", c.operation, c.in, name, out[name])
+			}
+		}
+	}
 }

@@ -22,7 +22,7 @@ func (a *API) ListAttributes(_ context.Context, in *shape.ListAttributesInput) (
 	if wire.Or(in.TargetType, "container-instance") != "container-instance" {
 		return nil, invalid("Invalid target type: %s", *in.TargetType)
 	}
-	var found []shape.Attribute
+	found := []shape.Attribute{}
 	for _, i := range state.Instances.By(v, "cluster", c.Name) {
 		if i.Status == "" || i.Status == model.ContainerInstanceInactive {
 			continue

@@ -174,7 +174,7 @@ func (a *API) DescribeClusters(_ context.Context, in *shape.DescribeClustersInpu
 	if len(names) > 100 {
 		return nil, invalid("clusters can have at most 100 items.")
 	}
-	out, v := &shape.DescribeClustersOutput{}, a.view()
+	out, v := &shape.DescribeClustersOutput{Clusters: []shape.Cluster{}, Failures: []shape.Failure{}}, a.view()
 	for _, n := range names {
 		c, ok := state.Clusters.Get(v, clusterName(&n))
 		if !ok {
@@ -189,7 +189,7 @@ func (a *API) DescribeClusters(_ context.Context, in *shape.DescribeClustersInpu
 // ListClusters lists the ARNs of active clusters. Errors:
 // InvalidParameterException.
 func (a *API) ListClusters(_ context.Context, in *shape.ListClustersInput) (*shape.ListClustersOutput, error) {
-	var arns []string
+	arns := []string{}
 	for _, c := range state.Clusters.All(a.view()) {
 		if c.Status == model.ClusterActive {
 			arns = append(arns, c.ARN)

@@ -83,7 +83,7 @@ func (a *API) DeleteTaskDefinitions(ctx context.Context, in *shape.DeleteTaskDef
 	if len(in.TaskDefinitions) == 0 || len(in.TaskDefinitions) > 10 {
 		return nil, invalid("taskDefinitions must have between 1 and 10 items.")
 	}
-	out := &shape.DeleteTaskDefinitionsOutput{}
+	out := &shape.DeleteTaskDefinitionsOutput{TaskDefinitions: []shape.TaskDefinition{}, Failures: []shape.Failure{}}
 	err := a.update(ctx, func(tx *store.Tx) error {
 		for _, n := range in.TaskDefinitions {
 			d, ok := definition(tx, n)
@@ -153,7 +153,7 @@ func (a *API) ListTaskDefinitions(_ context.Context, in *shape.ListTaskDefinitio
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.ListTaskDefinitionsOutput{NextToken: next}
+	out := &shape.ListTaskDefinitionsOutput{TaskDefinitionArns: []string{}, NextToken: next}
 	for _, d := range found {
 		out.TaskDefinitionArns = append(out.TaskDefinitionArns, d.ARN)
 	}
@@ -172,7 +172,7 @@ func (a *API) ListTaskDefinitionFamilies(
 	for _, d := range state.TaskDefinitions.All(a.view()) {
 		active[d.Family] = active[d.Family] || d.Status == model.DefinitionActive
 	}
-	var names []string
+	names := []string{}
 	for f, is := range active {
 		wanted := true
 		switch model.DefinitionStatus(wire.Val(in.Status)) {

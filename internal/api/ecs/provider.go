@@ -339,7 +339,8 @@ func (a *API) DescribeCapacityProviders(
 	if len(in.CapacityProviders) > 100 {
 		return nil, invalid("capacityProviders can have at most 100 items.")
 	}
-	out, v := &shape.DescribeCapacityProvidersOutput{}, a.view()
+	out := &shape.DescribeCapacityProvidersOutput{CapacityProviders: []shape.CapacityProvider{}, Failures: []shape.Failure{}}
+	v := a.view()
 	var found []model.CapacityProvider
 	for _, n := range in.CapacityProviders {
 		p, ok := state.CapacityProviders.Get(v, n[strings.LastIndexByte(n, '/')+1:])

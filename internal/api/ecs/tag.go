@@ -125,5 +125,5 @@ func (a *API) ListTagsForResource(_ context.Context, in *shape.ListTagsForResour
 	if err != nil {
 		return nil, err
 	}
-	return &shape.ListTagsForResourceOutput{Tags: showTags(tags)}, nil
+	return &shape.ListTagsForResourceOutput{Tags: append([]shape.Tag{}, showTags(tags)...)}, nil
 }
