@@ -304,7 +304,7 @@ func TestHealthCheckSettings(t *testing.T) {
 	)
 	refused(t, try(func(in *shape.CreateTargetGroupInput) {
 		in.HealthCheckIntervalSeconds, in.HealthCheckTimeoutSeconds = wire.Ptr[int64](10), wire.Ptr[int64](10)
-	}), "ValidationError", "Health check timeout '10' must be smaller than the interval '10'")
+	}), "ValidationError", "Health check interval must be greater than the timeout.")
 	refused(
 		t, try(func(in *shape.CreateTargetGroupInput) { in.Matcher = &shape.Matcher{HttpCode: wire.Ptr("200-600")} }), "ValidationError", "",
 	)

@@ -89,7 +89,7 @@ func (a *API) newGroup(in *shape.CreateTargetGroupInput) (model.TargetGroup, err
 	}
 	return g, setHealth(&g, health{
 		in.HealthCheckProtocol, in.HealthCheckPort, in.HealthCheckPath, nil, in.HealthCheckIntervalSeconds, in.HealthCheckTimeoutSeconds,
-		in.HealthyThresholdCount, in.UnhealthyThresholdCount, in.Matcher,
+		in.HealthyThresholdCount, in.UnhealthyThresholdCount, in.Matcher, true,
 	})
 }
 
@@ -116,6 +116,7 @@ type health struct {
 	enabled                     *bool
 	interval, timeout, up, down *int64
 	matcher                     *shape.Matcher
+	isNew                       bool
 }
 
 func setHealth(g *model.TargetGroup, h health) error {
@@ -138,6 +139,8 @@ func setHealth(g *model.TargetGroup, h health) error {
 		return invalid("Health check interval '%d' must be between '5' and '300' inclusive", g.HealthInterval)
 	case g.HealthTimeout < 2 || g.HealthTimeout > 120:
 		return invalid("Health check timeout '%d' must be between '2' and '120' inclusive", g.HealthTimeout)
+	case g.HealthTimeout >= g.HealthInterval && h.isNew:
+		return invalid("Health check interval must be greater than the timeout.")
 	case g.HealthTimeout >= g.HealthInterval:
 		return invalid("Health check timeout '%d' must be smaller than the interval '%d'", g.HealthTimeout, g.HealthInterval)
 	case g.HealthyThreshold < 2 || g.HealthyThreshold > 10:
@@ -228,7 +231,7 @@ func (a *API) ModifyTargetGroup(ctx context.Context, in *shape.ModifyTargetGroup
 		err := setHealth(x, health{
 			in.HealthCheckProtocol, in.HealthCheckPort, in.HealthCheckPath, in.HealthCheckEnabled, in.HealthCheckIntervalSeconds,
 			in.HealthCheckTimeoutSeconds,
-			in.HealthyThresholdCount, in.UnhealthyThresholdCount, in.Matcher,
+			in.HealthyThresholdCount, in.UnhealthyThresholdCount, in.Matcher, false,
 		})
 		g = *x
 		return err
