@@ -79,7 +79,7 @@ func TestFiguresComeAsOftenAsTheServersClockWants(t *testing.T) {
 		defer w.mu.Unlock()
 		return len(w.samples), len(w.samples) >= 3
 	})
-	if took := w.real.Now().Sub(began); took > 19*time.Second {
+	if took := w.real.Now().Sub(began); took > 50*time.Second { // of its own they are a minute
 		t.Errorf("three intervals took %v: the agent kept to its own 20 seconds", took)
 	}
 }

@@ -186,8 +186,17 @@ func within(began time.Time, d time.Duration) func(failure) bool {
 	return func(f failure) bool { return !f.at.Before(began.Add(-time.Second)) && f.at.Before(began.Add(d)) }
 }
 
+// soon is how long a process may take to be there again: a second, or the time
+// in which a machine as busy as this one is now starts this program five times.
+func (h *hello) soon() time.Duration {
+	h.t.Helper()
+	began := time.Now()
+	h.run("--version")
+	return max(time.Second, 5*time.Since(began))
+}
+
 // TestRootTheEdgeIsKilledAndReplaced kills the load balancer's process: it is
-// back within a second. Then it starts a server of another build: that
+// back soon. Then it starts a server of another build: that
 // replaces the process, and no request notices.
 func TestRootTheEdgeIsKilledAndReplaced(t *testing.T) {
 	h := deployed(t, "DesiredCount=2", "BakeMinutes=0")
@@ -196,14 +205,15 @@ func TestRootTheEdgeIsKilledAndReplaced(t *testing.T) {
 		traffic := underLoad(t, h.url)
 		var excuses []func(failure) bool
 		for range 3 {
+			soon := h.soon()
 			began := time.Now()
 			kill9(t, h.ours("edge")[0].pid)
-			excuses = append(excuses, within(began, time.Second))
+			excuses = append(excuses, within(began, soon))
 			h.await("the page is there again", func() bool { code, _ := page(t, h.url); return code == 200 })
 			took := time.Since(began)
 			t.Logf("kill -9 of the edge: it serves after %v", took.Round(time.Millisecond))
-			if took > time.Second {
-				t.Errorf("it took %v", took)
+			if took > soon {
+				t.Errorf("it took %v, which should be less than %v", took, soon)
 			}
 			h.rests(2)
 		}
