@@ -26,16 +26,16 @@ build: ## build bin/berth
 	@mkdir -p bin
 	@$(GO) build -ldflags "-s -w" -o bin/berth ./cmd/berth
 
-deps: ## install what is missing on this machine (Debian packages: runc, python3, python3-urllib3, nftables is not needed)
+deps: ## install what is missing on this machine (Debian packages: runc, python3, python3-urllib3, ca-certificates)
 	@sh scripts/deps
 
 deps-ci: # and what make ci needs: a C compiler for the race detector, git for verify
 	@sh scripts/deps gcc git
 
-up: deps build ## install what is missing, build, start the server, deploy the example, print its URL
-	@bin/berth up --data $(DATA) --speed $(SPEED)
+up: deps build ## install what is missing, build, start the server, deploy the example, print its URL (DATA=/var/lib/berth, SPEED=20, LISTEN=127.0.0.1:4566; as root)
+	@bin/berth up --data $(DATA) --speed $(SPEED) $(if $(LISTEN),--listen $(LISTEN))
 
-down: build ## delete the example's stack and stop the server and all that it runs
+down: build ## delete the example's stack and stop the server and all that it runs (the DATA of up)
 	@bin/berth stop --data $(DATA)
 
 test: ## tests that need neither root nor network (SHUFFLE=off takes from the cache what has passed)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 )
 
@@ -46,11 +49,17 @@ func (a *app) answers(ctx context.Context, c *client, stack string) error {
 			a.out, "  %s\n", a.paint("dim", "another program has port "+strings.Join(taken, " and ")+" of this machine: 10,000 higher answers"),
 		)
 	}
-	f := a.folder()
+	a.next(stack)
+	return nil
+}
+
+// next prints what may be done now, as a shell takes it.
+func (a *app) next(stack string) {
+	me, f := program(os.Args[0]), a.folder()
 	fmt.Fprintln(a.out)
 	next := [][2]string{
-		{"berth status -w" + f, "what runs, live"}, {"eval $(berth env" + f + ")", "point the AWS CLI here"},
-		{"berth down " + stack + f, "delete the stack"}, {"berth stop" + f, "end everything"},
+		{me + " status -w" + f, "what runs, live"}, {"eval $(" + me + " env" + f + ")", "point the AWS CLI here"},
+		{me + " down " + stack + f, "delete the stack"}, {me + " stop" + f, "end everything"},
 	}
 	wide := 0
 	for _, n := range next {
@@ -59,7 +68,15 @@ func (a *app) answers(ctx context.Context, c *client, stack string) error {
 	for _, n := range next {
 		fmt.Fprintf(a.out, "  %-*s  %s\n", wide, n[0], a.paint("dim", n[1]))
 	}
-	return nil
+}
+
+// program is what a shell knows this program by: its name, or the path that it
+// was called by if its folder is not in PATH.
+func program(called string) string {
+	if _, err := exec.LookPath("berth"); err != nil && filepath.Base(called) == "berth" {
+		return called
+	}
+	return "berth"
 }
 
 // stackListeners lists the listeners of a stack's load balancers.

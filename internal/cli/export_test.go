@@ -4,4 +4,5 @@ package cli
 var (
 	Fit        = fit
 	Paragraphs = paragraphs
+	Program    = program
 )

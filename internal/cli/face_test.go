@@ -138,6 +138,22 @@ func TestUpFindsTheServerOfItsFolder(t *testing.T) {
 	}
 }
 
+// What is said to be done next can be typed as it stands: after make up, the
+// program is in no folder of PATH.
+func TestTheProgramIsNamedAsTheShellKnowsIt(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	if got := cli.Program("bin/berth"); got != "bin/berth" {
+		t.Errorf("not in PATH: %s", got)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "berth"), nil, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got := cli.Program("bin/berth"); got != "berth" {
+		t.Errorf("in PATH: %s", got)
+	}
+}
+
 // Every command has help with an example, and fits a terminal of 80 columns.
 func TestHelp(t *testing.T) {
 	_, root, _ := alone(t, "-h")

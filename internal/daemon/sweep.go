@@ -49,8 +49,12 @@ func Sweep(ctx context.Context, data string, out io.Writer) error {
 			return fmt.Errorf("end instance %s: %w", m.ID, err)
 		}
 	}
-	if len(all) > 0 {
-		fmt.Fprintf(out, "ended %d instances with all that ran in them\n", len(all))
+	switch n := len(all); n {
+	case 0:
+	case 1:
+		fmt.Fprintln(out, "ended the instance with all that ran in it")
+	default:
+		fmt.Fprintf(out, "ended %d instances with all that ran in them\n", n)
 	}
 	if err := edge.Stop(ctx, data); err != nil {
 		return fmt.Errorf("stop the edge: %w", err)
