@@ -182,10 +182,10 @@ func until(at, now time.Time) time.Duration {
 	return max(at.Sub(now), soon)
 }
 
-// decide asks for a plan on a snapshot; if there is something to write, it
-// asks again inside the transaction, so that what is written fits what is
-// there then.
-func (l *Controller) decide(ctx context.Context, v store.Reader, arn string, in input) (rollout.Plan, error) {
+// decide asks for a plan on a snapshot; if there is something to write, and
+// others have written meanwhile, it asks again inside the transaction, so that
+// what is written fits what is there then.
+func (l *Controller) decide(ctx context.Context, v *store.View, arn string, in input) (rollout.Plan, error) {
 	plan := rollout.Decide(world(v, arn, in))
 	if !changes(v, plan) {
 		return plan, nil
@@ -195,7 +195,9 @@ func (l *Controller) decide(ctx context.Context, v store.Reader, arn string, in 
 			plan = rollout.Plan{}
 			return nil
 		}
-		plan = rollout.Decide(world(tx, arn, in))
+		if tx.Revision() != v.Revision()+1 {
+			plan = rollout.Decide(world(tx, arn, in))
+		}
 		return apply(tx, plan, in)
 	})
 	return plan, err

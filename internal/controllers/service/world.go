@@ -2,6 +2,7 @@ package service
 
 import (
 	"reflect"
+	"slices"
 	"time"
 
 	"berth/internal/ident"
@@ -45,7 +46,9 @@ func world(r store.Reader, arn string, in input) rollout.World {
 	for _, o := range s.Rollouts {
 		readRevision(r, &w, o.Revision)
 	}
-	for _, t := range state.Tasks.By(r, "service", arn) {
+	tasks := slices.Collect(state.Tasks.Each(r, "service", arn))
+	w.Tasks = make([]model.Task, 0, len(tasks))
+	for _, t := range tasks {
 		readTask(r, &w, t)
 	}
 	if s.AZRebalancing == "ENABLED" {
@@ -99,6 +102,9 @@ func readRevision(r store.Reader, w *rollout.World, arn string) {
 }
 
 func readDefinition(r store.Reader, w *rollout.World, arn string) {
+	if _, known := w.Definitions[arn]; known {
+		return
+	}
 	if d, ok := state.TaskDefinitions.Get(r, arn); ok {
 		w.Definitions[arn] = d
 	}
@@ -112,8 +118,8 @@ func readAlarms(r store.Reader, w *rollout.World, d model.ServiceDeployment) {
 	}
 }
 
-func readTask(r store.Reader, w *rollout.World, t model.Task) {
-	w.Tasks = append(w.Tasks, t)
+func readTask(r store.Reader, w *rollout.World, t *model.Task) {
+	w.Tasks = append(w.Tasks, *t)
 	if t.LastStatus == model.TaskStopped {
 		return
 	}

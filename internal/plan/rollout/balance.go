@@ -144,7 +144,7 @@ func (p *pass) startIn(r *model.Rollout, zone string, n int64) {
 		t.Network.Subnets = slices.DeleteFunc(t.Network.Subnets, func(s string) bool { return p.w.Zones[s] != zone })
 		p.plan.Start = append(p.plan.Start, t)
 		p.note(t.ARN, "desired", "%s has fewer tasks of %s than another zone", zone, p.s.Name)
-		p.tasks = append(p.tasks, p.member(t))
+		p.tasks = append(p.tasks, p.member(&t))
 		ids = append(ids, "(task "+t.ID+")")
 	}
 	p.say("has started %d tasks in %s to AZ Rebalance: %s.", n, zone, strings.Join(ids, " "))
@@ -167,7 +167,7 @@ func (p *pass) standing(c taskSet, n int64) []*member {
 	})
 }
 
-func (p *pass) zoneOf(t model.Task) string {
+func (p *pass) zoneOf(t *model.Task) string {
 	for _, s := range t.Network.Subnets {
 		return p.w.Zones[s]
 	}

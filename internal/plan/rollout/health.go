@@ -13,7 +13,7 @@ const ProvenAfter = 40 * time.Second
 
 // member is a task with what this decision needs to know of it.
 type member struct {
-	t       model.Task
+	t       *model.Task
 	wanted  bool   // it is meant to run
 	running bool   // it runs
 	healthy bool   // it counts towards the minimum
@@ -25,7 +25,7 @@ type member struct {
 	taken   bool   // this pass stops it
 }
 
-func (p *pass) member(t model.Task) *member {
+func (p *pass) member(t *model.Task) *member {
 	m := &member{
 		t:       t,
 		wanted:  t.DesiredStatus == model.TaskRunning,
@@ -80,7 +80,7 @@ func (p *pass) examineTarget(m *member, lb model.ServiceLoadBalancer) {
 }
 
 // hasContainerCheck reports whether an essential container has a health check.
-func (p *pass) hasContainerCheck(t model.Task) bool {
+func (p *pass) hasContainerCheck(t *model.Task) bool {
 	for _, c := range p.def(t.TaskDefinition).Containers {
 		if c.Essential && c.HealthCheck != nil {
 			return true
@@ -91,7 +91,7 @@ func (p *pass) hasContainerCheck(t model.Task) bool {
 
 // failed reports whether a task ended without ever having run: what the
 // circuit breaker and the back-off count (1.3, 1.12.15).
-func failed(t model.Task) bool {
+func failed(t *model.Task) bool {
 	return t.DesiredStatus == model.TaskStopped && t.StartedAt.IsZero() && !t.Noted &&
 		(t.StopCode == "TaskFailedToStart" || t.StopCode == "EssentialContainerExited")
 }
@@ -99,13 +99,13 @@ func failed(t model.Task) bool {
 // crashed reports whether a task that ran ended by itself before any of its
 // health checks passed. AWS counts it for the circuit breaker, but only starts
 // of tasks that never ran are held back (containers-roadmap #1206).
-func (p *pass) crashed(t model.Task) bool {
+func (p *pass) crashed(t *model.Task) bool {
 	return t.DesiredStatus == model.TaskStopped && !t.StartedAt.IsZero() && !t.Noted && !t.Proven &&
 		t.StopCode == "EssentialContainerExited" && p.hasCheck(t)
 }
 
 // hasCheck reports whether anything looks at the task's health.
-func (p *pass) hasCheck(t model.Task) bool {
+func (p *pass) hasCheck(t *model.Task) bool {
 	return p.hasContainerCheck(t) ||
 		slices.ContainsFunc(t.LoadBalancers, func(lb model.ServiceLoadBalancer) bool { return lb.TargetGroupARN != "" })
 }

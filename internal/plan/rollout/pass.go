@@ -75,8 +75,8 @@ func newPass(w World) *pass {
 			p.others = append(p.others, c)
 		}
 	}
-	for _, t := range w.Tasks {
-		p.tasks = append(p.tasks, p.member(t))
+	for i := range w.Tasks {
+		p.tasks = append(p.tasks, p.member(&w.Tasks[i]))
 	}
 	slices.SortFunc(p.tasks, func(a, b *member) int { return strings.Compare(a.t.ARN, b.t.ARN) })
 	return p

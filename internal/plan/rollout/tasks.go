@@ -20,7 +20,7 @@ func (p *pass) start(r *model.Rollout, n, replaced int64) {
 		t := p.newTask(r)
 		p.plan.Start = append(p.plan.Start, t)
 		p.note(t.ARN, "desired", "%s should have %d tasks of %s", r.ID, p.s.DesiredCount, lastPart(t.TaskDefinition))
-		p.tasks = append(p.tasks, p.member(t))
+		p.tasks = append(p.tasks, p.member(&t))
 		ids = append(ids, "(task "+t.ID+")")
 	}
 	text := "has started " + itoa(n) + " tasks: " + strings.Join(ids, " ") + "."
