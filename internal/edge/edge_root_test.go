@@ -51,7 +51,6 @@ func TestTheEdgeListensAndDialsInsideItsInterfaces(t *testing.T) {
 	ns := fresh()
 	t.Cleanup(func() { _ = kernel.DeleteNetns(path) })
 	c, _ := server(t, data)
-	t.Cleanup(func() { _ = c.Stop(context.WithoutCancel(t.Context())) })
 	c.Set(balancer.Config{
 		LoadBalancers: []balancer.LoadBalancer{{
 			ID: "lb", Name: "app/web/1", Host: "web.elb.localhost", Nodes: []balancer.Node{{ID: "eni-1", Zone: "a", IP: "10.77.0.10"}},

@@ -14,7 +14,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"berth/internal/await"
 	"berth/internal/leaktest"
@@ -83,7 +82,13 @@ func serverOf(t *testing.T, data, self string) (*edge.Client, context.CancelFunc
 	done := make(chan struct{})
 	go func() { defer close(done); _ = c.Run(ctx) }()
 	end := func() { cancel(); <-done }
-	t.Cleanup(end)
+	t.Cleanup(func() {
+		end() // it would start the process again
+		if err := c.Stop(await.Context(t)); err != nil {
+			t.Errorf("stop the edge: %v", err)
+		}
+		http.DefaultClient.CloseIdleConnections() // it waits for who is connected
+	})
 	return c, end
 }
 
@@ -100,15 +105,8 @@ func answer(url string) string {
 func TestTheEdgeOutlivesTheServerAndItself(t *testing.T) {
 	data, port := t.TempDir(), freePort(t)
 	url := "http://127.0.0.1:" + strconv.Itoa(port) + "/"
+	t.Cleanup(func() { await.True(t, "stopped", func() bool { return answer(url) != "two" && answer(url) != "one" }) })
 	c, end := server(t, data)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Second)
-		defer cancel()
-		if err := c.Stop(ctx); err != nil {
-			t.Error(err)
-		}
-		await.True(t, "stopped", func() bool { return answer(url) != "two" && answer(url) != "one" })
-	})
 	c.Set(config(port, "one"))
 	await.True(t, "first answer", func() bool { return answer(url) == "one" })
 	var s edge.State
@@ -146,7 +144,6 @@ func TestARefusedConfigurationLeavesTheOldOne(t *testing.T) {
 	data, port := t.TempDir(), freePort(t)
 	url := "http://127.0.0.1:" + strconv.Itoa(port) + "/"
 	c, _ := server(t, data)
-	t.Cleanup(func() { _ = c.Stop(context.WithoutCancel(t.Context())) })
 	c.Set(config(port, "one"))
 	await.True(t, "first answer", func() bool { return answer(url) == "one" })
 	bad := config(port, "two")
@@ -184,6 +181,7 @@ func TestAnEdgeIsReplacedWithoutAFailedRequest(t *testing.T) {
 	for i := range 8 {
 		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: i%2 == 0}}
 		work.Go(func() {
+			defer client.CloseIdleConnections()
 			for ctx.Err() == nil {
 				asked.Add(1)
 				res, err := client.Get(url)
@@ -232,9 +230,4 @@ func TestAnEdgeIsReplacedWithoutAFailedRequest(t *testing.T) {
 		t.Errorf("%d of %d requests failed", failed.Load(), asked.Load())
 	}
 	t.Logf("%d requests while the process was replaced three times", asked.Load())
-	end() // it would start the process again
-	if err := c.Stop(t.Context()); err != nil {
-		t.Error(err)
-	}
-	await.True(t, "the end", func() bool { return answer(url) != "one" })
 }
