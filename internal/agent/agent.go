@@ -76,6 +76,12 @@ type Config struct {
 	ReserveMiB int64
 }
 
+// volumes is the folder of tasks' own volumes, by task.
+func (c Config) volumes() string { return filepath.Join(c.Dir, "volumes") }
+
+// hostRoot is the root of the file system that tasks take the machine's to be.
+func (c Config) hostRoot() string { return filepath.Join(c.Dir, "host") }
+
 // Deps are what an Agent needs.
 type Deps struct {
 	Config
@@ -120,7 +126,7 @@ type Agent struct {
 // New returns an agent; its folder is read, nothing runs yet.
 func New(d Deps) (*Agent, error) {
 	d.Memory = cmp.Or(d.Memory, d.Dir)
-	for _, dir := range []string{filepath.Join(d.Memory, "tasks"), filepath.Join(d.Dir, "volumes"), filepath.Join(d.Dir, "host")} {
+	for _, dir := range []string{filepath.Join(d.Memory, "tasks"), d.volumes(), d.hostRoot()} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return nil, err
 		}

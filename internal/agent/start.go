@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"berth/internal/container"
 	"berth/internal/container/image"
 	"berth/internal/fault"
+	"berth/internal/kernel/inroot"
 )
 
 // start creates and starts the container.
@@ -158,30 +158,33 @@ func (r *run) mounts() ([]container.Mount, error) {
 		out = append(out, container.Mount{Destination: at, Tmpfs: true})
 	}
 	for _, m := range r.def.MountPoints {
-		source, err := t.volume(m.SourceVolume)
+		v, err := t.volume(m.SourceVolume)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, container.Mount{Source: source, Destination: m.ContainerPath, ReadOnly: m.ReadOnly})
+		v.Destination, v.ReadOnly = m.ContainerPath, m.ReadOnly
+		out = append(out, v)
 	}
 	return out, nil
 }
 
 // volume finds, or makes, the folder of a volume. A path of the host is one
-// of the machine's own: machines share no files.
-func (t *task) volume(name string) (string, error) {
+// of the machine's own: machines share no files. Tasks write below both roots,
+// so nothing there is opened by its plain path.
+func (t *task) volume(name string) (container.Mount, error) {
 	for _, v := range t.def.Volumes {
 		if v.Name != name {
 			continue
 		}
-		dir := filepath.Join(t.volumes(), name)
+		m := container.Mount{Root: t.agent.volumes(), Source: filepath.Join(t.id(), name)}
 		if v.Host.SourcePath != "" {
-			dir = filepath.Join(t.agent.Dir, "host", filepath.Clean("/"+v.Host.SourcePath))
+			m.Root, m.Source = t.agent.hostRoot(), v.Host.SourcePath
 		}
-		if err := os.MkdirAll(dir, 0o755); err != nil { // containers of any user use it
-			return "", fault.New(fault.Internal, "CannotCreateVolumeError", "%s", err)
+		dir, err := inroot.MkdirAll(m.Root, m.Source, 0o755) // containers of any user use it
+		if err != nil {
+			return m, fault.New(fault.Internal, "CannotCreateVolumeError", "%s", err)
 		}
-		return dir, nil
+		return m, dir.Close()
 	}
-	return "", fault.New(fault.Invalid, "CannotCreateContainerError", "volume %s is not defined", name)
+	return container.Mount{}, fault.New(fault.Invalid, "CannotCreateContainerError", "volume %s is not defined", name)
 }

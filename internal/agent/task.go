@@ -82,7 +82,7 @@ func newTask(a *Agent, r record) *task {
 }
 
 // volumes is the folder of the task's own volumes.
-func (t *task) volumes() string { return filepath.Join(t.agent.Dir, "volumes", t.id()) }
+func (t *task) volumes() string { return filepath.Join(t.agent.volumes(), t.id()) }
 
 func (t *task) arn() string { return t.def.ARN }
 

@@ -65,7 +65,8 @@ type world struct {
 	meta    *httptest.Server
 	access  *access
 	stop    func()
-	ca      []byte // PEM, where a test made one
+	ca      []byte         // PEM, where a test made one
+	volumes []model.Volume // of the tasks' definitions
 
 	mu       sync.Mutex
 	program  func(container.Spec) csim.Program
@@ -496,7 +497,7 @@ func (w *world) task(id string, containers ...model.ContainerDefinition) string 
 	w.as("api/ecs", func(tx *store.Tx) error {
 		return errors.Join(
 			state.TaskDefinitions.Put(tx, model.TaskDefinition{
-				ARN: "td-" + id, Family: "web", Revision: 3, NetworkMode: "awsvpc", Containers: containers, TaskRoleARN: taskRole,
+				ARN: "td-" + id, Family: "web", Revision: 3, NetworkMode: "awsvpc", Containers: containers, TaskRoleARN: taskRole, Volumes: w.volumes,
 				ExecutionRoleARN: execRole,
 			}),
 			state.Tasks.Put(tx, model.Task{

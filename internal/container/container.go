@@ -14,7 +14,11 @@ import (
 
 // Mount binds a host path into the container.
 type Mount struct {
-	Source      string
+	Source string
+	// Root, if set, is a folder in which others may write. Source is a folder
+	// below it and is looked up as if Root were the root of the file system:
+	// no link leads out of it.
+	Root        string
 	Destination string
 	ReadOnly    bool
 	// Tmpfs mounts an empty tmpfs of SizeBytes instead of Source.

@@ -171,6 +171,11 @@ func TestDefinitionDefaultsAndRevisions(t *testing.T) {
 // Proves: MI25, MI26, MI27, MI28, MI29, MI31
 func TestDefinitionIsChecked(t *testing.T) {
 	type in = *shape.RegisterTaskDefinitionInput
+	hostPath := func(path string) func(in) {
+		return func(i in) {
+			i.Volumes = []shape.Volume{{Name: p("v"), Host: &shape.HostVolumeProperties{SourcePath: &path}}}
+		}
+	}
 	for _, c := range []struct {
 		name, code, part string
 		change           func(in)
@@ -202,6 +207,11 @@ func TestDefinitionIsChecked(t *testing.T) {
 		{"unknown volume", "ClientException", "Unknown volume", func(i in) {
 			i.ContainerDefinitions[0].MountPoints = []shape.MountPoint{{SourceVolume: p("v"), ContainerPath: p("/v")}}
 		}},
+		{"path of the host", "ClientException", "only paths under /var and /tmp are writable", hostPath("/etc")},
+		{"path beside /var", "ClientException", "Invalid host path /varfoo", hostPath("/varfoo")},
+		{"path out of /var", "ClientException", "Invalid host path /var/../etc", hostPath("/var/../etc")},
+		{"path to the root", "ClientException", "Invalid host path /tmp/../", hostPath("/tmp/../")},
+		{"relative path", "ClientException", "Invalid host path var/x", hostPath("var/x")},
 		{"attribute", "InvalidParameterException", "ecs.ami-id", func(i in) {
 			i.PlacementConstraints = []shape.TaskDefinitionPlacementConstraint{{Type: p("memberOf"), Expression: p("attribute:ecs.ami-id == x")}}
 		}},

@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -67,13 +68,20 @@ func checkVolumes(d model.TaskDefinition) error {
 		switch {
 		case !isName(v.Name):
 			return client("Volume name is invalid: %s", v.Name)
-		case v.HostPath != "" && !strings.HasPrefix(v.HostPath, "/var") && !strings.HasPrefix(v.HostPath, "/tmp"):
+		case v.HostPath != "" && !writable(v.HostPath):
 			return client(
 				"Invalid host path %s for volume %s: on Managed Instances only paths under /var and /tmp are writable.", v.HostPath, v.Name,
 			)
 		}
 	}
 	return nil
+}
+
+// writable tells whether a path of the instance is, as it will be opened, /var,
+// /tmp or below one of them.
+func writable(name string) bool {
+	top, _, _ := strings.Cut(strings.TrimPrefix(path.Clean(name), "/"), "/")
+	return path.IsAbs(name) && (top == "var" || top == "tmp") && !strings.Contains(name, "\x00")
 }
 
 // checkConstraints checks placement constraints; those of a task definition

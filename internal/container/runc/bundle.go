@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -34,6 +35,10 @@ func (b bundle) runtimeLog() string      { return b.file("runtime.log") }
 
 // log is the file of the container's output.
 func (b bundle) log() string { return filepath.Join(b.disk, "output.log") }
+
+// source is where the n-th mount's folder is for the runtime, if it has a root
+// of its own.
+func (b bundle) source(n int) string { return filepath.Join(b.disk, "source-"+strconv.Itoa(n)) }
 
 // phases of status.jsonl. A folder without it was created and not started, or
 // its start is under way or was broken off.
@@ -69,7 +74,13 @@ func (b bundle) remove() error {
 // less is a task's start that is cheaper: making an inode is dear on ext4
 // while many have just been removed.
 func (b bundle) make(spec container.Spec, config *specs.Spec) error {
-	for _, dir := range []string{b.dir, b.disk, filepath.Join(b.disk, "upper"), filepath.Join(b.disk, "work")} {
+	dirs := []string{b.dir, b.disk, filepath.Join(b.disk, "upper"), filepath.Join(b.disk, "work")}
+	for i, m := range spec.Mounts {
+		if m.Root != "" {
+			dirs = append(dirs, b.source(i))
+		}
+	}
+	for _, dir := range dirs {
 		if err := os.Mkdir(dir, 0o755); err != nil { // containers of any user have their root below it
 			return fmt.Errorf("make folder: %w", err)
 		}

@@ -14,6 +14,9 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"berth/internal/container"
+	"berth/internal/kernel/inroot"
 )
 
 // launch runs a container on a thread of its own, which has a mount namespace
@@ -24,7 +27,13 @@ func (p *parent) launch(c *child) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // for good: the thread is of no more use
-		err := c.mountRoot()
+		spec, err := c.b.readSpec()
+		if err == nil {
+			err = c.mountRoot(spec)
+		}
+		if err == nil {
+			err = c.mountBelow(spec)
+		}
 		if err == nil {
 			err = p.runRuntime(c)
 		}
@@ -40,11 +49,7 @@ func (p *parent) launch(c *child) error {
 // mountRoot makes the container's root from its layers, in this thread's mount
 // namespace only. Paths are relative to the bundle so that any number of
 // layers, with any name, fits.
-func (c *child) mountRoot() error {
-	spec, err := c.b.readSpec()
-	if err != nil {
-		return err
-	}
+func (c *child) mountRoot(spec container.Spec) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("make a mount namespace: %w", err)
 	}
@@ -61,12 +66,34 @@ func (c *child) mountRoot() error {
 	options := "lowerdir=" + lower.String() + "../../base,upperdir=upper,workdir=work"
 	// Volatile: nothing of this root is read again after its end, so its end
 	// need not wait for the disk. Kernels before 5.10 do not know it.
-	err = unix.Mount("overlay", "../../rootfs", "overlay", unix.MS_NODEV, options+",volatile")
+	err := unix.Mount("overlay", "../../rootfs", "overlay", unix.MS_NODEV, options+",volatile")
 	if errors.Is(err, unix.EINVAL) {
 		err = unix.Mount("overlay", "../../rootfs", "overlay", unix.MS_NODEV, options)
 	}
 	if err != nil {
 		return fmt.Errorf("mount root file system of %d layers: %w", len(spec.Layers), err)
+	}
+	return nil
+}
+
+// mountBelow binds the sources of mounts that have a root of their own to
+// places that only this thread and the runtime see. Each is opened once, below
+// its root, and mounted by its descriptor: who changes the path meanwhile
+// changes nothing.
+func (c *child) mountBelow(spec container.Spec) error {
+	for i, m := range spec.Mounts {
+		if m.Root == "" {
+			continue
+		}
+		f, err := inroot.OpenDir(m.Root, m.Source)
+		if err != nil {
+			return fmt.Errorf("find the volume at %s: %w", m.Destination, err)
+		}
+		err = unix.Mount(fmt.Sprintf("/proc/thread-self/fd/%d", f.Fd()), c.b.source(i), "", unix.MS_BIND|unix.MS_REC, "")
+		_ = f.Close()
+		if err != nil {
+			return fmt.Errorf("mount the volume at %s: %w", m.Destination, err)
+		}
 	}
 	return nil
 }

@@ -182,6 +182,8 @@ var rlimitNames = map[string]int{
 	"rttime": unix.RLIMIT_RTTIME, "sigpending": unix.RLIMIT_SIGPENDING, "stack": unix.RLIMIT_STACK,
 }
 
+// mounts are what every container has, then those of the specification, whose
+// sources below a root of their own are found by mountBelow at the start.
 func mounts(d Deps, s container.Spec) ([]specs.Mount, error) {
 	sys := []string{"nosuid", "noexec", "nodev", "ro"}
 	if s.Privileged {
@@ -199,9 +201,12 @@ func mounts(d Deps, s container.Spec) ([]specs.Mount, error) {
 		{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: sys},
 		{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: sys},
 	}
-	for _, m := range s.Mounts {
+	for i, m := range s.Mounts {
 		if !path.IsAbs(m.Destination) {
 			return nil, fault.New(fault.Invalid, "", "mount path %q is not absolute", m.Destination)
+		}
+		if m.Root != "" {
+			m.Source = d.bundleOf(s.ID).source(i)
 		}
 		out = slices.DeleteFunc(out, func(o specs.Mount) bool { return o.Destination == path.Clean(m.Destination) })
 		out = append(out, mount(m))

@@ -1,0 +1,52 @@
+//go:build root
+
+package agent_test
+
+import (
+	"testing"
+
+	"berth/internal/model"
+)
+
+// ends runs the program in a task to its end and wants it to have reached
+// nothing.
+func (s *slice) ends(id string, mounts []model.MountPoint, program ...string) {
+	s.t.Helper()
+	s.netns("eni-" + id)
+	c := app(ecrImage)
+	c.EntryPoint, c.MountPoints = append([]string{"/program"}, program...), mounts
+	got := s.reaches(s.task(id, c), model.TaskDeprovisioning).Containers[0]
+	if got.ExitCode == nil || *got.ExitCode != 0 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.t.Errorf("%v: %s %v", program, got.Reason, s.lines)
+	}
+}
+
+// TestAVolumeLeadsNowhereElse has a task put links into a volume, and the next
+// one name paths through them as its own volumes.
+func TestAVolumeLeadsNowhereElse(t *testing.T) {
+	s := newSlice(t)
+	s.launch()
+	s.volumes = []model.Volume{{Name: "own", HostPath: "/var/shared"}}
+	s.ends("t1", []model.MountPoint{{SourceVolume: "own", ContainerPath: "/v"}}, "plant", "/v")
+	s.volumes = nil
+	var mounts []model.MountPoint
+	var names []string
+	for name, path := range map[string]string{
+		"out": "/var/shared/out", "up": "/var/shared/up", "etc": "/var/shared/out/etc", "ours": "/var/shared/up" + s.data,
+		"dots": "/var/../../..", "cgroup": "/var/shared/out/sys/fs/cgroup",
+	} {
+		s.volumes = append(s.volumes, model.Volume{Name: name, HostPath: path})
+		mounts = append(mounts, model.MountPoint{SourceVolume: name, ContainerPath: "/" + name})
+		names = append(names, "/"+name)
+	}
+	s.ends("t2", mounts, append([]string{"look"}, names...)...)
+}
+
+// TestATaskReachesNoProcessOfItsMachine looks for sockets and control groups.
+func TestATaskReachesNoProcessOfItsMachine(t *testing.T) {
+	s := newSlice(t)
+	s.launch()
+	s.ends("t1", nil, "reach")
+}
