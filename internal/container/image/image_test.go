@@ -335,6 +335,38 @@ func TestUnpackStaysInside(t *testing.T) {
 	}
 }
 
+// TestLinksInALayerLeadFromItsRoot has files below links of the same layer, as
+// distributions and builders make them.
+func TestLinksInALayerLeadFromItsRoot(t *testing.T) {
+	top := t.TempDir()
+	dir := filepath.Join(top, "layer")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	data := archive(t,
+		entry{name: "lib", kind: tar.TypeSymlink, link: "/usr/lib"}, entry{name: "lib/a", body: "a"},
+		entry{name: "run", kind: tar.TypeSymlink, link: "var/run"}, entry{name: "var/run", kind: tar.TypeSymlink, link: "../../../run2"},
+		entry{name: "run/b", body: "b"}, entry{name: "lib/sub/", kind: tar.TypeDir, mode: 0o700}, entry{name: "lib/.wh.gone"},
+		entry{name: "hard", kind: tar.TypeLink, link: "/lib/a"}, entry{name: "chain", kind: tar.TypeSymlink, link: "/lib/sub"},
+		entry{name: "chain/c", body: "c"}, entry{name: "lib", kind: tar.TypeDir, mode: 0o755}, entry{name: "lib/d", body: "d"})
+	if err := image.Unpack(t.Context(), bytes.NewReader(data), dir); err != nil && os.Geteuid() == 0 {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"usr/lib/a": "a", "run2/b": "b", "hard": "a", "usr/lib/sub/c": "c", "lib/d": "d"} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); string(got) != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if all, _ := os.ReadDir(top); len(all) != 1 {
+		t.Errorf("written beside the layer: %v", all)
+	}
+	loop := archive(t,
+		entry{name: "x", kind: tar.TypeSymlink, link: "y"}, entry{name: "y", kind: tar.TypeSymlink, link: "/x"}, entry{name: "x/f"})
+	if err := image.Unpack(t.Context(), bytes.NewReader(loop), dir); !errors.Is(err, syscall.ELOOP) {
+		t.Errorf("a circle of links: %v", err)
+	}
+}
+
 func TestWhiteoutsBecomeWhatOverlayfsReads(t *testing.T) {
 	dir := t.TempDir()
 	data := archive(t, entry{name: "d/", kind: tar.TypeDir, mode: 0o750}, entry{name: "d/.wh..wh..opq"}, entry{name: "d/.wh.old"}, entry{

@@ -65,7 +65,7 @@ func Unpack(ctx context.Context, r io.Reader, dir string) error {
 		return fmt.Errorf("open folder of layer: %w", err)
 	}
 	defer func() { _ = root.Close() }()
-	u := unpacker{root: root, asRoot: os.Geteuid() == 0}
+	u := unpacker{root: root, asRoot: os.Geteuid() == 0, found: map[string]string{}}
 	for tr := tar.NewReader(r); ; {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -86,7 +86,8 @@ func Unpack(ctx context.Context, r io.Reader, dir string) error {
 type unpacker struct {
 	root   *os.Root
 	asRoot bool
-	dirs   []*tar.Header // their times are set last
+	dirs   []*tar.Header     // their times are set last
+	found  map[string]string // by name, folders that entries were put into
 }
 
 func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
@@ -98,12 +99,11 @@ func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
 		return nil
 	}
 	dir, base := path.Split(h.Name)
-	dir = path.Clean(dir)
-	if dir != "." {
-		if err := u.root.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
+	dir, err := u.folder(path.Clean(dir))
+	if err != nil {
+		return err
 	}
+	h.Name = path.Join(dir, base)
 	switch {
 	case base == opaque:
 		return u.at(dir, u.setOpaque)
@@ -114,6 +114,61 @@ func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
 		return err
 	}
 	return u.attributes(h)
+}
+
+// maxLinks on the way to a folder, as the kernel has it.
+const maxLinks = 40
+
+// folder finds the folder of that name, or makes it, and says where it is: the
+// layer's links lead from the layer's own root, as they do in the container.
+func (u *unpacker) folder(name string) (string, error) {
+	if at, ok := u.found[name]; ok {
+		return at, nil
+	}
+	at, rest := ".", strings.Split(name, "/")
+	for links := 0; len(rest) > 0; {
+		to, err := u.step(at, rest[0])
+		if err != nil {
+			return "", err
+		}
+		rest = rest[1:]
+		if to.link == "" {
+			at = to.dir
+			continue
+		}
+		if links++; links > maxLinks {
+			return "", &fs.PathError{Op: "open", Path: name, Err: unix.ELOOP}
+		}
+		if path.IsAbs(to.link) {
+			at = "."
+		}
+		rest = append(strings.Split(to.link, "/"), rest...)
+	}
+	u.found[name] = at
+	return at, nil
+}
+
+// step is one part of a path: a folder, or where a link leads.
+type step struct{ dir, link string }
+
+func (u *unpacker) step(at, part string) (step, error) {
+	if part == ".." {
+		return step{dir: path.Dir(at)}, nil
+	}
+	next := path.Join(at, part)
+	info, err := u.root.Lstat(next)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return step{dir: next}, u.root.Mkdir(next, 0o755)
+	case err != nil:
+		return step{}, err
+	case info.Mode()&fs.ModeSymlink != 0:
+		to, err := u.root.Readlink(next)
+		return step{link: to}, err
+	case !info.IsDir():
+		return step{}, &fs.PathError{Op: "mkdir", Path: next, Err: unix.ENOTDIR}
+	}
+	return step{dir: next}, nil
 }
 
 func (u *unpacker) write(h *tar.Header, dir, base string, r io.Reader) error {
@@ -145,7 +200,12 @@ func (u *unpacker) write(h *tar.Header, dir, base string, r io.Reader) error {
 	case tar.TypeSymlink:
 		return u.root.Symlink(h.Linkname, h.Name)
 	case tar.TypeLink:
-		return u.root.Link(strings.TrimPrefix(path.Clean("/"+h.Linkname), "/"), h.Name)
+		to, of := path.Split(strings.TrimPrefix(path.Clean("/"+h.Linkname), "/"))
+		to, err := u.folder(path.Clean(to))
+		if err != nil {
+			return err
+		}
+		return u.root.Link(path.Join(to, of), h.Name)
 	case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
 		kind := map[byte]uint32{tar.TypeChar: unix.S_IFCHR, tar.TypeBlock: unix.S_IFBLK, tar.TypeFifo: unix.S_IFIFO}[h.Typeflag]
 		return u.at(dir, func(fd int) error {
@@ -161,6 +221,7 @@ func (u *unpacker) clear(name string) error {
 	if _, err := u.root.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	clear(u.found) // what is removed may have been on the way
 	return u.root.RemoveAll(name)
 }
 
@@ -247,6 +308,9 @@ func (u *unpacker) xattrs(h *tar.Header) error {
 
 func (u *unpacker) finish() error {
 	for _, h := range slices.Backward(u.dirs) {
+		if info, err := u.root.Lstat(h.Name); err == nil && !info.IsDir() {
+			continue // something else has the name now
+		}
 		if err := u.root.Chtimes(h.Name, h.ModTime, h.ModTime); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
