@@ -5,6 +5,8 @@ package agent_test
 import (
 	"testing"
 
+	"berth/internal/kernel/cgroup"
+	"berth/internal/machine/local"
 	"berth/internal/model"
 )
 
@@ -49,4 +51,26 @@ func TestATaskReachesNoProcessOfItsMachine(t *testing.T) {
 	s := newSlice(t)
 	s.launch()
 	s.ends("t1", nil, "reach")
+}
+
+// TestAForkBombStaysInItsTask holds that the kernel knows how many processes a
+// machine and a task may have.
+func TestAForkBombStaysInItsTask(t *testing.T) {
+	s := newSlice(t)
+	s.launch()
+	s.netns("eni-t1")
+	c := app(ecrImage)
+	c.EntryPoint, c.Memory = []string{"/program", "contained"}, 64
+	s.reaches(s.task("t1", c), model.TaskActivating)
+	machine := local.CgroupRoot(s.data) + "/" + instanceID
+	for name, want := range map[string]uint64{machine: 8192, machine + "/ecs/t1": 4096} {
+		g, err := cgroup.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := g.Stats()
+		if err != nil || st.PidsLimit != want || cgroup.CountsSwap() && st.SwapLimit != st.MemoryLimit {
+			t.Errorf("%s: %+v, %v", name, st, err)
+		}
+	}
 }

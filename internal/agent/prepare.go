@@ -22,8 +22,7 @@ func (t *task) prepare(ctx context.Context) (closeService func(), err error) {
 		}
 	}
 	if name := t.cgroup(); name != "" {
-		w := t.def
-		if err := t.agent.Groups.Create(name, cgroup.Limits{CPUs: w.CPU, CPUShares: t.shares(), MemoryBytes: w.Memory << 20}); err != nil {
+		if err := t.agent.Groups.Create(name, t.limits()); err != nil {
 			return nil, &fault.Error{Class: fault.Internal, Code: "ResourceInitializationError", Message: "failed to create cgroup: " + err.Error()}
 		}
 	}
@@ -34,6 +33,15 @@ func (t *task) prepare(ctx context.Context) (closeService func(), err error) {
 		}
 	}
 	return closeService, nil
+}
+
+// limits are the task's own, and half of the processes that the machine may
+// have, as Linux gives each of its users (RLIMIT_NPROC): a task that has no
+// end of them leaves the others theirs.
+func (t *task) limits() cgroup.Limits {
+	return cgroup.Limits{
+		CPUs: t.def.CPU, CPUShares: t.shares(), MemoryBytes: t.def.Memory << 20, Pids: cgroup.PidsOf(t.agent.MemoryMiB<<20) / 2,
+	}
 }
 
 // leastShares is the weight of what asks for no CPU, as ECS has it.

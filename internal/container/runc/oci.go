@@ -14,6 +14,7 @@ import (
 
 	"berth/internal/container"
 	"berth/internal/fault"
+	"berth/internal/kernel/cgroup"
 )
 
 const (
@@ -144,6 +145,9 @@ func resources(s container.Spec) *specs.LinuxResources {
 	if s.MemoryBytes > 0 {
 		limit := s.MemoryBytes
 		r.Memory = &specs.LinuxMemory{Limit: &limit}
+		if cgroup.CountsSwap() {
+			r.Memory.Swap = &limit // both together
+		}
 	}
 	if s.PidsLimit > 0 {
 		limit := s.PidsLimit

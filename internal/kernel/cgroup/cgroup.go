@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"berth/internal/fault"
 )
@@ -30,9 +31,13 @@ import (
 type Limits struct {
 	CPUs        float64 // quota in CPUs, 0.5 is half of one
 	CPUShares   uint64  // relative weight as in v1, 1024 is the default
-	MemoryBytes int64
-	Pids        int64
+	MemoryBytes int64   // of memory, and nothing of swap besides
+	Pids        int64   // processes and threads
 }
+
+// PidsOf is how many processes and threads Linux gives a machine of so much
+// memory (kernel.threads-max): an eighth of it may go into their stacks.
+func PidsOf(memoryBytes int64) int64 { return max(1024, memoryBytes/(8*16<<10)) }
 
 // Host is the set of cgroup hierarchies of this machine.
 type Host struct {
@@ -85,6 +90,21 @@ var controllers = []string{
 }
 
 func known(c string) bool { return slices.Contains(controllers, c) }
+
+// CountsSwap reports whether this machine can limit swap, which kernels may be
+// built or told not to.
+var CountsSwap = sync.OnceValue(func() bool {
+	h, err := Detect()
+	if err != nil {
+		return false
+	}
+	sign := "/proc/swaps" // v2 counts all that there is
+	if !h.pure() {
+		sign = filepath.Join(h.v1["memory"], "memory.memsw.limit_in_bytes")
+	}
+	_, err = os.Stat(sign)
+	return err == nil
+})
 
 // Mode is "v1", "v2" or "hybrid".
 func (h *Host) Mode() string {
@@ -290,7 +310,11 @@ func (g *Group) setLegacy(l Limits) error {
 	return g.apply([]setting{
 		{"cpu", "cpu.cfs_quota_us", quota, l.CPUs > 0},
 		{"cpu", "cpu.shares", shares, l.CPUShares > 0},
+		// Memory and swap may not be less than memory alone at any moment, and
+		// a host that does not count swap has no file for it.
+		{"memory", "memory.memsw.limit_in_bytes", "-1", false},
 		{"memory", "memory.limit_in_bytes", memory, l.MemoryBytes > 0},
+		{"memory", "memory.memsw.limit_in_bytes", memory, false},
 		{"pids", "pids.max", count(l.Pids), l.Pids > 0},
 	})
 }
@@ -304,10 +328,15 @@ func (g *Group) setUnified(l Limits) error {
 	if l.CPUShares > 0 {
 		weight = 1 + (max(2, min(l.CPUShares, 262144))-2)*9999/262142
 	}
+	swap := "max"
+	if l.MemoryBytes > 0 {
+		swap = "0"
+	}
 	return g.apply([]setting{
 		{"cpu", "cpu.max", quota + " " + strconv.Itoa(period), l.CPUs > 0},
 		{"cpu", "cpu.weight", strconv.FormatUint(weight, 10), l.CPUShares > 0},
 		{"memory", "memory.max", count(l.MemoryBytes), l.MemoryBytes > 0},
+		{"memory", "memory.swap.max", swap, false},
 		{"pids", "pids.max", count(l.Pids), l.Pids > 0},
 	})
 }

@@ -48,8 +48,16 @@ func TestAGroupHoldsLimitsMeasuresAndDies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.MemoryLimit != 64<<20 || s.Pids == 0 {
+	if s.MemoryLimit != 64<<20 || s.Pids == 0 || s.PidsLimit != 50 || s.SwapLimit != 0 && s.SwapLimit != 64<<20 {
 		t.Errorf("stats: %+v", s)
+	}
+	for _, l := range []int64{128 << 20, 32 << 20, 0} { // up, down and away
+		if err := g.Set(cgroup.Limits{MemoryBytes: l}); err != nil {
+			t.Errorf("set %d: %v", l, err)
+		}
+		if s, err := g.Stats(); err != nil || s.MemoryLimit != uint64(l) || s.SwapLimit != 0 && s.SwapLimit != uint64(l) || s.PidsLimit != 0 {
+			t.Errorf("stats with %d: %+v, %v", l, s, err)
+		}
 	}
 	if err := outer.Kill(); err != nil {
 		t.Fatal(err)
@@ -89,6 +97,39 @@ func TestTheMemoryLimitKillsAndIsCounted(t *testing.T) {
 	}
 	if s, err := g.Stats(); err != nil || s.OOMKills == 0 {
 		t.Errorf("stats after the kill: %+v, %v", s, err)
+	}
+}
+
+// TestAForkBombEndsAtTheLimit holds that the limit counts what the groups below
+// have, too.
+func TestAForkBombEndsAtTheLimit(t *testing.T) {
+	n := name(t)
+	outer, err := cgroup.Create(n, cgroup.Limits{Pids: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = outer.Destroy() }()
+	inner, err := cgroup.Create(n+"/inner", cgroup.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/bin/sh", "-c", "read x; i=0; while [ $i -lt 100 ]; do sleep 100 & i=$((i+1)); done")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := inner.Add(cmd.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(in, "go")
+	if err := cmd.Wait(); err == nil {
+		t.Error("the bomb went off")
+	}
+	if s, err := outer.Stats(); err != nil || s.Pids > 20 || s.PidsLimit != 20 {
+		t.Errorf("stats: %+v, %v", s, err)
 	}
 }
 

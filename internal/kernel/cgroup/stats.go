@@ -12,7 +12,9 @@ type Stats struct {
 	MemoryBytes uint64 // working set: usage less inactive file pages
 	MemoryUsage uint64 // all that is charged
 	MemoryLimit uint64 // 0 is none
+	SwapLimit   uint64 // of memory and swap together; 0 is none, or that the host does not count it
 	Pids        uint64
+	PidsLimit   uint64 // 0 is none
 	ReadBytes   uint64
 	WriteBytes  uint64
 	OOMKills    uint64 // processes of this very group killed for lack of memory
@@ -38,11 +40,16 @@ func (g *Group) legacyStats() Stats {
 		CPUNanos:    number(text(filepath.Join(g.host.dir("cpuacct", g.name), "cpuacct.usage"))),
 		MemoryUsage: number(text(filepath.Join(memory, "memory.usage_in_bytes"))),
 		MemoryLimit: number(text(filepath.Join(memory, "memory.limit_in_bytes"))),
+		SwapLimit:   number(text(filepath.Join(memory, "memory.memsw.limit_in_bytes"))),
 		Pids:        number(text(filepath.Join(g.host.dir("pids", g.name), "pids.current"))),
+		PidsLimit:   number(text(filepath.Join(g.host.dir("pids", g.name), "pids.max"))),
 		OOMKills:    keyed(text(filepath.Join(memory, "memory.oom_control")))["oom_kill"],
 	}
 	if s.MemoryLimit >= unlimited {
 		s.MemoryLimit = 0
+	}
+	if s.SwapLimit >= unlimited {
+		s.SwapLimit = 0
 	}
 	s.MemoryBytes = less(s.MemoryUsage, keyed(text(filepath.Join(memory, "memory.stat")))["total_inactive_file"])
 	s.ReadBytes, s.WriteBytes = blockBytes(text(filepath.Join(g.host.dir("blkio", g.name), "blkio.throttle.io_service_bytes_recursive")))
@@ -56,7 +63,11 @@ func (g *Group) unifiedStats() Stats {
 		MemoryUsage: number(text(filepath.Join(d, "memory.current"))),
 		MemoryLimit: number(text(filepath.Join(d, "memory.max"))),
 		Pids:        number(text(filepath.Join(d, "pids.current"))),
+		PidsLimit:   number(text(filepath.Join(d, "pids.max"))),
 		OOMKills:    keyed(text(filepath.Join(d, "memory.events")))["oom_kill"],
+	}
+	if swap := text(filepath.Join(d, "memory.swap.max")); s.MemoryLimit > 0 && swap != "" && swap != "max" {
+		s.SwapLimit = s.MemoryLimit + number(swap)
 	}
 	s.MemoryBytes = less(s.MemoryUsage, keyed(text(filepath.Join(d, "memory.stat")))["inactive_file"])
 	s.ReadBytes, s.WriteBytes = ioBytes(text(filepath.Join(d, "io.stat")))

@@ -194,7 +194,9 @@ func (d *Driver) launch(ctx context.Context, spec machine.Spec) error {
 	if err := d.writeFiles(p); err != nil {
 		return fmt.Errorf("launch machine %s: %w", spec.ID, err)
 	}
-	if _, err := cgroup.Create(p.Cgroup, cgroup.Limits{CPUs: float64(spec.VCPU), MemoryBytes: spec.MemoryMiB << 20}); err != nil {
+	memory := spec.MemoryMiB << 20
+	limits := cgroup.Limits{CPUs: float64(spec.VCPU), MemoryBytes: memory, Pids: cgroup.PidsOf(memory)}
+	if _, err := cgroup.Create(p.Cgroup, limits); err != nil {
 		return fmt.Errorf("launch machine %s: %w", spec.ID, err)
 	}
 	// The first process lives in a leaf: v2 wants no processes beside
