@@ -23,6 +23,11 @@ var capNames = strings.Fields(`CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID 
 var defaultCaps = strings.Fields(`CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP
 	NET_BIND_SERVICE SYS_CHROOT KILL AUDIT_WRITE`)
 
+// hostCaps are capabilities over what all machines on a host have together:
+// its kernel, its clock, its hardware, its audit. No container gets them.
+var hostCaps = strings.Fields(`SYS_MODULE SYS_RAWIO SYS_TIME SYSLOG SYS_PACCT BPF PERFMON MAC_OVERRIDE MAC_ADMIN AUDIT_CONTROL AUDIT_READ
+	WAKE_ALARM BLOCK_SUSPEND`)
+
 // maskedPaths and readonlyPaths are those of Docker's default specification.
 var (
 	maskedPaths = strings.Fields(`/proc/acpi /proc/asound /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats
@@ -31,7 +36,7 @@ var (
 )
 
 // capabilities of the first process. A privileged container has all that this
-// process may give. As in Docker, nothing is inheritable or ambient, so a
+// machine may give. As in Docker, nothing is inheritable or ambient, so a
 // process that is not root has none.
 func capabilities(privileged bool, add, drop []string) (*specs.LinuxCapabilities, error) {
 	own := ownCapabilities()
@@ -87,7 +92,8 @@ func capSet(names []string) (map[string]bool, error) {
 
 func hasCapability(name string) bool { return ownCapabilities()[name] }
 
-// ownCapabilities is our bounding set: what can be given to others.
+// ownCapabilities is what can be given to others: our bounding set less the
+// capabilities of the host.
 func ownCapabilities() map[string]bool {
 	set := map[string]bool{}
 	data, _ := os.ReadFile("/proc/self/status")
@@ -95,7 +101,7 @@ func ownCapabilities() map[string]bool {
 	line, _, _ := strings.Cut(rest, "\n")
 	bits, _ := strconv.ParseUint(strings.TrimSpace(line), 16, 64)
 	for i, c := range capNames {
-		set["CAP_"+c] = bits&(1<<i) != 0
+		set["CAP_"+c] = bits&(1<<i) != 0 && !slices.Contains(hostCaps, c)
 	}
 	return set
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,14 +62,14 @@ func ociSpec(d Deps, s container.Spec) (*specs.Spec, error) {
 			Sysctl:      sysctls(s),
 		},
 	}
-	if s.Privileged {
-		out.Linux.Devices, err = hostDevices("/dev")
-		return out, err
-	}
 	out.Linux.MaskedPaths = slices.Clone(maskedPaths)
 	out.Linux.ReadonlyPaths = slices.Clone(readonlyPaths)
 	out.Linux.Seccomp = seccomp(caps.Bounding)
-	return out, nil
+	if s.Privileged {
+		out.Linux.Devices, out.Linux.Seccomp = privilegedDevices(), privilegedSeccomp()
+		out.Linux.ReadonlyPaths, err = settingsOfTheHost()
+	}
+	return out, err
 }
 
 // groupOf is the cgroup above the container's own.
@@ -190,9 +189,6 @@ var rlimitNames = map[string]int{
 // sources below a root of their own are found by mountBelow at the start.
 func mounts(d Deps, s container.Spec) ([]specs.Mount, error) {
 	sys := []string{"nosuid", "noexec", "nodev", "ro"}
-	if s.Privileged {
-		sys = sys[:3]
-	}
 	out := []specs.Mount{
 		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
 		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
@@ -237,41 +233,40 @@ func mount(m container.Mount) specs.Mount {
 }
 
 // deviceRules: everything is forbidden, then what every container has is
-// allowed (a runtime adds its default devices itself).
+// allowed (a runtime adds its default devices itself), and what a privileged
+// one has besides.
 func deviceRules(privileged bool) []specs.LinuxDeviceCgroup {
+	out := []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}}
 	if privileged {
-		return []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}
+		out = append(out, specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: &tunMajor, Minor: &tunMinor, Access: "rwm"})
 	}
-	return []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}}
+	return out
 }
 
-// hostDevices are the device nodes directly below dir.
-func hostDevices(dir string) ([]specs.LinuxDevice, error) {
-	entries, err := os.ReadDir(dir)
+// The device by which a program is a network interface, in the network of its
+// own.
+var tunMajor, tunMinor = int64(10), int64(200)
+
+// privilegedDevices are those of a privileged container besides everybody's:
+// none by which it would reach the disks, the memory or the log of the host.
+func privilegedDevices() []specs.LinuxDevice {
+	mode := os.FileMode(0o666)
+	return []specs.LinuxDevice{{Path: "/dev/net/tun", Type: "c", Major: tunMajor, Minor: tunMinor, FileMode: &mode}}
+}
+
+// settingsOfTheHost are the paths that a privileged container only reads: as
+// everybody, but the settings of its network are its own.
+func settingsOfTheHost() ([]string, error) {
+	const settings = "/proc/sys"
+	out := slices.DeleteFunc(slices.Clone(readonlyPaths), func(p string) bool { return p == settings })
+	entries, err := os.ReadDir(settings)
 	if err != nil {
-		return nil, fault.Wrap(fault.Internal, err, "list devices")
+		return nil, fault.Wrap(fault.Internal, err, "list the kernel's settings")
 	}
-	var out []specs.LinuxDevice
 	for _, e := range entries {
-		kind := "b"
-		switch {
-		case e.Type()&os.ModeCharDevice != 0:
-			kind = "c"
-		case e.Type()&os.ModeDevice == 0:
-			continue
+		if e.Name() != "net" {
+			out = append(out, settings+"/"+e.Name())
 		}
-		var st unix.Stat_t
-		if slices.Contains(runtimeDevices, e.Name()) || unix.Stat(filepath.Join(dir, e.Name()), &st) != nil {
-			continue
-		}
-		mode, uid, gid := os.FileMode(st.Mode&0o777), st.Uid, st.Gid
-		out = append(out, specs.LinuxDevice{
-			Path: "/dev/" + e.Name(), Type: kind, Major: int64(unix.Major(st.Rdev)), Minor: int64(unix.Minor(st.Rdev)),
-			FileMode: &mode, UID: &uid, GID: &gid,
-		})
 	}
 	return out, nil
 }
-
-// runtimeDevices are made by the runtime in every container.
-var runtimeDevices = []string{"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"}

@@ -22,6 +22,7 @@ import (
 	"berth/internal/container"
 	"berth/internal/container/containertest"
 	"berth/internal/container/runc"
+	"berth/internal/fault"
 )
 
 type lab struct {
@@ -225,7 +226,38 @@ func TestHardening(t *testing.T) {
 	spec = l.spec("priv", "cat", "/proc/1/status")
 	spec.Privileged = true
 	_, out = output(t, l, spec)
-	contains(t, out, "Seccomp:\t0", "CapEff:\t000001ff")
+	contains(t, out, "Seccomp:\t2", "CapBnd:\t00000100bcecffff")
+}
+
+// TestAPrivilegedContainerIsNotTheHost has containers with every right that
+// there is try what would reach the host.
+func TestAPrivilegedContainerIsNotTheHost(t *testing.T) {
+	l := setUp(t)
+	for name, change := range map[string]func(*container.Spec){
+		"privileged": func(s *container.Spec) { s.Privileged = true },
+		"all":        func(s *container.Spec) { s.CapAdd = []string{"ALL"} },
+		"plain":      func(*container.Spec) {},
+	} {
+		spec := l.spec(name, "attack")
+		change(&spec)
+		_, out := output(t, l, spec)
+		for _, bad := range []string{"CALLED", "READ", "OPENED"} {
+			if strings.Contains(out, bad) {
+				t.Errorf("%s: %s", name, out)
+			}
+		}
+		contains(t, out, "done")
+		if spec.Privileged {
+			contains(t, out, "name <nil>", "tun <nil>", "network <nil>")
+		}
+	}
+	spec := l.spec("time", "exit", "0")
+	for _, c := range []string{"SYS_TIME", "SYS_MODULE", "SYSLOG", "BPF", "PERFMON", "SYS_RAWIO"} {
+		spec.CapAdd = []string{c}
+		if err := l.driver(t).Create(t.Context(), spec); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), c) {
+			t.Errorf("%s: %v", c, err)
+		}
+	}
 }
 
 func TestMountsUlimitsAndManyLayers(t *testing.T) {

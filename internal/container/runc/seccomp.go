@@ -9,6 +9,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// forbidden are calls that no container may make, whatever it may do otherwise:
+// they reach the kernel of the host, its clock, its log, its disks, its keys or,
+// by mounting, its settings. To the kernel, root in a container is root.
+const forbidden = `acct add_key bpf clock_settime clock_settime64 create_module delete_module fanotify_init finit_module fsconfig fsmount
+	fsopen fspick init_module ioperm iopl kexec_file_load kexec_load keyctl lookup_dcookie mount mount_setattr move_mount open_by_handle_at
+	open_tree open_tree_attr perf_event_open pivot_root quotactl quotactl_fd request_key settimeofday stime swapoff swapon syslog umount
+	umount2`
+
+// privilegedSeccomp is the system call filter of a privileged container: what
+// is not forbidden is allowed.
+func privilegedSeccomp() *specs.LinuxSeccomp {
+	eperm := uint(unix.EPERM)
+	return &specs.LinuxSeccomp{
+		DefaultAction: specs.ActAllow, Architectures: seccompArches(),
+		Syscalls: []specs.LinuxSyscall{
+			{Names: strings.Fields(forbidden), Action: specs.ActErrno, ErrnoRet: &eperm},
+			{
+				Names: []string{"socket"}, Action: specs.ActErrno, ErrnoRet: &eperm,
+				Args: []specs.LinuxSeccompArg{{Index: 0, Value: unix.AF_VSOCK, Op: specs.OpEqualTo}},
+			},
+		},
+	}
+}
+
 // seccomp is the system call filter of a container that is not privileged:
 // what programs need is allowed, what reaches the kernel's administration is
 // EPERM unless a capability that the container has covers it. The choice of
@@ -63,23 +87,14 @@ func seccompArches() []specs.Arch {
 	return []specs.Arch{specs.ArchX86_64, specs.ArchX86}
 }
 
-// gated are calls that come with a capability.
+// gated are calls that come with a capability; none of them is forbidden.
 var gated = []struct{ capability, calls string }{
-	{"CAP_DAC_READ_SEARCH", "open_by_handle_at"},
-	{"CAP_SYS_ADMIN", `bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr
-		move_mount open_tree perf_event_open quotactl quotactl_fd setdomainname sethostname setns syslog umount umount2 unshare`},
+	{"CAP_SYS_ADMIN", "clone clone3 setdomainname sethostname setns unshare"},
 	{"CAP_SYS_BOOT", "reboot"},
 	{"CAP_SYS_CHROOT", "chroot"},
-	{"CAP_SYS_MODULE", "delete_module finit_module init_module"},
-	{"CAP_SYS_PACCT", "acct"},
 	{"CAP_SYS_PTRACE", "kcmp pidfd_getfd process_madvise process_vm_readv process_vm_writev ptrace"},
-	{"CAP_SYS_RAWIO", "ioperm iopl"},
-	{"CAP_SYS_TIME", "clock_settime clock_settime64 settimeofday stime"},
 	{"CAP_SYS_TTY_CONFIG", "vhangup"},
 	{"CAP_SYS_NICE", "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"},
-	{"CAP_SYSLOG", "syslog"},
-	{"CAP_BPF", "bpf"},
-	{"CAP_PERFMON", "perf_event_open"},
 }
 
 // everybody may make these calls. Names that an architecture does not know

@@ -74,6 +74,8 @@ func main() {
 		_, _, unshare := syscall.Syscall(syscall.SYS_UNSHARE, syscall.CLONE_NEWUSER, 0, 0)
 		_, _, clone3 := syscall.Syscall(435, 0, 0, 0)
 		fmt.Println("unshare:", unshare, "clone3:", clone3, "mount:", syscall.Mount("x", "/tmp", "tmpfs", 0, ""))
+	case "attack":
+		attack()
 	case "orphan":
 		_ = exec.Command("/probe", "fork").Run()
 		time.Sleep(100 * time.Millisecond)
