@@ -82,7 +82,7 @@ func (a *app) agree(ctx context.Context, c *client, w order) error {
 
 // start runs a server in the background and waits until it answers.
 func (a *app) start(ctx context.Context, s ServerConfig) (*client, error) {
-	if err := os.MkdirAll(a.data, 0o755); errors.Is(err, os.ErrPermission) {
+	if err := os.MkdirAll(a.data, 0o711); errors.Is(err, os.ErrPermission) {
 		return nil, notYours(a.data)
 	} else if err != nil {
 		return nil, fmt.Errorf("the data folder: %w", err)
@@ -97,7 +97,7 @@ func (a *app) start(ctx context.Context, s ServerConfig) (*client, error) {
 		return nil, err
 	}
 	logPath := filepath.Join(a.data, "server.log")
-	logFile, err := os.OpenFile(logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	logFile, err := os.OpenFile(logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}

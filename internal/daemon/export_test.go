@@ -19,3 +19,9 @@ func Answer(ctx context.Context, data string, l net.Listener, h http.Handler) er
 	}
 	return g.Wait()
 }
+
+// KeepPrivate is keepPrivate, and Check check, for tests.
+var (
+	KeepPrivate = keepPrivate
+	Check       = check
+)

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -68,12 +70,19 @@ func check(c cli.ServerConfig) (Config, error) {
 		return cfg, fmt.Errorf("--account %s: an AWS account has twelve digits", c.Account)
 	case !known(c.Region):
 		return cfg, fmt.Errorf("--region %s: no such AWS Region", c.Region)
-	case c.Speed <= 0 || c.Speed > 100_000:
+	case !(c.Speed > 0 && c.Speed <= 100_000): // no number is neither
 		return cfg, fmt.Errorf("--speed %g: give a number above 0 and up to 100000", c.Speed)
+	case c.Runtime != "" && !program(c.Runtime):
+		return cfg, fmt.Errorf("--runtime %s: no such program; give an OCI runtime, or nothing for runc", c.Runtime)
 	case os.Geteuid() != 0:
 		return cfg, errors.New("a server makes network namespaces and containers and must run as root\n  try: sudo berth server")
 	}
 	return cfg, nil
+}
+
+func program(name string) bool {
+	_, err := exec.LookPath(name)
+	return err == nil
 }
 
 func loopback(host string) bool {
@@ -90,7 +99,7 @@ func Serve(ctx context.Context, c cli.ServerConfig, ready func(string)) error {
 		return err
 	}
 	log := slog.New(logTo(os.Stderr, c.Verbose))
-	if err := os.MkdirAll(cfg.Data, 0o755); err != nil {
+	if err := os.MkdirAll(cfg.Data, 0o711); err != nil {
 		return fmt.Errorf("--data %s: %w", cfg.Data, err)
 	}
 	unlock, err := lock(ctx, cfg.Data)
@@ -98,6 +107,9 @@ func Serve(ctx context.Context, c cli.ServerConfig, ready func(string)) error {
 		return err
 	}
 	defer unlock()
+	if err := keepPrivate(cfg.Data); err != nil {
+		return fmt.Errorf("--data %s: %w", cfg.Data, err)
+	}
 	// First of all the address: without it nothing is started.
 	var l net.Listener
 	if err := patiently(ctx, unix.EADDRINUSE, func() (err error) {
@@ -175,7 +187,7 @@ func lock(ctx context.Context, data string) (func(), error) {
 			"--data %s: there are other files in that folder, and `berth stop` would remove them\n  name a folder of its own", data,
 		)
 	}
-	f, err := os.OpenFile(filepath.Join(data, "server.lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(filepath.Join(data, "server.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -189,6 +201,36 @@ func lock(ctx context.Context, data string) (func(), error) {
 		)
 	}
 	return func() { _ = f.Close() }, nil // the lock goes with the file
+}
+
+// folders of the data folder, which hold credentials, users' data, and
+// programs of images that run as root.
+var folders = []string{"ca", "edge", "functions", "images", "instances", "registry", "run", "series", "state"}
+
+// keepPrivate lets other users of this machine no further than server.json,
+// which says where the server answers; also of a folder that an older server
+// made.
+func keepPrivate(data string) error {
+	for _, name := range folders {
+		if err := os.Mkdir(filepath.Join(data, name), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	entries, err := os.ReadDir(data)
+	if err != nil {
+		return err
+	}
+	errs := []error{os.Chmod(data, 0o711)}
+	for _, e := range entries {
+		path := filepath.Join(data, e.Name())
+		switch {
+		case e.IsDir():
+			errs = append(errs, os.Chmod(path, 0o700))
+		case e.Type().IsRegular() && e.Name() != "server.json":
+			errs = append(errs, os.Chmod(path, 0o600))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // whose says where the server of a folder answers.

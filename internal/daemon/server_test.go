@@ -2,13 +2,17 @@ package daemon_test
 
 import (
 	"context"
+	"io/fs"
+	"math"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"berth/internal/await"
+	"berth/internal/cli"
 	"berth/internal/daemon"
 )
 
@@ -51,5 +55,69 @@ func TestAServerThatCannotSayWhereItIsEnds(t *testing.T) {
 	}
 	if err := daemon.Answer(await.Context(t), filepath.Join(t.TempDir(), "gone"), l, http.NotFoundHandler()); err == nil {
 		t.Error("it went on")
+	}
+}
+
+// modes of everything in a folder.
+func modes(t *testing.T, data string) map[string]fs.FileMode {
+	t.Helper()
+	out := map[string]fs.FileMode{}
+	entries, err := os.ReadDir(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[e.Name()] = info.Mode().Perm()
+	}
+	return out
+}
+
+// TestOtherUsersSeeTheAddressOnly has a folder as older servers left it.
+func TestOtherUsersSeeTheAddressOnly(t *testing.T) {
+	data := t.TempDir()
+	for _, name := range []string{"state", "images", "other"} {
+		if err := os.Mkdir(filepath.Join(data, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"server.log", "server.json", "server.lock"} {
+		if err := os.WriteFile(filepath.Join(data, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := daemon.KeepPrivate(data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := modes(t, data)
+	for name, mode := range got {
+		if mode&0o077 != 0 && name != "server.json" {
+			t.Errorf("%s is %o", name, mode)
+		}
+	}
+	if info, err := os.Stat(data); err != nil || info.Mode().Perm() != 0o711 || got["server.json"] != 0o644 || got["series"] != 0o700 {
+		t.Errorf("%v, %v, %v", info, err, got)
+	}
+}
+
+func TestWhatCannotBeServedIsRefused(t *testing.T) {
+	good := cli.ServerConfig{Data: t.TempDir(), Listen: "127.0.0.1:0", Region: "eu-west-1", Account: "000000000000", Speed: 1}
+	for flag, change := range map[string]func(*cli.ServerConfig){
+		"--speed NaN":      func(c *cli.ServerConfig) { c.Speed = math.NaN() },
+		"--speed +Inf":     func(c *cli.ServerConfig) { c.Speed = math.Inf(1) },
+		"--speed 0":        func(c *cli.ServerConfig) { c.Speed = 0 },
+		"--runtime /no/it": func(c *cli.ServerConfig) { c.Runtime = "/no/it" },
+		"--listen 0.0.0.0": func(c *cli.ServerConfig) { c.Listen = "0.0.0.0:1" },
+	} {
+		c := good
+		change(&c)
+		if _, err := daemon.Check(c); err == nil || !strings.Contains(err.Error(), flag) {
+			t.Errorf("%s: %v", flag, err)
+		}
 	}
 }

@@ -42,7 +42,7 @@ func replaceFile(path string, data []byte) error {
 // lockFile takes a lock that other processes see. The kernel drops it when
 // its holder dies.
 func lockFile(ctx context.Context, path string, exclusive bool, c clock.Clock) (release func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
