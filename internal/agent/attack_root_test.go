@@ -3,8 +3,12 @@
 package agent_test
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
+	"berth/internal/await"
 	"berth/internal/kernel/cgroup"
 	"berth/internal/machine/local"
 	"berth/internal/model"
@@ -73,4 +77,33 @@ func TestAForkBombStaysInItsTask(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, st, err)
 		}
 	}
+}
+
+// TestATaskTakesNoMoreThanTheDiskOfItsInstance has a task take 2 GiB on an
+// instance with one.
+func TestATaskTakesNoMoreThanTheDiskOfItsInstance(t *testing.T) {
+	for _, need := range []string{"/dev/loop-control", "/usr/sbin/mkfs.ext4"} {
+		if _, err := os.Stat(need); err != nil {
+			t.Skipf("skipped: %v", err)
+		}
+	}
+	s := newSlice(t)
+	s.spec.StorageGiB = 1
+	s.launch()
+	s.volumes = []model.Volume{{Name: "own"}, {Name: "shared", HostPath: "/var/shared"}}
+	mounts := []model.MountPoint{{SourceVolume: "own", ContainerPath: "/own"}, {SourceVolume: "shared", ContainerPath: "/shared"}}
+	s.ends("t1", mounts, "fill", "/", "/own", "/shared")
+	if err := s.machine.Terminate(t.Context(), instanceID); err != nil {
+		t.Fatal(err)
+	}
+	await.Value(t, "no loop device of the instance", func() ([]string, bool) {
+		var held []string
+		files, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
+		for _, f := range files {
+			if b, _ := os.ReadFile(f); strings.HasPrefix(string(b), s.data) {
+				held = append(held, f)
+			}
+		}
+		return held, len(held) == 0
+	})
 }

@@ -2,12 +2,15 @@ package agent_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // errReached ends the program of a container that got at something of its host.
@@ -85,4 +88,25 @@ func reach(context.Context, []string) error {
 		}
 	}
 	return reached(found)
+}
+
+// fill takes more of a file system than there is, without writing it, and says
+// what the last error was.
+func fill(_ context.Context, args []string) error {
+	var took []string
+	for _, dir := range args {
+		f, err := os.Create(filepath.Join(dir, "big"))
+		if err != nil {
+			return err
+		}
+		err = unix.Fallocate(int(f.Fd()), 0, 0, 2<<30)
+		if err == nil {
+			took = append(took, dir)
+		}
+		fmt.Println(dir, err)
+		if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
+			return err
+		}
+	}
+	return reached(took)
 }

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		if run := map[string]func(context.Context, []string) error{
 			"instance": local.InstanceMain, "agent": agent.Main, "shim": runc.ShimMain, "contained": contained,
-			"plant": plant, "look": look, "reach": reach,
+			"plant": plant, "look": look, "reach": reach, "fill": fill,
 		}[os.Args[1]]; run != nil {
 			if err := run(context.Background(), os.Args[2:]); err != nil {
 				fmt.Fprintln(os.Stderr, err)

@@ -88,8 +88,9 @@ func (t *task) writeFiles() error {
 
 func hostName(ip string) string { return "ip-" + strings.ReplaceAll(ip, ".", "-") }
 
-// bundleFile holds what writeBundle wrote, for all tasks.
-func (a *Agent) bundleFile() string { return filepath.Join(a.Dir, "ca-bundle.pem") }
+// bundleFile holds what writeBundle wrote, for all tasks; in memory, so that
+// an agent starts again however full its disk is.
+func (a *Agent) bundleFile() string { return filepath.Join(a.Memory, "ca-bundle.pem") }
 
 // writeBundle joins the host's certificates and the endpoints' authority, for
 // programs that know one bundle only.

@@ -118,7 +118,7 @@ func (i *initial) sign() error {
 
 // arrange makes the root read-only but for the machine's own folder, the
 // shared layers and the control groups, and gives it a /proc and a file system
-// in memory of its own.
+// in memory of its own, and its data volume.
 // Mounts that the host makes later (network namespaces) keep arriving.
 func (i *initial) arrange() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
@@ -149,7 +149,12 @@ func (i *initial) arrange() error {
 	if err := unix.Mount("tmpfs", memory, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=711"); err != nil {
 		return fmt.Errorf("mount %s: %w", memory, err)
 	}
-	return nil
+	err = mountDisk(i.plan.Dir)
+	if errors.Is(err, errNoDisk) {
+		fmt.Fprintln(os.Stderr, err)
+		return nil
+	}
+	return err
 }
 
 // memoryDir is a folder in the machine's memory: what only lives as long as
@@ -268,7 +273,7 @@ func (i *initial) startAgent() error {
 	defer null.Close()
 	argv := append([]string{}, p.Agent...)
 	argv = append(argv,
-		"--dir", filepath.Join(p.Dir, "agent"), "--memory-dir", filepath.Join(p.Dir, memoryDir), "--images", filepath.Join(p.Data, "images"),
+		"--dir", filepath.Join(p.Dir, agentDir), "--memory-dir", filepath.Join(p.Dir, memoryDir), "--images", filepath.Join(p.Data, "images"),
 		"--netns", filepath.Join(p.Data, "run", "netns"),
 		"--cgroup", p.Cgroup, "--cluster", p.Spec.Cluster, "--region", p.Spec.Region, "--nameserver", p.Spec.Nameserver, "--ca",
 		filepath.Join(p.Dir, bundleFile),

@@ -194,6 +194,9 @@ func (d *Driver) launch(ctx context.Context, spec machine.Spec) error {
 	if err := d.writeFiles(p); err != nil {
 		return fmt.Errorf("launch machine %s: %w", spec.ID, err)
 	}
+	if err := d.writeDisk(ctx, p); err != nil {
+		return fmt.Errorf("launch machine %s: %w", spec.ID, err)
+	}
 	memory := spec.MemoryMiB << 20
 	limits := cgroup.Limits{CPUs: float64(spec.VCPU), MemoryBytes: memory, Pids: cgroup.PidsOf(memory)}
 	if _, err := cgroup.Create(p.Cgroup, limits); err != nil {
@@ -210,7 +213,7 @@ func (d *Driver) launch(ctx context.Context, spec machine.Spec) error {
 // writeFiles writes the machine's folder.
 func (d *Driver) writeFiles(p plan) error {
 	for _, dir := range []string{
-		p.Dir, filepath.Join(p.Dir, "agent"), filepath.Join(p.Dir, "tmp"), filepath.Join(p.Dir, memoryDir), filepath.Join(d.Data, "images"),
+		p.Dir, filepath.Join(p.Dir, agentDir), filepath.Join(p.Dir, "tmp"), filepath.Join(p.Dir, memoryDir), filepath.Join(d.Data, "images"),
 	} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return err
@@ -224,6 +227,19 @@ func (d *Driver) writeFiles(p plan) error {
 		return err
 	}
 	return replace(filepath.Join(p.Dir, planFile), b, 0o600)
+}
+
+// writeDisk makes the machine's data volume, where the host can.
+func (d *Driver) writeDisk(ctx context.Context, p plan) error {
+	if p.Spec.StorageGiB <= 0 {
+		return nil
+	}
+	err := makeDisk(ctx, filepath.Join(p.Dir, diskFile), p.Spec.StorageGiB)
+	if errors.Is(err, errNoDisk) {
+		d.Log.Warn("machine without a data volume of its own", "machine", p.Spec.ID, "error", err)
+		return nil
+	}
+	return err
 }
 
 // replace puts a whole new file in the place of an old one.
