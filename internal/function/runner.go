@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net"
@@ -175,7 +176,9 @@ func (r *Runner) entry(ctx context.Context, fn model.Function) (entry, error) {
 	if err != nil {
 		return e, err
 	}
-	if info, err := os.Stat(filepath.Join(code, "bootstrap")); err != nil || info.Mode()&0o111 == 0 {
+	// Where a link leads is seen in the sandbox, and not from here.
+	info, err := os.Lstat(filepath.Join(code, "bootstrap"))
+	if err != nil || info.Mode()&fs.ModeSymlink == 0 && info.Mode()&0o111 == 0 {
 		return e, fault.New(fault.Invalid, "", "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]")
 	}
 	return e, nil

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"berth/internal/container"
 	"berth/internal/container/runc"
@@ -92,5 +93,20 @@ func TestImpossibleContainersAreRefused(t *testing.T) {
 		if _, err := created(t, s); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", what, err)
 		}
+	}
+}
+
+// TestAPipeForAFileOfUsersHoldsNobodyUp has an image whose passwd is a pipe
+// that nobody writes to.
+func TestAPipeForAFileOfUsersHoldsNobodyUp(t *testing.T) {
+	layer := t.TempDir()
+	if err := os.Mkdir(filepath.Join(layer, "etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mkfifo(filepath.Join(layer, "etc", "passwd"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := created(t, container.Spec{Args: []string{"x"}, User: "alice", Layers: []string{layer}}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a user out of a pipe: %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"berth/internal/fault"
 )
@@ -38,14 +39,20 @@ func inRoot(dir string) opener {
 			return nil, err
 		}
 		defer func() { _ = root.Close() }()
-		info, err := root.Stat(name)
+		// Not blocking: in a running container it may have become a pipe.
+		f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 		if err != nil {
 			return nil, err
 		}
-		if !info.Mode().IsRegular() {
-			return nil, fs.ErrNotExist // a whiteout, or nothing we should read
+		info, err := f.Stat()
+		if err == nil && !info.Mode().IsRegular() {
+			err = fs.ErrNotExist // a whiteout, or nothing we should read
 		}
-		return root.Open(name)
+		if err != nil {
+			_ = f.Close()
+			return nil, err
+		}
+		return f, nil
 	}
 }
 
