@@ -26,7 +26,7 @@ build: ## build bin/berth
 	@mkdir -p bin
 	@$(GO) build -ldflags "-s -w" -o bin/berth ./cmd/berth
 
-deps: ## install what is missing on this machine (Debian packages: runc, python3, python3-urllib3, ca-certificates)
+deps: ## install what is missing on this machine (Debian packages: runc, e2fsprogs, python3, python3-urllib3, ca-certificates)
 	@sh scripts/deps
 
 deps-ci: # and what make ci needs: a C compiler for the race detector, git for verify

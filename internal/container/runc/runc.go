@@ -7,8 +7,9 @@
 // its log and its exit code outlive the process that started it: a new Driver
 // on the same folder finds them all. The root file system is an overlay
 // mounted in a mount namespace of its own: it is gone when the container is,
-// and the caller's mount table never grows. The package refuses nothing that the kernel grants and adds
-// nothing of its own: limits and names are the caller's.
+// and the caller's mount table never grows. The package gives no container what
+// reaches the host (docs/adr/0010-what-privileged-reaches.md); limits and names
+// are the caller's.
 //
 // A Driver is safe for concurrent use; two Drivers may share a folder.
 package runc
