@@ -20,6 +20,10 @@ const Everything = "*"
 // record's table; Everything stands for all. A Derived belongs to one
 // goroutine at a time.
 type Derived[P any] struct {
+	// Through, if set, names parts that a change concerns by way of other
+	// records: it is told of every change, and reads at the view.
+	Through func(r Reader, c Change) []string
+
 	db    *DB
 	rules Rules
 	make  func(r Reader, key string) (P, bool)
@@ -42,6 +46,11 @@ func (d *Derived[P]) To(v *View) []string {
 		for _, k := range d.rules.Keys(c) {
 			keys[k] = true
 		}
+		if d.Through != nil {
+			for _, k := range d.Through(v, c) {
+				keys[k] = true
+			}
+		}
 	}
 	if known := d.db.Since(d.rev, v, note); !known || keys[Everything] {
 		d.everything(v, keys)
@@ -54,6 +63,9 @@ func (d *Derived[P]) To(v *View) []string {
 	}
 	return out
 }
+
+// Forget makes the next To make every part again and return its key.
+func (d *Derived[P]) Forget() { d.rev = -1 }
 
 // everything adds the keys of all parts that there are, and of all that
 // records concern.

@@ -13,12 +13,16 @@ import (
 	"berth/internal/store"
 )
 
-// Compile works out what the data plane should serve. Equal states make equal
-// configurations.
+// Compile works out what the data plane should serve, from nothing. Equal
+// states make equal configurations. The controller keeps the same by parts.
 func Compile(r store.Reader, hostAddress string) balancer.Config {
 	c := balancer.Config{HostAddress: hostAddress}
 	for _, lb := range state.LoadBalancers.All(r) {
-		c.LoadBalancers = append(c.LoadBalancers, compileBalancer(r, lb))
+		x := compileBalancer(r, lb)
+		for _, l := range state.Listeners.By(r, "loadbalancer", lb.ARN) {
+			x.Listeners = append(x.Listeners, compileListener(r, l))
+		}
+		c.LoadBalancers = append(c.LoadBalancers, x)
 	}
 	for _, g := range state.TargetGroups.All(r) {
 		c.Groups = append(c.Groups, compileGroup(r, g))
@@ -26,6 +30,7 @@ func Compile(r store.Reader, hostAddress string) balancer.Config {
 	return c
 }
 
+// compileBalancer is a load balancer without its listeners.
 func compileBalancer(r store.Reader, lb model.LoadBalancer) balancer.LoadBalancer {
 	at := attributes(lb.Attributes)
 	out := balancer.LoadBalancer{
@@ -38,12 +43,13 @@ func compileBalancer(r store.Reader, lb model.LoadBalancer) balancer.LoadBalance
 	for _, n := range Nodes(r, lb) {
 		out.Nodes = append(out.Nodes, balancer.Node{ID: n.ID, Zone: n.AvailabilityZone, IP: n.IP})
 	}
-	for _, l := range state.Listeners.By(r, "loadbalancer", lb.ARN) {
-		x := balancer.Listener{ID: l.ARN, Port: int(l.Port)}
-		for _, rule := range ordered(state.ListenerRules.By(r, "listener", l.ARN)) {
-			x.Rules = append(x.Rules, compileRule(r, rule))
-		}
-		out.Listeners = append(out.Listeners, x)
+	return out
+}
+
+func compileListener(r store.Reader, l model.Listener) balancer.Listener {
+	out := balancer.Listener{ID: l.ARN, Port: int(l.Port)}
+	for _, rule := range ordered(state.ListenerRules.By(r, "listener", l.ARN)) {
+		out.Rules = append(out.Rules, compileRule(r, rule))
 	}
 	return out
 }

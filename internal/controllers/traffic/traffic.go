@@ -7,8 +7,9 @@
 // Keys: "edge" is the data plane as a whole; "service|ARN" is all tasks of a
 // service, so that its events count them together; "task|ARN" is a task
 // without a service; "figures" is the minute's metrics. The controller holds
-// nothing but the last counters; it decides nothing about weights or how many
-// tasks there should be.
+// the last counters, and what it derived from the records and the report that
+// it saw last, so that a look costs what has changed; it decides nothing about
+// weights or how many tasks there should be.
 package traffic
 
 import (
@@ -65,7 +66,8 @@ type Deps struct {
 // Controller moves targets and keeps the data plane as the state says.
 type Controller struct {
 	Deps
-	last figures
+	last  figures
+	plane *plane
 }
 
 var (
@@ -74,7 +76,13 @@ var (
 )
 
 // New makes the controller.
-func New(d Deps) *Controller { return &Controller{Deps: d} }
+func New(d Deps) *Controller {
+	l := &Controller{Deps: d}
+	if d.DB != nil {
+		l.plane = newPlane(d.DB.DB, d.HostAddress)
+	}
+	return l
+}
 
 // Name implements control.Controller.
 func (l *Controller) Name() string { return name }
@@ -157,12 +165,15 @@ func (l *Controller) Reconcile(ctx context.Context, r control.Request) (control.
 // edge configures the data plane and writes down what it reports.
 func (l *Controller) edge(ctx context.Context, now time.Time) (control.Result, error) {
 	view := l.DB.View()
-	l.Edge.Set(Compile(view, l.HostAddress))
+	if l.plane.configure(view) {
+		l.Edge.Set(l.plane.config.now)
+	}
 	rep, current, ok := l.Edge.Report()
-	f := facts{now: now, known: ok, current: current, report: rep}
+	f := facts{now: now, known: ok, current: current, report: rep, plane: l.plane}
 	changed := f.look(view)
 	if changed {
 		if err := l.DB.Update(ctx, name, f.write); err != nil {
+			l.plane.forget()
 			return control.Result{}, err
 		}
 	}
@@ -175,8 +186,8 @@ type facts struct {
 	known   bool // the data plane answers
 	current bool // the report was made under the newest configuration
 	report  balancer.Report
+	plane   *plane
 
-	byKey     map[string]balancer.TargetReport
 	next      time.Duration // until the next draining ends
 	ended     []string      // keys of targets whose draining is over
 	health    map[string]balancer.TargetReport
@@ -186,16 +197,12 @@ type facts struct {
 }
 
 // look compares; it reports whether there is anything to write.
-func (f *facts) look(r store.Reader) bool {
+func (f *facts) look(r *store.View) bool {
 	f.health, f.listeners = map[string]balancer.TargetReport{}, map[string]string{}
-	f.byKey = map[string]balancer.TargetReport{}
-	for _, t := range f.report.Targets {
-		f.byKey[state.TargetKey(t.Group, t.ID, int64(t.Port))] = t
+	for key := range f.plane.news(r, f.report.Targets) {
+		f.target(r, key)
 	}
-	used := usedGroups(r)
-	for _, t := range state.Targets.All(r) {
-		f.target(r, t, used[t.Group])
-	}
+	f.drains(r)
 	if f.known {
 		f.balancers(r)
 	}
@@ -207,7 +214,7 @@ func (f *facts) look(r store.Reader) bool {
 
 func usedGroups(r store.Reader) map[string]bool {
 	used := map[string]bool{}
-	for _, rule := range state.ListenerRules.All(r) {
+	for rule := range state.ListenerRules.Every(r) {
 		for _, x := range rule.Actions {
 			for _, t := range x.Targets {
 				used[t.TargetGroupARN] = true
@@ -219,7 +226,7 @@ func usedGroups(r store.Reader) map[string]bool {
 
 // of finds what is reported of a registration.
 func (f *facts) of(t model.Target) (rep balancer.TargetReport, ok bool) {
-	rep, ok = f.byKey[state.TargetKey(t.Group, t.ID, t.Port)]
+	rep, ok = f.plane.reports[reportKey{t.Group, t.ID, int(t.Port)}]
 	return rep, ok && rep.Since.Equal(t.RegisteredAt)
 }
 
@@ -230,20 +237,33 @@ func (f *facts) heard(t model.Target) bool {
 	return !f.known || f.current || ok && rep.State == string(model.TargetDraining)
 }
 
-func (f *facts) target(r store.Reader, t model.Target, used bool) {
-	key := state.TargetKey(t.Group, t.ID, t.Port)
-	if !t.DrainingAt.IsZero() {
+// drains ends what has drained, and says when to look at the rest again.
+func (f *facts) drains(r store.Reader) {
+	var used map[string]bool
+	for key, t := range f.plane.draining.Parts() {
+		if used == nil {
+			used = usedGroups(r)
+		}
 		left := t.DrainingAt.Add(drainDelay(r, t.Group)).Sub(f.now)
 		switch heard := f.heard(t); {
-		case heard && (left <= 0 || !used):
+		case heard && (left <= 0 || !used[t.Group]):
 			f.ended = append(f.ended, key)
-			return
+			delete(f.health, key)
+			continue
 		case !heard:
 			left = max(left, lookAgain) // its report comes sooner
 		}
 		if f.next == 0 || left < f.next {
 			f.next = left
 		}
+	}
+}
+
+// target compares what is reported of a target with what is known.
+func (f *facts) target(r store.Reader, key string) {
+	t, ok := state.Targets.Get(r, key)
+	if !ok {
+		return
 	}
 	rep, ok := f.of(t)
 	if ok && (model.TargetState(rep.State) != t.State || rep.Reason != t.Reason || rep.Description != t.Description) {
@@ -258,13 +278,14 @@ func drainDelay(r store.Reader, group string) time.Duration {
 }
 
 func (f *facts) balancers(r store.Reader) {
-	for _, lb := range state.LoadBalancers.All(r) {
-		if lb.State == model.LoadBalancerProvisioning && slices.Contains(f.report.LoadBalancers, lb.ARN) && len(Nodes(r, lb)) == len(lb.Subnets) {
+	for lb := range state.LoadBalancers.Every(r) {
+		served := slices.Contains(f.report.LoadBalancers, lb.ARN)
+		if lb.State == model.LoadBalancerProvisioning && served && len(Nodes(r, *lb)) == len(lb.Subnets) {
 			f.active = append(f.active, lb.ARN)
 		}
 	}
 	for _, x := range f.report.Listeners {
-		if l, ok := state.Listeners.Get(r, x.ID); ok && l.Trouble != x.Trouble {
+		if l := state.Listeners.Ref(r, x.ID); l != nil && l.Trouble != x.Trouble {
 			f.listeners[x.ID] = x.Trouble
 		}
 	}
@@ -273,7 +294,7 @@ func (f *facts) balancers(r store.Reader) {
 // rules finds those that came into force with the configuration.
 func (f *facts) rules(r store.Reader) {
 	f.served = map[string]int64{}
-	for _, x := range state.ListenerRules.All(r) {
+	for x := range state.ListenerRules.Every(r) {
 		if !x.InForce() {
 			f.served[x.ARN] = x.Changes
 		}
@@ -292,10 +313,9 @@ func (f *facts) write(tx *store.Tx) error {
 			return err
 		}
 	}
-	for _, t := range state.Targets.All(tx) {
-		key := state.TargetKey(t.Group, t.ID, t.Port)
-		rep, ok := f.health[key]
-		if !ok || !rep.Since.Equal(t.RegisteredAt) {
+	for _, key := range slices.Sorted(maps.Keys(f.health)) {
+		rep := f.health[key]
+		if t, ok := state.Targets.Get(tx, key); !ok || !rep.Since.Equal(t.RegisteredAt) {
 			continue
 		}
 		if err := f.writeHealth(tx, key, rep); err != nil {
@@ -307,11 +327,12 @@ func (f *facts) write(tx *store.Tx) error {
 			return err
 		}
 	}
-	for _, l := range state.Listeners.All(tx) {
-		trouble, ok := f.listeners[l.ARN]
+	for _, arn := range slices.Sorted(maps.Keys(f.listeners)) {
+		l, ok := state.Listeners.Get(tx, arn)
 		if !ok {
 			continue
 		}
+		trouble := f.listeners[arn]
 		if err := state.Listeners.Edit(tx, l.ARN, func(l *model.Listener) error { l.Trouble = trouble; return nil }); err != nil {
 			return err
 		}

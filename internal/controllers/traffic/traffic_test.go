@@ -52,6 +52,7 @@ type world struct {
 	edge   *sim.Edge
 	engine *control.Engine
 	gate   *gate
+	loop   *traffic.Controller
 }
 
 func newWorld(t *testing.T) *world {
@@ -63,8 +64,8 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, db: db, clock: clock.NewStepped(start), gate: &gate{}}
 	w.edge = sim.New(w.clock, nil)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	loop := traffic.New(traffic.Deps{DB: db, Edge: w.edge, Access: w.gate, IDs: ident.Seeded(1), Log: log, HostAddress: "127.0.0.1"})
-	w.engine = control.New(db, w.clock, log, loop)
+	w.loop = traffic.New(traffic.Deps{DB: db, Edge: w.edge, Access: w.gate, IDs: ident.Seeded(1), Log: log, HostAddress: "127.0.0.1"})
+	w.engine = control.New(db, w.clock, log, w.loop)
 	w.engine.Begin(t.Context(), true)
 	w.engine.Open()
 	w.edge.OnReport(func() { w.engine.Kick("controllers/traffic", traffic.KeyEdge) })
