@@ -5,6 +5,7 @@
 package sim
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strings"
@@ -27,8 +28,10 @@ type Edge struct {
 	cfg      balancer.Config
 	set      bool
 	targets  map[key]*target
-	broken   map[string]string // by IP: the reason to give
-	inFlight map[string]int    // by IP
+	order    []*target               // the same in the order of the report
+	report   []balancer.TargetReport // the last, nil if it has changed; nobody writes into it
+	broken   map[string]string       // by IP: the reason to give
+	inFlight map[string]int          // by IP
 	down     bool
 	slow     bool
 	late     *balancer.Config // what a slow one has not taken yet
@@ -41,6 +44,8 @@ type key struct {
 }
 
 type target struct {
+	key    key
+	name   string // by which reports are in order
 	report balancer.TargetReport
 	ip     string
 	group  balancer.Group
@@ -90,25 +95,73 @@ func (e *Edge) Set(c balancer.Config) {
 		e.mu.Unlock()
 		return
 	}
-	used := usedGroups(c)
-	seen := map[key]bool{}
-	for _, g := range c.Groups {
-		for _, t := range g.Targets {
-			k := key{g.ID, t.ID, t.Port, t.Since.UnixNano()}
-			seen[k] = true
-			e.settle(k, g, t, used[g.ID])
-		}
-	}
-	for k, t := range e.targets {
-		if !seen[k] {
-			t.stop()
-			delete(e.targets, k)
-		}
-	}
+	e.report = nil
+	e.settleGroups(c)
 	e.cfg, e.set = c, true
 	notify := e.notify
 	e.mu.Unlock()
 	notify()
+}
+
+// settleGroups takes over the groups that are others than before, or are used
+// otherwise.
+func (e *Edge) settleGroups(c balancer.Config) {
+	used, was, old := usedGroups(c), usedGroups(e.cfg), map[string]balancer.Group{}
+	for _, g := range e.cfg.Groups {
+		old[g.ID] = g
+	}
+	for _, g := range c.Groups {
+		before := old[g.ID]
+		delete(old, g.ID)
+		if used[g.ID] == was[g.ID] && reflect.DeepEqual(before, g) {
+			continue
+		}
+		e.settleGroup(before, g, used[g.ID])
+	}
+	for _, g := range old {
+		e.settleGroup(g, balancer.Group{}, false)
+	}
+}
+
+// settleGroup makes the targets of a group those that it has now.
+func (e *Edge) settleGroup(old, g balancer.Group, used bool) {
+	seen := map[key]bool{}
+	for _, t := range g.Targets {
+		k := keyOf(g, t)
+		seen[k] = true
+		e.settle(k, g, t, used)
+	}
+	for _, t := range old.Targets {
+		if k := keyOf(old, t); !seen[k] {
+			e.forget(k)
+		}
+	}
+}
+
+func keyOf(g balancer.Group, t balancer.Target) key {
+	return key{g.ID, t.ID, t.Port, t.Since.UnixNano()}
+}
+
+func (e *Edge) forget(k key) {
+	t := e.targets[k]
+	if t == nil {
+		return
+	}
+	t.stop()
+	delete(e.targets, k)
+	at, _ := slices.BinarySearchFunc(e.order, t, (*target).compare)
+	e.order = slices.Delete(e.order, at, at+1)
+}
+
+// add puts a target into its place in the report.
+func (e *Edge) add(t *target) {
+	e.targets[t.key] = t
+	at, _ := slices.BinarySearchFunc(e.order, t, (*target).compare)
+	e.order = slices.Insert(e.order, at, t)
+}
+
+func (t *target) compare(o *target) int {
+	return cmp.Or(strings.Compare(t.name, o.name), cmp.Compare(t.key.port, o.key.port), cmp.Compare(t.key.since, o.key.since))
 }
 
 func usedGroups(c balancer.Config) map[string]bool {
@@ -131,8 +184,8 @@ func usedGroups(c balancer.Config) map[string]bool {
 func (e *Edge) settle(k key, g balancer.Group, c balancer.Target, used bool) {
 	t := e.targets[k]
 	if t == nil {
-		t = &target{report: balancer.TargetReport{Group: g.ID, ID: c.ID, Port: c.Port, Since: c.Since}, ip: c.IP}
-		e.targets[k] = t
+		t = &target{key: k, name: g.ID + c.ID, report: balancer.TargetReport{Group: g.ID, ID: c.ID, Port: c.Port, Since: c.Since}, ip: c.IP}
+		e.add(t)
 	}
 	t.group = g
 	switch {
@@ -178,7 +231,7 @@ func (e *Edge) check(k key) {
 		e.mu.Unlock()
 		return
 	}
-	t.timer = nil
+	t.timer, e.report = nil, nil
 	why, broken := e.broken[t.ip]
 	h := t.group.Health
 	if broken {
@@ -233,7 +286,7 @@ func (e *Edge) turn(ip string, fn func()) {
 // Busy says how many requests an address has in flight.
 func (e *Edge) Busy(ip string, requests int) {
 	e.mu.Lock()
-	e.inFlight[ip] = requests
+	e.inFlight[ip], e.report = requests, nil
 	notify := e.notify
 	e.mu.Unlock()
 	notify()
@@ -260,12 +313,14 @@ func (e *Edge) Report() (r balancer.Report, current, ok bool) {
 			r.Listeners = append(r.Listeners, balancer.ListenerReport{ID: l.ID})
 		}
 	}
-	for _, t := range e.targets {
-		one := t.report
-		one.InFlight = e.inFlight[t.ip]
-		r.Targets = append(r.Targets, one)
+	if e.report == nil && len(e.order) > 0 {
+		e.report = make([]balancer.TargetReport, len(e.order))
+		for i, t := range e.order {
+			e.report[i] = t.report
+			e.report[i].InFlight = e.inFlight[t.ip]
+		}
 	}
-	slices.SortFunc(r.Targets, func(a, b balancer.TargetReport) int { return strings.Compare(a.Group+a.ID, b.Group+b.ID) })
+	r.Targets = e.report
 	return r, e.late == nil || reflect.DeepEqual(*e.late, e.cfg), true
 }
 
