@@ -8,7 +8,8 @@ import (
 	"github.com/tidwall/btree"
 )
 
-// Everything is the key of a change that concerns every part of a Derived.
+// Everything is the key of a change that concerns every part of a Derived. It
+// names no part: a record that has one of its own needs that key, too.
 const Everything = "*"
 
 // Derived keeps what is computed from records, in parts that each have a key.

@@ -105,6 +105,16 @@ func LeasePublic(pool netip.Prefix, taken map[netip.Addr]bool) (a netip.Addr, ok
 	return lowest(pool, 1, taken)
 }
 
+// LeasePublicFrom is LeasePublic for somebody who knows that all addresses
+// below from are taken; the zero address is below all.
+func LeasePublicFrom(pool netip.Prefix, from netip.Addr, taken map[netip.Addr]bool) (a netip.Addr, ok bool) {
+	n := uint32(1)
+	if pool.Contains(from) {
+		n = max(n, distance(pool, from))
+	}
+	return lowest(pool, n, taken)
+}
+
 func lowest(p netip.Prefix, from uint32, taken map[netip.Addr]bool) (netip.Addr, bool) {
 	last := Size(p) - 1
 	a := Offset(p, from)

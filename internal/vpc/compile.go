@@ -32,26 +32,12 @@ var internetGateway = netip.MustParseAddr("169.254.255.1")
 // Compile makes the host's network of a snapshot. A record that makes no
 // sense is left out and named in Problems; the rest stands.
 func Compile(s Snapshot) HostNetwork {
-	c := compiler{
-		Snapshot: s, cidrs: map[string]netip.Prefix{},
-		interfaces: byID(s.Interfaces, func(n model.NetworkInterface) string { return n.ID }),
-		elastic:    byID(s.Addresses, func(a model.Address) string { return a.ENI }), tables: map[string]string{},
-	}
-	for _, n := range s.Subnets {
-		c.tables[n.ID] = RouteTableOf(s, n)
-		if p, err := ParseCIDR(n.CIDR); err == nil {
-			c.cidrs[n.ID] = p
-		}
-	}
-	transit := Transit(s.VPCs)
+	c, transit := newCompiler(s), Transit(s.VPCs)
 	var h HostNetwork
 	for _, v := range sorted(s.VPCs, func(v model.VPC) string { return v.ID }) {
-		cidr, err := ParseCIDR(v.CIDR)
-		if err != nil {
-			c.problem("vpc %s: %v", v.ID, err)
-			continue
+		if r, ok := c.router(v, transit[v.ID]); ok {
+			h.Routers = append(h.Routers, r)
 		}
-		h.Routers = append(h.Routers, c.router(v, cidr, transit[v.ID]))
 	}
 	for _, n := range sorted(s.Interfaces, func(n model.NetworkInterface) string { return n.ID }) {
 		if i, ok := c.iface(n); ok {
@@ -60,6 +46,24 @@ func Compile(s Snapshot) HostNetwork {
 	}
 	h.Services, h.Problems = Services(s.Region), c.problems
 	return h
+}
+
+// CompileRouter makes the router of one VPC as Compile does; ok is false if
+// there is none. The snapshot may leave out what is other VPCs', and
+// interfaces that no route of this one leads to.
+func CompileRouter(s Snapshot, v model.VPC, transit netip.Addr) (r Router, ok bool, problems []string) {
+	c := newCompiler(s)
+	r, ok = c.router(v, transit)
+	return r, ok, c.problems
+}
+
+// CompileInterface makes one interface as Compile does; ok is false if there
+// is none. The snapshot may leave out all but its subnet, its VPC with the
+// route tables, and its address.
+func CompileInterface(s Snapshot, n model.NetworkInterface) (i Interface, ok bool, problems []string) {
+	c := newCompiler(s)
+	i, ok = c.iface(n)
+	return i, ok, c.problems
 }
 
 // Transit is what each VPC's traffic through gateway endpoints comes from.
@@ -80,11 +84,31 @@ type compiler struct {
 	problems   []string
 }
 
+func newCompiler(s Snapshot) *compiler {
+	c := &compiler{
+		Snapshot: s, cidrs: map[string]netip.Prefix{},
+		interfaces: byID(s.Interfaces, func(n model.NetworkInterface) string { return n.ID }),
+		elastic:    byID(s.Addresses, func(a model.Address) string { return a.ENI }), tables: map[string]string{},
+	}
+	for _, n := range s.Subnets {
+		c.tables[n.ID] = RouteTableOf(s, n)
+		if p, err := ParseCIDR(n.CIDR); err == nil {
+			c.cidrs[n.ID] = p
+		}
+	}
+	return c
+}
+
 func (c *compiler) problem(format string, args ...any) {
 	c.problems = append(c.problems, fmt.Sprintf(format, args...))
 }
 
-func (c *compiler) router(v model.VPC, cidr netip.Prefix, transit netip.Addr) Router {
+func (c *compiler) router(v model.VPC, transit netip.Addr) (Router, bool) {
+	cidr, err := ParseCIDR(v.CIDR)
+	if err != nil {
+		c.problem("vpc %s: %v", v.ID, err)
+		return Router{}, false
+	}
 	r := Router{ID: v.ID, CIDR: cidr, Transit: transit, DNS: v.DNSSupport}
 	r.Internet = slices.ContainsFunc(c.Gateways, func(g model.InternetGateway) bool { return g.VPC == v.ID })
 	for _, n := range sorted(c.Subnets, func(n model.Subnet) string { return n.ID }) {
@@ -110,7 +134,7 @@ func (c *compiler) router(v model.VPC, cidr netip.Prefix, transit netip.Addr) Ro
 			r.Groups = append(r.Groups, c.group(g))
 		}
 	}
-	return r
+	return r, true
 }
 
 // firstMark keeps route tables clear of the kernel's own (253 to 255).

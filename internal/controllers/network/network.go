@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 
 	"berth/internal/control"
@@ -54,8 +55,12 @@ type Deps struct {
 type Controller struct {
 	Deps
 
-	mu  sync.Mutex
-	set *vpc.HostNetwork // what the host has; nil until the first job ended well
+	mu   sync.Mutex
+	host *host            // the network that should be
+	set  *vpc.HostNetwork // what the host has; nil until the first job ended well
+	// moving are the owners about whom there is something to do.
+	moving *store.Derived[struct{}]
+	leases *leases
 	// told are the refusals that were already recorded, by owner.
 	told map[string]string
 	// left are the records that the last network was told to do without.
@@ -68,7 +73,16 @@ var (
 )
 
 // New returns the controller.
-func New(d Deps) *Controller { return &Controller{Deps: d, told: map[string]string{}} }
+func New(d Deps) *Controller {
+	l := &Controller{Deps: d, told: map[string]string{}}
+	if d.DB != nil {
+		l.host, l.leases = newHost(d.DB.DB, d.Place.Region), newLeases(d.DB.DB)
+		l.moving = store.NewDerived(d.DB.DB, ownerRules(), func(r store.Reader, owner string) (struct{}, bool) {
+			return struct{}{}, world{Reader: r, has: func(string) bool { return false }}.unsettled(owner)
+		})
+	}
+	return l
+}
 
 // Name implements control.Controller.
 func (*Controller) Name() string { return name }
@@ -107,13 +121,20 @@ func partOf(t *model.Task) taskPart {
 	return taskPart{t.LastStatus, t.DesiredStatus, t.Instance, t.ENI}
 }
 
-// wakeTask wakes the host for tasks that get or return an interface; in
-// between, a task is others' business.
+// namedPart is a task's part with its name.
+type namedPart struct {
+	arn string
+	taskPart
+}
+
+// wakeTask wakes the host for tasks that get or return an interface, or have
+// returned it; in between, a task is others' business.
 func wakeTask(old, n *model.Task) []string {
 	switch {
 	case n == nil && old.ENI == "", old != nil && n != nil && partOf(old) == partOf(n):
 		return nil
-	case n == nil, n.LastStatus == model.TaskProvisioning && n.Instance != "", n.LastStatus == model.TaskDeprovisioning:
+	case n == nil, n.LastStatus == model.TaskProvisioning && n.Instance != "", n.LastStatus == model.TaskDeprovisioning,
+		old != nil && old.LastStatus == model.TaskDeprovisioning:
 		return []string{key}
 	}
 	return nil
@@ -128,24 +149,24 @@ func (l *Controller) Reconcile(ctx context.Context, r control.Request) (control.
 	case done && err != nil:
 		return control.Result{}, err
 	case done:
-		h := result.(vpc.HostNetwork)
-		l.set = &h
+		l.set = result.(*vpc.HostNetwork)
 	}
 	view := l.DB.View()
-	p := decide(world{Reader: view, set: l.present()})
+	p := l.decide(view)
 	if err := l.write(ctx, r, p); err != nil {
 		return control.Result{}, err
 	}
 	if running || p.writes() {
 		return control.Result{}, nil // the job's end, or our own write, wakes us
 	}
-	want := vpc.Compile(Snapshot(view, l.Place.Region))
-	if l.set != nil && l.set.Equal(want) {
+	want := l.host.to(view)
+	if l.set == want || l.set != nil && l.set.Equal(*want) {
+		l.set = want
 		return control.Result{}, nil
 	}
 	l.warn(ctx, want.Problems)
 	l.Jobs.Start(name, key, job, func(ctx context.Context) (any, error) {
-		if err := l.Driver.Set(ctx, want); err != nil {
+		if err := l.Driver.Set(ctx, *want); err != nil {
 			return nil, fmt.Errorf("set the host's network: %w", err)
 		}
 		return want, nil
@@ -163,16 +184,43 @@ func (l *Controller) warn(ctx context.Context, problems []string) {
 	l.left = problems
 }
 
-// present are the interfaces that the host has; nil if nothing is known.
-func (l *Controller) present() map[string]vpc.Interface {
+// decide says what to write about the owners that are not settled.
+func (l *Controller) decide(view *store.View) plan {
+	l.moving.To(view)
+	l.leases.to(view)
+	owners := make([]string, 0, l.moving.Len())
+	for owner := range l.moving.Parts() {
+		owners = append(owners, owner)
+	}
+	return decide(world{Reader: view, has: l.has}, owners, l.leases)
+}
+
+// has reports whether the host has an interface; no, if nothing is known.
+func (l *Controller) has(eni string) bool {
 	if l.set == nil {
-		return nil
+		return false
 	}
-	out := make(map[string]vpc.Interface, len(l.set.Interfaces))
-	for _, i := range l.set.Interfaces {
-		out[i.ID] = i
+	_, ok := slices.BinarySearchFunc(l.set.Interfaces, eni, func(i vpc.Interface, id string) int { return strings.Compare(i.ID, id) })
+	return ok
+}
+
+// ownerRules name the owners whose interfaces may have to change.
+func ownerRules() store.Rules {
+	const means = "the owner"
+	return store.Rules{
+		store.OnPart(state.Tasks, means, func(t *model.Task) namedPart { return namedPart{t.ARN, partOf(t)} }, func(p namedPart) []string {
+			return []string{p.arn}
+		}),
+		store.OnPart(state.Instances, means, func(i *model.Instance) [4]string {
+			return [4]string{i.ID, string(i.State), i.ENI, i.Subnet}
+		}, func(p [4]string) []string { return []string{p[0]} }),
+		store.OnAny(state.LoadBalancers, means, func(lb *model.LoadBalancer) string { return lb.ARN }),
+		store.OnAny(state.VPCEndpoints, means, func(e *model.VPCEndpoint) string { return e.ID }),
+		store.OnAny(state.NATGateways, means, func(n *model.NATGateway) string { return n.ID }),
+		store.OnAny(state.Functions, means, func(f *model.Function) string { return f.ARN }),
+		store.OnAny(state.NetworkInterfaces, means, func(n *model.NetworkInterface) string { return n.Owner }),
+		all(state.Subnets), all(state.VPCs), all(state.Addresses),
 	}
-	return out
 }
 
 // Snapshot is what the network of a Region is compiled from.

@@ -29,6 +29,8 @@ type fixture struct {
 	clock  *clock.Stepped
 	engine *control.Engine
 	net    *sim.Net
+	loop   *network.Controller
+	log    slog.Handler
 }
 
 func newFixture(t testing.TB) *fixture { return loggedFixture(t, slog.DiscardHandler) }
@@ -39,15 +41,21 @@ func loggedFixture(t testing.TB, log slog.Handler) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &fixture{t: t, db: db, clock: clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)), net: sim.New()}
+	h := &fixture{t: t, db: db, clock: clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)), net: sim.New(), log: log}
 	h.engine = control.New(db, h.clock, slog.New(log))
-	h.engine.Add(network.New(network.Deps{
-		DB: db, IDs: ident.Seeded(1), Place: ident.Place{Partition: "aws", Region: "ap-northeast-1", Account: "000000000000"},
-		Jobs: h.engine.Jobs(), Driver: h.net, Log: slog.New(log),
-	}))
+	h.loop = h.controller(h.engine)
+	h.engine.Add(h.loop)
 	h.engine.Begin(t.Context(), true)
 	h.engine.Open()
 	return h
+}
+
+// controller makes one that has seen nothing.
+func (h *fixture) controller(e *control.Engine) *network.Controller {
+	return network.New(network.Deps{
+		DB: h.db, IDs: ident.Seeded(1), Place: ident.Place{Partition: "aws", Region: "ap-northeast-1", Account: "000000000000"},
+		Jobs: e.Jobs(), Driver: h.net, Log: slog.New(h.log),
+	})
 }
 
 func (h *fixture) write(writer string, fn func(*store.Tx) error) {

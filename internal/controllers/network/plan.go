@@ -14,10 +14,10 @@ import (
 	"berth/internal/vpc"
 )
 
-// world is what is decided on: the records, and what the host has.
+// world is what is decided on: the records, and which interfaces the host has.
 type world struct {
 	store.Reader
-	set map[string]vpc.Interface
+	has func(eni string) bool
 }
 
 // request is an interface that an owner should have in a subnet.
@@ -67,38 +67,70 @@ func (p plan) writes() bool {
 	return len(p.grants)+len(p.drops)+len(p.regroups)+len(p.elastics)+len(p.ready)+len(p.attach)+len(p.moves)+len(p.endpoints)+len(p.nats) > 0
 }
 
-// decide compares the interfaces that should be with those that are.
-func decide(w world) plan {
-	p := plan{
-		regroups: map[string][]string{}, elastics: map[string]string{}, attach: map[string]string{}, endpoints: map[string]string{},
-		nats: map[string]string{},
+// decide compares the interfaces that owners should have with those that they
+// have. It is about these owners only; they are in order.
+func decide(w world, owners []string, l *leases) plan {
+	p, missing := compare(w, owners)
+	for _, id := range p.drops {
+		n, _ := state.NetworkInterfaces.Get(w, id)
+		l.free(n)
 	}
-	requests := w.requests()
-	leases := newLeases(w)
-	taken := map[seat]int{}
-	for _, n := range state.NetworkInterfaces.All(w) {
-		at := seat{n.Owner, n.Subnet, 0}
-		at.n, taken[at] = taken[at], taken[at]+1
-		want, ok := requests[at]
-		if !ok {
-			p.drops = append(p.drops, n.ID)
-			leases.free(n)
-			continue
-		}
-		delete(requests, at)
-		p.keep(w, n, want)
-	}
-	for _, x := range inOrder(requests) {
-		g, err := leases.grant(x)
+	for _, x := range inOrder(missing) {
+		g, err := l.grant(w, x)
 		if err != "" {
 			p.refusals = append(p.refusals, refusal{x.owner, err})
 			continue
 		}
 		p.grants = append(p.grants, g)
 	}
-	p.tasks(w)
-	p.others(w)
+	l.undo()
 	return p
+}
+
+// compare is what to write about owners, but for the interfaces that are
+// missing.
+func compare(w world, owners []string) (plan, map[seat]request) {
+	p := plan{
+		regroups: map[string][]string{}, elastics: map[string]string{}, attach: map[string]string{}, endpoints: map[string]string{},
+		nats: map[string]string{},
+	}
+	missing := map[seat]request{}
+	for _, owner := range owners {
+		requests, taken := w.requests(owner), map[seat]int{}
+		for n := range state.NetworkInterfaces.Each(w, "owner", owner) {
+			at := seat{n.Owner, n.Subnet, 0}
+			at.n, taken[at] = taken[at], taken[at]+1
+			want, ok := requests[at]
+			if !ok {
+				p.drops = append(p.drops, n.ID)
+				continue
+			}
+			delete(requests, at)
+			p.keep(w, *n, want)
+		}
+		maps.Copy(missing, requests)
+		p.task(w, owner)
+		p.others(w, owner)
+	}
+	slices.Sort(p.drops)
+	slices.Sort(p.ready)
+	slices.SortStableFunc(p.moves, func(a, b move) int { return cmp.Compare(a.from.Rank(), b.from.Rank()) })
+	return p, missing
+}
+
+// unsettled reports whether there is something to do about an owner, or will
+// be when the host has its interfaces.
+func (w world) unsettled(owner string) bool {
+	p, missing := compare(w, []string{owner})
+	if p.writes() || len(missing) > 0 {
+		return true
+	}
+	for n := range state.NetworkInterfaces.Each(w, "owner", owner) {
+		if n.State == model.InterfacePending {
+			return true
+		}
+	}
+	return false
 }
 
 // seat is the nth interface of an owner in a subnet. Only functions have more
@@ -116,71 +148,103 @@ func (p *plan) keep(w world, n model.NetworkInterface, want request) {
 	if want.elastic != "" && n.PublicIP != want.elastic {
 		p.elastics[n.ID] = want.elastic
 	}
-	if _, there := w.set[n.ID]; there && n.State == model.InterfacePending {
+	if n.State == model.InterfacePending && w.has(n.ID) {
 		p.ready = append(p.ready, n.ID)
 	}
 }
 
-// requests are all interfaces that should be, by seat.
-func (w world) requests() map[seat]request {
+// requests are all interfaces that an owner should have, by seat.
+func (w world) requests(owner string) map[seat]request {
 	out := map[seat]request{}
-	put := func(x request, n int) {
-		if len(x.groups) == 0 && x.kind != vpc.KindNAT {
-			x.groups = w.defaultGroup(x.subnet)
-		}
-		out[seat{x.owner, x.subnet, n}] = x
-	}
-	add := func(x request) { put(x, 0) }
-	for _, t := range state.Tasks.All(w) {
-		if w.ownsInterface(t) {
-			add(request{
-				owner: t.ARN, kind: vpc.KindTask, subnet: t.Subnet, groups: t.Network.SecurityGroups, public: t.Network.AssignPublicIP,
-				description: t.ARN,
-			})
-		}
-	}
-	for _, i := range state.Instances.All(w) {
-		if i.State != model.InstanceTerminated {
-			add(request{
-				owner: i.ID, kind: vpc.KindInstance, subnet: i.Subnet, groups: i.SecurityGroups, public: w.subnet(i.Subnet).MapPublicIPOnLaunch,
-				description: "Primary network interface",
-			})
-		}
-	}
-	for _, lb := range state.LoadBalancers.All(w) {
-		for _, s := range lb.Subnets {
-			add(request{
-				owner: lb.ARN, kind: vpc.KindLoadBalancer, subnet: s, groups: lb.SecurityGroups, public: lb.Scheme == "internet-facing",
-				description: "ELB " + elbName(lb.ARN),
-			})
-		}
-	}
-	for _, e := range state.VPCEndpoints.All(w) {
-		if e.Type != "Interface" || e.State == model.EndpointDeleting {
-			continue
-		}
-		for _, s := range e.Subnets {
-			add(request{owner: e.ID, kind: vpc.KindEndpoint, subnet: s, groups: e.SecurityGroups, description: "VPC Endpoint Interface " + e.ID})
-		}
-	}
-	for _, n := range state.NATGateways.All(w) {
-		if n.State == model.NATPending || n.State == model.NATAvailable {
-			a, _ := state.Addresses.Get(w, n.Allocation)
-			add(request{
-				id: n.ENI, owner: n.ID, kind: vpc.KindNAT, subnet: n.Subnet, elastic: a.PublicIP, description: "Interface for NAT Gateway " + n.ID,
-			})
-		}
-	}
-	for _, f := range state.Functions.All(w) {
-		x := request{owner: f.ARN, kind: vpc.KindFunction, groups: f.SecurityGroups, description: "AWS Lambda VPC ENI-" + f.Name}
-		if len(f.Subnets) > 0 {
-			x.subnet = f.Subnets[0]
-		}
-		for n := range max(1, int(f.Interfaces)) {
-			put(x, n)
+	for _, of := range []func(string) []request{w.ofTask, w.ofInstance, w.ofBalancer, w.ofEndpoint, w.ofNAT, w.ofFunction} {
+		for _, x := range of(owner) {
+			if len(x.groups) == 0 && x.kind != vpc.KindNAT {
+				x.groups = w.defaultGroup(x.subnet)
+			}
+			at := seat{x.owner, x.subnet, 0}
+			for _, ok := out[at]; ok; _, ok = out[at] {
+				at.n++
+			}
+			out[at] = x
 		}
 	}
 	return out
+}
+
+func (w world) ofTask(arn string) []request {
+	t := state.Tasks.Ref(w, arn)
+	if t == nil || !w.ownsInterface(t) {
+		return nil
+	}
+	return []request{{
+		owner: arn, kind: vpc.KindTask, subnet: t.Subnet, groups: t.Network.SecurityGroups, public: t.Network.AssignPublicIP, description: arn,
+	}}
+}
+
+func (w world) ofInstance(id string) []request {
+	i := state.Instances.Ref(w, id)
+	if i == nil || i.State == model.InstanceTerminated {
+		return nil
+	}
+	return []request{{
+		owner: id, kind: vpc.KindInstance, subnet: i.Subnet, groups: i.SecurityGroups, public: w.subnet(i.Subnet).MapPublicIPOnLaunch,
+		description: "Primary network interface",
+	}}
+}
+
+func (w world) ofBalancer(arn string) []request {
+	lb, _ := state.LoadBalancers.Get(w, arn)
+	var out []request
+	for _, s := range distinct(lb.Subnets) {
+		out = append(out, request{
+			owner: arn, kind: vpc.KindLoadBalancer, subnet: s, groups: lb.SecurityGroups, public: lb.Scheme == "internet-facing",
+			description: "ELB " + elbName(arn),
+		})
+	}
+	return out
+}
+
+func (w world) ofEndpoint(id string) []request {
+	e, ok := state.VPCEndpoints.Get(w, id)
+	if !ok || e.Type != "Interface" || e.State == model.EndpointDeleting {
+		return nil
+	}
+	var out []request
+	for _, s := range distinct(e.Subnets) {
+		out = append(out, request{
+			owner: id, kind: vpc.KindEndpoint, subnet: s, groups: e.SecurityGroups, description: "VPC Endpoint Interface " + id,
+		})
+	}
+	return out
+}
+
+func (w world) ofNAT(id string) []request {
+	n, ok := state.NATGateways.Get(w, id)
+	if !ok || n.State != model.NATPending && n.State != model.NATAvailable {
+		return nil
+	}
+	a, _ := state.Addresses.Get(w, n.Allocation)
+	return []request{{
+		id: n.ENI, owner: id, kind: vpc.KindNAT, subnet: n.Subnet, elastic: a.PublicIP, description: "Interface for NAT Gateway " + id,
+	}}
+}
+
+func (w world) ofFunction(arn string) []request {
+	f, ok := state.Functions.One(w, "arn", arn)
+	if !ok {
+		return nil
+	}
+	x := request{owner: arn, kind: vpc.KindFunction, groups: f.SecurityGroups, description: "AWS Lambda VPC ENI-" + f.Name}
+	if len(f.Subnets) > 0 {
+		x.subnet = f.Subnets[0]
+	}
+	return slices.Repeat([]request{x}, max(1, int(f.Interfaces)))
+}
+
+// distinct leaves out what was there before: an owner has one interface in a
+// subnet.
+func distinct(in []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(in)))
 }
 
 // elbName is what AWS writes into the description: app/NAME/ID.
@@ -203,70 +267,68 @@ func (w world) defaultGroup(subnet string) []string {
 }
 
 // ownsInterface reports whether a task has, or is due, an interface of its own.
-func (w world) ownsInterface(t model.Task) bool {
+func (w world) ownsInterface(t *model.Task) bool {
 	if t.LastStatus == model.TaskProvisioning {
 		return t.Instance != "" && t.DesiredStatus != model.TaskStopped && w.awsvpc(t)
 	}
 	return t.ENI != "" && t.LastStatus.Before(model.TaskDeprovisioning)
 }
 
-func (w world) awsvpc(t model.Task) bool {
-	d, _ := state.TaskDefinitions.Get(w, t.TaskDefinition)
-	return d.NetworkMode != "host"
+func (w world) awsvpc(t *model.Task) bool {
+	d := state.TaskDefinitions.Ref(w, t.TaskDefinition)
+	return d == nil || d.NetworkMode != "host"
 }
 
-// tasks moves tasks that have what they need, or have given it back.
-func (p *plan) tasks(w world) {
-	for _, t := range state.Tasks.By(w, "status", string(model.TaskProvisioning)) {
-		switch {
-		case t.Instance == "":
-		case t.DesiredStatus == model.TaskStopped:
-			p.moves = append(p.moves, move{t.ARN, t.LastStatus, model.TaskDeprovisioning})
-		case !w.awsvpc(t) || w.available(t.ENI):
-			p.moves = append(p.moves, move{t.ARN, t.LastStatus, model.TaskPending})
-		}
+// task moves a task that has what it needs, or has given it back.
+func (p *plan) task(w world, arn string) {
+	t := state.Tasks.Ref(w, arn)
+	if t == nil {
+		return
 	}
-	for _, t := range state.Tasks.By(w, "status", string(model.TaskDeprovisioning)) {
-		p.moves = append(p.moves, move{t.ARN, t.LastStatus, model.TaskStopped})
+	switch {
+	case t.LastStatus == model.TaskDeprovisioning:
+		p.moves = append(p.moves, move{arn, t.LastStatus, model.TaskStopped})
+	case t.LastStatus != model.TaskProvisioning || t.Instance == "":
+	case t.DesiredStatus == model.TaskStopped:
+		p.moves = append(p.moves, move{arn, t.LastStatus, model.TaskDeprovisioning})
+	case !w.awsvpc(t) || w.available(t.ENI):
+		p.moves = append(p.moves, move{arn, t.LastStatus, model.TaskPending})
 	}
 }
 
 // available reports whether an interface works, or is about to be said to.
 func (w world) available(eni string) bool {
-	n, ok := state.NetworkInterfaces.Get(w, eni)
-	_, there := w.set[eni]
-	return ok && (n.State != model.InterfacePending || there)
+	n := state.NetworkInterfaces.Ref(w, eni)
+	return n != nil && (n.State != model.InterfacePending || w.has(eni))
 }
 
-// others moves instances, endpoints and NAT gateways.
-func (p *plan) others(w world) {
-	for _, i := range state.Instances.All(w) {
-		if n, ok := state.NetworkInterfaces.One(w, "owner", i.ID); ok && i.ENI == "" {
-			p.attach[i.ID] = n.ID
-		}
+// others moves an instance, an endpoint or a NAT gateway.
+func (p *plan) others(w world, id string) {
+	eni, ok := state.NetworkInterfaces.One(w, "owner", id)
+	if i := state.Instances.Ref(w, id); i != nil && ok && i.ENI == "" {
+		p.attach[id] = eni.ID
 	}
-	for _, e := range state.VPCEndpoints.All(w) {
+	if e := state.VPCEndpoints.Ref(w, id); e != nil {
 		switch {
 		case e.State == model.EndpointDeleting:
-			p.endpoints[e.ID] = gone
+			p.endpoints[id] = gone
 		case e.State == model.EndpointPending && w.endpointUp(e):
-			p.endpoints[e.ID] = "available"
+			p.endpoints[id] = "available"
 		}
 	}
-	for _, n := range state.NATGateways.All(w) {
-		eni, ok := state.NetworkInterfaces.One(w, "owner", n.ID)
+	if n := state.NATGateways.Ref(w, id); n != nil {
 		switch {
 		case n.State == model.NATDeleting && !ok:
-			p.nats[n.ID] = "deleted"
+			p.nats[id] = "deleted"
 		case n.State == model.NATPending && ok && w.available(eni.ID):
-			p.nats[n.ID] = "available"
+			p.nats[id] = "available"
 		}
 	}
 }
 
 // endpointUp reports whether all of an endpoint works. A gateway endpoint is
 // a route, which every setting of the network contains.
-func (w world) endpointUp(e model.VPCEndpoint) bool {
+func (w world) endpointUp(e *model.VPCEndpoint) bool {
 	if e.Type == "Gateway" {
 		return true
 	}
@@ -291,79 +353,6 @@ func inOrder(m map[seat]request) []request {
 
 func rank(kind string) int {
 	return slices.Index([]string{vpc.KindLoadBalancer, vpc.KindNAT, vpc.KindEndpoint, vpc.KindInstance, vpc.KindTask, vpc.KindFunction}, kind)
-}
-
-// leases gives addresses out, so that none has two owners.
-type leases struct {
-	w       world
-	subnets map[string]map[netip.Addr]bool
-	public  map[netip.Addr]bool
-	// next is where to look for a subnet's lowest free address.
-	next map[string]netip.Addr
-}
-
-func newLeases(w world) *leases {
-	l := &leases{w: w, subnets: map[string]map[netip.Addr]bool{}, public: map[netip.Addr]bool{}, next: map[string]netip.Addr{}}
-	for _, n := range state.NetworkInterfaces.All(w) {
-		l.take(n.Subnet, n.IP)
-		if a, err := netip.ParseAddr(n.PublicIP); err == nil {
-			l.public[a] = true
-		}
-	}
-	for _, a := range state.Addresses.All(w) {
-		if ip, err := netip.ParseAddr(a.PublicIP); err == nil {
-			l.public[ip] = true
-		}
-	}
-	return l
-}
-
-func (l *leases) take(subnet, ip string) {
-	if l.subnets[subnet] == nil {
-		l.subnets[subnet] = map[netip.Addr]bool{}
-	}
-	if a, err := netip.ParseAddr(ip); err == nil {
-		l.subnets[subnet][a] = true
-	}
-}
-
-func (l *leases) free(n model.NetworkInterface) {
-	if a, err := netip.ParseAddr(n.IP); err == nil {
-		delete(l.subnets[n.Subnet], a)
-	}
-	if a, err := netip.ParseAddr(n.PublicIP); err == nil {
-		delete(l.public, a)
-	}
-}
-
-// grant gives a request its addresses, or says why not.
-func (l *leases) grant(x request) (grant, string) {
-	g := grant{request: x, publicIP: x.elastic}
-	var ok bool
-	if x.subnet == "" {
-		g.ip, ok = vpc.LeasePublic(vpc.FunctionPool, l.subnets[""])
-	} else {
-		s := l.w.subnet(x.subnet)
-		p, err := vpc.ParseCIDR(s.CIDR)
-		if err != nil {
-			return g, "subnet " + x.subnet + " does not exist"
-		}
-		g.vpc, g.zone = s.VPC, s.AvailabilityZone
-		g.ip, ok = vpc.LeaseFrom(p, l.next[x.subnet], l.subnets[x.subnet])
-		l.next[x.subnet] = g.ip
-	}
-	if !ok {
-		return g, "subnet " + cmp.Or(x.subnet, "of the Internet") + " has no free addresses"
-	}
-	if x.public {
-		a, ok := vpc.LeasePublic(vpc.PublicPool, l.public)
-		if !ok {
-			return g, "no public address is free"
-		}
-		l.public[a], g.publicIP = true, a.String()
-	}
-	l.take(x.subnet, g.ip.String())
-	return g, ""
 }
 
 // short names an owner in a sentence.
