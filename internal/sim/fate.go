@@ -68,7 +68,10 @@ func of[T any](f *fate, t model.Task, m map[string]T) (x T, ok bool) {
 	if x, ok = m[t.ARN]; ok {
 		return x, true
 	}
-	d, _ := state.TaskDefinitions.Get(f.sys.DB.View(), t.TaskDefinition)
+	d := state.TaskDefinitions.Ref(f.sys.DB.View(), t.TaskDefinition)
+	if d == nil || len(m) == 0 {
+		return x, false
+	}
 	for _, c := range d.Containers {
 		if x, ok = m[c.Image]; ok {
 			return x, true

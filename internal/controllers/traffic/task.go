@@ -49,7 +49,7 @@ func (l *Controller) tasks(ctx context.Context, now time.Time, service string, t
 
 func (l *Controller) turn(ctx context.Context, r *round, ts []model.Task) (control.Result, error) {
 	for _, t := range ts {
-		if concerns(t) {
+		if concerns(&t) {
 			r.plan(t)
 		}
 	}

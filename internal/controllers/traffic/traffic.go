@@ -108,7 +108,7 @@ func (l *Controller) Wake() store.Rules {
 			return []string{KeyEdge}
 		}),
 		store.On(state.Tasks, "the task's service, or the task", func(_, t *model.Task) []string {
-			if t == nil || !concerns(*t) {
+			if t == nil || !concerns(t) {
 				return nil
 			}
 			return []string{keyOf(*t)}
@@ -135,7 +135,7 @@ func keyOf(t model.Task) string {
 }
 
 // concerns reports whether a task is at a point where this controller moves it.
-func concerns(t model.Task) bool {
+func concerns(t *model.Task) bool {
 	switch t.LastStatus {
 	case model.TaskActivating, model.TaskDeactivating:
 		return true
@@ -155,7 +155,13 @@ func (l *Controller) Reconcile(ctx context.Context, r control.Request) (control.
 	case keyFigures:
 		return l.figures(ctx, r.Now)
 	case "service":
-		return l.tasks(ctx, r.Now, arn, state.Tasks.By(l.DB.View(), "service", arn))
+		var ts []model.Task
+		for t := range state.Tasks.Each(l.DB.View(), "service", arn) {
+			if concerns(t) {
+				ts = append(ts, *t)
+			}
+		}
+		return l.tasks(ctx, r.Now, arn, ts)
 	default:
 		t, _ := state.Tasks.Get(l.DB.View(), arn)
 		return l.tasks(ctx, r.Now, "", []model.Task{t})

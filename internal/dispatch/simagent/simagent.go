@@ -236,7 +236,7 @@ func (l Controller) begin(
 
 // cached says that another task of the definition has run on the machine.
 func (l Controller) cached(r store.Reader, t model.Task) bool {
-	for _, o := range state.Tasks.By(r, "instance", t.Instance) {
+	for o := range state.Tasks.Each(r, "instance", t.Instance) {
 		if o.ARN != t.ARN && o.TaskDefinition == t.TaskDefinition && !o.StartedAt.IsZero() {
 			return true
 		}
