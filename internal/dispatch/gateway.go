@@ -68,7 +68,7 @@ type Deps struct {
 type Gateway struct {
 	Deps
 	mu       sync.Mutex
-	sessions map[string]*session // by instance id
+	sessions map[string]*session // by container instance ARN
 	attended map[string]int      // open ACS connections seen since the start, by instance id
 	seq      int64               // last number given to a payload or manifest
 }

@@ -55,8 +55,8 @@ func (d *Gateway) Lose(ctx context.Context, id, reason string) error {
 func (d *Gateway) enter(s *session) {
 	s.seen.Store(d.Real.Now().UnixNano())
 	d.mu.Lock()
-	old := d.sessions[s.inst.ID]
-	d.sessions[s.inst.ID] = s
+	old := d.sessions[s.inst.ARN]
+	d.sessions[s.inst.ARN] = s
 	d.attended[s.inst.ID]++
 	d.mu.Unlock()
 	if old != nil {
@@ -67,9 +67,9 @@ func (d *Gateway) enter(s *session) {
 
 func (d *Gateway) depart(ctx context.Context, s *session) {
 	d.mu.Lock()
-	last := d.sessions[s.inst.ID] == s
+	last := d.sessions[s.inst.ARN] == s
 	if last {
-		delete(d.sessions, s.inst.ID)
+		delete(d.sessions, s.inst.ARN)
 	}
 	d.mu.Unlock()
 	if !last {
@@ -129,20 +129,14 @@ func (d *Gateway) closeAll() {
 
 // changed pokes the sessions of the instances whose tasks changed.
 func (d *Gateway) changed(all []store.Change) {
-	var arns []string
-	for _, c := range all {
-		if _, t := state.Tasks.Of(c); t != nil && t.Instance != "" {
-			arns = append(arns, t.Instance)
-		}
-	}
-	if len(arns) == 0 {
-		return
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, s := range d.sessions {
-		for _, arn := range arns {
-			if s.inst.ARN == arn {
+	if len(d.sessions) == 0 {
+		return
+	}
+	for _, c := range all {
+		if _, t := state.Tasks.Of(c); t != nil {
+			if s := d.sessions[t.Instance]; s != nil {
 				s.wake()
 			}
 		}

@@ -289,8 +289,8 @@ func (d *Gateway) SubmitAttachments(ctx context.Context, p ident.Principal, clus
 }
 
 func (d *Gateway) attached(tx *store.Tx, p ident.Principal, cluster string, r AttachmentReport, now time.Time) error {
-	for _, t := range state.Tasks.By(tx, "cluster", cluster) {
-		if t.AttachmentID == "" || t.AttachmentID != ident.Last(r.Attachment) {
+	for _, t := range state.Tasks.By(tx, "attachment", ident.Last(r.Attachment)) {
+		if t.AttachmentID == "" || t.Cluster != cluster {
 			continue
 		}
 		if _, err := d.reported(tx, p, t.ARN); err != nil {

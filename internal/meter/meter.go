@@ -141,13 +141,13 @@ func (m *Meter) points(view store.Reader) []point {
 	now := m.Real.Now()
 	var out []point
 	index := map[string]int{}
-	for _, t := range state.Tasks.By(view, "status", string(model.TaskRunning)) {
+	for t := range state.Tasks.Each(view, "status", string(model.TaskRunning)) {
 		h := m.tasks[t.ARN]
 		if h == nil || now.Sub(h.at) > fresh {
 			continue
 		}
-		s, ok := state.Services.Get(view, t.Service)
-		if !ok {
+		s := state.Services.Ref(view, t.Service)
+		if s == nil {
 			continue
 		}
 		i, seen := index[s.ARN]
@@ -155,12 +155,11 @@ func (m *Meter) points(view store.Reader) []point {
 			i, index[s.ARN] = len(out), len(out)
 			out = append(out, point{cluster: s.Cluster, service: s.Name})
 		}
-		d, _ := state.TaskDefinitions.Get(view, t.TaskDefinition)
-		out[i].add(h.now, reserved(t, d))
+		out[i].add(h.now, reserved(t, state.TaskDefinitions.Ref(view, t.TaskDefinition)))
 		h.open = false
 	}
 	for arn, h := range m.tasks {
-		if t, ok := state.Tasks.Get(view, arn); !ok || model.TaskRunning.Before(t.LastStatus) || now.Sub(h.at) > fresh {
+		if t := state.Tasks.Ref(view, arn); t == nil || model.TaskRunning.Before(t.LastStatus) || now.Sub(h.at) > fresh {
 			delete(m.tasks, arn)
 		}
 	}

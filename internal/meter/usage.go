@@ -45,12 +45,12 @@ func read(f dispatch.Figures, unit float64) span {
 }
 
 // reserved is what a task may use: its own figures, else its definition's.
-func reserved(t model.Task, d model.TaskDefinition) [2]float64 {
+func reserved(t *model.Task, d *model.TaskDefinition) [2]float64 {
 	cpu, memory := t.CPU, t.Memory
-	if cpu == 0 {
+	if cpu == 0 && d != nil {
 		cpu = d.CPUUnits()
 	}
-	if memory == 0 {
+	if memory == 0 && d != nil {
 		memory = d.MemoryMiB()
 	}
 	return [2]float64{float64(cpu), float64(memory)}

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -26,11 +27,7 @@ const (
 // Compile says what is answered and where. It is pure.
 func Compile(r store.Reader, region string) Served {
 	b := builder{r: r, region: region, services: vpc.Services(region)}
-	alive := false
-	for _, n := range state.NetworkInterfaces.All(r) {
-		alive = alive || n.State != model.InterfacePending
-	}
-	if !alive {
+	if !anyWorks(state.NetworkInterfaces.Every(r)) {
 		return Served{} // the namespaces may not be there yet
 	}
 	var out Served
@@ -117,11 +114,21 @@ func (b builder) working(owner string) []model.NetworkInterface {
 	})
 }
 
+// anyWorks reports whether the host has one of the interfaces: mostly the first
+// that is asked.
+func anyWorks(all iter.Seq[*model.NetworkInterface]) bool {
+	for n := range all {
+		if n.State != model.InterfacePending {
+			return true
+		}
+	}
+	return false
+}
+
 // vpc is what a VPC is told, if somebody is there to ask.
 func (b builder) vpc(v model.VPC, balancers map[string][]netip.Addr) (resolver.Zone, bool) {
 	cidr, err := vpc.ParseCIDR(v.CIDR)
-	asks := func(n model.NetworkInterface) bool { return n.State != model.InterfacePending }
-	if err != nil || !v.DNSSupport || !slices.ContainsFunc(state.NetworkInterfaces.By(b.r, "vpc", v.ID), asks) {
+	if err != nil || !v.DNSSupport || !anyWorks(state.NetworkInterfaces.Each(b.r, "vpc", v.ID)) {
 		return resolver.Zone{}, false
 	}
 	k := b.public(balancers)

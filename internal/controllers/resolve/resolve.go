@@ -20,6 +20,7 @@ import (
 	"berth/internal/resolver"
 	"berth/internal/state"
 	"berth/internal/store"
+	"berth/internal/vpc"
 )
 
 const (
@@ -75,9 +76,22 @@ func (*Controller) Wake() store.Rules {
 	return store.Rules{
 		store.OnAny(state.VPCs, key, func(*model.VPC) string { return key }),
 		store.OnAny(state.VPCEndpoints, key, func(*model.VPCEndpoint) string { return key }),
-		store.OnAny(state.NetworkInterfaces, key, func(*model.NetworkInterface) string { return key }),
+		store.OnPart(state.NetworkInterfaces, key, partOf, func(p part) []string { return store.Key(p.key) }),
 		store.OnAny(state.LoadBalancers, key, func(*model.LoadBalancer) string { return key }),
 	}
+}
+
+// part is what is served of an interface: a task's or an instance's only asks.
+type part struct{ key, id, owner, ip, public, vpc, zone string }
+
+func partOf(n *model.NetworkInterface) part {
+	switch {
+	case n.State == model.InterfacePending:
+		return part{}
+	case n.Kind == vpc.KindLoadBalancer || n.Kind == vpc.KindEndpoint:
+		return part{key, n.ID, n.Owner, n.IP, n.PublicIP, n.VPC, n.AvailabilityZone}
+	}
+	return part{key: key, vpc: n.VPC}
 }
 
 // Reconcile implements control.Controller.
