@@ -12,48 +12,51 @@ import (
 	"berth/internal/wire"
 )
 
-// authenticate says who calls. A key that Berth handed out must verify, and
-// is its role's session. Any other caller is the account's root, unless the
-// listener is strict.
-func (x *exchange) authenticate(sig *wire.Signature) error {
+// identify says who the caller says to be. A key that Berth handed out must
+// verify, and is its role's session. Any other caller is the account's root,
+// unless the listener is strict; the key is nil then.
+func (x *exchange) identify(sig *wire.Signature) (*ident.Key, error) {
 	if sig == nil {
 		if x.l.Strict {
-			return fault.New(fault.Denied, "MissingAuthentication", "Missing Authentication Token")
+			return nil, fault.New(fault.Denied, "MissingAuthentication", "Missing Authentication Token")
 		}
 		x.call.Principal = ident.Root(x.f.Place)
-		return nil
+		return nil, nil
 	}
 	x.call.AccessKey = sig.AccessKey
 	if err := x.regionFits(sig); err != nil {
-		return err
+		return nil, err
 	}
-	s, known, err := x.f.Keys.Key(x.r.Context(), sig.AccessKey, sig.Token)
+	k, known, err := x.f.Keys.Key(x.r.Context(), sig.AccessKey, sig.Token)
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case !known && x.l.Strict:
-		return fault.New(fault.Denied, "InvalidClientTokenId", "The security token included in the request is invalid.")
+		return nil, fault.New(fault.Denied, "InvalidClientTokenId", "The security token included in the request is invalid.")
 	case !known:
 		x.call.Principal = ident.Root(x.f.Place)
-		return nil
+		return nil, nil
 	}
-	return x.verify(sig, s)
+	return &k, nil
 }
 
-// verify holds a signature against a key of ours. The time of the signature
-// is not held against the clock, which may run ahead of the caller's by days
-// (clock advance); the key's own end is.
-func (x *exchange) verify(sig *wire.Signature, s ident.Key) error {
-	if subtle.ConstantTimeCompare([]byte(s.Token), []byte(sig.Token)) != 1 {
+// verify holds a signature against a key of ours, if it is of one. The time of
+// the signature is not held against the clock, which may run ahead of the
+// caller's by days (clock advance); the key's own end is.
+func (x *exchange) verify(sig *wire.Signature, k *ident.Key) error {
+	if k == nil {
+		return nil
+	}
+	if subtle.ConstantTimeCompare([]byte(k.Token), []byte(sig.Token)) != 1 {
 		return fault.New(fault.Denied, "InvalidClientTokenId", "The security token included in the request is invalid.")
 	}
-	if !s.Expires.IsZero() && !x.call.At.Before(s.Expires) {
+	if !k.Expires.IsZero() && !x.call.At.Before(k.Expires) {
 		return fault.New(fault.Denied, "ExpiredToken", "The security token included in the request is expired")
 	}
-	if err := sig.Verify(x.r, x.body, s.Secret); err != nil {
+	if err := sig.Verify(x.r, x.body, k.Secret); err != nil {
 		return err
 	}
-	x.call.Principal = s.Principal
+	x.call.Principal = k.Principal
 	return nil
 }
 
@@ -131,8 +134,9 @@ func (f *Front) Authenticate(r *http.Request) (ident.Principal, error) {
 	}
 	l := Listener{Strict: true}
 	x := &exchange{f: f, l: l, r: r, call: f.bareCall(l, r), to: fallbackTarget(r)}
-	if err := x.authenticate(sig); err != nil {
+	k, err := x.identify(sig)
+	if err != nil {
 		return ident.Principal{}, err
 	}
-	return x.call.Principal, nil
+	return x.call.Principal, x.verify(sig, k)
 }

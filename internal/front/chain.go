@@ -1,13 +1,9 @@
 package front
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -15,9 +11,6 @@ import (
 	"berth/internal/fault"
 	"berth/internal/wire"
 )
-
-// maxBody bounds a request: a function's zip of 50 MiB in base64.
-const maxBody = 72 << 20
 
 // exchange is one request on its way along the chain.
 type exchange struct {
@@ -46,6 +39,14 @@ func (f *Front) serve(l Listener, w http.ResponseWriter, r *http.Request) {
 	write(w, r, answer)
 }
 
+// refuse answers a request of which nothing was looked at.
+func (f *Front) refuse(l Listener, w http.ResponseWriter, r *http.Request, err error) {
+	c, to := f.bareCall(l, r), fallbackTarget(r)
+	answer, code := to.service.EncodeError(to.protocol, err, c.RequestID)
+	f.note(r.Context(), c, code, answer.Status, err)
+	write(w, r, answer)
+}
+
 // run is the chain from recover to encode.
 func (x *exchange) run() (answer *wire.Response, err error) {
 	defer func() {
@@ -53,19 +54,10 @@ func (x *exchange) run() (answer *wire.Response, err error) {
 			err = fault.Wrap(fault.Internal, fmt.Errorf("panic: %v\n%s", p, debug.Stack()), "")
 		}
 	}()
-	if err := x.readBody(); err != nil {
-		return nil, err
-	}
-	sig, err := wire.ReadSignature(x.r)
+	release, err := x.admit()
+	defer release()
 	if err != nil {
 		return nil, err
-	}
-	resolved := x.resolve(sig)
-	if err := x.authenticate(sig); err != nil {
-		return nil, err
-	}
-	if resolved != nil {
-		return nil, resolved
 	}
 	in, err := x.decode()
 	if err != nil {
@@ -78,29 +70,29 @@ func (x *exchange) run() (answer *wire.Response, err error) {
 	return x.to.op.Encode(x.to.protocol, out, x.call.RequestID)
 }
 
-func (x *exchange) readBody() error {
-	b, err := io.ReadAll(http.MaxBytesReader(nil, x.r.Body, maxBody))
+// admit says who calls what. Before the caller is known, no more of the request
+// is read than that needs: its head, and the bytes that the signature covers.
+func (x *exchange) admit() (release func(), err error) {
+	release = func() {}
+	sig, err := wire.ReadSignature(x.r)
 	if err != nil {
-		return fault.New(fault.Invalid, "RequestEntityTooLarge", "The request could not be read: %v", err)
+		return release, err
 	}
-	x.body = b
-	return nil
-}
-
-// plainBody is the body after its Content-Encoding, which the signature covers.
-func (x *exchange) plainBody() ([]byte, error) {
-	if x.r.Header.Get("Content-Encoding") != "gzip" {
-		return x.body, nil
-	}
-	z, err := gzip.NewReader(bytes.NewReader(x.body))
+	resolved := x.resolve(sig, x.findHead)
+	key, err := x.identify(sig)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "SerializationException", "The body is not gzip: %v", err)
+		return release, err
 	}
-	b, err := io.ReadAll(io.LimitReader(z, maxBody))
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "SerializationException", "The body is not gzip: %v", err)
+	if release, err = x.readBody(); err != nil {
+		return release, err
 	}
-	return b, nil
+	if err := x.verify(sig, key); err != nil {
+		return release, err
+	}
+	if x.to.inForm {
+		resolved = x.resolve(sig, x.findForm)
+	}
+	return release, resolved
 }
 
 func (x *exchange) decode() (any, error) {
@@ -167,11 +159,4 @@ func write(w http.ResponseWriter, r *http.Request, a *wire.Response) {
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(a.Body) // the caller has gone: nothing to tell anybody
 	}
-}
-
-func host(addr string) string {
-	if h, _, err := net.SplitHostPort(addr); err == nil {
-		return h
-	}
-	return addr
 }

@@ -1,6 +1,6 @@
 // Package front is the entrance of the API: HTTP in, one fixed chain, HTTP out.
 //
-//	id → recover → log → authenticate → resolve → fields → validate → authorise → call → encode
+//	id → recover → log → resolve → authenticate → fields → validate → authorise → call → encode
 //
 // It knows bytes and principals and no service: daemon plugs the Services in.
 // What a service has not built is refused here by name, so that nothing is
@@ -18,6 +18,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/semaphore"
 
 	"berth/internal/clock"
 	"berth/internal/ident"
@@ -75,6 +77,7 @@ type Front struct {
 	services map[string]*served // by service name
 	extra    []mount
 	counts   counts
+	large    *semaphore.Weighted // bytes of large bodies
 }
 
 // served is a Service with its fields read.
@@ -93,7 +96,7 @@ type mount struct {
 // has not; one with members that it has not is found by Compatibility, and by
 // the call.
 func New(d Deps) (*Front, error) {
-	f := &Front{Deps: d, services: map[string]*served{}}
+	f := &Front{Deps: d, services: map[string]*served{}, large: semaphore.NewWeighted(together)}
 	for _, r := range d.Services {
 		parsed, err := readFields(r.Meta, r.Fields)
 		if err != nil {
@@ -126,6 +129,8 @@ type Listener struct {
 	VPC        string   // VPC of the endpoint
 	Endpoint   string   // id of the endpoint
 	Secure     bool     // TLS
+	// Guard keeps web pages out; nil: the listener is where no browser is.
+	Guard *Guard
 	// Strict listeners want a valid signature of a key of ours. Loopback is
 	// not strict: whoever may connect there is the account's root.
 	Strict bool
@@ -142,6 +147,13 @@ func (l Listener) mounts(prefix string) bool {
 // Handler is the chain as seen from one listener.
 func (f *Front) Handler(l Listener) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := l.Guard.check(r); err != nil {
+			f.refuse(l, w, r, err)
+			return
+		}
+		if l.Guard.allow(w, r) {
+			return
+		}
 		for _, m := range f.extra {
 			if strings.HasPrefix(r.URL.Path, m.prefix) && l.mounts(m.prefix) {
 				m.handler.ServeHTTP(w, r.WithContext(wire.WithCall(r.Context(), f.bareCall(l, r))))
@@ -155,7 +167,7 @@ func (f *Front) Handler(l Listener) http.Handler {
 // bareCall is what is known before anybody was authenticated.
 func (f *Front) bareCall(l Listener, r *http.Request) wire.Call {
 	return wire.Call{
-		RequestID: f.IDs.UUID(), At: f.Clock.Now(), Source: host(r.RemoteAddr), VPC: l.VPC, Endpoint: l.Endpoint,
+		RequestID: f.IDs.UUID(), At: f.Clock.Now(), Source: hostOf(r.RemoteAddr), VPC: l.VPC, Endpoint: l.Endpoint,
 		Secure: l.Secure || r.TLS != nil, Agent: r.UserAgent(),
 	}
 }

@@ -19,6 +19,7 @@ type target struct {
 	form     url.Values
 	labels   map[string]string
 	none     bool // the request does not look like an API call
+	inForm   bool // the body, a form, names the operation
 }
 
 // nobody stands for the service of a request whose service is not known, so
@@ -44,8 +45,8 @@ func isForm(r *http.Request) bool {
 }
 
 // resolve finds the operation. Its error is kept until the caller is known.
-func (x *exchange) resolve(sig *wire.Signature) error {
-	err := x.find(sig)
+func (x *exchange) resolve(sig *wire.Signature, find func(*wire.Signature) error) error {
+	err := find(sig)
 	if err == nil && x.to.op != nil && !x.l.serves(x.to.service.Name) {
 		err = fault.New(fault.NotFound, "InvalidAction", "The VPC endpoint %s does not serve %s.", x.l.Endpoint, x.to.service.Title)
 	}
@@ -55,16 +56,21 @@ func (x *exchange) resolve(sig *wire.Signature) error {
 	return err
 }
 
-func (x *exchange) find(sig *wire.Signature) error {
+// findHead finds the operation by the request's head. Of a form it finds the
+// service that was signed for: its operation is in the body.
+func (x *exchange) findHead(sig *wire.Signature) error {
 	r := x.r
 	switch {
 	case r.Header.Get("X-Amz-Target") != "":
 		return x.findTarget(r.Header.Get("X-Amz-Target"))
 	case strings.HasPrefix(r.URL.Path, "/service/"):
 		return x.findRPC(r.URL.Path)
-	}
-	if form, ok := x.form(); ok {
-		return x.findAction(form, sig)
+	case isForm(r):
+		x.to.inForm = true
+		x.signedFor(sig)
+		return nil
+	case r.URL.Query().Has("Action"):
+		return x.findAction(r.URL.Query(), sig)
 	}
 	return x.findPath(sig)
 }
@@ -100,37 +106,55 @@ func (x *exchange) findRPC(path string) error {
 	return fault.New(fault.NotImplemented, "NotImplemented", "%s is not implemented by Berth: it has no service %s", p[3], p[1])
 }
 
-// form is the query string and, of a form, the body, if they name an Action.
-func (x *exchange) form() (url.Values, bool) {
-	v := x.r.URL.Query()
-	if isForm(x.r) {
-		body, err := x.plainBody()
-		if err != nil {
-			return nil, false
-		}
-		more, err := url.ParseQuery(string(body))
-		if err != nil {
-			return nil, false
-		}
-		for k, vals := range more {
-			v[k] = append(v[k], vals...)
+// signedFor takes the service of the signature's scope for the request's.
+func (x *exchange) signedFor(sig *wire.Signature) {
+	if sig == nil {
+		return
+	}
+	for _, r := range x.f.services {
+		if p, ok := formProtocol(r.Meta); ok && r.Meta.SigningName == sig.Service {
+			x.direct(r, p)
 		}
 	}
-	return v, v.Has("Action")
+}
+
+// formProtocol is the one of its protocols in which a service takes forms.
+func formProtocol(s *wire.Service) (wire.Protocol, bool) {
+	if s.Speaks(wire.EC2) {
+		return wire.EC2, true
+	}
+	return wire.Query, s.Speaks(wire.Query)
+}
+
+// findForm finds the operation by the Action in the body or the query string.
+func (x *exchange) findForm(sig *wire.Signature) error {
+	v := x.r.URL.Query()
+	body, err := x.plainBody()
+	if err != nil {
+		return err
+	}
+	more, err := url.ParseQuery(string(body))
+	if err != nil {
+		return fault.New(fault.Invalid, "MalformedQueryString", "The query string contains a syntax error")
+	}
+	for k, vals := range more {
+		v[k] = append(v[k], vals...)
+	}
+	if !v.Has("Action") {
+		return x.findPath(sig)
+	}
+	return x.findAction(v, sig)
 }
 
 func (x *exchange) findAction(form url.Values, sig *wire.Signature) error {
 	x.to.protocol, x.to.form = wire.Query, form
 	name, version := form.Get("Action"), form.Get("Version")
 	for _, r := range x.f.services {
-		if !r.Meta.Speaks(wire.Query) && !r.Meta.Speaks(wire.EC2) {
+		p, ok := formProtocol(r.Meta)
+		if !ok {
 			continue
 		}
 		if version == r.Meta.Version || version == "" && sig != nil && sig.Service == r.Meta.SigningName {
-			p := wire.Query
-			if r.Meta.Speaks(wire.EC2) {
-				p = wire.EC2
-			}
 			x.direct(r, p)
 			return x.named(name)
 		}

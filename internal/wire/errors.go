@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"strings"
@@ -36,11 +37,14 @@ func (s *Service) problemOf(p Protocol, err error) problem {
 	if out.code == "InvalidAction" && class == fault.NotImplemented {
 		class = fault.Invalid // to a client an operation that is not built is one that there is not
 	}
+	if out.code == entityTooLarge {
+		out.status = http.StatusRequestEntityTooLarge
+	}
 	out.code = s.spelled(p, out.code)
 	if out.code == "UnauthorizedOperation" && strings.HasPrefix(out.message, "User: ") {
 		out.message = "You are not authorized to perform this operation. " + out.message
 	}
-	out.shape, out.status = out.code, classStatus(p, class)
+	out.shape, out.status = out.code, cmp.Or(out.status, classStatus(p, class))
 	if e, ok := s.Error(out.code); ok {
 		out.shape, out.status, out.member = e.Shape, e.Status, e.Message
 		if p == Query || p == EC2 || p == RESTXML {
@@ -82,6 +86,10 @@ func either[T any](yes bool, a, b T) T {
 	return b
 }
 
+// entityTooLarge is the code of a body that is too large; it has a status of
+// its own.
+const entityTooLarge = "RequestEntityTooLarge"
+
 // spellings are the codes that every service shares, by protocol family:
 // JSON and REST, query, EC2.
 var spellings = map[string][3]string{
@@ -93,6 +101,7 @@ var spellings = map[string][3]string{
 	"MissingAuthentication":  {"MissingAuthenticationTokenException", "MissingAuthenticationToken", "MissingAuthenticationToken"},
 	"InvalidAction":          {"UnknownOperationException", "InvalidAction", "InvalidAction"},
 	"SerializationException": {"SerializationException", "MalformedInput", "InvalidParameterValue"},
+	entityTooLarge:           {"RequestEntityTooLargeException", entityTooLarge, entityTooLarge},
 }
 
 func (s *Service) spelled(p Protocol, code string) string {

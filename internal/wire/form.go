@@ -54,6 +54,7 @@ func (f *filler) form(s *Shape, in any, values url.Values) error {
 	}
 	f.loose, f.byName = true, true
 	tree := f.shaped(s, root, "", 0)
+	slices.Sort(f.unknown)
 	return f.typed(f.fill(s, reflect.ValueOf(in), tree, "", "iso8601"))
 }
 
@@ -111,7 +112,6 @@ func (f *filler) shapedStructure(s *Shape, n *node, path string, depth int) any 
 			f.unknown = append(f.unknown, join(path, k))
 		}
 	}
-	slices.Sort(f.unknown)
 	return out
 }
 

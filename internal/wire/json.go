@@ -29,6 +29,9 @@ func (f *filler) json(s *Shape, in any, body []byte) error {
 }
 
 func readJSON(body []byte) (any, error) {
+	if err := bounded(body); err != nil {
+		return nil, err
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	var tree any
@@ -39,6 +42,35 @@ func readJSON(body []byte) (any, error) {
 		return nil, errors.New("unexpected text after the top-level value")
 	}
 	return tree, nil
+}
+
+// maxValues bounds how many values a body may have: each costs a hundred times
+// its bytes once it is read.
+const maxValues = 500_000
+
+// bounded refuses JSON that is nested too deeply or has too many values, before
+// any of it is built.
+func bounded(body []byte) error {
+	values, depth, quoted := 0, 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\':
+			i++
+		case quoted:
+		case c == '{', c == '[':
+			values, depth = values+1, depth+1
+		case c == '}', c == ']':
+			depth--
+		case c == ',':
+			values++
+		}
+		if depth > maxDepth || values > maxValues {
+			return errors.New("the body is nested too deeply or has too many values")
+		}
+	}
+	return nil
 }
 
 func serialization(format string, args ...any) error {

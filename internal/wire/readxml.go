@@ -22,7 +22,7 @@ func readXML(body []byte) (*element, error) {
 	d := xml.NewDecoder(bytes.NewReader(body))
 	top := &element{}
 	stack := []*element{top}
-	for {
+	for values := 0; ; values++ {
 		t, err := d.Token()
 		if errors.Is(err, io.EOF) {
 			break
@@ -33,8 +33,8 @@ func readXML(body []byte) (*element, error) {
 		at := stack[len(stack)-1]
 		switch t := t.(type) {
 		case xml.StartElement:
-			if len(stack) > maxDepth {
-				return nil, errors.New("nested too deeply")
+			if len(stack) > maxDepth || values > maxValues {
+				return nil, errors.New("the body is nested too deeply or has too many values")
 			}
 			e := &element{name: t.Name.Local}
 			at.kids = append(at.kids, e)

@@ -36,7 +36,13 @@ func (o *Operation) Validate(in any) error {
 
 type checker struct{ found []violation }
 
+// maxViolations bounds how much is said of one request.
+const maxViolations = 100
+
 func (c *checker) add(path, value, kind string, bound float64, format string, args ...any) {
+	if len(c.found) >= maxViolations {
+		return
+	}
 	c.found = append(c.found, violation{path, value, fmt.Sprintf(format, args...), kind, bound})
 }
 
