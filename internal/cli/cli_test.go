@@ -3,9 +3,12 @@ package cli_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -35,6 +38,26 @@ func TestEnvPointsTheClientsHere(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "export AWS_ENDPOINT_URL=http://127.0.0.1:") ||
 		!strings.Contains(out, "export AWS_REGION=eu-west-1\n") {
 		t.Errorf("%d %s", code, out)
+	}
+}
+
+// What changes something carries the token from the server's data folder.
+func TestTheClockIsSetInTheSession(t *testing.T) {
+	data := t.TempDir()
+	if err := os.WriteFile(filepath.Join(data, cli.SessionFile), []byte("token\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /_berth/health", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"status":"ok","region":"eu-west-1","data":%q}`, data)
+	})
+	sent := ""
+	mux.HandleFunc("POST /_berth/clock", func(w http.ResponseWriter, r *http.Request) {
+		sent = r.Header.Get(cli.SessionHeader)
+		_, _ = io.WriteString(w, `{"now":"2026-01-16T03:04:05Z","speed":5}`)
+	})
+	if code, _, errs := run(t, mux, "clock", "speed", "5"); code != 0 || sent != "token" {
+		t.Errorf("%d %s: sent %q", code, errs, sent)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,6 +119,13 @@ func (c *client) do(ctx context.Context, method, path string, h http.Header, bod
 	return res, err
 }
 
+// SessionFile is where in its data folder a server writes the token that calls
+// of SessionHeader carry which change something beside AWS's APIs.
+const (
+	SessionFile   = "session"
+	SessionHeader = "Berth-Session"
+)
+
 // errAnswer is an answer that says no.
 var errAnswer = errors.New("")
 
@@ -130,7 +139,15 @@ func (c *client) own(ctx context.Context, method, path string, in, out any) erro
 		}
 		body = b
 	}
-	res, err := c.do(ctx, method, path, http.Header{"Content-Type": {"application/json"}}, body)
+	h := http.Header{"Content-Type": {"application/json"}}
+	if method != http.MethodGet {
+		token, err := os.ReadFile(filepath.Join(c.now.Data, SessionFile))
+		if errors.Is(err, os.ErrPermission) {
+			return fmt.Errorf("the server in %s runs as another user, who alone may do this\n  try it with sudo", c.now.Data)
+		}
+		h.Set(SessionHeader, strings.TrimSpace(string(token))) // without one the server says what it wants
+	}
+	res, err := c.do(ctx, method, path, h, body)
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,7 @@ func (a *app) agree(ctx context.Context, c *client, w order) error {
 	for _, f := range []struct{ name, want, has string }{
 		{"region", s.Region, c.now.Region}, {"account", s.Account, c.now.Account}, {"listen", s.Listen, strings.TrimPrefix(c.base, "http://")},
 		{"runtime", s.Runtime, ""}, {"overcommit", "true", ""}, {"verbose", "true", ""},
+		{"allow-host", "true", ""}, {"allow-origin", "true", ""},
 	} {
 		if !w.given(f.name) || f.want == f.has {
 			continue
@@ -111,6 +112,12 @@ func (a *app) start(ctx context.Context, s ServerConfig) (*client, error) {
 	}
 	if s.Runtime != "" {
 		args = append(args, "--runtime", s.Runtime)
+	}
+	for _, h := range s.Hosts {
+		args = append(args, "--allow-host", h)
+	}
+	for _, o := range s.Origins {
+		args = append(args, "--allow-origin", o)
 	}
 	if s.Overcommit {
 		args = append(args, "--overcommit")

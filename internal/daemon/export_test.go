@@ -7,7 +7,22 @@ import (
 	"net/http"
 
 	"golang.org/x/sync/errgroup"
+
+	"berth/internal/cli"
+	"berth/internal/ident"
 )
+
+// InSession puts a handler behind the token of a new session of a data folder.
+func InSession(data string, h http.Handler) (http.Handler, error) {
+	session, err := newSession(data, ident.Crypto())
+	return (&own{cfg: Config{Data: data}, session: session}).inSession(h.ServeHTTP), err
+}
+
+// Check reads a command line.
+func Check(c cli.ServerConfig) error {
+	_, err := check(c)
+	return err
+}
 
 // Answer answers on a listener as the server of a data folder does, until ctx
 // ends.

@@ -6,11 +6,13 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"runtime/pprof"
 	"slices"
@@ -18,8 +20,10 @@ import (
 	"strings"
 	"time"
 
+	"berth/internal/cli"
 	"berth/internal/clock"
 	"berth/internal/explain"
+	"berth/internal/ident"
 	"berth/internal/kernel"
 	"berth/internal/model"
 	"berth/internal/state"
@@ -27,7 +31,7 @@ import (
 )
 
 // own answers Berth's own paths: health, the stream of events and decisions,
-// explanations and the clock. They are read-only but for the clock.
+// explanations and the clock. Only the clock is set by them, with the session's token.
 type own struct {
 	cfg    Config
 	db     *state.DB
@@ -35,6 +39,8 @@ type own struct {
 	settle func(ctx context.Context)
 	// changed is called after the clock was set.
 	changed func(ctx context.Context) error
+	// session is the token that calls which change something carry.
+	session string
 	// edge weighs the load balancer's process.
 	edge func(ctx context.Context, collect bool) (kernel.Figures, error)
 }
@@ -46,10 +52,35 @@ func (o *own) handler() http.Handler {
 	mux.HandleFunc("GET /_berth/explain", o.explain)
 	mux.HandleFunc("GET /_berth/listeners", o.listeners)
 	mux.HandleFunc("GET /_berth/clock", o.time)
-	mux.HandleFunc("POST /_berth/clock", o.setTime)
+	mux.HandleFunc("POST /_berth/clock", o.inSession(o.setTime))
 	mux.HandleFunc("GET /_berth/debug", o.debug)
 	mux.HandleFunc("GET /_berth/debug/{profile}", profile)
 	return mux
+}
+
+// inSession asks for the token of this server's session before h, which changes
+// something. Who may read the data folder has it; a web page has not.
+func (o *own) inSession(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if subtle.ConstantTimeCompare([]byte(r.Header.Get(cli.SessionHeader)), []byte(o.session)) != 1 {
+			http.Error(
+				w, fmt.Sprintf("%s %s wants the header %s with what is in %s", r.Method, r.URL.Path, cli.SessionHeader,
+					filepath.Join(o.cfg.Data, cli.SessionFile)), http.StatusForbidden,
+			)
+			return
+		}
+		h(w, r)
+	}
+}
+
+// newSession writes a token for this server's time into its data folder, to be
+// read by its own user alone.
+func newSession(data string, ids *ident.Source) (string, error) {
+	token, file := ids.Hex(32), filepath.Join(data, cli.SessionFile)
+	if err := os.WriteFile(file+".new", []byte(token+"\n"), 0o600); err != nil {
+		return "", err
+	}
+	return token, os.Rename(file+".new", file)
 }
 
 func answer(w http.ResponseWriter, v any) {
@@ -129,18 +160,21 @@ func (o *own) time(w http.ResponseWriter, _ *http.Request) {
 	answer(w, map[string]any{"now": o.clock.Now(), "speed": o.clock.Speed()})
 }
 
+// mostAdvance is how far the clock may jump at once.
+const mostAdvance = 10 * 365 * 24 * time.Hour
+
 func (o *own) setTime(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Speed          float64 `json:"speed"`
 		AdvanceSeconds float64 `json:"advanceSeconds"`
 	}
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&in); err != nil {
 		http.Error(w, "clock: "+err.Error(), http.StatusBadRequest)
 		return
 	}
 	switch {
-	case in.Speed < 0 || in.Speed > 100_000 || in.AdvanceSeconds < 0:
-		http.Error(w, "clock: speed is above 0 and up to 100000; time does not run backwards", http.StatusBadRequest)
+	case in.Speed < 0 || in.Speed > 100_000 || in.AdvanceSeconds < 0 || in.AdvanceSeconds > mostAdvance.Seconds():
+		http.Error(w, "clock: speed is above 0 and up to 100000; time runs forwards, by up to ten years at once", http.StatusBadRequest)
 		return
 	case in.Speed > 0:
 		o.clock.SetSpeed(in.Speed)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,6 +41,8 @@ type Config struct {
 	Runtime string
 	// Overcommit allows instance types with more memory than the host has.
 	Overcommit bool
+	// Hosts and Origins are what browsers may name (front.Guard).
+	Hosts, Origins []string
 	// Self is this program.
 	Self string
 }
@@ -56,6 +59,7 @@ func check(c cli.ServerConfig) (Config, error) {
 	}
 	cfg := Config{
 		Data: data, Listen: c.Listen, Speed: c.Speed, Runtime: c.Runtime, Overcommit: c.Overcommit, Self: self,
+		Hosts: c.Hosts, Origins: c.Origins,
 		Place: ident.Place{Partition: "aws", Region: c.Region, Account: c.Account},
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
@@ -74,7 +78,11 @@ func check(c cli.ServerConfig) (Config, error) {
 		return cfg, fmt.Errorf("--speed %g: give a number above 0 and up to 100000", c.Speed)
 	case c.Runtime != "" && !program(c.Runtime):
 		return cfg, fmt.Errorf("--runtime %s: no such program; give an OCI runtime, or nothing for runc", c.Runtime)
-	case os.Geteuid() != 0:
+	}
+	if err := checkBrowsers(c); err != nil {
+		return cfg, err
+	}
+	if os.Geteuid() != 0 {
 		return cfg, errors.New("a server makes network namespaces and containers and must run as root\n  try: sudo berth server")
 	}
 	return cfg, nil
@@ -83,6 +91,21 @@ func check(c cli.ServerConfig) (Config, error) {
 func program(name string) bool {
 	_, err := exec.LookPath(name)
 	return err == nil
+}
+
+// checkBrowsers refuses hosts and origins that no browser would send.
+func checkBrowsers(c cli.ServerConfig) error {
+	for _, h := range c.Hosts {
+		if h == "" || strings.ContainsAny(h, ":/* ") || h != strings.ToLower(h) {
+			return fmt.Errorf("--allow-host %s: give a name of this machine in lower case, without scheme and port", h)
+		}
+	}
+	for _, o := range c.Origins {
+		if u, err := url.Parse(o); err != nil || u.Host == "" || o != u.Scheme+"://"+u.Host {
+			return fmt.Errorf("--allow-origin %s: give scheme, name and port as a browser does, for example http://localhost:3000", o)
+		}
+	}
+	return nil
 }
 
 func loopback(host string) bool {

@@ -75,7 +75,11 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (*server, error) {
 		return nil, err
 	}
 	s.inner.sys, s.images, s.code = s.sys, drivers.Images, drivers.Code
-	s.mount()
+	session, err := newSession(cfg.Data, core.IDs)
+	if err != nil {
+		return nil, err
+	}
+	s.mount(session)
 	return s, nil
 }
 
@@ -173,8 +177,8 @@ func (s *server) wake() {
 }
 
 // mount gives the paths that are no AWS API to who serves them.
-func (s *server) mount() {
-	o := &own{cfg: s.cfg, db: s.sys.DB, clock: s.clock, settle: s.settle, changed: s.followClock, edge: s.edge.Figures}
+func (s *server) mount(session string) {
+	o := &own{cfg: s.cfg, db: s.sys.DB, clock: s.clock, settle: s.settle, changed: s.followClock, session: session, edge: s.edge.Figures}
 	s.sys.Front.Handle("/_berth/", o.handler())
 	s.sys.Front.Handle("/v2/", s.sys.Registry)
 	s.sys.Front.Handle("/ws", s.sys.Gateway.Handler())
@@ -206,7 +210,7 @@ func (s *server) run(ctx context.Context, l net.Listener, ready func(addr string
 	s.sys.Engine.Begin(ctx, false)
 	// Answers come from the state, and what is written before the controllers look
 	// they find there: with a large state their first look takes a while.
-	if err := s.answer(ctx, g, l, s.sys.Front.Handler(front.Listener{})); err != nil {
+	if err := s.answer(ctx, g, l, s.sys.Front.Handler(front.Listener{Guard: &front.Guard{Hosts: s.cfg.Hosts, Origins: s.cfg.Origins}})); err != nil {
 		return err
 	}
 	s.sys.Engine.Open()
