@@ -32,7 +32,8 @@ func TestTheClockWantsTheSession(t *testing.T) {
 	}
 	right := strings.TrimSpace(string(token))
 	for sent, want := range map[string]int{
-		right: http.StatusAccepted, "": http.StatusForbidden, "x": http.StatusForbidden, right[1:]: http.StatusForbidden, right + "0": http.StatusForbidden,
+		right: http.StatusAccepted, "": http.StatusForbidden, "x": http.StatusForbidden,
+		right[1:]: http.StatusForbidden, right + "0": http.StatusForbidden,
 	} {
 		r, w := httptest.NewRequest(http.MethodPost, "/_berth/clock", nil), httptest.NewRecorder()
 		r.Header.Set(cli.SessionHeader, sent)
@@ -62,7 +63,7 @@ func TestConfigurations(t *testing.T) {
 		"Region":           {func(c *cli.ServerConfig) { c.Region = "moon-1" }, "no such AWS Region"},
 		"speed 0":          {func(c *cli.ServerConfig) { c.Speed = 0 }, "--speed 0"},
 		"speed NaN":        {func(c *cli.ServerConfig) { c.Speed = math.NaN() }, "--speed NaN"},
-		"runtime":          {func(c *cli.ServerConfig) { c.Runtime = "/no/such/runtime" }, "--runtime /no/such/runtime: there is no such program"},
+		"runtime":          {func(c *cli.ServerConfig) { c.Runtime = "/no/such" }, "--runtime /no/such: there is no such program"},
 		"host with port":   {func(c *cli.ServerConfig) { c.Hosts = []string{"a:80"} }, "--allow-host a:80"},
 		"any host":         {func(c *cli.ServerConfig) { c.Hosts = []string{"*"} }, "--allow-host *"},
 		"origin is a name": {func(c *cli.ServerConfig) { c.Origins = []string{"localhost"} }, "--allow-origin localhost"},

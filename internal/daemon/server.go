@@ -210,7 +210,8 @@ func (s *server) run(ctx context.Context, l net.Listener, ready func(addr string
 	s.sys.Engine.Begin(ctx, false)
 	// Answers come from the state, and what is written before the controllers look
 	// they find there: with a large state their first look takes a while.
-	if err := s.answer(ctx, g, l, s.sys.Front.Handler(front.Listener{Guard: &front.Guard{Hosts: s.cfg.Hosts, Origins: s.cfg.Origins}})); err != nil {
+	local := front.Listener{Guard: &front.Guard{Hosts: s.cfg.Hosts, Origins: s.cfg.Origins}}
+	if err := s.answer(ctx, g, l, s.sys.Front.Handler(local)); err != nil {
 		return err
 	}
 	s.sys.Engine.Open()
