@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"berth/internal/cli"
 	"berth/internal/ident"
 )
 
@@ -16,12 +15,6 @@ import (
 func InSession(data string, h http.Handler) (http.Handler, error) {
 	session, err := newSession(data, ident.Crypto())
 	return (&own{cfg: Config{Data: data}, session: session}).inSession(h.ServeHTTP), err
-}
-
-// Check reads a command line.
-func Check(c cli.ServerConfig) error {
-	_, err := check(c)
-	return err
 }
 
 // Answer answers on a listener as the server of a data folder does, until ctx

@@ -75,14 +75,14 @@ func TestConfigurations(t *testing.T) {
 			t.Parallel()
 			c := good()
 			tt.set(&c)
-			if err := daemon.Check(c); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := daemon.Check(c); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
 		})
 	}
 	c := good()
 	c.Hosts, c.Origins = []string{"berth.lan"}, []string{"http://localhost:3000"}
-	if err := daemon.Check(c); err != nil && !strings.Contains(err.Error(), "must run as root") {
+	if _, err := daemon.Check(c); err != nil && !strings.Contains(err.Error(), "must run as root") {
 		t.Error(err)
 	}
 }
