@@ -48,13 +48,14 @@ type Deps struct {
 // Controller implements control.Controller.
 type Controller struct {
 	Deps
-	facts *facts.Keeper
+	facts   *facts.Keeper
+	markets *supply.Markets
 }
 
 var _ control.Controller = Controller{}
 
 // New returns the controller.
-func New(d Deps) Controller { return Controller{d, facts.New(d.DB)} }
+func New(d Deps) Controller { return Controller{d, facts.New(d.DB), &supply.Markets{}} }
 
 // Name implements control.Controller.
 func (Controller) Name() string { return name }
@@ -188,7 +189,7 @@ func (l Controller) world(view *store.View, now time.Time, p model.CapacityProvi
 	w := supply.World{
 		Now: now, Region: l.Place.Region, Provider: p,
 		Architectures: l.Architectures, MostVCPU: l.MostVCPU, MostMemoryMiB: l.MostMemoryMiB,
-		Rolling: map[string]bool{}, Spread: map[string]bool{},
+		Rolling: map[string]bool{}, Spread: map[string]bool{}, Markets: l.markets,
 	}
 	for _, id := range p.Subnets {
 		if s, ok := state.Subnets.Get(view, id); ok {

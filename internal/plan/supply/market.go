@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 // market is what can be bought and how it would carry tasks.
 type market struct {
+	terms    terms
 	provider string
 	offers   int
 	zones    map[string][]*offer // the cheapest first
@@ -51,9 +53,46 @@ func cheaper(a, b *offer) int {
 	return cmp.Or(cmp.Compare(a.cost, b.cost), strings.Compare(a.Name, b.Name))
 }
 
+// Markets remember what the catalog has for each provider, which is costly to
+// work out and changes only with what the provider or the host says. They
+// belong to one goroutine at a time.
+type Markets struct{ known map[string]*market }
+
+// terms are all that a market is made of.
+type terms struct {
+	region, option          string
+	requirements            *model.InstanceRequirements
+	subnets                 []Subnet
+	architectures           []string
+	mostVCPU, mostMemoryMiB int64
+}
+
+// mostForms bounds for how many forms of tasks a market remembers who holds them.
+const mostForms = 1000
+
+// market is what can be bought now.
 func (w *World) market() *market {
+	t := terms{w.Region, w.Provider.CapacityOption, w.Provider.Requirements, w.Subnets, w.Architectures, w.MostVCPU, w.MostMemoryMiB}
+	if w.Markets == nil {
+		w.Markets = &Markets{}
+	}
+	if w.Markets.known == nil {
+		w.Markets.known = map[string]*market{}
+	}
+	m := w.Markets.known[w.Provider.Name]
+	if m == nil || len(m.held) > mostForms || !reflect.DeepEqual(m.terms, t) {
+		m = w.open()
+		m.terms = t
+		w.Markets.known[w.Provider.Name] = m
+	}
+	m.lacking = w.lacking
+	return m
+}
+
+// open works a market out.
+func (w *World) open() *market {
 	types := w.candidates()
-	m := &market{provider: w.Provider.Name, offers: len(types), zones: map[string][]*offer{}, held: map[string]bool{}, lacking: w.lacking}
+	m := &market{provider: w.Provider.Name, offers: len(types), zones: map[string][]*offer{}, held: map[string]bool{}}
 	for _, s := range w.Subnets {
 		if m.zones[s.Zone] != nil {
 			continue

@@ -73,6 +73,10 @@ type World struct {
 	// would never come to rest.
 	Spread map[string]bool
 
+	// Markets remember what can be bought from one look to the next; nil works
+	// it out.
+	Markets *Markets
+
 	known   *placement.Known
 	mine    []*model.Instance
 	lacking lack

@@ -672,3 +672,18 @@ func BenchmarkBurst(b *testing.B) {
 	}
 	b.ReportMetric(100000*float64(b.N)/b.Elapsed().Seconds(), "tasks/s")
 }
+
+// What is remembered of a market is what would be worked out, also when the
+// provider has changed.
+func TestAMarketThatIsRememberedBuysTheSame(t *testing.T) {
+	kept := &supply.Markets{}
+	for _, q := range []*model.InstanceRequirements{seed(), seed(), nil, {VCpuCount: span(4, 8), MemoryMiB: span(1024, 65536)}} {
+		w := world("ap-northeast-1", q)
+		add(&w, "service:web", 5, 256, 512)
+		want := supply.Decide(w)
+		w.Markets = kept
+		if diff := cmp.Diff(want, supply.Decide(w)); diff != "" || len(want.Buy) == 0 {
+			t.Errorf("%d bought: %s", len(want.Buy), diff)
+		}
+	}
+}
