@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -63,7 +64,9 @@ func main() {
 			for i := range b {
 				b[i] = 1
 			}
-			keep = append(keep, b)
+			if keep = append(keep, b); len(keep) > 1<<20 {
+				return
+			}
 		}
 	case "print":
 		n, _ := strconv.Atoi(os.Args[2])
@@ -77,11 +80,11 @@ func main() {
 	case "attack":
 		attack()
 	case "orphan":
-		_ = exec.Command("/probe", "fork").Run()
+		_ = exec.CommandContext(context.Background(), "/probe", "fork").Run()
 		time.Sleep(100 * time.Millisecond)
 		os.Exit(5)
 	case "fork":
-		_ = exec.Command("/probe", "echo").Start()
+		_ = exec.CommandContext(context.Background(), "/probe", "echo").Start()
 	case "tty":
 		_, _, e := syscall.Syscall(syscall.SYS_IOCTL, 0, syscall.TCGETS, 0)
 		fmt.Println("tty", e != syscall.ENOTTY)
