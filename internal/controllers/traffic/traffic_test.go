@@ -17,6 +17,7 @@ import (
 	"berth/internal/ident"
 	"berth/internal/model"
 	"berth/internal/state"
+	"berth/internal/state/statetest"
 	"berth/internal/store"
 )
 
@@ -276,9 +277,12 @@ func TestATaskStaysUntilTheDataPlaneHasHeard(t *testing.T) {
 func TestATaskThatEndedByItselfIsDeregistered(t *testing.T) {
 	w := newWorld(t)
 	w.task(model.TaskActivating, toGroup(""))
+	w.put("controllers/task", func(tx *store.Tx) error {
+		return state.Tasks.Edit(tx, taskARN, func(t *model.Task) error { t.Instance = "arn:i-1"; return nil })
+	})
 	w.put("dispatch", func(tx *store.Tx) error {
 		return state.Tasks.Edit(tx, taskARN, func(t *model.Task) error {
-			t.DesiredStatus, t.LastStatus = model.TaskStopped, model.TaskDeactivating
+			t.DesiredStatus, t.LastStatus, t.ExecutionStoppedAt = model.TaskStopped, model.TaskDeactivating, start
 			return nil
 		})
 	})
@@ -327,9 +331,9 @@ func TestATaskInTheHostsNetworkRegistersItsInstance(t *testing.T) {
 	w.put("controllers/task", func(tx *store.Tx) error {
 		return state.Tasks.Edit(tx, taskARN, func(t *model.Task) error { t.Instance = "arn:i-1"; return nil })
 	})
-	w.put("dispatch", func(tx *store.Tx) error {
-		return state.Tasks.Edit(tx, taskARN, func(t *model.Task) error { t.LastStatus = model.TaskActivating; return nil })
-	})
+	if err := statetest.Walk(t.Context(), w.db, taskARN, model.TaskActivating); err != nil {
+		t.Fatal(err)
+	}
 	w.settle()
 	w.status(model.TaskRunning)
 	c := traffic.Compile(w.db.View(), "")
