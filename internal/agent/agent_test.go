@@ -16,6 +16,7 @@ import (
 	"berth/internal/kernel"
 	"berth/internal/model"
 	"berth/internal/state"
+	"berth/internal/store"
 )
 
 func app(image string) model.ContainerDefinition {
@@ -366,7 +367,7 @@ func TestTasksThatAreGoneFromTheStateAreStopped(t *testing.T) {
 	arn := w.task("t1", app("x:1"))
 	w.reaches(arn, model.TaskActivating)
 	w.stop()
-	w.edit("controllers/network", arn, func(t *model.Task) { t.LastStatus = model.TaskStopped })
+	w.as("controllers/reaper", func(tx *store.Tx) error { return state.Tasks.Delete(tx, arn) })
 	w.start()
 	await.Value(t, "stopped", func() (int, bool) {
 		all, _ := w.driver.List(t.Context())
