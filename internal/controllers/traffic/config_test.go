@@ -2,11 +2,14 @@ package traffic_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"berth/internal/balancer"
 	"berth/internal/controllers/traffic"
 	"berth/internal/model"
 	"berth/internal/state"
@@ -117,4 +120,39 @@ func TestATargetCostsItsGroupOnly(t *testing.T) {
 	if made := w.loop.Compiled() - before; made != 1 {
 		t.Errorf("one target more made %d parts of the configuration", made)
 	}
+}
+
+// However reports follow each other: the last is known whole, and every target
+// that it tells something new of is looked at.
+func TestReportsAreTakenWhateverTheirOrder(t *testing.T) {
+	w := newWorld(t)
+	rapid.Check(t, func(r *rapid.T) {
+		all := rapid.SliceOfN(rapid.SliceOfN(rapid.Custom(func(r *rapid.T) balancer.TargetReport {
+			return balancer.TargetReport{
+				Group: "g", ID: rapid.SampledFrom([]string{"a", "b", "c", "d", "e"}).Draw(r, "id"), InFlight: rapid.IntRange(0, 1).Draw(r, "in flight"),
+			}
+		}), 0, 5), 1, 6).Draw(r, "reports")
+		for _, one := range all {
+			if rapid.Bool().Draw(r, "in order") {
+				slices.SortFunc(one, func(a, b balancer.TargetReport) int { return strings.Compare(a.ID, b.ID) })
+			}
+		}
+		known, changed := traffic.Reports(w.db.DB, all...)
+		was := map[string]balancer.TargetReport{}
+		for i, one := range all {
+			now := map[string]balancer.TargetReport{}
+			for _, x := range one {
+				now[state.TargetKey(x.Group, x.ID, int64(x.Port))] = x
+			}
+			if diff := cmp.Diff(now, known[i]); diff != "" {
+				r.Fatal(diff)
+			}
+			for key, x := range now {
+				if before, ok := was[key]; (!ok || before != x) && !slices.Contains(changed[i], key) {
+					r.Fatalf("%s was not looked at: %v", key, changed[i])
+				}
+			}
+			was = now
+		}
+	})
 }

@@ -1,8 +1,6 @@
 package traffic
 
 import (
-	"slices"
-
 	"berth/internal/balancer"
 	"berth/internal/model"
 	"berth/internal/state"
@@ -61,31 +59,51 @@ func (p *plane) news(v *store.View, report []balancer.TargetReport) map[string]b
 	for _, key := range p.draining.To(v) {
 		out[key] = true
 	}
-	switch {
-	case same(report, p.last):
-	case p.alike(report):
-		for i, t := range report {
-			if p.last[i] != t {
-				k := keyOfReport(t)
-				p.reports[k], out[k.target()] = t, true
-			}
-		}
-	default:
+	if !same(report, p.last) && !p.follow(report, out) {
 		p.compare(report, out)
 	}
 	p.last = report
 	return out
 }
 
-// alike says that a report is of the same targets as the last, each at its
-// place and each once.
-func (p *plane) alike(report []balancer.TargetReport) bool {
-	return len(p.reports) == len(report) && slices.EqualFunc(p.last, report, func(a, b balancer.TargetReport) bool {
-		return keyOfReport(a) == keyOfReport(b)
-	})
+// follow takes a report whose targets are in the order of the last, with some
+// new and some gone, by one walk over both; false is that it is not such a
+// report, and has to be compared.
+func (p *plane) follow(report []balancer.TargetReport, out map[string]bool) bool {
+	if len(p.reports) != len(p.last) {
+		return false
+	}
+	take := func(t balancer.TargetReport) {
+		k := keyOfReport(t)
+		p.reports[k], out[k.target()] = t, true
+	}
+	i := 0
+	for _, t := range report {
+		k := keyOfReport(t)
+		if i == len(p.last) || keyOfReport(p.last[i]) != k {
+			if _, known := p.reports[k]; !known {
+				take(t)
+				continue
+			}
+		}
+		for ; i < len(p.last) && keyOfReport(p.last[i]) != k; i++ {
+			delete(p.reports, keyOfReport(p.last[i]))
+		}
+		if i == len(p.last) {
+			return false
+		}
+		if p.last[i] != t {
+			take(t)
+		}
+		i++
+	}
+	for _, t := range p.last[i:] {
+		delete(p.reports, keyOfReport(t))
+	}
+	return len(p.reports) == len(report)
 }
 
-// compare takes a report of other targets.
+// compare takes any report.
 func (p *plane) compare(report []balancer.TargetReport, out map[string]bool) {
 	was := p.reports
 	p.reports = make(map[reportKey]balancer.TargetReport, len(report))
