@@ -13,7 +13,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"berth/internal/control"
@@ -133,7 +132,7 @@ func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.R
 		events[i].id = l.IDs.UUID()
 	}
 	open, many := w.open(), len(plan.Refused) > many
-	plan.Refused = slices.DeleteFunc(plan.Refused, func(r placement.Refused) bool { return told(w.asks[r.Ask].Record, r, many) })
+	plan.Refused = w.news(plan.Refused, many)
 	if len(moves)+len(open)+len(plan.Placed)+len(plan.Refused)+len(events) == 0 {
 		return control.Result{After: after}, nil
 	}

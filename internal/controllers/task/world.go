@@ -85,6 +85,24 @@ func (w *world) explain(plan placement.Plan) {
 	}
 }
 
+// news are the refusals that their tasks have not been told of. Most tasks know
+// the same reason, and are refused for the same.
+func (w *world) news(refused []placement.Refused, coarse bool) []placement.Refused {
+	type pair struct {
+		known string
+		now   *placement.Reason
+	}
+	var last pair
+	var old bool
+	return slices.DeleteFunc(refused, func(r placement.Refused) bool {
+		t := w.asks[r.Ask].Record
+		if p := (pair{t.Refusal, r.Reason}); p != last {
+			last, old = p, told(t, r, coarse)
+		}
+		return old
+	})
+}
+
 // event is a line for a service.
 type event struct{ service, message, id string }
 
