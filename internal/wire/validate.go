@@ -18,7 +18,7 @@ type violation struct {
 	path       string
 	value      string // as AWS shows it, with quotes; null if absent
 	constraint string
-	kind       string // required, enum, min, max, length, pattern
+	kind       string // required, enum, min, max, length, pattern, number
 	bound      float64
 }
 
@@ -115,6 +115,11 @@ func (c *checker) length(s *Shape, n int, path string, shown func() string) {
 }
 
 func (c *checker) number(s *Shape, n float64, path, shown string) {
+	if math.IsNaN(n) || math.IsInf(n, 0) {
+		shown = strings.Replace(strings.TrimPrefix(shown, "+"), "Inf", "Infinity", 1)
+		c.add(path, shown, "number", 0, "Member must be a finite number") // what no store and no answer can hold
+		return
+	}
 	if s.Min != nil && n < *s.Min {
 		c.add(path, shown, "min", *s.Min, "Member must have value greater than or equal to %s", whole(*s.Min))
 	}
@@ -187,6 +192,10 @@ func (s *Service) refuse(o *Operation, found []violation) error {
 	case s.Name == "ecr":
 		return fault.New(fault.Invalid, "InvalidParameterException", "Invalid parameter at '%s' failed to satisfy constraint: '%s'",
 			first.path, lowerFirst(strings.TrimPrefix(strings.Replace(first.constraint, "pattern: ", "'", 1), "Member "))+closing(first))
+	case s.Name == "monitoring" && first.kind == "number":
+		return fault.New(
+			fault.Invalid, "InvalidParameterValue", "The value %s for parameter %s is invalid.", first.value, queryPath(first.path),
+		)
 	case s.Name == "monitoring" && first.kind == "required":
 		return fault.New(fault.Invalid, "MissingParameter", "The parameter %s is required.", upperFirst(first.path))
 	}
@@ -203,6 +212,19 @@ func (s *Service) refuse(o *Operation, found []violation) error {
 		parts[i] = fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: %s", shown, f.path, f.constraint)
 	}
 	return fault.New(fault.Invalid, s.invalidCode(o), "%d validation %s detected: %s", len(found), noun, strings.Join(parts, "; "))
+}
+
+// queryPath writes a path as the query protocol does: MetricData.member.1.Value.
+func queryPath(path string) string {
+	parts := strings.Split(path, ".")
+	for i, p := range parts {
+		if p == "member" && i > 0 {
+			parts[i-1], parts[i] = p, parts[i-1]
+		} else {
+			parts[i] = upperFirst(p)
+		}
+	}
+	return strings.Join(parts, ".")
 }
 
 func closing(v violation) string {

@@ -24,6 +24,9 @@ func TestErrorsAreAsListed(t *testing.T) {
 		UntagResource ResourceNotFoundException TagKeys=["a"] ResourceARN=`+lost+`
 		ListTagsForResource ResourceNotFoundException ResourceARN=`+lost+`
 		PutMetricData InvalidParameterValue Namespace=AWS/ECS MetricData=[{"MetricName":"m","Value":1}]
+		PutMetricData InvalidParameterValue Namespace=N MetricData=[{"MetricName":"m","Value":"NaN"}]
+		PutMetricData InvalidParameterValue Namespace=N MetricData=[{"MetricName":"m","Values":["-Infinity"]}]
+		PutMetricData InvalidParameterValue Namespace=N MetricData=[{"MetricName":"m","StatisticValues":{"SampleCount":1,"Sum":"Infinity"}}]
 		PutMetricData InvalidParameterCombination Namespace=N MetricData=[{"MetricName":"m","Value":1,"Values":[1]}]
 		PutMetricData MissingParameter Namespace=N MetricData=[{"MetricName":"m"}]
 		ListMetrics InvalidNextToken NextToken=made-up
