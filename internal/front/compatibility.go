@@ -15,7 +15,8 @@ func Compatibility(services []Service) (string, error) {
 	var b strings.Builder
 	b.WriteString("# Compatibility\n\n" +
 		"Generated from the API models and each API package's `fields.txt`. An operation that is not listed here answers `InvalidAction`\n" +
-		"(`UnknownOperationException` in JSON), a parameter `NotImplemented`, and both are named; nothing is accepted and ignored.\n\n| service | API version | operations built | in the model |\n| --- | --- | --- | --- |\n")
+		"(`UnknownOperationException` in JSON), a parameter `NotImplemented`, and both are named; nothing is accepted and ignored. A parameter\n" +
+		"with `(≠value)` is taken at that value, its default, and refused at any other.\n\n| service | API version | operations built | in the model |\n| --- | --- | --- | --- |\n")
 	var details strings.Builder
 	for _, e := range services {
 		f, err := readFields(e.Meta, e.Fields)
@@ -52,18 +53,19 @@ func describe(b *strings.Builder, s *wire.Service, f map[string]func() (fields, 
 func (f fields) columns(op *wire.Operation) (built, refused string) {
 	var yes, no []string
 	for _, m := range op.Input().Members {
-		if f.built[m.Name] {
+		switch {
+		case f.built[m.Name]:
 			yes = append(yes, m.Name)
-		} else {
+		case !f.judged(m.Name):
 			no = append(no, m.Name)
 		}
 	}
 	built = strings.Join(yes, " ")
-	if len(no) == 0 {
+	if len(yes) == len(op.Input().Members) {
 		built = "all"
 	}
-	for _, p := range f.refused {
-		no = append(no, strings.Join(p, "."))
+	for _, r := range f.refused {
+		no = append(no, r.String())
 	}
 	slices.Sort(no)
 	return built, strings.Join(no, " ")

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -14,11 +15,27 @@ import (
 // fields says which members of an operation's input are built.
 type fields struct {
 	built   map[string]bool // top-level members
-	refused [][]string      // paths below them that are not
+	refused []refusal       // paths below them that are not, and members that may say one thing
 }
 
-// readFields reads a fields.txt: `Operation: member member -member.nested`,
-// one operation a line; # begins a comment; * stands for all members. The
+// refusal is a member that is not built, but for one value that says what is
+// so without it: its default.
+type refusal struct {
+	path []string
+	but  string // "" is none; JSON, or a text without quotes
+}
+
+// String is a refusal as docs/COMPATIBILITY.md shows it.
+func (r refusal) String() string {
+	if r.but == "" {
+		return strings.Join(r.path, ".")
+	}
+	return strings.Join(r.path, ".") + "(≠" + r.but + ")"
+}
+
+// readFields reads a fields.txt: `Operation: member -member.nested
+// -member=default`, one operation a line; # begins a comment; * stands for all
+// members; a member that is refused but for its default says so. The
 // members of an operation are held against the model when first asked for:
 // reading all shapes of all services was a quarter of a server's start.
 func readFields(s *wire.Service, text string) (map[string]func() (fields, error), error) {
@@ -51,6 +68,7 @@ func readMembers(op *wire.Operation, words []string) (fields, error) {
 	f := fields{built: map[string]bool{}}
 	for _, w := range words {
 		path, refused := strings.CutPrefix(w, "-")
+		path, but, _ := strings.Cut(path, "=")
 		switch {
 		case w == "*":
 			for _, m := range op.Input().Members {
@@ -60,7 +78,7 @@ func readMembers(op *wire.Operation, words []string) (fields, error) {
 			if err := known(op.Input(), strings.Split(path, ".")); err != nil {
 				return f, err
 			}
-			f.refused = append(f.refused, strings.Split(path, "."))
+			f.refused = append(f.refused, refusal{strings.Split(path, "."), but})
 		case op.Input().Member(w) == nil:
 			return f, fmt.Errorf("no member %q", w)
 		default:
@@ -108,23 +126,52 @@ func (r *served) refuseUnbuilt(op *wire.Operation, in any) error {
 	}
 	s, v := op.Input(), reflect.ValueOf(in).Elem()
 	for i := range s.Members {
-		if m := &s.Members[i]; !f.built[m.Name] && isSet(v.Field(i)) {
-			return unbuilt(op, m.Name)
+		if m := &s.Members[i]; !f.built[m.Name] && !f.judged(m.Name) && isSet(v.Field(i)) {
+			return unbuilt(op, refusal{path: []string{m.Name}})
 		}
 	}
-	for _, path := range f.refused {
-		if below(s, v, path) {
-			return unbuilt(op, strings.Join(path, "."))
+	for _, r := range f.refused {
+		if below(s, v, r.path, r.but) {
+			return unbuilt(op, r)
 		}
 	}
 	return nil
 }
 
-func unbuilt(op *wire.Operation, member string) error {
+// judged reports whether a top-level member is refused but for a value.
+func (f fields) judged(member string) bool {
+	return slices.ContainsFunc(f.refused, func(r refusal) bool { return len(r.path) == 1 && r.path[0] == member })
+}
+
+func unbuilt(op *wire.Operation, r refusal) error {
+	advice := "leave it out"
+	if r.but != "" {
+		advice += ", or at " + r.but
+	}
 	return fault.New(
 		fault.NotImplemented, "NotImplemented",
-		"The parameter %s of %s is not implemented by Berth; leave it out. docs/COMPATIBILITY.md lists what is built.", member, op.Name,
+		"The parameter %s of %s is not implemented by Berth; %s. docs/COMPATIBILITY.md lists what is built.", strings.Join(r.path, "."), op.Name,
+		advice,
 	)
+}
+
+// says reports whether a value is the one that a text says, which is JSON or
+// stands for itself.
+func says(s *wire.Shape, v reflect.Value, text string) bool {
+	x := s.Tree(v)
+	if t, ok := x.(string); ok {
+		return t == text
+	}
+	var want any
+	if err := json.Unmarshal([]byte(text), &want); err != nil {
+		return false
+	}
+	have, err := json.Marshal(x)
+	if err != nil {
+		return false
+	}
+	wanted, err := json.Marshal(want)
+	return err == nil && string(have) == string(wanted)
 }
 
 // isSet reports whether a member says anything: an empty list does not.
@@ -139,9 +186,9 @@ func isSet(v reflect.Value) bool {
 	}
 }
 
-// below reports whether anything is set at a path.
-func below(s *wire.Shape, v reflect.Value, path []string) bool {
-	if !isSet(v) {
+// below reports whether anything is set at a path, other than what may be.
+func below(s *wire.Shape, v reflect.Value, path []string, but string) bool {
+	if !isSet(v) || len(path) == 0 && but != "" && says(s, v, but) {
 		return false
 	}
 	if v.Kind() == reflect.Pointer {
@@ -150,14 +197,14 @@ func below(s *wire.Shape, v reflect.Value, path []string) bool {
 	switch s.Kind {
 	case wire.List:
 		for i := range v.Len() {
-			if below(s.Elem.Shape, v.Index(i), path) {
+			if below(s.Elem.Shape, v.Index(i), path, but) {
 				return true
 			}
 		}
 		return false
 	case wire.Map:
 		for _, k := range v.MapKeys() {
-			if below(s.Value.Shape, v.MapIndex(k), path) {
+			if below(s.Value.Shape, v.MapIndex(k), path, but) {
 				return true
 			}
 		}
@@ -167,7 +214,7 @@ func below(s *wire.Shape, v reflect.Value, path []string) bool {
 			return true
 		}
 		i := slices.IndexFunc(s.Members, func(m wire.Member) bool { return m.Name == path[0] })
-		return i >= 0 && below(s.Members[i].Shape, v.Field(i), path[1:])
+		return i >= 0 && below(s.Members[i].Shape, v.Field(i), path[1:], but)
 	default:
 		return len(path) == 0
 	}

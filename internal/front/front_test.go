@@ -382,6 +382,40 @@ func TestNestedRefusal(t *testing.T) {
 	}
 }
 
+func TestADefaultIsNotSet(t *testing.T) {
+	t.Parallel()
+	f, err := front.New(front.Deps{
+		Place: place, Clock: clock.NewStepped(start), IDs: ident.Seeded(1), Keys: keys{}, Auth: &auth{}, Log: slog.New(slog.DiscardHandler),
+		Services: []front.Service{{Meta: ecs.Meta, API: toyECS{}, Fields: "CreateCluster: clusterName\n" +
+			`CreateService: serviceName loadBalancers -platformVersion=LATEST -serviceConnectConfiguration={"enabled":false}` +
+			` -enableExecuteCommand=false -loadBalancers.containerPort=80`}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const taken = "The operation CreateService of ecs is not implemented" // the toy has none: the members were taken
+	for _, c := range []struct {
+		member string
+		value  any
+		want   string
+	}{
+		{"platformVersion", "LATEST", taken},
+		{"platformVersion", "1.4.0", "The parameter platformVersion of CreateService is not implemented by Berth; leave it out, or at LATEST."},
+		{"enableExecuteCommand", false, taken},
+		{"enableExecuteCommand", true, "leave it out, or at false."},
+		{"serviceConnectConfiguration", map[string]any{"enabled": false}, taken},
+		{"serviceConnectConfiguration", map[string]any{"enabled": true}, `leave it out, or at {"enabled":false}.`},
+		{"serviceConnectConfiguration", map[string]any{"enabled": false, "namespace": "n"}, "The parameter serviceConnectConfiguration of"},
+		{"loadBalancers", []any{map[string]any{"containerPort": 80}}, taken},
+		{"loadBalancers", []any{map[string]any{"containerPort": 81}}, "The parameter loadBalancers.containerPort of"},
+	} {
+		_, err := f.Invoke(t.Context(), ident.Root(place), "ecs", "CreateService", map[string]any{"serviceName": "s", c.member: c.value})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s %v: %v", c.member, c.value, err)
+		}
+	}
+}
+
 func TestCompatibility(t *testing.T) {
 	t.Parallel()
 	page, err := front.Compatibility([]front.Service{

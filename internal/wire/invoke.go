@@ -44,6 +44,9 @@ func (o *Operation) InputMap(in any) map[string]any {
 	return m
 }
 
+// Tree is a value of a shape as ToMap gives it.
+func (s *Shape) Tree(v reflect.Value) any { return tree(s, v) }
+
 func tree(s *Shape, v reflect.Value) any {
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()
