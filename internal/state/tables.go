@@ -36,7 +36,6 @@ var (
 		store.By("instance", func(t model.Task) string { return t.Instance }),
 		store.By("status", func(t model.Task) string { return string(t.LastStatus) }),
 		store.By("dropped", dropped),
-		store.By("unplaced", Unplaced),
 		store.By("attachment", func(t model.Task) string { return t.AttachmentID }),
 		store.By("id", func(t model.Task) string { return t.ID }))
 	Instances = table("instance", func(i model.Instance) string { return i.ID },
