@@ -70,7 +70,7 @@ func fill(ctx context.Context, dir string, n int) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	kv, err := pebble.Open(dir)
+	kv, err := pebble.Open(dir, pebble.Options{})
 	if err != nil {
 		return err
 	}

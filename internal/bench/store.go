@@ -45,7 +45,7 @@ func stores(ctx context.Context, b *bench) error {
 }
 
 func ourStore(ctx context.Context, dir string) (perSecond, cpuEach float64, err error) {
-	kv, err := pebble.Open(dir)
+	kv, err := pebble.Open(dir, pebble.Options{})
 	if err != nil {
 		return 0, 0, err
 	}

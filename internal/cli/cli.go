@@ -24,7 +24,7 @@ import (
 type ServerConfig struct {
 	Data, Listen, Region, Account, Runtime string
 	Speed                                  float64
-	Verbose, Overcommit                    bool
+	Verbose, Overcommit, Recover           bool
 	// Hosts and Origins are the names and the pages that browsers may call
 	// the server by and from, beside its own.
 	Hosts, Origins []string
@@ -175,6 +175,7 @@ func serverFlags(cmd *cobra.Command, c *ServerConfig, speed float64) {
 	f.Float64Var(&c.Speed, "speed", speed, "run the control plane's clock `N` times as fast as real time")
 	f.StringVar(&c.Runtime, "runtime", "", "OCI runtime to run containers with, a `program` (default: runc in PATH)")
 	f.BoolVar(&c.Overcommit, "overcommit", false, "let instance types be larger than this machine's memory")
+	f.BoolVar(&c.Recover, "recover", false, "go on without changes of a damaged state that are lost")
 	f.StringSliceVar(&c.Hosts, "allow-host", nil, "answer for this `name` of the machine too, beside localhost")
 	f.StringSliceVar(&c.Origins, "allow-origin", nil, "let web pages of this `origin` call, for example http://localhost:3000")
 	f.BoolVarP(&c.Verbose, "verbose", "v", false, "log every step")

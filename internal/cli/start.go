@@ -55,7 +55,7 @@ func (a *app) agree(ctx context.Context, c *client, w order) error {
 	s := w.server
 	for _, f := range []struct{ name, want, has string }{
 		{"region", s.Region, c.now.Region}, {"account", s.Account, c.now.Account}, {"listen", s.Listen, strings.TrimPrefix(c.base, "http://")},
-		{"runtime", s.Runtime, ""}, {"overcommit", "true", ""}, {"verbose", "true", ""},
+		{"runtime", s.Runtime, ""}, {"overcommit", "true", ""}, {"verbose", "true", ""}, {"recover", "true", ""},
 		{"allow-host", "true", ""}, {"allow-origin", "true", ""},
 	} {
 		if !w.given(f.name) || f.want == f.has {
@@ -118,6 +118,9 @@ func (a *app) start(ctx context.Context, s ServerConfig) (*client, error) {
 	}
 	for _, o := range s.Origins {
 		args = append(args, "--allow-origin", o)
+	}
+	if s.Recover {
+		args = append(args, "--recover")
 	}
 	if s.Overcommit {
 		args = append(args, "--overcommit")

@@ -63,7 +63,7 @@ func TestConfigurations(t *testing.T) {
 		"Region":           {func(c *cli.ServerConfig) { c.Region = "moon-1" }, "no such AWS Region"},
 		"speed 0":          {func(c *cli.ServerConfig) { c.Speed = 0 }, "--speed 0"},
 		"speed NaN":        {func(c *cli.ServerConfig) { c.Speed = math.NaN() }, "--speed NaN"},
-		"runtime":          {func(c *cli.ServerConfig) { c.Runtime = "/no/such" }, "--runtime /no/such: there is no such program"},
+		"runtime":          {func(c *cli.ServerConfig) { c.Runtime = "/no/such" }, "--runtime /no/such: no such program"},
 		"host with port":   {func(c *cli.ServerConfig) { c.Hosts = []string{"a:80"} }, "--allow-host a:80"},
 		"any host":         {func(c *cli.ServerConfig) { c.Hosts = []string{"*"} }, "--allow-host *"},
 		"origin is a name": {func(c *cli.ServerConfig) { c.Origins = []string{"localhost"} }, "--allow-origin localhost"},

@@ -41,6 +41,8 @@ type Config struct {
 	Runtime string
 	// Overcommit allows instance types with more memory than the host has.
 	Overcommit bool
+	// Recover goes on without what was lost of a damaged state.
+	Recover bool
 	// Hosts and Origins are what browsers may name (front.Guard).
 	Hosts, Origins []string
 	// Self is this program.
@@ -59,7 +61,7 @@ func check(c cli.ServerConfig) (Config, error) {
 	}
 	cfg := Config{
 		Data: data, Listen: c.Listen, Speed: c.Speed, Runtime: c.Runtime, Overcommit: c.Overcommit, Self: self,
-		Hosts: c.Hosts, Origins: c.Origins,
+		Recover: c.Recover, Hosts: c.Hosts, Origins: c.Origins,
 		Place: ident.Place{Partition: "aws", Region: c.Region, Account: c.Account},
 	}
 	host, _, err := net.SplitHostPort(c.Listen)

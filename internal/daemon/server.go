@@ -19,6 +19,7 @@ import (
 	"berth/internal/container/image"
 	"berth/internal/container/runc"
 	"berth/internal/controllers/network"
+	"berth/internal/disk"
 	"berth/internal/edge"
 	"berth/internal/endpoint"
 	"berth/internal/front"
@@ -49,12 +50,17 @@ type server struct {
 	images    *registry.Store
 	code      *function.Store
 	kv        *pebble.KV
+	disk      *disk.Disk
 	log       *slog.Logger
 }
 
 // open makes the drivers and assembles the system; nothing runs yet.
 func open(ctx context.Context, cfg Config, log *slog.Logger) (*server, error) {
-	kv, err := pebble.Open(filepath.Join(cfg.Data, "state"))
+	warn := func(text string) { log.Warn("the data folder is not as it should be", slog.String("found", text)) }
+	d := disk.Open(cfg.Data, warn)
+	kv, err := pebble.Open(filepath.Join(cfg.Data, "state"), pebble.Options{
+		Disk: d, Recover: cfg.Recover, Warn: warn,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +68,7 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{cfg: cfg, kv: kv, log: log}
+	s := &server{cfg: cfg, kv: kv, disk: d, log: log}
 	if s.clock, err = openClock(ctx, db, cfg.Speed); err != nil {
 		return nil, err
 	}
@@ -96,7 +102,7 @@ func (s *server) drivers(ctx context.Context, c Core) (Drivers, error) {
 		return err
 	})
 	g.Go(func() (err error) {
-		s.series, err = series.Open(filepath.Join(s.cfg.Data, "series"))
+		s.series, err = series.Open(filepath.Join(s.cfg.Data, "series"), s.disk)
 		return err
 	})
 	h, err := s.otherHands(ctx, c)

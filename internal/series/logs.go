@@ -79,7 +79,7 @@ func (s *Store) CreateStream(group, name string, at time.Time) error {
 	if err := put(b, joined(kindStream, group)+name, st); err != nil {
 		return err
 	}
-	if err := b.Commit(pebble.Sync); err != nil {
+	if err := s.commit(b); err != nil {
 		return fmt.Errorf("create log stream: %w", err)
 	}
 	s.streams[joined(kindStream, group)+name] = st
@@ -102,7 +102,7 @@ func (s *Store) DeleteStream(group, name string) error {
 		return err
 	}
 	delete(s.streams, key)
-	return b.Commit(pebble.Sync)
+	return s.commit(b)
 }
 
 // DeleteGroup removes all streams of a group; none is success.
@@ -121,7 +121,7 @@ func (s *Store) DeleteGroup(group string) error {
 			delete(s.streams, key)
 		}
 	}
-	return b.Commit(pebble.Sync)
+	return s.commit(b)
 }
 
 // Streams lists the streams of a group whose names have the prefix, in order
@@ -180,7 +180,7 @@ func (s *Store) Append(group, name string, now time.Time, events []Event) error 
 	if err := put(b, joined(kindStream, group)+name, &st); err != nil {
 		return err
 	}
-	if err := b.Commit(pebble.Sync); err != nil {
+	if err := s.commit(b); err != nil {
 		return fmt.Errorf("append to log stream: %w", err)
 	}
 	*old = st
@@ -368,5 +368,5 @@ func (s *Store) pruneLogs(group string, before time.Time) error {
 			return err
 		}
 	}
-	return b.Commit(pebble.Sync)
+	return s.commit(b)
 }

@@ -188,7 +188,7 @@ func (s *Store) Put(_ context.Context, data ...Datum) error {
 			return err
 		}
 	}
-	if err := b.Commit(pebble.Sync); err != nil {
+	if err := s.commit(b); err != nil {
 		return fmt.Errorf("store metric data: %w", err)
 	}
 	for _, d := range data {
@@ -369,7 +369,7 @@ func (s *Store) prune(m Metric, fine, coarse time.Time) error {
 			}
 		}
 	}
-	return b.Commit(pebble.Sync)
+	return s.commit(b)
 }
 
 // Namespace writes into one namespace.

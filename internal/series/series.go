@@ -20,12 +20,14 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"berth/internal/disk"
 	"berth/internal/fault"
 )
 
 // Store is a folder of logs and metrics.
 type Store struct {
-	db *pebble.DB
+	db       *pebble.DB
+	writable func() error // refuses while the disk is full
 
 	mu      sync.Mutex         // held over read-modify-write of streams and points
 	streams map[string]*Stream // by group \0 stream, as far as they were used
@@ -33,8 +35,15 @@ type Store struct {
 }
 
 // Open opens or makes the store in dir. It fails while another process has it
-// open.
-func Open(dir string) (*Store, error) { return open(dir, vfs.Default) }
+// open. While the disk is full, what writes fails with fault.Unavailable.
+func Open(dir string, d *disk.Disk) (*Store, error) {
+	s, err := open(dir, d.FS())
+	if err != nil {
+		return nil, err
+	}
+	s.writable = d.Writable
+	return s, nil
+}
 
 // Memory makes a store that is gone when it is closed.
 func Memory() (*Store, error) { return open("", vfs.NewMem()) }
@@ -48,7 +57,16 @@ func open(dir string, fs vfs.FS) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open series in %q: %w", dir, err)
 	}
-	return &Store{db: db, streams: map[string]*Stream{}, metrics: map[string]bool{}}, nil
+	writable := func() error { return nil }
+	return &Store{db: db, writable: writable, streams: map[string]*Stream{}, metrics: map[string]bool{}}, nil
+}
+
+// commit writes a batch durably.
+func (s *Store) commit(b *pebble.Batch) error {
+	if err := s.writable(); err != nil {
+		return err
+	}
+	return b.Commit(pebble.Sync)
 }
 
 // Close closes the store.

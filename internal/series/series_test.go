@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"berth/internal/disk"
 	"berth/internal/fault"
 	"berth/internal/series"
 )
@@ -137,7 +138,7 @@ func TestStreamsComeAndGo(t *testing.T) {
 
 func TestWhatWasAppendedIsThereAfterReopening(t *testing.T) {
 	dir := t.TempDir()
-	s, err := series.Open(dir)
+	s, err := series.Open(dir, disk.Open(dir, func(string) {}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +150,7 @@ func TestWhatWasAppendedIsThereAfterReopening(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = series.Open(dir); err != nil {
+	if s, err = series.Open(dir, disk.Open(dir, func(string) {})); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })

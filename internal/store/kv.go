@@ -29,6 +29,13 @@ type KV interface {
 	Close() error
 }
 
+// Limited is a KV that may have no space for now.
+type Limited interface {
+	// Writable refuses a write that would not be durable. It is asked before
+	// anything is changed, so that later ones go on.
+	Writable() error
+}
+
 // Memory is a KV that forgets when the process ends; tests and the simulator
 // use it.
 type Memory struct {

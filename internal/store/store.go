@@ -227,6 +227,11 @@ func (db *DB) apply(guard Guard, fn func(*Tx) error) (*batch, int64, error) {
 	if len(tx.changes) == 0 {
 		return nil, db.head.rev, nil
 	}
+	if kv, ok := db.kv.(Limited); ok {
+		if err := kv.Writable(); err != nil {
+			return nil, 0, err
+		}
+	}
 	tables := maps.Clone(db.head.tables)
 	maps.Copy(tables, tx.own)
 	b := &batch{ver: &version{rev: tx.rev, tables: tables}, changes: tx.changes, done: make(chan error, 1)}

@@ -1,6 +1,7 @@
 package pebble_test
 
 import (
+	"path/filepath"
 	"testing"
 
 	"berth/internal/store"
@@ -13,9 +14,9 @@ func TestPebbleKeepsWhatStoreAsks(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.KV {
 		t.Helper()
 		if dirs[t.Name()] == "" {
-			dirs[t.Name()] = t.TempDir()
+			dirs[t.Name()] = filepath.Join(t.TempDir(), "state")
 		}
-		kv, err := pebble.Open(dirs[t.Name()])
+		kv, err := pebble.Open(dirs[t.Name()], pebble.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
