@@ -99,7 +99,8 @@ func (a *Access) trusts(role model.Role, who policy.Principal, keys map[string][
 }
 
 func refusedAssume(who, roleARN string) error {
-	return fault.New(fault.Denied, "AccessDenied", "User: %s is not authorized to perform: sts:AssumeRole on resource: %s", who, roleARN)
+	return fault.New(fault.Denied, "AccessDenied", "User: %s is not authorized to perform: sts:AssumeRole on resource: %s", who, roleARN).
+		With(map[string]string{model.FactPrincipal: who, model.FactAction: "sts:AssumeRole", model.FactResource: roleARN})
 }
 
 // Allow evaluates IAM. See control.Access.
@@ -292,10 +293,11 @@ func (a *Access) denied(r store.Reader, p ident.Principal, action, resource stri
 	if service, _, _ := strings.Cut(action, ":"); resource != "*" || slices.Contains(namesAll, service) {
 		text += " on resource: " + resource
 	}
+	out := fault.New(fault.Denied, "AccessDenied", "%s because no %s allows the %s action%s", text, d.Source, action, a.unread(r, p))
 	if d.Explicit {
-		return fault.New(fault.Denied, "AccessDenied", "%s with an explicit deny in %s %s", text, article(d.Source), d.Source)
+		out = fault.New(fault.Denied, "AccessDenied", "%s with an explicit deny in %s %s", text, article(d.Source), d.Source)
 	}
-	return fault.New(fault.Denied, "AccessDenied", "%s because no %s allows the %s action%s", text, d.Source, action, a.unread(r, p))
+	return out.With(map[string]string{model.FactPrincipal: p.ARN, model.FactAction: action, model.FactResource: resource})
 }
 
 func article(s policy.Source) string {

@@ -485,14 +485,18 @@ func (b *Balancer) Report() Report {
 	slices.SortFunc(r.Targets, func(x, y TargetReport) int {
 		return strings.Compare(x.Group+x.ID, y.Group+y.ID)
 	})
-	trouble := map[string]string{}
+	known := map[string]*ListenerReport{}
 	for _, s := range b.sockets {
-		s.report(trouble)
+		s.report(known)
 	}
 	for _, lb := range b.world.balancers {
 		r.LoadBalancers = append(r.LoadBalancers, lb.cfg.ID)
 		for _, l := range lb.cfg.Listeners {
-			r.Listeners = append(r.Listeners, ListenerReport{ID: l.ID, Trouble: trouble[l.ID]})
+			x := ListenerReport{ID: l.ID}
+			if k := known[l.ID]; k != nil {
+				x = *k
+			}
+			r.Listeners = append(r.Listeners, x)
 		}
 	}
 	return r

@@ -197,4 +197,6 @@ type TargetReport struct {
 type ListenerReport struct {
 	ID      string `json:"id"`
 	Trouble string `json:"trouble,omitempty"`
+	// AnswersOn is the port of this host that answers instead, 0 if none.
+	AnswersOn int `json:"answersOn,omitempty"`
 }

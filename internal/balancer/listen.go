@@ -161,20 +161,28 @@ func (s *socket) reopen() {
 	}
 }
 
-func (s *socket) report(trouble map[string]string) {
+// report adds the socket's trouble to what is known of its listeners.
+func (s *socket) report(known map[string]*ListenerReport) {
 	s.mu.Lock()
-	text := s.trouble
+	text, port := s.trouble, 0
+	if s.other != nil {
+		port = s.other.Addr().(*net.TCPAddr).Port
+	}
 	s.mu.Unlock()
 	if text == "" {
 		return
 	}
 	for _, l := range s.binding.Load().list {
-		if trouble[l.id] == "" {
-			trouble[l.id] = text
-		} else if !strings.Contains(trouble[l.id], text) {
-			parts := append(strings.Split(trouble[l.id], "\n"), text)
-			slices.Sort(parts)
-			trouble[l.id] = strings.Join(parts, "\n")
+		r := known[l.id]
+		if r == nil {
+			r = &ListenerReport{ID: l.id}
+			known[l.id] = r
+		}
+		lines := append(strings.FieldsFunc(r.Trouble, func(c rune) bool { return c == '\n' }), text)
+		slices.Sort(lines)
+		r.Trouble = strings.Join(slices.Compact(lines), "\n")
+		if r.AnswersOn == 0 || port != 0 && port < r.AnswersOn {
+			r.AnswersOn = port
 		}
 	}
 }

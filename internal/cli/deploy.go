@@ -27,13 +27,9 @@ func (a *app) prepare(ctx context.Context, c *client, d *deployment, given map[s
 	if err != nil {
 		return refused(*d, err)
 	}
-	now, err := c.call(ctx, "cloudformation", "DescribeStacks", map[string]any{"StackName": d.stack})
-	var st map[string]any
-	switch all := list(now, "Stacks"); {
-	case err != nil && !strings.Contains(err.Error(), "does not exist"):
+	st, err := c.stack(ctx, d.stack)
+	if err != nil {
 		return refused(*d, err)
-	case len(all) > 0:
-		st = all[0]
 	}
 	if err := standing(d, model.StackStatus(str(st, "StackStatus"))); err != nil {
 		return err

@@ -40,16 +40,35 @@ func (a *app) down() *cobra.Command {
 	}
 }
 
+// stack finds a stack by its name or id, nil if there is none.
+func (c *client) stack(ctx context.Context, name string) (map[string]any, error) {
+	in := map[string]any{}
+	for {
+		out, err := c.call(ctx, "cloudformation", "DescribeStacks", in)
+		if err != nil {
+			return nil, err
+		}
+		for _, st := range list(out, "Stacks") {
+			if str(st, "StackName") == name || str(st, "StackId") == name {
+				return st, nil
+			}
+		}
+		if in["NextToken"] = str(out, "NextToken"); in["NextToken"] == "" {
+			return nil, nil
+		}
+	}
+}
+
 func (a *app) deleteStack(ctx context.Context, c *client, stack string) error {
 	began := time.Now()
-	out, err := c.call(ctx, "cloudformation", "DescribeStacks", map[string]any{"StackName": stack})
-	if err != nil && strings.Contains(err.Error(), "does not exist") {
-		return a.noStack(ctx, c, stack)
-	}
+	st, err := c.stack(ctx, stack)
 	if err != nil {
 		return err
 	}
-	id := str(list(out, "Stacks")[0], "StackId")
+	if st == nil {
+		return a.noStack(ctx, c, stack)
+	}
+	id := str(st, "StackId")
 	if _, err := c.call(ctx, "cloudformation", "DeleteStack", map[string]any{"StackName": stack}); err != nil {
 		return err
 	}

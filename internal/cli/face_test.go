@@ -192,13 +192,12 @@ func refusing(message, status string) http.Handler {
 				"<member><ParameterKey>Other</ParameterKey><ParameterType>Number</ParameterType><DefaultValue>1</DefaultValue></member></Parameters>",
 			"DescribeStacks": "<Stacks><member><StackName>t</StackName><StackStatus>" + status + "</StackStatus></member></Stacks>",
 		}[op]
-		if op == "GetTemplateSummary" && message != "" || op == "DescribeStacks" && status == "" {
+		if op == "DescribeStacks" && status == "" {
+			body = ""
+		}
+		if op == "GetTemplateSummary" && message != "" {
 			w.WriteHeader(http.StatusBadRequest)
-			why := message
-			if why == "" {
-				why = "Stack with id t does not exist"
-			}
-			fmt.Fprintf(w, "<ErrorResponse><Error><Code>ValidationError</Code><Message>%s</Message></Error></ErrorResponse>", why)
+			fmt.Fprintf(w, "<ErrorResponse><Error><Code>ValidationError</Code><Message>%s</Message></Error></ErrorResponse>", message)
 			return
 		}
 		fmt.Fprintf(w, "<%sResponse><%sResult>%s</%sResult></%sResponse>", op, op, body, op, op)
@@ -285,11 +284,8 @@ func failing(posts *[]url.Values) http.Handler {
 		_ = r.ParseForm()
 		*posts = append(*posts, r.Form)
 		op := r.Form.Get("Action")
-		if op == "DescribeStacks" && r.Form.Get("StackName") == "t" {
-			w.WriteHeader(http.StatusBadRequest)
-			_, _ = io.WriteString(
-				w, "<ErrorResponse><Error><Code>ValidationError</Code><Message>Stack with id t does not exist</Message></Error></ErrorResponse>",
-			)
+		if op == "DescribeStacks" && r.Form.Get("StackName") == "" {
+			_, _ = io.WriteString(w, "<R><DescribeStacksResult><Stacks></Stacks></DescribeStacksResult></R>")
 			return
 		}
 		fmt.Fprintf(w, "<%sResponse><%sResult>%s</%sResult></%sResponse>", op, op, map[string]string{
@@ -315,7 +311,7 @@ func failing(posts *[]url.Values) http.Handler {
 		}
 		_, _ = io.WriteString(
 			w,
-			`{"kind":"stack","say":["ROLLBACK_COMPLETE","Web (AWS::ECS::Service) CREATE_FAILED: Resource handler returned message: \"the deployment failed\"","the hook refused it"],"cure":"mend the page: berth logs hook shows why"}`,
+			`{"kind":"stack","say":["ROLLBACK_COMPLETE","Web (AWS::ECS::Service) CREATE_FAILED: Resource handler returned message: \"the deployment failed\"","the hook refused it"],"cure":"mend the page: berth logs hook shows why","log":"hook"}`,
 		)
 	})
 	return mux
@@ -357,14 +353,6 @@ func TestAFailedDeploymentEndsWithItsCause(t *testing.T) {
 func TestDownOfAWrongName(t *testing.T) {
 	mux := health(http.NewServeMux())
 	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
-		_ = r.ParseForm()
-		if r.Form.Get("StackName") != "" {
-			w.WriteHeader(http.StatusBadRequest)
-			_, _ = io.WriteString(
-				w, "<ErrorResponse><Error><Code>ValidationError</Code><Message>Stack with id hell does not exist</Message></Error></ErrorResponse>",
-			)
-			return
-		}
 		_, _ = io.WriteString(
 			w,
 			"<R><DescribeStacksResult><Stacks><member><StackName>hello</StackName></member><member><StackName>web</StackName></member></Stacks></DescribeStacksResult></R>",

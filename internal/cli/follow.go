@@ -28,12 +28,15 @@ type follower struct {
 	seen     map[string]bool
 	doing    map[string]doing
 	done     int
-	failures []string
+	failures []failure
 	told     string // the last line about what is under way, away from a terminal
 	cause    cause
 	asked    time.Time // when the cause was asked for last
 	back     bool      // it is rolled back, of which only the end is told
 }
+
+// failure is a resource that could not be made, and why.
+type failure struct{ what, why string }
 
 // cause is what an explanation said about what is in the way of a service,
 // kept because a rollback takes the service away.
@@ -92,8 +95,7 @@ func (f *follower) events(ctx context.Context, firstLook bool) error {
 	}
 	begin := 0
 	for i, e := range evs {
-		if firstLook && str(e, "ResourceType") == "AWS::CloudFormation::Stack" &&
-			strings.Contains(str(e, "ResourceStatusReason"), "User Initiated") {
+		if firstLook && str(e, "ResourceType") == "AWS::CloudFormation::Stack" && slices.Contains(begun, str(e, "ResourceStatus")) {
 			begin = i
 		}
 	}
@@ -102,6 +104,10 @@ func (f *follower) events(ctx context.Context, firstLook bool) error {
 	}
 	return nil
 }
+
+// begun are the states of a stack in which an operation that was asked for
+// begins.
+var begun = []string{string(model.StackCreateInProgress), string(model.StackUpdateInProgress), string(model.StackDeleteInProgress)}
 
 // fresh lists the events that were not seen yet, the oldest first.
 func (f *follower) fresh(ctx context.Context) ([]map[string]any, error) {
@@ -156,8 +162,8 @@ func (f *follower) event(ctx context.Context, e map[string]any) {
 			f.why(ctx, service)
 		}
 		mark = tint(f.a.note, "red", "✗")
-		if r := str(e, "ResourceStatusReason"); !strings.Contains(r, "cancelled") {
-			f.failures = append(f.failures, logical+" ("+kind+"): "+handler(r))
+		if r := str(e, "ResourceStatusReason"); r != model.CancelledCreate && r != model.CancelledUpdate {
+			f.failures = append(f.failures, failure{logical + " (" + kind + ")", handler(r)})
 		}
 	}
 	f.a.clear()
@@ -248,8 +254,6 @@ func cut(s, from, to string) string {
 	return s
 }
 
-var logOf = regexp.MustCompile(`berth logs (\S+)`)
-
 // why asks every second what is in the way of a service, and tells it once it
 // was the same for some looks.
 func (f *follower) why(ctx context.Context, service string) {
@@ -268,7 +272,7 @@ func (f *follower) why(ctx context.Context, service string) {
 		f.cause.lasted = 0
 	}
 	f.cause.explanation = e
-	if lines := f.a.lastWords(ctx, f.c, e.Cure); len(lines) > 0 {
+	if lines := f.a.lastWords(ctx, f.c, e.Log); len(lines) > 0 {
 		f.cause.log = lines
 	}
 	if f.cause.lasted < 4 || f.cause.shown == e.Cure {
@@ -286,13 +290,12 @@ func (f *follower) why(ctx context.Context, service string) {
 // frame matches what Lambda writes around the lines of a function.
 var frame = regexp.MustCompile(`^(INIT_START|START|END|REPORT) `)
 
-// lastWords are the last lines of the log that a cure names.
-func (a *app) lastWords(ctx context.Context, c *client, cure string) []string {
-	m := logOf.FindStringSubmatch(cure)
-	if m == nil {
+// lastWords are the last lines of the log that a cure names, if it does.
+func (a *app) lastWords(ctx context.Context, c *client, log string) []string {
+	if log == "" {
 		return nil
 	}
-	groups, stream, err := a.logGroups(ctx, c, strings.Trim(m[1], "()"))
+	groups, stream, err := a.logGroups(ctx, c, log)
 	if err != nil {
 		return nil // there is none, or no longer
 	}
@@ -323,8 +326,8 @@ func (f *follower) failed(ctx context.Context, status, reason string) error {
 	if status == string(model.StackDeleteComplete) {
 		return fmt.Errorf("stack %s was deleted meanwhile", f.stack)
 	}
-	for _, s := range f.failures {
-		lines = append(lines, "  ✗ "+s)
+	for _, x := range f.failures {
+		lines = append(lines, "  ✗ "+x.what+": "+x.why)
 	}
 	if len(f.failures) == 0 && reason != "" {
 		lines = append(lines, "  ✗ "+reason)
@@ -333,20 +336,20 @@ func (f *follower) failed(ctx context.Context, status, reason string) error {
 	if err != nil {
 		e = explanation{}
 	}
-	words := f.a.lastWords(ctx, f.c, e.Cure)
+	words := f.a.lastWords(ctx, f.c, e.Log)
 	if e.Cure == "" && f.cause.Cure != "" { // a rollback left nothing to explain
 		e = f.cause.explanation
 	}
 	for _, s := range e.Say {
-		if !strings.Contains(s, status) && !said(f.failures, s) && !strings.Contains(s, "has started") {
+		if !strings.Contains(s, status) && !said(f.failures, s) && !slices.Contains(e.Routine, s) {
 			lines = append(lines, "    "+s)
 		}
 	}
 	if len(words) == 0 {
 		words = f.cause.log
 	}
-	if m := logOf.FindStringSubmatch(first(e.Cure, f.cause.Cure)); m != nil && len(words) > 0 {
-		lines = append(lines, "  the last lines of "+strings.Trim(m[1], "()")+":")
+	if log := first(e.Log, f.cause.Log); log != "" && len(words) > 0 {
+		lines = append(lines, "  the last lines of "+log+":")
 		for _, w := range words {
 			lines = append(lines, "    │ "+w)
 		}
@@ -360,9 +363,6 @@ func (f *follower) failed(ctx context.Context, status, reason string) error {
 }
 
 // said says that a line repeats the reason of a failure.
-func said(failures []string, line string) bool {
-	return slices.ContainsFunc(failures, func(s string) bool {
-		_, reason, _ := strings.Cut(s, "): ")
-		return reason != "" && strings.Contains(line, reason)
-	})
+func said(failures []failure, line string) bool {
+	return slices.ContainsFunc(failures, func(x failure) bool { return x.why != "" && strings.Contains(line, x.why) })
 }

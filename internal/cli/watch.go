@@ -147,6 +147,8 @@ type explanation struct {
 	Kind    string     `json:"kind"`
 	Say     []string   `json:"say"`
 	Cure    string     `json:"cure,omitempty"`
+	Log     string     `json:"log,omitempty"`     // what `berth logs` takes, where the cure names a log
+	Routine []string   `json:"routine,omitempty"` // the lines of Say about what goes as it should
 	History []decision `json:"history,omitempty"`
 }
 

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime/pprof"
 	"slices"
 	"strconv"
@@ -95,9 +94,6 @@ func (o *own) health(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-// elsewhere finds in a listener's trouble the port that answers for its own.
-var elsewhere = regexp.MustCompile(`port (\d+) answers instead`)
-
 // listeners says where each load balancer answers on this machine.
 func (o *own) listeners(w http.ResponseWriter, _ *http.Request) {
 	type row struct {
@@ -117,10 +113,7 @@ func (o *own) listeners(w http.ResponseWriter, _ *http.Request) {
 		}
 		x := row{LoadBalancer: lb.ARN, Host: lb.DNSName, Port: l.Port, HostPort: l.Port, Protocol: l.Protocol, Trouble: l.Trouble}
 		if l.Trouble != "" {
-			x.HostPort = 0
-			if m := elsewhere.FindStringSubmatch(l.Trouble); m != nil {
-				x.HostPort, _ = strconv.ParseInt(m[1], 10, 64)
-			}
+			x.HostPort = l.AnswersOn
 		}
 		rows = append(rows, x)
 	}
@@ -285,10 +278,11 @@ func fresh(c store.Change) []model.Decision {
 			was = o.LastStatus
 		}
 		if was != n.LastStatus {
+			steps := slices.DeleteFunc([]string{string(was), string(n.LastStatus)}, func(s string) bool { return s == "" })
 			return []model.Decision{
 				{
 					At: n.StatusAt, By: "task", Subject: n.ARN, Verb: "state",
-					Reason: strings.TrimPrefix(fmt.Sprintf("%s → %s", was, n.LastStatus), " → "), Cluster: n.Cluster, Service: n.Service,
+					Reason: strings.Join(steps, " → "), Cluster: n.Cluster, Service: n.Service,
 				},
 			}
 		}

@@ -76,7 +76,9 @@ func note(tx *store.Tx, t model.Task, before model.TaskStatus, now time.Time) er
 	return state.Note(tx, now, model.Decision{
 		By: writer, Subject: t.ARN, Cluster: t.Cluster, Service: t.Service, Verb: "state",
 		Reason: fmt.Sprintf("Task moved from %s to %s.", before, t.LastStatus),
-		Facts:  map[string]string{"from": string(before), "to": string(t.LastStatus), "stoppedReason": t.StoppedReason},
+		Facts: map[string]string{
+			"from": string(before), "to": string(t.LastStatus), "stoppedReason": t.StoppedReason, "stopCode": t.StopCode, "stopCause": t.StopCause,
+		},
 	})
 }
 

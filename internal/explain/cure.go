@@ -2,7 +2,6 @@ package explain
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,47 +13,46 @@ import (
 
 // Each cure names what is wrong and what puts it right in one sentence.
 
-// refused matches the refusals of IAM: who may not do what.
-var refused = regexp.MustCompile(`assumed-role/([^/]+)/\S+ is not authorized to perform: (\S+)`)
-
-// untrusted matches a service that a role does not trust.
-var untrusted = regexp.MustCompile(`User: (\S+) is not authorized to perform: sts:AssumeRole on resource: \S+role/(\S+)`)
-
-// denial words a refusal of IAM; policy is what AWS offers for such a role.
-func denial(text, policy string) string {
-	m := refused.FindStringSubmatch(text)
-	if m == nil {
-		return ""
+// denial words a refusal of IAM, "" if the cause is none; policy is what AWS
+// offers for such a role.
+func denial(facts map[string]string, policy string) string {
+	role, ok := assumed(facts[model.FactPrincipal])
+	if action := facts[model.FactAction]; ok && action != "" {
+		return fmt.Sprintf("role %s may not %s: attach %s to it, or allow the action in a policy of its own", role, action, policy)
 	}
-	return fmt.Sprintf("role %s may not %s: attach %s to it, or allow the action in a policy of its own", m[1], m[2], policy)
+	return ""
+}
+
+// assumed is the role of a session's ARN.
+func assumed(arn string) (role string, ok bool) {
+	_, path, ok := strings.Cut(arn, ":assumed-role/")
+	role, _, _ = strings.Cut(path, "/")
+	return role, ok
 }
 
 // launchCure says what lets a capacity provider launch again.
 func launchCure(v store.Reader, cp model.CapacityProvider) string {
-	text := cp.LastFailure
+	code, facts := cp.FailureCause.Code, cp.FailureCause.Facts
 	switch {
-	case strings.Contains(text, "iam:PassRole"):
-		role := text[strings.LastIndex(text, "role/")+1:]
-		role, _, _ = strings.Cut(strings.TrimPrefix(role, "ole/"), " ")
+	case facts[model.FactAction] == "iam:PassRole":
 		return fmt.Sprintf(
 			"role %s may not pass the instance role %s, since AWS's policy covers names that begin with ecsInstanceRole: rename the instance "+
 				"role, or allow iam:PassRole on it",
-			short(cp.InfrastructureRoleARN), role,
+			short(cp.InfrastructureRoleARN), short(facts[model.FactResource]),
 		)
-	case untrusted.MatchString(text):
-		m := untrusted.FindStringSubmatch(text)
-		return "let role " + m[2] + " trust " + m[1] + " (its AssumeRolePolicyDocument)"
-	case refused.MatchString(text):
-		return denial(text, "AmazonECSInfrastructureRolePolicyForManagedInstances")
-	case strings.Contains(text, "instance profile") || strings.Contains(text, "Instance Profile"):
+	case facts[model.FactAction] == "sts:AssumeRole":
+		return "let role " + short(facts[model.FactResource]) + " trust " + facts[model.FactPrincipal] + " (its AssumeRolePolicyDocument)"
+	case facts[model.FactAction] != "":
+		return denial(facts, "AmazonECSInfrastructureRolePolicyForManagedInstances")
+	case facts[model.FactProfile] != "":
 		return "put a role into the instance profile " + cp.InstanceProfileARN
-	case strings.Contains(text, "this host has"):
+	case facts[model.FactHost] != "":
 		return "this machine is smaller than the instance type: ask for less in the task definition, allow smaller types, or start the server " +
 			"with --overcommit"
-	case strings.Contains(text, "InsufficientInstanceCapacity") || strings.Contains(text, "UnfulfillableCapacity"):
+	case code == "InsufficientInstanceCapacity" || code == "UnfulfillableCapacity":
 		return "it tries its other zones at once, and one that refused after five minutes with another type if there is one: allow more " +
 			"instance types or zones in the capacity provider"
-	case strings.Contains(text, "LimitExceeded") || strings.Contains(text, "CountExceeded"):
+	case strings.Contains(code, "LimitExceeded") || strings.Contains(code, "CountExceeded"):
 		return "a quota of the account is used up: raise it, or end what uses it; it tries again every five minutes"
 	default:
 		return ""
@@ -123,14 +121,14 @@ func unreached(v store.Reader, in model.Instance, services ...string) string {
 
 // stopped says why a call does not arrive, and the cure.
 func stopped(s vpc.Snapshot, c vpc.Call, in model.Instance) string {
-	last := stop(c.Path)
+	last, code := stop(c.Path), stopCode(c.Path)
 	groups := strings.Join(in.SecurityGroups, " or ")
 	switch {
-	case strings.HasPrefix(last, "no ingress rule"):
+	case code == vpc.NoIngress:
 		return last + ": let the endpoint's group admit tcp 443 from " + groups
-	case strings.HasPrefix(last, "no egress rule"):
+	case code == vpc.NoEgress:
 		return last + ": let " + groups + " out to tcp 443"
-	case strings.Contains(last, "DNS support off"):
+	case code == vpc.NoDNS:
 		return last + ": turn on enableDnsSupport and enableDnsHostnames"
 	case c.Endpoint != "":
 		return last
@@ -139,7 +137,7 @@ func stopped(s vpc.Snapshot, c vpc.Call, in model.Instance) string {
 	case unnamed(s, c, in):
 		return "the endpoint of that service has no private DNS name in the VPC: turn on PrivateDnsEnabled, enableDnsSupport and " +
 			"enableDnsHostnames"
-	case strings.Contains(last, "has no route"):
+	case code == vpc.NoRoute:
 		table := c.Path.Steps[len(c.Path.Steps)-1].Subject
 		return "the VPC has no endpoint for it and route table " + table + " has no route to the Internet: create the interface endpoint " +
 			"SERVICE with private DNS"
@@ -159,38 +157,36 @@ func unnamed(s vpc.Snapshot, c vpc.Call, in model.Instance) bool {
 }
 
 // stoppedCure says what keeps the next task from ending as this one did.
-func stoppedCure(v store.Reader, t model.Task) string {
-	all := t.StoppedReason
-	for _, c := range t.Containers {
-		all += " " + c.Reason
-	}
+func stoppedCure(v store.Reader, t model.Task) (cure, log string) {
+	said := agentSaid(t)
 	def, _ := state.TaskDefinitions.Get(v, t.TaskDefinition)
 	switch {
-	case refused.MatchString(all):
-		return denial(all, "AmazonECSTaskExecutionRolePolicy")
-	case strings.Contains(all, "unable to assume the role"):
-		return "let role " + short(def.ExecutionRoleARN) + " trust ecs-tasks.amazonaws.com"
-	case strings.Contains(all, "log group does not exist"):
-		return "the log group " + logGroup(def) + " does not exist: create it (aws logs create-log-group), or set awslogs-create-group"
-	case strings.Contains(all, "CannotPullContainer") && (strings.Contains(all, "UNKNOWN") || strings.Contains(all, "not found")):
-		return "the image is not in the registry: berth image push " + image(all, def) + " SOURCE"
-	case strings.Contains(all, "timeout") || strings.Contains(all, "connection issue"):
-		return first(reachCure(v, t), "its instance did not reach a service in time, but would now: the next task should start")
-	case strings.Contains(all, "OutOfMemory"):
-		return "a container wanted more memory than it may have: raise the memory of the task definition"
-	case strings.Contains(all, "ELB health checks"):
+	case said.action != "":
+		facts := map[string]string{model.FactPrincipal: said.principal, model.FactAction: said.action}
+		return denial(facts, "AmazonECSTaskExecutionRolePolicy"), ""
+	case said.assume:
+		return "let role " + short(def.ExecutionRoleARN) + " trust ecs-tasks.amazonaws.com", ""
+	case said.noLogGroup:
+		return "the log group " + logGroup(def) + " does not exist: create it (aws logs create-log-group), or set awslogs-create-group", ""
+	case said.noImage:
+		return "the image is not in the registry: berth image push " + image(said.text, def) + " SOURCE", ""
+	case said.late:
+		return first(reachCure(v, t), "its instance did not reach a service in time, but would now: the next task should start"), ""
+	case said.memory:
+		return "a container wanted more memory than it may have: raise the memory of the task definition", ""
+	case t.StopCause == model.CauseUnhealthy:
 		for _, arn := range t.TargetGroups() {
 			if g, ok := state.TargetGroups.Get(v, arn); ok {
 				return healthCure(g, t.ARN)
 			}
 		}
-		return ""
-	case strings.Contains(all, "CannotStartContainer"), strings.Contains(all, "CannotCreateContainer"):
-		return "the container's command does not start: check entryPoint and command of the task definition against what is in the image"
+		return "", ""
+	case said.noStart:
+		return "the container's command does not start: check entryPoint and command of the task definition against what is in the image", ""
 	case t.StopCode == "EssentialContainerExited":
-		return "an essential container ended by itself: berth logs " + t.ID + " shows its last words"
+		return "an essential container ended by itself: berth logs " + t.ID + " shows its last words", t.ID
 	default:
-		return ""
+		return "", ""
 	}
 }
 
@@ -227,52 +223,51 @@ func image(reason string, d model.TaskDefinition) string {
 }
 
 // healthCure says what a health check asks of a target.
-func healthCure(g model.TargetGroup, task string) string {
+func healthCure(g model.TargetGroup, task string) (cure, log string) {
 	port := "port " + g.HealthPort
 	if g.HealthPort == "" || g.HealthPort == "traffic-port" {
 		port = "the registered port"
 	}
-	cure := fmt.Sprintf(
+	cure = fmt.Sprintf(
 		"the load balancer asks for %s on %s and wants %s within %d s: let the container listen there, and its security group admit the load "+
 			"balancer's",
 		first(g.HealthPath, "a connection"), port, first(g.Matcher, "an answer"), g.HealthTimeout,
 	)
 	if task != "" {
-		cure += " (berth logs " + short(task) + ")"
+		log = short(task)
+		cure += " (berth logs " + log + ")"
 	}
-	return cure
+	return cure, log
 }
 
 // registerCure says why a task that runs is in no target group.
 func registerCure(v store.Reader, t model.Task) string {
 	s, _ := state.Services.Get(v, t.Service)
 	for _, e := range s.Events {
-		if strings.Contains(e.Message, "failed to register targets") {
-			return denial(e.Message, "AmazonECSInfrastructureRolePolicyForLoadBalancers")
+		if e.Cause.Code == model.CauseRegister {
+			return denial(e.Cause.Facts, "AmazonECSInfrastructureRolePolicyForLoadBalancers")
 		}
 	}
 	return ""
 }
 
 // hookCure says what a lifecycle hook that failed wants.
-func hookCure(v store.Reader, d model.ServiceDeployment, h model.HookRun) string {
+func hookCure(h model.HookRun) (cure, log string) {
 	name := function(h)
 	switch {
 	case h.TargetType == "PAUSE":
-		return "nobody answered, or somebody said ROLLBACK: aws ecs continue-service-deployment lets a paused one go on"
-	case strings.Contains(h.Reason, "unable to assume role"):
-		return "let role " + short(h.RoleARN) + " of the hook trust ecs.amazonaws.com"
-	case strings.Contains(h.Reason, "Function not found"):
-		return "the function " + name + " of the hook does not exist: create it, or take the hook out of the service's deploymentConfiguration"
-	case strings.Contains(h.Reason, "unable to invoke"):
-		return fmt.Sprintf("allow role %s lambda:InvokeFunction on function %s", short(h.RoleARN), name)
+		return "nobody answered, or somebody said ROLLBACK: aws ecs continue-service-deployment lets a paused one go on", ""
+	case h.Cause.Code == model.CauseAssumeRole:
+		return "let role " + short(h.RoleARN) + " of the hook trust ecs.amazonaws.com", ""
+	case h.Cause.Code == model.CauseNoFunction:
+		return "the function " + name + " of the hook does not exist: create it, or take the hook out of the service's deploymentConfiguration", ""
+	case h.Cause.Code == model.CauseInvoke:
+		return fmt.Sprintf("allow role %s lambda:InvokeFunction on function %s", short(h.RoleARN), name), ""
 	}
-	for _, n := range slices.Backward(history(v, d.ARN)) {
-		if _, ended, ok := strings.Cut(n.Reason, "the function ended with "); n.Verb == "hook" && ok {
-			return fmt.Sprintf(
-				"the hook's function ended with %s: berth logs %s shows where; it must return {\"hookStatus\": \"SUCCEEDED\"}", ended, name,
-			)
-		}
+	if ended := h.Cause.Facts[model.FactEnded]; ended != "" {
+		return fmt.Sprintf(
+			"the hook's function ended with %s: berth logs %s shows where; it must return {\"hookStatus\": \"SUCCEEDED\"}", ended, name,
+		), name
 	}
-	return fmt.Sprintf("the hook did not return {\"hookStatus\": \"SUCCEEDED\"}: berth logs %s shows why", name)
+	return fmt.Sprintf("the hook did not return {\"hookStatus\": \"SUCCEEDED\"}: berth logs %s shows why", name), name
 }

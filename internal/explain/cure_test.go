@@ -157,32 +157,37 @@ func TestWhyAnAgentDoesNotCome(t *testing.T) {
 }
 
 func TestWhyNothingIsLaunched(t *testing.T) {
-	unauthorized := "UnauthorizedOperation: You are not authorized to perform this operation. User: " +
-		"arn:aws:sts::1:assumed-role/infra/ECSManagedInstances is not authorized to perform: "
-	for _, c := range []struct{ failure, want string }{
+	refused := func(who, action, on string) model.Cause {
+		return model.Cause{Code: "UnauthorizedOperation", Facts: map[string]string{
+			model.FactPrincipal: who, model.FactAction: action, model.FactResource: on,
+		}}
+	}
+	const infra = "arn:aws:sts::1:assumed-role/infra/ECSManagedInstances"
+	for _, c := range []struct {
+		failure model.Cause
+		want    string
+	}{
 		{
-			unauthorized + "iam:PassRole on resource: arn:aws:iam::1:role/foo because no identity-based policy allows the iam:PassRole action",
+			refused(infra, "iam:PassRole", "arn:aws:iam::1:role/foo"),
 			"role infra may not pass the instance role foo, since AWS's policy covers names that begin with ecsInstanceRole: rename",
 		},
 		{
-			unauthorized + "ec2:CreateFleet on resource: arn:aws:ec2:r:1:fleet/* because no",
+			refused(infra, "ec2:CreateFleet", "arn:aws:ec2:r:1:fleet/*"),
 			"role infra may not ec2:CreateFleet: attach AmazonECSInfrastructureRolePolicyForManagedInstances",
 		},
+		{refused("ecs.amazonaws.com", "sts:AssumeRole", "arn:aws:iam::1:role/infra"), "let role infra trust ecs.amazonaws.com"},
+		{model.Cause{Code: "InvalidParameterValue", Facts: map[string]string{model.FactProfile: "p"}}, "put a role into the instance profile"},
+		{model.Cause{Code: "MaxSpotInstanceCountExceeded"}, "a quota of the account is used up"},
+		{model.Cause{Code: "InsufficientInstanceCapacity"}, "allow more instance types or zones"},
 		{
-			"UnauthorizedOperation: You are not authorized to perform this operation. User: ecs.amazonaws.com is not authorized to perform: " +
-				"sts:AssumeRole on resource: arn:aws:iam::1:role/infra",
-			"let role infra trust ecs.amazonaws.com",
-		},
-		{"MaxSpotInstanceCountExceeded: Max spot instance count exceeded.", "a quota of the account is used up"},
-		{"InsufficientInstanceCapacity: none", "allow more instance types or zones"},
-		{
-			"InsufficientInstanceCapacity: no m6a.2xlarge capacity: it has 32768 MiB of memory and this host has 24105 MiB.",
+			model.Cause{Code: "InsufficientInstanceCapacity", Facts: map[string]string{model.FactHost: "24105"}},
 			"start the server with --overcommit",
 		},
 	} {
 		db := world(t, nil,
 			put(state.CapacityProviders, model.CapacityProvider{
-				Name: "cp", Cluster: "c", InfrastructureRoleARN: "arn:aws:iam::1:role/infra", LastFailure: c.failure, LastFailureAt: now,
+				Name: "cp", Cluster: "c", InfrastructureRoleARN: "arn:aws:iam::1:role/infra",
+				LastFailure: "no", FailureCause: c.failure, LastFailureAt: now,
 			}),
 			put(state.Tasks, model.Task{
 				ARN: "arn:aws:ecs:r:1:task/c/abcd1234", ID: "abcd1234", Cluster: "c", Service: "svc", LastStatus: model.TaskProvisioning,
@@ -235,6 +240,7 @@ func TestWhyATaskEnded(t *testing.T) {
 			put(state.Tasks, model.Task{
 				ARN: "arn:aws:ecs:r:1:task/c/abcd1234", ID: "abcd1234", Cluster: "c", Service: "svc", Instance: "ci-1", TaskDefinition: "td",
 				LastStatus: model.TaskStopped, DesiredStatus: model.TaskStopped, StopCode: c.code, StoppedReason: c.reason,
+				StopCause:     map[string]string{"ServiceSchedulerInitiated": model.CauseUnhealthy}[c.code],
 				LoadBalancers: []model.ServiceLoadBalancer{{TargetGroupARN: "tg"}}, StoppingAt: now,
 			}),
 			put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: model.ServiceActive, DesiredCount: 1}))
@@ -280,15 +286,18 @@ func TestATaskThatIsForgottenIsStillExplained(t *testing.T) {
 }
 
 func TestWhyAHookFailed(t *testing.T) {
-	for _, c := range []struct{ reason, noted, want string }{
-		{"ECS was unable to assume role arn:aws:iam::1:role/hook", "", "let role hook of the hook trust ecs.amazonaws.com"},
-		{"ECS was unable to invoke hook target x due to Function not found: x", "", "the function check of the hook does not exist"},
-		{"ECS was unable to invoke hook target x due to User", "", "allow role hook lambda:InvokeFunction on function check"},
+	for _, c := range []struct {
+		cause model.Cause
+		want  string
+	}{
+		{model.Cause{Code: model.CauseAssumeRole}, "let role hook of the hook trust ecs.amazonaws.com"},
+		{model.Cause{Code: model.CauseNoFunction}, "the function check of the hook does not exist"},
+		{model.Cause{Code: model.CauseInvoke}, "allow role hook lambda:InvokeFunction on function check"},
 		{
-			"ECS was unable to parse the response", "hook x at S is FAILED: the function ended with ValueError: boom",
+			model.Cause{Facts: map[string]string{model.FactEnded: "ValueError: boom"}},
 			"the hook's function ended with ValueError: boom: berth logs check",
 		},
-		{"Lifecycle hook target x returned FAILED status.", "", "did not return {\"hookStatus\": \"SUCCEEDED\"}: berth logs check"},
+		{model.Cause{}, "did not return {\"hookStatus\": \"SUCCEEDED\"}: berth logs check"},
 	} {
 		db := world(t, nil,
 			put(state.Services, model.Service{ARN: "svc", Name: "web", Cluster: "c", Status: model.ServiceActive}),
@@ -297,15 +306,12 @@ func TestWhyAHookFailed(t *testing.T) {
 				Hooks: []model.HookRun{
 					{
 						Stage: model.StagePreScaleUp, Status: model.HookFailed, TargetARN: "arn:aws:lambda:r:1:function:check",
-						RoleARN: "arn:aws:iam::1:role/hook", Reason: c.reason,
+						RoleARN: "arn:aws:iam::1:role/hook", Reason: "it failed", Cause: c.cause,
 					},
 				},
-			}),
-			func(tx *store.Tx) error {
-				return state.Note(tx, now, model.Decision{By: "controllers/service", Subject: "d", Verb: "hook", Reason: c.noted})
-			})
+			}))
 		if got := cure(t, db, "web"); !strings.Contains(got, c.want) {
-			t.Errorf("%s: %q is not in %q", c.reason, c.want, got)
+			t.Errorf("%+v: %q is not in %q", c.cause, c.want, got)
 		}
 	}
 }
@@ -313,23 +319,25 @@ func TestWhyAHookFailed(t *testing.T) {
 func TestWhyAStackWasRolledBack(t *testing.T) {
 	old := put(state.Stacks, model.Stack{ID: "stack/old", Name: "web", Status: model.StackDeleteComplete, CreatedAt: now.Add(-time.Hour)})
 	made := put(state.Stacks, model.Stack{ID: "stack/new", Name: "web", Status: model.StackRollbackComplete, CreatedAt: now, Started: now})
-	event := func(typ, reason string) func(*store.Tx) error {
+	event := func(typ, lacks string) func(*store.Tx) error {
 		return put(state.StackEvents, model.StackEvent{
 			Stack: "stack/new", Seq: 1, LogicalID: "It", Type: typ, PhysicalID: "arn:aws:ecs:r:1:service/c/s", Status: model.ResourceCreateFailed,
-			Reason: reason, At: now,
+			Reason: "it failed", Cause: model.Cause{Facts: map[string]string{model.FactLacks: lacks}}, At: now,
 		})
 	}
-	noted := func(verb, reason string) func(*store.Tx) error {
+	noted := func(verb string, facts map[string]string) func(*store.Tx) error {
 		return func(tx *store.Tx) error {
-			return state.Note(tx, now, model.Decision{By: "controllers/service", Subject: "d", Service: "s", Verb: verb, Reason: reason})
+			return state.Note(tx, now, model.Decision{By: "controllers/service", Subject: "d", Service: "s", Verb: verb, Facts: facts})
 		}
 	}
 	for want, more := range map[string][]func(*store.Tx) error{
-		"widen vCpuCount": {event("AWS::ECS::CapacityProvider", "No instance types satisfy the instance requirements")},
+		"widen vCpuCount": {event("AWS::ECS::CapacityProvider", model.LacksTypes)},
 		"berth logs check": {
-			event("AWS::ECS::Service", "No rollback candidate was found to run the rollback."),
-			noted("hook", "hook arn:aws:lambda:r:1:function:check at S is FAILED: it returned FAILED"),
-			noted("rollback", "Service deployment rolled back because"),
+			event("AWS::ECS::Service", ""),
+			noted("hook", map[string]string{
+				model.FactHook: "arn:aws:lambda:r:1:function:check", model.FactStatus: "FAILED", model.FactWhy: "it returned FAILED",
+			}),
+			noted("rollback", nil),
 		},
 	} {
 		if got := cure(t, world(t, nil, append(more, old, made)...), "web"); !strings.Contains(got, want) {

@@ -18,11 +18,31 @@ import (
 
 // Answer is an explanation in sentences.
 type Answer struct {
-	Subject string           `json:"subject"`
-	Kind    string           `json:"kind"` // task, instance, service, target, stack, endpoint, …
-	Say     []string         `json:"say"`
-	Cure    string           `json:"cure,omitempty"`
+	Subject string   `json:"subject"`
+	Kind    string   `json:"kind"` // task, instance, service, target, stack, endpoint, …
+	Say     []string `json:"say"`
+	Cure    string   `json:"cure,omitempty"`
+	Log     string   `json:"log,omitempty"` // what berth logs takes, where the cure names a log
+	// Routine are the lines of Say that tell of what goes as it should.
+	Routine []string         `json:"routine,omitempty"`
 	History []model.Decision `json:"history,omitempty"`
+}
+
+// heal sets the cure, and the log that it names.
+func (a *Answer) heal(cure, log string) { a.Cure, a.Log = cure, log }
+
+// prefer replaces the cure if there is another.
+func (a *Answer) prefer(cure, log string) {
+	if cure != "" {
+		a.heal(cure, log)
+	}
+}
+
+// offer sets the cure if there is none.
+func (a *Answer) offer(cure, log string) {
+	if a.Cure == "" {
+		a.heal(cure, log)
+	}
 }
 
 func (a *Answer) say(format string, args ...any) { a.Say = append(a.Say, fmt.Sprintf(format, args...)) }

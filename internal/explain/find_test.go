@@ -21,6 +21,7 @@ func town(t *testing.T) *state.DB {
 			InfrastructureRoleARN: "arn:aws:iam::1:role/infra",
 			LastFailure: "User: arn:aws:sts::1:assumed-role/infra/x is not authorized to perform: iam:PassRole on resource: " +
 				"arn:aws:iam::1:role/foo because no policy",
+			FailureCause:  model.Cause{Facts: map[string]string{model.FactAction: "iam:PassRole", model.FactResource: "arn:aws:iam::1:role/foo"}},
 			LastFailureAt: now.Add(-time.Minute),
 		}),
 		put(state.Instances, model.Instance{

@@ -51,10 +51,10 @@ func instance(v store.Reader, in model.Instance, now time.Time) Answer {
 	}
 	switch {
 	case late(in, now):
-		a.Cure = agentCure(v, in)
+		a.heal(agentCure(v, in), "")
 	case in.State == model.InstanceTerminated && in.LaunchedAt.IsZero():
 		cp, _ := state.CapacityProviders.Get(v, in.CapacityProvider)
-		a.Cure = launchCure(v, cp)
+		a.heal(launchCure(v, cp), "")
 	}
 	return a
 }

@@ -39,6 +39,14 @@ func stop(p vpc.Path) string {
 	return p.Steps[len(p.Steps)-1].Text
 }
 
+// stopCode is what stops a path, for programs.
+func stopCode(p vpc.Path) vpc.Code {
+	if len(p.Steps) == 0 {
+		return ""
+	}
+	return p.Steps[len(p.Steps)-1].Code
+}
+
 // findPlace says what is reached from an interface or a subnet.
 func findPlace(v store.Reader, id string) (Answer, bool) {
 	if n, ok := state.NetworkInterfaces.Get(v, id); ok {

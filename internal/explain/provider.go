@@ -32,7 +32,7 @@ func provider(v store.Reader, cp model.CapacityProvider, now time.Time) Answer {
 		kinds[in.Type]++
 		if late(in, now) {
 			a.say("%s (%s) is %s for %s: %s", in.ID, in.Type, in.State, since(now, in.WantedAt), progress(in))
-			a.Cure = agentCure(v, in)
+			a.heal(agentCure(v, in), "")
 		}
 	}
 	var has []string
@@ -42,7 +42,7 @@ func provider(v store.Reader, cp model.CapacityProvider, now time.Time) Answer {
 	a.say("it has %s", first(strings.Join(has, ", "), "no instance"))
 	if cp.LastFailure != "" && cp.LastFailureAt.After(bought) {
 		a.say("it could not launch %s ago: %s", since(now, cp.LastFailureAt), cp.LastFailure)
-		a.Cure = first(launchCure(v, cp), a.Cure)
+		a.prefer(launchCure(v, cp), "")
 	}
 	var oldest model.Task
 	n := 0
@@ -57,7 +57,8 @@ func provider(v store.Reader, cp model.CapacityProvider, now time.Time) Answer {
 		return a
 	}
 	a.say("%s for an instance in its cluster, the longest %s for %s", wait(n), clip(oldest.ID), since(now, oldest.StatusAt))
-	a.Cure = first(a.Cure, task(v, oldest, now).Cure)
+	of := task(v, oldest, now)
+	a.offer(of.Cure, of.Log)
 	return a
 }
 
@@ -85,7 +86,8 @@ func cluster(v store.Reader, c model.Cluster, now time.Time) Answer {
 			continue
 		}
 		a.say("service %s, desired %d: %s", s.Name, s.DesiredCount, crowd(state.Tasks.By(v, "service", s.ARN)))
-		a.Cure = first(a.Cure, service(v, s, now).Cure)
+		of := service(v, s, now)
+		a.offer(of.Cure, of.Log)
 	}
 	return a
 }

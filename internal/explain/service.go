@@ -33,13 +33,16 @@ func service(v store.Reader, s model.Service, now time.Time) Answer {
 		for _, line := range of.Say {
 			a.say("task %s: %s", t.ID[:min(8, len(t.ID))], line)
 		}
-		a.Cure = first(of.Cure, a.Cure)
+		a.prefer(of.Cure, of.Log)
 	} else if t, ok := forgotten(v, s, tasks); ok {
 		a.say("the last task that ended, %s: %s", t.ID[:min(8, len(t.ID))], t.StoppedReason)
-		a.Cure = first(stoppedCure(v, t), a.Cure)
+		a.prefer(stoppedCure(v, t))
 	}
 	for _, e := range s.Events[:min(3, len(s.Events))] {
 		a.say("%s %s", e.At.Format("15:04:05"), e.Message)
+		if e.Cause.Code == model.CauseStarted {
+			a.Routine = append(a.Routine, a.Say[len(a.Say)-1])
+		}
 	}
 	return a
 }
@@ -74,11 +77,11 @@ func deployment(v store.Reader, a *Answer, d model.ServiceDeployment, now time.T
 	for _, h := range d.Hooks {
 		a.say("hook %s at %s: %s", function(h), h.Stage, h.Status)
 		if h.Status == model.HookFailed || h.Status == model.HookTimedOut {
-			a.Cure = hookCure(v, d, h)
+			a.heal(hookCure(h))
 		}
 	}
-	if strings.Contains(d.StatusReason+d.RollbackReason, "missing permissions on ECS Infrastructure Role") {
-		a.Cure = "attach AmazonECSInfrastructureRolePolicyForLoadBalancers to the role of the service's load balancer, then deploy again"
+	if d.RollbackCause == model.CauseNotPermitted {
+		a.heal("attach AmazonECSInfrastructureRolePolicyForLoadBalancers to the role of the service's load balancer, then deploy again", "")
 	}
 }
 
@@ -100,7 +103,8 @@ func ofDeployment(v store.Reader, d model.ServiceDeployment, now time.Time) Answ
 	})
 	if ok && !newer {
 		of := service(v, s, now)
-		a.Say, a.Cure = of.Say, of.Cure
+		a.Say, a.Routine = of.Say, of.Routine
+		a.heal(of.Cure, of.Log)
 		return a
 	}
 	deployment(v, &a, d, now)
@@ -149,16 +153,15 @@ func forgotten(v store.Reader, s model.Service, tasks []model.Task) (model.Task,
 
 // remembered is as much of a task as a decision about its end tells.
 func remembered(d model.Decision) model.Task {
-	t := model.Task{ARN: d.Subject, ID: short(d.Subject), StoppedReason: d.Facts["stoppedReason"]}
-	if t.StoppedReason == "Essential container in task exited" {
-		t.StopCode = "EssentialContainerExited"
+	return model.Task{
+		ARN: d.Subject, ID: short(d.Subject),
+		StoppedReason: d.Facts["stoppedReason"], StopCode: d.Facts["stopCode"], StopCause: d.Facts["stopCause"],
 	}
-	return t
 }
 
 // failed tells a task that ended for a fault from one that was not needed.
 func failed(t model.Task) bool {
-	return !strings.HasPrefix(t.StoppedReason, "Scaling activity") && t.StopCode != "UserInitiated"
+	return t.StopCause != model.CauseScaling && t.StopCode != "UserInitiated"
 }
 
 // function is the name of a hook's function.

@@ -19,15 +19,15 @@ func stack(v store.Reader, s model.Stack, now time.Time) Answer {
 		}
 	}
 	for _, e := range state.StackEvents.By(v, "stack", s.ID) {
-		if !strings.HasSuffix(string(e.Status), "FAILED") || e.Type == "AWS::CloudFormation::Stack" ||
-			e.Reason == "Resource creation cancelled" || e.Reason == "Resource update cancelled" || e.At.Before(s.Started) {
+		if !strings.HasSuffix(string(e.Status), "FAILED") || e.Type == "AWS::CloudFormation::Stack" || e.Cause.Code == model.CauseCancelled ||
+			e.At.Before(s.Started) {
 			continue
 		}
 		a.say("%s (%s) %s: %s", e.LogicalID, e.Type, e.Status, e.Reason)
 		serviceOf(v, &a, s, e.Type, e.PhysicalID, now)
-		if strings.Contains(e.Reason, "No instance types satisfy") {
-			a.Cure = "no instance type meets the instance requirements of " + e.LogicalID + ": widen vCpuCount, memoryMiB and the rest " +
-				"(burstable types count only with burstablePerformance included)"
+		if e.Cause.Facts[model.FactLacks] == model.LacksTypes {
+			a.heal("no instance type meets the instance requirements of "+e.LogicalID+": widen vCpuCount, memoryMiB and the rest "+
+				"(burstable types count only with burstablePerformance included)", "")
 		}
 	}
 	return a
@@ -41,24 +41,25 @@ func serviceOf(v store.Reader, a *Answer, s model.Stack, typ, arn string, now ti
 	}
 	if made, ok := state.Services.Get(v, arn); ok && made.Status != model.ServiceInactive {
 		of := service(v, made, now)
-		a.Say, a.Cure = append(a.Say, of.Say...), of.Cure
+		a.Say, a.Routine = append(a.Say, of.Say...), append(a.Routine, of.Routine...)
+		a.heal(of.Cure, of.Log)
 		return
 	}
 	var last model.Decision
 	for _, d := range state.Decisions.All(v) {
 		about := d.Service == arn || d.Service == short(arn)
-		wrong := d.Verb == "rollback" || d.Verb == "hook" && strings.Contains(d.Reason, "FAILED") ||
-			d.Facts["stoppedReason"] != "" && !strings.HasPrefix(d.Facts["stoppedReason"], "Scaling")
+		wrong := d.Verb == "rollback" || d.Verb == "hook" && d.Facts[model.FactStatus] == string(model.HookFailed) ||
+			d.Facts["stoppedReason"] != "" && d.Facts["stopCause"] != model.CauseScaling
 		if !about || !wrong || d.At.Before(s.Started) || d.Seq < last.Seq {
 			continue
 		}
 		last = d
 		if d.Verb == "hook" {
-			a.Cure = lostHookCure(d)
+			a.heal(lostHookCure(d))
 			continue
 		}
 		if why := d.Facts["stoppedReason"]; why != "" {
-			a.Cure = stoppedCure(v, remembered(d))
+			a.heal(stoppedCure(v, remembered(d)))
 		}
 	}
 	if last.Seq > 0 {
@@ -67,9 +68,8 @@ func serviceOf(v store.Reader, a *Answer, s model.Stack, typ, arn string, now ti
 }
 
 // lostHookCure is the cure for a hook of a deployment that is gone, from the
-// decision "hook ARN at STAGE is FAILED: …".
-func lostHookCure(d model.Decision) string {
-	arn, _, _ := strings.Cut(strings.TrimPrefix(d.Reason, "hook "), " ")
-	_, why, _ := strings.Cut(d.Reason, "is FAILED: ")
-	return "the lifecycle hook refused the deployment (" + why + "): berth logs " + function(model.HookRun{TargetARN: arn}) + " shows why"
+// decision about it.
+func lostHookCure(d model.Decision) (cure, log string) {
+	log = function(model.HookRun{TargetARN: d.Facts[model.FactHook]})
+	return "the lifecycle hook refused the deployment (" + d.Facts[model.FactWhy] + "): berth logs " + log + " shows why", log
 }

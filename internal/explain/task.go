@@ -56,7 +56,7 @@ func ended(v store.Reader, a *Answer, t model.Task) {
 			a.say("container %s: exit code %s %s", c.Name, code(c.ExitCode), reason)
 		}
 	}
-	a.Cure = stoppedCure(v, t)
+	a.heal(stoppedCure(v, t))
 	if t.Instance == "" && t.StopCode == "TaskFailedToStart" {
 		a.say("it waited for an instance from %s until %s", t.CreatedAt.UTC().Format(time.TimeOnly), t.StoppingAt.UTC().Format(time.TimeOnly))
 		unfilled(v, a, t, t.StoppingAt)
@@ -67,7 +67,7 @@ func ended(v store.Reader, a *Answer, t model.Task) {
 	}
 	if no := unreached(v, in, "ecs", "ecs-agent"); !in.Connected || no != "" {
 		a.say("the agent of %s does not hear of it, or is not heard", in.ID)
-		a.Cure = first(no, agentCure(v, in)) + "; aws ecs deregister-container-instance --force ends the machine with all that is on it"
+		a.heal(first(no, agentCure(v, in))+"; aws ecs deregister-container-instance --force ends the machine with all that is on it", "")
 	}
 }
 
@@ -84,10 +84,10 @@ func starting(v store.Reader, a *Answer, t model.Task) {
 	a.say("it is placed on %s (%s) with interface %s; the agent has not reported its containers running", in.ID, in.Type, t.ENI)
 	if !in.Connected {
 		a.say("the agent of %s is not connected", in.ID)
-		a.Cure = agentCure(v, in)
+		a.heal(agentCure(v, in), "")
 		return
 	}
-	a.Cure = unreached(v, in, taskServices...)
+	a.heal(unreached(v, in, taskServices...), "")
 }
 
 // waiting explains a task that is not placed: first what placement and supply
@@ -96,7 +96,7 @@ func waiting(v store.Reader, a *Answer, t model.Task, now time.Time) {
 	a.say("it waits for an instance: %s", first(t.Refusal, "it was not looked at yet"))
 	if d := shortage(v, t); d.Reason != "" && !superseded(v, t, d) {
 		a.say("%s", d.Reason)
-		a.Cure = fitting(d.Reason)
+		a.heal(fitting(d.Facts[model.FactLacks]), "")
 	}
 	for _, in := range state.Instances.By(v, "cluster", t.Cluster) {
 		if in.State == model.InstanceTerminated {
@@ -107,21 +107,21 @@ func waiting(v store.Reader, a *Answer, t model.Task, now time.Time) {
 			since(now, in.WantedAt), progress(in),
 		)
 		if late(in, now) {
-			a.Cure = agentCure(v, in)
+			a.heal(agentCure(v, in), "")
 		}
 	}
 	launches(v, a, t, now)
 }
 
 // fitting is what lets a machine be bought for a task for which none may be.
-func fitting(shortage string) string {
-	switch {
-	case strings.Contains(shortage, "placement constraints"):
+func fitting(lacks string) string {
+	switch lacks {
+	case model.LacksConstraints:
 		return "loosen the task's placementConstraints, or allow the types that they name in the instance requirements of the capacity provider"
-	case strings.Contains(shortage, "architecture"):
+	case model.LacksArchitecture:
 		return "change runtimePlatform.cpuArchitecture in the task definition, or allow types of that architecture (cpuManufacturers, " +
 			"allowedInstanceTypes) that this host runs"
-	case strings.Contains(shortage, "subnets"):
+	case model.LacksSubnets:
 		return "give the task subnets in the capacity provider's zones, or the capacity provider subnets in the task's"
 	default:
 		return "raise vCpuCount and memoryMiB (or allow larger types) in the instance requirements of the capacity provider, or ask for less " +
@@ -133,7 +133,7 @@ func fitting(shortage string) string {
 func unfilled(v store.Reader, a *Answer, t model.Task, now time.Time) {
 	if d := shortage(v, t); d.Reason != "" {
 		a.say("%s", d.Reason)
-		a.Cure = fitting(d.Reason)
+		a.heal(fitting(d.Facts[model.FactLacks]), "")
 	}
 	launches(v, a, t, now)
 }
@@ -146,10 +146,10 @@ func launches(v store.Reader, a *Answer, t model.Task, now time.Time) {
 			continue
 		}
 		a.say("capacity provider %s could not launch %s ago: %s", cp.Name, since(now, cp.LastFailureAt), cp.LastFailure)
-		a.Cure = first(launchCure(v, cp), a.Cure)
+		a.prefer(launchCure(v, cp), "")
 	}
 	if len(providers) == 0 {
-		a.Cure = "give the cluster a Managed Instances capacity provider"
+		a.heal("give the cluster a Managed Instances capacity provider", "")
 	}
 }
 
@@ -200,7 +200,7 @@ func targets(v store.Reader, a *Answer, t model.Task) {
 	for _, tg := range registered {
 		a.say("target %s:%d in %s is %s%s", tg.ID, tg.Port, groupName(tg.Group), tg.State, why(tg))
 		if g, ok := state.TargetGroups.Get(v, tg.Group); ok && tg.State == model.TargetUnhealthy {
-			a.Cure = healthCure(g, t.ARN)
+			a.heal(healthCure(g, t.ARN))
 		}
 	}
 	switch {
@@ -208,7 +208,7 @@ func targets(v store.Reader, a *Answer, t model.Task) {
 		a.say("it registers in no target group")
 	case len(registered) == 0 && t.LastStatus == model.TaskActivating:
 		a.say("it is not registered in %s", groupName(t.TargetGroups()[0]))
-		a.Cure = registerCure(v, t)
+		a.heal(registerCure(v, t), "")
 	}
 }
 

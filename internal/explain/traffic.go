@@ -21,20 +21,20 @@ func findTargets(v store.Reader, id string) (Answer, bool) {
 		if t.Task != "" {
 			a.say("it is task %s", short(t.Task))
 		}
-		a.Cure = first(a.Cure, targetCure(g, t))
+		a.offer(targetCure(g, t))
 	}
 	return a, len(a.Say) > 0
 }
 
 // targetCure says what lets a target have traffic.
-func targetCure(g model.TargetGroup, t model.Target) string {
+func targetCure(g model.TargetGroup, t model.Target) (cure, log string) {
 	switch {
 	case t.State == model.TargetUnhealthy:
 		return healthCure(g, t.Task)
 	case t.Reason == "Target.NotInUse":
-		return "no listener rule forwards to this group: let one, weight 0 is enough"
+		return "no listener rule forwards to this group: let one, weight 0 is enough", ""
 	default:
-		return ""
+		return "", ""
 	}
 }
 
@@ -44,7 +44,7 @@ func group(v store.Reader, g model.TargetGroup) Answer {
 	a.say("%s", count(len(ts), "target"))
 	for _, t := range ts {
 		a.say("%s:%d %s%s", t.ID, t.Port, t.State, why(t))
-		a.Cure = first(targetCure(g, t), a.Cure)
+		a.prefer(targetCure(g, t))
 	}
 	return a
 }
@@ -60,7 +60,7 @@ func loadBalancer(v store.Reader, b model.LoadBalancer) Answer {
 		a.say("listener %s %d answers%s", l.Protocol, l.Port, trouble(l.Trouble))
 	}
 	if len(a.Say) == 1 {
-		a.Cure = "it has no listener, so nobody answers: create one"
+		a.heal("it has no listener, so nobody answers: create one", "")
 	}
 	return a
 }

@@ -45,6 +45,9 @@ type Error struct {
 	Code    string // AWS error code, for example ClusterNotFoundException; may be empty
 	Message string
 	Cause   error
+	// Facts are what the message names, for programs: an action that was
+	// refused, to whom, on what. Keys are model's Fact constants.
+	Facts map[string]string
 }
 
 // Error joins the message and the cause.
@@ -65,6 +68,12 @@ func (e *Error) Unwrap() error { return e.Cause }
 // New makes a classified error with an AWS code and the user's message.
 func New(c Class, code, format string, args ...any) *Error {
 	return &Error{Class: c, Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// With adds what the message names.
+func (e *Error) With(facts map[string]string) *Error {
+	e.Facts = facts
+	return e
 }
 
 // Wrap adds a class and what was attempted to a cause.
@@ -91,6 +100,18 @@ func CodeOf(err error) string {
 		err = e.Cause
 	}
 	return ""
+}
+
+// FactsOf finds what an error's message names, or nil.
+func FactsOf(err error) map[string]string {
+	var e *Error
+	for errors.As(err, &e) {
+		if e.Facts != nil {
+			return e.Facts
+		}
+		err = e.Cause
+	}
+	return nil
 }
 
 // MessageOf finds the user's message of an error: that of the outermost

@@ -90,4 +90,5 @@ type CapacityProvider struct {
 	// supply waits after it before it buys again.
 	LastFailure   string    `json:"lastFailure,omitempty" w:"controllers/capacity,controllers/instance"`
 	LastFailureAt time.Time `json:"lastFailureAt,omitzero" w:"controllers/capacity,controllers/instance"`
+	FailureCause  Cause     `json:"failureCause,omitzero" w:"controllers/capacity,controllers/instance"`
 }

@@ -172,11 +172,19 @@ type StackEvent struct {
 	Type       string         `json:"type"`
 	Status     ResourceStatus `json:"status"`
 	Reason     string         `json:"reason,omitempty"`
+	Cause      Cause          `json:"cause,omitzero"`
 	Detailed   string         `json:"detailed,omitempty"`
 	Properties string         `json:"properties,omitempty"`
 	Token      string         `json:"token,omitempty"`
 	At         time.Time      `json:"at"`
 }
+
+// What CloudFormation says of a resource that it gave up since another failed
+// first; its API has no code for that.
+const (
+	CancelledCreate = "Resource creation cancelled"
+	CancelledUpdate = "Resource update cancelled"
+)
 
 // ResourceChange is one change of a change set.
 type ResourceChange struct {

@@ -117,6 +117,7 @@ type HookRun struct {
 	CallingAt     time.Time  `json:"callingAt,omitzero"` // set while an invocation is under way
 	Details       any        `json:"details,omitempty"`
 	Reason        string     `json:"reason,omitempty"`
+	Cause         Cause      `json:"cause,omitzero"`
 	TimeoutAction string     `json:"timeoutAction,omitempty"`
 	Rollback      bool       `json:"rollback,omitempty"`
 	// ExecutionID is the executionId of the payload (a UUID).
@@ -186,6 +187,7 @@ type ServiceDeployment struct {
 	TestWeights       map[string]float64      `json:"testWeights,omitempty" w:"controllers/service"`       // by revision ARN, percent
 	ProductionWeights map[string]float64      `json:"productionWeights,omitempty" w:"controllers/service"` // by revision ARN, percent
 	RollbackReason    string                  `json:"rollbackReason,omitempty" w:"controllers/service"`
+	RollbackCause     string                  `json:"rollbackCause,omitempty" w:"controllers/service"` // CauseNotPermitted, or ""
 	RollbackAt        time.Time               `json:"rollbackAt,omitzero" w:"controllers/service"`
 	RollbackTo        string                  `json:"rollbackTo,omitempty" w:"controllers/service"`
 	FailureCount      int64                   `json:"failureCount" w:"controllers/service"`

@@ -78,6 +78,8 @@ type Listener struct {
 	// Trouble is why the listener does not answer on this host, for example
 	// that its port is taken.
 	Trouble string `json:"trouble,omitempty" w:"controllers/traffic"`
+	// AnswersOn is the host's port that answers instead of the listener's.
+	AnswersOn int64 `json:"answersOn,omitempty" w:"controllers/traffic"`
 }
 
 // ListenerRule is a rule of a listener; the default rule has Priority 0 and

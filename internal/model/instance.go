@@ -83,6 +83,7 @@ type Instance struct {
 	// State of the EC2 side: pending, running, shutting-down, terminated.
 	State        InstanceState `json:"state" w:"controllers/capacity,controllers/instance"`
 	StateReason  string        `json:"stateReason,omitempty" w:"controllers/instance"`
+	StateCode    string        `json:"stateCode,omitempty" w:"controllers/instance"` // the error code in StateReason
 	LaunchedAt   time.Time     `json:"launchedAt,omitzero" w:"controllers/instance"`
 	TerminatedAt time.Time     `json:"terminatedAt,omitzero" w:"controllers/instance"`
 	ENI          string        `json:"eni,omitempty" w:"controllers/network"`

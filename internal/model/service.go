@@ -29,6 +29,7 @@ type ServiceEvent struct {
 	ID      string    `json:"id"`
 	At      time.Time `json:"at"`
 	Message string    `json:"message"`
+	Cause   Cause     `json:"cause,omitzero"`
 }
 
 // ServiceStatus is where a service is in its life.

@@ -110,7 +110,9 @@ type Task struct {
 	DesiredStatus TaskStatus `json:"desiredStatus" w:"api/ecs,controllers/service,controllers/task,dispatch"` // RUNNING, STOPPED
 	StopCode      string     `json:"stopCode,omitempty" w:"api/ecs,controllers/service,controllers/task,dispatch"`
 	StoppedReason string     `json:"stoppedReason,omitempty" w:"api/ecs,controllers/service,controllers/task,dispatch"`
-	StoppingAt    time.Time  `json:"stoppingAt,omitzero" w:"api/ecs,controllers/service,controllers/task,dispatch"`
+	// StopCause is CauseScaling or CauseUnhealthy, of what the scheduler stopped.
+	StopCause  string    `json:"stopCause,omitempty" w:"controllers/service"`
+	StoppingAt time.Time `json:"stoppingAt,omitzero" w:"api/ecs,controllers/service,controllers/task,dispatch"`
 
 	// LastStatus moves forward only; each move has one writer.
 	LastStatus TaskStatus `json:"lastStatus" w:"api/ecs,controllers/service,controllers/task,controllers/network,controllers/traffic,dispatch"`

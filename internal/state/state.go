@@ -28,11 +28,12 @@ type DB struct {
 
 // Format is the number of the data's format: it grows when the bytes of a
 // record change in a way that an older berth, or this one, would misread.
-const Format = 1
+const Format = 2
 
 // format has the steps from each older format. Folders of format 0 are those
-// from before there was a number; their records are the same.
-var format = store.Format{Number: Format, Steps: []store.Step{nil}}
+// from before there was a number; their records are the same. Format 2 has
+// causes beside sentences; what has none is told of without a cure.
+var format = store.Format{Number: Format, Steps: []store.Step{nil, nil}}
 
 // Open reads the state from kv. A strict DB refuses writes to fields that
 // their model tags give to other packages, and moves that model.TaskMoves and
@@ -73,13 +74,18 @@ func Note(tx *store.Tx, at time.Time, d model.Decision) error {
 // MaxServiceEvents is how many events a service keeps (docs/facts/deployments.md D111).
 const MaxServiceEvents = 100
 
+// CauseOf is what a record keeps of an error beside its sentence.
+func CauseOf(err error) model.Cause {
+	return model.Cause{Code: fault.CodeOf(err), Facts: fault.FactsOf(err)}
+}
+
 // ServiceEvent adds an event to a service, newest first, and drops it if it
 // repeats the newest one.
-func ServiceEvent(s *model.Service, id string, at time.Time, message string) {
-	if len(s.Events) > 0 && s.Events[0].Message == message {
+func ServiceEvent(s *model.Service, e model.ServiceEvent) {
+	if len(s.Events) > 0 && s.Events[0].Message == e.Message {
 		return
 	}
-	s.Events = append([]model.ServiceEvent{{ID: id, At: at, Message: message}}, s.Events...)
+	s.Events = append([]model.ServiceEvent{e}, s.Events...)
 	if len(s.Events) > MaxServiceEvents {
 		s.Events = s.Events[:MaxServiceEvents]
 	}

@@ -123,7 +123,7 @@ func TestDecisionsAreNumbered(t *testing.T) {
 func TestServiceEventsAreNewestFirstAndNotRepeated(t *testing.T) {
 	var s model.Service
 	for i := range 150 {
-		state.ServiceEvent(&s, "id", time.Unix(int64(i), 0), strings.Repeat("x", i/2+1))
+		state.ServiceEvent(&s, model.ServiceEvent{ID: "id", At: time.Unix(int64(i), 0), Message: strings.Repeat("x", i/2+1)})
 	}
 	if len(s.Events) != 75 || len(s.Events[0].Message) != 75 {
 		t.Errorf("%d events, the newest %q", len(s.Events), s.Events[0].Message)

@@ -34,7 +34,7 @@ func Calls(s Snapshot, from string, services ...string) []Call {
 			c.Endpoint, c.Address = e, a
 		}
 		if r := h.router(src.VPC); src.VPC != "" && !r.DNS {
-			c.Path.stop(src.VPC, "VPC %s has DNS support off, so %s means nothing there", src.VPC, c.Host)
+			c.Path.stopFor(NoDNS, src.VPC, "VPC %s has DNS support off, so %s means nothing there", src.VPC, c.Host)
 		} else {
 			c.Path = h.Reach(from, c.Address, Flow{Protocol: 6, Port: 443})
 		}

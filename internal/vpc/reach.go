@@ -12,7 +12,19 @@ type Step struct {
 	Subject string // id of what decides: sg-…, rtb-…, eni-…, igw-…
 	Passes  bool
 	Text    string
+	Code    Code // of what stops a packet, where a cure depends on it
 }
+
+// Code says what stops a packet.
+type Code string
+
+// What stops packets.
+const (
+	NoIngress Code = "no ingress rule"
+	NoEgress  Code = "no egress rule"
+	NoDNS     Code = "no DNS support"
+	NoRoute   Code = "no route"
+)
 
 // Path is what becomes of a packet, step by step; the last step of a closed
 // path is what stops it.
@@ -35,11 +47,14 @@ func (p Path) String() string {
 }
 
 func (p *Path) pass(subject, format string, args ...any) {
-	p.Steps = append(p.Steps, Step{subject, true, fmt.Sprintf(format, args...)})
+	p.Steps = append(p.Steps, Step{Subject: subject, Passes: true, Text: fmt.Sprintf(format, args...)})
 }
 
-func (p *Path) stop(subject, format string, args ...any) {
-	p.Steps = append(p.Steps, Step{subject, false, fmt.Sprintf(format, args...)})
+func (p *Path) stop(subject, format string, args ...any) { p.stopFor("", subject, format, args...) }
+
+// stopFor stops a path for a reason that programs may ask for.
+func (p *Path) stopFor(code Code, subject, format string, args ...any) {
+	p.Steps = append(p.Steps, Step{Subject: subject, Text: fmt.Sprintf(format, args...), Code: code})
 }
 
 // arrive ends an open path.
@@ -110,7 +125,7 @@ func (h HostNetwork) leave(p *Path, r Router, src Interface, to netip.Addr, f Fl
 	}
 	hop, ok := r.hop(src.Table, to)
 	if !ok || netip.MustParsePrefix("169.254.0.0/16").Contains(to) {
-		p.stop(src.Table, "route table %s has no route to %s", src.Table, to)
+		p.stopFor(NoRoute, src.Table, "route table %s has no route to %s", src.Table, to)
 		return
 	}
 	h.follow(p, r, src, hop, to, f)
@@ -202,9 +217,9 @@ func (h HostNetwork) enter(p *Path, r Router, from, to netip.Addr, f Flow) {
 
 // groups asks the security groups of an interface about a peer.
 func (h HostNetwork) groups(p *Path, r Router, groups []string, out bool, peer netip.Addr, f Flow) bool {
-	way, to := "in from", "ingress"
+	way, to, code := "in from", "ingress", NoIngress
 	if out {
-		way, to = "out to", "egress"
+		way, to, code = "out to", "egress", NoEgress
 	}
 	for _, g := range r.Groups {
 		if !slices.Contains(groups, g.ID) {
@@ -221,9 +236,9 @@ func (h HostNetwork) groups(p *Path, r Router, groups []string, out bool, peer n
 			}
 		}
 	}
-	p.stop(
-		strings.Join(groups, ","), "no %s rule of %s lets %s %s %s", to, or(strings.Join(groups, ", "), "no security group"), flowName(f), way,
-		peer,
+	p.stopFor(
+		code, strings.Join(groups, ","), "no %s rule of %s lets %s %s %s", to, or(strings.Join(groups, ", "), "no security group"),
+		flowName(f), way, peer,
 	)
 	return false
 }

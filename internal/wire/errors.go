@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
-	"strings"
 
 	"berth/internal/fault"
 )
@@ -41,7 +40,7 @@ func (s *Service) problemOf(p Protocol, err error) problem {
 		out.status = http.StatusRequestEntityTooLarge
 	}
 	out.code = s.spelled(p, out.code)
-	if out.code == "UnauthorizedOperation" && strings.HasPrefix(out.message, "User: ") {
+	if out.code == "UnauthorizedOperation" && fault.FactsOf(err) != nil { // IAM's own words
 		out.message = "You are not authorized to perform this operation. " + out.message
 	}
 	out.shape, out.status = out.code, cmp.Or(out.status, classStatus(p, class))

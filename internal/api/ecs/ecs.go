@@ -81,7 +81,7 @@ func invalid(format string, args ...any) error {
 	return fault.New(fault.Invalid, "InvalidParameterException", format, args...)
 }
 
-func client(format string, args ...any) error {
+func client(format string, args ...any) *fault.Error {
 	return fault.New(fault.Invalid, "ClientException", format, args...)
 }
 

@@ -193,7 +193,7 @@ func (a *API) check(p model.CapacityProvider, q *shape.InstanceRequirementsReque
 	case q.SpotMaxPricePercentageOverLowestPrice != nil && q.MaxSpotPriceAsPercentageOfOptimalOnDemandPrice != nil:
 		return invalid("spotMaxPricePercentageOverLowestPrice and maxSpotPriceAsPercentageOfOptimalOnDemandPrice cannot be specified together.")
 	case len(catalog.MatchFor(a.Place.Region, *p.Requirements, p.CapacityOption)) == 0:
-		return client(noTypes)
+		return client(noTypes).With(map[string]string{model.FactLacks: model.LacksTypes})
 	}
 	return nil
 }

@@ -117,7 +117,7 @@ func change(tx *store.Tx, now time.Time, p model.CapacityProvider, c supply.Chan
 		return err
 	}
 	return state.CapacityProviders.Edit(tx, p.Name, func(p *model.CapacityProvider) error {
-		p.LastFailure, p.LastFailureAt = "instance "+c.Instance+": "+c.Why, now
+		p.LastFailure, p.LastFailureAt, p.FailureCause = "instance "+c.Instance+": "+c.Why, now, model.Cause{}
 		return nil
 	})
 }
@@ -167,6 +167,7 @@ func idle(tx *store.Tx, now time.Time, x supply.Idle) error {
 type telling struct {
 	task    model.Task
 	why     string
+	lacks   string // of model's Lacks constants
 	event   string
 	eventID string
 }
@@ -179,7 +180,7 @@ func (l Controller) told(view store.Reader, short []supply.Shortage) []telling {
 		if !ok || known(view, x) {
 			continue
 		}
-		n := telling{task: t, why: x.Why}
+		n := telling{task: t, why: x.Why, lacks: x.Lacks}
 		if s, ok := state.Services.Get(view, t.Service); ok && !services[s.ARN] {
 			services[s.ARN] = true
 			n.event, n.eventID = "(service "+s.Name+") was unable to place a task. Reason: "+x.Why+".", l.IDs.UUID()
@@ -203,7 +204,7 @@ func (t telling) write(tx *store.Tx, now time.Time) error {
 	if t.event != "" {
 		if _, ok := state.Services.Get(tx, t.task.Service); ok {
 			if err := state.Services.Edit(tx, t.task.Service, func(s *model.Service) error {
-				state.ServiceEvent(s, t.eventID, now, t.event)
+				state.ServiceEvent(s, model.ServiceEvent{ID: t.eventID, At: now, Message: t.event})
 				return nil
 			}); err != nil {
 				return err
@@ -212,5 +213,6 @@ func (t telling) write(tx *store.Tx, now time.Time) error {
 	}
 	return state.Note(tx, now, model.Decision{
 		By: name, Subject: t.task.ARN, Verb: "refused", Reason: t.why, Cluster: t.task.Cluster, Service: t.task.Service,
+		Facts: map[string]string{model.FactLacks: t.lacks},
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"berth/internal/control"
@@ -84,7 +83,7 @@ func reasonOf(m machine.Machine) string {
 	if m.Reason == "" {
 		return "The machine is gone."
 	}
-	return strings.TrimPrefix(m.Reason, "Server.InternalError: ")
+	return m.Reason
 }
 
 // forget ends a machine that belongs to no running instance.

@@ -11,10 +11,10 @@
 package instance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"time"
 
 	"berth/internal/control"
@@ -237,18 +237,16 @@ func (l Controller) failed(ctx context.Context, r control.Request, i model.Insta
 		}
 		cause = fault.Wrap(fault.Internal, cause, "The machine could not be started after %d attempts", maxAttempts)
 	}
-	code, message := fault.CodeOf(cause), fault.MessageOf(cause)
-	if code == "" {
-		code = "InternalError"
-	}
-	return control.Result{}, l.refuse(ctx, r.Now, i, code, message)
+	why := state.CauseOf(cause)
+	why.Code = cmp.Or(why.Code, "InternalError")
+	return control.Result{}, l.refuse(ctx, r.Now, i, why, fault.MessageOf(cause))
 }
 
 // refuse ends an instance that never ran and says so everywhere.
-func (l Controller) refuse(ctx context.Context, now time.Time, i model.Instance, code, message string) error {
-	request := l.IDs.UUID()
-	reason := "ResourceInitializationError: Unable to launch instance(s) for capacity provider " + i.CapacityProvider + ". " + code + ": " +
-		message + " RequestId: " + request
+func (l Controller) refuse(ctx context.Context, now time.Time, i model.Instance, cause model.Cause, message string) error {
+	request, text := l.IDs.UUID(), cause.Code+": "+message
+	reason := "ResourceInitializationError: Unable to launch instance(s) for capacity provider " + i.CapacityProvider + ". " + text +
+		" RequestId: " + request
 	view := l.DB.View()
 	waiting := l.waiting(view, i)
 	events := make([]string, len(waiting))
@@ -256,12 +254,12 @@ func (l Controller) refuse(ctx context.Context, now time.Time, i model.Instance,
 		events[n] = l.IDs.UUID()
 	}
 	return l.DB.Update(ctx, name, func(tx *store.Tx) error {
-		if err := end(tx, i.ID, now, code, message); err != nil {
+		if err := end(tx, i.ID, now, cause.Code, message); err != nil {
 			return err
 		}
 		if _, ok := state.CapacityProviders.Get(tx, i.CapacityProvider); ok {
 			if err := state.CapacityProviders.Edit(tx, i.CapacityProvider, func(p *model.CapacityProvider) error {
-				p.LastFailure, p.LastFailureAt = code+": "+message, now
+				p.LastFailure, p.LastFailureAt, p.FailureCause = text, now, cause
 				return nil
 			}); err != nil {
 				return err
@@ -269,14 +267,16 @@ func (l Controller) refuse(ctx context.Context, now time.Time, i model.Instance,
 		}
 		for n, arn := range waiting {
 			if err := state.Services.Edit(tx, arn, func(s *model.Service) error {
-				state.ServiceEvent(s, events[n], now, "(service "+s.Name+") was unable to place a task. Reason: "+reason)
+				state.ServiceEvent(s, model.ServiceEvent{
+					ID: events[n], At: now, Message: "(service " + s.Name + ") was unable to place a task. Reason: " + reason,
+				})
 				return nil
 			}); err != nil {
 				return err
 			}
 		}
 		return state.Note(tx, now, model.Decision{
-			By: name, Subject: i.ID, Cluster: i.Cluster, Verb: "refused", Reason: code + ": " + message,
+			By: name, Subject: i.ID, Cluster: i.Cluster, Verb: "refused", Reason: text,
 			Facts: map[string]string{"provider": i.CapacityProvider, "type": i.Type, "zone": i.AvailabilityZone, "requestId": request},
 		})
 	})
@@ -388,15 +388,23 @@ func (l Controller) ended(ctx context.Context, now time.Time, id, code, message 
 			return err
 		}
 		return state.Note(tx, now, model.Decision{
-			By: name, Subject: id, Cluster: i.Cluster, Verb: "terminated", Reason: strings.TrimSuffix(code+": "+message, ": "),
+			By: name, Subject: id, Cluster: i.Cluster, Verb: "terminated", Reason: coded(code, message),
 		})
 	})
+}
+
+// coded is a reason as EC2 shows it.
+func coded(code, message string) string {
+	if message == "" {
+		return code
+	}
+	return code + ": " + message
 }
 
 func end(tx *store.Tx, id string, now time.Time, code, message string) error {
 	return state.Instances.Edit(tx, id, func(i *model.Instance) error {
 		i.State, i.TerminatedAt = model.InstanceTerminated, now
-		i.StateReason = strings.TrimSuffix(code+": "+message, ": ")
+		i.StateCode, i.StateReason = code, coded(code, message)
 		if i.Status != "" {
 			i.Status, i.StatusReason = model.ContainerInstanceInactive, i.StateReason
 		}

@@ -241,7 +241,7 @@ func TestADeadMachineIsNoticedAndForgotten(t *testing.T) {
 		return state.Instances.Edit(tx, id, func(i *model.Instance) error { i.Connected = false; return nil })
 	})
 	w.settle() // it lives still
-	w.driver.Kill(id, "Server.InternalError: power lost")
+	w.driver.Kill(id, "power lost")
 	w.advance(10 * time.Second)
 	if i := w.instance(); i.State != model.InstanceTerminated || i.StateReason != "Server.InternalError: power lost" {
 		t.Fatalf("instance: %+v", i)

@@ -77,14 +77,14 @@ func (l Controller) role(r store.Reader, i model.Instance) (model.Role, error) {
 		return model.Role{}, fault.New(
 			fault.Invalid, "InvalidParameterValue", "Value (%s) for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN",
 			i.ProfileARN,
-		)
+		).With(map[string]string{model.FactProfile: i.ProfileARN})
 	}
 	role, ok := state.Roles.Get(r, profile.Roles[0])
 	if !ok {
 		return role, fault.New(
 			fault.Invalid, "InvalidParameterValue", "Value (%s) for parameter iamInstanceProfile.arn is invalid. Its role %s does not exist",
 			i.ProfileARN, profile.Roles[0],
-		)
+		).With(map[string]string{model.FactProfile: i.ProfileARN})
 	}
 	if _, err := l.Access.Assume(r, "ec2.amazonaws.com", role.ARN, i.ID); err != nil {
 		return role, refusal(err)

@@ -25,21 +25,21 @@ const (
 
 // shift makes the rule changes that are asked for. The answer is why ECS may or can not,
 // in AWS's words; an error is passing and worth another try.
-func (l *Controller) shift(ctx context.Context, shifts []rollout.Shift) (refusal string, err error) {
+func (l *Controller) shift(ctx context.Context, shifts []rollout.Shift) (refusal, cause string, err error) {
 	for _, s := range shifts {
 		err := l.shiftRule(ctx, s)
 		switch {
 		case err == nil:
 		case fault.Is(err, fault.Unavailable), fault.Is(err, fault.Throttled), fault.Is(err, fault.Internal), fault.Is(err, fault.Conflict):
-			return "", fmt.Errorf("change rule %s: %w", s.Rule, err)
+			return "", "", fmt.Errorf("change rule %s: %w", s.Rule, err)
 		case fault.Is(err, fault.Denied):
 			return badNetworking + "ECS was unable to manage the ELB resources due to missing permissions on ECS Infrastructure Role '" + s.Role +
-				"'.", nil
+				"'.", model.CauseNotPermitted, nil
 		default:
-			return badNetworking + fault.MessageOf(err), nil
+			return badNetworking + fault.MessageOf(err), "", nil
 		}
 	}
-	return "", nil
+	return "", "", nil
 }
 
 func (l *Controller) shiftRule(ctx context.Context, s rollout.Shift) error {
@@ -122,7 +122,7 @@ func (l *Controller) invoke(ctx context.Context, c rollout.Call) (rollout.Reply,
 	case fault.Is(err, fault.Unavailable), fault.Is(err, fault.Throttled), fault.Is(err, fault.Conflict):
 		return rollout.Reply{Retry: true}, nil
 	case err != nil:
-		return rollout.Reply{Invoke: fault.MessageOf(err)}, nil
+		return rollout.Reply{Invoke: fault.MessageOf(err), InvokeCode: fault.CodeOf(err)}, nil
 	}
 	return rollout.Reply{Payload: out.Payload, Crashed: wire.Val(out.FunctionError) != ""}, nil
 }

@@ -166,7 +166,7 @@ func (l *Controller) serve(ctx context.Context, arn string, now time.Time) (time
 		return until(plan.At, now), nil
 	}
 	in.calling, in.replies = nil, nil
-	if in.refusal, err = l.shift(ctx, plan.Shifts); err != nil || in.refusal == "" {
+	if in.refusal, in.refusalCause, err = l.shift(ctx, plan.Shifts); err != nil || in.refusal == "" {
 		return soon, err
 	}
 	in.calling, in.replies = l.answers(l.DB.View(), s)

@@ -19,7 +19,9 @@ type input struct {
 	calling map[string]bool
 	replies map[string]rollout.Reply
 	refusal string
-	options rollout.Options
+	// refusalCause is its code.
+	refusalCause string
+	options      rollout.Options
 }
 
 // world reads all that a decision on a service needs.
@@ -27,7 +29,8 @@ func world(r store.Reader, arn string, in input) rollout.World {
 	s, _ := state.Services.Get(r, arn)
 	ids := ident.Seeded(in.seed)
 	w := rollout.World{
-		Now: in.now, Service: s, Calling: in.calling, Replies: in.replies, Refusal: in.refusal, Options: in.options,
+		Now: in.now, Service: s, Calling: in.calling, Replies: in.replies,
+		Refusal: in.refusal, RefusalCause: in.refusalCause, Options: in.options,
 		IDs:         func() string { return ids.Hex(32) },
 		Revisions:   map[string]model.ServiceRevision{},
 		Definitions: map[string]model.TaskDefinition{},
@@ -149,13 +152,14 @@ func changes(r store.Reader, p rollout.Plan) bool {
 func apply(tx *store.Tx, p rollout.Plan, in input) error {
 	ids := ident.Seeded(in.seed + 1)
 	for i, e := range p.Events {
+		e.ID, e.At = ids.UUID(), in.now
 		if p.Steady && i == len(p.Events)-1 {
 			// The announcement repeats itself on purpose.
-			p.Service.Events = append([]model.ServiceEvent{{ID: ids.UUID(), At: in.now, Message: e}}, p.Service.Events...)
+			p.Service.Events = append([]model.ServiceEvent{e}, p.Service.Events...)
 			p.Service.Events = p.Service.Events[:min(len(p.Service.Events), state.MaxServiceEvents)]
 			continue
 		}
-		state.ServiceEvent(&p.Service, ids.UUID(), in.now, e)
+		state.ServiceEvent(&p.Service, e)
 	}
 	if err := state.Services.Put(tx, p.Service); err != nil {
 		return err
@@ -174,7 +178,9 @@ func apply(tx *store.Tx, p rollout.Plan, in input) error {
 		return err
 	}
 	for _, n := range p.Notes {
-		d := model.Decision{By: name, Subject: n.Subject, Verb: n.Verb, Reason: n.Reason, Cluster: p.Service.Cluster, Service: p.Service.Name}
+		d := model.Decision{
+			By: name, Subject: n.Subject, Verb: n.Verb, Reason: n.Reason, Cluster: p.Service.Cluster, Service: p.Service.Name, Facts: n.Facts,
+		}
 		if err := state.Note(tx, in.now, d); err != nil {
 			return err
 		}
@@ -190,7 +196,7 @@ func applyTasks(tx *store.Tx, p rollout.Plan, now time.Time) error {
 	}
 	for _, s := range p.Stop {
 		if err := state.Tasks.Edit(tx, s.Task, func(t *model.Task) error {
-			t.DesiredStatus, t.StopCode, t.StoppedReason, t.StoppingAt = model.TaskStopped, s.Code, s.Reason, now
+			t.DesiredStatus, t.StopCode, t.StopCause, t.StoppedReason, t.StoppingAt = model.TaskStopped, s.Code, s.Cause, s.Reason, now
 			t.Version++
 			return nil
 		}); err != nil {

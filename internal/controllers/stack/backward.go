@@ -117,7 +117,7 @@ func (r *run) stepDelete(rec *model.StackResource) bool {
 		if err == nil {
 			err = handler.NotStabilized("%s did not stabilize.", rec.PhysicalID)
 		}
-		r.set(rec, model.ResourceDeleteFailed, handler.Describe(err, rec.Token))
+		r.setFailed(rec, model.ResourceDeleteFailed, err)
 		return true
 	case err != nil || !gone:
 		return false

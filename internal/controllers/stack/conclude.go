@@ -59,9 +59,9 @@ func (r *run) cancel() {
 			continue
 		}
 		if rec.Status == model.ResourceCreateInProgress {
-			r.set(rec, model.ResourceCreateFailed, "Resource creation cancelled")
+			r.setCancelled(rec, model.ResourceCreateFailed, model.CancelledCreate)
 		} else {
-			r.set(rec, model.ResourceUpdateFailed, "Resource update cancelled")
+			r.setCancelled(rec, model.ResourceUpdateFailed, model.CancelledUpdate)
 		}
 	}
 }

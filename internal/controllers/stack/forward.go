@@ -291,14 +291,14 @@ func (r *run) setOutcome(rec *model.StackResource, patience time.Duration, ready
 		if err == nil {
 			err = handler.NotStabilized("%s did not stabilize.", rec.PhysicalID)
 		}
-		r.set(rec, failing[rec.Status], handler.Describe(err, rec.Token))
+		r.setFailed(rec, failing[rec.Status], err)
 		return
 	}
 	switch {
 	case err != nil && handler.Passing(err):
 		r.Log.DebugContext(r.ctx, "will try a resource again", "stack", r.stack.Name, "resource", rec.LogicalID, "error", err)
 	case err != nil:
-		r.set(rec, failing[rec.Status], handler.Describe(err, rec.Token))
+		r.setFailed(rec, failing[rec.Status], err)
 	case ready:
 		rec.Prior = nil
 		delete(rec.Memo, handler.MemoStep)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"berth/internal/control"
+	"berth/internal/controllers/stack/handler"
 	"berth/internal/fault"
 	"berth/internal/ident"
 	"berth/internal/model"
@@ -154,6 +155,18 @@ func (r *run) set(rec *model.StackResource, status model.ResourceStatus, reason 
 	rec.Status, rec.StatusReason, rec.UpdatedAt, rec.Operation = status, reason, r.now, r.round()
 	r.dirty[rec.LogicalID] = true
 	r.note(rec, status, reason)
+}
+
+// setFailed ends a resource with an error.
+func (r *run) setFailed(rec *model.StackResource, status model.ResourceStatus, err error) {
+	r.set(rec, status, handler.Describe(err, rec.Token))
+	r.events[len(r.events)-1].Cause = state.CauseOf(err)
+}
+
+// setCancelled ends a resource since another failed first.
+func (r *run) setCancelled(rec *model.StackResource, status model.ResourceStatus, reason string) {
+	r.set(rec, status, reason)
+	r.events[len(r.events)-1].Cause.Code = model.CauseCancelled
 }
 
 // finish moves the stack itself to a status and tells of it.

@@ -3,7 +3,6 @@ package task
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"berth/internal/control"
@@ -139,7 +138,7 @@ func said(s model.Service, message string) bool {
 		if e.Message == message {
 			return true
 		}
-		if strings.Contains(e.Message, "has started") {
+		if e.Cause.Code == model.CauseStarted {
 			return false
 		}
 	}

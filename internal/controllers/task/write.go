@@ -31,7 +31,7 @@ func write(tx *store.Tx, now time.Time, moves []move, asks []placement.Ask, plan
 	}
 	for _, e := range events {
 		if err := state.Services.Edit(tx, e.service, func(s *model.Service) error {
-			state.ServiceEvent(s, e.id, now, e.message)
+			state.ServiceEvent(s, model.ServiceEvent{ID: e.id, At: now, Message: e.message})
 			return nil
 		}); err != nil {
 			return err

@@ -39,7 +39,7 @@ type round struct {
 	data       *facts // what the data plane says; nil where nobody asked
 	moves      []move
 	wait       bool
-	errors     []string // texts of service events
+	errors     []model.ServiceEvent // without id and time
 }
 
 // tasks moves the tasks of a service, or one without a service, on.
@@ -198,9 +198,14 @@ func (r *round) allowed(t model.Task, lb model.ServiceLoadBalancer, action strin
 
 func (r *round) refused(verb, group string, err error) {
 	r.wait = true
-	text := fmt.Sprintf("failed to %s targets in (target-group %s) with (error %s)", verb, group, fault.MessageOf(err))
-	if !slices.Contains(r.errors, text) {
-		r.errors = append(r.errors, text)
+	e := model.ServiceEvent{
+		Message: fmt.Sprintf("failed to %s targets in (target-group %s) with (error %s)", verb, group, fault.MessageOf(err)),
+	}
+	if verb == "register" {
+		e.Cause = model.Cause{Code: model.CauseRegister, Facts: fault.FactsOf(err)}
+	}
+	if !slices.ContainsFunc(r.errors, func(o model.ServiceEvent) bool { return o.Message == e.Message }) {
+		r.errors = append(r.errors, e)
 	}
 }
 
@@ -229,12 +234,12 @@ func (r *round) write(ctx context.Context) error {
 			return nil
 		}
 		return state.Services.Edit(tx, r.service, func(x *model.Service) error {
-			for i, text := range events {
-				text = fmt.Sprintf("(service %s) %s", s.Name, text)
-				if len(r.moves) == 0 && repeated(*x, text) {
+			for i, e := range events {
+				e.ID, e.At, e.Message = ids[i], r.now, fmt.Sprintf("(service %s) %s", s.Name, e.Message)
+				if len(r.moves) == 0 && repeated(*x, e.Message) {
 					continue
 				}
-				state.ServiceEvent(x, ids[i], r.now, text)
+				state.ServiceEvent(x, e)
 			}
 			return nil
 		})
@@ -285,8 +290,8 @@ func (r *round) apply(tx *store.Tx, m move) error {
 }
 
 // events tells what happened in ECS's words, target groups in order.
-func (r *round) events() []string {
-	in, out := map[string]int{}, map[string]int{}
+func (r *round) events() []model.ServiceEvent {
+	in, gone := map[string]int{}, map[string]int{}
 	var groups []string
 	note := func(m map[string]int, g string) {
 		m[g]++
@@ -304,24 +309,27 @@ func (r *round) events() []string {
 		}
 		for _, lb := range state.Targets.By(r.view, "task", m.task.ARN) {
 			if slices.Contains(m.drain, state.TargetKey(lb.Group, lb.ID, lb.Port)) {
-				note(out, lb.Group)
+				note(gone, lb.Group)
 			}
 		}
 	}
 	slices.Sort(groups)
-	var texts []string
+	var out []model.ServiceEvent
+	tell := func(format string, args ...any) {
+		out = append(out, model.ServiceEvent{Message: fmt.Sprintf(format, args...)})
+	}
 	for _, g := range groups {
 		if in[g] > 0 {
-			texts = append(texts, fmt.Sprintf("registered %d targets in (target-group %s)", in[g], g))
+			tell("registered %d targets in (target-group %s)", in[g], g)
 		}
-		if out[g] > 0 {
-			texts = append(texts, fmt.Sprintf("deregistered %d targets in (target-group %s)", out[g], g))
+		if gone[g] > 0 {
+			tell("deregistered %d targets in (target-group %s)", gone[g], g)
 		}
 	}
 	if draining > 0 {
-		texts = append(texts, fmt.Sprintf("has begun draining connections on %d tasks.", draining))
+		tell("has begun draining connections on %d tasks.", draining)
 	}
-	return append(texts, r.errors...)
+	return append(out, r.errors...)
 }
 
 // leave lets tasks go that wait for the data plane, which was configured from

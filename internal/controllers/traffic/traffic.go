@@ -197,14 +197,14 @@ type facts struct {
 	next      time.Duration // until the next draining ends
 	ended     []string      // keys of targets whose draining is over
 	health    map[string]balancer.TargetReport
-	active    []string          // load balancers that serve now
-	listeners map[string]string // trouble by ARN
-	served    map[string]int64  // changes of rules that are in force now, by ARN
+	active    []string                           // load balancers that serve now
+	listeners map[string]balancer.ListenerReport // by ARN
+	served    map[string]int64                   // changes of rules that are in force now, by ARN
 }
 
 // look compares; it reports whether there is anything to write.
 func (f *facts) look(r *store.View) bool {
-	f.health, f.listeners = map[string]balancer.TargetReport{}, map[string]string{}
+	f.health, f.listeners = map[string]balancer.TargetReport{}, map[string]balancer.ListenerReport{}
 	for key := range f.plane.news(r, f.report.Targets) {
 		f.target(r, key)
 	}
@@ -291,8 +291,8 @@ func (f *facts) balancers(r store.Reader) {
 		}
 	}
 	for _, x := range f.report.Listeners {
-		if l := state.Listeners.Ref(r, x.ID); l != nil && l.Trouble != x.Trouble {
-			f.listeners[x.ID] = x.Trouble
+		if l := state.Listeners.Ref(r, x.ID); l != nil && (l.Trouble != x.Trouble || l.AnswersOn != int64(x.AnswersOn)) {
+			f.listeners[x.ID] = x
 		}
 	}
 }
@@ -338,12 +338,15 @@ func (f *facts) write(tx *store.Tx) error {
 		if !ok {
 			continue
 		}
-		trouble := f.listeners[arn]
-		if err := state.Listeners.Edit(tx, l.ARN, func(l *model.Listener) error { l.Trouble = trouble; return nil }); err != nil {
+		x := f.listeners[arn]
+		if err := state.Listeners.Edit(tx, l.ARN, func(l *model.Listener) error {
+			l.Trouble, l.AnswersOn = x.Trouble, int64(x.AnswersOn)
+			return nil
+		}); err != nil {
 			return err
 		}
-		if trouble != "" {
-			if err := state.Note(tx, f.now, model.Decision{By: name, Subject: l.ARN, Verb: "trouble", Reason: trouble}); err != nil {
+		if x.Trouble != "" {
+			if err := state.Note(tx, f.now, model.Decision{By: name, Subject: l.ARN, Verb: "trouble", Reason: x.Trouble}); err != nil {
 				return err
 			}
 		}

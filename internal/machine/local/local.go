@@ -26,6 +26,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -35,6 +36,7 @@ import (
 	"berth/internal/kernel"
 	"berth/internal/kernel/cgroup"
 	"berth/internal/machine"
+	"berth/internal/model"
 )
 
 // Deps are what a Driver needs.
@@ -171,7 +173,7 @@ func (d *Driver) possible(s machine.Spec) error {
 	if s.MemoryMiB > have && !d.Overcommit {
 		return fault.New(fault.Capacity, "InsufficientInstanceCapacity",
 			"We currently do not have sufficient %s capacity: it has %d MiB of memory and this host has %d MiB. Allow over-commit to launch it "+
-				"all the same.", s.Type, s.MemoryMiB, have)
+				"all the same.", s.Type, s.MemoryMiB, have).With(map[string]string{model.FactHost: strconv.FormatInt(have, 10)})
 	}
 	return nil
 }
@@ -336,7 +338,7 @@ func (d *Driver) look(id string) (machine.Machine, error) {
 	}
 	m := machine.Machine{ID: id, State: machine.Running, PID: proc.PID, LaunchedAt: p.At}
 	if !proc.alive() {
-		m.State, m.PID, m.Reason = machine.Terminated, 0, "Server.InternalError: the machine's first process ended"
+		m.State, m.PID, m.Reason = machine.Terminated, 0, "the machine's first process ended"
 	}
 	return m, nil
 }

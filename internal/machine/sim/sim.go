@@ -157,7 +157,7 @@ func (d *Driver) Launch(_ context.Context, spec machine.Spec) (machine.Machine, 
 	if d.LifeMean > 0 {
 		m.dies, m.reason = m.up.Add(
 			time.Duration(2*d.chance(spec.ID, "life", 0)*float64(d.LifeMean)),
-		), "Server.InternalError: the simulated host failed"
+		), "the simulated host failed"
 	}
 	d.all[spec.ID] = m
 	d.toll(m)

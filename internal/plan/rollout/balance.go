@@ -24,10 +24,7 @@ const (
 	balanceBackoff  = 30 * time.Minute
 )
 
-const (
-	unbalanced = "is not AZ balanced with "
-	balanced   = "is AZ balanced with "
-)
+const ()
 
 // balance begins to even a steady service out, and says when it is even again.
 func (p *pass) balance() {
@@ -39,8 +36,8 @@ func (p *pass) balance() {
 	count := p.perZone(r)
 	moves := evenOut(count)
 	if len(moves) == 0 {
-		if p.lastBalance() == unbalanced {
-			p.say("%s%s.", balanced, census(count))
+		if p.lastBalance() == model.CauseUnbalanced {
+			p.tell(model.CauseBalanced, "is AZ balanced with %s.", census(count))
 		}
 		return
 	}
@@ -52,7 +49,7 @@ func (p *pass) balance() {
 	if space <= 0 {
 		return
 	}
-	p.say("%s%s. AZ Rebalancing in progress.", unbalanced, census(count))
+	p.tell(model.CauseUnbalanced, "is not AZ balanced with %s. AZ Rebalancing in progress.", census(count))
 	for _, zone := range sortedKeys(moves) {
 		n := min(moves[zone], space)
 		p.startIn(r, zone, n)
@@ -112,10 +109,8 @@ func census(count map[string]int64) string {
 // lastBalance is what the service's events said last of its balance.
 func (p *pass) lastBalance() string {
 	for _, e := range p.w.Service.Events {
-		for _, text := range []string{unbalanced, balanced} {
-			if strings.Contains(e.Message, text) {
-				return text
-			}
+		if c := e.Cause.Code; c == model.CauseUnbalanced || c == model.CauseBalanced {
+			return c
 		}
 	}
 	return ""
@@ -147,7 +142,7 @@ func (p *pass) startIn(r *model.Rollout, zone string, n int64) {
 		p.tasks = append(p.tasks, p.member(&t))
 		ids = append(ids, "(task "+t.ID+")")
 	}
-	p.say("has started %d tasks in %s to AZ Rebalance: %s.", n, zone, strings.Join(ids, " "))
+	p.tell(model.CauseStarted, "has started %d tasks in %s to AZ Rebalance: %s.", n, zone, strings.Join(ids, " "))
 	r.UpdatedAt = p.now
 }
 

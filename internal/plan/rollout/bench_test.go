@@ -126,8 +126,8 @@ func (b *bench) apply(p rollout.Plan) {
 	b.w.Replies, b.w.Refusal = nil, ""
 	b.w.Service = p.Service
 	for _, e := range p.Events {
-		b.log = append(b.log, e)
-		b.w.Service.Events = []model.ServiceEvent{{Message: e}}
+		b.log = append(b.log, e.Message)
+		b.w.Service.Events = []model.ServiceEvent{e}
 	}
 	for _, d := range p.Deployments {
 		if d.ARN == "dep"+fmt.Sprint(b.nth) && (len(b.stages) == 0 || b.stages[len(b.stages)-1] != d.Stage) && d.Stage != "" {

@@ -157,7 +157,7 @@ func (p *pass) back() bool {
 	if p.w.Refusal != "" && !p.refused {
 		// Where the rules point is unknown now, so both revisions stay up.
 		p.refused = true
-		d.StatusReason = p.w.Refusal
+		d.StatusReason, d.RollbackCause = p.w.Refusal, p.w.RefusalCause
 		to.State = model.RolloutCompleted
 		p.close(model.DeploymentRollbackFailed)
 		return true

@@ -20,9 +20,11 @@ type member struct {
 	leaving bool   // its instance is being emptied
 	ill     string // why it must be replaced: a stopped reason, or ""
 	illText string // the service event of that
-	gone    bool   // stopped serving: drained, or stopped
-	present bool   // in a state that the maximum counts: RUNNING or before it
-	taken   bool   // this pass stops it
+	// illCause is model.CauseUnhealthy where the load balancer found it ill.
+	illCause string
+	gone     bool // stopped serving: drained, or stopped
+	present  bool // in a state that the maximum counts: RUNNING or before it
+	taken    bool // this pass stops it
 }
 
 func (p *pass) member(t *model.Task) *member {
@@ -63,7 +65,7 @@ func (p *pass) examine(m *member) {
 	}
 	// Within the grace period nothing is stopped for its health (1.13).
 	if m.ill != "" && !p.passed(m.t.StartedAt.Add(time.Duration(p.w.Service.GracePeriodSeconds)*time.Second)) {
-		m.ill, m.illText = "", ""
+		m.ill, m.illText, m.illCause = "", "", ""
 	}
 }
 
@@ -73,7 +75,7 @@ func (p *pass) examineTarget(m *member, lb model.ServiceLoadBalancer) {
 		m.healthy = false
 	}
 	if ok && target.State == model.TargetUnhealthy {
-		m.ill = "Task failed ELB health checks in (target-group " + lb.TargetGroupARN + ")"
+		m.ill, m.illCause = "Task failed ELB health checks in (target-group "+lb.TargetGroupARN+")", model.CauseUnhealthy
 		m.illText = "(task " + m.t.ID + ") (port " + itoa(lb.ContainerPort) + ") is unhealthy in (target-group " + lb.TargetGroupARN +
 			") due to (reason " + target.Description + ")."
 	}

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"berth/internal/model"
@@ -24,6 +23,8 @@ type Reply struct {
 	// Assume and Invoke are errors before the function ran: the role could not
 	// be assumed, or the call was refused.
 	Assume, Invoke string
+	// InvokeCode is the error code of Invoke.
+	InvokeCode string
 	// Retry says that the error is passing, and the call is to be made again.
 	Retry bool
 }
@@ -170,13 +171,22 @@ func (p *pass) answer(h *model.HookRun, r Reply) {
 	case r.Retry:
 		h.NextCallAt = p.now.Add(callBack)
 	case r.Assume != "":
-		h.Status, h.Reason = model.HookFailed, "ECS was unable to assume role "+h.RoleARN
+		h.Status, h.Reason, h.Cause.Code = model.HookFailed, "ECS was unable to assume role "+h.RoleARN, model.CauseAssumeRole
 	case r.Invoke != "":
-		h.Status, h.Reason = model.HookFailed, "ECS was unable to invoke hook target "+h.TargetARN+" due to "+r.Invoke
+		h.Status, h.Cause.Code = model.HookFailed, model.CauseInvoke
+		h.Reason = "ECS was unable to invoke hook target " + h.TargetARN + " due to " + r.Invoke
+		if r.InvokeCode == "ResourceNotFoundException" {
+			h.Cause.Code = model.CauseNoFunction
+		}
 	default:
 		p.read(h, r)
 	}
-	p.note(p.d.ARN, "hook", "hook %s at %s is %s%s", h.TargetARN, h.Stage, h.Status, last(h, r))
+	facts := map[string]string{model.FactHook: h.TargetARN, model.FactStatus: string(h.Status)}
+	text, why := fmt.Sprintf("hook %s at %s is %s", h.TargetARN, h.Stage, h.Status), last(h, r)
+	if why != "" {
+		text, facts[model.FactWhy] = text+": "+why, why
+	}
+	p.plan.Notes = append(p.plan.Notes, Note{p.d.ARN, "hook", text, facts})
 }
 
 // last is what is known of a failure besides AWS's words: a function's own
@@ -188,9 +198,14 @@ func last(h *model.HookRun, r Reply) string {
 	}
 	switch {
 	case r.Crashed && json.Unmarshal(r.Payload, &e) == nil && e.Message != "":
-		return ": the function ended with " + strings.TrimPrefix(e.Type+": ", ": ") + e.Message
+		ended := e.Message
+		if e.Type != "" {
+			ended = e.Type + ": " + ended
+		}
+		h.Cause.Facts = map[string]string{model.FactEnded: ended}
+		return "the function ended with " + ended
 	case h.Status == model.HookFailed:
-		return ": " + h.Reason
+		return h.Reason
 	default:
 		return ""
 	}

@@ -51,6 +51,7 @@ func (p *pass) advance() bool {
 	if p.w.Refusal != "" && !p.refused {
 		p.refused = true
 		p.turn(p.w.Refusal, p.w.Refusal)
+		d.RollbackCause = p.w.RefusalCause
 		return true
 	}
 	if p.failure() {

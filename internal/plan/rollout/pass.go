@@ -127,16 +127,19 @@ func (p *pass) passed(at time.Time) bool {
 
 // say writes a service event; every one of them names the service first. What
 // the newest event says already is not repeated (1.11).
-func (p *pass) say(format string, args ...any) {
+func (p *pass) say(format string, args ...any) { p.tell("", format, args...) }
+
+// tell is say with a code for programs.
+func (p *pass) tell(code, format string, args ...any) {
 	text := "(service " + p.s.Name + ") " + fmt.Sprintf(format, args...)
 	newest := ""
 	if n := len(p.plan.Events); n > 0 {
-		newest = p.plan.Events[n-1]
+		newest = p.plan.Events[n-1].Message
 	} else if len(p.w.Service.Events) > 0 {
 		newest = p.w.Service.Events[0].Message
 	}
 	if text != newest || p.plan.Steady {
-		p.plan.Events = append(p.plan.Events, text)
+		p.plan.Events = append(p.plan.Events, model.ServiceEvent{Message: text, Cause: model.Cause{Code: code}})
 	}
 }
 
@@ -148,7 +151,7 @@ func (p *pass) saidLately(text string) bool {
 }
 
 func (p *pass) note(subject, verb, format string, args ...any) {
-	p.plan.Notes = append(p.plan.Notes, Note{subject, verb, fmt.Sprintf(format, args...)})
+	p.plan.Notes = append(p.plan.Notes, Note{Subject: subject, Verb: verb, Reason: fmt.Sprintf(format, args...)})
 }
 
 // rollout finds the entry of a revision, nil if the service has none.

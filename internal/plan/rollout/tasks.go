@@ -27,7 +27,7 @@ func (p *pass) start(r *model.Rollout, n, replaced int64) {
 	if replaced > 0 {
 		text += " Amazon ECS replaced " + itoa(replaced) + " tasks due to an unhealthy status."
 	}
-	p.say("%s", text)
+	p.tell(model.CauseStarted, "%s", text)
 	r.UpdatedAt = p.now
 }
 

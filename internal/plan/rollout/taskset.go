@@ -173,11 +173,14 @@ func (p *pass) stopFor(r *model.Rollout, ms []*member, reason, cause string) {
 			continue
 		}
 		m.taken, m.wanted = true, false
-		why := reason
-		if why == scaling {
-			why = "Scaling activity initiated by (deployment " + r.ID + ")"
+		why, code := reason, ""
+		switch why {
+		case scaling:
+			why, code = "Scaling activity initiated by (deployment "+r.ID+")", model.CauseScaling
+		case m.ill:
+			code = m.illCause
 		}
-		p.plan.Stop = append(p.plan.Stop, Stop{m.t.ARN, "ServiceSchedulerInitiated", why})
+		p.plan.Stop = append(p.plan.Stop, Stop{m.t.ARN, "ServiceSchedulerInitiated", why, code})
 		p.note(m.t.ARN, "stopped", "%s", why)
 		if m.running {
 			running = append(running, "(task "+m.t.ID+")")

@@ -49,13 +49,18 @@ type World struct {
 	// Refusal is why the last desired rule change could not be made, "" if it
 	// could.
 	Refusal string
+	// RefusalCause is model.CauseNotPermitted where the role may not.
+	RefusalCause string
 	// IDs draws fresh task ids: 32 hexadecimal digits.
 	IDs     func() string
 	Options Options
 }
 
 // Stop is a task to stop.
-type Stop struct{ Task, Code, Reason string }
+type Stop struct {
+	Task, Code, Reason string
+	Cause              string // model.CauseScaling, model.CauseUnhealthy or ""
+}
 
 // Shift is a desired set of weights for a rule, to be made as Role.
 type Shift struct {
@@ -73,7 +78,10 @@ type Call struct {
 }
 
 // Note is a decision worth recording: a verb and a sentence.
-type Note struct{ Subject, Verb, Reason string }
+type Note struct {
+	Subject, Verb, Reason string
+	Facts                 map[string]string // of the decision
+}
 
 // Plan is what should be done. Service, Deployments and Revisions are whole
 // records as they should be; Deployments and Revisions hold changed ones only.
@@ -85,7 +93,7 @@ type Plan struct {
 	Stop        []Stop
 	// Noted and Proven are tasks whose failure, or first health, was counted.
 	Noted, Proven []string
-	Events        []string
+	Events        []model.ServiceEvent // without id and time
 	// Steady says that the last event repeats an earlier one on purpose.
 	Steady bool
 	Shifts []Shift

@@ -58,7 +58,7 @@ func (w *World) asks() (asks []placement.Ask, oldest, newest time.Time) {
 // from being bought in another.
 func (w *World) wait(oldest, newest time.Time) time.Duration {
 	company := min(newest.Add(Batch).Sub(w.Now), oldest.Add(BatchMost).Sub(w.Now))
-	if w.Provider.LastFailureAt.IsZero() || w.Provider.ChangedAt.After(w.Provider.LastFailureAt) || scarce(w.Provider.LastFailure) {
+	if w.Provider.LastFailureAt.IsZero() || w.Provider.ChangedAt.After(w.Provider.LastFailureAt) || scarce(w.Provider.FailureCause.Code) {
 		return company
 	}
 	return max(company, w.Provider.LastFailureAt.Add(Backoff).Sub(w.Now))
@@ -79,7 +79,7 @@ func (w *World) buy(p *Plan, asks []placement.Ask, placed []placement.Placed) {
 	m := w.market()
 	if m.offers == 0 {
 		for _, a := range asks {
-			p.Short = append(p.Short, Shortage{a.Task, m.none()})
+			p.Short = append(p.Short, Shortage{a.Task, m.none(), model.LacksTypes})
 		}
 		return
 	}
@@ -87,10 +87,10 @@ func (w *World) buy(p *Plan, asks []placement.Ask, placed []placement.Placed) {
 	share := map[string][]placement.Ask{}
 	for i := range asks {
 		a := &asks[i]
-		zone, why := z.next(m, a)
+		zone, short := z.next(m, a)
 		switch {
-		case why != "":
-			p.Short = append(p.Short, Shortage{a.Task, why})
+		case short.Why != "":
+			p.Short = append(p.Short, short)
 			continue
 		case w.lacking.zone(zone):
 			p.again(w.lacking[zone].Sub(w.Now))
@@ -172,9 +172,9 @@ func (z *zoning) add(group, zone string, n int) {
 // next is the zone for a task, or why there is none. A zone without capacity
 // comes after those that may have it, and the one that will be tried again
 // first before the others.
-func (z *zoning) next(m *market, a *placement.Ask) (zone, why string) {
+func (z *zoning) next(m *market, a *placement.Ask) (zone string, short Shortage) {
 	if a.Impossible != "" {
-		return "", a.Impossible
+		return "", Shortage{a.Task, a.Impossible, ""}
 	}
 	var open, can []string
 	for _, name := range z.names {
@@ -183,9 +183,9 @@ func (z *zoning) next(m *market, a *placement.Ask) (zone, why string) {
 		}
 	}
 	if len(open) == 0 {
-		return "", fmt.Sprintf(
+		return "", Shortage{a.Task, fmt.Sprintf(
 			"none of the task's subnets is in a zone of capacity provider %s, which has subnets in %s", m.provider, strings.Join(z.names, ", "),
-		)
+		), model.LacksSubnets}
 	}
 	for _, name := range open {
 		if m.holds(name, a) {
@@ -204,7 +204,7 @@ func (z *zoning) next(m *market, a *placement.Ask) (zone, why string) {
 	if !z.lacking.zone(zone) {
 		z.add(a.Group, zone, 1)
 	}
-	return zone, ""
+	return zone, Shortage{}
 }
 
 // subnet takes the provider's subnet of a zone that has the fewest instances.

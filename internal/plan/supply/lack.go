@@ -2,7 +2,6 @@ package supply
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"berth/internal/model"
@@ -17,11 +16,11 @@ type lack map[string]time.Time
 // shortOf reports whether an instance was refused for want of capacity in its
 // zone. Refusals that hold for the account, such as quotas, are not.
 func shortOf(i *model.Instance) bool {
-	return i.State == model.InstanceTerminated && i.LaunchedAt.IsZero() && scarce(i.StateReason)
+	return i.State == model.InstanceTerminated && i.LaunchedAt.IsZero() && scarce(i.StateCode)
 }
 
-func scarce(reason string) bool {
-	return strings.HasPrefix(reason, "InsufficientInstanceCapacity:") || strings.HasPrefix(reason, "UnfulfillableCapacity:")
+func scarce(code string) bool {
+	return code == "InsufficientInstanceCapacity" || code == "UnfulfillableCapacity"
 }
 
 func (w *World) lack() lack {

@@ -128,7 +128,7 @@ func (m *market) none() string {
 }
 
 // unfit says why no type that the zones sell can take a task.
-func (m *market) unfit(zones []string, a *placement.Ask) string {
+func (m *market) unfit(zones []string, a *placement.Ask) Shortage {
 	causes := map[string]bool{}
 	for _, zone := range zones {
 		for _, o := range m.zones[zone] {
@@ -138,13 +138,15 @@ func (m *market) unfit(zones []string, a *placement.Ask) string {
 	only := func(cause string) bool { return causes[cause] && len(causes) == 1 }
 	switch {
 	case only(placement.CauseArchitecture):
-		return fmt.Sprintf("No instance type of capacity provider %s has the task's CPU architecture %s", m.provider, a.Architecture)
+		why := fmt.Sprintf("No instance type of capacity provider %s has the task's CPU architecture %s", m.provider, a.Architecture)
+		return Shortage{a.Task, why, model.LacksArchitecture}
 	case !causes[placement.CauseCPU] && !causes[placement.CauseMemory] && causes[placement.CauseMember]:
-		return fmt.Sprintf("No instance type of capacity provider %s satisfies the task's placement constraints", m.provider)
+		why := fmt.Sprintf("No instance type of capacity provider %s satisfies the task's placement constraints", m.provider)
+		return Shortage{a.Task, why, model.LacksConstraints}
 	}
-	return fmt.Sprintf(
+	return Shortage{a.Task, fmt.Sprintf(
 		"No instance type of capacity provider %s can hold the task: it needs %d CPU units and %d MiB", m.provider, a.Need.CPU, a.Need.Memory,
-	)
+	), model.LacksSize}
 }
 
 // holds reports whether some type of a zone can carry a task at all.

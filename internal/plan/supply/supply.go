@@ -111,7 +111,10 @@ type Idle struct {
 }
 
 // Shortage is a task for which nothing can be bought.
-type Shortage struct{ Task, Why string }
+type Shortage struct {
+	Task, Why string
+	Lacks     string // what nothing has, of model's Lacks constants; "" if it is none of them
+}
 
 // Plan is the answer.
 type Plan struct {

@@ -211,9 +211,9 @@ func TestAZoneWithoutCapacityIsLeftAloneForAWhile(t *testing.T) {
 		why := code + ": We currently do not have sufficient capacity."
 		w.Facts.Instances = append(w.Facts.Instances, &model.Instance{
 			ID: fmt.Sprintf("i-%d", len(w.Facts.Instances)), CapacityProvider: "cp", Type: typ, AvailabilityZone: "ap-northeast-1" + zone,
-			Goal: model.GoalRun, State: model.InstanceTerminated, StateReason: why, TerminatedAt: w.Now.Add(-ago),
+			Goal: model.GoalRun, State: model.InstanceTerminated, StateReason: why, StateCode: code, TerminatedAt: w.Now.Add(-ago),
 		})
-		w.Provider.LastFailure, w.Provider.LastFailureAt = why, w.Now.Add(-ago)
+		w.Provider.LastFailure, w.Provider.LastFailureAt, w.Provider.FailureCause.Code = why, w.Now.Add(-ago), code
 	}
 	const none = "InsufficientInstanceCapacity"
 	tests := []struct {
