@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -46,9 +47,10 @@ func makeDisk(ctx context.Context, path string, gib int64) error {
 // errNoDisk says that the host cannot make volumes: machines share its disk.
 var errNoDisk = errors.New("the size of machines' data volumes is not held")
 
-// mountDisk mounts the volume, if there is one. The kernel frees the loop
-// device when the machine's mount namespace ends.
-func mountDisk(dir string) error {
+// mountDisk mounts the volume, if there is one; made is where loop devices that
+// had to be made are noted. The kernel frees the loop device when the machine's
+// mount namespace ends.
+func mountDisk(dir, made string) error {
 	path := filepath.Join(dir, diskFile)
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -58,7 +60,7 @@ func mountDisk(dir string) error {
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	loop, err := attach(file)
+	loop, err := attach(file, made)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoDisk, err)
 	}
@@ -71,18 +73,14 @@ func mountDisk(dir string) error {
 
 // attach makes a block device of a file. Somebody else may be quicker with a
 // free one.
-func attach(file *os.File) (*os.File, error) {
-	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
+func attach(file *os.File, made string) (*os.File, error) {
+	control, err := os.OpenFile(loopControl, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = control.Close() }()
 	for range 64 {
-		n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
-		if err != nil {
-			return nil, fmt.Errorf("find a free loop device: %w", err)
-		}
-		loop, err := os.OpenFile("/dev/loop"+strconv.Itoa(n), os.O_RDWR, 0)
+		loop, err := freeLoop(control, made)
 		if err != nil {
 			return nil, err
 		}
@@ -98,4 +96,57 @@ func attach(file *os.File) (*os.File, error) {
 		}
 	}
 	return nil, errors.New("no loop device stays free")
+}
+
+const loopControl = "/dev/loop-control"
+
+// freeLoop opens a loop device that is free. One that the kernel had to make for
+// it is noted in a folder, for removeLoops.
+func freeLoop(control *os.File, made string) (*os.File, error) {
+	before, err := filepath.Glob("/sys/block/loop*")
+	if err != nil {
+		return nil, err
+	}
+	n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
+	if err != nil {
+		return nil, fmt.Errorf("find a free loop device: %w", err)
+	}
+	name := "loop" + strconv.Itoa(n)
+	if !slices.Contains(before, "/sys/block/"+name) {
+		err := errors.Join(os.MkdirAll(made, 0o700), os.WriteFile(filepath.Join(made, strconv.Itoa(n)), nil, 0o600))
+		if err != nil {
+			return nil, err
+		}
+	}
+	return os.OpenFile("/dev/"+name, os.O_RDWR, 0)
+}
+
+// loopsMade is the folder of the loop devices that were made for machines of a
+// data folder, a file each that has its number for a name.
+func loopsMade(data string) string { return filepath.Join(data, "run", "loops") }
+
+// removeLoops removes the loop devices that were made and that nobody uses any
+// more, so that the host has those that it had. It reports how many are left.
+func removeLoops(made string) (left int) {
+	notes, err := os.ReadDir(made)
+	if err != nil || len(notes) == 0 {
+		return 0
+	}
+	control, err := os.OpenFile(loopControl, os.O_RDWR, 0)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = control.Close() }()
+	for _, note := range notes {
+		n, err := strconv.Atoi(note.Name())
+		if err != nil {
+			continue
+		}
+		if err := unix.IoctlSetInt(int(control.Fd()), unix.LOOP_CTL_REMOVE, n); err != nil && !errors.Is(err, unix.ENODEV) {
+			left++ // the kernel is not done with it, or somebody else took it
+			continue
+		}
+		_ = os.Remove(filepath.Join(made, note.Name())) // else it is tried again
+	}
+	return left
 }

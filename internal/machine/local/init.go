@@ -149,7 +149,7 @@ func (i *initial) arrange() error {
 	if err := unix.Mount("tmpfs", memory, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=711"); err != nil {
 		return fmt.Errorf("mount %s: %w", memory, err)
 	}
-	err = mountDisk(i.plan.Dir)
+	err = mountDisk(i.plan.Dir, loopsMade(i.plan.Data))
 	if errors.Is(err, errNoDisk) {
 		fmt.Fprintln(os.Stderr, err)
 		return nil

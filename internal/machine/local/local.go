@@ -390,6 +390,7 @@ func (d *Driver) sweep(id string) error {
 	if err := os.RemoveAll(d.dir(id)); err != nil {
 		return fmt.Errorf("forget machine %s: %w", id, err)
 	}
+	removeLoops(loopsMade(d.Data)) // its own may take the kernel a moment longer
 	if d.Forget == nil {
 		return nil
 	}
@@ -400,14 +401,19 @@ func (d *Driver) sweep(id string) error {
 }
 
 // Close ends whatever is left in the control group of the data folder, such as
-// a machine whose folder was taken away, and removes the group.
+// a machine whose folder was taken away, and removes the group. It waits for the
+// kernel to be done with the loop devices that were made.
 func (d *Driver) Close() error {
 	g, err := cgroup.Open(d.root)
-	if fault.Is(err, fault.NotFound) {
-		return nil
+	switch {
+	case fault.Is(err, fault.NotFound):
+		err = nil
+	case err == nil:
+		err = errors.Join(g.Kill(), g.Remove())
 	}
-	if err != nil {
-		return err
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	for removeLoops(loopsMade(d.Data)) > 0 && clock.Sleep(ctx, clock.Real(ctx), 20*time.Millisecond) == nil {
 	}
-	return errors.Join(g.Kill(), g.Remove())
+	return err
 }
