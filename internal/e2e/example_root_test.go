@@ -303,11 +303,15 @@ func TestRootTheExampleLives(t *testing.T) {
 			}
 		}
 	}
+	// The example's own policy would scale a service in that nobody asks
+	// anything of, on a slow machine before all tasks run.
+	suspendScaling(b, true)
 	zones := scale(b, 14, 2)
 	if len(zones) < 2 {
 		t.Errorf("fourteen tasks run in %v only", zones)
 	}
 	scale(b, 1, 1)
+	suspendScaling(b, false)
 	b.until("the spare instances are gone", func(p picture) bool { return len(p.Clusters[0].Instances) == 1 })
 
 	deployUnderWatch(b, svc.URLs[0])
@@ -318,6 +322,15 @@ func TestRootTheExampleLives(t *testing.T) {
 	}
 	b.run("stop")
 	nothingLeft(t, b.data)
+}
+
+// suspendScaling has the example's scaling policies act no more, or again.
+func suspendScaling(b *berth, yes bool) {
+	b.t.Helper()
+	b.json("AnyScaleFrontendService.RegisterScalableTarget", map[string]any{
+		"ServiceNamespace": "ecs", "ResourceId": "service/hello/hello", "ScalableDimension": "ecs:service:DesiredCount",
+		"SuspendedState": map[string]any{"DynamicScalingInSuspended": yes, "DynamicScalingOutSuspended": yes},
+	})
 }
 
 // scale sets the desired count and waits for it; it returns the zones in use.
