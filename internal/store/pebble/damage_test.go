@@ -16,7 +16,7 @@ import (
 // kill -9 does: nothing is closed. It returns what was acknowledged.
 func written(t *testing.T, dir string) (rev int64, rows map[string]string) {
 	t.Helper()
-	kv, err := pebble.Open(dir, pebble.Options{})
+	kv, err := pebble.Open(dir, pebble.Small(pebble.Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func written(t *testing.T, dir string) (rev int64, rows map[string]string) {
 		}
 	}
 	for i := range 14 { // more than a memtable holds, so that there are tables too
-		commit(fmt.Sprintf("big\x00%d", i), fmt.Sprint(i)+strings.Repeat("x", 200_000))
+		commit(fmt.Sprintf("big\x00%d", i), fmt.Sprint(i)+strings.Repeat("x", 20_000))
 	}
 	for i := range 40 {
 		commit(fmt.Sprintf("small\x00%d", i), fmt.Sprintf("value %d", i))
@@ -58,7 +58,7 @@ func written(t *testing.T, dir string) (rev int64, rows map[string]string) {
 // read opens a database and returns all that it has; told is what it warned of.
 func read(t *testing.T, dir string, goOn bool) (rev int64, rows map[string]string, told []string, err error) {
 	t.Helper()
-	kv, err := pebble.Open(dir, pebble.Options{Recover: goOn, Warn: func(text string) { told = append(told, text) }})
+	kv, err := pebble.Open(dir, pebble.Small(pebble.Options{Recover: goOn, Warn: func(text string) { told = append(told, text) }}))
 	if err != nil {
 		return 0, nil, told, err
 	}
@@ -122,6 +122,9 @@ func TestDamageIsNeverSilent(t *testing.T) {
 	files, err := os.ReadDir(good)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if tables, err := filepath.Glob(filepath.Join(good, "*.sst")); err != nil || len(tables) == 0 {
+		t.Fatalf("there are no tables to damage: %v", err)
 	}
 	said := 0
 	for _, f := range files {

@@ -7,6 +7,7 @@
 package pebble
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -32,6 +33,8 @@ type Options struct {
 	// Load fails.
 	Recover bool
 	Warn    func(text string)
+
+	memTable uint64 // bytes; 0: as a server has it
 }
 
 // KV is a folder with a Pebble database.
@@ -51,7 +54,7 @@ func Open(dir string, o Options) (*KV, error) {
 	}
 	k := &KV{dir: dir, mark: m, o: o}
 	options := &pebble.Options{
-		Logger: quiet{}, MemTableSize: 2 << 20, CacheSize: 4 << 20, FormatMajorVersion: pebble.FormatNewest,
+		Logger: quiet{}, MemTableSize: cmp.Or(o.memTable, 2<<20), CacheSize: 4 << 20, FormatMajorVersion: pebble.FormatNewest,
 	}
 	w := &witness{dir: dir}
 	if err := w.check(); err != nil {
