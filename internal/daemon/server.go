@@ -56,7 +56,7 @@ type server struct {
 
 // open makes the drivers and assembles the system; nothing runs yet.
 func open(ctx context.Context, cfg Config, log *slog.Logger) (*server, error) {
-	warn := func(text string) { log.Warn("the data folder is not as it should be", slog.String("found", text)) }
+	warn := func(text string) { log.Warn("about the data folder", slog.String("found", text)) }
 	d := disk.Open(cfg.Data, warn)
 	kv, err := pebble.Open(filepath.Join(cfg.Data, "state"), pebble.Options{
 		Disk: d, Recover: cfg.Recover, Warn: warn,
