@@ -80,6 +80,8 @@ func show(s *screen, args []string, enough func() bool) (seen bool, err error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.Env = append(os.Environ(), "TERM=xterm")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	// What it started has the terminal too.
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 	if err := errors.Join(cmd.Start(), slave.Close()); err != nil {
 		return false, err
 	}

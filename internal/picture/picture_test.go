@@ -62,7 +62,7 @@ func TestShow(t *testing.T) {
 	if got := strings.TrimSpace(s.text()); got != "5 42" {
 		t.Errorf("the terminal is %q", got)
 	}
-	seen, err := show(s, []string{"sh", "-c", "echo ready; sleep 1000"}, func() bool { return strings.Contains(s.text(), "ready") })
+	seen, err := show(s, []string{"sh", "-c", "sleep 1000 & echo ready; wait"}, func() bool { return strings.Contains(s.text(), "ready") })
 	if err != nil || !seen {
 		t.Errorf("seen %v, %v", seen, err)
 	}
