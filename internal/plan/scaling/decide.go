@@ -86,7 +86,8 @@ func (w World) together(proposals []proposal) {
 	against := ""
 	for _, x := range proposals {
 		if x.policy.Type == TargetTracking {
-			ready[x.policy.ARN] = ready[x.policy.ARN] || !x.out
+			holds := x.kept != nil && x.kept.Code == Flapping // with fewer it would see more load than its target
+			ready[x.policy.ARN] = ready[x.policy.ARN] || !x.out && !holds
 			if x.out {
 				against = "policy " + x.policy.Name + " sees more load than its target"
 			}

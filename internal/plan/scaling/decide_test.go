@@ -261,6 +261,15 @@ func TestAdjustments(t *testing.T) {
 	}
 }
 
+// A policy that one task less would bring above its target holds the others.
+func TestAPolicyThatWouldFlapHoldsTheOthers(t *testing.T) {
+	p, q := tracks("p", signal("a", inAlarm, 1)), tracks("q", signal("a", inAlarm, 33.5))
+	p.TargetValue, q.TargetValue = 50, 50
+	if plan := scaling.Decide(world(3, p, q)); plan.Scale != nil || len(plan.Kept) != 2 {
+		t.Errorf("3 × 33.5 is more than 2 × 50: %+v", plan)
+	}
+}
+
 // TestDecisionLaws: whatever the figures, a decision keeps the bounds, out is
 // more and in is less, no scale-in brings the metric above its target, every
 // signal is answered, and the same need has no second scale-out.
