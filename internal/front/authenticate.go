@@ -138,5 +138,8 @@ func (f *Front) Authenticate(r *http.Request) (ident.Principal, error) {
 	if err != nil {
 		return ident.Principal{}, err
 	}
-	return x.call.Principal, x.verify(sig, k)
+	if err := x.verify(sig, k); err != nil {
+		return ident.Principal{}, err
+	}
+	return x.call.Principal, nil
 }
