@@ -12,10 +12,10 @@ import (
 
 // numbered finds where a page of docs/facts gives a fact its number: a row of a
 // table, or a heading.
-var numbered = regexp.MustCompile(`(?m)^(?:\| |#{2,3} )((?:MI|D|A)\d+)\b`)
+var numbered = regexp.MustCompile(`(?m)^(?:\| |#{2,3} )((?:MI|FG|D|E|A)\d+)\b`)
 
 // reference finds a page of facts that a text points at, and the numbers behind it.
-var reference = regexp.MustCompile(`(docs/)?\bfacts/([a-z-]+)(\.md)?((?:[\s,#/]|and\b|\b(?:MI|D|A)\d+\b|-)*)`)
+var reference = regexp.MustCompile(`(docs/)?\bfacts/([a-z0-9-]+)(\.md)?((?:[\s,#/]|and\b|\b(?:MI|FG|D|E|A)\d+\b|-)*)`)
 
 // TestSourcesCanBeOpened reads all code, stories and pages: whoever points at a
 // fact names a page of docs/facts and numbers that stand on it.

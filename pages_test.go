@@ -30,7 +30,7 @@ func TestPagesNameWhatIsThere(t *testing.T) {
 			}
 		}
 	}
-	for _, file := range []string{"rules_test.go", "docs_test.go", "lean_test.go", "pages_test.go"} {
+	for _, file := range []string{"rules_test.go", "docs_test.go", "lean_test.go", "pages_test.go", "parsers_test.go"} {
 		for _, name := range functions(t, file) {
 			tests[name] = true
 		}

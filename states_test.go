@@ -15,10 +15,12 @@ import (
 // alike are literals that read like a state of model and are something else,
 // by package: what they are.
 var alike = map[string]map[string]string{
-	"agent":        {`"HEALTHY"`: "the condition of a dependsOn"},
-	"api/ecs":      {`"HEALTHY"`: "the condition of a dependsOn"},
+	"agent":        {`"HEALTHY"`: condition, `"SUCCESS"`: condition},
+	"api/ecs":      {`"HEALTHY"`: condition, `"SUCCESS"`: condition},
 	"balancer/sim": {`"initial"`: reported, `"healthy"`: reported, `"unhealthy"`: reported, `"draining"`: reported, `"unused"`: reported},
 }
+
+const condition = "the condition of a dependsOn"
 
 const reported = "what the data plane reports, which knows nothing of model"
 

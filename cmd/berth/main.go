@@ -15,6 +15,7 @@ import (
 	"berth/internal/daemon"
 	"berth/internal/edge"
 	"berth/internal/machine/local"
+	"berth/internal/userland"
 )
 
 // processes are the parts of Berth that run as processes of their own: the
@@ -24,6 +25,7 @@ var processes = map[string]func(context.Context, []string) error{
 	"instance": local.InstanceMain,
 	"agent":    agent.Main,
 	"shim":     runc.ShimMain,
+	"userland": userland.Main,
 }
 
 func main() {
@@ -34,6 +36,10 @@ func main() {
 				if errors.As(err, &exit) { // the first process of a container ends as its command did
 					os.Exit(exit.ExitCode())
 				}
+				var said userland.ExitError
+				if errors.As(err, &said) {
+					os.Exit(said.ExitCode())
+				}
 				fmt.Fprintf(os.Stderr, "berth %s: %v\n", os.Args[1], err)
 				os.Exit(1)
 			}
@@ -41,7 +47,11 @@ func main() {
 		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	hooks := cli.Hooks{Server: daemon.Serve, Sweep: daemon.Sweep, Compatibility: daemon.Compatibility, Version: daemon.Version}
+	hooks := cli.Hooks{
+		Server: daemon.Serve, Sweep: daemon.Sweep, Backup: daemon.Backup, Restore: daemon.Restore,
+		Examine: daemon.Examine, Machine: daemon.Machine, Compatibility: daemon.Compatibility,
+		Version: daemon.Version,
+	}
 	code := cli.Main(ctx, hooks, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

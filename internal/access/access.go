@@ -51,19 +51,28 @@ func New(d Deps) *Access { return &Access{Deps: d, parsed: map[string]*policy.Do
 
 // Assume checks that a role exists and trusts a service, and returns the
 // session. See control.Access.
-func (a *Access) Assume(r store.Reader, service, roleARN, session string) (ident.Principal, error) {
-	role, ok := state.Roles.One(r, "arn", roleARN)
+func (a *Access) Assume(r store.Reader, by control.Assumption) (ident.Principal, error) {
+	role, ok := state.Roles.One(r, "arn", by.Role)
 	if !ok {
-		return ident.Principal{}, refusedAssume(service, roleARN)
+		return ident.Principal{}, refusedAssume(by.Service, by.Role)
 	}
-	d, _, err := a.trusts(role, policy.Principal{Service: service}, nil)
+	d, _, err := a.trusts(role, policy.Principal{Service: by.Service}, a.sourceKeys(by.For))
 	if err != nil {
 		return ident.Principal{}, err
 	}
 	if !d.Allowed {
-		return ident.Principal{}, refusedAssume(service, roleARN)
+		return ident.Principal{}, refusedAssume(by.Service, by.Role)
 	}
-	return ident.AsRole(roleARN, session), nil
+	return ident.AsRole(by.Role, by.Session), nil
+}
+
+// sourceKeys are the condition keys of a service that acts for a resource.
+func (a *Access) sourceKeys(arn string) map[string][]string {
+	keys := map[string][]string{"aws:RequestedRegion": {a.Place.Region}}
+	if arn != "" {
+		keys["aws:SourceArn"], keys["aws:SourceAccount"] = []string{arn}, []string{a.Place.Account}
+	}
+	return keys
 }
 
 // AssumeBy is Assume for a caller: the role's trust policy must name it, or
@@ -115,7 +124,7 @@ func (a *Access) Allow(r store.Reader, p ident.Principal, action, resource strin
 // Decide evaluates IAM and returns what decided. Root and a service that acts
 // for itself, by the service-linked role that AWS gives it, may do anything.
 func (a *Access) Decide(r store.Reader, p ident.Principal, action, resource string, keys map[string]string) (policy.Decision, error) {
-	if p.Root || p.Service != "" && p.Role == "" {
+	if p.Root || p.Service != "" && p.Role == "" || identified(r, p, action) {
 		return policy.Decision{Allowed: true}, nil
 	}
 	set, err := a.Policies(r, p)
@@ -131,32 +140,61 @@ func (a *Access) Decide(r store.Reader, p ident.Principal, action, resource stri
 	return policy.Evaluate(&policy.Request{Principal: asPolicy(p), Action: action, Resource: resource, Keys: a.keys(r, p, keys)}, set), nil
 }
 
-// Policies gathers what applies to a principal.
+// identified reports whether an EC2 instance of the user's own makes one of the
+// calls of CloudFormation's helper scripts. On AWS they are signed by the
+// instance's identity document, whatever its role may do; here by the session of
+// its profile's role, which has the instance's id. Who assumes another role may
+// call its session what they like.
+func identified(r store.Reader, p ident.Principal, action string) bool {
+	if action != "cloudformation:SignalResource" && action != "cloudformation:DescribeStackResource" {
+		return false
+	}
+	i, ok := state.Instances.Get(r, p.Session)
+	if !ok || i.Kind != model.KindEC2 || i.State.Ending() || p.Role == "" {
+		return false
+	}
+	profile, ok := state.InstanceProfiles.One(r, "arn", i.ProfileARN)
+	return ok && slices.ContainsFunc(profile.Roles, func(name string) bool {
+		role, ok := state.Roles.Get(r, name)
+		return ok && role.ARN == p.Role
+	})
+}
+
+// agentPolicy is what an agent may do: those of Fargate have no role of the
+// user's, and may not do more than those of managed instances.
+const agentPolicy = "arn:aws:iam::aws:policy/AmazonECSInstanceRolePolicyForManagedInstances"
+
+// Policies gathers what applies to a principal: the policies of its role, or
+// of the user and the user's groups.
 func (a *Access) Policies(r store.Reader, p ident.Principal) (policy.Set, error) {
-	role, ok := state.Roles.One(r, "arn", p.Role)
+	var set policy.Set
+	if p.Role != "" && p.Role == a.Place.GlobalARN("iam", model.ServiceRole) {
+		err := a.addManaged(r, &set.Identity, agentPolicy)
+		return set, err
+	}
+	h, ok := holderOf(r, p)
 	if !ok {
 		return policy.Set{}, nil
 	}
-	var set policy.Set
-	for _, in := range role.Inline {
+	for _, in := range h.inline {
 		if err := a.add(&set.Identity, in.Name, in.Document); err != nil {
 			return set, err
 		}
 	}
-	for _, arn := range role.Attached {
+	for _, arn := range h.attached {
 		if err := a.addManaged(r, &set.Identity, arn); err != nil {
 			return set, err
 		}
 	}
-	if role.Boundary == "" {
+	if h.boundary == "" {
 		return set, nil
 	}
 	// A boundary without a document would bind nothing: it allows nothing.
 	bound := []policy.Named{}
-	if err := a.addManaged(r, &bound, role.Boundary); err != nil {
+	if err := a.addManaged(r, &bound, h.boundary); err != nil {
 		return set, err
 	}
-	set.Boundary = &policy.Named{Name: role.Boundary, Document: &policy.Document{}}
+	set.Boundary = &policy.Named{Name: h.boundary, Document: &policy.Document{}}
 	if len(bound) > 0 {
 		set.Boundary = &bound[0]
 	}
@@ -270,11 +308,14 @@ func (a *Access) keys(r store.Reader, p ident.Principal, more map[string]string)
 	}
 	if p.Role != "" {
 		k["aws:PrincipalArn"], k["aws:PrincipalType"] = []string{p.Role}, []string{"AssumedRole"}
-		if role, ok := state.Roles.One(r, "arn", p.Role); ok {
-			k["aws:userid"] = []string{role.ID + ":" + p.Session}
-			for _, t := range role.Tags {
-				k["aws:PrincipalTag/"+t.Key] = []string{t.Value}
-			}
+	}
+	if h, ok := holderOf(r, p); ok {
+		k["aws:userid"] = []string{h.id}
+		if name := p.UserName(); name != "" {
+			k["aws:username"], k["aws:PrincipalType"] = []string{name}, []string{"User"}
+		}
+		for _, t := range h.tags {
+			k["aws:PrincipalTag/"+t.Key] = []string{t.Value}
 		}
 	}
 	for key, v := range more {
@@ -310,9 +351,9 @@ func article(s policy.Source) string {
 // unread names attached policies of AWS whose documents Berth does not have:
 // they allow nothing here, and a denial must not hide that.
 func (a *Access) unread(r store.Reader, p ident.Principal) string {
-	role, _ := state.Roles.One(r, "arn", p.Role)
+	h, _ := holderOf(r, p)
 	var names []string
-	for _, arn := range role.Attached {
+	for _, arn := range h.attached {
 		if _, ok := a.document(r, arn); !ok {
 			names = append(names, arn)
 		}

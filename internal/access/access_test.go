@@ -7,6 +7,7 @@ import (
 
 	"berth/internal/access"
 	"berth/internal/clock"
+	"berth/internal/control"
 	"berth/internal/fault"
 	"berth/internal/ident"
 	"berth/internal/lang/policy"
@@ -57,16 +58,49 @@ func TestAssumeByAService(t *testing.T) {
 	t.Parallel()
 	r := role("infra", trust(`{"Service":"ecs.amazonaws.com"}`))
 	a, db := newAccess(t, r)
-	p, err := a.Assume(db.View(), "ecs.amazonaws.com", r.ARN, "ECSManagedInstances")
+	p, err := a.Assume(db.View(), control.Assumption{Service: "ecs.amazonaws.com", Role: r.ARN, Session: "ECSManagedInstances"})
 	if err != nil || p.ARN != "arn:aws:sts::000000000000:assumed-role/infra/ECSManagedInstances" || p.Role != r.ARN {
 		t.Error(p, err)
 	}
 	for service, arn := range map[string]string{"ecs-tasks.amazonaws.com": r.ARN, "ecs.amazonaws.com": r.ARN + "x"} {
-		_, err := a.Assume(db.View(), service, arn, "s")
+		_, err := a.Assume(db.View(), control.Assumption{Service: service, Role: arn, Session: "s"})
 		want := "User: " + service + " is not authorized to perform: sts:AssumeRole on resource: " + arn
 		if !fault.Is(err, fault.Denied) || fault.MessageOf(err) != want {
 			t.Error(err)
 		}
+	}
+}
+
+// A trust policy may name the account and the resource that the service acts
+// for, as AWS's guides advise against a confused deputy; another's account or
+// resource is refused, and so is a service that names none.
+func TestAssumeForAResource(t *testing.T) {
+	t.Parallel()
+	conditions := func(text string) string {
+		return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"ecs-tasks.amazonaws.com"},
+			"Action":"sts:AssumeRole","Condition":` + text + `}}`
+	}
+	const task = "arn:aws:ecs:us-east-1:000000000000:task/c/1"
+	for name, c := range map[string]struct {
+		trust, source string
+		refused       bool
+	}{
+		"the guide's":          {`{"ArnLike":{"aws:SourceArn":"arn:aws:ecs:us-east-1:000000000000:*"},"StringEquals":{"aws:SourceAccount":"000000000000"}}`, task, false},
+		"its account":          {`{"StringEquals":{"AWS:sourceaccount":"000000000000"}}`, task, false},
+		"another account":      {`{"StringEquals":{"aws:SourceAccount":"111122223333"}}`, task, true},
+		"another's resource":   {`{"ArnLike":{"aws:SourceArn":"arn:aws:ecs:us-east-1:111122223333:*"}}`, task, true},
+		"a Region":             {`{"StringEquals":{"aws:RequestedRegion":"ap-northeast-1"}}`, task, false},
+		"who names no account": {`{"StringEquals":{"aws:SourceAccount":"000000000000"}}`, "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := role("r", conditions(c.trust))
+			a, db := newAccess(t, r)
+			_, err := a.Assume(db.View(), control.Assumption{Service: "ecs-tasks.amazonaws.com", Role: r.ARN, Session: "s", For: c.source})
+			if fault.Is(err, fault.Denied) != c.refused || err != nil && !c.refused {
+				t.Error(err)
+			}
+		})
 	}
 }
 
@@ -117,6 +151,42 @@ func TestInstanceRoleMayRegister(t *testing.T) {
 	}
 	if err := a.Allow(db.View(), p, "ecs:RunTask", "*", nil); err == nil {
 		t.Error("RunTask allowed")
+	}
+}
+
+// An instance of the user's own may signal, whatever its role may do, as long as it
+// lives; others of that role may not.
+func TestAnInstanceMaySignal(t *testing.T) {
+	t.Parallel()
+	r, other := role("web", trust(`{"Service":"ec2.amazonaws.com"}`)), role("other", trust(`"*"`))
+	a, db := newAccess(t, r, other)
+	profile := model.InstanceProfile{Name: "p", ARN: "arn:aws:iam::000000000000:instance-profile/p", Roles: []string{"web"}}
+	if err := db.Update(t.Context(), "api/iam", func(tx *store.Tx) error { return state.InstanceProfiles.Put(tx, profile) }); err != nil {
+		t.Fatal(err)
+	}
+	for id, i := range map[string]model.Instance{
+		"i-1": {Kind: model.KindEC2, State: model.InstanceRunning}, "i-2": {State: model.InstanceRunning},
+		"i-3": {Kind: model.KindEC2, State: model.InstanceTerminated},
+	} {
+		i.ID, i.ProfileARN = id, profile.ARN
+		if err := db.Update(t.Context(), "api/ec2", func(tx *store.Tx) error { return state.Instances.Put(tx, i) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		session, action string
+		may             bool
+	}{
+		{"i-1", "cloudformation:SignalResource", true}, {"i-1", "cloudformation:DescribeStackResource", true},
+		{"i-1", "cloudformation:DeleteStack", false}, {"i-2", "cloudformation:SignalResource", false},
+		{"i-3", "cloudformation:SignalResource", false}, {"me", "cloudformation:SignalResource", false},
+	} {
+		if err := a.Allow(db.View(), ident.AsRole(r.ARN, c.session), c.action, "*", nil); (err == nil) != c.may {
+			t.Errorf("%s %s: %v", c.session, c.action, err)
+		}
+	}
+	if a.Allow(db.View(), ident.AsRole(other.ARN, "i-1"), "cloudformation:SignalResource", "*", nil) == nil {
+		t.Error("a session of another role, called as an instance, may signal")
 	}
 }
 

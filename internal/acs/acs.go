@@ -176,6 +176,7 @@ type Container struct {
 	Environment      map[string]string `json:"environment,omitempty"`
 	Overrides        string            `json:"overrides,omitempty"`
 	PortMappings     []PortMapping     `json:"portMappings,omitempty"`
+	Links            []string          `json:"links,omitempty"` // NAME or NAME:ALIAS
 	MountPoints      []MountPoint      `json:"mountPoints,omitempty"`
 	DependsOn        []DependsOn       `json:"dependsOn,omitempty"`
 	StartTimeout     int64             `json:"startTimeout,omitempty"`

@@ -27,11 +27,13 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"berth/internal/acs"
+	"berth/internal/bridge"
 	"berth/internal/clock"
 	"berth/internal/container"
 	"berth/internal/container/image"
 	"berth/internal/ident"
 	"berth/internal/kernel/cgroup"
+	"berth/internal/model"
 )
 
 // Version is what the agent says it is: the stock agent whose protocol it
@@ -53,6 +55,16 @@ type Network interface {
 	Listen(ctx context.Context, path, address string) (net.Listener, error)
 }
 
+// Bridge is the network of containers in bridge mode, and the lonely namespaces
+// of those that have no network.
+type Bridge interface {
+	Keep(ends ...bridge.End)
+	Attach(id string, ports []bridge.Port) (bridge.End, error)
+	Alone(id string) error
+	Detach(id string) error
+	Path(id string) string
+}
+
 // Groups makes and removes control groups.
 type Groups interface {
 	Create(name string, l cgroup.Limits) error
@@ -64,6 +76,7 @@ type Config struct {
 	Dir        string // its own folder
 	Memory     string // a folder for what ends with the machine, best in memory; "" is Dir
 	ImagesDir  string
+	Volume     bool   // whether Dir is on the machine's data volume, against which images count
 	Netns      string // folder of network namespaces, by interface id
 	Cgroup     string // the machine's control group; "" makes none
 	Cluster    string
@@ -74,6 +87,14 @@ type Config struct {
 	CPUs       int64
 	MemoryMiB  int64
 	ReserveMiB int64
+	Users      int // user 0 of containers on this host; 0 gives them no user namespaces
+	// Own says that the machine is an instance of the user's own. Its user data are
+	// run first; Report is the file in which its start is told, Console that of
+	// their output, and Self this program.
+	Own                   bool
+	Report, Console, Self string
+	// StorageGiB is the ephemeral storage of a task of Fargate; 0 elsewhere.
+	StorageGiB int64
 }
 
 // volumes is the folder of tasks' own volumes, by task.
@@ -88,12 +109,16 @@ type Deps struct {
 	Driver  container.Driver
 	Images  Images
 	Network Network
+	Bridge  Bridge
 	Groups  Groups
 	Clock   clock.Clock
 	IDs     *ident.Source
 	// Transport reaches endpoints and registries through the machine's own
 	// interface.
 	Transport http.RoundTripper
+	// TaskTransport, if set, is the same through the interface of a task, whose
+	// namespace is mounted at path.
+	TaskTransport func(path string) (http.RoundTripper, error)
 	// Collect removes layers that no image has any more; may be nil.
 	Collect func(context.Context) error
 	Log     *slog.Logger
@@ -119,6 +144,10 @@ type Agent struct {
 
 	pulls singleflight.Group // of one image, with one login
 
+	settings settings   // of an instance of the user's own
+	report   model.Boot // its start; guarded by mu
+	console  []byte     // the output of its user data, as it was copied
+
 	hostOnce   sync.Mutex
 	hostServed bool // metadata for tasks of the machine's own namespace
 }
@@ -136,7 +165,11 @@ func New(d Deps) (*Agent, error) {
 		began: d.Clock.Now(),
 	}
 	a.api = newAPI(d)
-	return a, errors.Join(a.writeBundle(), a.load())
+	if err := errors.Join(a.writeBundle(), a.load()); err != nil {
+		return a, err
+	}
+	a.keepEnds()
+	return a, nil
 }
 
 // Run takes up what ran before, signs in and works until ctx ends. Containers
@@ -144,6 +177,9 @@ func New(d Deps) (*Agent, error) {
 func (a *Agent) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	a.group, a.context = g, ctx // tasks arrive later and live as long as Run
+	if err := a.boot(ctx); err != nil {
+		return errors.Join(err, g.Wait())
+	}
 	a.mu.Lock()
 	for _, t := range a.tasks {
 		a.begin(t)

@@ -3,10 +3,13 @@
 package agent_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"berth/internal/await"
 	"berth/internal/kernel/cgroup"
@@ -106,4 +109,48 @@ func TestATaskTakesNoMoreThanTheDiskOfItsInstance(t *testing.T) {
 		}
 		return held, len(held) == 0
 	})
+}
+
+// TestImagesCountAgainstTheDiskOfTheirInstance has an instance of 1 GiB pull the
+// program's image, which its volume is charged for, and one that unpacks to 2 GiB.
+func TestImagesCountAgainstTheDiskOfTheirInstance(t *testing.T) {
+	for _, need := range []string{"/dev/loop-control", "/usr/sbin/mkfs.ext4"} {
+		if _, err := os.Stat(need); err != nil {
+			t.Skipf("skipped: %v", err)
+		}
+	}
+	s := newSlice(t)
+	s.stockHole("web:hole", 2<<30)
+	s.spec.StorageGiB = 1
+	volume := fmt.Sprintf("/proc/%d/root%s", s.launch().PID, filepath.Join(s.data, "instances", instanceID, "agent"))
+	used := func() int64 {
+		var st unix.Statfs_t
+		if err := unix.Statfs(volume, &st); err != nil {
+			t.Fatal(err)
+		}
+		return int64(st.Blocks-st.Bfree) * st.Bsize
+	}
+	before := used()
+	s.netns("eni-t1")
+	c := app(ecrImage)
+	c.EntryPoint = []string{"/program", "contained"}
+	s.reaches(s.task("t1", c), model.TaskActivating)
+	self, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := used()
+	if with-before < self.Size() {
+		t.Errorf("a volume with an image of %d bytes has %d more in use", self.Size(), with-before)
+	}
+	s.netns("eni-t2")
+	got := s.reaches(s.task("t2", app(strings.TrimSuffix(ecrImage, "latest")+"hole")), model.TaskDeprovisioning)
+	const begins, ends = "CannotPullContainerError: ref pull has been retried 1 time(s): failed to extract layer sha256:",
+		": write /hole: no space left on device: unknown"
+	if !strings.HasPrefix(got.StoppedReason, begins) || !strings.HasSuffix(got.StoppedReason, ends) {
+		t.Errorf("%q", got.StoppedReason)
+	}
+	if left := used() - with; left > 1<<20 {
+		t.Errorf("%d bytes are still set aside for what was not pulled", left)
+	}
 }

@@ -2,13 +2,18 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"net"
+	"net/http"
 
 	"berth/internal/container/image"
 )
 
 // Arguments is arguments, for tests.
 var Arguments = arguments
+
+// Via is how an agent reaches an image's registry.
+func Via(a *Agent, image string) http.RoundTripper { return a.via(image, a.Transport) }
 
 // ImageConfig is a short name for tests.
 type ImageConfig = image.Config
@@ -33,6 +38,9 @@ func (t *Tail) Lines() ([]string, error) {
 // Close closes the file.
 func (t *Tail) Close() { t.t.close() }
 
+// NoTasks is the metadata service of a machine without tasks.
+func NoTasks() http.Handler { return taskService{func(string) *task { return nil }} }
+
 // DialTrusted connects as the agent does, to the address at whatever it is
 // asked for.
 func DialTrusted(caFile, at string) (func(ctx context.Context, network, address string) (net.Conn, error), error) {
@@ -41,4 +49,12 @@ func DialTrusted(caFile, at string) (func(ctx context.Context, network, address 
 		var d net.Dialer
 		return d.DialContext(ctx, network, at)
 	}), err
+}
+
+// Settings shows what a configuration file of the agent says, and whether it
+// leaves a capability.
+func Settings(text []byte) (shown string, has func(capability string) bool) {
+	s := readSettings(text)
+	b, _ := json.Marshal(s) // of strings, numbers and booleans
+	return string(b), s.has
 }

@@ -118,7 +118,11 @@ func (r *run) callLogs(ctx context.Context, d destination, call func(logs.Client
 		if err != nil {
 			return err
 		}
-		return call(logs.Client{Caller: a.api.as(d.region, k)})
+		way, err := r.task.outside()
+		if err != nil {
+			return err
+		}
+		return call(logs.Client{Caller: way.as(d.region, k)})
 	})
 }
 

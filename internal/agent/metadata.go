@@ -173,11 +173,17 @@ func (r *run) document() map[string]any {
 		"DockerId": r.id, "Name": r.def.Name,
 		"DockerName": "ecs-" + t.def.Family + "-" + t.def.Version + "-" + r.def.Name + "-" + r.id[len(r.id)-10:],
 		"Image":      r.def.Image, "ImageID": c.ImageID, "Labels": r.labels(), "DesiredStatus": desired, "KnownStatus": known, "Type": "NORMAL",
-		"Limits": map[string]any{"CPU": r.def.CPU, "Memory": r.def.Memory}, "ContainerARN": r.def.ContainerARN, "Networks": t.networks(),
+		"Limits": map[string]any{"CPU": r.def.CPU, "Memory": r.def.Memory}, "ContainerARN": r.def.ContainerARN, "Networks": r.networks(),
 		"Snapshotter": "overlayfs",
+	}
+	if ports := r.ports(); len(ports) > 0 {
+		out["Ports"] = ports
 	}
 	if l := r.host.LogConfig; l != nil {
 		out["LogDriver"], out["LogOptions"] = l.Type, maps.Clone(l.Config)
+	}
+	if t.agent.StorageGiB > 0 {
+		out["DockerName"] = r.def.Name // as Fargate shows it
 	}
 	stamp(out, "CreatedAt", c.Created)
 	stamp(out, "StartedAt", c.Started)
@@ -245,6 +251,9 @@ func (t *task) document() map[string]any {
 	}
 	if t.def.ServiceName != "" {
 		out["ServiceName"] = t.def.ServiceName
+	}
+	if e := t.agent.ephemeral(); e != nil {
+		out["EphemeralStorageMetrics"] = e
 	}
 	if t.def.CPU > 0 || t.def.Memory > 0 {
 		limits := map[string]any{}

@@ -79,11 +79,23 @@ func (t *task) writeFiles() error {
 		resolv += "nameserver " + n + "\n"
 	}
 	for name, text := range map[string]string{"resolv.conf": resolv + search, "hosts": hosts} {
-		if err := os.WriteFile(filepath.Join(t.dir, name), []byte(text), 0o644); err != nil { // containers of any user read them
+		path := filepath.Join(t.dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil { // containers of any user read them
+			return err
+		}
+		if err := t.agent.give(path); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// give makes a file user 0's of the containers, if that is not this one.
+func (c Config) give(path string) error {
+	if c.Users == 0 {
+		return nil
+	}
+	return os.Chown(path, c.Users, c.Users)
 }
 
 func hostName(ip string) string { return "ip-" + strings.ReplaceAll(ip, ".", "-") }
@@ -116,6 +128,7 @@ func (t *task) clean(ctx context.Context) {
 	var errs []error
 	for _, r := range t.runs {
 		errs = append(errs, t.agent.Driver.Remove(ctx, r.id))
+		r.leave()
 	}
 	if name := t.cgroup(); name != "" {
 		errs = append(errs, t.agent.Groups.Remove(name))

@@ -108,7 +108,7 @@ func (r *run) fetch(ctx context.Context) (image.Image, error) {
 	a, o := r.task.agent, image.PullOptions{}
 	auth := r.def.RegistryAuth
 	if auth == nil || auth.Type != acs.RegistryECR || auth.ECR == nil {
-		img, err := a.pullOnce(ctx, r.def.Image, o)
+		img, err := r.task.pullOnce(ctx, r.def.Image, o)
 		return img, pullFailed(err)
 	}
 	of := token{region: auth.ECR.Region, registry: auth.ECR.RegistryID}
@@ -129,7 +129,7 @@ func (r *run) fetch(ctx context.Context) (image.Image, error) {
 			a.mu.Unlock()
 		}
 		o.Username, o.Password = l.user, l.password
-		img, err := a.pullOnce(ctx, r.def.Image, o)
+		img, err := r.task.pullOnce(ctx, r.def.Image, o)
 		if !kept || !fault.Is(err, fault.Denied) {
 			return img, pullFailed(err)
 		}
@@ -139,8 +139,13 @@ func (r *run) fetch(ctx context.Context) (image.Image, error) {
 
 // pullOnce pulls an image once for all tasks that ask for it meanwhile with
 // the same login. It goes on for the others when one of them stops.
-func (a *Agent) pullOnce(ctx context.Context, ref string, o image.PullOptions) (image.Image, error) {
-	o.Transport = a.Transport
+func (t *task) pullOnce(ctx context.Context, ref string, o image.PullOptions) (image.Image, error) {
+	a := t.agent
+	way, err := t.outside()
+	if err != nil {
+		return image.Image{}, err
+	}
+	o.Transport = a.via(ref, way.Transport)
 	done := a.pulls.DoChan(strings.Join([]string{ref, o.Username, o.Password}, "\x00"), func() (any, error) {
 		return a.Images.Pull(a.context, ref, o)
 	})
@@ -166,9 +171,13 @@ func (r *run) login(ctx context.Context, auth *acs.ECRAuth) (user, password stri
 	if err != nil {
 		return "", "", err
 	}
+	way, err := r.task.outside()
+	if err != nil {
+		return "", "", err
+	}
 	var out *ecr.GetAuthorizationTokenOutput
 	err = a.retry(ctx, 3, func() (err error) {
-		out, err = ecr.Client{Caller: a.api.as(auth.Region, k)}.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
+		out, err = ecr.Client{Caller: way.as(auth.Region, k)}.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
 		return err
 	})
 	switch {

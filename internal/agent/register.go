@@ -14,6 +14,7 @@ import (
 	"berth/internal/clock"
 	"berth/internal/fault"
 	"berth/internal/kernel"
+	"berth/internal/model"
 	"berth/internal/wire"
 	"berth/internal/wire/shape/ecs"
 )
@@ -98,6 +99,7 @@ func (a *Agent) register(ctx context.Context) error {
 	wait, said := registerFirst, ""
 	for {
 		err := a.registerOnce(ctx)
+		a.told(func(b *model.Boot) { b.Refused, b.RefusedCode = refused(err) })
 		if err == nil {
 			return nil
 		}
@@ -113,6 +115,26 @@ func (a *Agent) register(ctx context.Context) error {
 		}
 		wait = min(2*wait, registerMost)
 	}
+}
+
+// refused is what an error of a registration is told as.
+func refused(err error) (text, code string) {
+	if err == nil {
+		return "", ""
+	}
+	return fault.MessageOf(err), fault.CodeOf(err)
+}
+
+// makeDefault makes the cluster "default" where no cluster is configured and it is
+// not there, as ECS's agent does (A1).
+func (a *Agent) makeDefault(ctx context.Context, cause error) error {
+	if !a.Own || a.settings.Cluster != "" || fault.CodeOf(cause) != "ClientException" && fault.CodeOf(cause) != "ClusterNotFoundException" {
+		return cause
+	}
+	if _, err := a.api.ecs().CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: &a.Cluster}); err != nil {
+		return err
+	}
+	return cause // the next try finds it
 }
 
 func (a *Agent) registerOnce(ctx context.Context) error {
@@ -136,7 +158,7 @@ func (a *Agent) registerOnce(ctx context.Context) error {
 	}
 	out, err := a.api.ecs().RegisterContainerInstance(ctx, in)
 	if err != nil {
-		return err
+		return a.makeDefault(ctx, err)
 	}
 	got := wire.Val(out.ContainerInstance)
 	for _, s := range sent {
@@ -167,16 +189,19 @@ func (a *Agent) resources() []ecs.Resource {
 		return ecs.Resource{Name: &name, Type: wire.Ptr("STRINGSET"), StringSetValue: values}
 	}
 	return []ecs.Resource{
-		integer("CPU", a.CPUs*1024), integer("MEMORY", a.MemoryMiB-a.ReserveMiB), set("PORTS", "22", "2375", "2376", "51678", "51679"),
-		set("PORTS_UDP"),
+		integer("CPU", a.CPUs*1024), integer("MEMORY", a.MemoryMiB-a.ReserveMiB),
+		set("PORTS", ports(a.settings.Ports, "22", "2375", "2376", "51678", "51679")...), set("PORTS_UDP", ports(a.settings.PortsUDP)...),
 	}
 }
 
 // attributes are the capabilities, and where the machine is.
 func (a *Agent) attributes(ctx context.Context) ([]ecs.Attribute, error) {
 	values := map[string]string{"ecs.os-type": "linux", "ecs.os-family": "LINUX"}
+	maps.Copy(values, a.settings.Attributes)
 	for _, c := range capabilities {
-		values[c] = ""
+		if a.settings.has(c) {
+			values[c] = ""
+		}
 	}
 	mac, err := a.api.metadata(ctx, "/latest/meta-data/mac")
 	if err != nil {

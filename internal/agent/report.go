@@ -109,7 +109,9 @@ func (t *task) change(status string) *ecs.SubmitTaskStateChangeInput {
 		out.Reason, out.ExecutionStoppedAt = orNil(r.Reason), moment(r.Ended)
 	}
 	for _, c := range r.Task.Containers {
-		out.Containers = append(out.Containers, containerChange(c.Name, t.runs[c.Name].id, *r.Containers[c.Name], status))
+		n := containerChange(c.Name, t.runs[c.Name].id, *r.Containers[c.Name], status)
+		n.NetworkBindings = bindings(&r.Task, &c, r.Containers[c.Name].End)
+		out.Containers = append(out.Containers, n)
 	}
 	if status == string(model.TaskRunning) && len(r.Task.Interfaces) > 0 {
 		out.Attachments = []ecs.AttachmentStateChange{{AttachmentArn: wire.Ptr(r.Task.Interfaces[0].AttachmentARN), Status: wire.Ptr("ATTACHED")}}

@@ -58,6 +58,7 @@ func (r *run) live(ctx context.Context) {
 	if ctx.Err() != nil {
 		return // it goes on without us
 	}
+	r.leave()
 	r.task.note(func(t *record) {
 		c := t.Containers[r.def.Name]
 		c.Status, c.Ended = "STOPPED", r.task.agent.Clock.Now()
@@ -223,7 +224,7 @@ func (r *run) awaitDependencies(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return r.awaitLinks(ctx)
 }
 
 func (r *run) awaitOne(ctx context.Context, o *run, condition string) error {

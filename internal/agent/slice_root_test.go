@@ -49,6 +49,7 @@ type slice struct {
 	data    string
 	machine *local.Driver
 	spec    machine.Spec
+	users   int // user 0 of containers, as the server says it
 }
 
 const inside = "10.9.0.2" // where the machine finds everything
@@ -71,8 +72,13 @@ func newSlice(t *testing.T) *slice {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.users = local.Users(data)
+	if err := kernel.CheckUsers(s.users, data); err != nil {
+		t.Log("without user namespaces:", err)
+		s.users = 0
+	}
 	s.machine, err = local.New(local.Deps{
-		Data: data, Instance: []string{self, "instance"}, Agent: []string{self, "agent"}, Clock: s.real, Real: s.real,
+		Data: data, Users: s.users, Instance: []string{self, "instance"}, Agent: []string{self, "agent"}, Clock: s.real, Real: s.real,
 		Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -114,7 +120,7 @@ func (s *slice) tellLogs() {
 
 func (s *slice) netns(name string) *kernel.Netns {
 	s.t.Helper()
-	ns, err := kernel.CreateNetns(filepath.Join(s.data, "run", "netns", name))
+	ns, err := kernel.CreateOwnedNetns(filepath.Join(s.data, "run", "netns", name), s.users)
 	if err != nil {
 		s.t.Fatal(err)
 	}

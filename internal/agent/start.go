@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"berth/internal/container/image"
 	"berth/internal/fault"
 	"berth/internal/kernel/inroot"
+	"berth/internal/model"
 )
 
 // start creates and starts the container.
@@ -23,6 +25,9 @@ func (r *run) start(ctx context.Context) error {
 	img, err := r.task.agent.Images.Get(r.task.look(r.def.Name).Image)
 	if err != nil {
 		return fault.New(fault.Internal, "CannotCreateContainerError", "the image is not there any more: %s", err)
+	}
+	if err := r.join(); err != nil {
+		return err
 	}
 	spec, err := r.spec(img)
 	if err != nil {
@@ -45,7 +50,7 @@ func (r *run) start(ctx context.Context) error {
 // spec is the container for the driver, from the task, the image and what
 // every container gets.
 func (r *run) spec(img image.Image) (container.Spec, error) {
-	t, w := r.task, r.task.def
+	t := r.task
 	mounts, err := r.mounts()
 	if err != nil {
 		return container.Spec{}, err
@@ -53,7 +58,7 @@ func (r *run) spec(img image.Image) (container.Spec, error) {
 	s := container.Spec{
 		ID: r.id, Layers: img.Layers, Args: arguments(r.def, img.Config), Env: r.environment(img.Config), Mounts: mounts,
 		Cwd: cmp.Or(r.config.WorkingDir, img.Config.WorkingDir), User: cmp.Or(r.config.User, img.Config.User), StopSignal: img.Config.StopSignal,
-		Netns: t.netns(), Hostname: hostOf(w), CgroupParent: t.cgroup(), CPUShares: uint64(max(leastShares, r.def.CPU)),
+		Netns: r.netns(), Hostname: r.hostname(), CgroupParent: t.cgroup(), CPUShares: uint64(max(leastShares, r.def.CPU)),
 		MemoryBytes: r.def.Memory << 20, ReadonlyRoot: r.host.ReadonlyRootfs, Privileged: r.host.Privileged, CapAdd: r.host.CapAdd,
 		CapDrop: r.host.CapDrop, Init: r.host.Init != nil && *r.host.Init, Labels: r.labels(),
 	}
@@ -98,7 +103,7 @@ func (r *run) environment(img image.Config) []string {
 	given := map[string]string{
 		"ECS_CONTAINER_METADATA_URI": base + "/v3/" + r.id, "ECS_CONTAINER_METADATA_URI_V4": base + "/v4/" + r.id,
 		"ECS_AGENT_URI":     base + "/api/" + r.id,
-		"AWS_EXECUTION_ENV": "AWS_ECS_MANAGED_INSTANCES", "AWS_REGION": a.Region, "AWS_DEFAULT_REGION": a.Region,
+		"AWS_EXECUTION_ENV": execution(r.task.def.LaunchType), "AWS_REGION": a.Region, "AWS_DEFAULT_REGION": a.Region,
 	}
 	if k := r.task.keys(acs.RoleApplication); k != nil {
 		given["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = credentialsPath + k.CredentialsID
@@ -127,6 +132,14 @@ func (r *run) environment(img image.Config) []string {
 	return out
 }
 
+// execution is what containers are told of where they run.
+func execution(launchType string) string {
+	if launchType == model.LaunchEC2 {
+		return "AWS_ECS_EC2"
+	}
+	return "AWS_ECS_MANAGED_INSTANCES"
+}
+
 // labels are ECS's and the definition's.
 func (r *run) labels() map[string]string {
 	w := r.task.def
@@ -144,7 +157,7 @@ func (r *run) labels() map[string]string {
 func (r *run) mounts() ([]container.Mount, error) {
 	t := r.task
 	var out []container.Mount
-	for name, at := range map[string]string{"resolv.conf": "/etc/resolv.conf", "hosts": "/etc/hosts"} {
+	for name, at := range map[string]string{"resolv.conf": "/etc/resolv.conf", r.hostsFile(): "/etc/hosts"} {
 		out = append(out, container.Mount{Source: filepath.Join(t.dir, name), Destination: at})
 	}
 	if t.agent.CAFile != "" {
@@ -184,7 +197,7 @@ func (t *task) volume(name string) (container.Mount, error) {
 		if err != nil {
 			return m, fault.New(fault.Internal, "CannotCreateVolumeError", "%s", err)
 		}
-		return m, dir.Close()
+		return m, errors.Join(inroot.Give(dir, t.agent.Users), dir.Close())
 	}
 	return container.Mount{}, fault.New(fault.Invalid, "CannotCreateContainerError", "volume %s is not defined", name)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"berth/internal/acs"
+	"berth/internal/bridge"
 	"berth/internal/fault"
 	"berth/internal/ident"
 )
@@ -47,6 +48,8 @@ type containerRecord struct {
 	LogAt    int64     `json:"logAt,omitempty"` // offset in the log file up to which lines were sent
 	Health   string    `json:"health,omitempty"`
 	HealthAt time.Time `json:"healthAt,omitzero"`
+	// End is the container's place on the bridge.
+	End *bridge.End `json:"end,omitempty"`
 }
 
 // task is one task at work.
@@ -57,6 +60,7 @@ type task struct {
 	runs  map[string]*run // by container name; fixed at the start
 
 	mu   sync.Mutex
+	way  *api // made when it is first asked for
 	rec  record
 	stop chan struct{} // closed when all containers have to end
 	sent chan struct{} // poked when Unsent grew

@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -23,10 +24,12 @@ import (
 
 	"berth/internal/agent"
 	"berth/internal/await"
+	"berth/internal/bridge"
 	"berth/internal/clock"
 	"berth/internal/container"
 	"berth/internal/container/image"
 	csim "berth/internal/container/sim"
+	"berth/internal/control"
 	"berth/internal/dispatch"
 	"berth/internal/fault"
 	"berth/internal/ident"
@@ -67,6 +70,9 @@ type world struct {
 	stop    func()
 	ca      []byte         // PEM, where a test made one
 	volumes []model.Volume // of the tasks' definitions
+	mode    string         // of their networks; "" is awsvpc
+	bridge  func() *bridge.Net
+	data    string // user data
 
 	mu       sync.Mutex
 	program  func(container.Spec) csim.Program
@@ -91,11 +97,11 @@ func (r racing) Speed() float64 { return float64(r.speed.Load()) }
 
 type access struct{ deny map[string]bool }
 
-func (a *access) Assume(_ store.Reader, _, role, session string) (ident.Principal, error) {
-	if a.deny[role] {
+func (a *access) Assume(_ store.Reader, by control.Assumption) (ident.Principal, error) {
+	if a.deny[by.Role] {
 		return ident.Principal{}, fault.New(fault.Denied, "AccessDenied", "no")
 	}
-	return ident.AsRole(role, session), nil
+	return ident.AsRole(by.Role, by.Session), nil
 }
 
 func (a *access) Allow(_ store.Reader, p ident.Principal, action, resource string, _ map[string]string) error {
@@ -247,7 +253,12 @@ func (w *world) as(writer string, fn func(*store.Tx) error) {
 // start runs an agent; stop ends it, its containers go on.
 func (w *world) start() {
 	w.t.Helper()
+	var b agent.Bridge
+	if w.bridge != nil {
+		b = w.bridge()
+	}
 	a, err := agent.New(agent.Deps{
+		Bridge: b,
 		Config: w.conf, Driver: w.driver, Images: w.images, Network: w.net, Groups: groups{}, Clock: w.real, IDs: ident.Crypto(),
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
@@ -323,7 +334,7 @@ func (w *world) metadata(rw http.ResponseWriter, r *http.Request) {
 		"Expiration": w.real.Now().Add(time.Hour),
 	})
 	text, ok := map[string]string{
-		"/latest/meta-data/mac": "02:00:00:00:00:01",
+		"/latest/meta-data/mac": "02:00:00:00:00:01", "/latest/meta-data/local-hostname": "ip-192-168-2-4.compute.internal",
 		"/latest/meta-data/network/interfaces/macs/02:00:00:00:00:01/vpc-id":    "vpc-1",
 		"/latest/meta-data/network/interfaces/macs/02:00:00:00:00:01/subnet-id": "subnet-1",
 		"/latest/meta-data/iam/security-credentials/":                           "ecsInstanceRole",
@@ -331,6 +342,9 @@ func (w *world) metadata(rw http.ResponseWriter, r *http.Request) {
 		"/latest/dynamic/instance-identity/document": `{"instanceId":"` + instanceID +
 			`","instanceType":"c6a.large","architecture":"x86_64","imageId":"ami-1"}`,
 	}[r.URL.Path]
+	if r.URL.Path == "/latest/user-data" && w.data != "" {
+		text, ok = w.data, true
+	}
 	if !ok || r.Header.Get("X-aws-ec2-metadata-token") != "token" {
 		http.Error(rw, "no", http.StatusNotFound)
 		return
@@ -473,6 +487,13 @@ func (w *world) submit(ctx context.Context, p ident.Principal, in map[string]any
 			Name: text(c["containerName"]), Status: text(c["status"]), RuntimeID: text(c["runtimeId"]), Reason: text(c["reason"]),
 			ImageDigest: text(c["imageDigest"]),
 		}
+		for _, b := range list(c["networkBindings"]) {
+			host, _ := b["hostPort"].(float64)
+			port, _ := b["containerPort"].(float64)
+			k.Bindings = append(k.Bindings, model.NetworkBinding{
+				BindIP: text(b["bindIP"]), HostPort: int64(host), ContainerPort: int64(port), Protocol: text(b["protocol"]),
+			})
+		}
 		if code, ok := c["exitCode"].(float64); ok {
 			n := int64(code)
 			k.ExitCode = &n
@@ -497,7 +518,8 @@ func (w *world) task(id string, containers ...model.ContainerDefinition) string 
 	w.as("api/ecs", func(tx *store.Tx) error {
 		return errors.Join(
 			state.TaskDefinitions.Put(tx, model.TaskDefinition{
-				ARN: "td-" + id, Family: "web", Revision: 3, NetworkMode: "awsvpc", Containers: containers, TaskRoleARN: taskRole, Volumes: w.volumes,
+				ARN: "td-" + id, Family: "web", Revision: 3, NetworkMode: cmp.Or(w.mode, "awsvpc"),
+				Containers: containers, TaskRoleARN: taskRole, Volumes: w.volumes,
 				ExecutionRoleARN: execRole,
 			}),
 			state.Tasks.Put(tx, model.Task{
@@ -554,7 +576,13 @@ func (w *world) sent(line string) {
 
 func (w *world) metadataOf(id, path string) map[string]any {
 	w.t.Helper()
-	resp, err := http.Get("http://" + w.net.address(filepath.Join("/netns", "eni-"+id)) + path)
+	return w.metadataAt(filepath.Join("/netns", "eni-"+id), path)
+}
+
+// metadataAt asks in a namespace; "" is the machine's.
+func (w *world) metadataAt(netns, path string) map[string]any {
+	w.t.Helper()
+	resp, err := http.Get("http://" + w.net.address(netns) + path)
 	if err != nil {
 		w.t.Fatal(err)
 	}

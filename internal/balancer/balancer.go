@@ -59,6 +59,9 @@ type Deps struct {
 	// Random draws bytes for trace ids and seeds.
 	Random func(n int) []byte
 	Log    *slog.Logger
+	// Clients are how many connections of clients may be open at once; those
+	// beyond are closed and counted as rejected. 0 is no bound.
+	Clients int
 }
 
 // Balancer serves a Config.
@@ -68,8 +71,10 @@ type Balancer struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 	notify chan struct{}
-	date   atomic.Pointer[dateLine]
-	random struct {
+	// clients are the open connections of clients.
+	clients atomic.Int64
+	date    atomic.Pointer[dateLine]
+	random  struct {
 		sync.Mutex
 		*rand.ChaCha8
 	}
@@ -382,23 +387,40 @@ func (b *Balancer) adoptTargets(w *world) (gone []*target) {
 // bindings says which sockets a configuration needs and what each leads to.
 func bindings(c Config, w *world) map[socketKey]*binding {
 	out := map[socketKey]*binding{}
-	add := func(k socketKey, l *listener) {
+	add := func(k socketKey, l *listener, at where, guarded bool) {
 		if out[k] == nil {
-			out[k] = &binding{hosts: map[string]*listener{}}
+			out[k] = &binding{hosts: map[string]*listener{}, at: at, guarded: guarded}
 		}
 		out[k].add(l)
 	}
 	for _, lb := range w.balancers {
 		for _, l := range lb.listeners {
-			if c.HostAddress != "" {
-				add(socketKey{address: c.HostAddress, port: l.port}, l)
-			}
 			for _, n := range lb.nodes {
-				add(socketKey{node: n.cfg.ID, address: n.cfg.IP, port: l.port}, l)
+				add(socketKey{node: n.cfg.ID, address: n.cfg.IP, port: l.port}, l, inside, false)
+			}
+			if lb.cfg.Public || !c.Guarded {
+				onHost(c, lb, func(address string, at where) {
+					add(socketKey{address: address, port: l.port}, l, at, c.Guarded || at == published)
+				})
 			}
 		}
 	}
 	return out
+}
+
+// onHost calls add with the host's addresses where a load balancer answers.
+func onHost(c Config, lb *balancerRuntime, add func(address string, at where)) {
+	if c.HostAddress != "" {
+		add(c.HostAddress, shared)
+	}
+	if lb.cfg.Address != "" {
+		add(lb.cfg.Address, own)
+	}
+	if lb.cfg.Public {
+		for _, address := range c.Published {
+			add(address, published)
+		}
+	}
 }
 
 func compileListener(w *world, lb *balancerRuntime, lc Listener) (*listener, error) {

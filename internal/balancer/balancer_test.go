@@ -31,6 +31,7 @@ type loopback struct {
 }
 
 func (l loopback) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	l.ListenConfig.SetMultipathTCP(false)
 	return l.ListenConfig.Listen(ctx, network, address)
 }
 
@@ -58,14 +59,19 @@ func newRigIn(t testing.TB, place balancer.Net) *rig {
 }
 
 func newRigAt(t testing.TB, place balancer.Net, real clock.Clock) *rig {
+	return newRigWith(t, place, real, 0)
+}
+
+func newRigWith(t testing.TB, place balancer.Net, real clock.Clock, clients int) *rig {
 	t.Helper()
 	step := clock.NewStepped(time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC))
 	b := balancer.New(t.Context(), balancer.Deps{
-		Open:   func(string) (balancer.Net, error) { return place, nil },
-		Clock:  step,
-		Real:   real,
-		Random: ident.Seeded(1).Bytes,
-		Log:    slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Open:    func(string) (balancer.Net, error) { return place, nil },
+		Clock:   step,
+		Real:    real,
+		Random:  ident.Seeded(1).Bytes,
+		Log:     slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Clients: clients,
 	})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Second)

@@ -1,13 +1,26 @@
 package balancer
 
-import "time"
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"berth/internal/balancer/http1"
+)
 
 // Config is everything that a data plane serves: it is handed over whole and
 // may be stored as JSON.
 type Config struct {
 	// HostAddress is where every listener also listens on the host itself,
 	// for example 127.0.0.1; "" is nowhere.
-	HostAddress   string         `json:"hostAddress,omitempty"`
+	HostAddress string `json:"hostAddress,omitempty"`
+	// Guarded says that clients of the host are clients on the Internet: they
+	// reach public load balancers alone, and whom those let in. Otherwise every
+	// load balancer answers them.
+	Guarded bool `json:"guarded,omitempty"`
+	// Published are more addresses of the host, where public load balancers
+	// answer to whom they let in.
+	Published     []string       `json:"published,omitempty"`
 	LoadBalancers []LoadBalancer `json:"loadBalancers"`
 	Groups        []Group        `json:"groups"`
 }
@@ -35,8 +48,53 @@ type LoadBalancer struct {
 	// DropInvalidHeaders removes header fields with names that are not
 	// letters, digits and hyphens.
 	DropInvalidHeaders bool `json:"dropInvalidHeaders,omitempty"`
+	// Address is one of the host's loopback addresses that is this load
+	// balancer's alone; "" is none.
+	Address string `json:"address,omitempty"`
+	// Public load balancers answer at addresses of the host, to clients that
+	// one of Sources has.
+	Public  bool     `json:"public,omitempty"`
+	Sources []Source `json:"sources,omitempty"`
+	// Desync says what becomes of requests that are not compliant.
+	Desync Desync `json:"desync,omitempty"`
 	// HTTP2 offers HTTP/2 on TLS listeners.
 	HTTP2 bool `json:"http2"`
+}
+
+// Source is who may connect to a range of ports.
+type Source struct {
+	Prefix netip.Prefix `json:"prefix"`
+	From   int          `json:"from"`
+	To     int          `json:"to"`
+}
+
+// Admits reports whether a client on the Internet may connect to a port.
+func (lb *LoadBalancer) Admits(client netip.Addr, port int) bool {
+	return slices.ContainsFunc(lb.Sources, func(s Source) bool { return s.From <= port && port <= s.To && s.Prefix.Contains(client) })
+}
+
+// Desync is a mode of desync mitigation.
+type Desync string
+
+// The modes; defensive is the default.
+const (
+	Monitor   Desync = "monitor"
+	Defensive Desync = "defensive"
+	Strictest Desync = "strictest"
+)
+
+// verdict says whether a request of a class is blocked, and if it is not,
+// whether its connections end with it. What is severe has connections of its
+// own in every mode that lets it through.
+func (d Desync) verdict(c http1.Class) (blocked, alone bool) {
+	switch d {
+	case Monitor:
+		return false, c == http1.Severe
+	case Strictest:
+		return c > http1.Compliant, false
+	default:
+		return c == http1.Severe, c == http1.Ambiguous
+	}
 }
 
 // Node is a place where a load balancer stands: it listens there and dials
@@ -193,10 +251,18 @@ type TargetReport struct {
 }
 
 // ListenerReport tells why a listener does not listen somewhere; an empty
-// Trouble is a listener that is up everywhere.
+// Trouble is a listener that is up everywhere but at published addresses and its
+// load balancer's own.
 type ListenerReport struct {
 	ID      string `json:"id"`
 	Trouble string `json:"trouble,omitempty"`
 	// AnswersOn is the port of this host that answers instead, 0 if none.
 	AnswersOn int `json:"answersOn,omitempty"`
+	// OwnTrouble is why it does not listen at its load balancer's own address,
+	// and OwnAnswersOn the port there that answers instead, 0 if none.
+	OwnTrouble   string `json:"ownTrouble,omitempty"`
+	OwnAnswersOn int    `json:"ownAnswersOn,omitempty"`
+	// Unpublished are the published addresses that it does not answer at, and
+	// why.
+	Unpublished map[string]string `json:"unpublished,omitempty"`
 }

@@ -18,7 +18,7 @@ func (ex *exchange) respond(n, got int) bool {
 	if ex.res.Status == http.StatusSwitchingProtocols {
 		return ex.tunnel(n, got)
 	}
-	keep := ex.req.KeepAlive && !ex.req.Ambiguous && !ex.s.ends() && !ex.pastKeepAlive(now)
+	keep := ex.req.KeepAlive && !ex.alone && !ex.s.ends() && !ex.pastKeepAlive(now)
 	dechunk := ex.res.Framing == http1.Chunked && ex.req.Minor == 0
 	if dechunk || ex.res.Framing == http1.UntilClose {
 		keep = false
@@ -38,7 +38,7 @@ func (ex *exchange) respond(n, got int) bool {
 			keep, d.clean = false, false
 		}
 	}
-	if err == nil && d.clean && ex.res.KeepAlive && !ex.res.Ambiguous && !ex.req.Ambiguous {
+	if err == nil && d.clean && ex.res.KeepAlive && ex.res.Class < http1.Ambiguous && !ex.alone {
 		ex.recycleBuffer()
 		ex.t.putIdle(ex.u, now)
 		if !keep && ex.upload != nil {
@@ -140,7 +140,7 @@ func (d *delivery) finish() error {
 			}
 		}
 		d.wait(d.b.deps.Real.Now())
-		n, err := d.u.Read(d.u.buf)
+		n, err := d.read(d.u.buf)
 		if n == 0 && err != nil {
 			if d.res.Framing == http1.UntilClose && errors.Is(err, io.EOF) {
 				return nil

@@ -234,6 +234,17 @@ func (ex *exchange) wait(now time.Time) {
 	}
 }
 
+// read reads from the target, which is not silent while the request's body is
+// still on its way to it.
+func (ex *exchange) read(p []byte) (int, error) {
+	for {
+		n, err := ex.u.Read(p)
+		if n > 0 || err == nil || !isTimeout(err) || !ex.upload.goesOn() {
+			return n, err
+		}
+	}
+}
+
 // readResponse reads the answer's head into u.buf and parses it; interim
 // answers go to the client. It returns the head's length and what is in the
 // buffer.
@@ -255,7 +266,7 @@ func (ex *exchange) readResponse() (n, got int, err error) {
 				}
 				u.buf = append(u.buf, make([]byte, len(u.buf))...)
 			}
-			m, err := u.Read(u.buf[got:])
+			m, err := ex.read(u.buf[got:])
 			got += m
 			if m == 0 && err != nil {
 				return 0, got, err
@@ -291,15 +302,11 @@ var errClient = errors.New("the client went away")
 // broken answers for a target that did not.
 func (ex *exchange) broken(err error) bool {
 	if up := ex.upload; up != nil {
-		late := isTimeout(err) && up.reading.Load() // a target that waits for the body cannot answer
+		late := isTimeout(err) && up.awaitsClient()
 		up.stop()
 		if late || up.clientErr != nil {
 			ex.drop()
-			if late || isTimeout(up.clientErr) {
-				return ex.answer(ex.l.lb, http1.ErrorPage(408), false)
-			}
-			ex.l.lb.stats.answered(460)
-			return false
+			return ex.endUpload(late)
 		}
 	}
 	ex.drop()
@@ -312,6 +319,22 @@ func (ex *exchange) broken(err error) bool {
 	default:
 		return ex.fail(502)
 	}
+}
+
+// endUpload answers a client whose body fell silent, which the timeout of the
+// answer may tell first, or is malformed; others are gone.
+func (ex *exchange) endUpload(late bool) bool {
+	code := http1.Refusal(ex.upload.clientErr)
+	switch {
+	case code != 0:
+		ex.l.lb.stats.ambiguous.Add(1)
+	case late || isTimeout(ex.upload.clientErr):
+		code = http.StatusRequestTimeout
+	default:
+		ex.l.lb.stats.answered(460)
+		return false
+	}
+	return ex.answer(ex.l.lb, http1.ErrorPage(code), false)
 }
 
 func (ex *exchange) fail(code int) bool {

@@ -101,12 +101,12 @@ func (b *Balancer) inherited(key socketKey, other bool) net.Listener {
 // Called with the balancer's lock held.
 func (b *Balancer) inheritHealth(t *target) {
 	was, ok := b.healthIn[t.key]
-	if !ok || was.State != stateHealthy && was.State != stateUnhealthy {
+	if !ok || was.State != StateHealthy && was.State != StateUnhealthy {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.state == stateInitial {
+	if t.state == StateInitial {
 		t.setState(was.State, was.Reason, was.Description)
 	}
 }

@@ -71,15 +71,15 @@ func (b *Balancer) applyConfig(t *target, g *group, cfg Target) {
 	case t.gone:
 	case cfg.Draining:
 		t.stopChecks()
-		t.setState(stateDraining, "Target.DeregistrationInProgress", textDraining)
+		t.setState(StateDraining, "Target.DeregistrationInProgress", textDraining)
 	case !g.used:
 		t.stopChecks()
-		t.setState(stateUnused, "Target.NotInUse", textNotInUse)
+		t.setState(StateUnused, "Target.NotInUse", textNotInUse)
 	case !g.cfg.Health.Enabled:
 		t.stopChecks()
-		t.setState(stateUnavailable, "Target.HealthCheckDisabled", textDisabled)
+		t.setState(StateUnavailable, "Target.HealthCheckDisabled", textDisabled)
 	case t.timer == nil:
-		t.setState(stateInitial, "Elb.RegistrationInProgress", textRegistration)
+		t.setState(StateInitial, "Elb.RegistrationInProgress", textRegistration)
 		t.passes, t.fails = 0, 0
 		b.plan(t, firstCheck)
 	}
@@ -123,8 +123,8 @@ func (b *Balancer) check(t *target, epoch int) {
 		t.mu.Unlock()
 		return
 	}
-	if t.state == stateInitial && t.reason == "Elb.RegistrationInProgress" {
-		t.setState(stateInitial, "Elb.InitialHealthChecking", textInitial)
+	if t.state == StateInitial && t.reason == "Elb.RegistrationInProgress" {
+		t.setState(StateInitial, "Elb.InitialHealthChecking", textInitial)
 	}
 	began := b.deps.Clock.Now()
 	t.mu.Unlock()
@@ -144,7 +144,7 @@ func (b *Balancer) conclude(t *target, epoch int, began time.Time, reason, text 
 		return
 	}
 	changed := t.count(g.cfg.Health, reason, text)
-	if changed && t.state == stateHealthy {
+	if changed && t.state == StateHealthy {
 		t.healthy = now
 	}
 	b.plan(t, g.cfg.Health.Interval-now.Sub(began))
@@ -162,13 +162,13 @@ func (t *target) count(h Health, reason, text string) bool {
 	was, why := t.state, t.text
 	if reason == "" {
 		t.passes, t.fails = t.passes+1, 0
-		if t.state == stateInitial || t.passes >= h.Healthy {
-			t.setState(stateHealthy, "", "")
+		if t.state == StateInitial || t.passes >= h.Healthy {
+			t.setState(StateHealthy, "", "")
 		}
 	} else {
 		t.passes, t.fails = 0, t.fails+1
-		if t.state == stateUnhealthy || t.fails >= h.Unhealthy {
-			t.setState(stateUnhealthy, reason, text)
+		if t.state == StateUnhealthy || t.fails >= h.Unhealthy {
+			t.setState(StateUnhealthy, reason, text)
 		}
 	}
 	return t.state != was || t.text != why

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,10 +21,22 @@ type socketKey struct {
 	port    int
 }
 
+// where is what kind of address a socket listens at.
+type where int
+
+const (
+	inside    where = iota // in a network of Berth's, as a node
+	shared                 // the host's, for all load balancers
+	own                    // the host's, for one load balancer
+	published              // the host's, where other machines come
+)
+
 // binding is what one socket leads to in one configuration.
 type binding struct {
 	hosts     map[string]*listener
 	list      []*listener
+	at        where
+	guarded   bool // the load balancer says who may come
 	anyTLS    bool
 	allTLS    bool
 	tlsConfig *tls.Config
@@ -54,6 +67,16 @@ func (b *binding) find(host string) *listener {
 	return b.hosts[host]
 }
 
+// admits reports whether a client may come to any of the listeners.
+func (b *binding) admits(client netip.Addr) bool {
+	return !b.guarded || slices.ContainsFunc(b.list, func(l *listener) bool { return l.lb.cfg.Admits(client, l.port) })
+}
+
+// mustAsk reports whether a request has to be asked whose it is: where several
+// share a port that shows only now. Who is connected to the only one stays, as a
+// connection does that a security group once let in.
+func (b *binding) mustAsk() bool { return b.guarded && len(b.list) > 1 }
+
 // socket is one listening socket and the clients that came through it.
 type socket struct {
 	node    *node
@@ -83,6 +106,7 @@ func (b *Balancer) openSocket(key socketKey, bind *binding) {
 	}
 	s.binding.Store(bind)
 	s.retry(b, key)
+	s.guard()
 }
 
 // retry opens the socket if it is not open; it reports whether anything has
@@ -99,6 +123,7 @@ func (s *socket) retry(b *Balancer, key socketKey) bool {
 	}
 	if err == nil {
 		s.open, s.trouble = l, ""
+		s.binding.Load().guard(s.key, l)
 		s.accept(b, l)
 		if s.other != nil {
 			_ = s.other.Close()
@@ -107,7 +132,7 @@ func (s *socket) retry(b *Balancer, key socketKey) bool {
 		return true
 	}
 	was := s.trouble
-	if s.key.node == "" && s.other == nil {
+	if s.key.node == "" && s.other == nil && s.binding.Load().at != published {
 		s.other = s.alternative(b)
 	}
 	s.trouble = troubleText(key, err, s.other)
@@ -172,12 +197,29 @@ func (s *socket) report(known map[string]*ListenerReport) {
 	if text == "" {
 		return
 	}
-	for _, l := range s.binding.Load().list {
+	bind := s.binding.Load()
+	for _, l := range bind.list {
 		r := known[l.id]
 		if r == nil {
 			r = &ListenerReport{ID: l.id}
 			known[l.id] = r
 		}
+		r.note(bind.at, s.key.address, text, port)
+	}
+}
+
+// note adds why an address cannot be listened on, and the port that answers
+// instead.
+func (r *ListenerReport) note(at where, address, text string, port int) {
+	switch at {
+	case published:
+		if r.Unpublished == nil {
+			r.Unpublished = map[string]string{}
+		}
+		r.Unpublished[address] = text
+	case own:
+		r.OwnTrouble, r.OwnAnswersOn = text, port
+	default:
 		lines := append(strings.FieldsFunc(r.Trouble, func(c rune) bool { return c == '\n' }), text)
 		slices.Sort(lines)
 		r.Trouble = strings.Join(slices.Compact(lines), "\n")
@@ -209,9 +251,15 @@ func (s *socket) accept(b *Balancer, l net.Listener) {
 }
 
 func (s *socket) admit(b *Balancer, c net.Conn) {
+	if most := int64(b.deps.Clients); b.clients.Add(1) > most && most > 0 {
+		b.clients.Add(-1)
+		s.reject(c)
+		return
+	}
 	busy := &atomic.Bool{}
 	s.mu.Lock()
 	if s.closing.Load() {
+		b.clients.Add(-1)
 		s.mu.Unlock()
 		_ = c.Close()
 		return
@@ -220,9 +268,18 @@ func (s *socket) admit(b *Balancer, c net.Conn) {
 	s.done.Add(1)
 	s.mu.Unlock()
 	b.work.Go(func() {
+		defer b.clients.Add(-1)
 		defer s.leave(c)
 		b.serve(s, c, busy)
 	})
+}
+
+// reject closes a connection that there is no place for.
+func (s *socket) reject(c net.Conn) {
+	_ = c.Close()
+	if list := s.binding.Load().list; len(list) == 1 {
+		list[0].lb.stats.rejected.Add(1)
+	}
 }
 
 func (s *socket) leave(c net.Conn) {

@@ -229,5 +229,22 @@ func (r *Redirect) expand(a *conditionInput, proto, host, port string) string {
 	if q := rep.Replace(r.Query); q != "" {
 		loc += "?" + q
 	}
-	return loc
+	return escaped(loc)
+}
+
+// escaped writes what a client put into an address that may not stand in one.
+func escaped(s string) string {
+	bad := func(c rune) bool { return c <= ' ' || c == 0x7f }
+	if !strings.ContainsFunc(s, bad) {
+		return s
+	}
+	var out strings.Builder
+	for i := range len(s) {
+		if bad(rune(s[i])) {
+			fmt.Fprintf(&out, "%%%02X", s[i])
+		} else {
+			out.WriteByte(s[i])
+		}
+	}
+	return out.String()
 }

@@ -42,6 +42,8 @@ type session struct {
 	served      int
 	requestSize int  // bytes of the request head
 	counted     bool // the request is, as one that has a target
+	refused     bool // a head is, and what follows it is not read
+	alone       bool // the request is, on both of its connections: they end with it
 }
 
 var sessions = sync.Pool{New: func() any {
@@ -76,6 +78,9 @@ func (sn *session) recycle() {
 // begin does TLS, where the listener asks for it.
 func (sn *session) begin() bool {
 	sn.bind = sn.s.binding.Load()
+	if !sn.bind.admits(sn.client.Addr()) {
+		return sn.reset()
+	}
 	if len(sn.bind.list) == 1 {
 		sn.belongsTo(sn.bind.list[0].lb)
 	}
@@ -97,6 +102,15 @@ func (sn *session) begin() bool {
 		sn.secure = !plain
 	}
 	return true
+}
+
+// reset ends the connection of a client that security groups keep out, without
+// a word.
+func (sn *session) reset() bool {
+	if sn.tcp != nil {
+		_ = sn.tcp.SetLinger(0)
+	}
+	return false
 }
 
 // belongsTo counts the connection for its load balancer, once. Which one that
@@ -237,13 +251,14 @@ func (sn *session) refuse(err error) {
 	if lb != nil && code == http.StatusBadRequest {
 		lb.stats.ambiguous.Add(1)
 	}
+	sn.refused = true
 	sn.answer(lb, http1.ErrorPage(code), false)
 }
 
 // answer writes an answer of our own; it reports whether the connection may
 // be used again.
 func (sn *session) answer(lb *balancerRuntime, o http1.Answer, keep bool) bool {
-	keep = keep && sn.req.KeepAlive && !sn.req.Ambiguous && sn.skipBody() && !sn.s.ends()
+	keep = keep && sn.req.KeepAlive && !sn.alone && sn.skipBody() && !sn.s.ends()
 	isHead := string(sn.req.Method) == "HEAD"
 	sn.out = o.AppendTo(sn.out[:0], sn.b.dateHeader(sn.b.deps.Real.Now()), keep, isHead)
 	if lb != nil {
@@ -294,10 +309,11 @@ func (sn *session) skipBody() bool {
 // closing with unread bytes would reset the connection and could take the
 // answer with it.
 func (sn *session) readOut() {
-	if sn.tcp == nil || sn.req.Framing == http1.NoBody {
+	side, ok := sn.c.(interface{ CloseWrite() error })
+	if !ok || !sn.refused && sn.req.Framing == http1.NoBody {
 		return
 	}
-	_ = sn.tcp.CloseWrite()
+	_ = side.CloseWrite()
 	_ = sn.c.SetReadDeadline(sn.b.deps.Real.Now().Add(time.Second))
 	for range 64 {
 		if _, err := sn.c.Read(sn.buf); err != nil {
@@ -311,15 +327,15 @@ func (sn *session) readOut() {
 // counted is counted for the rule that is in the end carried out.
 func (sn *session) handle() bool {
 	sn.served++
-	sn.counted = false
+	sn.counted, sn.alone = false, false
 	for first := true; ; first = false {
 		l, ok := sn.locate()
 		if !ok {
 			return false
 		}
 		sn.belongsTo(l.lb)
-		if first && sn.req.Ambiguous {
-			l.lb.stats.ambiguous.Add(1)
+		if first && !sn.mitigate(l.lb) {
+			return false
 		}
 		if string(sn.req.Method) == "TRACE" {
 			return sn.answer(l.lb, http1.ErrorPage(405), true)
@@ -329,6 +345,21 @@ func (sn *session) handle() bool {
 			return keep
 		}
 	}
+}
+
+// mitigate treats a request that is not compliant as the load balancer's mode
+// says (docs/facts/deployments.md D127); if it is blocked, it has answered.
+func (sn *session) mitigate(lb *balancerRuntime) bool {
+	if sn.req.Class == http1.Compliant {
+		return true
+	}
+	lb.stats.ambiguous.Add(1)
+	blocked, alone := lb.cfg.Desync.verdict(sn.req.Class)
+	sn.alone, sn.refused = alone, blocked
+	if blocked {
+		sn.answer(lb, http1.ErrorPage(http.StatusBadRequest), false)
+	}
+	return !blocked
 }
 
 // route does what the first rule says that the request meets; moved asks for
@@ -388,6 +419,9 @@ func (sn *session) locate() (*listener, bool) {
 	if l == nil {
 		return nil, sn.answer(nil, sn.unknownHost(), false)
 	}
+	if sn.bind.mustAsk() && !l.lb.cfg.Admits(sn.client.Addr(), l.port) {
+		return nil, sn.reset()
+	}
 	return l, true
 }
 
@@ -395,6 +429,9 @@ func (sn *session) locate() (*listener, bool) {
 func (sn *session) unknownHost() http1.Answer {
 	var names []string
 	for _, l := range sn.bind.list {
+		if sn.bind.guarded && !l.lb.cfg.Admits(sn.client.Addr(), l.port) {
+			continue
+		}
 		names = append(names, "http://"+l.lb.cfg.Host+":"+strconv.Itoa(l.port)+"/")
 	}
 	return http1.Answer{Code: 404, ContentType: "text/plain; charset=utf-8", Body: "Several load balancers share this port, and none " +

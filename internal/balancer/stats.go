@@ -147,9 +147,9 @@ func (s *groupStats) counters(lb string, g *group) Counters {
 	for _, t := range g.targets {
 		t.mu.Lock()
 		switch t.state {
-		case stateHealthy:
+		case StateHealthy:
 			healthy++
-		case stateUnhealthy:
+		case StateUnhealthy:
 			unhealthy++
 		}
 		t.mu.Unlock()

@@ -15,12 +15,12 @@ import (
 
 // Health states as AWS words them.
 const (
-	stateInitial     = "initial"
-	stateHealthy     = "healthy"
-	stateUnhealthy   = "unhealthy"
-	stateUnused      = "unused"
-	stateDraining    = "draining"
-	stateUnavailable = "unavailable"
+	StateInitial     = "initial"
+	StateHealthy     = "healthy"
+	StateUnhealthy   = "unhealthy"
+	StateUnused      = "unused"
+	StateDraining    = "draining"
+	StateUnavailable = "unavailable"
 )
 
 // targetKey names one registration of one target.
@@ -65,7 +65,7 @@ func newTarget(lb string, g string, t Target) *target {
 	return &target{
 		key: keyOf(g, t), cfg: t, token: token(lb, g, t.ID, strconv.Itoa(t.Port)),
 		address: net.JoinHostPort(t.IP, strconv.Itoa(t.Port)),
-		state:   stateUnused, reason: "Target.NotInUse", text: textNotInUse,
+		state:   StateUnused, reason: "Target.NotInUse", text: textNotInUse,
 		idle: map[string][]*upstream{}, used: map[*upstream]struct{}{}, dials: map[*dialing]struct{}{},
 	}
 }
@@ -249,7 +249,7 @@ func (g *group) refresh() {
 			continue
 		}
 		all = append(all, t)
-		if state == stateHealthy || state == stateUnavailable {
+		if state == StateHealthy || state == StateUnavailable {
 			healthy = append(healthy, t)
 			ramping = ramping || g.cfg.SlowStart > 0 && !since.IsZero()
 		}

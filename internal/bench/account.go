@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -95,6 +96,22 @@ func usedBy(pid int) time.Duration {
 	user, _ := strconv.ParseInt(f[11], 10, 64)
 	system, _ := strconv.ParseInt(f[12], 10, 64)
 	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// ours is the CPU time of all processes that run a program, without what they
+// have started that is none of it.
+func ours(program string) time.Duration {
+	links, _ := filepath.Glob("/proc/[0-9]*/exe")
+	var sum time.Duration
+	for _, link := range links {
+		if to, err := os.Readlink(link); err != nil || to != program {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link))); err == nil {
+			sum += usedBy(pid)
+		}
+	}
+	return sum
 }
 
 // memory is what one process holds: all, and what it shares with nobody.

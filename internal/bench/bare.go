@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// bareBundle makes a bundle for the bare runtime from that of a running task
-// and returns what runs it once.
+// bareBundle makes a bundle for the bare runtime from that of a running task,
+// without the task's network and users, and returns what runs it once.
 func (c *cluster) bareBundle(task string) (func() (cpu, wall float64, err error), error) {
 	found, err := c.bundles(task)
 	if err != nil {
@@ -39,11 +39,15 @@ func (c *cluster) bareBundle(task string) (func() (cpu, wall float64, err error)
 	process["args"] = []string{"/probe", "exit"}
 	linux, _ := config["linux"].(map[string]any)
 	linux["cgroupsPath"] = g.Name() + "/c"
-	for _, n := range list(linux["namespaces"]) {
+	own := slices.DeleteFunc(list(linux["namespaces"]), func(n map[string]any) bool { return n["type"] == "user" })
+	for _, n := range own {
 		if n["type"] == "network" {
 			delete(n, "path")
 		}
 	}
+	linux["namespaces"] = own
+	delete(linux, "uidMappings")
+	delete(linux, "gidMappings")
 	config["mounts"] = slices.DeleteFunc(list(config["mounts"]), func(m map[string]any) bool {
 		return m["type"] == "bind" || strings.HasPrefix(fmt.Sprint(m["destination"]), "/etc/")
 	})

@@ -39,6 +39,7 @@ type bench struct {
 	least    int // tasks in the growth
 	most     int
 	profile  string // where the profile of our own CPU goes, or ""
+	heap     string // where the profile of what we allocated goes, or ""
 	dir      string // everything temporary
 	table    *table
 }
@@ -57,7 +58,7 @@ func sections() []section {
 		{name: "growth", run: growth, anyone: true}, {name: "placement", run: placements, anyone: true},
 		{name: "store", run: stores, anyone: true},
 		{name: "edge", run: edges}, {name: "boot", run: boots}, {name: "tasks", run: tasks}, {name: "deploy", run: deploys},
-		{name: "many", run: manyTasks, detail: true}, {name: "starts", run: taskStarts, detail: true},
+		{name: "crowd", run: crowds, detail: true}, {name: "many", run: manyTasks, detail: true}, {name: "starts", run: taskStarts, detail: true},
 	}
 }
 
@@ -85,13 +86,14 @@ func run(ctx context.Context) error {
 	flag.IntVar(&b.most, "most", 10_000, "the most tasks of the section growth")
 	flag.IntVar(&b.least, "least", 100, "the least tasks of the section growth")
 	flag.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of this process (sections growth, placement, store) to the file")
+	flag.StringVar(&b.heap, "memprofile", "", "write a profile of what this process allocated to the file")
 	flag.Parse()
 	chosen := choose(*only)
 	if err := b.prepare(slices.ContainsFunc(chosen, func(s section) bool { return !s.anyone })); err != nil {
 		return err
 	}
 	defer b.leave()
-	err := b.profiled(func() error { return b.measure(ctx, chosen) })
+	err := errors.Join(b.profiled(func() error { return b.measure(ctx, chosen) }), b.allocated())
 	if print := b.print(*asJSON); err == nil { // what was measured before an error is worth seeing, too
 		err = print
 	}
@@ -132,6 +134,18 @@ func (b *bench) profiled(fn func() error) error {
 	err = fn()
 	pprof.StopCPUProfile()
 	return errors.Join(err, f.Close())
+}
+
+// allocated writes the profile of allocations, if one is asked for.
+func (b *bench) allocated() error {
+	if b.heap == "" {
+		return nil
+	}
+	f, err := os.Create(b.heap)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
 }
 
 func (b *bench) print(asJSON bool) error {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +39,9 @@ func (a *app) answers(ctx context.Context, c *client, stack string) error {
 			taken = append(taken, fmt.Sprint(l.Port))
 		}
 		fmt.Fprintf(a.out, "  %-12s %s\n", name, a.paint("bold", l.url()))
+		for _, u := range l.others() {
+			fmt.Fprintf(a.out, "  %-12s %s\n", "", u)
+		}
 	}
 	for _, o := range list(st, "Outputs") {
 		if v := str(o, "OutputValue"); !shown[v] {
@@ -49,6 +53,7 @@ func (a *app) answers(ctx context.Context, c *client, stack string) error {
 			a.out, "  %s\n", a.paint("dim", "another program has port "+strings.Join(taken, " and ")+" of this machine: 10,000 higher answers"),
 		)
 	}
+	fmt.Fprintf(a.out, "  %s\n", a.paint("dim", leaving(c.now.Internet)))
 	a.next(stack)
 	return nil
 }
@@ -102,15 +107,72 @@ func stackListeners(ctx context.Context, c *client, stack string) ([]listening, 
 // listening is one row of /_berth/listeners.
 type listening struct {
 	LoadBalancer, Host, Protocol, Trouble string
-	Port, HostPort                        int
+	Internal, Closed, Address             string
+	Port, HostPort, AddressPort           int
+	Names                                 []string
+	Published                             []publishedAt
 }
 
-// url is where the listener answers on this machine.
-func (l listening) url() string {
-	if l.HostPort == 0 {
-		return fmt.Sprintf("%s://%s:%d/ does not answer here: %s", strings.ToLower(l.Protocol), l.Host, l.Port, l.Trouble)
+// publishedAt is a published address of a listener.
+type publishedAt struct {
+	Address, Trouble string
+	Shared           bool
+}
+
+// beyond says how the listener is reached from other machines: by a URL, or
+// where several load balancers share a port, by a command that names this one.
+func (l listening) beyond() []string {
+	var out []string
+	for _, p := range l.Published {
+		n := listening{Protocol: l.Protocol, Host: p.Address}
+		if strings.Contains(p.Address, ":") {
+			n.Host = "[" + p.Address + "]"
+		}
+		u := n.at(l.Port)
+		switch {
+		case p.Trouble != "":
+			u += " does not answer: " + p.Trouble
+		case p.Shared && l.Protocol == "HTTPS":
+			u = "curl --connect-to '::" + n.Host + ":' " + l.own()
+		case p.Shared:
+			u = "curl -g -H 'Host: " + l.Host + "' " + u
+		}
+		out = append(out, u)
 	}
-	return l.at(l.HostPort)
+	return out
+}
+
+// url is where the listener answers on this machine by the load balancer's name,
+// or why it does not.
+func (l listening) url() string {
+	switch {
+	case l.Internal != "":
+		return l.own() + " does not answer here: " + l.Internal
+	case l.Closed != "":
+		return l.own() + " lets no client of this machine in: " + l.Closed
+	case l.HostPort == 0:
+		return fmt.Sprintf("%s://%s:%d/ does not answer here: %s", strings.ToLower(l.Protocol), l.Host, l.Port, l.Trouble)
+	default:
+		return l.at(l.HostPort)
+	}
+}
+
+// others are the further ways to the listener: on this machine at the address that
+// is its load balancer's alone, and from other machines.
+func (l listening) others() []string {
+	if l.AddressPort == 0 || l.Closed != "" {
+		return l.beyond()
+	}
+	n := listening{Protocol: l.Protocol, Host: l.Address}
+	out := []string{n.at(l.AddressPort)}
+	for _, name := range l.Names {
+		if l.Protocol == "HTTPS" {
+			out = append(out, "curl --connect-to '::"+l.Address+":' "+listening{Protocol: l.Protocol, Host: name}.at(l.AddressPort))
+			continue
+		}
+		out = append(out, "curl -H 'Host: "+name+"' "+n.at(l.AddressPort))
+	}
+	return append(out, l.beyond()...)
 }
 
 // own is the URL with the listener's own port, as templates write it.
@@ -126,22 +188,19 @@ func (l listening) at(port int) string {
 
 // listeners lists those of a load balancer, in order of their ports.
 func listeners(ctx context.Context, c *client, lb string) ([]listening, error) {
-	var rows, own []listening
-	if err := c.own(ctx, http.MethodGet, "/_berth/listeners", nil, &rows); err != nil {
-		return nil, err
-	}
-	for _, l := range rows {
-		if l.LoadBalancer == lb {
-			own = append(own, l)
-		}
-	}
-	return own, nil
+	rows, err := allListeners(ctx, c)
+	return slices.DeleteFunc(rows, func(l listening) bool { return l.LoadBalancer != lb }), err
+}
+
+// allListeners lists those of all load balancers.
+func allListeners(ctx context.Context, c *client) (rows []listening, err error) {
+	return rows, c.own(ctx, http.MethodGet, "/_berth/listeners", nil, &rows)
 }
 
 func urls(ls []listening) []string {
 	var out []string
 	for _, l := range ls {
-		out = append(out, l.url())
+		out = append(append(out, l.url()), l.others()...)
 	}
 	return out
 }

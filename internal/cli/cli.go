@@ -18,16 +18,32 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"berth/internal/backup"
+	"berth/internal/doctor"
 )
 
 // ServerConfig is what `berth server` was told.
 type ServerConfig struct {
 	Data, Listen, Region, Account, Runtime string
 	Speed                                  float64
-	Verbose, Overcommit, Recover           bool
+	Verbose, Overcommit, Recover, Limited  bool
+	Audit                                  bool
 	// Hosts and Origins are the names and the pages that browsers may call
 	// the server by and from, beside its own.
 	Hosts, Origins []string
+	// Cert and Key are files of a certificate for an address off loopback.
+	Cert, Key string
+	// Publish are addresses of this machine where load balancers answer.
+	Publish []string
+	// Internet says what leaves this machine: off, images or on; InternetAllow
+	// are networks beside the Internet that may be reached when it is on.
+	Internet      string
+	InternetAllow []string
+	// ImageCache bounds what is kept of other registries' images, in GiB.
+	ImageCache int
+	// RegistryMirrors are asked before the registries: REGISTRY=URL.
+	RegistryMirrors []string
 }
 
 // Hooks are the parts of the program that the command line starts but does
@@ -38,6 +54,15 @@ type Hooks struct {
 	Server func(ctx context.Context, c ServerConfig, ready func(line string)) error
 	// Sweep ends and removes whatever a server of that data folder left.
 	Sweep func(ctx context.Context, data string, out io.Writer) error
+	// Backup writes a backup of a data folder that no server has.
+	Backup func(ctx context.Context, data string, out io.Writer) error
+	// Restore makes a data folder of a backup; progress is told how much of the
+	// file was read.
+	Restore func(ctx context.Context, file, data string, progress func(done, total int64)) (backup.Header, error)
+	// Examine reads every file of a data folder that no server has.
+	Examine func(ctx context.Context, data string) ([]doctor.Finding, error)
+	// Machine says what of this machine is as Berth needs it.
+	Machine func(ctx context.Context, q doctor.Question) []doctor.Finding
 	// Compatibility prints docs/COMPATIBILITY.md.
 	Compatibility func(out io.Writer) error
 	// Version is what the program calls itself.
@@ -89,7 +114,8 @@ func (a *app) root() *cobra.Command {
 	pf.StringVar(&a.endpoint, "endpoint", "", "`address` of the server (default: that of the server of --data, then $AWS_ENDPOINT_URL)")
 	pf.BoolVar(&a.asJSON, "json", false, "print JSON for machines")
 	root.AddCommand(
-		a.up(), a.down(), a.server(), a.stop(), a.env(), a.status(), a.events(), a.logs(), a.image(), a.explain(), a.clock(), a.compatibility(),
+		a.up(), a.down(), a.server(), a.stop(), a.env(), a.login(), a.status(), a.events(), a.logs(), a.image(), a.explain(), a.clock(),
+		a.interrupt(), a.backup(), a.restore(), a.doctor(), a.compatibility(),
 	)
 	a.dress(root)
 	version := root.Flags().BoolP("version", "v", false, "version for berth")
@@ -150,7 +176,8 @@ func (a *app) server() *cobra.Command {
 		Short: "Run the control plane in the foreground",
 		Long: "Runs the control plane until it is interrupted. Instances, tasks and the load balancer's process go on without it; start it " +
 			"again with the same --data and it carries on. `berth stop` ends everything.",
-		Example: "  berth server --data /srv/berth --region ap-northeast-1 --speed 60",
+		Example: "  berth server --data /srv/berth --region ap-northeast-1 --speed 60\n" +
+			"  berth server --listen 0.0.0.0:4566 --allow-host berth.lan   # TLS, keys, IAM",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.Data = a.data
 			err := a.hooks.Server(cmd.Context(), c, func(line string) { fmt.Fprintln(a.out, line) })
@@ -169,15 +196,24 @@ func (a *app) server() *cobra.Command {
 
 func serverFlags(cmd *cobra.Command, c *ServerConfig, speed float64) {
 	f := cmd.Flags()
-	f.StringVar(&c.Listen, "listen", DefaultListen, "`address` of the API")
+	f.StringVar(&c.Listen, "listen", DefaultListen, "`address` of the API; off loopback it wants TLS and keys")
+	f.StringVar(&c.Cert, "tls-cert", "", "`file` of a certificate for --listen off loopback (default: of the own authority)")
+	f.StringVar(&c.Key, "tls-key", "", "`file` of the key of --tls-cert")
 	f.StringVar(&c.Region, "region", defaultRegion(), "AWS `Region` to be")
 	f.StringVar(&c.Account, "account", "000000000000", "AWS account to be, twelve `digits`")
 	f.Float64Var(&c.Speed, "speed", speed, "run the control plane's clock `N` times as fast as real time")
 	f.StringVar(&c.Runtime, "runtime", "", "OCI runtime to run containers with, a `program` (default: runc in PATH)")
 	f.BoolVar(&c.Overcommit, "overcommit", false, "let instance types be larger than this machine's memory")
 	f.BoolVar(&c.Recover, "recover", false, "go on without changes of a damaged state that are lost")
+	f.BoolVar(&c.Audit, "audit", false, "keep a log of all calls (CloudTrail's LookupEvents); off loopback that is always so")
+	f.BoolVar(&c.Limited, "rate-limits", false, "answer calls no faster than AWS does; off loopback that is always so")
 	f.StringSliceVar(&c.Hosts, "allow-host", nil, "answer for this `name` of the machine too, beside localhost")
 	f.StringSliceVar(&c.Origins, "allow-origin", nil, "let web pages of this `origin` call, for example http://localhost:3000")
+	f.StringSliceVar(&c.Publish, "publish", nil, "let load balancers answer at this `address` of the machine too, to whom their groups let in")
+	f.StringVar(&c.Internet, "internet", "images", "what leaves this machine, `off|images|on`: nothing, pulls of images, or packets too")
+	f.StringSliceVar(&c.InternetAllow, "internet-allow", nil, "with --internet on, let tasks reach this private `network`, e.g. 10.1.0.0/16")
+	f.IntVar(&c.ImageCache, "image-cache", 20, "keep at most so many `GiB` of images of other registries")
+	f.StringArrayVar(&c.RegistryMirrors, "registry-mirror", nil, "ask this mirror first, `[REGISTRY=]URL` (of docker.io); may be repeated")
 	f.BoolVarP(&c.Verbose, "verbose", "v", false, "log every step")
 }
 
@@ -190,6 +226,9 @@ func (a *app) env() *cobra.Command {
 			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
+			}
+			if strings.HasPrefix(c.base, "https:") {
+				return fmt.Errorf("the server at %s wants keys: there are none to print\n  `berth login %s` writes a profile with yours", c.base, c.base)
 			}
 			all := [][2]string{
 				{"AWS_ENDPOINT_URL", c.base}, {"AWS_REGION", c.region}, {"AWS_DEFAULT_REGION", c.region},

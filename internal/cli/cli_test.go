@@ -18,17 +18,22 @@ import (
 // run runs one command line against a server.
 func run(t *testing.T, h http.Handler, args ...string) (code int, out, errs string) {
 	t.Helper()
+	return runWith(t, h, cli.Hooks{}, args...)
+}
+
+func runWith(t *testing.T, h http.Handler, hooks cli.Hooks, args ...string) (code int, out, errs string) {
+	t.Helper()
 	srv := httptest.NewServer(h)
 	defer srv.Close()
 	var o, e bytes.Buffer
 	args = append(args, "--data", t.TempDir(), "--endpoint", srv.URL)
-	code = cli.Main(t.Context(), cli.Hooks{}, args, &o, &e)
+	code = cli.Main(t.Context(), hooks, args, &o, &e)
 	return code, o.String(), e.String()
 }
 
 func health(mux *http.ServeMux) *http.ServeMux {
 	mux.HandleFunc("GET /_berth/health", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `{"status":"ok","region":"eu-west-1","speed":20,"now":"2026-01-02T03:04:05Z"}`)
+		_, _ = io.WriteString(w, `{"status":"ok","region":"eu-west-1","speed":20,"now":"2026-01-02T03:04:05Z","lacks":["instances have no limit of disk"]}`)
 	})
 	return mux
 }
@@ -112,7 +117,7 @@ func TestStatusDrawsWhatTheAPIsSay(t *testing.T) {
 		"ListContainerInstances":     `{"containerInstanceArns":["arn:ci"]}`,
 		"DescribeContainerInstances": `{"containerInstances":[{"containerInstanceArn":"arn:ci","ec2InstanceId":"i-0","status":"ACTIVE","agentConnected":true,"attributes":[{"name":"ecs.instance-type","value":"c6a.large"},{"name":"ecs.availability-zone","value":"eu-west-1a"}],"registeredResources":[{"name":"CPU","integerValue":2048}],"remainingResources":[{"name":"CPU","integerValue":1792}]}]}`,
 		"ListTasks":                  `{"taskArns":["arn:aws:ecs:eu-west-1:1:task/c/0123456789abcdef0123456789abcdef"]}`,
-		"DescribeTasks":              `{"tasks":[{"taskArn":"arn:aws:ecs:eu-west-1:1:task/c/0123456789abcdef0123456789abcdef","group":"service:web","lastStatus":"RUNNING","desiredStatus":"RUNNING","containerInstanceArn":"arn:ci","taskDefinitionArn":"arn:td/web:3","attachments":[{"details":[{"name":"privateIPv4Address","value":"10.0.0.9"}]}]}]}`,
+		"DescribeTasks":              `{"tasks":[{"taskArn":"arn:aws:ecs:eu-west-1:1:task/c/0123456789abcdef0123456789abcdef","group":"service:web","lastStatus":"RUNNING","desiredStatus":"RUNNING","containerInstanceArn":"arn:ci","taskDefinitionArn":"arn:td/web:3","attachments":[{"details":[{"name":"privateIPv4Address","value":"10.0.0.9"}]}]},{"taskArn":"arn:aws:ecs:eu-west-1:1:task/c/fedcba98","group":"service:web","lastStatus":"RUNNING","launchType":"FARGATE","taskDefinitionArn":"arn:td/web:4"}]}`,
 		"ListServices":               `{"serviceArns":["arn:svc"]}`,
 		"DescribeServices":           `{"services":[{"serviceArn":"arn:svc","serviceName":"web","status":"ACTIVE","desiredCount":1,"runningCount":1,"deploymentConfiguration":{"strategy":"BLUE_GREEN"}}]}`,
 		"ListServiceDeployments":     `{"serviceDeployments":[{"serviceDeploymentArn":"arn:dep"}]}`,
@@ -129,16 +134,23 @@ func TestStatusDrawsWhatTheAPIsSay(t *testing.T) {
 			`<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>web</StackName><StackStatus>CREATE_COMPLETE</StackStatus></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`,
 		)
 	})
+	mux.HandleFunc("GET /_berth/listeners", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `[{"loadBalancer":"arn:lb","host":"lb.test","protocol":"HTTP","port":80,"hostPort":80}]`)
+	})
 	code, out, errs := run(t, mux, "status")
 	if code != 0 {
 		t.Fatal(errs)
 	}
 	for _, want := range []string{
+		"this host: instances have no limit of disk", "load balancer  http://lb.test/\n",
 		"stack web  CREATE_COMPLETE", "i-0  c6a.large", "256/2048", "10.0.0.9", "BLUE_GREEN IN_PROGRESS BAKE_TIME", "production ██████████ 100 %",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
+	}
+	if !strings.Contains(out, "  Fargate\n      fedcba98  web") || strings.Contains(out, "waiting for an instance") {
+		t.Errorf("a task of Fargate waits for no instance:\n%s", out)
 	}
 	if _, out, _ := run(t, mux, "status", "--json"); !json.Valid([]byte(out)) {
 		t.Errorf("not JSON: %s", out)

@@ -31,6 +31,7 @@ type client struct {
 // service says how one AWS service is spoken to.
 type service struct {
 	signing, version, target, jsonVersion string
+	bare                                  bool // its answers have no frame
 }
 
 var services = map[string]service{
@@ -39,6 +40,7 @@ var services = map[string]service{
 	"cloudformation": {signing: "cloudformation", version: "2010-05-15"},
 	"elbv2":          {signing: "elasticloadbalancing", version: "2015-12-01"},
 	"sts":            {signing: "sts", version: "2011-06-15"},
+	"ec2":            {signing: "ec2", version: "2016-11-15", bare: true},
 }
 
 // call makes one AWS call. Answers are maps of member names, lists and strings
@@ -99,7 +101,13 @@ func (c *client) call(ctx context.Context, svc, op string, in map[string]any) (m
 	}
 	if res.StatusCode >= 300 {
 		e := sub(out, "Error")
+		if s.bare {
+			e = sub(sub(out, "Errors"), "Error")
+		}
 		return nil, fault.New(fault.Invalid, str(e, "Code"), "%s", str(e, "Message"))
+	}
+	if s.bare {
+		return out, nil
 	}
 	return sub(out, op+"Result"), nil
 }
@@ -131,23 +139,7 @@ var errAnswer = errors.New("")
 
 // own calls one of Berth's own paths and decodes its JSON answer.
 func (c *client) own(ctx context.Context, method, path string, in, out any) error {
-	var body []byte
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		body = b
-	}
-	h := http.Header{"Content-Type": {"application/json"}}
-	if method != http.MethodGet {
-		token, err := os.ReadFile(filepath.Join(c.now.Data, SessionFile))
-		if errors.Is(err, os.ErrPermission) {
-			return fmt.Errorf("the server in %s runs as another user, who alone may do this\n  try it with sudo", c.now.Data)
-		}
-		h.Set(SessionHeader, strings.TrimSpace(string(token))) // without one the server says what it wants
-	}
-	res, err := c.do(ctx, method, path, h, body)
+	res, err := c.send(ctx, method, path, in)
 	if err != nil {
 		return err
 	}
@@ -165,6 +157,28 @@ func (c *client) own(ctx context.Context, method, path string, in, out any) erro
 	return json.Unmarshal(b, out)
 }
 
+// send calls one of Berth's own paths, with the session's token where something
+// is changed.
+func (c *client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	var body []byte
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = b
+	}
+	h := http.Header{"Content-Type": {"application/json"}}
+	if method != http.MethodGet {
+		token, err := os.ReadFile(filepath.Join(c.now.Data, SessionFile))
+		if errors.Is(err, os.ErrPermission) {
+			return nil, fmt.Errorf("the server in %s runs as another user, who alone may do this\n  try it with sudo", c.now.Data)
+		}
+		h.Set(SessionHeader, strings.TrimSpace(string(token))) // without one the server says what it wants
+	}
+	return c.do(ctx, method, path, h, body)
+}
+
 // health asks whether a server answers.
 type health struct {
 	Status  string    `json:"status"`
@@ -175,6 +189,10 @@ type health struct {
 	PID     int       `json:"pid"`
 	Now     time.Time `json:"now"`
 	Speed   float64   `json:"speed"`
+	// Lacks are sentences about what the host cannot keep apart.
+	Lacks []string `json:"lacks"`
+	// Internet says what leaves this machine: off, images or on.
+	Internet string `json:"internet"`
 }
 
 func (c *client) health(ctx context.Context) (health, error) {

@@ -20,9 +20,18 @@ type deployment struct {
 	update, remains   bool // the stack is there; only what a rollback left is
 }
 
+// mostInline is how many bytes CloudFormation takes of a template in a request.
+const mostInline = 51_200
+
 // prepare finds what would keep a deployment from beginning: what the template
 // is, what its parameters are, how the stack stands.
 func (a *app) prepare(ctx context.Context, c *client, d *deployment, given map[string]string) error {
+	if n := len(d.body); n > mostInline {
+		return fmt.Errorf(
+			"%s has %d bytes, and CloudFormation takes %d in a request; AWS takes larger ones from S3, which Berth has not\n  leave out comments, or "+
+				"make two stacks of it", d.file, n, mostInline,
+		)
+	}
 	out, err := c.call(ctx, "cloudformation", "GetTemplateSummary", map[string]any{"TemplateBody": d.body})
 	if err != nil {
 		return refused(*d, err)

@@ -65,12 +65,19 @@ func (a *app) draw(w io.Writer, p picture) {
 
 func (a *app) sketch(w io.Writer, p picture) {
 	fmt.Fprintf(w, "%s  %s  clock %s at %gx\n", a.paint("bold", "berth"), p.Region, p.Now.Format("2006-01-02 15:04:05"), p.Speed)
+	fmt.Fprintf(w, "%s\n", a.paint("dim", leaving(p.Internet)))
+	for _, l := range p.Lacks {
+		fmt.Fprintf(w, "%s %s\n", a.paint("yellow", "this host:"), l)
+	}
 	for _, s := range p.Stacks {
 		hint := ""
 		if m := mood(s.Status); m == "red" {
 			hint = a.paint("dim", "  why: berth explain stack/"+s.Name)
 		}
 		fmt.Fprintf(w, "stack %s  %s%s\n", a.paint("bold", s.Name), a.paint(mood(s.Status), s.Status), hint)
+	}
+	for _, u := range p.Balancers {
+		fmt.Fprintf(w, "load balancer  %s\n", u)
 	}
 	if len(p.Clusters) == 0 {
 		fmt.Fprintln(w, "no clusters; `berth up` deploys the example")
@@ -85,6 +92,12 @@ func (a *app) sketch(w io.Writer, p picture) {
 				fmt.Fprintf(w, "  %s\n", a.paint("dim", zone))
 			}
 			a.drawInstance(w, in, cols)
+		}
+		if len(cl.Fargate) > 0 {
+			fmt.Fprintf(w, "  %s\n", a.paint("dim", "Fargate"))
+			for _, t := range cl.Fargate {
+				a.drawTask(w, t, cols)
+			}
 		}
 		if len(cl.Waiting) > 0 {
 			fmt.Fprintf(w, "  %s\n", a.paint("yellow", "waiting for an instance; why: berth explain "+shortID(cl.Waiting[0].ID)))
@@ -103,7 +116,7 @@ type widths struct{ kind, group, revision, address int }
 
 func columns(cl clusterPicture) widths {
 	var c widths
-	tasks := slices.Clone(cl.Waiting)
+	tasks := slices.Concat(cl.Waiting, cl.Fargate)
 	for _, in := range cl.Instances {
 		c.kind = max(c.kind, len(in.Type))
 		tasks = append(tasks, in.Tasks...)

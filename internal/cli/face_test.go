@@ -44,11 +44,11 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{"up --speed fast", "berth: invalid argument \"fast\" for \"--speed\" flag: not a number\n  `berth up -h` lists the flags\n"},
 		{
 			"image push web",
-			"berth: berth image push: SOURCE is missing\n  usage: berth image push REPO[:TAG] SOURCE\n  as in: berth image push web ./cmd/web\n",
+			"berth: berth image push: SOURCE is missing\n  usage: berth image push NAME[:TAG] SOURCE\n  as in: berth image push web ./cmd/web\n",
 		},
 		{
 			"image push",
-			"berth: berth image push: REPO[:TAG] and SOURCE are missing\n  usage: berth image push REPO[:TAG] SOURCE\n  as in: berth image push " +
+			"berth: berth image push: NAME[:TAG] and SOURCE are missing\n  usage: berth image push NAME[:TAG] SOURCE\n  as in: berth image push " +
 				"web ./cmd/web\n",
 		},
 		{"status web", "berth: berth status: \"web\" is one word too many\n  usage: berth status\n  as in: berth status\n"},
@@ -228,6 +228,12 @@ func TestUpRefuses(t *testing.T) {
 			want:    "\n    nothing of that service is built: take it out for Berth\n",
 		},
 		{
+			message: "Template format error: the template needs what is not built in Berth:\n- the resource type AWS::ECS::Servise (A)\n" +
+				"- the property Volumes.Key of AWS::ECS::Servise (A)",
+			want: "(A)\n  FILE:5: Type: AWS::ECS::Servise\n  FILE:8: Key: !Sub \"${Naming}\"\n  take it out for Berth: what is not built is " +
+				"refused, never ignored (docs/COMPATIBILITY.md)\n",
+		},
+		{
 			message: "Template format error: Unresolved resource dependencies [Nam] in the Resources block of the template",
 			want:    "\n  FILE:7: CidrBlok: !Ref Nam\n    did you mean Name?\n",
 		},
@@ -361,6 +367,31 @@ func TestDownOfAWrongName(t *testing.T) {
 	code, _, errs := run(t, mux, "down", "hell")
 	if want := "berth: there is no stack hell; did you mean hello?\n  there are: hello, web\n"; code != 1 || errs != want {
 		t.Errorf("code %d, said %q, want %q", code, errs, want)
+	}
+}
+
+// What an instance wrote to its console is shown, the last lines of it.
+func TestLogsShowsAConsole(t *testing.T) {
+	mux := health(http.NewServeMux())
+	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
+		switch r.FormValue("InstanceId") {
+		case "i-1":
+			_, _ = io.WriteString(w, "<GetConsoleOutputResponse><output>b25lCnR3bwo=</output></GetConsoleOutputResponse>")
+		case "i-2":
+			_, _ = io.WriteString(w, "<GetConsoleOutputResponse></GetConsoleOutputResponse>")
+		case "i-3":
+			_, _ = io.WriteString(w, "<GetConsoleOutputResponse><output>%</output></GetConsoleOutputResponse>")
+		default:
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, "<Response><Errors><Error><Code>InvalidInstanceID.NotFound</Code><Message>no i-4</Message></Error></Errors></Response>")
+		}
+	})
+	for args, want := range map[string]string{
+		"i-1": "one\ntwo\n", "i-1 -n 1": "two\n", "i-2": "i-2 has written nothing", "i-3": "read the console", "i-4": "no i-4",
+	} {
+		if _, out, errs := run(t, mux, append([]string{"logs"}, strings.Fields(args)...)...); !strings.Contains(out+errs, want) {
+			t.Errorf("%s: %q %q", args, out, errs)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ type running struct {
 	Endpoint string `json:"endpoint"`
 	Region   string `json:"region"`
 	Account  string `json:"account"`
+	Socket   string `json:"socket"` // of root, where the endpoint wants keys
 	PID      int    `json:"pid"`
 }
 
@@ -36,7 +37,7 @@ func (a *app) client(ctx context.Context) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := a.reach(ctx, base)
+	c, err := a.reach(ctx, base, r.Socket)
 	switch {
 	case err == nil && (r.PID == 0 || a.owns(c.now)):
 		return c, nil
@@ -82,6 +83,8 @@ func (a *app) folder() string {
 // silent says why no server answers, and what to do.
 func (a *app) silent(base string, r running, err error) error {
 	switch why := reason(err); {
+	case r.Socket != "" && errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("the server at %s wants keys, and its data folder is another user's\n  try it with sudo", base)
 	case a.endpoint != "":
 		return fmt.Errorf("no server answers at %s: %s\n  without --endpoint the server of %s is asked; `berth up` starts one", base, why, a.data)
 	case r.PID != 0 && !alive(r.PID):
@@ -133,16 +136,29 @@ func reason(err error) string {
 	}
 }
 
-// reach asks the server at an address for its health.
-func (a *app) reach(ctx context.Context, base string) (*client, error) {
+// reach asks the server at an address for its health; by its socket, if it has
+// one.
+func (a *app) reach(ctx context.Context, base, socket string) (*client, error) {
 	if !strings.Contains(base, "://") {
 		base = "http://" + base
 	}
-	c := &client{base: strings.TrimRight(base, "/"), http: &http.Client{}}
+	c := &client{base: strings.TrimRight(base, "/"), http: through(socket)}
 	h, err := c.health(ctx)
 	if err != nil {
 		return c, err
 	}
 	c.region, c.now = h.Region, h
 	return c, nil
+}
+
+// through is a client that goes by a socket, whatever the address; "" is none.
+// Who may open it is asked for no key.
+func through(socket string) *http.Client {
+	if socket == "" {
+		return &http.Client{}
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}
+	return &http.Client{Transport: &http.Transport{DialContext: dial, DialTLSContext: dial}}
 }

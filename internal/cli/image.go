@@ -3,24 +3,28 @@ package cli
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"berth/internal/lang/reference"
 	"berth/internal/registry"
 )
 
 func (a *app) image() *cobra.Command {
-	cmd := &cobra.Command{Use: "image", Short: "Publish images in the built-in registry", Example: "  berth image push web ./cmd/web"}
+	cmd := &cobra.Command{Use: "image", Short: "Publish images in the built-in registry, keep others",
+		Example: "  berth image push web ./cmd/web"}
 	cmd.AddCommand(&cobra.Command{
-		Use:   "push REPO[:TAG] SOURCE",
+		Use:   "push NAME[:TAG] SOURCE",
 		Short: "Make an image from a source and push it",
-		Long: "Makes an image and pushes it; the repository is made if it is missing. SOURCE is one of\n  a folder with a Go main package    " +
+		Long: "Makes an image and pushes it into the built-in ECR; the repository is made if it is missing. A NAME with another registry in " +
+			"it,\nsuch as docker.io/nginx or ghcr.io/me/web, means what is pushed from then on: whoever pulls that name gets it, and nothing " +
+			"is\nasked of that registry, until `berth image rm` forgets it. SOURCE is one of\n  a folder with a Go main package    " +
 			"it is compiled\n  a folder with a static binary      or the binary itself\n  an OCI layout                      a folder or a tar\n" +
 			"  a tar of docker save\n  an image of another registry       as docker pull takes it",
-		Example: "  berth image push web ./cmd/web\n  berth image push web:v2 ./bin\n  docker save web | berth image push web /dev/stdin",
+		Example: "  berth image push web ./cmd/web\n  berth image push web:v2 ./bin\n  docker save web | berth image push web /dev/stdin\n" +
+			"  berth image push docker.io/nginx:1.27 nginx.tar",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client(cmd.Context())
 			if err != nil {
@@ -28,12 +32,16 @@ func (a *app) image() *cobra.Command {
 			}
 			p, err := a.pushImage(cmd.Context(), c, args[0], args[1])
 			if err == nil && a.asJSON {
-				repo, tag := repoAndTag(args[0])
-				return a.print(map[string]any{"repository": repo, "tag": tag, "digest": p.Digest, "bytes": p.Size})
+				to, err := target(args[0])
+				if err != nil {
+					return err
+				}
+				return a.print(map[string]any{"registry": to.Registry, "repository": to.Repository, "tag": to.Tag, "digest": p.Digest, "bytes": p.Size})
 			}
 			return err
 		},
 	})
+	cmd.AddCommand(a.cacheCommands()...)
 	return cmd
 }
 
@@ -46,28 +54,41 @@ func splitImage(arg string) (name, source string, err error) {
 	return name, source, nil
 }
 
-func repoAndTag(name string) (repo, tag string) {
-	repo, tag, _ = strings.Cut(name, ":")
-	return repo, first(tag, "latest")
+// target reads where an image is pushed to: REPO[:TAG] of the built-in ECR,
+// whose Registry is "", or the name of an image of another registry.
+func target(name string) (reference.Ref, error) {
+	to, err := reference.Parse(name)
+	_, _, builtIn := to.ECR()
+	switch host, _, path := strings.Cut(name, "/"); {
+	case err == nil && to.Digest != "":
+		return to, fmt.Errorf("%q: an image is pushed under a tag, not a digest, as in web:v2", name)
+	case err == nil && builtIn:
+		to.Registry = ""
+		return to, nil
+	case path && strings.ContainsAny(host, ".:"):
+		return to, err
+	}
+	repo, tag, _ := strings.Cut(name, ":")
+	if !registry.CheckName(repo) {
+		return to, fmt.Errorf("%q is no name for a repository: write small letters, digits and - _ . / between them, as in web:v2", repo)
+	}
+	return reference.Ref{Repository: repo, Tag: first(tag, "latest")}, nil
 }
-
-var repoName = regexp.MustCompile(`^[a-z0-9]+([._/-][a-z0-9]+)*$`)
 
 // pushImage makes an image of a source and pushes it.
 func (a *app) pushImage(ctx context.Context, c *client, name, source string) (registry.Pushed, error) {
-	repo, tag := repoAndTag(name)
-	if !repoName.MatchString(repo) {
-		return registry.Pushed{}, fmt.Errorf(
-			"%q is no name for a repository: write small letters, digits and - _ . / between them, as in web:v2", repo,
-		)
+	to, err := target(name)
+	if err != nil {
+		return registry.Pushed{}, err
 	}
+	name = strings.TrimPrefix(to.String(), "/")
 	began := time.Now()
-	say := a.busy("image " + repo + ":" + tag + ": building it from " + source)
+	say := a.busy("image " + name + ": building it from " + source)
 	p, err := registry.Push(ctx, registry.PushOptions{
-		Endpoint: c.base, Region: c.region, Repo: repo, Tag: tag, Source: source,
-		Progress: func(done, total int64) {
+		Endpoint: c.base, Region: c.region, Registry: to.Registry, Repo: to.Repository, Tag: to.Tag, Source: source,
+		Transport: c.http.Transport, Progress: func(done, total int64) {
 			if total > 0 {
-				say(fmt.Sprintf("image %s:%s: pushing, %3d %%", repo, tag, done*100/total))
+				say(fmt.Sprintf("image %s: pushing, %3d %%", name, done*100/total))
 			}
 		},
 	})
@@ -76,12 +97,15 @@ func (a *app) pushImage(ctx context.Context, c *client, name, source string) (re
 	case ctx.Err() != nil:
 		return p, ctx.Err()
 	case err != nil:
-		return p, fmt.Errorf("image %s:%s: %w%s", repo, tag, err, sources(err))
+		return p, fmt.Errorf("image %s: %w%s", name, err, sources(err))
 	}
 	fmt.Fprintf(
-		a.note, "%s image %s:%s pushed in %s (%.1f MB, %s)\n", tint(a.note, "green", "✓"), repo, tag, took(began), float64(p.Size)/1e6,
+		a.note, "%s image %s pushed in %s (%.1f MB, %s)\n", tint(a.note, "green", "✓"), name, took(began), float64(p.Size)/1e6,
 		clip(p.Digest, 20),
 	)
+	if to.Registry != "" {
+		fmt.Fprintf(a.note, "  whoever pulls %s gets this image, and %s is not asked, until `berth image rm %s`\n", name, to.Registry, name)
+	}
 	return p, nil
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -21,8 +22,9 @@ func (a *app) logs() *cobra.Command {
 	var n int
 	cmd := &cobra.Command{
 		Use:   "logs NAME",
-		Short: "Show the log of a service, task, function or log group",
+		Short: "Show the log of a service, task, function, instance or log group",
 		Long: "NAME is a service, a task's id or the beginning of one, a function, a log group, or a part of the name of log groups. " +
+			"Of an EC2 instance of your own, i-…, it is what its user data wrote. " +
 			"`berth logs server` shows the server's own log.",
 		Example: "  berth logs hello -f\n  berth logs 4f6c2a1b -n 200\n  berth logs /aws/lambda/hello-Hook-1ABC\n  berth logs server",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -32,6 +34,9 @@ func (a *app) logs() *cobra.Command {
 			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
+			}
+			if strings.HasPrefix(args[0], "i-") {
+				return a.console(cmd.Context(), c, args[0], n)
 			}
 			groups, stream, err := a.logGroups(cmd.Context(), c, args[0])
 			if err != nil {
@@ -43,6 +48,25 @@ func (a *app) logs() *cobra.Command {
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on as lines come")
 	cmd.Flags().IntVarP(&n, "lines", "n", 50, "how many `lines` to begin with")
 	return cmd
+}
+
+// console shows the last lines of what an instance's user data wrote.
+func (a *app) console(ctx context.Context, c *client, id string, n int) error {
+	out, err := c.call(ctx, "ec2", "GetConsoleOutput", map[string]any{"InstanceId": id})
+	if err != nil {
+		return err
+	}
+	text, err := base64.StdEncoding.DecodeString(str(out, "output"))
+	if err != nil {
+		return fmt.Errorf("read the console of %s: %w", id, err)
+	}
+	if len(text) == 0 {
+		fmt.Fprintln(a.err, id+" has written nothing: it has no user data, or they have not begun")
+		return nil
+	}
+	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
+	fmt.Fprintln(a.out, strings.Join(lines[max(0, len(lines)-max(n, 0)):], "\n"))
+	return nil
 }
 
 // serverLog shows what the server of the data folder wrote.

@@ -43,20 +43,24 @@ func (a *app) ensure(ctx context.Context, w order) (*client, error) {
 // one would: the folder's own, if it has only just been started.
 func (a *app) found(ctx context.Context, listen string) (*client, error) {
 	if r, ok := a.lookup(); ok {
-		if c, err := a.reach(ctx, r.Endpoint); err == nil && a.owns(c.now) {
+		if c, err := a.reach(ctx, r.Endpoint, r.Socket); err == nil && a.owns(c.now) {
 			return c, nil
 		}
 	}
-	return a.reach(ctx, listen)
+	return a.reach(ctx, listen, "")
 }
 
 // agree applies to a server that runs what flags ask of it, or refuses them.
 func (a *app) agree(ctx context.Context, c *client, w order) error {
 	s := w.server
 	for _, f := range []struct{ name, want, has string }{
-		{"region", s.Region, c.now.Region}, {"account", s.Account, c.now.Account}, {"listen", s.Listen, strings.TrimPrefix(c.base, "http://")},
+		{"region", s.Region, c.now.Region}, {"account", s.Account, c.now.Account},
+		{"listen", s.Listen, c.base[strings.LastIndexByte(c.base, '/')+1:]},
 		{"runtime", s.Runtime, ""}, {"overcommit", "true", ""}, {"verbose", "true", ""}, {"recover", "true", ""},
-		{"allow-host", "true", ""}, {"allow-origin", "true", ""},
+		{"rate-limits", "true", ""}, {"audit", "true", ""},
+		{"allow-host", "true", ""}, {"allow-origin", "true", ""}, {"tls-cert", s.Cert, ""}, {"tls-key", s.Key, ""},
+		{"internet", s.Internet, c.now.Internet}, {"image-cache", "true", ""}, {"registry-mirror", "true", ""},
+		{"publish", "true", ""}, {"internet-allow", "true", ""},
 	} {
 		if !w.given(f.name) || f.want == f.has {
 			continue
@@ -110,8 +114,10 @@ func (a *app) start(ctx context.Context, s ServerConfig) (*client, error) {
 	args := []string{
 		"server", "--data", a.data, "--listen", s.Listen, "--region", s.Region, "--account", s.Account, "--speed", fmt.Sprint(s.Speed),
 	}
-	if s.Runtime != "" {
-		args = append(args, "--runtime", s.Runtime)
+	for _, f := range [][2]string{{"--runtime", s.Runtime}, {"--tls-cert", s.Cert}, {"--tls-key", s.Key}} {
+		if f[1] != "" {
+			args = append(args, f[0], f[1])
+		}
 	}
 	for _, h := range s.Hosts {
 		args = append(args, "--allow-host", h)
@@ -119,8 +125,24 @@ func (a *app) start(ctx context.Context, s ServerConfig) (*client, error) {
 	for _, o := range s.Origins {
 		args = append(args, "--allow-origin", o)
 	}
+	args = append(args, "--internet", s.Internet, "--image-cache", fmt.Sprint(s.ImageCache))
+	for _, p := range s.InternetAllow {
+		args = append(args, "--internet-allow", p)
+	}
+	for _, p := range s.Publish {
+		args = append(args, "--publish", p)
+	}
+	for _, m := range s.RegistryMirrors {
+		args = append(args, "--registry-mirror", m)
+	}
 	if s.Recover {
 		args = append(args, "--recover")
+	}
+	if s.Audit {
+		args = append(args, "--audit")
+	}
+	if s.Limited {
+		args = append(args, "--rate-limits")
 	}
 	if s.Overcommit {
 		args = append(args, "--overcommit")
@@ -146,10 +168,15 @@ func (a *app) start(ctx context.Context, s ServerConfig) (*client, error) {
 		select {
 		case <-ended:
 			done("")
-			return nil, fmt.Errorf("the server did not start\n%s", strings.ReplaceAll(tail(logPath, end, 12), "  berth: ", "  "))
+			return nil, fmt.Errorf(
+				"the server did not start\n%s%s", strings.ReplaceAll(tail(logPath, end, 12), "  berth: ", "  "), a.lacks(ctx, s),
+			)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-again.C:
+		}
+		if r, ok := a.lookup(); ok && r.PID == cmd.Process.Pid && r.Socket != "" {
+			c.base, c.http = r.Endpoint, through(r.Socket)
 		}
 		if h, err := c.health(ctx); err == nil && a.owns(h) {
 			done("")
@@ -161,7 +188,7 @@ func (a *app) start(ctx context.Context, s ServerConfig) (*client, error) {
 			return c, nil
 		}
 	}
-	return nil, fmt.Errorf("the server does not answer at %s; see %s:\n%s", c.base, logPath, tail(logPath, end, 12))
+	return nil, fmt.Errorf("the server does not answer at %s; see %s:\n%s%s", c.base, logPath, tail(logPath, end, 12), a.lacks(ctx, s))
 }
 
 func took(began time.Time) string {

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -18,8 +20,13 @@ type picture struct {
 	Now      time.Time        `json:"now"`
 	Speed    float64          `json:"speed"`
 	Region   string           `json:"region"`
+	Lacks    []string         `json:"lacks,omitempty"` // what the host cannot keep apart
+	Internet string           `json:"internet"`        // what leaves this machine: off, images or on
 	Clusters []clusterPicture `json:"clusters"`
 	Stacks   []stackPicture   `json:"stacks,omitempty"`
+	// Balancers is how the load balancers are reached that no service stands
+	// behind.
+	Balancers []string `json:"loadBalancers,omitempty"`
 }
 
 type stackPicture struct {
@@ -32,6 +39,7 @@ type clusterPicture struct {
 	Providers []string          `json:"capacityProviders"`
 	Instances []instancePicture `json:"instances"`
 	Services  []servicePicture  `json:"services"`
+	Fargate   []taskPicture     `json:"fargate,omitempty"`
 	Waiting   []taskPicture     `json:"waiting,omitempty"`
 }
 
@@ -69,6 +77,7 @@ type servicePicture struct {
 	Weights    []string `json:"weights,omitempty"`
 
 	revisions []revisionPicture
+	balancers []string // ARNs
 	URLs      []string `json:"urls,omitempty"`
 	LastEvent string   `json:"lastEvent,omitempty"`
 }
@@ -122,13 +131,25 @@ func (a *app) status() *cobra.Command {
 	return cmd
 }
 
+// leaving words what leaves this machine.
+func leaving(internet string) string {
+	switch internet {
+	case "on":
+		return "internet on: tasks' packets and pulls of images leave this machine"
+	case "off":
+		return "internet off: nothing leaves this machine"
+	default:
+		return "internet images: pulls of images leave this machine, tasks' packets do not"
+	}
+}
+
 // look asks the server for the whole picture.
 func look(ctx context.Context, c *client) (picture, error) {
 	h, err := c.health(ctx)
 	if err != nil {
 		return picture{}, err
 	}
-	p := picture{Now: h.Now, Speed: h.Speed, Region: h.Region}
+	p := picture{Now: h.Now, Speed: h.Speed, Region: h.Region, Lacks: h.Lacks, Internet: h.Internet}
 	out, err := c.call(ctx, "ecs", "ListClusters", map[string]any{})
 	if err != nil {
 		return p, err
@@ -147,7 +168,25 @@ func look(ctx context.Context, c *client) (picture, error) {
 	for _, s := range list(out, "Stacks") {
 		p.Stacks = append(p.Stacks, stackPicture{str(s, "StackName"), str(s, "StackStatus")})
 	}
+	p.Balancers = p.otherBalancers(ctx, c)
 	return p, nil
+}
+
+// otherBalancers says how the load balancers are reached that no service shows.
+func (p picture) otherBalancers(ctx context.Context, c *client) []string {
+	shown := map[string]bool{}
+	for _, cl := range p.Clusters {
+		for _, s := range cl.Services {
+			for _, arn := range s.balancers {
+				shown[arn] = true
+			}
+		}
+	}
+	rows, err := allListeners(ctx, c)
+	if err != nil {
+		return nil // an older server does not say
+	}
+	return urls(slices.DeleteFunc(rows, func(l listening) bool { return shown[l.LoadBalancer] }))
 }
 
 func lookCluster(ctx context.Context, c *client, arn string) (clusterPicture, error) {
@@ -242,6 +281,8 @@ func lookTasks(ctx context.Context, c *client, arn string, cl *clusterPicture, w
 			}
 			if i, ok := where[str(d, "containerInstanceArn")]; ok {
 				cl.Instances[i].Tasks = append(cl.Instances[i].Tasks, t)
+			} else if str(d, "launchType") == model.LaunchFargate {
+				cl.Fargate = append(cl.Fargate, t)
 			} else {
 				cl.Waiting = append(cl.Waiting, t)
 			}
@@ -279,7 +320,7 @@ func lookServices(ctx context.Context, c *client, arn string, cl *clusterPicture
 			if err := lookDeployment(ctx, c, str(d, "serviceArn"), &s); err != nil {
 				return err
 			}
-			s.URLs = serviceURLs(ctx, c, d)
+			s.URLs, s.balancers = serviceURLs(ctx, c, d)
 			cl.Services = append(cl.Services, s)
 		}
 	}
@@ -341,8 +382,9 @@ func trim(n string) string {
 	return n
 }
 
-// serviceURLs finds the URLs of the listeners behind a service's target groups.
-func serviceURLs(ctx context.Context, c *client, d map[string]any) []string {
+// serviceURLs finds the URLs of the listeners behind a service's target groups,
+// and their load balancers.
+func serviceURLs(ctx context.Context, c *client, d map[string]any) (ways, balancers []string) {
 	var all []listening
 	seen := map[string]bool{}
 	for _, lb := range list(d, "loadBalancers") {
@@ -367,5 +409,5 @@ func serviceURLs(ctx context.Context, c *client, d map[string]any) []string {
 			}
 		}
 	}
-	return urls(all)
+	return urls(all), slices.Sorted(maps.Keys(seen))
 }

@@ -19,7 +19,9 @@ var (
 	oddProperty = regexp.MustCompile(
 		`for resource (\S+) with message:\s+#(?:/\S+)?: (?:extraneous key \[(\S+?)\]|the property (?:\S+\.)?(\S+) of)`,
 	)
-	namedThing = regexp.MustCompile(`(?m)^  ([A-Za-z0-9]+):`)
+	lackingType = regexp.MustCompile(`(?m)^- the resource type (\S+) \(`)
+	lackingPart = regexp.MustCompile(`(?m)^- the (?:property|attribute) (?:\S+\.)?(\S+) of \S+ \(([A-Za-z0-9]+)`)
+	namedThing  = regexp.MustCompile(`(?m)^  ([A-Za-z0-9]+):`)
 )
 
 // refused makes an error of CloudFormation about a template help: where it is
@@ -54,9 +56,7 @@ func refused(d deployment, err error) error {
 	if m := oddProperty.FindStringSubmatch(text); m != nil {
 		hints = append(hints, d.excerpt(d.lineBelow(m[1], first(m[2], m[3])))...)
 	}
-	if strings.Contains(text, "is not built in Berth") {
-		hints = append(hints, "take it out for Berth: what is not built is refused, never ignored (docs/COMPATIBILITY.md)")
-	}
+	hints = append(hints, d.lacking(text)...)
 	if strings.Contains(text, "properties [services") {
 		hints = append(hints, "this looks like a Compose file; Berth takes CloudFormation templates")
 	}
@@ -64,6 +64,20 @@ func refused(d deployment, err error) error {
 		text, hints = d.name()+" is empty", nil
 	}
 	return errors.New(strings.Join(append([]string{"the template was refused: " + text}, hints...), "\n  "))
+}
+
+// lacking shows where the template needs what is not built.
+func (d deployment) lacking(text string) (hints []string) {
+	for _, m := range lackingType.FindAllStringSubmatch(text, -1) {
+		hints = append(hints, d.excerpt(d.lineOf(m[1]))...)
+	}
+	for _, m := range lackingPart.FindAllStringSubmatch(text, -1) {
+		hints = append(hints, d.excerpt(d.lineBelow(m[2], m[1]))...)
+	}
+	if strings.Contains(text, "not built in Berth") {
+		hints = append(hints, "take it out for Berth: what is not built is refused, never ignored (docs/COMPATIBILITY.md)")
+	}
+	return hints
 }
 
 // kin says which resource types of the same service are built.

@@ -20,6 +20,7 @@ var synonyms = map[string]string{
 	"ps": "status", "ls": "status", "list": "status", "top": "status -w", "watch": "status -w", "deploy": "up", "create": "up", "apply": "up",
 	"start": "up", "run": "up", "delete": "down", "destroy": "down", "rm": "down", "kill": "stop", "push": "image push", "build": "image push",
 	"why": "explain", "describe": "explain", "log": "logs", "config": "env", "time": "clock", "version": "--version",
+	"check": "doctor", "save": "backup",
 }
 
 // commands takes a word that is no command for a question.

@@ -159,7 +159,7 @@ func (a *app) explain() *cobra.Command {
 		Long: "Says why a task waits or ended, why an instance has its type, why a target is unhealthy, where a deployment stands, why a " +
 			"stack failed; and what to do about it. It takes the ARN, id or name of a task, service, deployment, instance, container instance, " +
 			"target, target group, load balancer, capacity provider, cluster, stack, subnet or network interface; stack/NAME is the stack where " +
-			"a service has the same name.",
+			"a service has the same name. `berth explain denied` names the statements, or the lack of one, that denied calls.",
 		Example: "  berth explain 4f6c2a1b           # a task: its id or the beginning of one\n  berth explain hello              # a " +
 			"service, stack, cluster, …\n  berth explain i-0123456789abcdef0\n  berth explain 10.20.16.11        # a target",
 		RunE: func(cmd *cobra.Command, args []string) error {

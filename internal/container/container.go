@@ -36,10 +36,14 @@ type Ulimit struct {
 type Spec struct {
 	ID     string   // unique on the instance; [a-zA-Z0-9_.-]{1,128}
 	Layers []string // unpacked layer folders, lowest first
-	Args   []string
-	Env    []string // KEY=VALUE
-	Cwd    string
-	User   string // "", uid, uid:gid, name, name:group (looked up in the image)
+	// Root, if set, is the folder that is the root file system, in place of layers:
+	// what the container writes stays in it. With a user namespace it belongs to
+	// user 0 of that. It is not removed with the container.
+	Root string
+	Args []string
+	Env  []string // KEY=VALUE
+	Cwd  string
+	User string // "", uid, uid:gid, name, name:group (looked up in the image)
 	// Netns is the path of a network namespace to join; "" is the caller's own.
 	Netns    string
 	Hostname string

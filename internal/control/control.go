@@ -59,12 +59,23 @@ type Invoker interface {
 	Invoke(ctx context.Context, as ident.Principal, service, operation string, in map[string]any) (map[string]any, error)
 }
 
+// Assumption is a service that takes a role.
+type Assumption struct {
+	Service string // its principal, such as ecs.amazonaws.com
+	Role    string // ARN
+	Session string // the session's name
+	// For is the ARN of the resource on whose behalf it acts; "" where AWS
+	// names none. With it a trust policy can ask for aws:SourceArn and
+	// aws:SourceAccount
+	// (https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html).
+	For string
+}
+
 // Access answers what roles may do.
 type Access interface {
-	// Assume checks that a role exists and trusts a service principal such as
-	// ecs.amazonaws.com, and returns the session's principal. Errors:
-	// fault.NotFound, fault.Denied with AWS's text.
-	Assume(r store.Reader, service, roleARN, session string) (ident.Principal, error)
+	// Assume checks that a role exists and trusts a service, and returns the
+	// session's principal. Errors: fault.NotFound, fault.Denied with AWS's text.
+	Assume(r store.Reader, a Assumption) (ident.Principal, error)
 	// Allow evaluates IAM for an action on a resource; keys are condition
 	// keys. The error is fault.Denied with AWS's text, naming what decided.
 	Allow(r store.Reader, p ident.Principal, action, resource string, keys map[string]string) error

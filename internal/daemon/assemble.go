@@ -6,8 +6,10 @@ import (
 	"net/http"
 
 	"berth/internal/access"
+	aas "berth/internal/api/applicationautoscaling"
 	"berth/internal/api/autoscaling"
 	"berth/internal/api/cloudformation"
+	"berth/internal/api/cloudtrail"
 	"berth/internal/api/cloudwatch"
 	"berth/internal/api/ec2"
 	"berth/internal/api/ecr"
@@ -16,10 +18,14 @@ import (
 	"berth/internal/api/iam"
 	"berth/internal/api/lambda"
 	"berth/internal/api/logs"
+	"berth/internal/api/ssm"
 	"berth/internal/api/sts"
+	"berth/internal/audit"
 	"berth/internal/clock"
 	"berth/internal/control"
 	"berth/internal/controllers/capacity"
+	"berth/internal/controllers/fargate"
+	"berth/internal/controllers/group"
 	"berth/internal/controllers/instance"
 	functions "berth/internal/controllers/lambda"
 	"berth/internal/controllers/network"
@@ -41,8 +47,10 @@ import (
 	"berth/internal/series"
 	"berth/internal/state"
 	"berth/internal/wire"
+	saas "berth/internal/wire/shape/applicationautoscaling"
 	sautoscaling "berth/internal/wire/shape/autoscaling"
 	scloudformation "berth/internal/wire/shape/cloudformation"
+	scloudtrail "berth/internal/wire/shape/cloudtrail"
 	scloudwatch "berth/internal/wire/shape/cloudwatch"
 	sec2 "berth/internal/wire/shape/ec2"
 	secr "berth/internal/wire/shape/ecr"
@@ -51,6 +59,7 @@ import (
 	siam "berth/internal/wire/shape/iam"
 	slambda "berth/internal/wire/shape/lambda"
 	slogs "berth/internal/wire/shape/logs"
+	sssm "berth/internal/wire/shape/ssm"
 	ssts "berth/internal/wire/shape/sts"
 )
 
@@ -82,11 +91,18 @@ type Drivers struct {
 	CABundle []byte
 	// HostAddress is where load balancers answer on the host.
 	HostAddress string
+	// Published are more addresses of the host where they answer.
+	Published []string
 	// Architectures, MostVCPU and MostMemoryMiB bound what machines may be.
 	Architectures           []string
 	MostVCPU, MostMemoryMiB int64
 	// Redirect says which requests for layers go to the bucket instead.
 	Redirect func(*http.Request) bool
+	// OpenRegistry says which requests to the registry need no password; nil:
+	// those from loopback.
+	OpenRegistry func(*http.Request) bool
+	// Audit is the log of calls; nil: none is kept.
+	Audit *audit.Log
 	// More makes further controllers, such as simulated agents.
 	More func(*System) []control.Controller
 }
@@ -133,7 +149,8 @@ func Assemble(_ context.Context, c Core, h Drivers) (*System, error) {
 
 	var err error
 	if invoke.f, err = front.New(front.Deps{
-		Services: sys.services(h, zones, invoke), Place: c.Place, Clock: c.Clock, IDs: c.IDs, Keys: sys.Access, Auth: sys.Access, Log: c.Log,
+		Services: sys.services(h, zones, invoke), Place: c.Place, Clock: c.Clock, Real: c.Real, IDs: c.IDs, Keys: sys.Access,
+		Auth: sys.Access, Audit: h.Audit, Log: c.Log,
 	}); err != nil {
 		return nil, err
 	}
@@ -142,19 +159,21 @@ func Assemble(_ context.Context, c Core, h Drivers) (*System, error) {
 	sys.Engine.Add(
 		stack.New(stack.Deps{DB: c.DB, Invoke: invoke, Access: sys.Access, IDs: c.IDs, Place: c.Place, Zones: zones, Log: c.Log}),
 		service.New(service.Deps{DB: c.DB, IDs: c.IDs, As: invoke.As, Access: sys.Access, Jobs: jobs}),
-		task.New(task.Deps{DB: c.DB, IDs: c.IDs, Log: c.Log}),
+		task.New(task.Deps{DB: c.DB, IDs: c.IDs, Place: c.Place, Log: c.Log}),
 		capacity.New(capacity.Deps{
 			DB: c.DB, IDs: c.IDs, Place: c.Place, Architectures: h.Architectures, MostVCPU: h.MostVCPU, MostMemoryMiB: h.MostMemoryMiB, Log: c.Log,
 		}),
+		group.New(group.Deps{DB: c.DB, IDs: c.IDs, Place: c.Place, As: invoke.As, Log: c.Log}),
 		network.New(network.Deps{DB: c.DB, IDs: c.IDs, Place: c.Place, Jobs: jobs, Driver: h.Network, Log: c.Log}),
 		instance.New(instance.Deps{
 			DB: c.DB, Driver: h.Machines, Access: sys.Access, Minter: sys.Access, Jobs: jobs, IDs: c.IDs, Place: c.Place, CABundle: h.CABundle,
 			Log: c.Log,
 		}),
+		fargate.Controller{DB: c.DB},
 		dispatch.Controller{DB: c.DB},
 		functions.New(functions.Deps{DB: c.DB, Functions: h.Functions}),
 		traffic.New(traffic.Deps{
-			DB: c.DB, Edge: h.Edge, Access: sys.Access, IDs: c.IDs, Log: c.Log, HostAddress: h.HostAddress, Jobs: jobs,
+			DB: c.DB, Edge: h.Edge, Access: sys.Access, IDs: c.IDs, Log: c.Log, HostAddress: h.HostAddress, Published: h.Published, Jobs: jobs,
 			Metrics: h.Series.In("AWS/ApplicationELB"),
 		}),
 		usage,
@@ -179,22 +198,31 @@ func (sys *System) services(h Drivers, zones []string, invoke *later) []front.Se
 	ecsAPI := ecs.New(ecs.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Gateway: sys.Gateway})
 	sys.Registry = registry.NewServer(registry.ServerDeps{
 		Store: h.Images, Directory: ecr.Directory{DB: c.DB, Place: c.Place, Access: sys.Access}, Tokens: h.Tokens, Place: c.Place, Clock: c.Clock,
-		Log: c.Log, Redirect: h.Redirect,
+		Log: c.Log, Redirect: h.Redirect, Open: h.OpenRegistry,
 	})
 	ecrAPI := ecr.New(ecr.Deps{
 		DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Images: h.Images, Tokens: h.Tokens, LayerURL: sys.Registry.LayerURL,
 	})
-	ec2API := ec2.New(ec2.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place})
+	ec2API := ec2.New(ec2.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Access: sys.Access, Consoles: h.Machines})
 	logsAPI := logs.New(logs.Deps{DB: c.DB, Clock: c.Clock, Real: c.Real, Place: c.Place, Series: h.Series})
 	lambdaAPI := lambda.New(lambda.Deps{
 		DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Access: sys.Access, Functions: h.Functions, Code: h.Code,
 		Events: &function.Queue{Driver: h.Functions, Clock: c.Real, Log: c.Log}, Architecture: architecture(),
 	})
 	watch := cloudwatch.New(cloudwatch.Deps{DB: c.DB, Clock: c.Clock, Real: c.Real, Place: c.Place, Series: h.Series})
-	scaleAPI := autoscaling.New(autoscaling.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, As: invoke.As, Access: sys.Access})
+	scaleAPI := aas.New(aas.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, As: invoke.As, Access: sys.Access})
+	ssmAPI := ssm.New(ssm.Deps{Place: c.Place})
 	return []front.Service{
-		{Meta: sautoscaling.Meta, API: scaleAPI, Fields: autoscaling.Fields, Resources: autoscaling.Resources, Finders: scaleAPI.Finders()},
+		{Meta: saas.Meta, API: scaleAPI, Fields: aas.Fields, Resources: aas.Resources, Finders: scaleAPI.Finders()},
+		{
+			Meta: sautoscaling.Meta, API: autoscaling.New(autoscaling.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place}),
+			Fields: autoscaling.Fields, Resources: autoscaling.Resources,
+		},
 		{Meta: scloudformation.Meta, API: cfn, Fields: cloudformation.Fields, Resources: cloudformation.Resources, Finders: cfn.Finders()},
+		{
+			Meta: scloudtrail.Meta, API: cloudtrail.New(cloudtrail.Deps{Clock: c.Clock, Log: h.Audit}), Fields: cloudtrail.Fields,
+			Resources: cloudtrail.Resources,
+		},
 		{Meta: scloudwatch.Meta, API: watch, Fields: cloudwatch.Fields, Resources: cloudwatch.Resources},
 		{Meta: sec2.Meta, API: ec2API, Fields: ec2.Fields, Resources: ec2.Resources},
 		{Meta: secr.Meta, API: ecrAPI, Fields: ecr.Fields, Resources: ecr.Resources},
@@ -206,6 +234,7 @@ func (sys *System) services(h Drivers, zones []string, invoke *later) []front.Se
 		{Meta: siam.Meta, API: iamAPI, Fields: iam.Fields, Resources: iam.Resources, Finders: iamAPI.Finders()},
 		{Meta: slambda.Meta, API: lambdaAPI, Fields: lambda.Fields, Resources: lambda.Resources, Finders: lambdaAPI.Finders()},
 		{Meta: slogs.Meta, API: logsAPI, Fields: logs.Fields, Resources: logs.Resources, Finders: logsAPI.Finders()},
+		{Meta: sssm.Meta, API: ssmAPI, Fields: ssm.Fields, Resources: ssm.Resources, Finders: ssmAPI.Finders()},
 		{Meta: ssts.Meta, API: stsAPI, Fields: sts.Fields, Resources: sts.Resources, Open: sts.Open},
 	}
 }

@@ -8,7 +8,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"berth/internal/balancer"
 	"berth/internal/ident"
+	"berth/internal/state"
 )
 
 // InSession puts a handler behind the token of a new session of a data folder.
@@ -33,3 +35,10 @@ var (
 	KeepPrivate = keepPrivate
 	Check       = check
 )
+
+// Listeners answers what a state and the edge's last report say of where load
+// balancers answer.
+func Listeners(db *state.DB, publish []string, r balancer.Report) http.HandlerFunc {
+	o := &own{cfg: Config{Publish: publish}, db: db, report: func() (balancer.Report, bool, bool) { return r, true, true }}
+	return o.listeners
+}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"berth/internal/control"
 	"berth/internal/controllers/network"
 	"berth/internal/fault"
 	"berth/internal/function"
@@ -38,7 +39,9 @@ const credentialsLife = 12 * time.Hour
 // Credentials implements function.Identity.
 func (f functionRole) Credentials(ctx context.Context, fn model.Function) (function.Credentials, error) {
 	h := f.s.sys
-	if _, err := h.Access.Assume(h.DB.View(), "lambda.amazonaws.com", fn.RoleARN, fn.Name); err != nil {
+	if _, err := h.Access.Assume(h.DB.View(), control.Assumption{
+		Service: "lambda.amazonaws.com", Role: fn.RoleARN, Session: fn.Name, For: fn.ARN,
+	}); err != nil {
 		return function.Credentials{}, err
 	}
 	c, err := h.Access.Mint(ctx, fn.RoleARN, fn.Name, fn.ARN, credentialsLife)
@@ -53,6 +56,7 @@ func (f functionRole) Credentials(ctx context.Context, fn model.Function) (funct
 func (f functionRole) Append(ctx context.Context, fn model.Function, group, stream string, events []function.LogEvent) error {
 	h := f.s.sys
 	p := ident.AsRole(fn.RoleARN, fn.Name)
+	p.Via = "lambda.amazonaws.com"
 	view := h.DB.View()
 	if _, ok := state.LogGroups.Get(view, group); !ok {
 		_, err := logs.Client{Caller: h.Front.As(p)}.CreateLogGroup(ctx, &logs.CreateLogGroupInput{LogGroupName: &group})

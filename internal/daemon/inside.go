@@ -5,7 +5,10 @@ import (
 	"sync"
 
 	"berth/internal/endpoint"
+	"berth/internal/fault"
 	"berth/internal/front"
+	"berth/internal/registry/mirror"
+	"berth/internal/vpc"
 )
 
 // behindEndpoints says what each VPC endpoint's service leads to: services of front
@@ -23,7 +26,9 @@ var behindEndpoints = map[string]front.Listener{
 	"ec2":                     {Services: []string{"ec2"}},
 	"elasticloadbalancing":    {Services: []string{"elasticloadbalancing"}},
 	"cloudformation":          {Services: []string{"cloudformation"}},
+	"autoscaling":             {Services: []string{"autoscaling"}},
 	"application-autoscaling": {Services: []string{"application-autoscaling"}},
+	"ssm":                     {Services: []string{"ssm"}},
 	"iam":                     {Services: []string{"iam"}},
 }
 
@@ -31,9 +36,10 @@ var behindEndpoints = map[string]front.Listener{
 // through the public addresses of the services. Nobody is the account's root
 // there: signatures must be of keys of ours.
 type inside struct {
-	sys  *System
-	mu   sync.Mutex
-	ways map[endpoint.Via]http.Handler
+	sys    *System
+	mirror http.Handler
+	mu     sync.Mutex
+	ways   map[endpoint.Via]http.Handler
 }
 
 // ServeHTTP implements http.Handler.
@@ -54,6 +60,14 @@ func (i *inside) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		)
 		return
 	}
+	if via.Service == vpc.Registries().Name {
+		if err := i.sys.Gateway.Pulls(r, mirror.Repository(r)); err != nil {
+			http.Error(w, fault.MessageOf(err), http.StatusForbidden)
+			return
+		}
+		i.mirror.ServeHTTP(w, r)
+		return
+	}
 	i.way(via).ServeHTTP(w, r)
 }
 
@@ -63,7 +77,7 @@ func (i *inside) way(via endpoint.Via) http.Handler {
 	h := i.ways[via]
 	if h == nil {
 		l := behindEndpoints[via.Service]
-		l.Restricted, l.Strict, l.Secure = true, true, true
+		l.Restricted, l.Strict, l.Secure, l.Audited = true, true, true, true
 		l.VPC, l.Endpoint = via.VPC, via.Endpoint
 		h = i.sys.Front.Handler(l)
 		if i.ways == nil {

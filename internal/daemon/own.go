@@ -4,12 +4,13 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,18 +20,24 @@ import (
 	"strings"
 	"time"
 
+	"berth/internal/balancer"
 	"berth/internal/cli"
 	"berth/internal/clock"
+	"berth/internal/controllers/fargate"
+	"berth/internal/doctor"
 	"berth/internal/explain"
+	"berth/internal/fault"
 	"berth/internal/ident"
 	"berth/internal/kernel"
 	"berth/internal/model"
+	"berth/internal/registry/mirror"
 	"berth/internal/state"
 	"berth/internal/store"
 )
 
 // own answers Berth's own paths: health, the stream of events and decisions,
-// explanations and the clock. Only the clock is set by them, with the session's token.
+// explanations, the clock and backups. To set the clock and to have a backup takes
+// the session's token.
 type own struct {
 	cfg    Config
 	db     *state.DB
@@ -40,8 +47,21 @@ type own struct {
 	changed func(ctx context.Context) error
 	// session is the token that calls which change something carry.
 	session string
+	// backup writes a backup.
+	backup func(ctx context.Context, out io.Writer) error
+	// examine reads every file of the data folder.
+	examine func(ctx context.Context) []doctor.Finding
+	// lacks are sentences about what the host cannot keep apart.
+	lacks []string
+	log   *slog.Logger
+	// mirror has the images of other registries.
+	mirror *mirror.Mirror
 	// edge weighs the load balancer's process.
 	edge func(ctx context.Context, collect bool) (kernel.Figures, error)
+	// boot is what the agent of an instance of the user's own says of its start.
+	boot func(ctx context.Context, id string) model.Boot
+	// report is what that process said last.
+	report func() (r balancer.Report, current, ok bool)
 }
 
 func (o *own) handler() http.Handler {
@@ -52,13 +72,20 @@ func (o *own) handler() http.Handler {
 	mux.HandleFunc("GET /_berth/listeners", o.listeners)
 	mux.HandleFunc("GET /_berth/clock", o.time)
 	mux.HandleFunc("POST /_berth/clock", o.inSession(o.setTime))
+	mux.HandleFunc("POST /_berth/interrupt", o.inSession(o.interrupt))
+	mux.HandleFunc("POST /_berth/examine", o.inSession(o.examined))
+	mux.HandleFunc("POST /_berth/backup", o.inSession(o.backupTo))
+	mux.HandleFunc("GET /_berth/images", o.images)
+	mux.HandleFunc("POST /_berth/images/pull", o.inSession(o.pullImage))
+	mux.HandleFunc("POST /_berth/images/remove", o.inSession(o.removeImage))
+	mux.HandleFunc("POST /_berth/images/shrink", o.inSession(o.shrinkImages))
 	mux.HandleFunc("GET /_berth/debug", o.debug)
 	mux.HandleFunc("GET /_berth/debug/{profile}", profile)
 	return mux
 }
 
 // inSession asks for the token of this server's session before h, which changes
-// something. Who may read the data folder has it; a web page has not.
+// something or tells secrets. Who may read the data folder has it; a web page has not.
 func (o *own) inSession(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if subtle.ConstantTimeCompare([]byte(r.Header.Get(cli.SessionHeader)), []byte(o.session)) != 1 {
@@ -91,34 +118,8 @@ func (o *own) health(w http.ResponseWriter, _ *http.Request) {
 	answer(w, map[string]any{
 		"status": "ok", "region": o.cfg.Place.Region, "account": o.cfg.Place.Account, "data": o.cfg.Data, "version": Version,
 		"pid": os.Getpid(), "now": o.clock.Now(), "speed": o.clock.Speed(), "revision": o.db.View().Revision(),
+		"lacks": o.lacks, "internet": o.cfg.Internet,
 	})
-}
-
-// listeners says where each load balancer answers on this machine.
-func (o *own) listeners(w http.ResponseWriter, _ *http.Request) {
-	type row struct {
-		LoadBalancer string `json:"loadBalancer"` // ARN
-		Host         string `json:"host"`
-		Port         int64  `json:"port"`     // of the listener
-		HostPort     int64  `json:"hostPort"` // on 127.0.0.1; 0 if nowhere
-		Protocol     string `json:"protocol"`
-		Trouble      string `json:"trouble,omitempty"`
-	}
-	v := o.db.View()
-	rows := []row{}
-	for _, l := range state.Listeners.All(v) {
-		lb, ok := state.LoadBalancers.Get(v, l.LoadBalancer)
-		if !ok {
-			continue
-		}
-		x := row{LoadBalancer: lb.ARN, Host: lb.DNSName, Port: l.Port, HostPort: l.Port, Protocol: l.Protocol, Trouble: l.Trouble}
-		if l.Trouble != "" {
-			x.HostPort = l.AnswersOn
-		}
-		rows = append(rows, x)
-	}
-	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(strings.Compare(a.Host, b.Host), int(a.Port-b.Port)) })
-	answer(w, rows)
 }
 
 // debug says what the server and the edge hold at this moment; with ?collect,
@@ -151,6 +152,28 @@ func profile(w http.ResponseWriter, r *http.Request) {
 
 func (o *own) time(w http.ResponseWriter, _ *http.Request) {
 	answer(w, map[string]any{"now": o.clock.Now(), "speed": o.clock.Speed()})
+}
+
+// interrupt takes the slice of a task of Fargate Spot away.
+func (o *own) interrupt(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Task string `json:"task"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&in); err != nil {
+		http.Error(w, "interrupt: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	now := o.clock.Now()
+	switch err := (fargate.Controller{DB: o.db}).Interrupt(r.Context(), now, in.Task); {
+	case fault.Is(err, fault.NotFound):
+		http.Error(w, fault.MessageOf(err), http.StatusNotFound)
+	case fault.Is(err, fault.Invalid):
+		http.Error(w, fault.MessageOf(err), http.StatusBadRequest)
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	default:
+		answer(w, map[string]any{"task": in.Task, "takenAwayAt": now.Add(fargate.Notice)})
+	}
 }
 
 // mostAdvance is how far the clock may jump at once.
@@ -201,6 +224,7 @@ func (o *own) explain(w http.ResponseWriter, r *http.Request) {
 		)
 		return
 	}
+	explain.Started(v, &a, o.boot(r.Context(), a.Subject))
 	answer(w, a)
 }
 

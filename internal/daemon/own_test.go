@@ -53,11 +53,13 @@ func TestConfigurations(t *testing.T) {
 	good := func() cli.ServerConfig {
 		return cli.ServerConfig{Data: "/x", Listen: "127.0.0.1:4566", Region: "us-east-1", Account: "000000000000", Speed: 1}
 	}
+	allow := func(network string) func(*cli.ServerConfig) {
+		return func(c *cli.ServerConfig) { c.Internet, c.InternetAllow = "on", []string{network} }
+	}
 	tests := map[string]struct {
 		set  func(*cli.ServerConfig)
 		want string
 	}{
-		"off loopback":     {func(c *cli.ServerConfig) { c.Listen = "0.0.0.0:4566" }, "--listen 0.0.0.0:4566: an address other than loopback"},
 		"no port":          {func(c *cli.ServerConfig) { c.Listen = "127.0.0.1" }, "--listen 127.0.0.1: "},
 		"account":          {func(c *cli.ServerConfig) { c.Account = "12" }, "twelve digits"},
 		"Region":           {func(c *cli.ServerConfig) { c.Region = "moon-1" }, "no such AWS Region"},
@@ -68,6 +70,13 @@ func TestConfigurations(t *testing.T) {
 		"any host":         {func(c *cli.ServerConfig) { c.Hosts = []string{"*"} }, "--allow-host *"},
 		"origin is a name": {func(c *cli.ServerConfig) { c.Origins = []string{"localhost"} }, "--allow-origin localhost"},
 		"origin has path":  {func(c *cli.ServerConfig) { c.Origins = []string{"http://a/b"} }, "--allow-origin http://a/b"},
+		"a way of none":    {func(c *cli.ServerConfig) { c.Internet = "maybe" }, "--internet maybe: give off, images or on"},
+		"allowed in vain":  {func(c *cli.ServerConfig) { c.InternetAllow = []string{"10.0.0.0/8"} }, "--internet-allow: it is for --internet on"},
+		"allowed name":     {allow("lan"), "--internet-allow lan: give an IPv4"},
+		"allowed loopback": {allow("127.0.0.1/32"), "lead nowhere from here"},
+		"cache below 0":    {func(c *cli.ServerConfig) { c.ImageCache = -1 }, "--image-cache -1"},
+		"mirror is a name": {func(c *cli.ServerConfig) { c.RegistryMirrors = []string{"mirror.lan"} }, "--registry-mirror mirror.lan: give"},
+		"mirror has path":  {func(c *cli.ServerConfig) { c.RegistryMirrors = []string{"ghcr.io=https://a/b"} }, "without a path"},
 		"any origin":       {func(c *cli.ServerConfig) { c.Origins = []string{"*"} }, "--allow-origin *"},
 	}
 	for name, tt := range tests {
@@ -82,6 +91,12 @@ func TestConfigurations(t *testing.T) {
 	}
 	c := good()
 	c.Hosts, c.Origins = []string{"berth.lan"}, []string{"http://localhost:3000"}
+	c.Internet, c.InternetAllow = "on", []string{"192.168.7.0/24"}
+	if _, err := daemon.Check(c); err != nil && !strings.Contains(err.Error(), "must run as root") {
+		t.Error(err)
+	}
+	c.InternetAllow = nil
+	c.Internet, c.ImageCache, c.RegistryMirrors = "off", 1, []string{"https://mirror.lan:5000", "ghcr.io=http://mirror.lan"}
 	if _, err := daemon.Check(c); err != nil && !strings.Contains(err.Error(), "must run as root") {
 		t.Error(err)
 	}

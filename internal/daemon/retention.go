@@ -37,8 +37,13 @@ func (s *server) forget(ctx context.Context) error {
 func (s *server) imagesDir() string { return filepath.Join(s.cfg.Data, "images") }
 
 // collect removes the files that nothing has any more: blobs of deleted
-// images, layers of instances that are gone, code of deleted functions.
+// images, layers of instances that are gone, code of deleted functions. While a
+// backup is made it leaves them for the next time.
 func (s *server) collect(ctx context.Context) error {
+	if !s.copying.TryLock() {
+		return nil
+	}
+	defer s.copying.Unlock()
 	_, rerr := s.images.Collect(ctx)
 	var ierr error
 	if _, err := os.Stat(filepath.Join(s.imagesDir(), "locks")); err == nil {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -22,6 +24,8 @@ import (
 	"berth/internal/cli"
 	"berth/internal/clock"
 	"berth/internal/ident"
+	"berth/internal/lang/reference"
+	"berth/internal/registry/mirror"
 )
 
 // Version is what this program calls itself.
@@ -43,8 +47,28 @@ type Config struct {
 	Overcommit bool
 	// Recover goes on without what was lost of a damaged state.
 	Recover bool
+	// Public says that other machines may call: by TLS and with known keys.
+	Public bool
+	// Limited lets calls in no faster than AWS does, on loopback too.
+	Limited bool
+	// Audit keeps a log of calls, on loopback too.
+	Audit bool
+	// Cert and Key are files of a certificate and its key for an address off
+	// loopback; "" is one of the own authority.
+	Cert, Key string
 	// Hosts and Origins are what browsers may name (front.Guard).
 	Hosts, Origins []string
+	// Publish are addresses of this machine where load balancers answer beside
+	// loopback.
+	Publish []string
+	// Internet is off, images or on, and InternetAllow are the networks beside
+	// the Internet that may be reached when it is on.
+	Internet      string
+	InternetAllow []netip.Prefix
+	// ImageCache bounds the images of other registries, in bytes.
+	ImageCache int64
+	// RegistryMirrors are URLs by registry.
+	RegistryMirrors map[string]string
 	// Self is this program.
 	Self string
 }
@@ -61,17 +85,15 @@ func check(c cli.ServerConfig) (Config, error) {
 	}
 	cfg := Config{
 		Data: data, Listen: c.Listen, Speed: c.Speed, Runtime: c.Runtime, Overcommit: c.Overcommit, Self: self,
-		Recover: c.Recover, Hosts: c.Hosts, Origins: c.Origins,
+		Recover: c.Recover, Hosts: c.Hosts, Origins: c.Origins, Cert: c.Cert, Key: c.Key, Limited: c.Limited, Audit: c.Audit,
+		Publish:  c.Publish,
+		Internet: cmp.Or(c.Internet, "images"), ImageCache: cmp.Or(int64(c.ImageCache)<<30, mirror.DefaultBound),
 		Place: ident.Place{Partition: "aws", Region: c.Region, Account: c.Account},
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	switch {
 	case err != nil:
 		return cfg, fmt.Errorf("--listen %s: %w", c.Listen, err)
-	case !loopback(host):
-		return cfg, fmt.Errorf(
-			"--listen %s: an address other than loopback needs TLS and known keys, which this version does not serve yet; use 127.0.0.1", c.Listen,
-		)
 	case len(c.Account) != 12 || strings.Trim(c.Account, "0123456789") != "":
 		return cfg, fmt.Errorf("--account %s: an AWS account has twelve digits", c.Account)
 	case !known(c.Region):
@@ -81,7 +103,14 @@ func check(c cli.ServerConfig) (Config, error) {
 	case c.Runtime != "" && !program(c.Runtime):
 		return cfg, fmt.Errorf("--runtime %s: no such program; give an OCI runtime, or nothing for runc", c.Runtime)
 	}
-	if err := checkBrowsers(c); err != nil {
+	cfg.Public = !loopback(host)
+	if err := errors.Join(checkBrowsers(c), checkTLS(cfg), checkInternet(c), checkPublished(c.Publish)); err != nil {
+		return cfg, err
+	}
+	if cfg.InternetAllow, err = allowed(c.InternetAllow); err != nil {
+		return cfg, err
+	}
+	if cfg.RegistryMirrors, err = registryMirrors(c.RegistryMirrors); err != nil {
 		return cfg, err
 	}
 	if os.Geteuid() != 0 {
@@ -108,6 +137,76 @@ func checkBrowsers(c cli.ServerConfig) error {
 		}
 	}
 	return nil
+}
+
+// checkPublished refuses what is no address of this machine that others reach.
+func checkPublished(published []string) error {
+	if len(published) == 0 {
+		return nil
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return fmt.Errorf("--publish: the addresses of this machine: %w", err)
+	}
+	var has []string
+	for _, a := range own {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && !p.Addr().IsLoopback() && !p.Addr().IsLinkLocalUnicast() {
+			has = append(has, p.Addr().String())
+		}
+	}
+	for _, p := range published {
+		if ip, err := netip.ParseAddr(p); err != nil || !slices.Contains(has, ip.String()) || p != ip.String() {
+			return fmt.Errorf("--publish %s: this machine has no such address beside loopback; it has %s", p, strings.Join(has, ", "))
+		}
+	}
+	return nil
+}
+
+// checkInternet refuses what the switch cannot say.
+func checkInternet(c cli.ServerConfig) error {
+	switch {
+	case !slices.Contains([]string{"", "off", "images", "on"}, c.Internet):
+		return fmt.Errorf("--internet %s: give off, images or on", c.Internet)
+	case c.Internet != "on" && len(c.InternetAllow) > 0:
+		return errors.New("--internet-allow: it is for --internet on; otherwise the packets of tasks do not leave this machine at all")
+	case c.ImageCache < 0 || c.ImageCache > 1<<20:
+		return fmt.Errorf("--image-cache %d: give a number of GiB", c.ImageCache)
+	default:
+		return nil
+	}
+}
+
+// allowed reads the networks of --internet-allow.
+func allowed(said []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range said {
+		p, err := netip.ParsePrefix(s)
+		if err != nil || !p.Addr().Is4() || p != p.Masked() {
+			return nil, fmt.Errorf("--internet-allow %s: give an IPv4 network, for example 192.168.7.0/24, or an address as 192.168.7.9/32", s)
+		}
+		if p.Overlaps(netip.MustParsePrefix("127.0.0.0/8")) || p.Overlaps(netip.MustParsePrefix("169.254.0.0/16")) {
+			return nil, fmt.Errorf("--internet-allow %s: loopback and link-local addresses are on one machine or one link, and lead nowhere from here", s)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// registryMirrors reads [REGISTRY=]URL.
+func registryMirrors(said []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, s := range said {
+		registry, at, ok := strings.Cut(s, "=")
+		if !ok {
+			registry, at = reference.DockerHub, s
+		}
+		u, err := url.Parse(at)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+			return nil, fmt.Errorf("--registry-mirror %s: give [REGISTRY=]URL without a path, for example docker.io=https://mirror.example", s)
+		}
+		out[registry] = at
+	}
+	return out, nil
 }
 
 func loopback(host string) bool {
@@ -155,8 +254,8 @@ func Serve(ctx context.Context, c cli.ServerConfig, ready func(string)) error {
 		took := clock.Real(ctx).Now().Sub(began).Round(time.Millisecond)
 		ready(
 			fmt.Sprintf(
-				"ready: http://%s  region %s  account %s  clock %gx  data %s  (%v)", addr, cfg.Place.Region, cfg.Place.Account, cfg.Speed, cfg.Data,
-				took,
+				"ready: %s  region %s  account %s  clock %gx  data %s  (%v)%s", cfg.url(addr), cfg.Place.Region, cfg.Place.Account, cfg.Speed,
+				cfg.Data, took, s.notice,
 			),
 		)
 	})
@@ -230,7 +329,7 @@ func lock(ctx context.Context, data string) (func(), error) {
 
 // folders of the data folder, which hold credentials, users' data, and
 // programs of images that run as root.
-var folders = []string{"ca", "edge", "functions", "images", "instances", "registry", "run", "series", "state"}
+var folders = []string{"audit", "ca", "edge", "functions", "images", "instances", "mirror", "registry", "run", "series", "state"}
 
 // keepPrivate lets other users of this machine no further than server.json,
 // which says where the server answers; also of a folder that an older server

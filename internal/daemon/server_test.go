@@ -108,11 +108,18 @@ func TestOtherUsersSeeTheAddressOnly(t *testing.T) {
 func TestWhatCannotBeServedIsRefused(t *testing.T) {
 	good := cli.ServerConfig{Data: t.TempDir(), Listen: "127.0.0.1:0", Region: "eu-west-1", Account: "000000000000", Speed: 1}
 	for flag, change := range map[string]func(*cli.ServerConfig){
-		"--speed NaN":      func(c *cli.ServerConfig) { c.Speed = math.NaN() },
-		"--speed +Inf":     func(c *cli.ServerConfig) { c.Speed = math.Inf(1) },
-		"--speed 0":        func(c *cli.ServerConfig) { c.Speed = 0 },
-		"--runtime /no/it": func(c *cli.ServerConfig) { c.Runtime = "/no/it" },
-		"--listen 0.0.0.0": func(c *cli.ServerConfig) { c.Listen = "0.0.0.0:1" },
+		"--speed NaN":                         func(c *cli.ServerConfig) { c.Speed = math.NaN() },
+		"--speed +Inf":                        func(c *cli.ServerConfig) { c.Speed = math.Inf(1) },
+		"--speed 0":                           func(c *cli.ServerConfig) { c.Speed = 0 },
+		"--runtime /no/it":                    func(c *cli.ServerConfig) { c.Runtime = "/no/it" },
+		"--listen nowhere":                    func(c *cli.ServerConfig) { c.Listen = "nowhere" },
+		"--publish 0.0.0.0: this machine has": publish("0.0.0.0"),
+		"--publish 127.0.0.1:":                publish("127.0.0.1"),
+		"--publish lan:":                      publish("lan"),
+		"--publish 192.0.2.77:":               publish("192.0.2.77"),
+		"--tls-cert and":                      func(c *cli.ServerConfig) { c.Listen, c.Cert = "0.0.0.0:1", "cert.pem" },
+		"--tls-cert:":                         func(c *cli.ServerConfig) { c.Cert, c.Key = "cert.pem", "key.pem" },
+		"--tls-cert /no":                      func(c *cli.ServerConfig) { c.Listen, c.Cert, c.Key = "0.0.0.0:1", "/no", "/key" },
 	} {
 		c := good
 		change(&c)
@@ -120,4 +127,9 @@ func TestWhatCannotBeServedIsRefused(t *testing.T) {
 			t.Errorf("%s: %v", flag, err)
 		}
 	}
+}
+
+// publish asks for load balancers at an address.
+func publish(address string) func(*cli.ServerConfig) {
+	return func(c *cli.ServerConfig) { c.Publish = []string{address} }
 }

@@ -66,11 +66,14 @@ func Sweep(ctx context.Context, data string, out io.Writer) error {
 }
 
 func removeNetwork(ctx context.Context, data string, log *slog.Logger) error {
+	if err := hostnet.ShutOut(data); err != nil {
+		return fmt.Errorf("remove the way out: %w", err)
+	}
 	dir := filepath.Join(data, "run", "netns")
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	spaces, err := kernel.NewLinux(dir)
+	spaces, err := kernel.NewLinux(dir, 0)
 	if err != nil {
 		return err
 	}

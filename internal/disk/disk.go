@@ -6,6 +6,7 @@ package disk
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -116,10 +117,24 @@ func (d *Disk) load() {
 	if err != nil {
 		return
 	}
-	if _, err := f.Write(make([]byte, ballast)); err != nil {
+	if fill(f) != nil {
 		_ = d.real.Remove(d.ballast())
 	}
 	_ = f.Close() // it holds nothing
+	if d.real == vfs.Default {
+		_ = os.Chmod(d.ballast(), 0o600) // as all files of the folder are
+	}
+}
+
+// fill takes the ballast's space. Where the file system can, it is set aside
+// and not written: to write it would be a third of a first start's work.
+func fill(f vfs.File) error {
+	if f.Preallocate(0, ballast) == nil {
+		_, err := f.WriteAt([]byte{0}, ballast-1) // so that its size is that of the whole
+		return err
+	}
+	_, err := f.Write(make([]byte, ballast))
+	return err
 }
 
 // giveWay gives the ballast away, for the write that found no space.

@@ -27,8 +27,20 @@ func (s *small) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	if _, err := s.FS.Stat("/data/ballast"); err == nil && s.free.Load() == 0 {
 		return nil, &os.PathError{Op: "open", Path: name, Err: syscall.ENOSPC}
 	}
-	return s.FS.Create(name, c)
+	return poor{s.FS}.Create(name, c)
 }
+
+// poor is a file system that sets nothing aside.
+type poor struct{ vfs.FS }
+
+type poorFile struct{ vfs.File }
+
+func (p poor) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := p.FS.Create(name, c)
+	return poorFile{f}, err
+}
+
+func (poorFile) Preallocate(int64, int64) error { return syscall.EOPNOTSUPP }
 
 func newSmall(t *testing.T, total, free uint64) (*small, *Disk, *[]string) {
 	t.Helper()
@@ -114,4 +126,33 @@ func TestTheBallastIsGivenForAWriteThatFoundNoSpace(t *testing.T) {
 	if err := d.Writable(); err != nil || !has(s) {
 		t.Errorf("with space again: %v, ballast %v", err, has(s))
 	}
+}
+
+// However its space is taken, it is taken once and whole: a file with holes
+// would give nothing away.
+func TestTheBallastHasNoHoles(t *testing.T) {
+	t.Parallel()
+	for name, fs := range map[string]vfs.FS{"set aside": vfs.Default, "written": poor{vfs.Default}} {
+		dir := t.TempDir()
+		first := look(t, open(dir, fs, func(string) {}))
+		taken := first.Sys().(*syscall.Stat_t).Blocks * 512
+		if name == "written" {
+			taken = ballast // once the file system gets to it
+		}
+		if first.Size() != ballast || taken < ballast {
+			t.Errorf("%s: %d bytes, of which %d are taken", name, first.Size(), taken)
+		}
+		if again := look(t, open(dir, fs, func(string) {})); !again.ModTime().Equal(first.ModTime()) {
+			t.Errorf("%s: taken twice", name)
+		}
+	}
+}
+
+func look(t *testing.T, d *Disk) os.FileInfo {
+	t.Helper()
+	info, err := os.Stat(d.ballast())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
 }

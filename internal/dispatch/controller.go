@@ -84,10 +84,22 @@ func (l Controller) over(r store.Reader, t model.Task) bool {
 	return t.LastStatus == model.TaskStopping
 }
 
-// hostEnded says whether the task's machine is gone, and its id.
-func hostEnded(r store.Reader, t model.Task) (string, bool) {
+// hostEnded says whether the task's machine is gone, and which it is.
+func hostEnded(r store.Reader, t model.Task) (model.Instance, bool) {
 	i, ok := state.Instances.One(r, "arn", t.Instance)
-	return i.ID, !ok || i.State == model.InstanceTerminated
+	return i, !ok || i.State == model.InstanceTerminated
+}
+
+// lost is the stop code and reason of a task whose machine is gone. A slice that
+// never ran had no host to end (docs/facts/fargate.md FG13).
+func lost(i model.Instance) (code, reason string) {
+	switch {
+	case i.Kind == model.KindSlice && i.LaunchedAt.IsZero():
+		return codeFailedToStart, i.StateReason
+	case i.Kind == model.KindSlice:
+		return codeTermination, reasonSlice
+	}
+	return codeTermination, "Host EC2 (instance " + i.ID + ") terminated."
 }
 
 func (l Controller) finish(tx *store.Tx, arn string, now time.Time) error {
@@ -101,7 +113,8 @@ func (l Controller) finish(tx *store.Tx, arn string, now time.Time) error {
 	if err := state.Tasks.Edit(tx, arn, func(t *model.Task) error {
 		if ended && t.ExecutionStoppedAt.IsZero() {
 			if t.DesiredStatus != model.TaskStopped {
-				stop(t, codeTermination, "Host EC2 (instance "+host+") terminated.", now)
+				code, reason := lost(host)
+				stop(t, code, reason, now)
 			}
 			stopped(t, TaskReport{}, now, targets)
 		} else {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"berth/internal/acs"
+	"berth/internal/control"
 	"berth/internal/fault"
 	"berth/internal/model"
 	"berth/internal/state"
@@ -69,7 +70,9 @@ func (d *Gateway) grants(ctx context.Context, t model.Task) ([]grant, error) {
 		}
 		cred, ok := kept(view, t.ARN, role, d.Clock.Now())
 		if !ok {
-			if _, err := d.Access.Assume(view, "ecs-tasks.amazonaws.com", role, t.ID); err != nil {
+			if _, err := d.Access.Assume(view, control.Assumption{
+				Service: "ecs-tasks.amazonaws.com", Role: role, Session: t.ID, For: t.ARN,
+			}); err != nil {
 				return nil, assumeFailed(err, role)
 			}
 			var err error

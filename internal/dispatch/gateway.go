@@ -98,17 +98,21 @@ func (d *Gateway) Register(ctx context.Context, p ident.Principal, r Registratio
 			fault.Invalid, "InvalidParameterException", "The instance identity document is missing or cannot be read.",
 		)
 	}
-	now := d.Clock.Now()
+	now, fresh := d.Clock.Now(), ""
+	if i, _ := state.Instances.Get(d.DB.View(), doc.InstanceID); i.Kind == model.KindEC2 {
+		fresh = d.Place.ARN("ecs", "container-instance/"+clusterName(r.Cluster)+"/"+d.IDs.Hex(32))
+	}
 	var out model.Instance
 	err := d.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		inst, ok := state.Instances.Get(tx, doc.InstanceID)
 		if !ok {
-			return fault.New(fault.Invalid, "ClientException", "The EC2 instance %s is not one of this account's managed instances.", doc.InstanceID)
+			return fault.New(fault.Invalid, "ClientException", "The EC2 instance %s is not one of this account's instances.", doc.InstanceID)
 		}
-		if err := admissible(p, inst, r, doc); err != nil {
+		if err := admissible(tx, p, inst, r, doc); err != nil {
 			return err
 		}
 		if err := state.Instances.Edit(tx, inst.ID, func(i *model.Instance) error {
+			join(i, clusterName(r.Cluster), fresh)
 			register(i, r, now)
 			i.Attributes = attributes(tx, *i, r.Attributes, doc)
 			return nil
@@ -124,13 +128,33 @@ func (d *Gateway) Register(ctx context.Context, p ident.Principal, r Registratio
 	return out, err
 }
 
-func admissible(p ident.Principal, i model.Instance, r Registration, doc document) error {
+// join makes an instance of the user's own a container instance of the cluster
+// that its agent names, unless it is one already: one that was deregistered, or
+// whose agent names another cluster, becomes a new one.
+func join(i *model.Instance, cluster, fresh string) {
+	if i.Kind != model.KindEC2 || i.ARN != "" && i.Cluster == cluster && i.Status != model.ContainerInstanceInactive {
+		return
+	}
+	i.Cluster, i.ARN = cluster, fresh
+	i.Status, i.StatusReason, i.RegisteredAt = "", "", time.Time{}
+}
+
+// joins tells whether an instance may register in a cluster: a managed one only
+// in its provider's.
+func joins(r store.Reader, i model.Instance, cluster string) bool {
+	if i.Kind != model.KindEC2 {
+		return cluster == i.Cluster
+	}
+	c, ok := state.Clusters.Get(r, cluster)
+	return ok && c.Status == model.ClusterActive
+}
+
+func admissible(view store.Reader, p ident.Principal, i model.Instance, r Registration, doc document) error {
 	if err := speaks(p, i); err != nil {
 		return err
 	}
-	cluster := clusterName(r.Cluster)
 	switch {
-	case cluster != i.Cluster:
+	case !joins(view, i, clusterName(r.Cluster)):
 		return fault.New(fault.Invalid, "ClientException", "Cluster not found.")
 	case r.Instance != "" && r.Instance != i.ARN:
 		return fault.New(fault.Invalid, "ClientException", "Container instance %s does not belong to EC2 instance %s.", r.Instance, i.ID)
@@ -195,13 +219,21 @@ func attributes(r store.Reader, i model.Instance, sent []model.Attribute, doc do
 		{Name: "ecs.vpc-id", Value: subnet.VPC},
 	}
 	out := slices.Clone(sent)
-	for _, a := range own {
+	for _, a := range slices.Concat(own, custom(i.Attributes)) {
 		if !slices.ContainsFunc(sent, func(s model.Attribute) bool { return s.Name == a.Name }) {
 			out = append(out, a)
 		}
 	}
 	slices.SortFunc(out, func(a, b model.Attribute) int { return strings.Compare(a.Name, b.Name) })
 	return out
+}
+
+// custom are the attributes that are not ECS's own: they stay when an agent
+// registers again.
+func custom(have []model.Attribute) []model.Attribute {
+	return slices.DeleteFunc(slices.Clone(have), func(a model.Attribute) bool {
+		return strings.HasPrefix(a.Name, "ecs.") || strings.HasPrefix(a.Name, "com.amazonaws.ecs.")
+	})
 }
 
 func lifecycle(option string) string {

@@ -18,6 +18,7 @@ import (
 	"berth/internal/acs"
 	"berth/internal/await"
 	"berth/internal/clock"
+	"berth/internal/control"
 	"berth/internal/dispatch"
 	"berth/internal/fault"
 	"berth/internal/ident"
@@ -50,8 +51,8 @@ type bench struct {
 	samples []dispatch.Sample
 }
 
-func (b *bench) Assume(_ store.Reader, _, role, session string) (ident.Principal, error) {
-	return ident.AsRole(role, session), nil
+func (b *bench) Assume(_ store.Reader, by control.Assumption) (ident.Principal, error) {
+	return ident.AsRole(by.Role, by.Session), nil
 }
 
 func (b *bench) Allow(store.Reader, ident.Principal, string, string, map[string]string) error {

@@ -11,6 +11,7 @@ import (
 	"berth/internal/acs"
 	"berth/internal/fault"
 	"berth/internal/ident"
+	"berth/internal/lang/reference"
 	"berth/internal/model"
 	"berth/internal/state"
 	"berth/internal/store"
@@ -33,7 +34,7 @@ func assignments(r store.Reader, instance string) []assignment {
 			continue
 		}
 		desired := acs.DesiredRunning
-		if rank >= model.TaskStopping.Rank() {
+		if rank >= model.TaskStopping.Rank() || interrupted(t) {
 			desired = acs.DesiredStopped
 		}
 		out = append(out, assignment{t, desired})
@@ -45,6 +46,12 @@ func assignments(r store.Reader, instance string) []assignment {
 		return cmp.Or(a.task.CreatedAt.Compare(b.task.CreatedAt), strings.Compare(a.task.ARN, b.task.ARN))
 	})
 	return out
+}
+
+// interrupted says that a task's capacity is taken away: its containers are told
+// at once, while its targets drain.
+func interrupted(t model.Task) bool {
+	return t.StopCode == "SpotInterruption" && !t.LastStatus.Before(model.TaskDeactivating)
 }
 
 // news says whether an agent has to be told of an assignment at all: it knows
@@ -63,7 +70,7 @@ func wireTask(r store.Reader, a assignment, p ident.Place) (acs.Task, error) {
 	out := acs.Task{
 		ARN: t.ARN, DesiredStatus: a.desired, Family: def.Family, Version: strconv.FormatInt(def.Revision, 10),
 		TaskClusterARN: p.ARN("ecs", "cluster/"+t.Cluster), Overrides: "{}", NetworkMode: def.NetworkMode,
-		LaunchType: "MANAGED_INSTANCES", Group: t.Group, Zone: t.AvailabilityZone, PidMode: def.PidMode, IpcMode: def.IpcMode,
+		LaunchType: launchType(r, t), Group: t.Group, Zone: t.AvailabilityZone, PidMode: def.PidMode, IpcMode: def.IpcMode,
 	}
 	if name, ok := strings.CutPrefix(t.Group, "service:"); ok {
 		out.ServiceName = name
@@ -85,7 +92,7 @@ func wireTask(r store.Reader, a assignment, p ident.Place) (acs.Task, error) {
 		}
 		out.Containers = append(out.Containers, w)
 	}
-	if def.NetworkMode == "awsvpc" {
+	if def.Awsvpc() {
 		eni, err := wireInterface(r, t, p)
 		if err != nil {
 			return acs.Task{}, err
@@ -93,6 +100,16 @@ func wireTask(r store.Reader, a assignment, p ident.Place) (acs.Task, error) {
 		out.Interfaces = []acs.Interface{eni}
 	}
 	return out, nil
+}
+
+func launchType(r store.Reader, t model.Task) string {
+	if model.IsFargate(t.CapacityProvider) {
+		return model.LaunchFargate
+	}
+	if i, ok := state.Instances.One(r, "arn", t.Instance); ok && i.Kind == model.KindEC2 {
+		return model.LaunchEC2
+	}
+	return "MANAGED_INSTANCES"
 }
 
 func wireContainer(t model.Task, c model.ContainerDefinition, digest string, p ident.Place) (acs.Container, error) {
@@ -103,7 +120,7 @@ func wireContainer(t model.Task, c model.ContainerDefinition, digest string, p i
 	out := acs.Container{
 		Name: c.Name, Image: pinned(c, digest), Essential: c.Essential, CPU: c.CPU, Memory: c.Memory,
 		Command: c.Command, EntryPoint: c.EntryPoint, Environment: map[string]string{}, Overrides: "{}",
-		StartTimeout: c.StartTimeout, StopTimeout: c.StopTimeout, Docker: docker, RegistryAuth: registryAuth(c.Image),
+		StartTimeout: c.StartTimeout, StopTimeout: c.StopTimeout, Docker: docker, RegistryAuth: registryAuth(c.Image), Links: c.Links,
 	}
 	for _, e := range c.Environment {
 		out.Environment[e.Name] = e.Value
@@ -166,14 +183,17 @@ func pinned(c model.ContainerDefinition, digest string) string {
 	return repo + "@" + digest
 }
 
-// registryAuth reads ACCOUNT.dkr.ecr.REGION.amazonaws.com.
+// registryAuth is how an image of ECR is asked for; others need nothing.
 func registryAuth(image string) *acs.RegistryAuth {
-	host, _, _ := strings.Cut(image, "/")
-	f := strings.Split(host, ".")
-	if len(f) < 6 || f[1] != "dkr" || f[2] != "ecr" || f[4] != "amazonaws" {
+	r, err := reference.Parse(image)
+	if err != nil {
+		return nil // the agent says so
+	}
+	account, region, ok := r.ECR()
+	if !ok {
 		return nil
 	}
-	return &acs.RegistryAuth{Type: acs.RegistryECR, ECR: &acs.ECRAuth{RegistryID: f[0], Region: f[3], UseExecutionRole: true}}
+	return &acs.RegistryAuth{Type: acs.RegistryECR, ECR: &acs.ECRAuth{RegistryID: account, Region: region, UseExecutionRole: true}}
 }
 
 func dockerConfig(t model.Task, c model.ContainerDefinition) (acs.DockerConfig, error) {

@@ -42,6 +42,8 @@ type ContainerReport struct {
 	ImageDigest string
 	// Health is HEALTHY, UNHEALTHY, UNKNOWN or "" for no news.
 	Health string
+	// Bindings are the ports of the machine that lead to it; nil is no news.
+	Bindings []model.NetworkBinding
 }
 
 // TaskReport is what an agent says of a task (SubmitTaskStateChange). Times

@@ -19,6 +19,7 @@ const (
 	codeTermination     = "TerminationNotice"
 	reasonEssential     = "Essential container in task exited"
 	reasonFailed        = "Task failed to start"
+	reasonSlice         = "The infrastructure of the task failed."
 )
 
 // SubmitTask takes an agent's report of a task and returns the
@@ -73,9 +74,13 @@ func note(tx *store.Tx, t model.Task, before model.TaskStatus, now time.Time) er
 	if t.LastStatus == before {
 		return nil
 	}
+	why := "."
+	if t.StoppedReason != "" {
+		why = ": " + t.StoppedReason
+	}
 	return state.Note(tx, now, model.Decision{
 		By: writer, Subject: t.ARN, Cluster: t.Cluster, Service: t.Service, Verb: "state",
-		Reason: fmt.Sprintf("Task moved from %s to %s.", before, t.LastStatus),
+		Reason: fmt.Sprintf("Task moved from %s to %s%s", before, t.LastStatus, why),
 		Facts: map[string]string{
 			"from": string(before), "to": string(t.LastStatus), "stoppedReason": t.StoppedReason, "stopCode": t.StopCode, "stopCause": t.StopCause,
 		},
@@ -126,6 +131,9 @@ func containerNews(t *model.Task, r ContainerReport) {
 		set(&c.ImageDigest, r.ImageDigest)
 		set(&c.Reason, r.Reason)
 		set(&c.Health, model.Health(r.Health))
+		if r.Bindings != nil {
+			c.Bindings = r.Bindings
+		}
 		if r.ExitCode != nil {
 			c.ExitCode = r.ExitCode
 		}

@@ -10,17 +10,17 @@ import (
 // constant traffic.
 func TestRootScaleInAndDrainingDropNothing(t *testing.T) {
 	h := deployed(t, "DesiredCount=2", "BakeMinutes=0")
-	h.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": 8})
+	h.desire(8)
 	h.rests(8)
 	t.Run("scale in from 8 to 1", func(t *testing.T) {
 		traffic := underLoad(t, h.url)
-		h.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": 1})
+		h.desire(1)
 		h.rests(1)
 		h.until("one instance is left", func(p picture) bool { return len(p.Clusters[0].Instances) == 1 })
 		traffic.endWithout(t, "scale in from 8 to 1")
 	})
 	t.Run("drain", func(t *testing.T) {
-		h.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": 2})
+		h.desire(2)
 		before := h.rests(2).Clusters[0].Instances
 		traffic := underLoad(t, h.url)
 		for _, i := range before {

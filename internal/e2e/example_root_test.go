@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +112,8 @@ const (
 	versionEC2            = "2016-11-15"
 	versionIAM            = "2010-05-08"
 	versionCloudFormation = "2010-05-15"
+	versionELB            = "2015-12-01"
+	versionAutoScaling    = "2011-01-01"
 )
 
 func (b *berth) ec2(action string, kv ...string) string {
@@ -248,7 +251,11 @@ func page(t *testing.T, url string) (int, string) {
 	if h, p, ok := strings.Cut(host, ":"); ok {
 		host, port = h, p
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:"+port+"/"+path, nil)
+	to := "127.0.0.1" // where all names lead
+	if net.ParseIP(host) != nil {
+		to = host
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+to+":"+port+"/"+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +289,8 @@ func TestRootTheExampleLives(t *testing.T) {
 	if svc.Running != 2 || svc.Deployment != "SUCCESSFUL" {
 		t.Errorf("service is %+v", svc)
 	}
-	if len(svc.URLs) != 2 || !strings.Contains(out, svc.URLs[0]) {
+	// Two listeners, each by its name and at the load balancer's own address.
+	if len(svc.URLs) != 4 || slices.ContainsFunc(svc.URLs, func(u string) bool { return !strings.Contains(out, u) }) {
 		t.Fatalf("urls %v are not in the output:\n%s", svc.URLs, out)
 	}
 	for _, u := range svc.URLs {

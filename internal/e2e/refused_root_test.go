@@ -33,7 +33,7 @@ func TestRootWhatIsWrongIsSaidAndHealsWhenMended(t *testing.T) {
 			h.berth.t = t
 			b.spoil(h)
 			tasks++
-			h.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": tasks})
+			h.desire(tasks)
 			var said, events string
 			h.poll(200*time.Millisecond, func() bool {
 				said = h.run("explain", "hello")

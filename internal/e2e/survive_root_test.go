@@ -82,7 +82,7 @@ func TestRootTheServerIsKilledInMidDeployment(t *testing.T) {
 			t.Errorf("processes were %v and are %v", before, after)
 		}
 		// A third task needs the agents, the network and the load balancer.
-		h.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": 3})
+		h.desire(3)
 		h.rests(3)
 		traffic.endWithout(t, "SIGTERM of the server, its start, and a third task")
 		t.Logf("it went in %v and answered %v after its start", gone.Round(time.Millisecond), answered.Round(time.Millisecond))
@@ -118,8 +118,9 @@ func (h *hello) stack(status string) {
 	})
 }
 
-// rests waits until so many tasks run, all instances are connected, and the
-// service has one deployment that is complete.
+// rests waits until so many tasks run and are healthy targets, so that the load
+// balancer has no need of a target that does not listen yet, and all instances are
+// connected.
 func (h *hello) rests(tasks int) picture {
 	h.t.Helper()
 	return h.until(fmt.Sprintf("%d tasks run on connected instances", tasks), func(p picture) bool {
@@ -131,8 +132,19 @@ func (h *hello) rests(tasks int) picture {
 				return false
 			}
 		}
-		return len(h.pages()) == tasks
+		return len(h.pages()) == tasks && h.healthy() == tasks
 	})
+}
+
+// healthy is how many targets of all target groups are.
+func (h *hello) healthy() (n int) {
+	h.t.Helper()
+	_, groups, _ := strings.Cut(h.query(versionELB, "DescribeTargetGroups"), "<TargetGroupArn>")
+	for _, group := range strings.Split(groups, "<TargetGroupArn>") {
+		arn, _, _ := strings.Cut(group, "<")
+		n += strings.Count(h.query(versionELB, "DescribeTargetHealth", "TargetGroupArn", arn), "<State>healthy</State>")
+	}
+	return n
 }
 
 // TestRootAnInstanceIsKilled kills the first process of one of two instances:
@@ -143,13 +155,13 @@ func TestRootAnInstanceIsKilled(t *testing.T) {
 	if len(p.Clusters[0].Instances) < 2 {
 		t.Fatalf("two tasks in two zones are on %+v", p.Clusters[0].Instances)
 	}
+	lost := h.busy(p.Clusters[0].Instances)
 	var victim proc
 	for _, in := range h.ours("instance") {
-		if in.mentions(p.Clusters[0].Instances[0].ID) {
+		if in.mentions(lost.ID) {
 			victim = in
 		}
 	}
-	lost := p.Clusters[0].Instances[0]
 	traffic := underLoad(t, h.url)
 	began := time.Now()
 	kill9(t, victim.pid)
@@ -175,6 +187,22 @@ func TestRootAnInstanceIsKilled(t *testing.T) {
 		}
 	}
 	h.finish()
+}
+
+// busy is an instance that has a task, and logs why there are others.
+func (h *hello) busy(all []instance) (found instance) {
+	h.t.Helper()
+	for _, i := range all {
+		if len(i.Tasks) > 0 {
+			found = i
+		} else {
+			h.t.Logf("an instance without a task: %s", h.run("explain", i.ID))
+		}
+	}
+	if found.ID == "" {
+		h.t.Fatalf("no instance has a task: %+v", all)
+	}
+	return found
 }
 
 // soonerThanHealthChecks is less than what the load balancer would need to
@@ -282,6 +310,47 @@ func (h *hello) adopted(killed []proc) {
 	})
 }
 
+// desire sets how many tasks the service wants.
+func (h *hello) desire(tasks int) {
+	h.t.Helper()
+	h.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": tasks})
+}
+
+// inMidStart scales the service until kill had something to kill: it is called with
+// every runtime that is seen at a start, which may be over before anybody looks. It
+// returns what ran before that start, and how often it killed.
+func (h *hello) inMidStart(from, to int, kill func(proc) bool) (running map[string]int, killed int) {
+	h.t.Helper()
+	for {
+		running = h.pages()
+		h.desire(to)
+		h.await("a start is seen, or all have started", func() bool {
+			for _, p := range everything(h.t) {
+				if p.has("run", "--detach") && kill(p) {
+					killed++
+				}
+			}
+			return killed > 0 || len(h.pages()) == to
+		})
+		if killed > 0 {
+			return running, killed
+		}
+		h.desire(from)
+		h.rests(from)
+	}
+}
+
+// whyStopped counts the stopped tasks by what is said of them.
+func (h *hello) whyStopped() map[string]int {
+	h.t.Helper()
+	why := map[string]int{}
+	arns := h.ecs("ListTasks", map[string]any{"cluster": "hello", "desiredStatus": "STOPPED"})["taskArns"]
+	for _, task := range list(h.ecs("DescribeTasks", map[string]any{"cluster": "hello", "tasks": arns})["tasks"]) {
+		why[text(task["stopCode"])+": "+text(task["stoppedReason"])]++
+	}
+	return why
+}
+
 // TestRootPartsOfAnInstanceAreKilled kills the agent, the containers' parent
 // and the runtime in the middle of a start.
 func TestRootPartsOfAnInstanceAreKilled(t *testing.T) {
@@ -348,42 +417,29 @@ func TestRootPartsOfAnInstanceAreKilled(t *testing.T) {
 	})
 	t.Run("runtime in mid-start", func(t *testing.T) {
 		traffic := underLoad(t, h.url)
-		h.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": 4})
-		killed := 0
-		h.await("the runtime is seen", func() bool {
-			for _, p := range everything(t) {
-				if p.has("run", "--detach") && p.mentions(h.data) && syscall.Kill(p.pid, syscall.SIGKILL) == nil {
-					killed++
-				}
+		why := map[string]int{}
+		for killed := 0; !strings.Contains(fmt.Sprint(why), "TaskFailedToStart: CannotStartContainerError"); {
+			if killed > 0 { // the runtime was done when it was killed
+				h.desire(2)
+				h.rests(2)
 			}
-			return killed > 0
-		})
-		h.rests(4)
+			_, n := h.inMidStart(2, 4, func(p proc) bool {
+				return p.mentions(h.data) && syscall.Kill(p.pid, syscall.SIGKILL) == nil
+			})
+			killed += n
+			h.rests(4)
+			why = h.whyStopped()
+			t.Logf("killed %d, stopped tasks: %v", killed, why)
+		}
 		traffic.endWithout(t, "kill -9 of the runtime in mid-start")
-		reasons := map[string]int{}
-		arns := h.ecs("ListTasks", map[string]any{"cluster": "hello", "desiredStatus": "STOPPED"})["taskArns"]
-		for _, task := range list(h.ecs("DescribeTasks", map[string]any{"cluster": "hello", "tasks": arns})["tasks"]) {
-			reasons[text(task["stopCode"])+": "+text(task["stoppedReason"])]++
-		}
-		t.Logf("killed %d, stopped tasks: %v", killed, reasons)
-		if !strings.Contains(fmt.Sprint(reasons), "TaskFailedToStart: CannotStartContainerError") {
-			t.Errorf("no task says that its container could not be started: %v", reasons)
-		}
 	})
 	t.Run("parent in mid-start", func(t *testing.T) {
 		traffic := underLoad(t, h.url)
-		running := h.pages()
-		h.ecs("UpdateService", map[string]any{"cluster": "hello", "service": "hello", "desiredCount": 6})
-		parents, killed := h.parents(), 0
-		h.await("a start is seen", func() bool {
-			for _, r := range everything(t) {
-				for _, p := range parents {
-					if r.has("run", "--detach") && r.mentions(p.args[3]) && syscall.Kill(p.pid, syscall.SIGKILL) == nil {
-						killed++
-					}
-				}
-			}
-			return killed > 0
+		parents := h.parents()
+		running, _ := h.inMidStart(4, 6, func(r proc) bool {
+			return slices.ContainsFunc(parents, func(p proc) bool {
+				return r.mentions(p.args[3]) && syscall.Kill(p.pid, syscall.SIGKILL) == nil
+			})
 		})
 		h.rests(6)
 		traffic.endWithout(t, "kill -9 of a parent in mid-start")

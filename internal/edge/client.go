@@ -40,8 +40,9 @@ type Options struct {
 
 // Client is the server's end of the edge.
 type Client struct {
-	o    Options
-	http *http.Client
+	o         Options
+	http      *http.Client
+	connected chan struct{} // closed when Connect is over
 
 	mu     sync.Mutex
 	wanted *balancer.Config
@@ -51,25 +52,39 @@ type Client struct {
 	push   chan struct{}
 }
 
-// Ensure starts the process unless it runs, and connects to it. Run must be
-// called then.
+// Ensure is New and Connect.
 func Ensure(ctx context.Context, o Options) (*Client, error) {
+	c := New(o)
+	return c, c.Connect(ctx)
+}
+
+// New returns a Client that knows of no process yet: Connect must be called,
+// and Run then.
+func New(o Options) *Client {
 	if o.Notify == nil {
 		o.Notify = func() {}
 	}
-	c := client(o)
+	return client(o)
+}
+
+// Connect starts the process unless it runs, and connects to it. A start is
+// not broken off: who ends the server meanwhile has an edge that can be told
+// to stop.
+func (c *Client) Connect(ctx context.Context) error {
+	defer close(c.connected)
+	ctx = context.WithoutCancel(ctx)
 	if err := c.ensure(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if err := c.renew(ctx); err != nil {
-		o.Log.Warn("the edge of another version goes on", "error", err)
+		c.o.Log.Warn("the edge of another version goes on", "error", err)
 	}
-	return c, nil
+	return nil
 }
 
 func client(o Options) *Client {
 	socket := filepath.Join(o.Data, "edge", "edge.sock")
-	return &Client{o: o, push: make(chan struct{}, 1), http: &http.Client{Transport: &http.Transport{
+	return &Client{o: o, push: make(chan struct{}, 1), connected: make(chan struct{}), http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		},
@@ -86,6 +101,7 @@ const startWithin = 10 * time.Second
 func (c *Client) ensure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
+	real := clock.Real(ctx) // the server's ends with the server
 	err := c.learn(ctx, "")
 	if err == nil {
 		return nil
@@ -107,7 +123,7 @@ func (c *Client) ensure(ctx context.Context) error {
 			}
 		default:
 		}
-		if clock.Sleep(ctx, c.o.Real, 10*time.Millisecond) != nil {
+		if clock.Sleep(ctx, real, 10*time.Millisecond) != nil {
 			return fault.Wrap(fault.Unavailable, err, "start the edge")
 		}
 	}
@@ -237,8 +253,15 @@ func (c *Client) State() (s State, ok bool) {
 }
 
 // Follow tells the process the control plane's time, after it has jumped or
-// changed its speed.
-func (c *Client) Follow(ctx context.Context) error { return c.put(ctx, order{Clock: c.o.Time()}) }
+// changed its speed. A process that is being connected to is waited for.
+func (c *Client) Follow(ctx context.Context) error {
+	select {
+	case <-c.connected:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return c.put(ctx, order{Clock: c.o.Time()})
+}
 
 // Counters asks for all counters, and for the name of the process that counts
 // them: with another process they start again.

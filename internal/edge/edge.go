@@ -130,10 +130,8 @@ type process struct {
 func (p *process) run(ctx context.Context) error {
 	ctx, p.quit = context.WithCancel(ctx)
 	defer p.quit()
+	// It was made by who started this. If it is gone, so is the data folder.
 	dir := filepath.Join(p.data, "edge")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("edge: %w", err)
-	}
 	var err error
 	if p.sockets < 0 {
 		unlock, fd, err := lock(filepath.Join(dir, "lock"))
@@ -148,6 +146,7 @@ func (p *process) run(ctx context.Context) error {
 	p.changed = make(chan struct{})
 	p.b = balancer.New(context.WithoutCancel(ctx), balancer.Deps{
 		Open: p.open, Clock: p.clock, Real: p.real, Random: random, Log: p.log,
+		Clients: kernel.Descriptors() / 2, // each may have a connection to a target
 	})
 	if p.sockets < 0 {
 		p.control, err = p.listen(ctx, filepath.Join(dir, "edge.sock"))
@@ -231,7 +230,9 @@ type host struct {
 	net.Dialer
 }
 
+// Listen makes sockets of plain TCP: those of multipath TCP take no filter.
 func (h host) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	h.ListenConfig.SetMultipathTCP(false)
 	return h.ListenConfig.Listen(ctx, network, address)
 }
 

@@ -2,6 +2,7 @@ package edge_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -100,6 +101,43 @@ func answer(url string) string {
 	defer res.Body.Close()
 	b, _ := io.ReadAll(res.Body)
 	return string(b)
+}
+
+// Who ends the server while the process comes up can tell it to stop.
+func TestAStartIsNotBrokenOff(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := edge.New(edge.Options{
+		Data: t.TempDir(), Self: self, Log: slog.New(slog.DiscardHandler), Time: func() edge.Moment { return edge.Moment{Speed: 1} },
+	})
+	if err := c.Follow(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("it told the time to nobody: %v", err)
+	}
+	err = c.Connect(ctx)
+	if _, ok := c.State(); err != nil || !ok {
+		t.Errorf("not connected: %v", err)
+	}
+	if err := c.Follow(await.Context(t)); err != nil {
+		t.Error(err)
+	}
+	if err := c.Stop(await.Context(t)); err != nil {
+		t.Error(err)
+	}
+}
+
+// A process whose data folder was removed while it came up makes none.
+func TestAnEdgeMakesNoFolder(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "gone")
+	if err := edge.Main(await.Context(t), []string{"--data", data}); err == nil {
+		t.Error("it served")
+	}
+	if _, err := os.Stat(data); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder is there again: %v", err)
+	}
 }
 
 func TestTheEdgeOutlivesTheServerAndItself(t *testing.T) {

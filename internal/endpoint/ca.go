@@ -4,9 +4,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -34,8 +36,9 @@ const (
 // maxLeaves bounds the certificates kept in memory.
 const maxLeaves = 1024
 
-// domains are what the authority may sign for. The constraint is in its own
-// certificate too, so that whoever trusts it trusts it for nothing else.
+// domains are what the authority may sign for, beside what Permit adds. The
+// constraint is in its own certificate too, so that whoever trusts it trusts it
+// for nothing else.
 var domains = []string{"amazonaws.com", "api.aws", "localhost"}
 
 // CA is Berth's own certificate authority.
@@ -44,6 +47,9 @@ type CA struct {
 	cert  *x509.Certificate
 	key   *ecdsa.PrivateKey
 	pem   []byte
+	dir   string
+	// addresses are IP addresses that the machine is called by from afar.
+	addresses []string
 
 	mu     sync.Mutex
 	leaves map[string]*tls.Certificate
@@ -51,16 +57,22 @@ type CA struct {
 
 // OpenCA reads the authority from the folder dir, or makes one there.
 func OpenCA(dir string, c clock.Clock) (*CA, error) {
-	ca := &CA{clock: c, leaves: map[string]*tls.Certificate{}}
+	ca := &CA{clock: c, dir: dir, leaves: map[string]*tls.Certificate{}}
 	err := ca.read(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		err = ca.create(dir)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open certificate authority: %w", err)
+		return nil, fmt.Errorf(
+			"the certificate authority in %s is damaged: %w\n  restore a backup into another folder, or remove %s: a new one is made, which only new "+
+				"instances trust", dir, err, dir,
+		)
 	}
 	return ca, nil
 }
+
+// CheckCA says what is wrong with the authority in a folder, and changes nothing.
+func CheckCA(dir string) error { return (&CA{}).read(dir) }
 
 func files(dir string) (cert, key string) {
 	return filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca-key.pem")
@@ -69,6 +81,11 @@ func files(dir string) (cert, key string) {
 func (ca *CA) read(dir string) error {
 	certFile, keyFile := files(dir)
 	keyPEM, err := os.ReadFile(keyFile)
+	if errors.Is(err, os.ErrNotExist) {
+		if _, alone := os.Stat(certFile); alone == nil {
+			return fault.New(fault.Invalid, "", "%s is there without %s", certFile, keyFile)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -84,42 +101,102 @@ func (ca *CA) read(dir string) error {
 		return fault.New(fault.Invalid, "", "%s holds no ECDSA key", keyFile)
 	}
 	ca.key = key
-	ca.cert, err = x509.ParseCertificate(pair.Certificate[0])
-	return err
+	if ca.cert, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
+		return err
+	}
+	return ca.cert.CheckSignature(ca.cert.SignatureAlgorithm, ca.cert.RawTBSCertificate, ca.cert.Signature)
 }
 
-// create makes the authority. The certificate is written first: a folder with
-// a certificate and no key is made anew, one with a key is complete.
+// create makes the authority. The key is written first: a folder with a key and no
+// certificate gets one of the same key, which those trust who trusted the one
+// before.
 func (ca *CA) create(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	certFile, keyFile := files(dir)
+	key, err := keyOf(keyFile)
 	if err != nil {
 		return err
 	}
+	ca.key = key
+	if err := ca.certify(domains); err != nil {
+		return err
+	}
+	return place(certFile, ca.pem, 0o644)
+}
+
+// keyOf is the key in a file, which is made if it is not there.
+func keyOf(file string) (*ecdsa.PrivateKey, error) {
+	text, err := os.ReadFile(file)
+	if err == nil {
+		block, _ := pem.Decode(text)
+		if block == nil {
+			return nil, fault.New(fault.Invalid, "", "%s holds no key", file)
+		}
+		return x509.ParseECPrivateKey(block.Bytes)
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return key, place(file, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: secret}), 0o600)
+}
+
+// certify makes the authority's own certificate.
+func (ca *CA) certify(names []string) error {
 	now := ca.clock.Now()
 	der, err := sign(&x509.Certificate{
 		Subject:   pkix.Name{CommonName: "Berth local authority", Organization: []string{"Berth"}},
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(authorityLife), IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, PermittedDNSDomainsCritical: true, PermittedDNSDomains: domains,
-	}, nil, key, key)
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, PermittedDNSDomainsCritical: true, PermittedDNSDomains: names,
+	}, nil, ca.key, ca.key)
 	if err != nil {
 		return err
 	}
-	if ca.cert, err = x509.ParseCertificate(der); err != nil {
-		return err
+	ca.pem = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	ca.cert, err = x509.ParseCertificate(der)
+	return err
+}
+
+// Permit lets the authority sign for names and addresses of this machine, too.
+// It has a new certificate if a name is new; its key and its name stay, so that
+// who trusts the old one goes on with all names but the new.
+func (ca *CA) Permit(names []string) error {
+	ca.mu.Lock()
+	defer ca.mu.Unlock()
+	all := slices.Clone(ca.cert.PermittedDNSDomains)
+	for _, n := range names {
+		switch {
+		case net.ParseIP(n) != nil:
+			ca.addresses = append(ca.addresses, n)
+		case !slices.Contains(all, n):
+			all = append(all, n)
+		}
 	}
-	ca.key, ca.pem = key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	secret, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		return err
+	if len(all) == len(ca.cert.PermittedDNSDomains) {
+		return nil
 	}
-	certFile, keyFile := files(dir)
-	return errors.Join(
-		place(certFile, ca.pem, 0o644),
-		place(keyFile, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: secret}), 0o600),
-	)
+	if err := ca.certify(all); err != nil {
+		return fmt.Errorf("certify %v: %w", names, err)
+	}
+	file, _ := files(ca.dir)
+	return place(file, ca.pem, 0o644)
+}
+
+// Fingerprint is the SHA-256 of the authority's certificate, in hexadecimal.
+func (ca *CA) Fingerprint() string {
+	ca.mu.Lock()
+	defer ca.mu.Unlock()
+	h := sha256.Sum256(ca.cert.Raw)
+	return hex.EncodeToString(h[:])
 }
 
 // place writes a file whole or not at all.
@@ -144,7 +221,11 @@ func sign(c, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) ([]byte, e
 }
 
 // Bundle is the authority's certificate as PEM, for those who should trust it.
-func (ca *CA) Bundle() []byte { return slices.Clone(ca.pem) }
+func (ca *CA) Bundle() []byte {
+	ca.mu.Lock()
+	defer ca.mu.Unlock()
+	return slices.Clone(ca.pem)
+}
 
 // TLS is a server's configuration that has a certificate for every AWS name,
 // made when it is asked for.
@@ -165,11 +246,11 @@ func (ca *CA) certificate(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 // Certificate is the certificate of a name below the domains, or of an IP
 // address. Others are fault.Denied.
 func (ca *CA) Certificate(name string) (*tls.Certificate, error) {
-	if net.ParseIP(name) == nil && !ours(name) {
-		return nil, fault.New(fault.Denied, "", "no certificate for %q: it is no AWS name", name)
-	}
 	ca.mu.Lock()
 	defer ca.mu.Unlock()
+	if net.ParseIP(name) == nil && !ca.ours(name) {
+		return nil, fault.New(fault.Denied, "", "no certificate for %q: it is no AWS name", name)
+	}
 	now := ca.clock.Now()
 	if c := ca.leaves[name]; c != nil && now.Before(c.Leaf.NotAfter.Add(-renewBefore)) {
 		return c, nil
@@ -185,8 +266,8 @@ func (ca *CA) Certificate(name string) (*tls.Certificate, error) {
 	return c, nil
 }
 
-func ours(name string) bool {
-	return slices.ContainsFunc(domains, func(d string) bool { return name == d || strings.HasSuffix(name, "."+d) })
+func (ca *CA) ours(name string) bool {
+	return slices.ContainsFunc(ca.cert.PermittedDNSDomains, func(d string) bool { return name == d || strings.HasSuffix(name, "."+d) })
 }
 
 func (ca *CA) issue(name string, now time.Time) (*tls.Certificate, error) {
@@ -199,7 +280,11 @@ func (ca *CA) issue(name string, now time.Time) (*tls.Certificate, error) {
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	if ip := net.ParseIP(name); ip != nil {
+		c.Subject = pkix.Name{Organization: []string{"Berth"}} // OpenSSL holds a common name with dots against the permitted names
 		c.IPAddresses = []net.IP{ip}
+		for _, a := range ca.addresses {
+			c.IPAddresses = append(c.IPAddresses, net.ParseIP(a))
+		}
 	} else {
 		c.DNSNames = []string{name}
 	}

@@ -3,6 +3,7 @@ package endpoint_test
 import (
 	"bytes"
 	"crypto/x509"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -66,5 +67,45 @@ func TestTheAuthoritySurvivesAndCertificatesAreRenewed(t *testing.T) {
 	now.Advance(90 * 24 * time.Hour)
 	if c, err := ca.Certificate("sts.amazonaws.com"); err != nil || c == a {
 		t.Errorf("a certificate that ends is still handed out (%v)", err)
+	}
+}
+
+// What the authority may sign for beside AWS's names is in its certificate,
+// and who trusted it before goes on with the names that it had.
+func TestTheAuthorityIsPermittedNames(t *testing.T) {
+	now := clock.NewStepped(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	dir := t.TempDir()
+	ca := open(t, dir, now)
+	before := x509.NewCertPool()
+	before.AppendCertsFromPEM(ca.Bundle())
+	mark := ca.Fingerprint()
+	if err := ca.Permit([]string{"berth.example.com", "192.0.2.7"}); err != nil || ca.Fingerprint() == mark {
+		t.Fatal(err, ca.Fingerprint())
+	}
+	again := open(t, dir, now)
+	if err := again.Permit([]string{"berth.example.com"}); err != nil || again.Fingerprint() != ca.Fingerprint() {
+		t.Errorf("certified anew for nothing: %v", err)
+	}
+	after := x509.NewCertPool()
+	after.AppendCertsFromPEM(again.Bundle())
+	for _, c := range []struct {
+		ca         *endpoint.CA
+		ask, check string
+		roots      *x509.CertPool
+		ok         bool
+	}{
+		{ca, "berth.example.com", "berth.example.com", after, true}, {ca, "berth.example.com", "berth.example.com", before, false},
+		{ca, "sts.amazonaws.com", "sts.amazonaws.com", before, true}, {ca, "10.0.0.1", "192.0.2.7", after, true},
+	} {
+		leaf, err := c.ca.Certificate(c.ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := leaf.Leaf.Verify(x509.VerifyOptions{DNSName: c.check, Roots: c.roots, CurrentTime: now.Now()}); (err == nil) != c.ok {
+			t.Errorf("%s as %s: %v", c.ask, c.check, err)
+		}
+		if cn := leaf.Leaf.Subject.CommonName; cn != "" && net.ParseIP(cn) != nil {
+			t.Errorf("the common name %s is in no permitted domain: OpenSSL refuses the certificate", cn)
+		}
 	}
 }

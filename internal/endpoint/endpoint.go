@@ -60,6 +60,8 @@ type Server struct {
 	handler http.Handler
 	log     *slog.Logger
 
+	bound *bound
+
 	mu   sync.Mutex
 	open map[listenerKey]*opened
 }
@@ -80,7 +82,7 @@ type opened struct {
 
 // New serves handler inside the namespaces of the folder dir.
 func New(dir string, ca *CA, handler http.Handler, log *slog.Logger) *Server {
-	return &Server{dir: dir, ca: ca, handler: handler, log: log, open: map[listenerKey]*opened{}}
+	return &Server{dir: dir, ca: ca, handler: handler, log: log, open: map[listenerKey]*opened{}, bound: newBound(kernel.Descriptors())}
 }
 
 // Set makes the listeners equal to ls. One that cannot be opened is an error
@@ -164,7 +166,7 @@ func (s *Server) start(ctx context.Context, l Listener) (*opened, error) {
 	if l.TLS {
 		d.srv.TLSConfig = s.ca.TLS()
 	}
-	go s.serve(d.srv, ln)
+	go s.serve(d.srv, &bounded{ln, s.bound, func(c net.Conn) string { return d.via(c).VPC }})
 	return d, nil
 }
 
@@ -188,6 +190,11 @@ func (d *opened) update(l Listener) {
 
 // context notes the way on each connection.
 func (d *opened) context(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, viaKey{}, d.via(c))
+}
+
+// via is the way that a connection came.
+func (d *opened) via(c net.Conn) Via {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	via := d.l.Via
@@ -196,5 +203,5 @@ func (d *opened) context(ctx context.Context, c net.Conn) context.Context {
 			via = v
 		}
 	}
-	return context.WithValue(ctx, viaKey{}, via)
+	return via
 }

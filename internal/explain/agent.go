@@ -12,9 +12,9 @@ import (
 // a colon, and the words of whoever failed, a registry, the kernel or an API.
 // This is the only place that reads them.
 type report struct {
-	text                                               string
-	principal, action                                  string // whom IAM refused what
-	assume, noLogGroup, noImage, late, memory, noStart bool
+	text                                                             string
+	principal, action                                                string // whom IAM refused what
+	assume, noLogGroup, noPull, noImage, full, late, memory, noStart bool
 }
 
 var unauthorized = regexp.MustCompile(`(\S+:assumed-role/\S+) is not authorized to perform: (\S+)`)
@@ -34,7 +34,9 @@ func agentSaid(t model.Task) report {
 	}
 	out := report{
 		text: all, assume: has("unable to assume the role"), noLogGroup: has("log group does not exist"),
-		noImage: has("CannotPullContainer") && has("UNKNOWN", "not found"), late: has("timeout", "connection issue"),
+		noPull:  has("CannotPullContainer"),
+		noImage: has("CannotPullContainer") && has("UNKNOWN", "not found"), full: has("no space left on device"),
+		late:   has("timeout", "connection issue"),
 		memory: has("OutOfMemory"), noStart: has("CannotStartContainer", "CannotCreateContainer"),
 	}
 	if m := unauthorized.FindStringSubmatch(all); m != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"berth/internal/lang/reference"
 	"berth/internal/model"
 	"berth/internal/state"
 	"berth/internal/store"
@@ -65,9 +66,11 @@ func agentCure(v store.Reader, in model.Instance) string {
 		return unreached(v, in, agentServices...)
 	}
 	if d, ok := denied(v, in); ok {
-		return fmt.Sprintf(
-			"the instance role %s may not %s: attach AmazonECSInstanceRolePolicyForManagedInstances to it", short(d.Subject), d.Facts["action"],
-		)
+		needs := "AmazonECSInstanceRolePolicyForManagedInstances"
+		if in.Kind == model.KindEC2 {
+			needs = instancePolicy
+		}
+		return fmt.Sprintf("the instance role %s may not %s: attach %s to it", short(d.Subject), d.Facts["action"], needs)
 	}
 	return "the agent of " + in.ID + " reaches ecs and ecs-agent and nothing was denied to it: it should come by itself, else see the " +
 		"agent's log in the instance's folder"
@@ -168,6 +171,11 @@ func stoppedCure(v store.Reader, t model.Task) (cure, log string) {
 		return "let role " + short(def.ExecutionRoleARN) + " trust ecs-tasks.amazonaws.com", ""
 	case said.noLogGroup:
 		return "the log group " + logGroup(def) + " does not exist: create it (aws logs create-log-group), or set awslogs-create-group", ""
+	case said.noPull && said.full:
+		return "the image is larger than what is free of its instance's data volume: raise storageSizeGiB of the capacity provider, or make the " +
+			"image smaller", ""
+	case said.noPull && registryCure(v, t, said.text, def) != "":
+		return registryCure(v, t, said.text, def), ""
 	case said.noImage:
 		return "the image is not in the registry: berth image push " + image(said.text, def) + " SOURCE", ""
 	case said.late:
@@ -197,6 +205,35 @@ func reachCure(v store.Reader, t model.Task) string {
 		return ""
 	}
 	return unreached(v, in, taskServices...)
+}
+
+// registryCure says what lets a task's instance reach the registry of an image
+// that it could not pull and that is not ECR's; "" if it does.
+func registryCure(v store.Reader, t model.Task, said string, d model.TaskDefinition) string {
+	image, foreign := refused(said, d)
+	in, ok := state.Instances.One(v, "arn", t.Instance)
+	if !foreign || !ok {
+		return ""
+	}
+	way := vpc.WayOut(networks(v, in.AvailabilityZone), in.ENI)
+	if way.Open {
+		return ""
+	}
+	return fmt.Sprintf("%s cannot pull %s because it has no way to the Internet: %s", in.ID, image, way.Lacks)
+}
+
+// refused is the first image that is told of and is not ECR's.
+func refused(said string, d model.TaskDefinition) (image string, ok bool) {
+	for _, c := range d.Containers {
+		r, err := reference.Parse(c.Image)
+		if err != nil || !strings.Contains(said, r.Name()) && !strings.Contains(said, c.Image) {
+			continue
+		}
+		if _, _, ecr := r.ECR(); !ecr {
+			return r.String(), true
+		}
+	}
+	return "", false
 }
 
 func logGroup(d model.TaskDefinition) string {

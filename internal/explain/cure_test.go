@@ -209,6 +209,7 @@ func TestWhyATaskEnded(t *testing.T) {
 			{Name: "web", Image: "1.dkr.ecr.r.amazonaws.com/hello:nope", LogOptions: map[string]string{"awslogs-group": "/no/such"}},
 		},
 	}
+	foreign := model.TaskDefinition{ARN: "td", Containers: []model.ContainerDefinition{{Name: "web", Image: "nginx"}}}
 	for _, c := range []struct{ code, reason, want string }{
 		{
 			"TaskFailedToStart", "CannotPullContainerError: failed to resolve ref: NAME_UNKNOWN: The repository with name 'hello' does not exist",
@@ -221,12 +222,24 @@ func TestWhyATaskEnded(t *testing.T) {
 			"role exec may not ecr:GetAuthorizationToken: attach AmazonECSTaskExecutionRolePolicy",
 		},
 		{
+			"TaskFailedToStart",
+			"CannotPullContainerError: ref pull has been retried 1 time(s): failed to extract layer sha256:1: write /x: no space left on device: unknown",
+			"raise storageSizeGiB of the capacity provider",
+		},
+		{
 			"TaskFailedToStart", "ResourceInitializationError: The specified log group does not exist.",
 			"the log group /no/such does not exist: create it",
 		},
 		{
 			"TaskFailedToStart", "ResourceInitializationError: dial tcp 203.0.113.17:443: i/o timeout",
 			"i-1 does not reach ecr.api, ecr.dkr, logs because the VPC has no endpoint",
+		},
+		{
+			"TaskFailedToStart",
+			"CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref docker.io/library/nginx:latest: " +
+				"failed to do request: dial tcp 203.0.113.9:443: i/o timeout",
+			"i-1 cannot pull docker.io/library/nginx:latest because it has no way to the Internet: route table rtb-1 has no route 0.0.0.0/0: " +
+				"add one to a NAT gateway; VPC vpc-1 has no internet gateway either",
 		},
 		{"TaskFailedToStart", "CannotStartContainerError: exec: no such file", "check entryPoint and command"},
 		{"EssentialContainerExited", "Essential container in task exited", "berth logs abcd1234"},
@@ -235,7 +248,11 @@ func TestWhyATaskEnded(t *testing.T) {
 			"asks for /up on the registered port and wants 200 within 5 s",
 		},
 	} {
-		db := world(t, nil, instance("ACTIVE"), put(state.TaskDefinitions, def),
+		ran := def
+		if strings.Contains(c.reason, "docker.io") {
+			ran = foreign
+		}
+		db := world(t, nil, instance("ACTIVE"), put(state.TaskDefinitions, ran),
 			put(state.TargetGroups, model.TargetGroup{ARN: "tg", HealthPath: "/up", HealthPort: "traffic-port", Matcher: "200", HealthTimeout: 5}),
 			put(state.Tasks, model.Task{
 				ARN: "arn:aws:ecs:r:1:task/c/abcd1234", ID: "abcd1234", Cluster: "c", Service: "svc", Instance: "ci-1", TaskDefinition: "td",

@@ -50,7 +50,7 @@ func (a *Answer) say(format string, args ...any) { a.Say = append(a.Say, fmt.Spr
 // Find explains what id names: an ARN, an id, the beginning of a task id, the
 // name of a service, target group, capacity provider, stack, load balancer or
 // cluster, the id of a deployment, or the address of a target. A stack that has
-// the name of a service is stack/NAME.
+// the name of a service is stack/NAME. "denied" is the calls that IAM denied.
 func Find(v store.Reader, id string, now time.Time) (Answer, bool) {
 	if t, ok := findTask(v, id); ok {
 		return task(v, t, now), true
@@ -103,6 +103,9 @@ func Find(v store.Reader, id string, now time.Time) (Answer, bool) {
 	}
 	if a, ok := findPlace(v, id); ok {
 		return a, true
+	}
+	if id == "denied" { // nothing has that name
+		return deniedCalls(v), true
 	}
 	if h := history(v, id); len(h) > 0 {
 		return Answer{Subject: id, Kind: "record", Say: []string{"this is what was decided about it"}, History: h}, true
@@ -182,7 +185,12 @@ func history(v store.Reader, subjects ...string) []model.Decision {
 	return out
 }
 
-func since(now, at time.Time) string { return now.Sub(at).Round(time.Second).String() }
+func since(now, at time.Time) string {
+	if at.IsZero() {
+		return "an unknown time"
+	}
+	return now.Sub(at).Round(time.Second).String()
+}
 
 func first(ss ...string) string {
 	for _, s := range ss {

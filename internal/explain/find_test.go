@@ -1,6 +1,7 @@
 package explain_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -106,6 +107,32 @@ func TestWhatCanBeAskedFor(t *testing.T) {
 		if all := strings.Join(a.Say, "\n"); a.Kind != c.kind || !strings.Contains(all, c.says) || !strings.Contains(a.Cure, c.cure) ||
 			c.cure == "" && a.Cure != "" {
 			t.Errorf("%s: got a %s\n%s\n→ %s\nwant a %s with %q → %q", c.id, a.Kind, all, a.Cure, c.kind, c.says, c.cure)
+		}
+	}
+}
+
+// A time that is not there is not printed as one: a rolling deployment has no
+// stage.
+func TestNoZeroTimeIsTold(t *testing.T) {
+	db := town(t)
+	if err := db.Update(t.Context(), "test", func(tx *store.Tx) error {
+		return errors.Join(
+			state.ServiceDeployments.Put(tx, model.ServiceDeployment{
+				ARN: "arn:aws:ecs:r:1:service-deployment/town/web/ROLL", RolloutID: "ecs-svc/3", Service: "arn:aws:ecs:r:1:service/town/web",
+				Status: model.DeploymentInProgress, CreatedAt: now.Add(-2 * time.Minute),
+			}),
+			state.Instances.Put(tx, model.Instance{ID: "i-7", ARN: "ci-7", Cluster: "town", State: model.InstancePending, Goal: model.GoalRun}),
+		)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]string{
+		"ROLL": "deployment ROLL is IN_PROGRESS for 2m0s", "i-7": "wanted for an unknown time", "web": "ACTIVE",
+	} {
+		a, _ := explain.Find(db.View(), id, now)
+		all := strings.Join(a.Say, "\n")
+		if !strings.Contains(all, want) || strings.Contains(all, "stage none") || strings.Contains(all, "2562047h") {
+			t.Errorf("%s: want %q in\n%s", id, want, all)
 		}
 	}
 }

@@ -53,7 +53,9 @@ func findPlace(v store.Reader, id string) (Answer, bool) {
 		a := Answer{Subject: id, Kind: "network interface", History: history(v, id)}
 		a.say("%s of %s, %s in %s, groups %s", n.Kind, n.Owner, n.IP, first(n.Subnet, "the Internet"), strings.Join(n.SecurityGroups, ", "))
 		a.say("it is %s", n.State)
-		calls(&a, networks(v, region(v, n)), id)
+		snapshot := networks(v, region(v, n))
+		calls(&a, snapshot, id)
+		a.say("%s", vpc.WayOut(snapshot, id))
 		return a, true
 	}
 	s, ok := state.Subnets.Get(v, id)
@@ -70,6 +72,7 @@ func findPlace(v store.Reader, id string) (Answer, bool) {
 	}
 	a.say("what something in it with the VPC's default group would reach:")
 	calls(&a, with, guest)
+	a.say("%s", vpc.WayOut(with, guest))
 	return a, true
 }
 

@@ -68,8 +68,10 @@ func deployment(v store.Reader, a *Answer, d model.ServiceDeployment, now time.T
 		a.say("deployment %s has been %s for %s", short(d.ARN), d.Status, since(now, end))
 	} else if d.StatusReason != "" {
 		a.say("deployment %s is %s: %s", short(d.ARN), d.Status, d.StatusReason)
+	} else if d.Stage == "" { // a rolling one has none
+		a.say("deployment %s is %s for %s", short(d.ARN), d.Status, since(now, d.CreatedAt))
 	} else {
-		a.say("deployment %s is %s, stage %s for %s", short(d.ARN), d.Status, first(string(d.Stage), "none"), since(now, d.StageAt))
+		a.say("deployment %s is %s, stage %s for %s", short(d.ARN), d.Status, d.Stage, since(now, d.StageAt))
 	}
 	if d.RollbackReason != "" && d.RollbackReason != d.StatusReason {
 		a.say("it was given up: %s", d.RollbackReason)

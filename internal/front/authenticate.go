@@ -24,8 +24,13 @@ func (x *exchange) identify(sig *wire.Signature) (*ident.Key, error) {
 		return nil, nil
 	}
 	x.call.AccessKey = sig.AccessKey
-	if err := x.regionFits(sig); err != nil {
+	if err := x.scopeFits(sig); err != nil {
 		return nil, err
+	}
+	if x.l.Dated {
+		if err := x.current(sig); err != nil {
+			return nil, err
+		}
 	}
 	k, known, err := x.f.Keys.Key(x.r.Context(), sig.AccessKey, sig.Token)
 	switch {
@@ -40,9 +45,8 @@ func (x *exchange) identify(sig *wire.Signature) (*ident.Key, error) {
 	return &k, nil
 }
 
-// verify holds a signature against a key of ours, if it is of one. The time of
-// the signature is not held against the clock, which may run ahead of the
-// caller's by days (clock advance); the key's own end is.
+// verify holds a signature against a key of ours, if it is of one. The key's own
+// end is held against the control plane's clock, by which it was made.
 func (x *exchange) verify(sig *wire.Signature, k *ident.Key) error {
 	if k == nil {
 		return nil
@@ -60,6 +64,47 @@ func (x *exchange) verify(sig *wire.Signature, k *ident.Key) error {
 	return nil
 }
 
+// mostSkew is how far a caller's clock may be from ours: "a request must reach
+// AWS within five minutes of the time stamp in the request" (IAM User Guide).
+const mostSkew = 5 * time.Minute
+
+// stamp is how AWS writes the time of a signature.
+const stamp = "20060102T150405Z"
+
+// current refuses a signature that is too old or from the future, by the real
+// clock: the control plane's may run ahead of the caller's by days.
+func (x *exchange) current(sig *wire.Signature) error {
+	now := x.f.Real.Now().UTC()
+	first, last, allowed := now.Add(-mostSkew), now.Add(mostSkew), "5 min."
+	if sig.Presigned && sig.Expires > 0 {
+		first, allowed = now.Add(-sig.Expires), strconv.Itoa(int(sig.Expires.Seconds()))+" s"
+	}
+	const (
+		early = "Signature expired: %s is now earlier than %s (%s - %s)"
+		late  = "Signature not yet current: %s is still later than %s (%s + 5 min.)"
+	)
+	at, present := sig.At.Format(stamp), now.Format(stamp)
+	switch {
+	case sig.At.Before(first) && x.to.protocol == wire.EC2, sig.At.After(last) && x.to.protocol == wire.EC2:
+		return fault.New(fault.Denied, "RequestExpired", "Request has expired.")
+	case sig.At.Before(first):
+		return fault.New(fault.Denied, "SignatureDoesNotMatch", early, at, first.Format(stamp), present, allowed)
+	case sig.At.After(last):
+		return fault.New(fault.Denied, "SignatureDoesNotMatch", late, at, last.Format(stamp), present)
+	default:
+		return nil
+	}
+}
+
+// scopeFits refuses a credential scope of another Region, and where a key is
+// wanted, of another service.
+func (x *exchange) scopeFits(sig *wire.Signature) error {
+	if name := x.to.service.SigningName; x.l.Strict && x.to.op != nil && sig.Service != name {
+		return fault.New(fault.Denied, "CredentialScope", "Credential should be scoped to correct service: '%s'. ", name)
+	}
+	return x.regionFits(sig)
+}
+
 // regionFits refuses a credential scope of another Region: the caller thinks
 // to be elsewhere, and would look for its resources there.
 func (x *exchange) regionFits(sig *wire.Signature) error {
@@ -67,7 +112,7 @@ func (x *exchange) regionFits(sig *wire.Signature) error {
 	if sig.Region == here || x.to.service.GlobalEndpoint != "" && sig.Region == "us-east-1" || sig.Region == "" || sig.Region == "aws-global" {
 		return nil
 	}
-	return fault.New(fault.Denied, "SignatureDoesNotMatch",
+	return fault.New(fault.Denied, "CredentialScope",
 		"Credential should be scoped to a valid Region, not '%s'. This server is Region %s: set AWS_REGION=%s (AWS_DEFAULT_REGION for the AWS "+
 			"CLI version 1, or --region), or start the server with --region %s.",
 		sig.Region, here, here, sig.Region)
@@ -101,7 +146,7 @@ func (f *Front) authorize(ctx context.Context, r *served, op *wire.Operation, in
 	if c.Principal.Root || r.open(op.Name) {
 		return nil
 	}
-	resources, err := r.resources(f.Place, op, in)
+	resources, err := r.resources(f.Place, c.Principal, op, in)
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "")
 	}
@@ -128,18 +173,33 @@ func (f *Front) keys(c wire.Call) map[string]string {
 // Authenticate says who signed a request that another handler serves (see
 // Handle), such as a web socket's handshake. A key that is not ours is refused.
 func (f *Front) Authenticate(r *http.Request) (ident.Principal, error) {
+	c, err := f.authenticate(Listener{Strict: true}, r)
+	return c.Principal, err
+}
+
+// authenticate says who sent a request without a body.
+func (f *Front) authenticate(l Listener, r *http.Request) (wire.Call, error) {
+	x := &exchange{f: f, l: l, r: r, call: f.bareCall(l, r), to: fallbackTarget(r)}
 	sig, err := wire.ReadSignature(r)
 	if err != nil {
-		return ident.Principal{}, err
+		return x.call, err
 	}
-	l := Listener{Strict: true}
-	x := &exchange{f: f, l: l, r: r, call: f.bareCall(l, r), to: fallbackTarget(r)}
 	k, err := x.identify(sig)
 	if err != nil {
-		return ident.Principal{}, err
+		return x.call, err
 	}
-	if err := x.verify(sig, k); err != nil {
-		return ident.Principal{}, err
+	return x.call, x.verify(sig, k)
+}
+
+// admitTo decides whether a request of a strict listener may go to a handler
+// that wants an action: whoever may read, on the machine itself anything.
+func (f *Front) admitTo(l Listener, r *http.Request, action string) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return fault.New(fault.Denied, "AccessDenied", "%s %s is for root on the server's own machine.", r.Method, r.URL.Path)
 	}
-	return x.call.Principal, nil
+	c, err := f.authenticate(l, r)
+	if err != nil || c.Principal.Root {
+		return err
+	}
+	return f.Auth.Authorize(r.Context(), c.Principal, action, []string{"*"}, f.keys(c))
 }

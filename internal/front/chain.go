@@ -20,6 +20,8 @@ type exchange struct {
 	body []byte
 	call wire.Call
 	to   target
+	in   any // what was decoded
+	out  any // what the operation returned
 }
 
 // serve runs the chain and writes what comes of it.
@@ -36,6 +38,7 @@ func (f *Front) serve(l Listener, w http.ResponseWriter, r *http.Request) {
 		answer, code = x.to.service.EncodeError(x.to.protocol, err, x.call.RequestID)
 	}
 	f.note(r.Context(), x.call, code, answer.Status, err)
+	x.record(code, err)
 	write(w, r, answer)
 }
 
@@ -63,15 +66,18 @@ func (x *exchange) run() (answer *wire.Response, err error) {
 	if err != nil {
 		return nil, err
 	}
+	x.in = in
 	out, err := x.f.answer(wire.WithCall(x.r.Context(), x.call), x.to.served, x.to.op, in)
 	if err != nil {
 		return nil, err
 	}
+	x.out = out
 	return x.to.op.Encode(x.to.protocol, out, x.call.RequestID)
 }
 
 // admit says who calls what. Before the caller is known, no more of the request
-// is read than that needs: its head, and the bytes that the signature covers.
+// is read than that needs: its head, and the bytes that the signature covers. A
+// stranger takes nothing out of the account's buckets.
 func (x *exchange) admit() (release func(), err error) {
 	release = func() {}
 	sig, err := wire.ReadSignature(x.r)
@@ -91,6 +97,9 @@ func (x *exchange) admit() (release func(), err error) {
 	}
 	if x.to.inForm {
 		resolved = x.resolve(sig, x.findForm)
+	}
+	if resolved == nil && x.l.Limited {
+		return release, x.f.rates.admit(x.to.op, x.to.protocol, x.f.Real.Now())
 	}
 	return release, resolved
 }

@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"berth/internal/audit"
 	"berth/internal/clock"
 	"berth/internal/ident"
 	"berth/internal/wire"
@@ -62,10 +63,14 @@ type Deps struct {
 	Services []Service
 	Place    ident.Place
 	Clock    clock.Clock
-	IDs      *ident.Source
-	Keys     Keys
-	Auth     Authorizer
-	Log      *slog.Logger
+	// Real is the machine's time, by which callers date their signatures.
+	Real clock.Clock
+	IDs  *ident.Source
+	Keys Keys
+	Auth Authorizer
+	Log  *slog.Logger
+	// Audit keeps the calls of audited listeners; nil: none is kept.
+	Audit *audit.Log
 	// Fallback answers GET requests that are no API call; nil: 404.
 	Fallback http.Handler
 }
@@ -78,6 +83,7 @@ type Front struct {
 	extra    []mount
 	counts   counts
 	large    *semaphore.Weighted // bytes of large bodies
+	rates    *throttle
 }
 
 // served is a Service with its fields read.
@@ -89,6 +95,7 @@ type served struct {
 
 type mount struct {
 	prefix  string
+	action  string // that strict listeners ask IAM about; "": the handler asks itself
 	handler http.Handler
 }
 
@@ -97,6 +104,10 @@ type mount struct {
 // the call.
 func New(d Deps) (*Front, error) {
 	f := &Front{Deps: d, services: map[string]*served{}, large: semaphore.NewWeighted(together)}
+	var err error
+	if f.rates, err = newThrottle(); err != nil {
+		return nil, err
+	}
 	for _, r := range d.Services {
 		parsed, err := readFields(r.Meta, r.Fields)
 		if err != nil {
@@ -115,10 +126,18 @@ func New(d Deps) (*Front, error) {
 // Handle gives all paths with a prefix to another handler: the registry, the
 // console, the agents' sockets. The longest prefix wins. It must be called
 // before serving.
-func (f *Front) Handle(prefix string, h http.Handler) {
-	f.extra = append(f.extra, mount{prefix, h})
+func (f *Front) Handle(prefix string, h http.Handler) { f.HandleAs(prefix, "", h) }
+
+// HandleAs is Handle for paths that know no callers: a strict listener serves
+// them to whom IAM allows the action, and only to be read.
+func (f *Front) HandleAs(prefix, action string, h http.Handler) {
+	f.extra = append(f.extra, mount{prefix, action, h})
 	slices.SortStableFunc(f.extra, func(a, b mount) int { return len(b.prefix) - len(a.prefix) })
 }
+
+// RegionHeader tells who is refused on a path of HandleAs which Region this
+// is: who logs in knows the address alone.
+const RegionHeader = "Berth-Region"
 
 // Listener is one way in.
 type Listener struct {
@@ -134,6 +153,13 @@ type Listener struct {
 	// Strict listeners want a valid signature of a key of ours. Loopback is
 	// not strict: whoever may connect there is the account's root.
 	Strict bool
+	// Dated listeners want signatures of these five minutes by the real
+	// clock: they are where strangers may listen and send again.
+	Dated bool
+	// Audited listeners have their callers' calls in the audit log.
+	Audited bool
+	// Limited listeners let calls through no faster than AWS does.
+	Limited bool
 }
 
 func (l Listener) serves(service string) bool {
@@ -156,6 +182,13 @@ func (f *Front) Handler(l Listener) http.Handler {
 		}
 		for _, m := range f.extra {
 			if strings.HasPrefix(r.URL.Path, m.prefix) && l.mounts(m.prefix) {
+				if m.action != "" && l.Strict {
+					if err := f.admitTo(l, r, m.action); err != nil {
+						w.Header().Set(RegionHeader, f.Place.Region)
+						f.refuse(l, w, r, err)
+						return
+					}
+				}
 				m.handler.ServeHTTP(w, r.WithContext(wire.WithCall(r.Context(), f.bareCall(l, r))))
 				return
 			}

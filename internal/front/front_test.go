@@ -20,6 +20,7 @@ import (
 	"berth/internal/front"
 	"berth/internal/ident"
 	"berth/internal/wire"
+	"berth/internal/wire/shape/cloudtrail"
 	"berth/internal/wire/shape/cloudwatch"
 	"berth/internal/wire/shape/ec2"
 	"berth/internal/wire/shape/ecs"
@@ -103,11 +104,11 @@ func (a *auth) Authorize(_ context.Context, p ident.Principal, action string, re
 	return nil
 }
 
-func newFront(t *testing.T) (*front.Front, *auth, *clock.Stepped) {
+func newFront(t testing.TB) (*front.Front, *auth, *clock.Stepped) {
 	t.Helper()
 	a, c := &auth{}, clock.NewStepped(start)
 	f, err := front.New(front.Deps{
-		Place: place, Clock: c, IDs: ident.Seeded(1), Keys: keys{}, Auth: a, Log: slog.New(slog.DiscardHandler),
+		Place: place, Clock: c, Real: c, IDs: ident.Seeded(1), Keys: keys{}, Auth: a, Log: slog.New(slog.DiscardHandler),
 		Services: []front.Service{
 			{
 				Meta: ecs.Meta, API: toyECS{}, Fields: "CreateCluster: clusterName tags settings # comment\nDeleteCluster: cluster\n",
@@ -117,12 +118,37 @@ func newFront(t *testing.T) (*front.Front, *auth, *clock.Stepped) {
 			{Meta: ec2.Meta, API: toyEC2{}, Fields: "DescribeVpcs: VpcIds Filters"},
 			{Meta: lambda.Meta, API: toyLambda{}, Fields: "Invoke: FunctionName Payload InvocationType"},
 			{Meta: cloudwatch.Meta, API: toyCloudWatch{}, Fields: "DescribeAlarms: AlarmNames"},
+			{Meta: cloudtrail.Meta, API: toyCloudTrail{}, Fields: "LookupEvents: MaxResults"},
 		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f, a, c
+}
+
+type toyCloudTrail struct{}
+
+func (toyCloudTrail) LookupEvents(context.Context, *cloudtrail.LookupEventsInput) (*cloudtrail.LookupEventsOutput, error) {
+	return &cloudtrail.LookupEventsOutput{}, nil
+}
+
+// A service may have dots in the name that stands before its operations'.
+func TestATargetWithDots(t *testing.T) {
+	t.Parallel()
+	f, _, _ := newFront(t)
+	for target, want := range map[string]int{
+		"com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents": http.StatusOK,
+		"CloudTrail_20131101.LookupEvents":                                    http.StatusNotImplemented,
+		"LookupEvents":                                                        http.StatusNotImplemented,
+		".":                                                                   http.StatusNotImplemented,
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("{}"))
+		r.Header.Set("X-Amz-Target", target)
+		if code, body := do(f.Handler(front.Listener{}), r); code != want {
+			t.Errorf("%s: %d %s", target, code, body)
+		}
+	}
 }
 
 func target(body, op string) *http.Request {

@@ -32,7 +32,7 @@ func (g *Guard) check(r *http.Request) error {
 	if g == nil {
 		return nil
 	}
-	if !g.named(hostOf(r.Host)) {
+	if !g.named(hostOf(r.Host)) && !cameTo(r, hostOf(r.Host)) {
 		return fault.New(
 			fault.Denied, "AccessDenied", "Host %.100q is not this server's: call it as localhost or 127.0.0.1, or start it with --allow-host NAME", r.Host,
 		)
@@ -59,6 +59,13 @@ func (g *Guard) named(host string) bool {
 	}
 	ends := func(end string) bool { return strings.HasSuffix(host, end) }
 	return host == "" || host == "localhost" || ends(".localhost") || slices.ContainsFunc(awsNames, ends) || slices.Contains(g.Hosts, host)
+}
+
+// cameTo reports whether a host is the address that the request came to, which
+// no page can make its own name's.
+func cameTo(r *http.Request, host string) bool {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	return ok && host != "" && hostOf(local.String()) == strings.Trim(host, "[]")
 }
 
 // hostOf is a Host header or an address without its port.

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -41,41 +42,52 @@ func (f *Front) Invoke(ctx context.Context, as ident.Principal, service, operati
 func (f *Front) inProcess(
 	ctx context.Context, as ident.Principal, service, operation string, input func(*wire.Operation) (any, error),
 ) (any, error) {
+	by := cmp.Or(as.Service, as.Via)
 	c := wire.Call{
-		Principal: as, Service: service, Operation: operation, RequestID: f.IDs.UUID(), At: f.Clock.Now(), Source: as.Service, Secure: true,
+		Principal: as, Service: service, Operation: operation, RequestID: f.IDs.UUID(), At: f.Clock.Now(), Source: as.Service, By: by,
+		Secure: true,
 	}
-	out, err := f.invoke(wire.WithCall(ctx, c), service, operation, input)
-	code, status := "200", http.StatusOK
-	if err != nil {
-		code, status = fault.CodeOf(err), http.StatusBadRequest
-		if fault.Is(err, fault.Internal) {
+	a := answered{call: c}
+	f.invoke(wire.WithCall(ctx, c), &a, input)
+	a.code = "200"
+	status := http.StatusOK
+	if a.err != nil {
+		a.code, status = fault.CodeOf(a.err), http.StatusBadRequest
+		if fault.Is(a.err, fault.Internal) {
 			status = http.StatusInternalServerError
 		}
 	}
-	f.note(ctx, c, code, status, err)
-	return out, err
+	f.note(ctx, c, a.code, status, a.err)
+	if a.err != nil && a.op != nil {
+		a.code = a.op.Service.CodeOf(a.op.Service.Protocol(), a.err)
+	}
+	f.record(&a)
+	return a.out, a.err
 }
 
-func (f *Front) invoke(ctx context.Context, service, operation string, input func(*wire.Operation) (any, error)) (out any, err error) {
+// invoke finds the operation and calls it.
+func (f *Front) invoke(ctx context.Context, a *answered, input func(*wire.Operation) (any, error)) {
+	service, operation := a.call.Service, a.call.Operation
 	defer func() {
 		if p := recover(); p != nil {
-			err = fault.Wrap(fault.Internal, fmt.Errorf("panic: %v\n%s", p, debug.Stack()), "call %s %s", service, operation)
+			a.err = fault.Wrap(fault.Internal, fmt.Errorf("panic: %v\n%s", p, debug.Stack()), "call %s %s", service, operation)
 		}
 	}()
-	r := f.services[service]
-	if r == nil {
-		return nil, fault.New(fault.NotImplemented, "NotImplemented", "%s is not implemented by Berth: it has no service %s", operation, service)
+	if a.served = f.services[service]; a.served == nil {
+		a.err = fault.New(fault.NotImplemented, "NotImplemented", "%s is not implemented by Berth: it has no service %s", operation, service)
+		return
 	}
-	op := r.Meta.Operation(operation)
-	if op == nil {
-		return nil, fault.New(fault.Invalid, "InvalidAction", "Could not find operation %s for version %s", operation, r.Meta.Version)
+	meta := a.served.Meta
+	switch a.op = meta.Operation(operation); {
+	case a.op == nil:
+		a.err = fault.New(fault.Invalid, "InvalidAction", "Could not find operation %s for version %s", operation, meta.Version)
+	case !a.op.Built():
+		a.err = wire.NotBuilt(service, operation)
+	default:
+		var in any
+		if in, a.err = input(a.op); a.err == nil {
+			a.in = in
+			a.out, a.err = f.answer(ctx, a.served, a.op, in)
+		}
 	}
-	if !op.Built() {
-		return nil, wire.NotBuilt(service, operation)
-	}
-	in, err := input(op)
-	if err != nil {
-		return nil, err
-	}
-	return f.answer(ctx, r, op, in)
 }

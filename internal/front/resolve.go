@@ -81,7 +81,8 @@ func (x *exchange) direct(r *served, p wire.Protocol) {
 
 func (x *exchange) findTarget(header string) error {
 	x.to.protocol = wire.JSON
-	prefix, name, _ := strings.Cut(header, ".")
+	dot := max(strings.LastIndexByte(header, '.'), 0) // CloudTrail's prefix has dots of its own
+	prefix, name := header[:dot], strings.TrimPrefix(header[dot:], ".")
 	for _, r := range x.f.services {
 		if r.Meta.TargetPrefix == prefix && prefix != "" {
 			x.direct(r, wire.JSON)

@@ -104,8 +104,13 @@ func readPart(op *wire.Operation, text string, finders map[string]Finder) (part,
 	return p, nil
 }
 
-// resources names the ARNs that a call is about, "*" if it is about all.
-func (r *served) resources(place ident.Place, op *wire.Operation, in any) ([]string, error) {
+// theCaller stands in a resources.txt for the caller's own ARN: what a call is
+// about that names nobody.
+const theCaller = "@caller"
+
+// resources names the ARNs that a principal's call is about, "*" if it is about
+// all.
+func (r *served) resources(place ident.Place, who ident.Principal, op *wire.Operation, in any) ([]string, error) {
 	var out []string
 	if read := r.templates[op.Name]; read != nil {
 		templates, err := read()
@@ -116,7 +121,10 @@ func (r *served) resources(place ident.Place, op *wire.Operation, in any) ([]str
 			out = append(out, t.arns(place.ARN(prefix(op.Service), ""), op.Input(), reflect.ValueOf(in).Elem())...)
 		}
 	}
-	if len(out) == 0 {
+	if i := slices.Index(out, theCaller); i >= 0 && who.UserName() != "" {
+		out[i] = who.ARN
+	}
+	if len(out) == 0 || slices.Contains(out, theCaller) {
 		return []string{"*"}, nil
 	}
 	slices.Sort(out)

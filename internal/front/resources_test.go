@@ -36,7 +36,11 @@ func TestResources(t *testing.T) {
 		"found, or what stands": {
 			"DeleteCluster: cluster/{none(cluster)|default}", &ecs.DeleteClusterInput{Cluster: wire.Ptr("a")}, []string{arn + "cluster/default"},
 		},
-		"nothing found": {"DeleteCluster: {none(cluster)}", &ecs.DeleteClusterInput{Cluster: wire.Ptr("a")}, []string{"*"}},
+		"a caller's own": {
+			"DeleteCluster: {none(cluster)|@caller}", &ecs.DeleteClusterInput{}, []string{"arn:aws:iam::000000000000:user/ann"},
+		},
+		"a role has no user": {"DeleteCluster: {none(cluster)|@caller}", &ecs.DeleteClusterInput{}, []string{"*"}},
+		"nothing found":      {"DeleteCluster: {none(cluster)}", &ecs.DeleteClusterInput{Cluster: wire.Ptr("a")}, []string{"*"}},
 		"a list, in order, once": {
 			"DescribeClusters: cluster/{clusters}", &ecs.DescribeClustersInput{Clusters: []string{"b", "a", "b"}},
 			[]string{arn + "cluster/a", arn + "cluster/b"},
@@ -74,7 +78,11 @@ func TestResources(t *testing.T) {
 			operation = "ListClusters"
 		}
 		r := &served{Service: Service{Meta: meta}, templates: read}
-		if got, err := r.resources(place, meta.Operation(operation), tt.in); err != nil || !slices.Equal(got, tt.want) {
+		who := ident.AsUser("arn:aws:iam::000000000000:user/ann")
+		if strings.HasPrefix(name, "a role") {
+			who = ident.AsRole("arn:aws:iam::000000000000:role/r", "s")
+		}
+		if got, err := r.resources(place, who, meta.Operation(operation), tt.in); err != nil || !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %q %v, want %q", name, got, err, tt.want)
 		}
 	}

@@ -41,8 +41,11 @@ func OpenStore(dir string) (*Store, error) {
 			return nil, fmt.Errorf("make folder of functions: %w", err)
 		}
 	}
-	return &Store{dir: abs}, nil
+	return StoreAt(abs), nil
 }
+
+// StoreAt is the store of a folder that is there.
+func StoreAt(abs string) *Store { return &Store{dir: abs} }
 
 // Digest is how a package is called: base64 of its SHA-256.
 func Digest(pkg []byte) string {
@@ -119,6 +122,23 @@ func (s *Store) Open(digest string) (*os.File, error) {
 	return f, nil
 }
 
+// Verify says whether a package is there and what it was.
+func (s *Store) Verify(digest string) error {
+	f, err := s.Open(digest)
+	if err != nil {
+		return err
+	}
+	sum := sha256.New()
+	_, err = io.Copy(sum, f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("read package: %w", err)
+	}
+	if base64.StdEncoding.EncodeToString(sum.Sum(nil)) != digest {
+		return fault.New(fault.Internal, "", "the package in %s is damaged: it is not what its name says; upload the function again", f.Name())
+	}
+	return nil
+}
+
 // Unpacked is the folder of a package, unpacked when it is first asked for.
 func (s *Store) Unpacked(ctx context.Context, digest string) (string, error) {
 	p, err := s.zip(digest)
@@ -130,6 +150,9 @@ func (s *Store) Unpacked(ctx context.Context, digest string) (string, error) {
 	defer s.mu.Unlock()
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
+	}
+	if err := s.Verify(digest); err != nil {
+		return "", err
 	}
 	tmp := dir + ".new"
 	if err := os.RemoveAll(tmp); err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"berth/internal/clock"
 	"berth/internal/container"
+	"berth/internal/container/hostroot"
 	"berth/internal/fault"
 	"berth/internal/model"
 )
@@ -154,11 +155,7 @@ func (e *environment) spec(ctx context.Context, program entry, code string, addr
 			{Destination: "/tmp", Tmpfs: true, SizeBytes: e.fn.EphemeralMB * mebibyte},
 		},
 	}
-	for _, h := range hostDirs {
-		if info, err := os.Lstat(h); err == nil && info.Mode()&os.ModeSymlink == 0 {
-			s.Mounts = append(s.Mounts, container.Mount{Source: h, Destination: h, ReadOnly: true})
-		}
-	}
+	s.Mounts = append(s.Mounts, hostroot.Mounts()...)
 	if e.r.bundle != "" {
 		s.Mounts = append(s.Mounts, container.Mount{Source: e.r.bundle, Destination: runtimeDir + "/ca.pem", ReadOnly: true})
 	}

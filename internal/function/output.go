@@ -12,6 +12,10 @@ import (
 // output is complete.
 const mark = "\x1e"
 
+// maxMarks are kept at most: an environment has one call at a time, and those
+// of calls that were given up may be there still.
+const maxMarks = 64
+
 // output reads the lines that an environment's container has written.
 type output struct {
 	mu    sync.Mutex
@@ -86,7 +90,9 @@ func (o *output) text(line []byte) (string, bool) {
 	}
 	text, id, marked := strings.Cut(l.M, mark)
 	if marked {
-		o.marks[id]++
+		if o.marks[id]++; len(o.marks) > maxMarks {
+			o.marks = map[string]int{id: o.marks[id]} // a function that writes marks of its own harms itself
+		}
 	}
 	return text, !marked || text != ""
 }
@@ -98,7 +104,7 @@ func (o *output) complete(id string) bool {
 	if o.marks[id] < 2 {
 		return false
 	}
-	delete(o.marks, id)
+	clear(o.marks) // what others there are is of calls that were given up
 	return true
 }
 

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"berth/internal/container/hostroot"
 	"berth/internal/fault"
 	"berth/internal/model"
 )
@@ -75,24 +76,16 @@ func started(family, program string) entry {
 	return entry{args: []string{program, "-u", runtimeDir + "/bootstrap.py"}, version: filepath.Base(real) + ", this host's " + program}
 }
 
-// hostDirs are the host's folders that a sandbox sees, read-only: programs and
-// libraries, certificates, and what their links lead to.
-var hostDirs = []string{
-	"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ssl", "/etc/ca-certificates", "/etc/pki", "/etc/alternatives",
-	"/etc/ld.so.cache", "/etc/localtime",
-}
-
 // skeleton writes the sandbox's lowest layer: empty folders to mount on, the
 // links of the host's root, a user, and the bootstraps.
 func skeleton(dir string) error {
-	for _, d := range []string{"dev", "proc", "sys", "tmp", "opt", "etc", "run", "var/task", "var/runtime"} {
+	if err := hostroot.Make(dir); err != nil {
+		return err
+	}
+	for _, d := range []string{"var/task", "var/runtime"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			return err
 		}
-	}
-	// A runtime may give the file system that it mounts there this mode.
-	if err := os.Chmod(filepath.Join(dir, "tmp"), 0o777|os.ModeSticky); err != nil {
-		return err
 	}
 	for name, text := range map[string]string{
 		"etc/passwd":        "root:x:0:0:root:/root:/sbin/nologin\nsbx_user1051:x:993:990::/home/sbx_user1051:/sbin/nologin\n",
@@ -102,11 +95,6 @@ func skeleton(dir string) error {
 		"etc/resolv.conf":   "",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	for _, h := range hostDirs {
-		if err := place(dir, h); err != nil {
 			return err
 		}
 	}
@@ -124,26 +112,4 @@ func skeleton(dir string) error {
 		}
 		return os.WriteFile(to, data, 0o644)
 	})
-}
-
-// place makes what a host path is mounted on, or copies a link.
-func place(dir, path string) error {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return nil //nolint:nilerr // the host has no such path
-	}
-	to := filepath.Join(dir, path)
-	switch {
-	case info.Mode()&fs.ModeSymlink != 0:
-		target, err := os.Readlink(path)
-		if err != nil {
-			return err
-		}
-		_ = os.Remove(to)
-		return os.Symlink(target, to)
-	case info.IsDir():
-		return os.MkdirAll(to, 0o755)
-	default:
-		return os.WriteFile(to, nil, 0o644)
-	}
 }

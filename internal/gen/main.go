@@ -34,8 +34,11 @@ var targets = []target{
 	{"lambda", "lambda", "lambda"},
 	{"logs", "logs", "logs"},
 	{"cloudwatch", "cloudwatch", "monitoring"},
-	{"autoscaling", "application-autoscaling", "application-autoscaling"},
+	{"applicationautoscaling", "application-autoscaling", "application-autoscaling"},
 	{"ecr", "ecr", "ecr"},
+	{"cloudtrail", "cloudtrail", "cloudtrail"},
+	{"ssm", "ssm", "ssm"},
+	{"autoscaling", "autoscaling", "autoscaling"},
 }
 
 func main() {

@@ -277,7 +277,7 @@ func internetFilter(h vpc.HostNetwork) *kernel.Filter {
 	web := func(port int) kernel.FilterRule {
 		return kernel.FilterRule{kernel.Member("services", kernel.Dest), kernel.Protocol(6), kernel.Ports(port, port), kernel.Accept()}
 	}
-	return &kernel.Filter{
+	f := &kernel.Filter{
 		Sets: []kernel.Set{
 			{Name: "sources", Key: []kernel.Field{kernel.InDev, kernel.Source}, Elements: sources},
 			{Name: "vpcs", Key: []kernel.Field{kernel.OutDev}, Elements: vpcs},
@@ -297,6 +297,10 @@ func internetFilter(h vpc.HostNetwork) *kernel.Filter {
 			)},
 		},
 	}
+	if h.Out != nil {
+		leadOut(f, *h.Out)
+	}
+	return f
 }
 
 // natFilter is the filter inside a NAT gateway: what passes through leaves

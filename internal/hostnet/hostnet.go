@@ -26,11 +26,17 @@ type Net struct {
 	have map[string]*space       // nil while it is not known
 	open map[string]kernel.Space // routers, kept open
 	bin  bin
+
+	out     *vpc.Out // the way out of the host; nil is none
+	outName string   // of the device and the table on the host's side
+	led     bool     // they are there
+	// own opens the host's own namespace.
+	own func(name string) (kernel.Space, error)
 }
 
 // New manages the namespaces of spaces. It looks at nothing until Set.
 func New(spaces kernel.Spaces, log *slog.Logger) *Net {
-	return &Net{spaces: spaces, log: log, open: map[string]kernel.Space{}, bin: bin{names: map[string]bool{}}}
+	return &Net{spaces: spaces, log: log, open: map[string]kernel.Space{}, bin: bin{names: map[string]bool{}}, own: ownSpace}
 }
 
 // Set makes the host's network equal to h. When it returns without error,
@@ -40,6 +46,7 @@ func New(spaces kernel.Spaces, log *slog.Logger) *Net {
 func (n *Net) Set(ctx context.Context, h vpc.HostNetwork) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	h.Out = n.out
 	want := lower(h)
 	n.bin.waitFor(want)
 	if n.bin.takeFailed() {
@@ -124,7 +131,11 @@ func (n *Net) readKernel(want map[string]*space) (map[string]*space, error) {
 // again is as cheap.
 func adopt(p kernel.Picture, want *space) *space {
 	s := newSpace()
+	leaf := want != nil && want.ends[interfaceDev]
 	for _, l := range p.Links {
+		if leaf && l.Name != interfaceDev {
+			continue
+		}
 		if want != nil && want.ends[l.Name] || want == nil && l.Name == interfaceDev {
 			// One that is down is the rest of a making that was cut short: not
 			// known here, the pair is made again.
@@ -135,9 +146,8 @@ func adopt(p kernel.Picture, want *space) *space {
 			s.links[l.Name] = link{}
 		}
 	}
-	leaf := want != nil && want.ends[interfaceDev]
 	for _, a := range p.Addresses {
-		s.addrs[a] = !leaf || a.Dev != "lo" || want.addrs[a]
+		s.addrs[a] = !leaf || a.Dev == interfaceDev || want.addrs[a]
 	}
 	for _, r := range p.Routes {
 		s.routes[r] = !leaf || want.routes[r]
@@ -179,6 +189,9 @@ func (n *Net) change(ctx context.Context, want map[string]*space) error {
 			return err
 		}
 	}
+	if err := n.uplink(); err != nil {
+		return err
+	}
 	var errs []error
 	for _, name := range routers {
 		if err := n.links(ctx, name, want); err != nil {
@@ -214,7 +227,7 @@ func (n *Net) router(name string) (kernel.Space, error) {
 	if s := n.open[name]; s != nil {
 		return s, nil
 	}
-	s, err := n.spaces.Create(name)
+	s, err := n.spaces.Create(name, false)
 	if err == nil {
 		n.open[name] = s
 	}
@@ -299,7 +312,7 @@ func (n *Net) connect(s kernel.Space, have *space, d string, l link, far *space)
 		}
 		delete(have.links, d)
 	}
-	peer, err := n.spaces.Create(l.peer)
+	peer, err := n.spaces.Create(l.peer, far.containers)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func start(t *testing.T) *realHost {
 		t.Skip("skipped: needs root for network namespaces")
 	}
 	dir := filepath.Join(t.TempDir(), "netns")
-	spaces, err := kernel.NewLinux(dir)
+	spaces, err := kernel.NewLinux(dir, users(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,4 +116,16 @@ func TestSuite(t *testing.T) {
 			return h.net
 		}}
 	})
+}
+
+// users is user 0 of containers where the kernel gives them user namespaces, as
+// the server has it.
+func users(t *testing.T) int {
+	t.Helper()
+	const first = 0x7000_0000
+	if err := kernel.CheckUsers(first, t.TempDir()); err != nil {
+		t.Log("without user namespaces:", err)
+		return 0
+	}
+	return first
 }

@@ -27,6 +27,9 @@ var (
 // gatewayDev is a VPC's link to the Internet.
 const gatewayDev = "igw"
 
+// uplinkDev is the Internet's link to the host's own namespace.
+const uplinkDev = "host"
+
 // interfaceDev is the device in every interface's namespace.
 const interfaceDev = "eth0"
 
@@ -46,6 +49,8 @@ type space struct {
 	rules   map[kernel.Rule]bool
 	sysctls map[string]string
 	filter  *kernel.Filter
+	// containers live in it.
+	containers bool
 }
 
 // delay is the sysctl that would let a device wait before it answers for
@@ -66,7 +71,7 @@ type link struct {
 func newSpace() *space {
 	return &space{
 		map[string]link{}, map[string]bool{}, map[kernel.Address]bool{}, map[kernel.Route]bool{}, map[kernel.Rule]bool{}, map[string]string{},
-		nil,
+		nil, false,
 	}
 }
 
@@ -137,6 +142,11 @@ func (l lowering) internet() {
 	for _, service := range l.Services {
 		s.address("lo", host(service.Address))
 	}
+	if l.Out != nil { // the link is made from the host's side
+		s.ends[uplinkDev] = true
+		s.address(uplinkDev, netip.PrefixFrom(l.Out.Inside(), l.Out.Link.Bits()))
+		s.route(kernel.Route{To: everywhere, Via: l.Out.Host(), Dev: uplinkDev})
+	}
 }
 
 func (l lowering) router(r vpc.Router) {
@@ -193,9 +203,11 @@ func (l lowering) iface(i vpc.Interface) {
 	s.route(kernel.Route{To: everywhere, Via: i.Gateway, Dev: interfaceDev})
 	s.sysctls["ipv6/conf/default/disable_ipv6"] = "1"
 	switch i.Kind {
-	case vpc.KindInstance:
+	case vpc.KindInstance, vpc.KindSlice:
+		s.containers = true
 		s.address("lo", host(vpc.Metadata))
 	case vpc.KindTask:
+		s.containers = true
 		s.address("lo", host(vpc.TaskMetadata))
 	case vpc.KindNAT:
 		s.forwards()

@@ -134,6 +134,9 @@ type Principal struct {
 	Root bool
 	// Service is set when an AWS service calls for itself (cloudformation.amazonaws.com).
 	Service string
+	// Via is the AWS service that calls for the principal, where Service does
+	// not say it: nothing follows from it but what the audit log shows.
+	Via string
 }
 
 // Root is the account's own principal.
@@ -148,6 +151,21 @@ func AsRole(roleARN, session string) Principal {
 		Account: a.Account, Role: roleARN, Session: session,
 		ARN: "arn:" + a.Partition + ":sts::" + a.Account + ":assumed-role/" + Last(a.Resource) + "/" + session,
 	}
+}
+
+// AsUser is an IAM user.
+func AsUser(userARN string) Principal {
+	a, _ := ParseARN(userARN)
+	return Principal{Account: a.Account, ARN: userARN}
+}
+
+// UserName is the name of the IAM user that the principal is; "" if it is
+// none.
+func (p Principal) UserName() string {
+	if a, ok := ParseARN(p.ARN); ok && a.Service == "iam" && strings.HasPrefix(a.Resource, "user/") {
+		return Last(a.Resource)
+	}
+	return ""
 }
 
 // AsService is a session of the service-linked role by which an AWS service

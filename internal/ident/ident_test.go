@@ -44,3 +44,31 @@ func TestARoleSessionIsNamedAsSTSNamesIt(t *testing.T) {
 		t.Error("an ARN without a resource was taken")
 	}
 }
+
+// Principals are worded as AWS words them, and only users have names.
+func TestPrincipals(t *testing.T) {
+	t.Parallel()
+	place := ident.Place{Partition: "aws", Region: "eu-west-1", Account: "000000000000"}
+	for _, c := range []struct {
+		p         ident.Principal
+		arn, name string
+	}{
+		{ident.Root(place), "arn:aws:iam::000000000000:root", ""},
+		{ident.AsUser("arn:aws:iam::000000000000:user/team/alice"), "arn:aws:iam::000000000000:user/team/alice", "alice"},
+		{ident.AsRole("arn:aws:iam::000000000000:role/x/deploy", "ci"), "arn:aws:sts::000000000000:assumed-role/deploy/ci", ""},
+		{
+			ident.AsService(place, "ecs.amazonaws.com", "AWSServiceRoleForECS", "s"),
+			"arn:aws:sts::000000000000:assumed-role/AWSServiceRoleForECS/s", "",
+		},
+	} {
+		if c.p.ARN != c.arn || c.p.UserName() != c.name || c.p.Account != place.Account {
+			t.Errorf("%+v is called %q, want %s %q", c.p, c.p.UserName(), c.arn, c.name)
+		}
+	}
+	if got := place.ARN("ecs", "cluster/c"); got != "arn:aws:ecs:eu-west-1:000000000000:cluster/c" {
+		t.Error(got)
+	}
+	if a, b := ident.Crypto().Bytes(16), ident.Crypto().Bytes(16); string(a) == string(b) {
+		t.Error("chance repeats itself")
+	}
+}

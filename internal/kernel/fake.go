@@ -78,7 +78,7 @@ func (f *Fake) Names() ([]string, error) {
 }
 
 // Create makes or opens a namespace.
-func (f *Fake) Create(name string) (Space, error) {
+func (f *Fake) Create(name string, _ bool) (Space, error) {
 	if s, err := f.Open(name); err == nil {
 		return s, nil
 	}
@@ -161,6 +161,11 @@ func (s *fakeSpace) AddLink(l Link, to Space, p Link) error {
 		if _, ok := s.links[l.Name]; ok {
 			return nil
 		}
+		if l.Master != "" {
+			if err := s.need(l.Master); err != nil {
+				return err
+			}
+		}
 		if len(l.Name) > 15 || len(p.Name) > 15 {
 			return fault.New(fault.Internal, "", "device name %s or %s is too long", l.Name, p.Name)
 		}
@@ -168,6 +173,11 @@ func (s *fakeSpace) AddLink(l Link, to Space, p Link) error {
 		s.peers[l.Name], o.peers[p.Name] = peer{o, p.Name}, peer{s, l.Name}
 		return nil
 	})
+}
+
+// AddBridge makes a bridge.
+func (s *fakeSpace) AddBridge(l Link) error {
+	return s.change("add bridge", l.Name, func() error { s.links[l.Name] = l; return nil })
 }
 
 // DeleteLink removes both ends.

@@ -91,6 +91,9 @@ const (
 	opSource
 	opSourceBy
 	opDestBy
+	opDest
+	opTranslated
+	opMasquerade
 )
 
 // Is tests a device name or a mark (a decimal number).
@@ -160,6 +163,9 @@ func State(bits int) Term {
 	return Term{text: "ct state " + strings.Join(s, ","), op: opState, lo: bits}
 }
 
+// Translated tests whether the packet's flow was given another destination.
+func Translated() Term { return Term{text: "ct status dnat", op: opTranslated} }
+
 // Accept lets the packet through this hook.
 func Accept() Term { return verdict("accept") }
 
@@ -189,6 +195,9 @@ func SourceNAT(a netip.Addr) Term {
 	return Term{text: "snat to " + a.String(), op: opSource, prefix: netip.PrefixFrom(a, a.BitLen())}
 }
 
+// Masquerade gives the packet the address of the device that it leaves by.
+func Masquerade() Term { return Term{text: "masquerade", op: opMasquerade} }
+
 // SourceNATBy looks the new source up in a map by the old one.
 func SourceNATBy(set string) Term {
 	return Term{text: "snat to ip saddr map @" + set, op: opSourceBy, field: Source, name: set}
@@ -197,6 +206,11 @@ func SourceNATBy(set string) Term {
 // DestNATBy looks the new destination up in a map by the old one.
 func DestNATBy(set string) Term {
 	return Term{text: "dnat to ip daddr map @" + set, op: opDestBy, field: Dest, name: set}
+}
+
+// DestNAT gives a packet of TCP or UDP another destination.
+func DestNAT(a netip.AddrPort) Term {
+	return Term{text: "dnat to " + a.String(), op: opDest, prefix: netip.PrefixFrom(a.Addr(), a.Addr().BitLen()), lo: int(a.Port())}
 }
 
 func join(fields []Field) string {

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tableName is our table in every namespace.
+// tableName is our table in every namespace of ours.
 const tableName = "berth"
 
 // revisionPrefix marks the empty chain whose name carries the filter's
@@ -33,8 +33,8 @@ type program struct {
 	err   error
 }
 
-func setFilter(conn *nftables.Conn, old *Filter, f Filter) error {
-	p := &program{conn: conn, table: &nftables.Table{Name: tableName, Family: nftables.TableFamilyIPv4}}
+func setFilter(conn *nftables.Conn, table string, old *Filter, f Filter) error {
+	p := &program{conn: conn, table: tableOf(table)}
 	before := Filter{}
 	if old == nil {
 		p.conn.AddTable(p.table) // so that there is one to delete
@@ -58,6 +58,20 @@ func setFilter(conn *nftables.Conn, old *Filter, f Filter) error {
 	}
 	if err := p.conn.Flush(); err != nil {
 		return fmt.Errorf("set packet filter: %w", err)
+	}
+	return nil
+}
+
+func tableOf(name string) *nftables.Table {
+	return &nftables.Table{Name: name, Family: nftables.TableFamilyIPv4}
+}
+
+// dropTable removes a table with all that is in it; an absent one is success.
+func dropTable(conn *nftables.Conn, name string) error {
+	conn.AddTable(tableOf(name)) // so that there is one to delete
+	conn.DelTable(tableOf(name))
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("remove table %s: %w", name, err)
 	}
 	return nil
 }
@@ -305,7 +319,9 @@ func (t Term) exprs() ([]expr.Any, error) {
 		}
 		return es, nil
 	case opState:
-		return inState(uint32(t.lo)), nil
+		return inBits(expr.CtKeySTATE, uint32(t.lo)), nil
+	case opTranslated:
+		return inBits(expr.CtKeySTATUS, destTranslated), nil
 	case opVerdict:
 		v, err := parseVerdict(t.name)
 		return []expr.Any{v}, err
@@ -316,8 +332,18 @@ func (t Term) exprs() ([]expr.Any, error) {
 
 // actions are the terms that change the packet or its way.
 func (t Term) actions() ([]expr.Any, error) {
+	if t.op == opMasquerade {
+		return []expr.Any{&expr.Masq{}}, nil
+	}
 	if t.op == opSource {
 		return []expr.Any{&expr.Immediate{Register: 1, Data: t.prefix.Addr().AsSlice()}, nat(expr.NATTypeSourceNAT)}, nil
+	}
+	if t.op == opDest {
+		to := &expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1, RegProtoMin: 2, Specified: true}
+		return []expr.Any{
+			&expr.Immediate{Register: 1, Data: t.prefix.Addr().AsSlice()},
+			&expr.Immediate{Register: 2, Data: binary.BigEndian.AppendUint16(nil, uint16(t.lo))}, to,
+		}, nil
 	}
 	load, _ := t.field.load(0)
 	found := &expr.Lookup{SourceRegister: 1, DestRegister: 1, IsDestRegSet: true, SetName: t.name}
@@ -369,9 +395,12 @@ func transportByte(offset uint32, value int) []expr.Any {
 	}
 }
 
-func inState(bits uint32) []expr.Any {
+// destTranslated is IPS_DST_NAT of the kernel's connection tracking.
+const destTranslated = 1 << 5
+
+func inBits(of expr.CtKey, bits uint32) []expr.Any {
 	return []expr.Any{
-		&expr.Ct{Key: expr.CtKeySTATE, Register: 1},
+		&expr.Ct{Key: of, Register: 1},
 		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binary.NativeEndian.AppendUint32(nil, bits), Xor: make([]byte, 4)},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)},
 	}

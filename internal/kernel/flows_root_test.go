@@ -22,11 +22,11 @@ func TestFlowsAreForgottenByAddress(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("namespaces are made by root only")
 	}
-	l, err := kernel.NewLinux(filepath.Join(t.TempDir(), "netns"))
+	l, err := kernel.NewLinux(filepath.Join(t.TempDir(), "netns"), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := l.Create("a")
+	s, err := l.Create("a", false)
 	if err != nil {
 		t.Fatal(err)
 	}

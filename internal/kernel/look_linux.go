@@ -26,7 +26,7 @@ func (s *linuxSpace) Look() (Picture, error) {
 	}
 	for _, l := range links {
 		names[l.Attrs().Index] = l.Attrs().Name
-		if l.Type() == "veth" {
+		if l.Type() == "veth" || l.Type() == "bridge" {
 			p.Links = append(p.Links, Link{Name: l.Attrs().Name, MAC: l.Attrs().HardwareAddr.String(), Down: l.Attrs().Flags&net.FlagUp == 0})
 		}
 	}
@@ -118,7 +118,7 @@ func (s *linuxSpace) revision() (string, error) {
 		return "", fmt.Errorf("list chains: %w", err)
 	}
 	for _, ch := range chains {
-		if rev, ok := strings.CutPrefix(ch.Name, revisionPrefix); ok && ch.Table.Name == tableName {
+		if rev, ok := strings.CutPrefix(ch.Name, revisionPrefix); ok && ch.Table.Name == s.tableName() {
 			return rev, nil
 		}
 	}

@@ -58,7 +58,13 @@ func isNamespace(f *os.File) bool {
 // CreateNetns makes a network namespace and mounts it at path, or opens the
 // one that is there. It lives until DeleteNetns, whatever becomes of this
 // process. Its loopback is up.
-func CreateNetns(path string) (*Netns, error) {
+func CreateNetns(path string) (*Netns, error) { return createNetns(path, 0) }
+
+// CreateOwnedNetns is CreateNetns with a user namespace of its own, whose user 0
+// is first on this host, as the namespace's owner.
+func CreateOwnedNetns(path string, first int) (*Netns, error) { return createNetns(path, first) }
+
+func createNetns(path string, first int) (*Netns, error) {
 	if n, err := OpenNetns(path); err == nil || !fault.Is(err, fault.NotFound) {
 		return n, err
 	}
@@ -70,11 +76,17 @@ func CreateNetns(path string) (*Netns, error) {
 		return nil, fmt.Errorf("create network namespace: %w", err)
 	}
 	_ = f.Close()
-	if err := onLostThread(func() error { return mountFreshNetns(path) }); err != nil {
-		_ = os.Remove(path)
-		return nil, fmt.Errorf("create network namespace %s: %w", path, err)
+	if err := fresh(path, first); err != nil {
+		return nil, errors.Join(fmt.Errorf("create network namespace %s: %w", path, err), DeleteNetns(path))
 	}
 	return OpenNetns(path)
+}
+
+func fresh(path string, first int) error {
+	if first != 0 {
+		return mountOwnedNetns(path, first)
+	}
+	return onLostThread(func() error { return mountFreshNetns(path) })
 }
 
 // mountFreshNetns leaves the calling thread in a namespace of its own.

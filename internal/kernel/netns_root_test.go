@@ -181,3 +181,51 @@ func TestSharedFolderIsOneMountAndGoesWhole(t *testing.T) {
 		t.Errorf("left: %v", m)
 	}
 }
+
+// A network namespace that belongs to a user namespace is used as any other from
+// outside; its loopback is up before it is there, and nothing is left of what made
+// it.
+func TestANetnsThatBelongsToUsers(t *testing.T) {
+	const first = 0x7000_0000
+	if err := kernel.CheckUsers(first, t.TempDir()); err != nil {
+		t.Skipf("skipped: %v", err)
+	}
+	for path, owned := range map[string]bool{filepath.Join(t.TempDir(), "owned"): true, filepath.Join(t.TempDir(), "plain"): false} {
+		users := 0
+		if owned {
+			users = first
+		}
+		n, err := kernel.CreateOwnedNetns(path, users)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := n.Listen(t.Context(), "tcp", "127.0.0.1:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		owner, err := kernel.NetnsOwner(path)
+		if err != nil || (owner != nil) != owned {
+			t.Errorf("%s: %v, %v", path, owner, err)
+		}
+		if owner != nil {
+			_ = owner.Close()
+		}
+		if err := errors.Join(l.Close(), n.Close(), kernel.DeleteNetns(path)); err != nil {
+			t.Error(err)
+		}
+	}
+	if owner, err := kernel.NetnsOwner(""); err != nil || owner != nil {
+		t.Errorf("of this process: %v, %v", owner, err)
+	}
+}
+
+// A range that the kernel does not take is said, and leaves nothing.
+func TestUsersThatTheKernelDoesNotTake(t *testing.T) {
+	dir := t.TempDir()
+	if err := kernel.CheckUsers(1<<32-2, dir); err == nil {
+		t.Error("ids beyond the last were taken")
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}

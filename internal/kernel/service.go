@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -58,6 +59,19 @@ func (n *Netns) ServeAt(at netip.AddrPort, port uint16) error {
 	var err error
 	if e := n.quick(func() { err = ServeAt(at, port) }); e != nil {
 		return e
+	}
+	return err
+}
+
+// Filters says why this kernel cannot be told what to filter, nil if it can. Who
+// is not root cannot tell, and is told of no error.
+func Filters() error {
+	c, err := nftables.New()
+	if err == nil {
+		_, err = c.ListTables()
+	}
+	if errors.Is(err, unix.EPERM) {
+		return nil
 	}
 	return err
 }

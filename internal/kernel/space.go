@@ -11,8 +11,9 @@ import (
 type Spaces interface {
 	// Names lists the namespaces, sorted.
 	Names() ([]string, error)
-	// Create makes a namespace, or opens the one of that name. lo is up.
-	Create(name string) (Space, error)
+	// Create makes a namespace, or opens the one of that name. lo is up. One in
+	// which containers live belongs to their user namespace, if they have any.
+	Create(name string, containers bool) (Space, error)
 	// Open opens a namespace; fault.NotFound if there is none.
 	Open(name string) (Space, error)
 	// Delete removes a namespace; an absent one is success. What lives in it
@@ -27,6 +28,8 @@ type Space interface {
 	Look() (Picture, error)
 	// AddLink makes a veth pair between this space and another, both ends up.
 	AddLink(l Link, peer Space, p Link) error
+	// AddBridge makes a bridge, and raises it.
+	AddBridge(l Link) error
 	DeleteLink(dev string) error
 	AddAddress(a Address) error
 	DeleteAddress(a Address) error
@@ -53,6 +56,8 @@ type Link struct {
 	// ever: the kernel keeps few neighbours that it had to ask for, 1,024 for
 	// all namespaces together. It needs the other end's MAC. Look leaves it out.
 	Neighbor netip.Addr
+	// Master is the bridge that the link joins; "" is none. Look leaves it out.
+	Master string
 	// Down is only what Look says of a link that was never brought up, or was
 	// taken down since.
 	Down bool

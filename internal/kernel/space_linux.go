@@ -19,16 +19,20 @@ import (
 )
 
 // Linux keeps namespaces as mounts in a folder of this host.
-type Linux struct{ dir string }
+type Linux struct {
+	dir   string
+	users int
+}
 
 // NewLinux uses the folder dir (made if absent), which becomes a shared mount
-// so that instances see what is mounted there later.
-func NewLinux(dir string) (*Linux, error) {
+// so that instances see what is mounted there later. users is user 0 of
+// containers on this host; 0 gives them no user namespaces.
+func NewLinux(dir string, users int) (*Linux, error) {
 	if err := EnsureShared(dir); err != nil {
 		return nil, err
 	}
 	real, err := filepath.EvalSymlinks(dir)
-	return &Linux{real}, err
+	return &Linux{real, users}, err
 }
 
 // Path is where the namespace of a name is mounted.
@@ -57,8 +61,12 @@ func (l *Linux) Names() ([]string, error) {
 }
 
 // Create makes or opens a namespace.
-func (l *Linux) Create(name string) (Space, error) {
-	n, err := CreateNetns(l.Path(name))
+func (l *Linux) Create(name string, containers bool) (Space, error) {
+	users := 0
+	if containers {
+		users = l.users
+	}
+	n, err := createNetns(l.Path(name), users)
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +88,19 @@ func (l *Linux) Delete(name string) error { return DeleteNetns(l.Path(name)) }
 // Release takes away what NewLinux mounted; namespaces that are left go too.
 func (l *Linux) Release() error { return UnmountBelow(l.dir) }
 
+// OwnSpace is the network namespace of this process.
+func OwnSpace() (Space, error) {
+	n, err := OpenNetns("/proc/self/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	return &linuxSpace{ns: n, index: map[string]int{}}, nil
+}
+
 // linuxSpace keeps its sockets to the kernel open until Close.
 type linuxSpace struct {
-	ns *Netns
+	ns    *Netns
+	table string // of the filter; "" is tableName
 
 	// life is held for writing by Close, and for reading by DeleteLink, which is
 	// called in the background: a socket must not be closed under it. It is
@@ -180,6 +198,15 @@ func (s *linuxSpace) AddLink(l Link, peer Space, p Link) error {
 	if v.PeerHardwareAddr, err = parseMAC(p.MAC); err != nil {
 		return err
 	}
+	if l.Master != "" {
+		err := s.onLink(l.Master, func(_ *netlink.Handle, dev netlink.Link) error {
+			v.MasterIndex = dev.Attrs().Index
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("find bridge %s: %w", l.Master, err)
+		}
+	}
 	err = h.LinkAdd(v)
 	if errors.Is(err, unix.EEXIST) {
 		err = s.raise(l.Name)
@@ -195,6 +222,25 @@ func (s *linuxSpace) AddLink(l Link, peer Space, p Link) error {
 		if err := step(); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// AddBridge makes a bridge.
+func (s *linuxSpace) AddBridge(l Link) error {
+	h, err := s.netlink()
+	if err != nil {
+		return err
+	}
+	b := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: l.Name, Flags: net.FlagUp}}
+	if b.HardwareAddr, err = parseMAC(l.MAC); err != nil {
+		return err
+	}
+	if err = h.LinkAdd(b); errors.Is(err, unix.EEXIST) {
+		err = s.raise(l.Name)
+	}
+	if err != nil {
+		return fmt.Errorf("add bridge %s: %w", l.Name, err)
 	}
 	return nil
 }
@@ -406,5 +452,5 @@ func (s *linuxSpace) SetFilter(old *Filter, f Filter) error {
 	if err != nil {
 		return err
 	}
-	return setFilter(c, old, f)
+	return setFilter(c, s.tableName(), old, f)
 }

@@ -7,6 +7,8 @@ package machine
 import (
 	"context"
 	"time"
+
+	"berth/internal/model"
 )
 
 // Spec is the machine that is wanted. It is complete: a driver looks nothing up.
@@ -38,8 +40,18 @@ type Spec struct {
 	CABundle []byte
 	// Nameserver is the VPC's resolver.
 	Nameserver string
+	// TaskNetwork says that the agent fetches images and sends logs through its
+	// task's interface, not through the machine's own.
+	TaskNetwork bool
 	// ContainerInstanceARN is what the registration of its agent is to yield.
 	ContainerInstanceARN string
+	// Own says that the machine is an instance of the user's own: its user data
+	// are run before its agent, which joins the cluster that they name.
+	Own bool
+	// UserData are base64, as the metadata service's owner gave them.
+	UserData string
+	// OpenMetadata says that the metadata service answers without a token too.
+	OpenMetadata bool
 }
 
 // Credentials are what the metadata service gives out for the machine's role.
@@ -67,6 +79,8 @@ type Machine struct {
 	PID        int // of its first process; 0 for a simulated one
 	LaunchedAt time.Time
 	Reason     string // why it ended, if the driver knows
+	// Boot is what the agent of an instance of the user's own says of its start.
+	Boot model.Boot
 }
 
 // Driver launches and ends machines. All methods may be called concurrently
@@ -80,6 +94,9 @@ type Driver interface {
 	SetCredentials(ctx context.Context, id string, c Credentials) error
 	// Get returns one machine; fault.NotFound if it never was or is forgotten.
 	Get(ctx context.Context, id string) (Machine, error)
+	// Console returns the end of what the user data of a machine wrote, at most
+	// 64 KiB; fault.NotFound as Get.
+	Console(ctx context.Context, id string) ([]byte, error)
 	// List returns all machines of this driver that are not terminated, and
 	// those that ended by themselves and were not yet Terminated.
 	List(ctx context.Context) ([]Machine, error)

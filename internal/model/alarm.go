@@ -24,32 +24,32 @@ const (
 
 // Alarm is a CloudWatch metric alarm. Key: Name. Period in seconds.
 type Alarm struct {
-	Name                string      `json:"name" w:"api/cloudwatch,api/autoscaling"`
-	ARN                 string      `json:"arn" w:"api/cloudwatch,api/autoscaling"`
-	Description         string      `json:"description,omitempty" w:"api/cloudwatch,api/autoscaling"`
-	ActionsEnabled      bool        `json:"actionsEnabled" w:"api/cloudwatch,api/autoscaling"`
-	AlarmActions        []string    `json:"alarmActions,omitempty" w:"api/cloudwatch,api/autoscaling"`
-	OKActions           []string    `json:"okActions,omitempty" w:"api/cloudwatch,api/autoscaling"`
-	InsufficientActions []string    `json:"insufficientActions,omitempty" w:"api/cloudwatch,api/autoscaling"`
-	Namespace           string      `json:"namespace" w:"api/cloudwatch,api/autoscaling"`
-	Metric              string      `json:"metric" w:"api/cloudwatch,api/autoscaling"`
-	Dimensions          []Dimension `json:"dimensions,omitempty" w:"api/cloudwatch,api/autoscaling"`
-	Statistic           string      `json:"statistic,omitempty" w:"api/cloudwatch,api/autoscaling"`
-	ExtendedStatistic   string      `json:"extendedStatistic,omitempty" w:"api/cloudwatch,api/autoscaling"`
-	Unit                string      `json:"unit,omitempty" w:"api/cloudwatch,api/autoscaling"`
-	Period              int64       `json:"period" w:"api/cloudwatch,api/autoscaling"`
-	EvaluationPeriods   int64       `json:"evaluationPeriods" w:"api/cloudwatch,api/autoscaling"`
-	DatapointsToAlarm   int64       `json:"datapointsToAlarm,omitempty" w:"api/cloudwatch,api/autoscaling"`
-	Threshold           float64     `json:"threshold" w:"api/cloudwatch,api/autoscaling"`
-	Comparison          string      `json:"comparison" w:"api/cloudwatch,api/autoscaling"`
-	TreatMissing        string      `json:"treatMissing,omitempty" w:"api/cloudwatch,api/autoscaling"`
-	Tags                []Tag       `json:"tags,omitempty" w:"api/cloudwatch,api/autoscaling"`
-	ConfiguredAt        time.Time   `json:"configuredAt" w:"api/cloudwatch,api/autoscaling"`
-	State               AlarmState  `json:"state" w:"api/cloudwatch,api/autoscaling,controllers/scaling"`
-	StateReason         string      `json:"stateReason" w:"api/cloudwatch,api/autoscaling,controllers/scaling"`
-	StateData           string      `json:"stateData,omitempty" w:"api/cloudwatch,api/autoscaling,controllers/scaling"`
-	StateAt             time.Time   `json:"stateAt" w:"api/cloudwatch,api/autoscaling,controllers/scaling"`
-	TransitionedAt      time.Time   `json:"transitionedAt,omitzero" w:"api/cloudwatch,api/autoscaling,controllers/scaling"`
+	Name                string      `json:"name" w:"api/cloudwatch,api/applicationautoscaling"`
+	ARN                 string      `json:"arn" w:"api/cloudwatch,api/applicationautoscaling"`
+	Description         string      `json:"description,omitempty" w:"api/cloudwatch,api/applicationautoscaling"`
+	ActionsEnabled      bool        `json:"actionsEnabled" w:"api/cloudwatch,api/applicationautoscaling"`
+	AlarmActions        []string    `json:"alarmActions,omitempty" w:"api/cloudwatch,api/applicationautoscaling"`
+	OKActions           []string    `json:"okActions,omitempty" w:"api/cloudwatch,api/applicationautoscaling"`
+	InsufficientActions []string    `json:"insufficientActions,omitempty" w:"api/cloudwatch,api/applicationautoscaling"`
+	Namespace           string      `json:"namespace" w:"api/cloudwatch,api/applicationautoscaling"`
+	Metric              string      `json:"metric" w:"api/cloudwatch,api/applicationautoscaling"`
+	Dimensions          []Dimension `json:"dimensions,omitempty" w:"api/cloudwatch,api/applicationautoscaling"`
+	Statistic           string      `json:"statistic,omitempty" w:"api/cloudwatch,api/applicationautoscaling"`
+	ExtendedStatistic   string      `json:"extendedStatistic,omitempty" w:"api/cloudwatch,api/applicationautoscaling"`
+	Unit                string      `json:"unit,omitempty" w:"api/cloudwatch,api/applicationautoscaling"`
+	Period              int64       `json:"period" w:"api/cloudwatch,api/applicationautoscaling"`
+	EvaluationPeriods   int64       `json:"evaluationPeriods" w:"api/cloudwatch,api/applicationautoscaling"`
+	DatapointsToAlarm   int64       `json:"datapointsToAlarm,omitempty" w:"api/cloudwatch,api/applicationautoscaling"`
+	Threshold           float64     `json:"threshold" w:"api/cloudwatch,api/applicationautoscaling"`
+	Comparison          string      `json:"comparison" w:"api/cloudwatch,api/applicationautoscaling"`
+	TreatMissing        string      `json:"treatMissing,omitempty" w:"api/cloudwatch,api/applicationautoscaling"`
+	Tags                []Tag       `json:"tags,omitempty" w:"api/cloudwatch,api/applicationautoscaling"`
+	ConfiguredAt        time.Time   `json:"configuredAt" w:"api/cloudwatch,api/applicationautoscaling"`
+	State               AlarmState  `json:"state" w:"api/cloudwatch,api/applicationautoscaling,controllers/scaling"`
+	StateReason         string      `json:"stateReason" w:"api/cloudwatch,api/applicationautoscaling,controllers/scaling"`
+	StateData           string      `json:"stateData,omitempty" w:"api/cloudwatch,api/applicationautoscaling,controllers/scaling"`
+	StateAt             time.Time   `json:"stateAt" w:"api/cloudwatch,api/applicationautoscaling,controllers/scaling"`
+	TransitionedAt      time.Time   `json:"transitionedAt,omitzero" w:"api/cloudwatch,api/applicationautoscaling,controllers/scaling"`
 	ActedAt             time.Time   `json:"actedAt,omitzero" w:"controllers/scaling"`
 }
 

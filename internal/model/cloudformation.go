@@ -43,6 +43,9 @@ func (s StackStatus) Complete() bool { return strings.HasSuffix(string(s), "_COM
 // Failed reports whether the last operation failed and left the stack as it was then.
 func (s StackStatus) Failed() bool { return strings.HasSuffix(string(s), "_FAILED") }
 
+// Updating reports whether the last operation is an update, or one's end.
+func (s StackStatus) Updating() bool { return strings.HasPrefix(string(s), "UPDATE_") }
+
 // UpdateRollback reports whether an update is, or was last, taken back.
 func (s StackStatus) UpdateRollback() bool { return strings.HasPrefix(string(s), "UPDATE_ROLLBACK") }
 
@@ -179,6 +182,28 @@ type StackEvent struct {
 	At         time.Time      `json:"at"`
 }
 
+// SignalStatus is what a signal says.
+type SignalStatus string
+
+// What a signal may say.
+const (
+	SignalSuccess SignalStatus = "SUCCESS"
+	SignalFailure SignalStatus = "FAILURE"
+)
+
+// StackSignal is a signal that a resource under way was sent, kept until its
+// stack's operation ends. Key: stack ID + "|" + logical id + "|" + act + "|" + unique id.
+type StackSignal struct {
+	Stack     string       `json:"stack" w:"api/cloudformation"`
+	LogicalID string       `json:"logicalId" w:"api/cloudformation"`
+	Act       string       `json:"act" w:"api/cloudformation"` // StackResource.Token then
+	UniqueID  string       `json:"uniqueId" w:"api/cloudformation"`
+	Status    SignalStatus `json:"status" w:"api/cloudformation"`
+	At        time.Time    `json:"at" w:"api/cloudformation"`
+	// Told says that the stack's events have it.
+	Told bool `json:"told,omitempty" w:"controllers/stack"`
+}
+
 // What CloudFormation says of a resource that it gave up since another failed
 // first; its API has no code for that.
 const (
@@ -195,6 +220,9 @@ type ResourceChange struct {
 	Replacement string         `json:"replacement,omitempty"` // True, False, Conditional
 	Properties  []string       `json:"properties,omitempty"`  // names that changed
 	Details     []ChangeDetail `json:"details,omitempty"`
+	// Before and After are what the resource has and will have, as JSON.
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
 }
 
 // ChangeDetail says why one property changes.
@@ -205,6 +233,8 @@ type ChangeDetail struct {
 	Evaluation string `json:"evaluation"`           // Static, Dynamic
 	Source     string `json:"source"`               // DirectModification, ResourceReference, …
 	Causing    string `json:"causing,omitempty"`
+	Before     string `json:"before,omitempty"` // the value, "" if it is not set
+	After      string `json:"after,omitempty"`
 }
 
 // ChangeSetStatus is how the making of a change set goes.

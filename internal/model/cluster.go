@@ -23,6 +23,28 @@ type Cluster struct {
 	CreatedAt         time.Time         `json:"createdAt" w:"api/ecs"`
 }
 
+// LaunchFargate is the launch type of tasks that have a machine of their own
+// size and no container instance.
+const LaunchFargate = "FARGATE"
+
+// LaunchEC2 is the launch type of tasks on the user's own instances.
+const LaunchEC2 = "EC2"
+
+// The capacity providers of Fargate, which every cluster may have.
+const (
+	ProviderFargate     = "FARGATE"
+	ProviderFargateSpot = "FARGATE_SPOT"
+)
+
+// IsFargate reports whether a capacity provider is one of Fargate's.
+func IsFargate(provider string) bool {
+	return provider == ProviderFargate || provider == ProviderFargateSpot
+}
+
+// ServiceRole is the service-linked role by which ECS acts, and by which the
+// agents of Fargate speak, as a resource of IAM.
+const ServiceRole = "role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"
+
 // StrategyItem is one provider of a capacity provider strategy.
 type StrategyItem struct {
 	Provider string `json:"provider"`

@@ -28,6 +28,9 @@ type LoadBalancer struct {
 	CreatedAt      time.Time         `json:"createdAt" w:"api/elbv2"`
 	State          LoadBalancerState `json:"state" w:"api/elbv2,controllers/traffic"`
 	StateReason    string            `json:"stateReason,omitempty" w:"api/elbv2,controllers/traffic"`
+	// HostAddress is a loopback address of this host, 127.x.y.z, that is this load
+	// balancer's alone; an internal one has none.
+	HostAddress string `json:"hostAddress,omitempty" w:"controllers/traffic"`
 }
 
 // WeightedTarget is one target group of a forward action.

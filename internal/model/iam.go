@@ -2,7 +2,7 @@ package model
 
 import "time"
 
-// InlinePolicy is a policy document embedded in a role.
+// InlinePolicy is a policy document embedded in a role, user or group.
 type InlinePolicy struct {
 	Name     string `json:"name"`
 	Document string `json:"document"`
@@ -57,15 +57,63 @@ type Policy struct {
 	UpdatedAt   time.Time       `json:"updatedAt" w:"api/iam"`
 }
 
-// Credential is a temporary key that was handed out for a role session.
+// User is an IAM user. Key: Name.
+type User struct {
+	Name      string         `json:"name" w:"api/iam"`
+	ARN       string         `json:"arn" w:"api/iam"`
+	ID        string         `json:"id" w:"api/iam"` // AIDA…
+	Path      string         `json:"path" w:"api/iam"`
+	Groups    []string       `json:"groups,omitempty" w:"api/iam"`   // names
+	Attached  []string       `json:"attached,omitempty" w:"api/iam"` // managed policy ARNs
+	Inline    []InlinePolicy `json:"inline,omitempty" w:"api/iam"`
+	Boundary  string         `json:"boundary,omitempty" w:"api/iam"`
+	Tags      []Tag          `json:"tags,omitempty" w:"api/iam"`
+	CreatedAt time.Time      `json:"createdAt" w:"api/iam"`
+}
+
+// Group is a group of IAM users, who have its policies; a user names its
+// groups. Key: Name.
+type Group struct {
+	Name      string         `json:"name" w:"api/iam"`
+	ARN       string         `json:"arn" w:"api/iam"`
+	ID        string         `json:"id" w:"api/iam"` // AGPA…
+	Path      string         `json:"path" w:"api/iam"`
+	Attached  []string       `json:"attached,omitempty" w:"api/iam"` // managed policy ARNs
+	Inline    []InlinePolicy `json:"inline,omitempty" w:"api/iam"`
+	CreatedAt time.Time      `json:"createdAt" w:"api/iam"`
+}
+
+// AccessKey is a key without an end, of an IAM user or of the account's root.
+// Key: ID.
+type AccessKey struct {
+	ID        string    `json:"id" w:"api/iam,access"` // AKIA…
+	Secret    string    `json:"secret" w:"api/iam,access"`
+	User      string    `json:"user,omitempty" w:"api/iam,access"` // name; "" is the root's
+	Inactive  bool      `json:"inactive,omitempty" w:"api/iam"`
+	CreatedAt time.Time `json:"createdAt" w:"api/iam,access"`
+}
+
+// KeyOwner is who an access key of a user belongs to, as the index of keys has
+// it: the root, who has no name, is ":root", which no user can be called.
+func KeyOwner(user string) string {
+	if user == "" {
+		return ":root"
+	}
+	return user
+}
+
+// Credential is a temporary key that was handed out for a role session, a user
+// or the root.
 // Key: AccessKeyID.
 type Credential struct {
-	AccessKeyID string    `json:"accessKeyId" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"`
-	Secret      string    `json:"secret" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"`
-	Token       string    `json:"token" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"`
-	Role        string    `json:"role" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"` // role ARN
-	Session     string    `json:"session" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"`
-	Expires     time.Time `json:"expires" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"`
+	AccessKeyID string `json:"accessKeyId" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"`
+	Secret      string `json:"secret" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"`
+	Token       string `json:"token" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"`
+	Role        string `json:"role" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"` // role ARN
+	// User is the ARN of the user who asked for the key.
+	User    string    `json:"user,omitempty" w:"access,api/sts"`
+	Session string    `json:"session" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"`
+	Expires time.Time `json:"expires" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"`
 	// For is whom the key was made for: an instance id, a task ARN, a
 	// function ARN or the caller's ARN.
 	For string `json:"for,omitempty" w:"access,api/sts,dispatch,controllers/instance,controllers/lambda"`

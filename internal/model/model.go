@@ -9,8 +9,8 @@
 package model
 
 import (
-	"reflect"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -30,25 +30,33 @@ func TagValue(tags []Tag, key string) string {
 	return ""
 }
 
-// SetTags merges more into tags, replacing equal keys, sorted by key.
+// SetTags merges more into tags, sorted by key; of equal keys the last wins. It
+// may be given as many as a request has.
 func SetTags(tags, more []Tag) []Tag {
+	at := make(map[string]int, len(tags)+len(more))
 	out := make([]Tag, 0, len(tags)+len(more))
-	for _, t := range tags {
-		if !slices.ContainsFunc(more, func(m Tag) bool { return m.Key == t.Key }) {
-			out = append(out, t)
+	for _, t := range slices.Concat(tags, more) {
+		if i, ok := at[t.Key]; ok {
+			out[i] = t
+			continue
 		}
+		at[t.Key] = len(out)
+		out = append(out, t)
 	}
-	out = append(out, more...)
-	slices.SortFunc(out, func(a, b Tag) int {
-		if a.Key < b.Key {
-			return -1
-		}
-		if a.Key > b.Key {
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(out, func(a, b Tag) int { return strings.Compare(a.Key, b.Key) })
 	return out
+}
+
+// RepeatedTag is the first key that tags have twice.
+func RepeatedTag(tags []Tag) (key string, repeated bool) {
+	seen := make(map[string]bool, len(tags))
+	for _, t := range tags {
+		if seen[t.Key] {
+			return t.Key, true
+		}
+		seen[t.Key] = true
+	}
+	return "", false
 }
 
 // DropTags removes the named keys.
@@ -69,77 +77,4 @@ type Decision struct {
 	Service string    `json:"service,omitempty"`
 	// Facts are the figures behind the reason.
 	Facts map[string]string `json:"facts,omitempty"`
-}
-
-// Clone copies a record through and through.
-func Clone[T any](v T) T {
-	var out T
-	reflect.ValueOf(&out).Elem().Set(deep(reflect.ValueOf(&v).Elem()))
-	return out
-}
-
-var timeType = reflect.TypeFor[time.Time]()
-
-func deep(v reflect.Value) reflect.Value {
-	switch v.Kind() {
-	case reflect.Pointer:
-		if v.IsNil() {
-			return v
-		}
-		n := reflect.New(v.Type().Elem())
-		n.Elem().Set(deep(v.Elem()))
-		return n
-	case reflect.Slice:
-		if v.IsNil() {
-			return v
-		}
-		n := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
-		if flat(v.Type().Elem()) {
-			reflect.Copy(n, v)
-			return n
-		}
-		for i := range v.Len() {
-			n.Index(i).Set(deep(v.Index(i)))
-		}
-		return n
-	case reflect.Map:
-		if v.IsNil() {
-			return v
-		}
-		n := reflect.MakeMapWithSize(v.Type(), v.Len())
-		for it := v.MapRange(); it.Next(); {
-			n.SetMapIndex(it.Key(), deep(it.Value()))
-		}
-		return n
-	case reflect.Interface:
-		if v.IsNil() {
-			return v
-		}
-		n := reflect.New(v.Type()).Elem()
-		n.Set(deep(v.Elem()))
-		return n
-	case reflect.Struct:
-		n := reflect.New(v.Type()).Elem()
-		n.Set(v)
-		if v.Type() == timeType {
-			return n
-		}
-		for i := range v.NumField() {
-			if f := n.Field(i); f.CanSet() && !flat(f.Type()) {
-				f.Set(deep(v.Field(i)))
-			}
-		}
-		return n
-	default:
-		return v
-	}
-}
-
-func flat(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Interface, reflect.Struct, reflect.Array:
-		return t == timeType
-	default:
-		return true
-	}
 }

@@ -34,6 +34,42 @@ func TestCloneSharesNothing(t *testing.T) {
 	}
 }
 
+// tree has every kind of what values share, and itself.
+type tree struct {
+	Name   string
+	At     time.Time
+	Up     *tree
+	Sides  []tree
+	ByName map[string]tree
+	Lists  map[string][]int
+	Words  []string
+	Any    any
+	Deep   *[]*int
+	hidden []int
+}
+
+func TestCloneOfEveryKindSharesNothing(t *testing.T) {
+	made := func() tree {
+		n := 1
+		leaf := tree{Name: "leaf", At: time.Unix(7, 0), Words: []string{"a"}, Any: map[string]any{"k": []any{"v", nil}}, Deep: &[]*int{&n, nil}}
+		return tree{
+			Up: &leaf, Sides: []tree{leaf, {}}, ByName: map[string]tree{"x": leaf}, Lists: map[string][]int{"l": {1}, "nil": nil},
+			Any: tree{Words: []string{"b"}}, Words: []string{}, hidden: []int{1},
+		}
+	}
+	a, b := made(), model.Clone(made())
+	same := cmp.AllowUnexported(tree{})
+	if d := cmp.Diff(a, b, same); d != "" {
+		t.Fatal(d)
+	}
+	c := model.Clone(b)
+	c.Up.Words[0], c.Sides[0].Words[0], c.ByName["x"].Words[0], c.Lists["l"][0] = "!", "!", "!", 2
+	c.Any.(tree).Words[0], c.Up.Any.(map[string]any)["k"].([]any)[0], *(*c.Up.Deep)[0], (*c.Up.Deep)[1] = "!", "!", 2, new(int)
+	if d := cmp.Diff(a, b, same); d != "" {
+		t.Error("the original changed: " + d)
+	}
+}
+
 func TestReservedFiguresOfATask(t *testing.T) {
 	d := model.TaskDefinition{Containers: []model.ContainerDefinition{{CPU: 100, Memory: 64}, {CPU: 50, Memory: 128, MemoryReservation: 96}}}
 	if d.CPUUnits() != 150 || d.MemoryMiB() != 160 {

@@ -5,18 +5,18 @@ import "time"
 // ScalableTarget is an Application Auto Scaling target. Key: Namespace + "|"
 // + ResourceID + "|" + Dimension.
 type ScalableTarget struct {
-	ARN              string    `json:"arn" w:"api/autoscaling"`
-	Namespace        string    `json:"namespace" w:"api/autoscaling"`
-	ResourceID       string    `json:"resourceId" w:"api/autoscaling"`
-	Dimension        string    `json:"dimension" w:"api/autoscaling"`
-	Min              int64     `json:"min" w:"api/autoscaling"`
-	Max              int64     `json:"max" w:"api/autoscaling"`
-	RoleARN          string    `json:"roleArn" w:"api/autoscaling"`
-	SuspendIn        bool      `json:"suspendIn,omitempty" w:"api/autoscaling"`
-	SuspendOut       bool      `json:"suspendOut,omitempty" w:"api/autoscaling"`
-	SuspendScheduled bool      `json:"suspendScheduled,omitempty" w:"api/autoscaling"`
-	Tags             []Tag     `json:"tags,omitempty" w:"api/autoscaling"`
-	CreatedAt        time.Time `json:"createdAt" w:"api/autoscaling"`
+	ARN              string    `json:"arn" w:"api/applicationautoscaling"`
+	Namespace        string    `json:"namespace" w:"api/applicationautoscaling"`
+	ResourceID       string    `json:"resourceId" w:"api/applicationautoscaling"`
+	Dimension        string    `json:"dimension" w:"api/applicationautoscaling"`
+	Min              int64     `json:"min" w:"api/applicationautoscaling"`
+	Max              int64     `json:"max" w:"api/applicationautoscaling"`
+	RoleARN          string    `json:"roleArn" w:"api/applicationautoscaling"`
+	SuspendIn        bool      `json:"suspendIn,omitempty" w:"api/applicationautoscaling"`
+	SuspendOut       bool      `json:"suspendOut,omitempty" w:"api/applicationautoscaling"`
+	SuspendScheduled bool      `json:"suspendScheduled,omitempty" w:"api/applicationautoscaling"`
+	Tags             []Tag     `json:"tags,omitempty" w:"api/applicationautoscaling"`
+	CreatedAt        time.Time `json:"createdAt" w:"api/applicationautoscaling"`
 }
 
 // Key is the record's key.
@@ -31,28 +31,28 @@ type StepAdjustment struct {
 
 // ScalingPolicy is a scaling policy. Key: ARN. Cooldowns in seconds.
 type ScalingPolicy struct {
-	ARN              string           `json:"arn" w:"api/autoscaling"`
-	Name             string           `json:"name" w:"api/autoscaling"`
-	Type             string           `json:"type" w:"api/autoscaling"`   // TargetTrackingScaling, StepScaling
-	Target           string           `json:"target" w:"api/autoscaling"` // key of the ScalableTarget
-	TargetValue      float64          `json:"targetValue,omitempty" w:"api/autoscaling"`
-	PredefinedMetric string           `json:"predefinedMetric,omitempty" w:"api/autoscaling"`
-	ResourceLabel    string           `json:"resourceLabel,omitempty" w:"api/autoscaling"`
-	CustomNamespace  string           `json:"customNamespace,omitempty" w:"api/autoscaling"`
-	CustomMetric     string           `json:"customMetric,omitempty" w:"api/autoscaling"`
-	CustomDimensions []Dimension      `json:"customDimensions,omitempty" w:"api/autoscaling"`
-	CustomStatistic  string           `json:"customStatistic,omitempty" w:"api/autoscaling"`
-	CustomUnit       string           `json:"customUnit,omitempty" w:"api/autoscaling"`
-	ScaleInCooldown  *int64           `json:"scaleInCooldown,omitempty" w:"api/autoscaling"`
-	ScaleOutCooldown *int64           `json:"scaleOutCooldown,omitempty" w:"api/autoscaling"`
-	DisableScaleIn   bool             `json:"disableScaleIn,omitempty" w:"api/autoscaling"`
-	AdjustmentType   string           `json:"adjustmentType,omitempty" w:"api/autoscaling"`
-	Steps            []StepAdjustment `json:"steps,omitempty" w:"api/autoscaling"`
-	MinAdjustment    int64            `json:"minAdjustment,omitempty" w:"api/autoscaling"`
-	Cooldown         int64            `json:"cooldown,omitempty" w:"api/autoscaling"`
-	Aggregation      string           `json:"aggregation,omitempty" w:"api/autoscaling"`
-	Alarms           []string         `json:"alarms,omitempty" w:"api/autoscaling"` // alarm names
-	CreatedAt        time.Time        `json:"createdAt" w:"api/autoscaling"`
+	ARN              string           `json:"arn" w:"api/applicationautoscaling"`
+	Name             string           `json:"name" w:"api/applicationautoscaling"`
+	Type             string           `json:"type" w:"api/applicationautoscaling"`   // TargetTrackingScaling, StepScaling
+	Target           string           `json:"target" w:"api/applicationautoscaling"` // key of the ScalableTarget
+	TargetValue      float64          `json:"targetValue,omitempty" w:"api/applicationautoscaling"`
+	PredefinedMetric string           `json:"predefinedMetric,omitempty" w:"api/applicationautoscaling"`
+	ResourceLabel    string           `json:"resourceLabel,omitempty" w:"api/applicationautoscaling"`
+	CustomNamespace  string           `json:"customNamespace,omitempty" w:"api/applicationautoscaling"`
+	CustomMetric     string           `json:"customMetric,omitempty" w:"api/applicationautoscaling"`
+	CustomDimensions []Dimension      `json:"customDimensions,omitempty" w:"api/applicationautoscaling"`
+	CustomStatistic  string           `json:"customStatistic,omitempty" w:"api/applicationautoscaling"`
+	CustomUnit       string           `json:"customUnit,omitempty" w:"api/applicationautoscaling"`
+	ScaleInCooldown  *int64           `json:"scaleInCooldown,omitempty" w:"api/applicationautoscaling"`
+	ScaleOutCooldown *int64           `json:"scaleOutCooldown,omitempty" w:"api/applicationautoscaling"`
+	DisableScaleIn   bool             `json:"disableScaleIn,omitempty" w:"api/applicationautoscaling"`
+	AdjustmentType   string           `json:"adjustmentType,omitempty" w:"api/applicationautoscaling"`
+	Steps            []StepAdjustment `json:"steps,omitempty" w:"api/applicationautoscaling"`
+	MinAdjustment    int64            `json:"minAdjustment,omitempty" w:"api/applicationautoscaling"`
+	Cooldown         int64            `json:"cooldown,omitempty" w:"api/applicationautoscaling"`
+	Aggregation      string           `json:"aggregation,omitempty" w:"api/applicationautoscaling"`
+	Alarms           []string         `json:"alarms,omitempty" w:"api/applicationautoscaling"` // alarm names
+	CreatedAt        time.Time        `json:"createdAt" w:"api/applicationautoscaling"`
 	LastOutAt        time.Time        `json:"lastOutAt,omitzero" w:"controllers/scaling"`
 	LastInAt         time.Time        `json:"lastInAt,omitzero" w:"controllers/scaling"`
 	// LastOutFrom is the capacity before the scale-out that began a cooldown.
@@ -61,19 +61,19 @@ type ScalingPolicy struct {
 
 // ScheduledAction sets a target's bounds at times. Key: ARN.
 type ScheduledAction struct {
-	ARN       string    `json:"arn" w:"api/autoscaling"`
-	Name      string    `json:"name" w:"api/autoscaling"`
-	Target    string    `json:"target" w:"api/autoscaling"` // key of the ScalableTarget
-	Schedule  string    `json:"schedule" w:"api/autoscaling"`
-	Timezone  string    `json:"timezone,omitempty" w:"api/autoscaling"` // "" is UTC
-	StartAt   time.Time `json:"startAt,omitzero" w:"api/autoscaling"`
-	EndAt     time.Time `json:"endAt,omitzero" w:"api/autoscaling"`
-	Min       *int64    `json:"min,omitempty" w:"api/autoscaling"`
-	Max       *int64    `json:"max,omitempty" w:"api/autoscaling"`
-	CreatedAt time.Time `json:"createdAt" w:"api/autoscaling"`
+	ARN       string    `json:"arn" w:"api/applicationautoscaling"`
+	Name      string    `json:"name" w:"api/applicationautoscaling"`
+	Target    string    `json:"target" w:"api/applicationautoscaling"` // key of the ScalableTarget
+	Schedule  string    `json:"schedule" w:"api/applicationautoscaling"`
+	Timezone  string    `json:"timezone,omitempty" w:"api/applicationautoscaling"` // "" is UTC
+	StartAt   time.Time `json:"startAt,omitzero" w:"api/applicationautoscaling"`
+	EndAt     time.Time `json:"endAt,omitzero" w:"api/applicationautoscaling"`
+	Min       *int64    `json:"min,omitempty" w:"api/applicationautoscaling"`
+	Max       *int64    `json:"max,omitempty" w:"api/applicationautoscaling"`
+	CreatedAt time.Time `json:"createdAt" w:"api/applicationautoscaling"`
 	// LastAt is when the action fell due that ran last; a change of the
 	// schedule begins anew.
-	LastAt time.Time `json:"lastAt,omitzero" w:"api/autoscaling,controllers/scaling"`
+	LastAt time.Time `json:"lastAt,omitzero" w:"api/applicationautoscaling,controllers/scaling"`
 }
 
 // ActivityStatus is how a scaling activity goes.

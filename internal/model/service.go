@@ -42,6 +42,12 @@ const (
 	ServiceInactive ServiceStatus = "INACTIVE"
 )
 
+// How a service's tasks are scheduled: so many, or one on each instance.
+const (
+	SchedulingReplica = "REPLICA"
+	SchedulingDaemon  = "DAEMON"
+)
+
 // Service is an ECS service. Key: ARN.
 type Service struct {
 	ARN                string                  `json:"arn" w:"api/ecs"`
@@ -51,7 +57,8 @@ type Service struct {
 	TaskDefinition     string                  `json:"taskDefinition" w:"api/ecs,controllers/service"` // ARN
 	DesiredCount       int64                   `json:"desiredCount" w:"api/ecs"`
 	Strategy           []StrategyItem          `json:"strategy,omitempty" w:"api/ecs,controllers/service"`
-	LaunchType         string                  `json:"launchType,omitempty" w:"api/ecs"`
+	LaunchType         string                  `json:"launchType,omitempty" w:"api/ecs,controllers/service"`
+	PlatformVersion    string                  `json:"platformVersion,omitempty" w:"api/ecs,controllers/service"` // of Fargate
 	LoadBalancers      []ServiceLoadBalancer   `json:"loadBalancers,omitempty" w:"api/ecs,controllers/service"`
 	Network            NetworkConfiguration    `json:"network" w:"api/ecs,controllers/service"`
 	Deployment         DeploymentConfiguration `json:"deployment" w:"api/ecs"`
@@ -60,6 +67,7 @@ type Service struct {
 	GracePeriodSeconds int64                   `json:"gracePeriodSeconds" w:"api/ecs"`
 	AZRebalancing      string                  `json:"azRebalancing" w:"api/ecs"`
 	Constraints        []PlacementConstraint   `json:"constraints,omitempty" w:"api/ecs"`
+	Placement          []PlacementStrategy     `json:"placement,omitempty" w:"api/ecs"`
 	PropagateTags      string                  `json:"propagateTags,omitempty" w:"api/ecs"`
 	ECSManagedTags     bool                    `json:"ecsManagedTags,omitempty" w:"api/ecs"`
 	ExecuteCommand     bool                    `json:"executeCommand,omitempty" w:"api/ecs"`
@@ -137,6 +145,7 @@ type ServiceRevision struct {
 	TaskDefinition string                `json:"taskDefinition"`
 	Strategy       []StrategyItem        `json:"strategy,omitempty"`
 	LaunchType     string                `json:"launchType,omitempty"`
+	Platform       string                `json:"platform,omitempty"`
 	LoadBalancers  []ServiceLoadBalancer `json:"loadBalancers,omitempty"`
 	Network        NetworkConfiguration  `json:"network"`
 	CreatedAt      time.Time             `json:"createdAt"`

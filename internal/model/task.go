@@ -73,6 +73,16 @@ type TaskContainer struct {
 	Health      Health          `json:"health"` // HEALTHY, UNHEALTHY, UNKNOWN
 	CPU         int64           `json:"cpu,omitempty"`
 	Memory      int64           `json:"memory,omitempty"`
+	// Bindings are the ports of the instance that lead to the container.
+	Bindings []NetworkBinding `json:"bindings,omitempty"`
+}
+
+// NetworkBinding is a port of the instance that leads to a container's.
+type NetworkBinding struct {
+	BindIP        string `json:"bindIp,omitempty"`
+	ContainerPort int64  `json:"containerPort"`
+	HostPort      int64  `json:"hostPort"`
+	Protocol      string `json:"protocol"`
 }
 
 // ContainerOverride changes one container of a task that RunTask starts.
@@ -96,23 +106,29 @@ type Task struct {
 	TaskDefinition string               `json:"taskDefinition" w:"api/ecs,controllers/service"`
 	Network        NetworkConfiguration `json:"network" w:"api/ecs,controllers/service"`
 	Strategy       []StrategyItem       `json:"strategy,omitempty" w:"api/ecs,controllers/service"`
+	LaunchType     string               `json:"launchType,omitempty" w:"api/ecs,controllers/service"` // if it was asked for
 	// with the revision's own target group
-	LoadBalancers  []ServiceLoadBalancer `json:"loadBalancers,omitempty" w:"api/ecs,controllers/service"`
-	Constraints    []PlacementConstraint `json:"constraints,omitempty" w:"api/ecs,controllers/service"`
-	Overrides      []ContainerOverride   `json:"overrides,omitempty" w:"api/ecs"`
-	CPU            int64                 `json:"cpu" w:"api/ecs,controllers/service"`    // units
-	Memory         int64                 `json:"memory" w:"api/ecs,controllers/service"` // MiB
-	Tags           []Tag                 `json:"tags,omitempty" w:"api/ecs,controllers/service"`
-	ExecuteCommand bool                  `json:"executeCommand,omitempty" w:"api/ecs,controllers/service"`
-	ClientToken    string                `json:"clientToken,omitempty" w:"api/ecs"` // of the RunTask call
-	CreatedAt      time.Time             `json:"createdAt" w:"api/ecs,controllers/service"`
+	LoadBalancers []ServiceLoadBalancer `json:"loadBalancers,omitempty" w:"api/ecs,controllers/service"`
+	Constraints   []PlacementConstraint `json:"constraints,omitempty" w:"api/ecs,controllers/service"`
+	Placement     []PlacementStrategy   `json:"placement,omitempty" w:"api/ecs,controllers/service"`
+	// Host is the ARN of the only container instance that may take the task, of
+	// StartTask and of daemons.
+	Host           string              `json:"host,omitempty" w:"api/ecs,controllers/service"`
+	Overrides      []ContainerOverride `json:"overrides,omitempty" w:"api/ecs"`
+	CPU            int64               `json:"cpu" w:"api/ecs,controllers/service"`    // units
+	Memory         int64               `json:"memory" w:"api/ecs,controllers/service"` // MiB
+	Tags           []Tag               `json:"tags,omitempty" w:"api/ecs,controllers/service"`
+	ExecuteCommand bool                `json:"executeCommand,omitempty" w:"api/ecs,controllers/service"`
+	ClientToken    string              `json:"clientToken,omitempty" w:"api/ecs"` // of the RunTask call
+	CreatedAt      time.Time           `json:"createdAt" w:"api/ecs,controllers/service"`
 
-	DesiredStatus TaskStatus `json:"desiredStatus" w:"api/ecs,controllers/service,controllers/task,dispatch"` // RUNNING, STOPPED
-	StopCode      string     `json:"stopCode,omitempty" w:"api/ecs,controllers/service,controllers/task,dispatch"`
-	StoppedReason string     `json:"stoppedReason,omitempty" w:"api/ecs,controllers/service,controllers/task,dispatch"`
+	// DesiredStatus is RUNNING or STOPPED.
+	DesiredStatus TaskStatus `json:"desiredStatus" w:"api/ecs,controllers/service,controllers/task,controllers/fargate,dispatch"`
+	StopCode      string     `json:"stopCode,omitempty" w:"api/ecs,controllers/service,controllers/task,controllers/fargate,dispatch"`
+	StoppedReason string     `json:"stoppedReason,omitempty" w:"api/ecs,controllers/service,controllers/task,controllers/fargate,dispatch"`
 	// StopCause is CauseScaling or CauseUnhealthy, of what the scheduler stopped.
 	StopCause  string    `json:"stopCause,omitempty" w:"controllers/service"`
-	StoppingAt time.Time `json:"stoppingAt,omitzero" w:"api/ecs,controllers/service,controllers/task,dispatch"`
+	StoppingAt time.Time `json:"stoppingAt,omitzero" w:"api/ecs,controllers/service,controllers/task,controllers/fargate,dispatch"`
 
 	// LastStatus moves forward only; each move has one writer.
 	LastStatus TaskStatus `json:"lastStatus" w:"api/ecs,controllers/service,controllers/task,controllers/network,controllers/traffic,dispatch"`
@@ -147,7 +163,7 @@ type Task struct {
 	// start, Proven when it has once seen it healthy.
 	Noted   bool  `json:"noted,omitempty" w:"controllers/service"`
 	Proven  bool  `json:"proven,omitempty" w:"controllers/service"`
-	Version int64 `json:"version" w:"api/ecs,controllers/service,controllers/task,controllers/network,controllers/traffic,dispatch"`
+	Version int64 `json:"version" w:"api/ecs,controllers/service,controllers/task,controllers/fargate,controllers/network,controllers/traffic,dispatch"`
 }
 
 // TargetGroups lists the target groups that the task registers in.

@@ -84,6 +84,8 @@ type ContainerDefinition struct {
 	StopTimeout            *int64            `json:"stopTimeout,omitempty"`
 	RestartPolicy          *RestartPolicy    `json:"restartPolicy,omitempty"`
 	VersionConsistency     string            `json:"versionConsistency,omitempty"`
+	// Links are NAME or NAME:ALIAS of other containers of a task in bridge mode.
+	Links []string `json:"links,omitempty"`
 }
 
 // Volume is a task volume: a host path, or an empty directory of the task's
@@ -97,6 +99,23 @@ type Volume struct {
 type PlacementConstraint struct {
 	Type       string `json:"type"`
 	Expression string `json:"expression,omitempty"`
+}
+
+// The network modes of task definitions: an interface of the task's own, the
+// instance's network, a network of containers behind the instance's address,
+// or none.
+const (
+	NetworkAwsvpc = "awsvpc"
+	NetworkHost   = "host"
+	NetworkBridge = "bridge"
+	NetworkNone   = "none"
+)
+
+// PlacementStrategy says how instances that fit are chosen from: spread over
+// the values of a field, binpack on cpu or memory, or random.
+type PlacementStrategy struct {
+	Type  string `json:"type"`
+	Field string `json:"field,omitempty"`
 }
 
 // DefinitionStatus is where a revision of a family is in its life.
@@ -119,7 +138,7 @@ type TaskDefinition struct {
 	Volumes                 []Volume              `json:"volumes,omitempty" w:"api/ecs"`
 	CPU                     int64                 `json:"cpu,omitempty" w:"api/ecs"`    // units; 0 if not given for the task
 	Memory                  int64                 `json:"memory,omitempty" w:"api/ecs"` // MiB
-	NetworkMode             string                `json:"networkMode" w:"api/ecs"`      // awsvpc, host
+	NetworkMode             string                `json:"networkMode" w:"api/ecs"`      // awsvpc, host, bridge, none
 	TaskRoleARN             string                `json:"taskRoleArn,omitempty" w:"api/ecs"`
 	ExecutionRoleARN        string                `json:"executionRoleArn,omitempty" w:"api/ecs"`
 	RequiresCompatibilities []string              `json:"requiresCompatibilities,omitempty" w:"api/ecs"`
@@ -129,11 +148,15 @@ type TaskDefinition struct {
 	OSFamily                string                `json:"osFamily,omitempty" w:"api/ecs"`
 	PidMode                 string                `json:"pidMode,omitempty" w:"api/ecs"`
 	IpcMode                 string                `json:"ipcMode,omitempty" w:"api/ecs"`
+	StorageGiB              int64                 `json:"storageGiB,omitempty" w:"api/ecs"` // of Fargate; 0 if not given
 	Tags                    []Tag                 `json:"tags,omitempty" w:"api/ecs"`
 	RegisteredAt            time.Time             `json:"registeredAt" w:"api/ecs"`
 	RegisteredBy            string                `json:"registeredBy" w:"api/ecs"`
 	DeregisteredAt          time.Time             `json:"deregisteredAt,omitzero" w:"api/ecs"`
 }
+
+// Awsvpc reports whether tasks have an interface of their own.
+func (d TaskDefinition) Awsvpc() bool { return d.NetworkMode == NetworkAwsvpc }
 
 // CPUUnits is what the task reserves in CPU units.
 func (d TaskDefinition) CPUUnits() int64 {

@@ -6,7 +6,9 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"testing"
+	"time"
 
+	"berth/internal/ident"
 	"berth/internal/registry"
 )
 
@@ -34,6 +36,27 @@ func FuzzRequest(f *testing.F) {
 		server.ServeHTTP(w, r)
 		if w.Code >= 500 {
 			t.Errorf("%s %s: %d %s", method, path, w.Code, w.Body)
+		}
+	})
+}
+
+// FuzzToken holds that a password is taken only if it was given.
+func FuzzToken(f *testing.F) {
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	tokens, err := registry.OpenTokens(f.TempDir(), ident.Seeded(1))
+	if err != nil {
+		f.Fatal(err)
+	}
+	given, _, err := tokens.Issue(ident.AsRole("arn:aws:iam::000000000000:role/r", "s"), at)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(given)
+	f.Add("." + given)
+	f.Add("e30.e30")
+	f.Fuzz(func(t *testing.T, password string) {
+		if p, err := tokens.Check(password, at); (err == nil) != (password == given) {
+			t.Errorf("%q is %v, %v", password, p, err)
 		}
 	})
 }

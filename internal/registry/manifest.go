@@ -72,6 +72,9 @@ type PutOptions struct {
 	Digest    string // what the body must have; "" is unchecked
 	MediaType string // "" is what the body says
 	Immutable bool   // a tag that names another image is refused
+	// Partial takes a manifest before what it names: a cache fetches that when
+	// it is asked for.
+	Partial bool
 }
 
 // PutManifest checks a manifest and keeps it. Errors carry the codes of ECR's
@@ -84,8 +87,10 @@ func (s *Store) PutManifest(r Repo, body []byte, o PutOptions) (Image, error) {
 	img.PushedAt = s.Clock.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.checkReferences(r, d); err != nil {
-		return Image{}, err
+	if !o.Partial {
+		if err := s.checkReferences(r, d); err != nil {
+			return Image{}, err
+		}
 	}
 	if err := s.checkTag(r, img.Digest, o); err != nil {
 		return Image{}, err
@@ -313,6 +318,45 @@ func (s *Store) tags(r Repo) (map[string][]string, error) {
 	return out, nil
 }
 
+// Parts are what a manifest names: the images of a list, or the configuration
+// and the layers of an image. A layer that has addresses of its own is none of
+// the repository's.
+type Parts struct {
+	Manifests []Named
+	Blobs     []Named
+}
+
+// Named is one thing that a manifest names.
+type Named struct {
+	MediaType string
+	Digest    string
+	Size      int64
+	Foreign   bool
+}
+
+// Read reads what a manifest names.
+func (m Manifest) Read() (Parts, error) {
+	var d document
+	if err := json.Unmarshal(m.Body, &d); err != nil {
+		return Parts{}, fault.Wrap(fault.Invalid, err, "read manifest %s", m.Digest)
+	}
+	var out Parts
+	for _, x := range d.Manifests {
+		out.Manifests = append(out.Manifests, x.named())
+	}
+	if d.Config.Digest != "" {
+		out.Blobs = append(out.Blobs, d.Config.named())
+	}
+	for _, x := range d.Layers {
+		out.Blobs = append(out.Blobs, x.named())
+	}
+	return out, nil
+}
+
+func (d descriptor) named() Named {
+	return Named{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size, Foreign: len(d.URLs) > 0}
+}
+
 // Tags lists the repository's tags in order.
 func (s *Store) Tags(r Repo) ([]string, error) {
 	s.mu.RLock()
@@ -399,6 +443,13 @@ func (s *Store) dropManifest(r Repo, digest string) error {
 		return fmt.Errorf("delete image: %w", err)
 	}
 	return nil
+}
+
+// ListOf finds a list of the repository that names the image, or "".
+func (s *Store) ListOf(r Repo, digest string) (string, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.listed(r, digest)
 }
 
 // listed finds a list of the repository that names the image.

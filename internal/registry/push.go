@@ -25,7 +25,10 @@ type PushOptions struct {
 	Endpoint  string // of a server, for example http://127.0.0.1:4566
 	Region    string
 	Repo, Tag string
-	Source    string // see image.FromSource
+	// Registry is another registry, such as docker.io, whose name for the image
+	// means what is pushed from then on; "" is the built-in ECR.
+	Registry string
+	Source   string // see image.FromSource
 	// Transport reaches the server; nil is http.DefaultTransport.
 	Transport http.RoundTripper
 	// Password is a token of GetAuthorizationToken; "" sends none, which a
@@ -92,10 +95,33 @@ func figures(img v1.Image) (digest string, size int64, err error) {
 }
 
 func (o PushOptions) transport() http.RoundTripper {
-	if o.Transport != nil {
-		return o.Transport
+	next := o.Transport
+	if next == nil {
+		next = http.DefaultTransport
 	}
-	return http.DefaultTransport
+	if o.Registry != "" {
+		return named{next, o.Registry}
+	}
+	return next
+}
+
+// Namespace is the query parameter that names the registry whose image a
+// request is for, as mirrors of containerd take it.
+const Namespace = "ns"
+
+// named says with each request whose image it is for.
+type named struct {
+	next     http.RoundTripper
+	registry string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (n named) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	q := r.URL.Query()
+	q.Set(Namespace, n.registry)
+	r.URL.RawQuery = q.Encode()
+	return n.next.RoundTrip(r)
 }
 
 func (o PushOptions) write(ctx context.Context, tag name.Tag, img v1.Image) error {
@@ -126,6 +152,9 @@ func pushError(tag name.Tag, err error) error {
 
 // create makes the repository; that it exists is success.
 func (o PushOptions) create(ctx context.Context) error {
+	if o.Registry != "" {
+		return nil // the mirror keeps images by name
+	}
 	if o.Create != nil {
 		return o.Create(ctx, o.Repo)
 	}

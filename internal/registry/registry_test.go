@@ -14,10 +14,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -252,6 +255,96 @@ func TestAnUploadGoesOnAfterARestart(t *testing.T) {
 	}
 }
 
+// TestUploadsAreBounded holds ECR's limit of a layer, and that no upload takes the
+// last of the disk.
+func TestUploadsAreBounded(t *testing.T) {
+	dir := t.TempDir()
+	l := newLab(t, dir)
+	web := registry.Repo{Account: place.Account, Name: "web"}
+	id, err := l.store.StartUpload(web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(dir, "uploads", id), registry.MaxLayer); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := l.store.Append(web, id, registry.MaxLayer, strings.NewReader("")); err != nil || n != registry.MaxLayer {
+		t.Errorf("a layer of the largest size: %d, %v", n, err)
+	}
+	host := "http://" + l.serve(t)
+	if r := call(t, "PATCH", host+"/v2/web/blobs/uploads/"+id, []byte("x")); r.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("a byte more: %d %s", r.StatusCode, text(r))
+	}
+	if _, err := l.store.UploadSize(web, id); !fault.Is(err, fault.NotFound) {
+		t.Errorf("the upload is there still: %v", err)
+	}
+	l.store.Spare = func(io.Reader) io.Reader { return iotest.ErrReader(fault.New(fault.Unavailable, "", "nearly full")) }
+	r := call(t, "POST", host+"/v2/web/blobs/uploads/?digest="+sum([]byte("x")), []byte("x"))
+	if got := text(r); r.StatusCode != http.StatusServiceUnavailable || !strings.Contains(got, "nearly full") {
+		t.Errorf("on a full disk: %d %s", r.StatusCode, got)
+	}
+}
+
+// TestUnfinishedUploadsAreBounded holds how many uploads there may be, how much
+// they have together, and that they go a day after their last part; a store that
+// is opened again counts what is there.
+func TestUnfinishedUploadsAreBounded(t *testing.T) {
+	dir := t.TempDir()
+	l := newLab(t, dir)
+	web := registry.Repo{Account: place.Account, Name: "web"}
+	for n := range 2 {
+		id, err := l.store.StartUpload(web)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(filepath.Join(dir, "uploads", id), registry.MaxLayer-int64(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l = newLab(t, dir)
+	last, err := l.store.StartUpload(web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := "http://" + l.serve(t)
+	for body, want := range map[string]int{"xx": http.StatusTooManyRequests, "x": http.StatusAccepted} {
+		if r := call(t, "PATCH", host+"/v2/web/blobs/uploads/"+last, []byte(body)); r.StatusCode != want {
+			t.Errorf("%d bytes: %d %s", len(body), r.StatusCode, text(r))
+		}
+	}
+	if err := l.store.CancelUpload(web, last); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 997 { // as StartUpload leaves them, and not synced
+		for name, body := range map[string]string{"": "", ".repo": `{"Account":"` + place.Account + `","Name":"web"}`} {
+			name = fmt.Sprintf("00000000-0000-0000-0000-%012d", n) + name
+			if err := os.WriteFile(filepath.Join(dir, "uploads", name), []byte(body), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	l = newLab(t, dir)
+	host = "http://" + l.serve(t)
+	if last, err = l.store.StartUpload(web); err != nil {
+		t.Fatal(err)
+	}
+	if r := call(t, "POST", host+"/v2/web/blobs/uploads/", nil); r.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("one more: %d %s", r.StatusCode, text(r))
+	}
+	old := l.store.Real.Now().Add(-25 * time.Hour)
+	for _, name := range []string{last, last + ".repo"} {
+		if err := os.Chtimes(filepath.Join(dir, "uploads", name), old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := l.store.Collect(t.Context()); err != nil || n != 2 {
+		t.Errorf("collected %d files: %v", n, err)
+	}
+	if r := call(t, "POST", host+"/v2/web/blobs/uploads/", nil); r.StatusCode != http.StatusAccepted {
+		t.Errorf("after an old one went: %d %s", r.StatusCode, text(r))
+	}
+}
+
 func TestErrorsAreInTheRegistrysShapeAndECRsWords(t *testing.T) {
 	l := newLab(t, t.TempDir())
 	base := "http://" + l.serve(t)
@@ -417,6 +510,59 @@ func TestDeletingAndCollecting(t *testing.T) {
 		registry.Repo{Account: place.Account, Name: "other"}, digestOf(t, keep),
 	); fault.CodeOf(err) != "ImageReferencedByManifestList" {
 		t.Errorf("an image of a list: %v", err)
+	}
+}
+
+func TestACacheTakesAManifestBeforeItsLayers(t *testing.T) {
+	l := newLab(t, t.TempDir())
+	r := registry.Repo{Account: "ghcr.io", Name: "x/web"}
+	layer := sum([]byte("layer"))
+	layers := `{"schemaVersion":2,"mediaType":%q,"config":{"digest":%q,"size":5},"layers":[{"digest":%q,"size":7,"urls":["u"]}]}`
+	body := fmt.Appendf(nil, layers, registry.OCIManifest, layer, layer)
+	if _, err := l.store.PutManifest(r, body, registry.PutOptions{Tag: "v1"}); fault.CodeOf(err) != "LayersNotFoundException" {
+		t.Errorf("%v", err)
+	}
+	img, err := l.store.PutManifest(r, body, registry.PutOptions{Tag: "v1", Partial: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[{"digest":%q,"size":5}]}`, registry.OCIIndex, img.Digest)
+	if _, err := l.store.PutManifest(r, list, registry.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if in, err := l.store.ListOf(r, img.Digest); err != nil || in != sum(list) {
+		t.Errorf("it is in the list %q, %v", in, err)
+	}
+	for id, want := range map[string]registry.Parts{
+		"v1": {Blobs: []registry.Named{{Digest: layer, Size: 5}, {Digest: layer, Size: 7, Foreign: true}}}, sum(list): {
+			Manifests: []registry.Named{{Digest: img.Digest, Size: 5}},
+		},
+	} {
+		m, err := l.store.Manifest(r, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parts, err := m.Read(); err != nil || !cmp.Equal(parts, want) {
+			t.Errorf("%s: %+v, %v", id, parts, err)
+		}
+	}
+	if repos, err := l.store.Repos(); err != nil || !slices.Contains(repos, r) {
+		t.Errorf("%v, %v", repos, err)
+	}
+	before, err := l.store.Bytes()
+	if err != nil || before < int64(len(body)+len(list)) {
+		t.Errorf("%d bytes, %v", before, err)
+	}
+	for _, d := range []string{sum(list), img.Digest} {
+		if _, err := l.store.DeleteManifest(r, d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := l.store.CollectBefore(t.Context(), time.Unix(1<<33, 0)); err != nil || n == 0 {
+		t.Errorf("collected %d, %v", n, err)
+	}
+	if after, err := l.store.Bytes(); err != nil || after != 0 {
+		t.Errorf("%d bytes are left, %v", after, err)
 	}
 }
 

@@ -38,6 +38,8 @@ type ServerDeps struct {
 	// Open says which requests need no password and are the account's root;
 	// nil is those from a loopback address.
 	Open func(*http.Request) bool
+	// Account says whose repositories a request is for; nil reads the host's name.
+	Account func(*http.Request) string
 	// Redirect says which requests for blobs are sent on to the layer bucket,
 	// as AWS does; nil is none.
 	Redirect func(*http.Request) bool
@@ -53,6 +55,9 @@ var _ http.Handler = (*Server)(nil)
 func NewServer(d ServerDeps) *Server {
 	if d.Open == nil {
 		d.Open = fromLoopback
+	}
+	if d.Account == nil {
+		d.Account = func(r *http.Request) string { return accountOf(r, d.Place) }
 	}
 	if d.Redirect == nil {
 		d.Redirect = func(*http.Request) bool { return false }
@@ -93,14 +98,14 @@ func hostname(r *http.Request) string {
 	return r.Host
 }
 
-// account is the one that the Host names (ACCOUNT.dkr.ecr… or
+// accountOf is the one that the Host names (ACCOUNT.dkr.ecr… or
 // ACCOUNT.dkr-ecr…), or our own.
-func (s *Server) account(r *http.Request) string {
+func accountOf(r *http.Request, p ident.Place) string {
 	account, rest, _ := strings.Cut(hostname(r), ".")
 	if strings.HasPrefix(rest, "dkr.ecr.") || strings.HasPrefix(rest, "dkr-ecr.") {
 		return account
 	}
-	return s.Place.Account
+	return p.Account
 }
 
 // route reads a path of the distribution API. Repository names may hold
@@ -164,7 +169,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.fail(http.StatusBadRequest, "NAME_INVALID", "invalid repository name")
 		return
 	}
-	x.repo, x.reference = Repo{s.account(r), name}, reference
+	x.repo, x.reference = Repo{s.Account(r), name}, reference
 	settings, err := s.Directory.Repository(r.Context(), x.repo)
 	if err != nil {
 		x.failWith(err)
@@ -232,6 +237,7 @@ var ociErrors = map[string]struct {
 	"UploadNotFoundException":           {"BLOB_UPLOAD_UNKNOWN", http.StatusNotFound},
 	"InvalidLayerException":             {"DIGEST_INVALID", http.StatusBadRequest},
 	"InvalidLayerPartException":         {"BLOB_UPLOAD_INVALID", http.StatusRequestedRangeNotSatisfiable},
+	"LimitExceededException":            {"SIZE_INVALID", http.StatusRequestEntityTooLarge},
 	"LayersNotFoundException":           {"MANIFEST_BLOB_UNKNOWN", http.StatusBadRequest},
 	"ReferencedImagesNotFoundException": {"MANIFEST_BLOB_UNKNOWN", http.StatusBadRequest},
 	"ImageTagAlreadyExistsException":    {"TAG_INVALID", http.StatusBadRequest},
@@ -248,6 +254,10 @@ func (x *exchange) failWith(err error) {
 	switch fault.ClassOf(err) {
 	case fault.Denied:
 		x.fail(http.StatusForbidden, "DENIED", fault.MessageOf(err))
+	case fault.Throttled:
+		x.fail(http.StatusTooManyRequests, "TOOMANYREQUESTS", fault.MessageOf(err))
+	case fault.Unavailable:
+		x.fail(http.StatusServiceUnavailable, "UNAVAILABLE", fault.MessageOf(err))
 	case fault.NotFound:
 		x.fail(http.StatusNotFound, "BLOB_UNKNOWN", fault.MessageOf(err))
 	case fault.Invalid:

@@ -37,12 +37,15 @@ type Deps struct {
 	// Real is the time that files are dated by; nil is Clock.
 	Real clock.Clock
 	IDs  *ident.Source
+	// Spare, if set, passes on what uploads bring as long as the disk has space for it.
+	Spare func(io.Reader) io.Reader
 }
 
 // Store holds blobs, manifests and tags.
 type Store struct {
 	Deps
-	mu sync.RWMutex // guards the links, manifests and tags of all repositories
+	mu         sync.RWMutex // guards the links, manifests and tags of all repositories
+	unfinished unfinished
 }
 
 // Repo names a repository.
@@ -53,13 +56,16 @@ func Open(d Deps) (*Store, error) {
 	if d.Real == nil {
 		d.Real = d.Clock
 	}
+	if d.Spare == nil {
+		d.Spare = func(r io.Reader) io.Reader { return r }
+	}
 	s := &Store{Deps: d}
 	for _, p := range []string{s.blobs(), s.uploads(), filepath.Join(d.Dir, "repos")} {
 		if err := os.MkdirAll(p, 0o755); err != nil {
 			return nil, fmt.Errorf("make folder of registry: %w", err)
 		}
 	}
-	return s, nil
+	return s, s.count()
 }
 
 func (s *Store) blobs() string   { return filepath.Join(s.Dir, "blobs") }
@@ -127,111 +133,6 @@ func (s *Store) addLink(r Repo, digest string) error {
 	return write(s.link(r, digest), nil)
 }
 
-// StartUpload begins an upload and returns its id.
-func (s *Store) StartUpload(r Repo) (string, error) {
-	id := s.IDs.UUID()
-	data, err := json.Marshal(r)
-	if err != nil {
-		return "", fmt.Errorf("encode upload: %w", err)
-	}
-	if err := write(s.upload(id)+".repo", data); err != nil {
-		return "", err
-	}
-	return id, write(s.upload(id), nil)
-}
-
-func (s *Store) upload(id string) string { return filepath.Join(s.uploads(), id) }
-
-// UploadSize is how much of an upload has come.
-func (s *Store) UploadSize(r Repo, id string) (int64, error) {
-	unknown := fault.New(fault.NotFound, "UploadNotFoundException", "The upload with upload id '%s' could not be found.", id)
-	if !isUpload(id) {
-		return 0, unknown
-	}
-	data, err := os.ReadFile(s.upload(id) + ".repo")
-	if err != nil {
-		return 0, unknown
-	}
-	var owner Repo
-	if err := json.Unmarshal(data, &owner); err != nil || owner != r {
-		return 0, unknown
-	}
-	info, err := os.Stat(s.upload(id))
-	if err != nil {
-		return 0, unknown
-	}
-	return info.Size(), nil
-}
-
-// Append adds to an upload. at is where the part begins and must be the size
-// so far; -1 leaves that unchecked. It returns the new size.
-func (s *Store) Append(r Repo, id string, at int64, data io.Reader) (int64, error) {
-	size, err := s.UploadSize(r, id)
-	if err != nil {
-		return 0, err
-	}
-	if at >= 0 && at != size {
-		return size, fault.New(fault.Conflict, "InvalidLayerPartException", "the part begins at byte %d, the upload has %d", at, size)
-	}
-	f, err := os.OpenFile(s.upload(id), os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return 0, fmt.Errorf("open upload: %w", err)
-	}
-	n, err := io.Copy(f, data)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return size + n, fmt.Errorf("write upload: %w", err)
-	}
-	return size + n, nil
-}
-
-// Finish checks the digest and makes the upload a blob of the repository.
-func (s *Store) Finish(r Repo, id, digest string) error {
-	if _, err := s.UploadSize(r, id); err != nil {
-		return err
-	}
-	if !isDigest(digest) {
-		return fault.New(fault.Invalid, "InvalidLayerException", "digest %q is not valid", digest)
-	}
-	got, err := syncAndSum(s.upload(id))
-	if err != nil {
-		return err
-	}
-	if got != digest {
-		return fault.New(
-			fault.Invalid, "InvalidLayerException", "Layer digest does not match the provided layer digest: expected %s, got %s", digest, got,
-		)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	to := s.blob(digest)
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return fmt.Errorf("make folder of blob: %w", err)
-	}
-	if err := os.Rename(s.upload(id), to); err != nil {
-		return fmt.Errorf("keep blob: %w", err)
-	}
-	if err := syncDir(filepath.Dir(to)); err != nil {
-		return err
-	}
-	if err := s.addLink(r, digest); err != nil {
-		return err
-	}
-	return s.CancelUpload(r, id)
-}
-
-// CancelUpload drops an upload; an absent one is success.
-func (s *Store) CancelUpload(_ Repo, id string) error {
-	if !isUpload(id) {
-		return nil
-	}
-	for _, p := range []string{s.upload(id), s.upload(id) + ".repo"} {
-		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("drop upload: %w", err)
-		}
-	}
-	return nil
-}
-
 // Forget drops a repository with all that it has. Blobs go with Collect.
 func (s *Store) Forget(r Repo) error {
 	s.mu.Lock()
@@ -251,9 +152,13 @@ const unusedAfter = 24 * time.Hour
 // Collect removes uploads that nobody goes on with, and blobs that no
 // manifest has had for a day. It returns how many files went.
 func (s *Store) Collect(ctx context.Context) (int, error) {
+	return s.CollectBefore(ctx, s.Real.Now().Add(-unusedAfter))
+}
+
+// CollectBefore is Collect for blobs that have not been written since a moment.
+func (s *Store) CollectBefore(ctx context.Context, old time.Time) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.Real.Now().Add(-unusedAfter)
 	removed := 0
 	drop := func(p string, d fs.DirEntry) error {
 		info, err := d.Info()
@@ -261,6 +166,9 @@ func (s *Store) Collect(ctx context.Context) (int, error) {
 			return nil //nolint:nilerr // it has gone meanwhile
 		}
 		removed++
+		if filepath.Dir(p) == s.uploads() && isUpload(d.Name()) {
+			s.unfinished.ends(info.Size())
+		}
 		return os.Remove(p)
 	}
 	used, linked := map[string]map[string]bool{}, map[string]bool{}
@@ -288,6 +196,9 @@ func (s *Store) Collect(ctx context.Context) (int, error) {
 		return removed, fmt.Errorf("collect blobs: %w", err)
 	}
 	for _, dir := range []string{s.blobs(), s.uploads()} {
+		if dir == s.uploads() {
+			old = s.Real.Now().Add(-unusedAfter) // one goes on while it is written
+		}
 		err = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || linked[d.Name()] {
 				return err
@@ -327,6 +238,46 @@ func (s *Store) usedIn(repo string) (map[string]bool, error) {
 	return used, nil
 }
 
+// Repos lists the repositories that have manifests.
+func (s *Store) Repos() ([]Repo, error) {
+	var out []Repo
+	root := filepath.Join(s.Dir, "repos")
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() || d.Name() != "_manifests" {
+			return err
+		}
+		rel, err := filepath.Rel(root, filepath.Dir(p))
+		if err != nil {
+			return err
+		}
+		account, name, _ := strings.Cut(filepath.ToSlash(rel), "/")
+		out = append(out, Repo{account, name})
+		return fs.SkipDir
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list repositories: %w", err)
+	}
+	return out, nil
+}
+
+// Bytes is how much the blobs take.
+func (s *Store) Bytes() (int64, error) {
+	var n int64
+	err := filepath.WalkDir(s.blobs(), func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if info, err := d.Info(); err == nil { // else it has gone meanwhile
+			n += info.Size()
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("weigh blobs: %w", err)
+	}
+	return n, nil
+}
+
 func syncAndSum(path string) (string, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -339,6 +290,9 @@ func syncAndSum(path string) (string, error) {
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
 }
+
+// WriteFile replaces a file durably.
+func WriteFile(path string, data []byte) error { return write(path, data) }
 
 // write replaces a file durably.
 func write(path string, data []byte) error {

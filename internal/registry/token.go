@@ -28,13 +28,18 @@ const TokenLife = 12 * time.Hour
 // but the key.
 type Tokens struct{ key []byte }
 
-// OpenTokens reads the key in dir, or makes one.
+// keyBytes is how long the key is.
+const keyBytes = 32
+
+// OpenTokens reads the key in dir, or makes one. One of another length was cut,
+// and whoever knows an empty one could sign with it: it is made anew, and who has
+// a password asks for another.
 func OpenTokens(dir string, ids *ident.Source) (*Tokens, error) {
 	path := filepath.Join(dir, "token.key")
 	key, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		key = ids.Bytes(32)
-		err = os.WriteFile(path, key, 0o600)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(key) != keyBytes {
+		key = ids.Bytes(keyBytes)
+		err = errors.Join(os.WriteFile(path+".new", key, 0o600), os.Rename(path+".new", path))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open key of registry tokens: %w", err)

@@ -1,7 +1,8 @@
 // Package resolver is the DNS data plane: it answers questions at the
 // resolver addresses of each VPC and of the Internet from a Config that is
 // set whole. What a name means is decided elsewhere (controllers/resolve);
-// what it does not know does not exist, since nothing is forwarded anywhere.
+// what it does not know does not exist, unless questions about the outside are
+// passed to the host's own resolver.
 //
 // It owns its listeners, which it opens inside the namespaces by difference.
 // All methods are safe for concurrent use.
@@ -55,8 +56,9 @@ type Pattern struct {
 
 // Resolver answers DNS questions.
 type Resolver struct {
-	dir string
-	log *slog.Logger
+	dir     string
+	log     *slog.Logger
+	outside outside
 
 	mu    sync.Mutex
 	zones map[string]*served
@@ -67,12 +69,18 @@ type served struct {
 	zone    atomic.Pointer[Zone]
 	turn    atomic.Uint32
 	servers map[netip.Addr][]*dns.Server
+	outside outside
 }
 
 // New answers inside the namespaces of the folder dir.
 func New(dir string, log *slog.Logger) *Resolver {
 	return &Resolver{dir: dir, log: log, zones: map[string]*served{}}
 }
+
+// Outside passes questions about other names to the resolvers that a file says,
+// which has the form of resolv.conf and is read at each question. It is called before
+// Set.
+func (r *Resolver) Outside(file string) { r.outside = outside{file, "53"} }
 
 // Set makes the answers equal to c. A zone whose listeners cannot be opened
 // is an error, and is tried again at the next Set; the others are in force.
@@ -85,7 +93,7 @@ func (r *Resolver) Set(ctx context.Context, c Config) error {
 		want[z.Namespace] = true
 		s := r.zones[z.Namespace]
 		if s == nil {
-			s = &served{servers: map[netip.Addr][]*dns.Server{}}
+			s = &served{servers: map[netip.Addr][]*dns.Server{}, outside: r.outside}
 			r.zones[z.Namespace] = s
 		}
 		s.zone.Store(&z)
@@ -173,6 +181,14 @@ func (s *served) close(keep []netip.Addr) {
 	}
 }
 
+// answer answers the question of m.
+func (s *served) answer(m *dns.Msg) {
+	m.Answer, m.Rcode = s.zone.Load().Answer(m.Question[0], s.turn.Add(1))
+	if m.Rcode == dns.RcodeNameError && s.outside.file != "" && isOutside(m.Question[0]) {
+		s.outside.pass(m)
+	}
+}
+
 // serve answers one message.
 func (s *served) serve(w dns.ResponseWriter, q *dns.Msg) {
 	m := new(dns.Msg)
@@ -181,7 +197,7 @@ func (s *served) serve(w dns.ResponseWriter, q *dns.Msg) {
 	if q.Opcode != dns.OpcodeQuery || len(q.Question) != 1 {
 		m.Rcode = dns.RcodeNotImplemented
 	} else {
-		m.Answer, m.Rcode = s.zone.Load().Answer(q.Question[0], s.turn.Add(1))
+		s.answer(m)
 	}
 	size := dns.MaxMsgSize
 	if _, ok := w.RemoteAddr().(*net.UDPAddr); ok {

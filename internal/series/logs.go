@@ -2,6 +2,7 @@ package series
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -306,10 +307,19 @@ func (s *Store) Merge(group string, streams []string, from, to time.Time, after 
 			}
 		}
 		if best < 0 || !fn(open[best].head) {
-			return nil
+			return s.unreadable(failed(open))
 		}
 		open[best].load(open[best].it.Next())
 	}
+}
+
+// failed is what ended a stream early: one that cannot be read is no end.
+func failed(open []*source) error {
+	var errs []error
+	for _, o := range open {
+		errs = append(errs, o.it.Error())
+	}
+	return errors.Join(errs...)
 }
 
 // in is the position in a stream up to which a merged read has come: streams

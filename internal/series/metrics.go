@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,12 +139,24 @@ func (s Set) Statistic(name string) (v float64, ok bool) {
 	case "SampleCount":
 		return s.Count, true
 	}
-	p, isP := strings.CutPrefix(name, "p")
-	n, err := strconv.ParseFloat(p, 64)
-	if !isP || err != nil || n < 0 || n > 100 {
+	n, ok := Percentile(name)
+	if !ok {
 		return 0, false
 	}
 	return s.percentile(n / 100)
+}
+
+var percentile = regexp.MustCompile(`^p(\d{1,3}(?:\.\d{1,10})?)$`)
+
+// Percentile reads the name of a percentile, p0 to p100 with up to ten decimal
+// places.
+func Percentile(name string) (n float64, ok bool) {
+	m := percentile.FindStringSubmatch(name)
+	if m == nil {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(m[1], 64)
+	return n, err == nil && n <= 100
 }
 
 // percentile is the smallest value that p of the observations do not exceed.

@@ -9,6 +9,7 @@ package series
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -27,50 +28,133 @@ import (
 // Store is a folder of logs and metrics.
 type Store struct {
 	db       *pebble.DB
+	folder   *disk.Folder // nil in memory
 	writable func() error // refuses while the disk is full
 
 	mu      sync.Mutex         // held over read-modify-write of streams and points
 	streams map[string]*Stream // by group \0 stream, as far as they were used
 	metrics map[string]bool    // identities that are on disk
+
+	write sync.Mutex // one batch at a time, after mu
+	rev   int64      // of the last batch; under write
+}
+
+// Options are how a Store is opened.
+type Options struct {
+	// Disk is the file system.
+	Disk *disk.Disk
+	// Recover goes on without what was lost; Warn is told what that is. Else the
+	// Store is not opened.
+	Recover bool
+	Warn    func(text string)
+	// ReadOnly opens what is there and writes nothing.
+	ReadOnly bool
+
+	memTable uint64 // bytes; 0: as a server has it
 }
 
 // Open opens or makes the store in dir. It fails while another process has it
-// open. While the disk is full, what writes fails with fault.Unavailable.
-func Open(dir string, d *disk.Disk) (*Store, error) {
-	s, err := open(dir, d.FS())
+// open, and with fault.Invalid and advice if it is damaged. While the disk is
+// full, what writes fails with fault.Unavailable.
+func Open(dir string, o Options) (*Store, error) {
+	cache := pebble.NewCache(4 << 20)
+	defer cache.Unref()
+	f, err := disk.OpenFolder(dir, disk.FolderOptions{
+		What: "logs and metrics", Disk: o.Disk, Recover: o.Recover, Warn: o.Warn, ReadOnly: o.ReadOnly,
+		Pebble: &pebble.Options{Cache: cache, MemTableSize: cmp.Or(o.memTable, 2<<20)},
+	})
 	if err != nil {
 		return nil, err
 	}
-	s.writable = d.Writable
+	s := newStore(f.DB)
+	s.folder = f
+	if o.Disk != nil {
+		s.writable = o.Disk.Writable
+	}
+	if s.rev, err = s.revision(); err == nil {
+		err = f.Compare(s.rev)
+	}
+	if err == nil {
+		err = f.Mark(s.rev)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	return s, nil
 }
 
 // Memory makes a store that is gone when it is closed.
-func Memory() (*Store, error) { return open("", vfs.NewMem()) }
-
-func open(dir string, fs vfs.FS) (*Store, error) {
-	cache := pebble.NewCache(4 << 20)
-	defer cache.Unref()
-	db, err := pebble.Open(dir, &pebble.Options{
-		FS: fs, Cache: cache, Logger: quiet{}, MemTableSize: 2 << 20, FormatMajorVersion: pebble.FormatNewest,
+func Memory() (*Store, error) {
+	db, err := pebble.Open("", &pebble.Options{
+		FS: vfs.NewMem(), Logger: quiet{}, MemTableSize: 2 << 20, CacheSize: 4 << 20, FormatMajorVersion: pebble.FormatNewest,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open series in %q: %w", dir, err)
+		return nil, fmt.Errorf("open series in memory: %w", err)
 	}
-	writable := func() error { return nil }
-	return &Store{db: db, writable: writable, streams: map[string]*Stream{}, metrics: map[string]bool{}}, nil
+	return newStore(db), nil
 }
 
-// commit writes a batch durably.
+func newStore(db *pebble.DB) *Store {
+	writable := func() error { return nil }
+	return &Store{db: db, writable: writable, streams: map[string]*Stream{}, metrics: map[string]bool{}}
+}
+
+// revisionKey is where the number of the last batch is kept: no kind begins with
+// NUL.
+var revisionKey = []byte("\x00revision")
+
+func (s *Store) revision() (int64, error) {
+	raw, closer, err := s.db.Get(revisionKey)
+	switch {
+	case errors.Is(err, pebble.ErrNotFound):
+		return 0, nil
+	case err != nil:
+		return 0, s.folder.Damaged(err)
+	case len(raw) != 8:
+		return 0, errors.Join(s.folder.Damaged(pebble.ErrCorruption), closer.Close())
+	}
+	return int64(binary.BigEndian.Uint64(raw)), closer.Close()
+}
+
+// unreadable says what an error of a read means.
+func (s *Store) unreadable(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case s.folder == nil:
+		return fmt.Errorf("read series: %w", err)
+	default:
+		return s.folder.Damaged(err)
+	}
+}
+
+// commit writes a batch durably, with its number.
 func (s *Store) commit(b *pebble.Batch) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	return b.Commit(pebble.Sync)
+	if s.folder == nil {
+		return b.Commit(pebble.Sync)
+	}
+	s.write.Lock()
+	defer s.write.Unlock()
+	if err := b.Set(revisionKey, binary.BigEndian.AppendUint64(nil, uint64(s.rev+1)), nil); err != nil {
+		return err
+	}
+	if err := b.Commit(pebble.Sync); err != nil {
+		return err
+	}
+	s.rev++
+	return s.folder.Mark(s.rev)
 }
 
 // Close closes the store.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error {
+	if s.folder == nil {
+		return s.db.Close()
+	}
+	return s.folder.Close()
+}
 
 // quiet drops Pebble's chatter; errors come back from the calls.
 type quiet struct{}
@@ -116,7 +200,7 @@ func (s *Store) scan(from, to []byte, fn func(key, value []byte) bool) error {
 	for ok := it.First(); ok && fn(it.Key(), it.Value()); {
 		ok = it.Next()
 	}
-	return it.Close()
+	return s.unreadable(it.Close())
 }
 
 func (s *Store) scanBack(from, to []byte, fn func(key, value []byte) bool) error {
@@ -127,7 +211,7 @@ func (s *Store) scanBack(from, to []byte, fn func(key, value []byte) bool) error
 	for ok := it.Last(); ok && fn(it.Key(), it.Value()); {
 		ok = it.Prev()
 	}
-	return it.Close()
+	return s.unreadable(it.Close())
 }
 
 // get reads one JSON record; ok is false if it is absent.
@@ -137,7 +221,7 @@ func (s *Store) get(key string, v any) (ok bool, err error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("read series: %w", err)
+		return false, s.unreadable(err)
 	}
 	err = json.Unmarshal(raw, v)
 	return err == nil, errors.Join(err, closer.Close())

@@ -2,6 +2,7 @@ package series_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -138,7 +139,7 @@ func TestStreamsComeAndGo(t *testing.T) {
 
 func TestWhatWasAppendedIsThereAfterReopening(t *testing.T) {
 	dir := t.TempDir()
-	s, err := series.Open(dir, disk.Open(dir, func(string) {}))
+	s, err := series.Open(filepath.Join(dir, "series"), series.Options{Disk: disk.Open(dir, func(string) {})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +151,7 @@ func TestWhatWasAppendedIsThereAfterReopening(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = series.Open(dir, disk.Open(dir, func(string) {})); err != nil {
+	if s, err = series.Open(filepath.Join(dir, "series"), series.Options{Disk: disk.Open(dir, func(string) {})}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })

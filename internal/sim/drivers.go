@@ -1,10 +1,12 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"time"
 
+	"berth/internal/audit"
 	balancer "berth/internal/balancer/sim"
 	"berth/internal/clock"
 	"berth/internal/control"
@@ -29,9 +31,11 @@ type drivers struct {
 	series    *series.Store
 	functions *function.Sim
 	code      *function.Store
+	audit     *audit.Log
 	tokens    *registry.Tokens
 	fate      *fate
 	seed      uint64
+	root      ident.Principal // as whom an instance signals
 	kick      func()
 }
 
@@ -45,8 +49,8 @@ const (
 	stopMin, stopMax   = 500 * time.Millisecond, 3 * time.Second
 )
 
-func newDrivers(o Options, c clock.Clock, ids *ident.Source) (*drivers, error) {
-	h := &drivers{seed: o.Seed}
+func newDrivers(o Options, c clock.Clock, ids *ident.Source, root ident.Principal) (*drivers, error) {
+	h := &drivers{seed: o.Seed, root: root}
 	h.machines = machine.New(machine.Config{Clock: c, Seed: o.Seed, BootMin: bootMin, BootMax: bootMax})
 	h.network = hostnet.New()
 	h.edge = balancer.New(c, func() {
@@ -66,6 +70,9 @@ func newDrivers(o Options, c clock.Clock, ids *ident.Source) (*drivers, error) {
 	if h.series, err = series.Memory(); err != nil {
 		return nil, err
 	}
+	if h.audit, err = audit.Open(filepath.Join(o.Dir, "audit")); err != nil {
+		return nil, err
+	}
 	h.tokens, err = registry.OpenTokens(filepath.Join(o.Dir, "registry"), ids)
 	return h, err
 }
@@ -73,13 +80,17 @@ func newDrivers(o Options, c clock.Clock, ids *ident.Source) (*drivers, error) {
 func (h *drivers) daemon() daemon.Drivers {
 	return daemon.Drivers{
 		Machines: h.machines, Network: h.network, Edge: h.edge, Images: h.images, Tokens: h.tokens, Series: h.series, Functions: h.functions,
-		Code: h.code,
+		Code: h.code, Audit: h.audit,
 		More: func(sys *daemon.System) []control.Controller {
 			h.kick, h.fate.sys = sys.WakeTraffic, sys
 			h.machines.Watch(func(string) { sys.Engine.Kick("controllers/instance", instance.Census) })
 			return []control.Controller{simagent.Controller{DB: sys.DB, Gateway: sys.Gateway, Config: simagent.Config{
 				Seed: h.seed, BootMin: joinMin, BootMax: joinMax, PullMin: pullMin, PullMax: pullMax,
 				StartMin: startMin, StartMax: startMax, StopMin: stopMin, StopMax: stopMax, Faults: h.fate,
+				Signal: func(ctx context.Context, in map[string]any) error {
+					_, err := sys.Front.Invoke(ctx, h.root, "cloudformation", "SignalResource", in)
+					return err
+				},
 			}}, h.fate}
 		},
 	}

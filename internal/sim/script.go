@@ -75,7 +75,7 @@ type run struct {
 // `table NAME` (into the output), `cmp NAME FILE`, `stdout RE`, `stderr RE`,
 // `set NAME PATH` (from the last answer), `let NAME VALUE`, `find NAME KIND N` (the identity of
 // the n-th task, instance, deployment, revision or hook), `until D TABLE RE`,
-// `never D TABLE RE`, `kill INSTANCE|ZONE`, `fail WHAT WHOM [HOW]` (see Fail),
+// `never D TABLE RE`, `kill INSTANCE|ZONE`, `interrupt TASK`, `fail WHAT WHOM [HOW]` (see Fail),
 // `hook FUNCTION ANSWER…` (see Say), `load SERVICE CPU-UNITS`, `include NAME`.
 // A command after `!` must fail.
 func (s *Script) Run(ctx context.Context, w *World, update bool) error {
@@ -181,6 +181,8 @@ func (r *run) do(ctx context.Context, args []string) (string, error) {
 		return "", nil
 	case "kill":
 		return "", r.w.Kill(ctx, args[1])
+	case "interrupt":
+		return "", r.w.Interrupt(ctx, args[1])
 	case "fail":
 		return "", r.w.Fail(ctx, args[1], args[2], args[3:]...)
 	case "hook":

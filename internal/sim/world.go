@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"berth/internal/clock"
+	"berth/internal/controllers/fargate"
 	"berth/internal/daemon"
 	"berth/internal/ident"
 	"berth/internal/model"
@@ -65,7 +66,7 @@ func New(ctx context.Context, o Options) (*World, error) {
 	w := &World{Clock: clock.NewStepped(Start), DB: db, root: ident.Root(place), start: Start, bad: &troubles{next: o.Log.Handler()}}
 	o.Log = slog.New(w.bad)
 	core := daemon.Core{DB: db, Clock: w.Clock, Real: w.Clock, IDs: ident.Seeded(o.Seed), Place: place, Log: o.Log}
-	if w.drivers, err = newDrivers(o, w.Clock, core.IDs); err != nil {
+	if w.drivers, err = newDrivers(o, w.Clock, core.IDs, w.root); err != nil {
 		return nil, err
 	}
 	if w.sys, err = daemon.Assemble(ctx, core, w.drivers.daemon()); err != nil {
@@ -122,6 +123,15 @@ func (w *World) Advance(ctx context.Context, d time.Duration) error {
 // a server that has been busy for so long.
 func (w *World) Tick(ctx context.Context, d time.Duration) error {
 	w.Clock.Advance(d)
+	return w.Settle(ctx)
+}
+
+// Interrupt takes the slice of a task of Fargate Spot away after its notice.
+func (w *World) Interrupt(ctx context.Context, task string) error {
+	err := fargate.Controller{DB: w.DB}.Interrupt(ctx, w.Clock.Now(), task)
+	if err != nil {
+		return err
+	}
 	return w.Settle(ctx)
 }
 

@@ -71,10 +71,13 @@ var samples = []func(*store.Tx) error{
 	sample(state.VPCs), sample(state.Subnets), sample(state.InternetGateways), sample(state.NATGateways), sample(state.Addresses),
 	sample(state.RouteTables), sample(state.SecurityGroups), sample(state.VPCEndpoints), sample(state.NetworkInterfaces),
 	sample(state.LoadBalancers), sample(state.Listeners), sample(state.ListenerRules), sample(state.TargetGroups), sample(state.Targets),
-	sample(state.Roles), sample(state.InstanceProfiles), sample(state.Policies), sample(state.Credentials),
-	sample(state.Stacks), sample(state.StackResources), sample(state.StackEvents), sample(state.ChangeSets), sample(state.Exports),
+	sample(state.Roles), sample(state.InstanceProfiles), sample(state.Users), sample(state.Groups), sample(state.AccessKeys),
+	sample(state.Policies), sample(state.Credentials),
+	sample(state.Stacks), sample(state.StackResources), sample(state.StackEvents), sample(state.StackSignals),
+	sample(state.ChangeSets), sample(state.Exports),
 	sample(state.Functions), sample(state.LogGroups), sample(state.Alarms), sample(state.ScalableTargets), sample(state.ScalingPolicies),
 	sample(state.ScheduledActions), sample(state.ScalingActivities), sample(state.Repositories), sample(state.Decisions),
+	sample(state.LaunchTemplates), sample(state.LaunchConfigurations), sample(state.AutoScalingGroups), sample(state.GroupActivities),
 	sample(state.Settings),
 }
 

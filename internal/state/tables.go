@@ -39,9 +39,13 @@ var (
 		store.By("attachment", func(t model.Task) string { return t.AttachmentID }),
 		store.By("id", func(t model.Task) string { return t.ID }))
 	Instances = table("instance", func(i model.Instance) string { return i.ID },
-		store.By("cluster", func(i model.Instance) string { return i.Cluster }),
-		store.By("provider", func(i model.Instance) string { return i.CapacityProvider }),
+		// Who asks for a cluster's container instances does not see slices of
+		// Fargate; who asks for what a provider has bought sees managed ones only.
+		store.By("cluster", registered),
+		store.By("slices", func(i model.Instance) string { return of(i, model.KindSlice, i.Cluster) }),
+		store.By("provider", func(i model.Instance) string { return of(i, "", i.CapacityProvider) }),
 		store.By("arn", func(i model.Instance) string { return i.ARN }),
+		store.By("group", func(i model.Instance) string { return i.Group }),
 		store.By("state", func(i model.Instance) string { return string(i.State) }))
 
 	VPCs    = table("vpc", func(v model.VPC) string { return v.ID })
@@ -88,6 +92,10 @@ var (
 		"instanceprofile", func(p model.InstanceProfile) string { return p.Name },
 		store.By("arn", func(p model.InstanceProfile) string { return p.ARN }),
 	)
+	Users      = table("user", func(u model.User) string { return u.Name }, store.By("arn", func(u model.User) string { return u.ARN }))
+	Groups     = table("group", func(g model.Group) string { return g.Name })
+	AccessKeys = table("accesskey", func(k model.AccessKey) string { return k.ID },
+		store.By("user", func(k model.AccessKey) string { return model.KeyOwner(k.User) }))
 	Policies    = table("policy", func(p model.Policy) string { return p.ARN })
 	Credentials = table("credential", func(c model.Credential) string { return c.AccessKeyID },
 		store.By("for", func(c model.Credential) string { return c.For }))
@@ -98,6 +106,9 @@ var (
 		store.By("stack", func(r model.StackResource) string { return r.Stack }))
 	StackEvents = table("stackevent", func(e model.StackEvent) string { return fmt.Sprintf("%s|%010d", e.Stack, e.Seq) },
 		store.By("stack", func(e model.StackEvent) string { return e.Stack }))
+	StackSignals = table("stacksignal", func(s model.StackSignal) string {
+		return s.Stack + "|" + s.LogicalID + "|" + s.Act + "|" + s.UniqueID
+	}, store.By("stack", func(s model.StackSignal) string { return s.Stack }))
 	ChangeSets = table("changeset", func(c model.ChangeSet) string { return c.ID },
 		store.By("stack", func(c model.ChangeSet) string { return c.Stack }))
 	Exports = table("export", func(e model.Export) string { return e.Name },
@@ -124,6 +135,12 @@ var (
 		"scalingactivity", func(a model.ScalingActivity) string { return a.ID },
 		store.By("target", func(a model.ScalingActivity) string { return a.Target }),
 	)
+	LaunchTemplates = table("launchtemplate", func(t model.LaunchTemplate) string { return t.ID },
+		store.By("name", func(t model.LaunchTemplate) string { return t.Name }))
+	LaunchConfigurations = table("launchconfiguration", func(c model.LaunchConfiguration) string { return c.Name })
+	AutoScalingGroups    = table("autoscalinggroup", func(g model.AutoScalingGroup) string { return g.Name })
+	GroupActivities      = table("groupactivity", func(a model.GroupActivity) string { return a.ID },
+		store.By("group", func(a model.GroupActivity) string { return a.Group }))
 	Repositories = table("repository", func(r model.Repository) string { return r.Name })
 
 	// Decisions are what explain, events and the console read.
@@ -174,9 +191,27 @@ func defs() []store.Def {
 		Clusters, CapacityProviders, TaskDefinitions, Services, ServiceRevisions, ServiceDeployments, Tasks, Instances,
 		VPCs, Subnets, InternetGateways, NATGateways, Addresses, RouteTables, SecurityGroups, VPCEndpoints, NetworkInterfaces,
 		LoadBalancers, Listeners, ListenerRules, TargetGroups, Targets,
-		Roles, InstanceProfiles, Policies, Credentials,
-		Stacks, StackResources, StackEvents, ChangeSets, Exports,
+		Roles, InstanceProfiles, Users, Groups, AccessKeys, Policies, Credentials,
+		Stacks, StackResources, StackEvents, StackSignals, ChangeSets, Exports,
 		Functions, LogGroups, Alarms, ScalableTargets, ScalingPolicies, ScheduledActions, ScalingActivities, Repositories,
+		LaunchTemplates, LaunchConfigurations, AutoScalingGroups, GroupActivities,
 		Decisions, Settings,
 	}
+}
+
+// registered is the cluster of an instance that is, or is to be, a container
+// instance.
+func registered(i model.Instance) string {
+	if i.Kind == model.KindSlice {
+		return ""
+	}
+	return i.Cluster
+}
+
+// of is a key of the instances of one kind.
+func of(i model.Instance, kind model.InstanceKind, key string) string {
+	if i.Kind != kind {
+		return ""
+	}
+	return key
 }

@@ -67,11 +67,15 @@ func (e entry) compare(o entry) int {
 
 func (e entry) before(o entry) bool { return e.compare(o) < 0 }
 
+// degree is how wide the trees are: a transaction copies every node on the way
+// to what it changes. 16 copies a third less than 32 and finds as fast.
+const degree = 16
+
 func newData(d Def) *data {
 	n := len(d.indexNames())
-	t := &data{btree.NewMap[string, any](32), make([]*btree.BTreeG[entry], n), make([]bool, n)}
+	t := &data{btree.NewMap[string, any](degree), make([]*btree.BTreeG[entry], n), make([]bool, n)}
 	for i := range t.index {
-		t.index[i] = btree.NewBTreeGOptions(entry.before, btree.Options{NoLocks: true})
+		t.index[i] = btree.NewBTreeGOptions(entry.before, btree.Options{NoLocks: true, Degree: degree})
 	}
 	return t
 }

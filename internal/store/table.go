@@ -218,32 +218,33 @@ func (t *Table[T]) Put(tx *Tx, v T) error {
 	if key == "" {
 		return fmt.Errorf("put into %s: record without a key", t.name)
 	}
-	old, had := tx.table(t.name).rows.Get(key)
-	if had && reflect.DeepEqual(old, any(&v)) {
+	old, _ := tx.table(t.name).rows.Get(key)
+	return t.put(tx, key, old, &v)
+}
+
+// put writes a record in the place of an old one, nil if there is none.
+func (t *Table[T]) put(tx *Tx, key string, old any, v *T) error {
+	if old != nil && reflect.DeepEqual(old, any(v)) {
 		return nil
 	}
-	var before any
-	if had {
-		before = old
-	}
-	return tx.set(t, t.name, key, before, &v)
+	return tx.set(t, t.name, key, old, v)
 }
 
 // Edit changes the record of a key: fn gets a deep copy. Errors:
 // fault.NotFound if there is none.
 func (t *Table[T]) Edit(tx *Tx, key string, fn func(*T) error) error {
-	old, ok := t.Get(tx, key)
+	old, ok := tx.table(t.name).rows.Get(key)
 	if !ok {
 		return fault.New(fault.NotFound, "", "no %s %q", t.name, key)
 	}
-	v := t.clone(old)
+	v := t.clone(*old.(*T))
 	if err := fn(&v); err != nil {
 		return err
 	}
 	if got := t.key(v); got != key {
 		return fmt.Errorf("edit %s %q: the key became %q", t.name, key, got)
 	}
-	return t.Put(tx, v)
+	return t.put(tx, key, old, &v)
 }
 
 // Delete removes the record of a key; absent is success.

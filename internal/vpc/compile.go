@@ -44,7 +44,7 @@ func Compile(s Snapshot) HostNetwork {
 			h.Interfaces = append(h.Interfaces, i)
 		}
 	}
-	h.Services, h.Problems = Services(s.Region), c.problems
+	h.Services, h.Problems = Internet(s.Region), c.problems
 	return h
 }
 

@@ -12,7 +12,8 @@ type Step struct {
 	Subject string // id of what decides: sg-…, rtb-…, eni-…, igw-…
 	Passes  bool
 	Text    string
-	Code    Code // of what stops a packet, where a cure depends on it
+	Code    Code   // of what stops a packet, where a cure depends on it
+	Hop     string // of a route that is taken: the gateway or interface that it leads to
 }
 
 // Code says what stops a packet.
@@ -24,6 +25,8 @@ const (
 	NoEgress  Code = "no egress rule"
 	NoDNS     Code = "no DNS support"
 	NoRoute   Code = "no route"
+	NoPublic  Code = "no public address"
+	Blackhole Code = "blackhole"
 )
 
 // Path is what becomes of a packet, step by step; the last step of a closed
@@ -146,12 +149,15 @@ func (r Router) hop(table string, to netip.Addr) (Hop, bool) {
 }
 
 func (h HostNetwork) follow(p *Path, r Router, src Interface, hop Hop, to netip.Addr, f Flow) {
-	via := func() { p.pass(src.Table, "route table %s sends %s to %s", src.Table, hop.To, hop.Target) }
+	via := func() {
+		p.pass(src.Table, "route table %s sends %s to %s", src.Table, hop.To, hop.Target)
+		p.Steps[len(p.Steps)-1].Hop = hop.Target
+	}
 	switch hop.Via {
 	case ViaInternet:
 		via()
 		if !src.Public.IsValid() {
-			p.stop(src.ID, "interface %s has no public address, so the internet gateway drops its packets", src.ID)
+			p.stopFor(NoPublic, src.ID, "interface %s has no public address, so the internet gateway drops its packets", src.ID)
 			return
 		}
 		h.outside(p, src.Public, to, f)
@@ -167,7 +173,7 @@ func (h HostNetwork) follow(p *Path, r Router, src Interface, hop Hop, to netip.
 		}
 		h.leave(p, r, next, to, f)
 	default:
-		p.stop(src.Table, "route table %s: %s goes to %s, which is a blackhole", src.Table, hop.To, hop.Target)
+		p.stopFor(Blackhole, src.Table, "route table %s: %s goes to %s, which is a blackhole", src.Table, hop.To, hop.Target)
 	}
 }
 
@@ -189,7 +195,15 @@ func (h HostNetwork) outside(p *Path, from, to netip.Addr, f Flow) {
 	}
 	dst, ok := h.find(func(i Interface) bool { return i.Public == to && i.VPC != "" })
 	r := h.router(dst.VPC)
-	if !ok || !r.Internet {
+	switch {
+	case ok && r.Internet:
+	case h.Out.Leads(to):
+		p.arrive("internet", "%s is beyond this machine, by the host's default route", to)
+		return
+	case h.Out != nil:
+		p.stop("internet", "%s is not on the Internet: --internet-allow lets networks of this machine's own be reached", to)
+		return
+	default:
 		p.stop("internet", "nothing in the Internet has the address %s", to)
 		return
 	}

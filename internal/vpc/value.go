@@ -16,6 +16,7 @@ const (
 	KindEndpoint     = "endpoint"
 	KindNAT          = "nat"
 	KindFunction     = "function"
+	KindSlice        = "slice" // of a machine of Fargate, outside of VPCs
 )
 
 // HostNetwork is the whole network that a host should have. It is complete
@@ -25,6 +26,8 @@ type HostNetwork struct {
 	Routers    []Router    // one for each VPC
 	Interfaces []Interface // of all VPCs, and functions outside of them
 	Services   []Service   // what answers in the namespace of the Internet
+	// Out is the way out of this machine; nil is none.
+	Out *Out
 	// Problems are records that could not be compiled and were left out.
 	Problems []string
 }
@@ -106,7 +109,8 @@ type Interface struct {
 // Equal reports whether two networks are the same.
 func (h HostNetwork) Equal(o HostNetwork) bool {
 	return slices.EqualFunc(h.Interfaces, o.Interfaces, Interface.Equal) && slices.Equal(h.Problems, o.Problems) &&
-		reflect.DeepEqual(h.Routers, o.Routers) && reflect.DeepEqual(h.Services, o.Services)
+		reflect.DeepEqual(h.Routers, o.Routers) && reflect.DeepEqual(h.Services, o.Services) &&
+		reflect.DeepEqual(h.Out, o.Out)
 }
 
 // Equal reports whether two interfaces are the same.
@@ -126,6 +130,9 @@ func (h HostNetwork) String() string {
 	}
 	for _, s := range h.Services {
 		fmt.Fprintf(&b, "service %s %s\n", s.Name, s.Address)
+	}
+	if h.Out != nil {
+		fmt.Fprintf(&b, "out by %s allow %v\n", h.Out.Link, h.Out.Allow)
 	}
 	for _, p := range h.Problems {
 		fmt.Fprintf(&b, "problem %s\n", p)

@@ -20,6 +20,7 @@ type Call struct {
 	Endpoint  string    // id of that VPC endpoint, or ""
 	Secure    bool      // came over TLS
 	Agent     string    // User-Agent
+	By        string    // AWS service that calls for the principal, in process
 }
 
 type callKey struct{}

@@ -358,6 +358,45 @@ func TestValidation(t *testing.T) {
 	}
 }
 
+// The enumerations of a capacity provider are taken as AWS's examples write
+// them, and are the model's from then on; others are not.
+func TestEnumerationsInAnyCase(t *testing.T) {
+	t.Parallel()
+	in := &ecs.CreateCapacityProviderInput{
+		Name: wire.Ptr("p"), ManagedInstancesProvider: &ecs.CreateManagedInstancesProviderConfiguration{
+			InfrastructureRoleArn: wire.Ptr("arn"), PropagateTags: wire.Ptr("none"),
+			InstanceLaunchTemplate: &ecs.InstanceLaunchTemplate{
+				Ec2InstanceProfileArn: wire.Ptr("arn"), NetworkConfiguration: &ecs.ManagedInstancesNetworkConfiguration{},
+				CapacityOptionType: wire.Ptr("Spot"), Monitoring: wire.Ptr("basic"),
+				InstanceRequirements: &ecs.InstanceRequirementsRequest{
+					VCpuCount: &ecs.VCpuCountRangeRequest{Min: wire.Ptr[int64](1)}, MemoryMiB: &ecs.MemoryMiBRequest{Min: wire.Ptr[int64](1)},
+					LocalStorage: wire.Ptr("REQUIRED"), CpuManufacturers: []string{"Intel"},
+				},
+			},
+		},
+	}
+	if err := ecs.Meta.Operation("CreateCapacityProvider").Validate(in); err != nil {
+		t.Fatal(err)
+	}
+	mi := in.ManagedInstancesProvider
+	lt := mi.InstanceLaunchTemplate
+	got := []string{
+		*mi.PropagateTags, *lt.CapacityOptionType, *lt.Monitoring, *lt.InstanceRequirements.LocalStorage,
+		lt.InstanceRequirements.CpuManufacturers[0],
+	}
+	if diff := cmp.Diff([]string{"NONE", "SPOT", "BASIC", "required", "intel"}, got); diff != "" {
+		t.Error(diff)
+	}
+	lt.Monitoring = wire.Ptr("some")
+	if err := ecs.Meta.Operation("CreateCapacityProvider").Validate(in); err == nil {
+		t.Error("any text is taken for monitoring")
+	}
+	service := &ecs.CreateServiceInput{ServiceName: wire.Ptr("s"), LaunchType: wire.Ptr("Fargate")}
+	if err := ecs.Meta.Operation("CreateService").Validate(service); err == nil {
+		t.Error("a launch type is taken in any case")
+	}
+}
+
 func TestMaps(t *testing.T) {
 	t.Parallel()
 	op := elbv2.Meta.Operation("CreateTargetGroup")

@@ -39,6 +39,9 @@ func (s *Service) problemOf(p Protocol, err error) problem {
 	if out.code == entityTooLarge {
 		out.status = http.StatusRequestEntityTooLarge
 	}
+	if p == EC2 {
+		out.ofEC2()
+	}
 	out.code = s.spelled(p, out.code)
 	if out.code == "UnauthorizedOperation" && fault.FactsOf(err) != nil { // IAM's own words
 		out.message = "You are not authorized to perform this operation. " + out.message
@@ -52,6 +55,24 @@ func (s *Service) problemOf(p Protocol, err error) problem {
 	}
 	out.sender = out.status < http.StatusInternalServerError
 	return out
+}
+
+// ofEC2 says in EC2's words who was not let in, which are fewer than the other
+// services'. What is wrong with a credential's scope is told nevertheless: which
+// Region this is.
+func (e *problem) ofEC2() {
+	switch e.code {
+	case "MissingAuthentication":
+		e.code, e.message, e.status = "MissingParameter", "The request must contain the parameter AWSAccessKeyId", http.StatusBadRequest
+	case "InvalidClientTokenId", "SignatureDoesNotMatch":
+		e.code, e.message = "AuthFailure", "AWS was not able to validate the provided access credentials"
+		e.status = http.StatusUnauthorized
+	case "CredentialScope":
+		e.status = http.StatusUnauthorized
+	case "ExpiredToken", "RequestExpired":
+		e.code, e.message, e.status = "RequestExpired", "Request has expired.", http.StatusBadRequest
+	default:
+	}
 }
 
 func (s *Service) classCode(p Protocol, c fault.Class) string {
@@ -95,6 +116,7 @@ var spellings = map[string][3]string{
 	"AccessDenied":           {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"},
 	"InvalidClientTokenId":   {"UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"},
 	"SignatureDoesNotMatch":  {"InvalidSignatureException", "SignatureDoesNotMatch", "SignatureDoesNotMatch"},
+	"CredentialScope":        {"InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure"},
 	"ExpiredToken":           {"ExpiredTokenException", "ExpiredToken", "RequestExpired"},
 	"IncompleteSignature":    {"IncompleteSignatureException", "IncompleteSignature", "IncompleteSignature"},
 	"MissingAuthentication":  {"MissingAuthenticationTokenException", "MissingAuthenticationToken", "MissingAuthenticationToken"},
@@ -140,6 +162,9 @@ func classStatus(p Protocol, c fault.Class) int {
 		return http.StatusBadRequest
 	}
 }
+
+// CodeOf is the code that EncodeError sends.
+func (s *Service) CodeOf(p Protocol, err error) string { return s.problemOf(p, err).code }
 
 // EncodeError writes an error as the protocol does. It also returns the code
 // that was sent, for logs and counters.

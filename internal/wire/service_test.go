@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"berth/internal/wire"
-	"berth/internal/wire/shape/autoscaling"
+	aas "berth/internal/wire/shape/applicationautoscaling"
 	"berth/internal/wire/shape/cloudformation"
 	"berth/internal/wire/shape/cloudwatch"
 	"berth/internal/wire/shape/ec2"
@@ -18,7 +18,7 @@ import (
 )
 
 var services = []*wire.Service{
-	autoscaling.Meta, cloudformation.Meta, cloudwatch.Meta, ec2.Meta, ecr.Meta, ecs.Meta, elbv2.Meta, iam.Meta, lambda.Meta, logs.Meta,
+	aas.Meta, cloudformation.Meta, cloudwatch.Meta, ec2.Meta, ecr.Meta, ecs.Meta, elbv2.Meta, iam.Meta, lambda.Meta, logs.Meta,
 	sts.Meta,
 }
 

@@ -128,6 +128,9 @@ func (s *Signature) Verify(r *http.Request, body []byte, secret string) error {
 	if !slices.Contains(s.headers, "host") {
 		return fault.New(fault.Denied, "SignatureDoesNotMatch", "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 	}
+	if r.Header.Get("X-Amz-Target") != "" && !slices.Contains(s.headers, "x-amz-target") { // it names the operation
+		return fault.New(fault.Denied, "SignatureDoesNotMatch", "'x-amz-target' must be a 'SignedHeader' in the AWS Authorization.")
+	}
 	hash, err := s.payloadHash(r, body)
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ type violation struct {
 // values, lengths, ranges and patterns. The error is in the service's own
 // words; nil if all is well.
 func (o *Operation) Validate(in any) error {
-	c := &checker{}
+	c := &checker{anyCase: anyCase[o.Service.Name+":"+o.Name]}
 	c.structure(o.Input(), reflect.ValueOf(in).Elem(), "")
 	if len(c.found) == 0 {
 		return nil
@@ -34,7 +34,15 @@ func (o *Operation) Validate(in any) error {
 	return o.Service.refuse(o, c.found)
 }
 
-type checker struct{ found []violation }
+// anyCase are the operations whose enumerations are taken in any case, and
+// become the model's: AWS's own examples of them write "basic", "Spot" and
+// "REQUIRED" (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/managed-instances-capacity-providers.html).
+var anyCase = map[string]bool{"ecs:CreateCapacityProvider": true, "ecs:UpdateCapacityProvider": true}
+
+type checker struct {
+	found   []violation
+	anyCase bool
+}
 
 // maxViolations bounds how much is said of one request.
 const maxViolations = 100
@@ -80,7 +88,7 @@ func (c *checker) value(s *Shape, v reflect.Value, path string) {
 			c.value(s.Value.Shape, v.MapIndex(reflect.ValueOf(k)), path+"."+k+".member")
 		}
 	case String:
-		c.text(s, v.String(), path)
+		c.text(s, c.folded(s, v), path)
 	case Blob:
 		c.length(s, v.Len(), path, func() string { return "java.nio.HeapByteBuffer" })
 	case Integer:
@@ -89,6 +97,18 @@ func (c *checker) value(s *Shape, v reflect.Value, path string) {
 		c.number(s, v.Float(), path, decimal(v.Float()))
 	default:
 	}
+}
+
+// folded is a text, which becomes the value of the set that differs from it by
+// case only, where that is allowed.
+func (c *checker) folded(s *Shape, v reflect.Value) string {
+	if !c.anyCase || !v.CanSet() {
+		return v.String()
+	}
+	if i := slices.IndexFunc(s.Enum, func(e string) bool { return strings.EqualFold(e, v.String()) }); i >= 0 {
+		v.SetString(s.Enum[i])
+	}
+	return v.String()
 }
 
 func (c *checker) text(s *Shape, t, path string) {

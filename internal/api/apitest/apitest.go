@@ -9,8 +9,10 @@ import (
 	"berth/internal/sim"
 	"berth/internal/store"
 	"berth/internal/wire"
+	aas "berth/internal/wire/shape/applicationautoscaling"
 	"berth/internal/wire/shape/autoscaling"
 	"berth/internal/wire/shape/cloudformation"
+	"berth/internal/wire/shape/cloudtrail"
 	"berth/internal/wire/shape/cloudwatch"
 	"berth/internal/wire/shape/ec2"
 	"berth/internal/wire/shape/ecr"
@@ -19,13 +21,14 @@ import (
 	"berth/internal/wire/shape/iam"
 	"berth/internal/wire/shape/lambda"
 	"berth/internal/wire/shape/logs"
+	"berth/internal/wire/shape/ssm"
 	"berth/internal/wire/shape/sts"
 )
 
 // Services are the services that Berth answers for.
 var Services = []*wire.Service{
-	autoscaling.Meta, cloudformation.Meta, cloudwatch.Meta, ec2.Meta, ecr.Meta, ecs.Meta, elbv2.Meta, iam.Meta, lambda.Meta, logs.Meta,
-	sts.Meta,
+	aas.Meta, autoscaling.Meta, cloudformation.Meta, cloudtrail.Meta, cloudwatch.Meta, ec2.Meta, ecr.Meta, ecs.Meta, elbv2.Meta, iam.Meta,
+	lambda.Meta, logs.Meta, ssm.Meta, sts.Meta,
 }
 
 // In is the input of a call, by the model's member names.
@@ -34,11 +37,11 @@ type In = map[string]any
 // World is a world for one test.
 type World struct {
 	*sim.World
-	t *testing.T
+	t testing.TB
 }
 
 // NewWorld makes a world. Records may be put into its state as they are.
-func NewWorld(t *testing.T) *World {
+func NewWorld(t testing.TB) *World {
 	t.Helper()
 	w, err := sim.New(t.Context(), sim.Options{Seed: 1, Region: "us-east-1", Dir: t.TempDir(), Lax: true})
 	if err != nil {

@@ -129,3 +129,13 @@ func Tags(n int, key, value string) string {
 	text, _ := json.Marshal(tags)
 	return string(text)
 }
+
+// TagMap is Tags for a service whose tags are a map.
+func TagMap(n int) string {
+	tags := map[string]string{}
+	for i := range n {
+		tags[fmt.Sprint("k", i)] = ""
+	}
+	text, _ := json.Marshal(tags)
+	return string(text)
+}

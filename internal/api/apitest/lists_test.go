@@ -34,6 +34,13 @@ func by[T any](table *store.Table[T], member string) func(*apitest.World, any) {
 	}
 }
 
+// ownProvider deletes a capacity provider; Fargate's are every account's.
+func ownProvider(w *apitest.World, item any) {
+	if name, _ := item.(map[string]any)["name"].(string); !model.IsFargate(name) {
+		by(state.CapacityProviders, "name")(w, item)
+	}
+}
+
 // where deletes the records of a table that belong to an item's member.
 func where[T any](table *store.Table[T], member string, is func(T, string) bool, key func(T) string) func(*apitest.World, any) {
 	return func(w *apitest.World, item any) {
@@ -84,7 +91,7 @@ const (
 // lists are all list calls. The records that they list are made by fill.
 var lists = []list{
 	{service: "ecs", operation: "ListClusters", items: "clusterArns", drop: by(state.Clusters, "")},
-	{service: "ecs", operation: "DescribeCapacityProviders", items: "capacityProviders", drop: by(state.CapacityProviders, "name")},
+	{service: "ecs", operation: "DescribeCapacityProviders", items: "capacityProviders", drop: ownProvider},
 	{service: "ecs", operation: "ListTaskDefinitions", items: "taskDefinitionArns", drop: by(state.TaskDefinitions, "")},
 	{
 		service: "ecs", operation: "ListTaskDefinitions", items: "taskDefinitionArns", ask: in{"sort": "DESC"},
@@ -126,17 +133,20 @@ var lists = []list{
 		ask: in{"ListenerArn": elb + "listener/app/l000/0/011"}, short: true,
 	},
 	{
-		service: "elasticloadbalancing", operation: "DescribeRules", items: "Rules", ask: in{"ListenerArn": elb + "listener/app/l000/0/011"},
+		service: "elasticloadbalancing", operation: "DescribeRules", items: "Rules", ask: in{"ListenerArn": elb +
+			"listener/app/l000/0/011"},
 		drop: by(state.ListenerRules, "RuleArn"),
 	},
 	{
-		service: "elasticloadbalancing", operation: "DescribeTargetGroups", items: "TargetGroups", drop: by(state.TargetGroups, "TargetGroupArn"),
+		service: "elasticloadbalancing", operation: "DescribeTargetGroups", items: "TargetGroups", drop: by(state.TargetGroups,
+			"TargetGroupArn"),
 	},
 	{service: "elasticloadbalancing", operation: "DescribeAccountLimits", items: "Limits"},
 
 	{service: "ec2", operation: "DescribeVpcs", items: "Vpcs", drop: by(state.VPCs, "VpcId")},
 	{service: "ec2", operation: "DescribeSubnets", items: "Subnets", drop: by(state.Subnets, "SubnetId")},
-	{service: "ec2", operation: "DescribeInternetGateways", items: "InternetGateways", drop: by(state.InternetGateways, "InternetGatewayId")},
+	{service: "ec2", operation: "DescribeInternetGateways", items: "InternetGateways", drop: by(state.InternetGateways,
+		"InternetGatewayId")},
 	{service: "ec2", operation: "DescribeNatGateways", items: "NatGateways", drop: by(state.NATGateways, "NatGatewayId")},
 	{service: "ec2", operation: "DescribeAddressesAttribute", items: "Addresses", drop: by(state.Addresses, "AllocationId")},
 	{service: "ec2", operation: "DescribeRouteTables", items: "RouteTables", drop: by(state.RouteTables, "RouteTableId")},
@@ -155,12 +165,14 @@ var lists = []list{
 	{service: "ec2", operation: "DescribeStaleSecurityGroups", items: "StaleSecurityGroupSet", ask: in{"VpcId": "vpc-011"}, short: true},
 	{
 		service: "ec2", operation: "DescribeNetworkAcls", items: "NetworkAcls",
-		drop: where(state.VPCs, "NetworkAclId", func(v model.VPC, acl string) bool { return v.DefaultACL == acl }, func(v model.VPC) string {
-			return v.ID
-		}),
+		drop: where(state.VPCs, "NetworkAclId", func(v model.VPC, acl string) bool { return v.DefaultACL == acl },
+			func(v model.VPC) string {
+				return v.ID
+			}),
 	},
 	{
-		service: "ec2", operation: "DescribeTags", items: "Tags", ask: in{"Filters": []any{in{"Name": "resource-type", "Values": []any{"vpc"}}}},
+		service: "ec2", operation: "DescribeTags", items: "Tags", ask: in{"Filters": []any{in{"Name": "resource-type",
+			"Values": []any{"vpc"}}}},
 		drop: by(state.VPCs, "ResourceId"),
 	},
 	{
@@ -186,7 +198,8 @@ var lists = []list{
 	{service: "ec2", operation: "DescribeInstanceTypes", items: "InstanceTypes"},
 	{service: "ec2", operation: "DescribeInstanceTypeOfferings", items: "InstanceTypeOfferings"},
 	{
-		service: "ec2", operation: "DescribeSpotPriceHistory", items: "SpotPriceHistory", ask: in{"InstanceTypes": []any{"m5.large", "c5.large"}},
+		service: "ec2", operation: "DescribeSpotPriceHistory", items: "SpotPriceHistory",
+		ask: in{"InstanceTypes": []any{"m5.large", "c5.large"}},
 	},
 	{
 		service: "ec2", operation: "GetInstanceTypesFromInstanceRequirements", items: "InstanceTypes",
@@ -214,7 +227,8 @@ var lists = []list{
 		service: "iam", operation: "ListAttachedRolePolicies", items: "AttachedPolicies", ask: in{"RoleName": "r000"},
 		drop: calls("iam", "DetachRolePolicy", in{"RoleName": "r000"}, "PolicyArn", "PolicyArn", false),
 	},
-	{service: "iam", operation: "ListInstanceProfiles", items: "InstanceProfiles", drop: by(state.InstanceProfiles, "InstanceProfileName")},
+	{service: "iam", operation: "ListInstanceProfiles", items: "InstanceProfiles", drop: by(state.InstanceProfiles,
+		"InstanceProfileName")},
 	{
 		service: "iam", operation: "ListInstanceProfilesForRole", items: "InstanceProfiles", ask: in{"RoleName": "r000"},
 		drop: by(state.InstanceProfiles, "InstanceProfileName"),
@@ -229,16 +243,65 @@ var lists = []list{
 		drop: calls("iam", "DeletePolicyVersion", in{"PolicyArn": aPolicy}, "VersionId", "VersionId", false),
 	},
 	{
-		service: "iam", operation: "ListEntitiesForPolicy", items: "PolicyRoles", ask: in{"PolicyArn": aPolicy},
+		service: "iam", operation: "ListEntitiesForPolicy", items: "PolicyRoles", ask: in{"PolicyArn": aPolicy, "EntityFilter": "Role"},
 		drop: by(state.Roles, "RoleName"),
 	},
 	{
 		service: "iam", operation: "ListPolicyTags", items: "Tags", ask: in{"PolicyArn": aPolicy},
 		drop: calls("iam", "UntagPolicy", in{"PolicyArn": aPolicy}, "TagKeys", "Key", true),
 	},
-	{service: "iam", operation: "ListUsers", items: "Users", short: true},
-	{service: "iam", operation: "ListGroups", items: "Groups", short: true},
+	{
+		service: "iam", operation: "ListUserTags", items: "Tags", ask: in{"UserName": "u000"},
+		drop: calls("iam", "UntagUser", in{"UserName": "u000"}, "TagKeys", "Key", true),
+	},
+	{
+		service: "iam", operation: "ListUserPolicies", items: "PolicyNames", ask: in{"UserName": "u000"},
+		drop: calls("iam", "DeleteUserPolicy", in{"UserName": "u000"}, "PolicyName", "", false),
+	},
+	{
+		service: "iam", operation: "ListAttachedUserPolicies", items: "AttachedPolicies", ask: in{"UserName": "u000"},
+		drop: calls("iam", "DetachUserPolicy", in{"UserName": "u000"}, "PolicyArn", "PolicyArn", false),
+	},
+	{
+		service: "iam", operation: "ListGroupPolicies", items: "PolicyNames", ask: in{"GroupName": "g000"},
+		drop: calls("iam", "DeleteGroupPolicy", in{"GroupName": "g000"}, "PolicyName", "", false),
+	},
+	{
+		service: "iam", operation: "ListAttachedGroupPolicies", items: "AttachedPolicies", ask: in{"GroupName": "g000"},
+		drop: calls("iam", "DetachGroupPolicy", in{"GroupName": "g000"}, "PolicyArn", "PolicyArn", false),
+	},
+	{
+		service: "iam", operation: "ListGroupsForUser", items: "Groups", ask: in{"UserName": "u000"},
+		drop: calls("iam", "RemoveUserFromGroup", in{"UserName": "u000"}, "GroupName", "GroupName", false),
+	},
+	{
+		service: "iam", operation: "GetGroup", items: "Users", ask: in{"GroupName": "g000"},
+		drop: calls("iam", "RemoveUserFromGroup", in{"GroupName": "g000"}, "UserName", "UserName", false),
+	},
+	{
+		service: "iam", operation: "ListAccessKeys", items: "AccessKeyMetadata", ask: in{"UserName": "u000"},
+		drop: by(state.AccessKeys, "AccessKeyId"),
+	},
+	{service: "iam", operation: "ListUsers", items: "Users", drop: by(state.Users, "UserName")},
+	{service: "iam", operation: "ListGroups", items: "Groups", drop: by(state.Groups, "GroupName")},
 	{service: "iam", operation: "ListAccountAliases", items: "AccountAliases", short: true},
+
+	{service: "cloudtrail", operation: "LookupEvents", items: "Events", short: true},
+	{service: "autoscaling", operation: "DescribeAutoScalingGroups", items: "AutoScalingGroups", drop: by(state.AutoScalingGroups,
+		"AutoScalingGroupName")},
+	{
+		service: "autoscaling", operation: "DescribeAutoScalingInstances", items: "AutoScalingInstances",
+		drop: by(state.Instances, "InstanceId"),
+	},
+	{
+		service: "autoscaling", operation: "DescribeLaunchConfigurations", items: "LaunchConfigurations",
+		drop: by(state.LaunchConfigurations, "LaunchConfigurationName"),
+	},
+	{service: "autoscaling", operation: "DescribeScalingActivities", items: "Activities", drop: by(state.GroupActivities, "ActivityId")},
+	{service: "ec2", operation: "DescribeImages", items: "Images"},
+	{service: "ec2", operation: "DescribeLaunchTemplates", items: "LaunchTemplates", drop: by(state.LaunchTemplates, "LaunchTemplateId")},
+	{service: "ec2", operation: "DescribeLaunchTemplateVersions", items: "LaunchTemplateVersions", ask: in{"LaunchTemplateName": "many"}},
+	{service: "ssm", operation: "GetParametersByPath", items: "Parameters", ask: in{"Path": "/aws", "Recursive": true}},
 
 	{service: "cloudformation", operation: "DescribeStacks", items: "Stacks", drop: by(state.Stacks, "StackId")},
 	{service: "cloudformation", operation: "ListStacks", items: "StackSummaries", drop: by(state.Stacks, "StackId")},
@@ -288,11 +351,13 @@ var lists = []list{
 		})
 	}},
 	{
-		service: "application-autoscaling", operation: "DescribeScalingPolicies", items: "ScalingPolicies", ask: in{"ServiceNamespace": "ecs"},
+		service: "application-autoscaling", operation: "DescribeScalingPolicies", items: "ScalingPolicies",
+		ask:  in{"ServiceNamespace": "ecs"},
 		drop: by(state.ScalingPolicies, "PolicyARN"),
 	},
 	{
-		service: "application-autoscaling", operation: "DescribeScheduledActions", items: "ScheduledActions", ask: in{"ServiceNamespace": "ecs"},
+		service: "application-autoscaling", operation: "DescribeScheduledActions", items: "ScheduledActions",
+		ask:  in{"ServiceNamespace": "ecs"},
 		drop: by(state.ScheduledActions, "ScheduledActionARN"),
 	},
 	{
@@ -385,7 +450,31 @@ func fillECS(w *apitest.World) {
 	})...)
 }
 
+// fillGroups puts launch templates, and groups that keep still.
+func fillGroups(w *apitest.World) {
+	apitest.Put(w, state.LaunchTemplates, many(12, func(_ int, n string) model.LaunchTemplate {
+		return model.LaunchTemplate{ID: "lt-" + n, Name: "t" + n}
+	})...)
+	apitest.Put(w, state.LaunchTemplates, model.LaunchTemplate{ID: "lt-many", Name: "many", Versions: many(12, func(i int,
+		_ string) model.LaunchTemplateVersion {
+		return model.LaunchTemplateVersion{Number: int64(i + 1), Data: "{}"}
+	})})
+	apitest.Put(w, state.LaunchConfigurations, many(5, func(_ int, n string) model.LaunchConfiguration {
+		return model.LaunchConfiguration{Name: "l" + n, Data: "{}"}
+	})...)
+	apitest.Put(w, state.Instances, many(5, func(_ int, n string) model.Instance {
+		return model.Instance{ID: "i-g" + n, Kind: model.KindEC2, Group: "g000", State: model.InstanceRunning, Launch: &model.Launch{}}
+	})...)
+	apitest.Put(w, state.GroupActivities, many(5, func(_ int, n string) model.GroupActivity {
+		return model.GroupActivity{ID: "a" + n, Group: "g000", EndAt: sim.Start}
+	})...)
+	apitest.Put(w, state.AutoScalingGroups, many(5, func(_ int, n string) model.AutoScalingGroup {
+		return model.AutoScalingGroup{Name: "g" + n, Suspended: []string{"Launch", "Terminate"}}
+	})...)
+}
+
 func fillEC2(w *apitest.World) {
+	fillGroups(w)
 	apitest.Put(w, state.VPCs, many(30, func(_ int, n string) model.VPC {
 		return model.VPC{ID: "vpc-" + n, CIDR: "10.0.0.0/16", DefaultACL: "acl-" + n, Tags: []model.Tag{{Key: "a", Value: n}}}
 	})...)
@@ -398,7 +487,10 @@ func fillEC2(w *apitest.World) {
 	apitest.Put(w, state.NATGateways, many(12, func(_ int, n string) model.NATGateway {
 		return model.NATGateway{ID: "nat-" + n, VPC: "vpc-011", Subnet: "subnet-000", State: "available"}
 	})...)
-	apitest.Put(w, state.Addresses, many(12, func(_ int, n string) model.Address { return model.Address{AllocationID: "eipalloc-" + n} })...)
+	apitest.Put(w, state.Addresses, many(12, func(_ int,
+		n string) model.Address {
+		return model.Address{AllocationID: "eipalloc-" + n}
+	})...)
 	apitest.Put(w, state.RouteTables, many(12, func(_ int, n string) model.RouteTable {
 		return model.RouteTable{ID: "rtb-" + n, VPC: "vpc-011"}
 	})...)
@@ -447,8 +539,22 @@ func fillIAM(w *apitest.World) {
 	})
 	apitest.Put(w, state.Roles, many(7, func(_ int, n string) model.Role {
 		return model.Role{
-			Name: "r" + n, ARN: "arn:aws:iam::123456789012:role/r" + n, Path: "/", Trust: "{}", Tags: tags, Attached: attached, Inline: inline,
+			Name: "r" + n, ARN: "arn:aws:iam::123456789012:role/r" + n, Path: "/", Trust: "{}", Tags: tags, Attached: attached,
+			Inline: inline,
 		}
+	})...)
+	groups := many(5, func(_ int, n string) string { return "g" + n })
+	apitest.Put(w, state.Users, many(7, func(_ int, n string) model.User {
+		return model.User{
+			Name: "u" + n, ARN: "arn:aws:iam::123456789012:user/u" + n, Path: "/", Tags: tags, Attached: attached, Inline: inline,
+			Groups: groups,
+		}
+	})...)
+	apitest.Put(w, state.Groups, many(5, func(_ int, n string) model.Group {
+		return model.Group{Name: "g" + n, ARN: "arn:aws:iam::123456789012:group/g" + n, Path: "/", Attached: attached, Inline: inline}
+	})...)
+	apitest.Put(w, state.AccessKeys, many(5, func(_ int, n string) model.AccessKey {
+		return model.AccessKey{ID: "AKIA0000000000000" + n, User: "u000"}
 	})...)
 	apitest.Put(w, state.InstanceProfiles, many(7, func(_ int, n string) model.InstanceProfile {
 		return model.InstanceProfile{

@@ -31,7 +31,9 @@ func (l list) String() string { return l.service + " " + l.operation }
 // refusals are the codes by which services refuse a token and a page size.
 var refusals = map[string]struct{ token, size string }{
 	"application-autoscaling": {"InvalidNextTokenException", "ValidationException"},
+	"autoscaling":             {"InvalidNextToken", "ValidationError"},
 	"cloudformation":          {"ValidationError", ""},
+	"cloudtrail":              {"InvalidNextTokenException", "ValidationException"},
 	"monitoring":              {"InvalidNextToken", "ValidationError"},
 	"ec2":                     {"InvalidParameterValue", "InvalidParameterValue"},
 	"ecr":                     {"InvalidParameterException", "InvalidParameterException"},
@@ -40,6 +42,7 @@ var refusals = map[string]struct{ token, size string }{
 	"iam":                     {"ValidationError", "ValidationError"},
 	"lambda":                  {"InvalidParameterValueException", "ValidationException"},
 	"logs":                    {"InvalidParameterException", "InvalidParameterException"},
+	"ssm":                     {"InvalidNextToken", "ValidationException"},
 }
 
 // paging finds the members by which an operation pages.

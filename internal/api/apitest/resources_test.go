@@ -22,6 +22,7 @@ func TestWhatCallsAreAbout(t *testing.T) {
 		Name: "deep", ARN: iam + "role/a/b/deep", Path: "/a/b/", Trust: "{}",
 	})
 	apitest.Put(w, state.InstanceProfiles, model.InstanceProfile{Name: "deep", ARN: iam + "instance-profile/a/deep", Path: "/a/"})
+	apitest.Put(w, state.Users, model.User{Name: "deep", ARN: iam + "user/a/deep", Path: "/a/"})
 	apitest.Put(w, state.Stacks, model.Stack{ID: "arn:aws:cloudformation" + here + "stack/s/1", Name: "s", Status: "CREATE_COMPLETE"})
 	apitest.Put(w, state.TaskDefinitions, model.TaskDefinition{
 		ARN: "arn:aws:ecs" + here + "task-definition/f:7", Family: "f", Revision: 7, Status: "ACTIVE",
@@ -66,6 +67,10 @@ func TestWhatCallsAreAbout(t *testing.T) {
 		{"iam", "GetRole", in{"RoleName": "lost"}, iam + "role/lost"},
 		{"iam", "CreateRole", in{"RoleName": "new", "Path": "/x/", "AssumeRolePolicyDocument": "{}"}, iam + "role/x/new"},
 		{"iam", "AddRoleToInstanceProfile", in{"InstanceProfileName": "deep", "RoleName": "lost"}, iam + "instance-profile/a/deep"},
+		{"iam", "DeleteUser", in{"UserName": "deep"}, iam + "user/a/deep"},
+		{"iam", "CreateUser", in{"UserName": "new", "Path": "/x/"}, iam + "user/x/new"},
+		{"iam", "CreateAccessKey", in{"UserName": "lost"}, iam + "user/lost"},
+		{"iam", "AddUserToGroup", in{"UserName": "deep", "GroupName": "g"}, iam + "group/g"},
 		{"iam", "CreatePolicy", in{"PolicyName": "p", "PolicyDocument": "{}"}, iam + "policy/p"},
 		{"iam", "DeletePolicy", in{"PolicyArn": iam + "policy/x/p"}, iam + "policy/x/p"},
 		{"sts", "AssumeRole", in{"RoleArn": iam + "role/a/b/deep", "RoleSessionName": "me"}, ""},

@@ -7,72 +7,78 @@ import (
 	"berth/internal/api/apitest"
 	"berth/internal/model"
 	"berth/internal/state"
-	"berth/internal/store"
 )
 
+// small is a world with a group g of one instance, one that is being deleted and
+// one that is full of tags.
+type small struct {
+	*apitest.World
+	subnet, member, leaving string
+}
+
+func world(t *testing.T) small {
+	w := small{apitest.NewWorld(t), "subnet-0123456789abcdef0", "i-00000000000000001", "i-00000000000000002"}
+	apitest.Put(w.World, state.Subnets, model.Subnet{ID: w.subnet, VPC: "vpc-1", AvailabilityZone: "us-east-1a"})
+	apitest.Put(w.World, state.LaunchConfigurations, model.LaunchConfiguration{Name: "lc", Data: "{}"})
+	var tags []model.GroupTag
+	for n := range 50 {
+		tags = append(tags, model.GroupTag{Key: fmt.Sprint(n)})
+	}
+	suspended := []string{"Launch", "Terminate"}
+	apitest.Put(w.World, state.Instances,
+		model.Instance{ID: w.member, Kind: model.KindEC2, Group: "g", State: model.InstanceRunning, Launch: &model.Launch{}},
+		model.Instance{ID: w.leaving, Kind: model.KindEC2, Group: "leaving", State: model.InstanceRunning, Launch: &model.Launch{}})
+	apitest.Put(w.World, state.AutoScalingGroups,
+		model.AutoScalingGroup{Name: "g", Max: 1, Desired: 1, LaunchConfiguration: "lc", Subnets: []string{w.subnet}, Suspended: suspended},
+		model.AutoScalingGroup{Name: "leaving", Deleting: true, Suspended: suspended},
+		model.AutoScalingGroup{Name: "full", Subnets: []string{w.subnet}, Tags: tags})
+	return w
+}
+
 func TestErrorsAreAsListed(t *testing.T) {
-	w := apitest.NewWorld(t)
-	target := func(name string) model.ScalableTarget {
-		return model.ScalableTarget{
-			ARN: "arn:aws:application-autoscaling:us-east-1:123456789012:scalable-target/" + name, Namespace: "ecs", ResourceID: "service/c/" + name,
-			Dimension: "ecs:service:DesiredCount",
-		}
-	}
-	w.Write(func(tx *store.Tx) error {
-		full := target("full")
-		for i := range 200 {
-			if err := state.ScalingPolicies.Put(tx, model.ScalingPolicy{
-				ARN: fmt.Sprint("p", i), Name: fmt.Sprint("p", i), Type: "StepScaling", Target: full.Key(),
-			}); err != nil {
-				return err
-			}
-			if err := state.ScheduledActions.Put(tx, model.ScheduledAction{
-				ARN: fmt.Sprint("a", i), Name: fmt.Sprint("a", i), Target: full.Key(),
-			}); err != nil {
-				return err
-			}
-		}
-		if err := state.ScalableTargets.Put(tx, target("free")); err != nil {
-			return err
-		}
-		return state.ScalableTargets.Put(tx, full)
-	})
-	tags := "{"
-	for i := range 51 {
-		tags += fmt.Sprintf(`"k%d":"",`, i)
-	}
-	tags = tags[:len(tags)-1] + "}"
-	const (
-		lost = "ServiceNamespace=ecs ScalableDimension=ecs:service:DesiredCount ResourceId=service/c/lost "
-		full = "ServiceNamespace=ecs ScalableDimension=ecs:service:DesiredCount ResourceId=service/c/full "
-		free = "ServiceNamespace=ecs ScalableDimension=ecs:service:DesiredCount ResourceId=service/c/free "
-		arn  = "ResourceARN=arn:aws:application-autoscaling:us-east-1:123456789012:scalable-target/"
-		step = `PolicyType=StepScaling StepScalingPolicyConfiguration={"AdjustmentType":"ChangeInCapacity","StepAdjustments":[{"MetricIntervalLowerBound":0,"ScalingAdjustment":1}]} `
-	)
-	apitest.Errors(t, w, "application-autoscaling", `
-		RegisterScalableTarget ValidationException ServiceNamespace=ecs ScalableDimension=ecs:service:DesiredCount ResourceId=lost MinCapacity=1 MaxCapacity=2
-		RegisterScalableTarget NotImplemented ServiceNamespace=dynamodb ScalableDimension=dynamodb:table:ReadCapacityUnits ResourceId=table/t MinCapacity=1 MaxCapacity=2
-		DeregisterScalableTarget ObjectNotFoundException `+lost+`
-		DescribeScalableTargets ValidationException ServiceNamespace=ecs MaxResults=0
-		DescribeScalableTargets InvalidNextTokenException ServiceNamespace=ecs NextToken=made-up
-		PutScalingPolicy ValidationException PolicyName=p PolicyType=StepScaling `+full+`
-		PutScalingPolicy ObjectNotFoundException PolicyName=p `+step+lost+`
-		PutScalingPolicy LimitExceededException PolicyName=new `+step+full+`
-		PutScalingPolicy NotImplemented PolicyName=p PolicyType=PredictiveScaling `+full+`
-		DeleteScalingPolicy ObjectNotFoundException PolicyName=lost `+full+`
-		DescribeScalingPolicies ValidationException ServiceNamespace=ecs MaxResults=0
-		DescribeScalingPolicies InvalidNextTokenException ServiceNamespace=ecs NextToken=made-up
-		PutScheduledAction ValidationException ScheduledActionName=a Schedule=never `+free+`ScalableTargetAction={"MinCapacity":1}
-		PutScheduledAction ObjectNotFoundException ScheduledActionName=a Schedule=rate(1day) `+lost+`ScalableTargetAction={"MinCapacity":1}
-		PutScheduledAction LimitExceededException ScheduledActionName=new Schedule=at(2027-01-01T00:00:00) `+full+`ScalableTargetAction={"MinCapacity":1}
-		DeleteScheduledAction ObjectNotFoundException ScheduledActionName=lost `+full+`
-		DescribeScheduledActions ValidationException ServiceNamespace=ecs MaxResults=0
-		DescribeScheduledActions InvalidNextTokenException ServiceNamespace=ecs NextToken=made-up
-		DescribeScalingActivities ValidationException ServiceNamespace=ecs MaxResults=0
-		DescribeScalingActivities InvalidNextTokenException ServiceNamespace=ecs NextToken=made-up
-		TagResource ResourceNotFoundException Tags={"a":"b"} `+arn+`lost
-		TagResource TooManyTagsException Tags=`+tags+` `+arn+`full
-		UntagResource ResourceNotFoundException TagKeys=["a"] `+arn+`lost
-		ListTagsForResource ResourceNotFoundException `+arn+`lost
+	t.Parallel()
+	w := world(t)
+	apitest.Errors(t, w.World, "autoscaling", `
+		CreateLaunchConfiguration ValidationError LaunchConfigurationName=x ImageId=ami-1
+		CreateLaunchConfiguration AlreadyExists LaunchConfigurationName=lc ImageId=ami-1 InstanceType=t3.large
+		DescribeLaunchConfigurations InvalidNextToken NextToken=made-up
+		DescribeLaunchConfigurations ValidationError MaxRecords=101
+		DeleteLaunchConfiguration ResourceInUse LaunchConfigurationName=lc
+		DeleteLaunchConfiguration ValidationError LaunchConfigurationName=nowhere
+		CreateAutoScalingGroup AlreadyExists AutoScalingGroupName=g MinSize=0 MaxSize=0
+		CreateAutoScalingGroup ValidationError AutoScalingGroupName=h MinSize=0 MaxSize=0
+		CreateAutoScalingGroup ValidationError AutoScalingGroupName=h MinSize=0 MaxSize=0 LaunchConfigurationName=lc
+		CreateAutoScalingGroup ValidationError AutoScalingGroupName=h MinSize=2 MaxSize=1 LaunchConfigurationName=lc VPCZoneIdentifier=`+w.subnet+`
+		CreateAutoScalingGroup ValidationError AutoScalingGroupName=h MinSize=0 MaxSize=1 LaunchConfigurationName=lc VPCZoneIdentifier=subnet-1
+		UpdateAutoScalingGroup ValidationError AutoScalingGroupName=nowhere
+		UpdateAutoScalingGroup ValidationError AutoScalingGroupName=g TerminationPolicies=["AllocationStrategy"]
+		UpdateAutoScalingGroup ScalingActivityInProgress AutoScalingGroupName=leaving
+		DeleteAutoScalingGroup ValidationError AutoScalingGroupName=nowhere
+		DeleteAutoScalingGroup ResourceInUse AutoScalingGroupName=g
+		DeleteAutoScalingGroup ScalingActivityInProgress AutoScalingGroupName=leaving
+		DescribeAutoScalingGroups InvalidNextToken NextToken=made-up
+		DescribeAutoScalingGroups ValidationError MaxRecords=101
+		SetDesiredCapacity ValidationError AutoScalingGroupName=g DesiredCapacity=9
+		SetDesiredCapacity ScalingActivityInProgress AutoScalingGroupName=leaving DesiredCapacity=0
+		DescribeAutoScalingInstances InvalidNextToken NextToken=made-up
+		DescribeAutoScalingInstances ValidationError MaxRecords=101
+		DescribeScalingActivities InvalidNextToken NextToken=made-up
+		DescribeScalingActivities ValidationError AutoScalingGroupName=nowhere
+		TerminateInstanceInAutoScalingGroup ValidationError InstanceId=i-1 ShouldDecrementDesiredCapacity=false
+		TerminateInstanceInAutoScalingGroup ScalingActivityInProgress InstanceId=`+w.leaving+` ShouldDecrementDesiredCapacity=false
+		SetInstanceProtection ValidationError AutoScalingGroupName=g InstanceIds=["i-1"] ProtectedFromScaleIn=true
+		SetInstanceProtection ScalingActivityInProgress AutoScalingGroupName=leaving InstanceIds=[] ProtectedFromScaleIn=true
+		SetInstanceHealth ValidationError InstanceId=i-1 HealthStatus=Unhealthy
+		SetInstanceHealth ValidationError InstanceId=`+w.member+` HealthStatus=Ill
+		SetInstanceHealth ScalingActivityInProgress InstanceId=`+w.leaving+` HealthStatus=Unhealthy
+		SuspendProcesses ValidationError AutoScalingGroupName=g ScalingProcesses=["Sleep"]
+		SuspendProcesses ScalingActivityInProgress AutoScalingGroupName=leaving
+		ResumeProcesses ValidationError AutoScalingGroupName=g ScalingProcesses=["Sleep"]
+		ResumeProcesses ScalingActivityInProgress AutoScalingGroupName=leaving
+		CreateOrUpdateTags ValidationError Tags=[{"ResourceId":"g","Key":""}]
+		CreateOrUpdateTags LimitExceeded Tags=[{"ResourceId":"full","Key":"more"}]
+		CreateOrUpdateTags ScalingActivityInProgress Tags=[{"ResourceId":"leaving","Key":"a"}]
+		DeleteTags ValidationError Tags=[{"ResourceId":"nowhere","Key":"a"}]
+		DeleteTags ScalingActivityInProgress Tags=[{"ResourceId":"leaving","Key":"a"}]
 	`)
 }

@@ -2,6 +2,7 @@ package cloudformation
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -121,7 +122,7 @@ func (a *API) compute(ctx context.Context, tx *store.Tx, in *shape.CreateChangeS
 		return err
 	}
 	for _, ch := range changes {
-		c.Changes = append(c.Changes, recorded(ch, changedParameters(p, s)))
+		c.Changes = append(c.Changes, recorded(ch, changedParameters(p, s), secrets(p, s)))
 	}
 	c.Status, c.ExecutionStatus = model.ChangeSetCreateComplete, model.ExecutionAvailable
 	if len(changes) == 0 && !retrying(s) {
@@ -147,16 +148,91 @@ func changedParameters(p prepared, s model.Stack) func(id, property string) []st
 	}
 }
 
+// secrets answers whether a property's value is not to be seen: one that is
+// written with a NoEcho parameter, or holds the value of one.
+func secrets(p prepared, s model.Stack) func(id, property string, v any) bool {
+	names, values := map[string]bool{}, map[string]bool{}
+	for _, x := range slices.Concat(s.Parameters, p.parameters) {
+		if x.NoEcho && x.Value != "" {
+			names[x.Key], values[strings.Trim(asJSON(x.Value), `"`)] = true, true
+		}
+	}
+	return func(id, property string, v any) bool {
+		for _, name := range p.bound.ParametersOf(id, property) {
+			if names[name] {
+				return true
+			}
+		}
+		text := value(v)
+		for secret := range values {
+			if strings.Contains(text, secret) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// What CloudFormation shows in place of a value that it does not know yet, and
+// of one that is not to be seen.
+const (
+	knownAfterApply = "{{changeSet:KNOWN_AFTER_APPLY}}"
+	masked          = "****"
+)
+
+// value is a property's value as change sets show it.
+func value(v any) string {
+	if v == nil {
+		return ""
+	}
+	if s, ok := template.Known(v, knownAfterApply).(string); ok {
+		return s
+	}
+	return asJSON(template.Known(v, knownAfterApply))
+}
+
+// asJSON writes what came out of a template.
+func asJSON(v any) string {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(raw)
+}
+
+// surroundings are all that a resource has, or will have.
+func surroundings(id string, props map[string]any, secret func(id, property string, v any) bool) string {
+	if props == nil {
+		return ""
+	}
+	out := make(map[string]any, len(props))
+	for name, v := range props {
+		out[name] = template.Known(v, knownAfterApply)
+		if secret(id, name, v) {
+			out[name] = masked
+		}
+	}
+	return asJSON(map[string]any{"Properties": out})
+}
+
 // recorded turns a difference into the record that is kept. parameters names
 // the changed parameters behind a property.
-func recorded(ch template.Change, parameters func(id, property string) []string) model.ResourceChange {
-	out := model.ResourceChange{Action: ch.Action, LogicalID: ch.ID, PhysicalID: ch.PhysicalID, Type: ch.Type}
+func recorded(
+	ch template.Change, parameters func(id, property string) []string, secret func(id, property string, v any) bool,
+) model.ResourceChange {
+	out := model.ResourceChange{
+		Action: ch.Action, LogicalID: ch.ID, PhysicalID: ch.PhysicalID, Type: ch.Type,
+		Before: surroundings(ch.ID, ch.Before, secret), After: surroundings(ch.ID, ch.After, secret),
+	}
 	if ch.Action != "Modify" {
 		return out
 	}
 	out.Replacement = ch.Replacement
 	for _, p := range ch.Properties {
 		out.Properties = append(out.Properties, p.Name)
+		if secret(ch.ID, p.Name, p.Old) || secret(ch.ID, p.Name, p.New) {
+			p.Old, p.New = hidden(p.Old), hidden(p.New)
+		}
 		out.Details = append(out.Details, details(ch, p, parameters(ch.ID, p.Name))...)
 	}
 	if ch.Tags && !slices.Contains(out.Properties, "Tags") {
@@ -166,9 +242,16 @@ func recorded(ch template.Change, parameters func(id, property string) []string)
 	return out
 }
 
+func hidden(v any) any {
+	if v == nil {
+		return nil
+	}
+	return masked
+}
+
 func details(ch template.Change, p template.PropertyChange, parameters []string) []model.ChangeDetail {
 	d := model.ChangeDetail{Attribute: "Properties", Name: p.Name, Recreation: string(p.Recreation), Evaluation: "Static",
-		Source: "DirectModification"}
+		Source: "DirectModification", Before: value(p.Old), After: value(p.New)}
 	if t, ok := template.TypeOf(ch.Type); ok && p.Name == t.TagProperty {
 		d.Attribute, d.Name = "Tags", ""
 	}

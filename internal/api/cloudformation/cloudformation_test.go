@@ -229,6 +229,59 @@ func TestAChangeSetNamesTheParameter(t *testing.T) {
 	}
 }
 
+// A change set shows what properties have and will have, if that is asked for;
+// what hangs on NoEcho parameters is not seen, and what is not there yet is
+// known after.
+func TestAChangeSetShowsValues(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t)
+	if err := h.create("s", "Resources:\n  G: {Type: AWS::Logs::LogGroup, Properties: {RetentionInDays: 7}}\n"); err != nil {
+		t.Fatal(err)
+	}
+	h.rest("s", model.StackCreateComplete)
+	if err := h.change("s", "c", "UPDATE", `
+Parameters: {Secret: {Type: String, NoEcho: true, Default: hush}}
+Resources:
+  G: {Type: AWS::Logs::LogGroup, Properties: {RetentionInDays: 14, Tags: [{Key: a, Value: !Ref Secret}]}}
+  V: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  S: {Type: AWS::EC2::SecurityGroup, Properties: {GroupDescription: 'so hush', VpcId: !Ref V}}
+`); err != nil {
+		t.Fatal(err)
+	}
+	describe := func(values bool) []shape.Change {
+		t.Helper()
+		set, err := h.DescribeChangeSet(h.ctx(), &shape.DescribeChangeSetInput{
+			StackName: wire.Ptr("s"), ChangeSetName: wire.Ptr("c"), IncludePropertyValues: &values,
+		})
+		if err != nil || len(set.Changes) != 3 {
+			t.Fatalf("%+v, %v", set, err)
+		}
+		return set.Changes
+	}
+	if c := describe(false)[0].ResourceChange; c.AfterContext != nil || c.Details[0].Target.BeforeValue != nil {
+		t.Errorf("values that nobody asked for: %+v", c)
+	}
+	all := describe(true)
+	for i, want := range [][2]string{
+		{`{"Properties":{"RetentionInDays":7}}`, `{"Properties":{"RetentionInDays":14,"Tags":"****"}}`},
+		{"", `{"Properties":{"CidrBlock":"10.0.0.0/16"}}`},
+		{"", `{"Properties":{"GroupDescription":"****","VpcId":"{{changeSet:KNOWN_AFTER_APPLY}}"}}`},
+	} {
+		c := all[i].ResourceChange
+		if got := [2]string{wire.Val(c.BeforeContext), wire.Val(c.AfterContext)}; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	var got []string
+	for _, d := range all[0].ResourceChange.Details {
+		x := d.Target
+		got = append(got, strings.Join([]string{*x.Path, *x.AttributeChangeType, wire.Val(x.BeforeValue), wire.Val(x.AfterValue)}, " "))
+	}
+	if want := []string{"/Properties/RetentionInDays Modify 7 14", "/Properties/Tags Add  ****"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // A request that is sent again with its token is answered as the first time.
 func TestAChangeSetAskedForTwiceIsOne(t *testing.T) {
 	t.Parallel()
@@ -391,4 +444,35 @@ func TestSummaryAndValidation(t *testing.T) {
 		TemplateBody: wire.Ptr("Resources:\n  A: {Type: AWS::Logs::LogGroup, DependsOn: A}\n"),
 	})
 	check(t, err, "ValidationError", "Circular dependency between resources: [A]")
+}
+
+// Every operation that takes a template takes 51,200 bytes of it, and none more.
+func TestATemplateInARequestHas51200Bytes(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t)
+	most := logs + strings.Repeat("#", 51_200-len(logs))
+	for op, err := range h.callsWith("s", most) {
+		if err != nil {
+			t.Errorf("%s with 51,200 bytes: %.80v", op, err)
+		}
+	}
+	h.rest("s", model.StackCreateComplete)
+	body := most + "#"
+	calls := h.callsWith("t", body)
+	_, calls["UpdateStack"] = h.UpdateStack(h.ctx(), &shape.UpdateStackInput{StackName: wire.Ptr("s"), TemplateBody: &body})
+	want := "1 validation error detected: Value '" + body + "' at 'templateBody' failed to satisfy constraint: Member must have length " +
+		"less than or equal to 51200"
+	for op, err := range calls {
+		if err == nil || err.Error() != want || fault.CodeOf(err) != "ValidationError" {
+			t.Errorf("%s with 51,201 bytes: %.80v", op, err)
+		}
+	}
+}
+
+// callsWith is what the operations that take a template answer to body, for stacks that are not there yet.
+func (h *fixture) callsWith(stack, body string) map[string]error {
+	calls := map[string]error{"CreateStack": h.create(stack, body), "CreateChangeSet": h.change(stack+"c", "c", "CREATE", body)}
+	_, calls["ValidateTemplate"] = h.ValidateTemplate(h.ctx(), &shape.ValidateTemplateInput{TemplateBody: &body})
+	_, calls["GetTemplateSummary"] = h.GetTemplateSummary(h.ctx(), &shape.GetTemplateSummaryInput{TemplateBody: &body})
+	return calls
 }

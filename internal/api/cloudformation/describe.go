@@ -1,6 +1,7 @@
 package cloudformation
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -78,7 +79,7 @@ func shown(in []model.StackParameter) []shape.Parameter {
 		if p.NoEcho {
 			v = "****"
 		}
-		out = append(out, shape.Parameter{ParameterKey: wire.Ptr(p.Key), ParameterValue: wire.Ptr(v)})
+		out = append(out, shape.Parameter{ParameterKey: wire.Ptr(p.Key), ParameterValue: wire.Ptr(v), ResolvedValue: optional(p.Resolved)})
 	}
 	return out
 }
@@ -258,7 +259,7 @@ func (a *API) DescribeChangeSet(_ context.Context, in *shape.DescribeChangeSetIn
 	}
 	var changes []shape.Change
 	for _, i := range at {
-		changes = append(changes, shapeChange(c.Changes[i]))
+		changes = append(changes, shapeChange(c.Changes[i], wire.Val(in.IncludePropertyValues)))
 	}
 	return &shape.DescribeChangeSetOutput{
 		ChangeSetName: &c.Name, ChangeSetId: &c.ID, StackId: &c.Stack, StackName: &c.StackName, Description: optional(c.Description),
@@ -270,7 +271,7 @@ func (a *API) DescribeChangeSet(_ context.Context, in *shape.DescribeChangeSetIn
 	}, nil
 }
 
-func shapeChange(ch model.ResourceChange) shape.Change {
+func shapeChange(ch model.ResourceChange, values bool) shape.Change {
 	rc := &shape.ResourceChange{
 		Action: wire.Ptr(ch.Action), LogicalResourceId: wire.Ptr(ch.LogicalID), PhysicalResourceId: optional(ch.PhysicalID),
 		ResourceType: wire.Ptr(ch.Type), Replacement: optional(ch.Replacement), Scope: []string{}, Details: []shape.ResourceChangeDetail{},
@@ -282,13 +283,37 @@ func shapeChange(ch model.ResourceChange) shape.Change {
 		if !slices.Contains(rc.Scope, d.Attribute) {
 			rc.Scope = append(rc.Scope, d.Attribute)
 		}
+		target := &shape.ResourceTargetDefinition{
+			Attribute: wire.Ptr(d.Attribute), Name: optional(d.Name), RequiresRecreation: optional(d.Recreation),
+		}
+		if values {
+			withValues(target, d)
+		}
 		rc.Details = append(rc.Details, shape.ResourceChangeDetail{
-			Target: &shape.ResourceTargetDefinition{Attribute: wire.Ptr(d.Attribute), Name: optional(d.Name),
-				RequiresRecreation: optional(d.Recreation)},
-			Evaluation: wire.Ptr(d.Evaluation), ChangeSource: optional(d.Source), CausingEntity: optional(d.Causing),
+			Target: target, Evaluation: wire.Ptr(d.Evaluation), ChangeSource: optional(d.Source), CausingEntity: optional(d.Causing),
 		})
 	}
+	if values {
+		rc.BeforeContext, rc.AfterContext = optional(ch.Before), optional(ch.After)
+	}
 	return shape.Change{Type: wire.Ptr("Resource"), ResourceChange: rc}
+}
+
+// withValues adds to a detail what the property has and will have.
+func withValues(t *shape.ResourceTargetDefinition, d model.ChangeDetail) {
+	if d.Before == "" && d.After == "" {
+		return
+	}
+	t.Path = wire.Ptr("/Properties/" + cmp.Or(d.Name, "Tags"))
+	t.BeforeValue, t.AfterValue = optional(d.Before), optional(d.After)
+	switch {
+	case d.Before == "":
+		t.AttributeChangeType = wire.Ptr("Add")
+	case d.After == "":
+		t.AttributeChangeType = wire.Ptr("Remove")
+	default:
+		t.AttributeChangeType = wire.Ptr("Modify")
+	}
 }
 
 // ListChangeSets lists a stack's change sets. Errors: ValidationError.

@@ -33,6 +33,9 @@ func putStacks(w *apitest.World) {
 		Stack: stackARN + "stack/s/0", LogicalID: "G", Type: "AWS::Logs::LogGroup", PhysicalID: "g", Status: model.ResourceCreateComplete,
 		Properties: map[string]any{"RetentionInDays": 7.0},
 	})
+	apitest.Put(w, state.StackResources, model.StackResource{
+		Stack: stackARN + "stack/going/0", LogicalID: "G", Type: "AWS::Logs::LogGroup", PhysicalID: "g", Status: model.ResourceUpdateComplete,
+	})
 	apitest.Put(w, state.ChangeSets, model.ChangeSet{
 		ID: stackARN + "changeSet/ready/0", Name: "ready", Stack: stackARN + "stack/going/0", StackName: "going", Type: "UPDATE",
 		Status: model.ChangeSetCreateComplete, ExecutionStatus: model.ExecutionAvailable, Template: logs,
@@ -99,6 +102,10 @@ const stackErrors = `
 	DescribeStackResources ValidationError PhysicalResourceId=lost
 	DescribeStackResources ValidationError
 	ListStackResources ValidationError StackName=lost
+	SignalResource ValidationError StackName=lost LogicalResourceId=G UniqueId=1 Status=SUCCESS
+	SignalResource ValidationError StackName=s LogicalResourceId=G UniqueId=1 Status=SUCCESS
+	SignalResource ValidationError StackName=going LogicalResourceId=Lost UniqueId=1 Status=SUCCESS
+	SignalResource ValidationError StackName=going LogicalResourceId=G UniqueId=1 Status=FAILURE
 	ListExports ValidationError NextToken=made-up
 	ListImports ValidationError ExportName=lost
 	ListImports ValidationError ExportName=e

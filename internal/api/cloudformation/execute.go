@@ -70,7 +70,7 @@ func dropOthers(tx *store.Tx, c model.ChangeSet) error {
 func shapeParameters(in []model.StackParameter) []shape.Parameter {
 	out := make([]shape.Parameter, 0, len(in))
 	for _, p := range in {
-		out = append(out, shape.Parameter{ParameterKey: wire.Ptr(p.Key), ParameterValue: wire.Ptr(p.Value)})
+		out = append(out, shape.Parameter{ParameterKey: wire.Ptr(p.Key), ParameterValue: wire.Ptr(p.Value), ResolvedValue: optional(p.Resolved)})
 	}
 	return out
 }

@@ -278,6 +278,21 @@ func TestOperationsByStatus(t *testing.T) {
 		{"skip the unknown", "UPDATE_ROLLBACK_FAILED", "", carryOn("H"), "", "that do not exist in the stack: [H]"},
 		{"skip what works", "UPDATE_ROLLBACK_FAILED", "UPDATE_COMPLETE", carryOn("G"), "", "must be in the UPDATE_FAILED state: [G]"},
 		{"delete", "CREATE_COMPLETE", "", remove(), "DELETE_IN_PROGRESS", ""},
+		{"delete while it is made", "CREATE_IN_PROGRESS", "", remove(), "DELETE_IN_PROGRESS", ""},
+		{"delete while it is rolled back", "ROLLBACK_IN_PROGRESS", "", remove(), "DELETE_IN_PROGRESS", ""},
+		{"delete while it is updated", "UPDATE_IN_PROGRESS", "", remove(), "", "] cannot be deleted while in status UPDATE_IN_PROGRESS"},
+		{
+			"delete while it is cleaned up", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "", remove(), "",
+			"] cannot be deleted while in status UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+		},
+		{
+			"delete while its update is rolled back", "UPDATE_ROLLBACK_IN_PROGRESS", "", remove(), "",
+			"] cannot be deleted while in status UPDATE_ROLLBACK_IN_PROGRESS",
+		},
+		{
+			"delete while it is cleaned up after that", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "", remove(), "",
+			"] cannot be deleted while in status UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+		},
 		{"delete twice", "DELETE_IN_PROGRESS", "", remove(), "DELETE_IN_PROGRESS", ""},
 		{"retain", "DELETE_FAILED", "DELETE_FAILED", remove("G"), "DELETE_IN_PROGRESS", ""},
 		{"retain too early", "CREATE_COMPLETE", "", remove("G"), "", "only when the stack is in the DELETE_FAILED state"},

@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"berth/internal/control"
 	"berth/internal/lang/template"
 	"berth/internal/model"
+	"berth/internal/model/catalog"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -43,7 +45,7 @@ func (a *API) prepare(ctx context.Context, r store.Reader, stack model.Stack, q 
 	if err != nil {
 		return p, err
 	}
-	if err := tpl.KnownTypes(); err != nil {
+	if err := tpl.Built(); err != nil {
 		return p, err
 	}
 	values, err := given(tpl, stack, q.parameters)
@@ -51,7 +53,7 @@ func (a *API) prepare(ctx context.Context, r store.Reader, stack model.Stack, q 
 		return p, err
 	}
 	p.bound, err = tpl.Bind(template.Inputs{
-		Place: a.place(), StackName: stack.Name, StackID: stack.ID, Parameters: values,
+		Place: a.place(), StackName: stack.Name, StackID: stack.ID, Parameters: values, Public: a.public,
 		Import: func(name string) (string, bool) {
 			e, ok := state.Exports.Get(r, name)
 			if ok && e.Stack == stack.ID {
@@ -69,17 +71,29 @@ func (a *API) prepare(ctx context.Context, r store.Reader, stack model.Stack, q 
 	if err := p.bound.Validate(); err != nil {
 		return p, err
 	}
-	if err := exist(r, a.Zones, p.bound); err != nil {
+	if err := exist(r, a.Place.Region, a.Zones, p.bound); err != nil {
 		return p, err
 	}
 	for _, d := range tpl.Parameters {
-		p.parameters = append(p.parameters, model.StackParameter{Key: d.Name, Value: p.bound.Value(d.Name), NoEcho: d.NoEcho})
+		p.parameters = append(p.parameters, parameter(p.bound, d))
 	}
 	if err := p.bound.Acknowledged(q.capabilities, q.expand); err != nil {
 		return p, err
 	}
-	return p, a.mayPass(ctx, r, wire.Val(q.roleARN))
+	return p, a.mayPass(ctx, r, stack.ID, wire.Val(q.roleARN))
 }
+
+// parameter is one as the stack keeps it: as given, and resolved if it is the
+// name of what Systems Manager keeps.
+func parameter(b *template.Bound, d template.Parameter) model.StackParameter {
+	p := model.StackParameter{Key: d.Name, Value: b.Value(d.Name), NoEcho: d.NoEcho}
+	if named := b.Given(d.Name); strings.HasPrefix(d.Type, "AWS::SSM::Parameter::") {
+		p.Value, p.Resolved = named, p.Value
+	}
+	return p
+}
+
+func (a *API) public(name string) (string, bool) { return catalog.Public(a.Place.Region, name) }
 
 func chooseBody(stack model.Stack, q request) (string, error) {
 	switch {
@@ -92,8 +106,22 @@ func chooseBody(stack model.Stack, q request) (string, error) {
 	case q.body == nil:
 		return "", invalid("Either Template URL or Template Body must be specified.")
 	default:
-		return *q.body, nil
+		return *q.body, inline(*q.body)
 	}
+}
+
+// maxInline is how many bytes a template in a request may have. The model does
+// not say so, CloudFormation's quotas do; larger ones come from S3 only.
+const maxInline = 51_200
+
+func inline(body string) error {
+	if len(body) <= maxInline {
+		return nil
+	}
+	return invalid(
+		"1 validation error detected: Value '%s' at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to %d",
+		body, maxInline,
+	)
 }
 
 // given gathers parameter values, previous ones included.
@@ -127,9 +155,9 @@ func given(tpl *template.Template, stack model.Stack, params []shape.Parameter) 
 }
 
 // exist checks values of AWS-specific parameter types against what there is.
-func exist(r store.Reader, zones []string, b *template.Bound) error {
+func exist(r store.Reader, region string, zones []string, b *template.Bound) error {
 	for _, p := range b.Template.Parameters {
-		there := finder(r, zones, p.Element())
+		there := finder(r, region, zones, p.Element())
 		if there == nil {
 			continue
 		}
@@ -147,7 +175,7 @@ func exist(r store.Reader, zones []string, b *template.Bound) error {
 }
 
 // finder tells what exists of an AWS-specific type; nil for ordinary types.
-func finder(r store.Reader, zones []string, kind string) func(string) bool {
+func finder(r store.Reader, region string, zones []string, kind string) func(string) bool {
 	switch kind {
 	case "AWS::EC2::VPC::Id":
 		return func(v string) bool { _, ok := state.VPCs.Get(r, v); return ok }
@@ -161,6 +189,8 @@ func finder(r store.Reader, zones []string, kind string) func(string) bool {
 		}
 	case "AWS::EC2::AvailabilityZone::Name":
 		return func(v string) bool { return slices.Contains(zones, v) }
+	case "AWS::EC2::Image::Id":
+		return func(v string) bool { _, ok := catalog.ImageOf(region, v); return ok }
 	case "AWS::EC2::Instance::Id":
 		return func(v string) bool { _, ok := state.Instances.Get(r, v); return ok }
 	}
@@ -170,8 +200,9 @@ func finder(r store.Reader, zones []string, kind string) func(string) bool {
 	return nil
 }
 
-// mayPass asks IAM whether the caller may give CloudFormation the role.
-func (a *API) mayPass(ctx context.Context, r store.Reader, roleARN string) error {
+// mayPass asks IAM whether the caller may give CloudFormation the role for a
+// stack.
+func (a *API) mayPass(ctx context.Context, r store.Reader, stack, roleARN string) error {
 	if roleARN == "" || a.Access == nil {
 		return nil
 	}
@@ -180,7 +211,9 @@ func (a *API) mayPass(ctx context.Context, r store.Reader, roleARN string) error
 		map[string]string{"iam:PassedToService": "cloudformation.amazonaws.com"}); err != nil {
 		return err
 	}
-	_, err := a.Access.Assume(r, "cloudformation.amazonaws.com", roleARN, "AWSCloudFormation")
+	_, err := a.Access.Assume(r, control.Assumption{
+		Service: "cloudformation.amazonaws.com", Role: roleARN, Session: "AWSCloudFormation", For: stack,
+	})
 	if err != nil {
 		return invalid("Role %s is invalid or cannot be assumed", roleARN)
 	}

@@ -170,6 +170,9 @@ func (a *API) DeleteStack(ctx context.Context, in *shape.DeleteStackInput) (*sha
 		if !ok || s.Status == model.StackDeleteComplete || s.Status == model.StackDeleteInProgress {
 			return nil
 		}
+		if s.Status.InProgress() && s.Status.Updating() {
+			return invalid("Stack [%s] cannot be deleted while in status %s", s.ID, s.Status)
+		}
 		if s.TerminationProtection {
 			return invalid("Stack [%s] cannot be deleted while TerminationProtection is enabled", s.Name)
 		}
@@ -179,7 +182,7 @@ func (a *API) DeleteStack(ctx context.Context, in *shape.DeleteStackInput) (*sha
 		if err := retainable(tx, s, in.RetainResources); err != nil {
 			return err
 		}
-		if err := a.mayPass(ctx, tx, wire.Val(in.RoleARN)); err != nil {
+		if err := a.mayPass(ctx, tx, s.ID, wire.Val(in.RoleARN)); err != nil {
 			return err
 		}
 		s = model.Clone(s)
@@ -253,7 +256,7 @@ func (a *API) ContinueUpdateRollback(ctx context.Context,
 				return invalid("Resources to skip must be in the UPDATE_FAILED state: [%s]", id)
 			}
 		}
-		if err := a.mayPass(ctx, tx, wire.Val(in.RoleARN)); err != nil {
+		if err := a.mayPass(ctx, tx, s.ID, wire.Val(in.RoleARN)); err != nil {
 			return err
 		}
 		s = model.Clone(s)
@@ -281,7 +284,7 @@ func (a *API) RollbackStack(ctx context.Context, in *shape.RollbackStackInput) (
 		if next == "" {
 			return invalid("Stack:%s is in %s state and can not be rolled back.", s.ID, s.Status)
 		}
-		if err := a.mayPass(ctx, tx, wire.Val(in.RoleARN)); err != nil {
+		if err := a.mayPass(ctx, tx, s.ID, wire.Val(in.RoleARN)); err != nil {
 			return err
 		}
 		s = model.Clone(s)

@@ -43,7 +43,7 @@ func (a *API) GetTemplate(_ context.Context, in *shape.GetTemplateInput) (*shape
 // bodyOf finds the template that a summary is asked of.
 func bodyOf(r store.Reader, body, stack *string) (string, error) {
 	if body != nil {
-		return *body, nil
+		return *body, inline(*body)
 	}
 	if stack == nil {
 		return "", invalid("Either Template URL or Template Body must be specified.")
@@ -68,7 +68,7 @@ func (a *API) GetTemplateSummary(_ context.Context, in *shape.GetTemplateSummary
 	if err != nil {
 		return nil, err
 	}
-	if err := tpl.KnownTypes(); err != nil {
+	if err := tpl.Built(); err != nil {
 		return nil, err
 	}
 	need, reason := tpl.Capabilities()
@@ -106,7 +106,7 @@ func (a *API) ValidateTemplate(_ context.Context, in *shape.ValidateTemplateInpu
 	if err != nil {
 		return nil, err
 	}
-	if err := tpl.KnownTypes(); err != nil {
+	if err := tpl.Built(); err != nil {
 		return nil, err
 	}
 	if err := a.tryBind(tpl); err != nil {
@@ -130,7 +130,7 @@ func (a *API) tryBind(tpl *template.Template) error {
 	if slices.ContainsFunc(tpl.Parameters, func(p template.Parameter) bool { return p.Default == nil }) {
 		return nil
 	}
-	_, err := tpl.Bind(template.Inputs{Place: a.place(), StackName: "validate", StackID: "validate"})
+	_, err := tpl.Bind(template.Inputs{Place: a.place(), StackName: "validate", StackID: "validate", Public: a.public})
 	return err
 }
 

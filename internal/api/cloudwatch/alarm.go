@@ -30,7 +30,7 @@ func (a *API) update(ctx context.Context, fn func(*store.Tx) error) error {
 }
 
 // PutMetricAlarm makes or replaces an alarm; a new one has no data yet.
-// Errors: ValidationError, NotImplemented.
+// Errors: ValidationError, InvalidParameterValue, NotImplemented.
 func (a *API) PutMetricAlarm(ctx context.Context, in *shape.PutMetricAlarmInput) (*shape.PutMetricAlarmOutput, error) {
 	now := a.Clock.Now()
 	x := model.Alarm{
@@ -46,10 +46,11 @@ func (a *API) PutMetricAlarm(ctx context.Context, in *shape.PutMetricAlarmInput)
 	for _, d := range in.Dimensions {
 		x.Dimensions = append(x.Dimensions, model.Dimension{Name: wire.Val(d.Name), Value: wire.Val(d.Value)})
 	}
-	for _, t := range in.Tags {
-		x.Tags = model.SetTags(x.Tags, []model.Tag{{Key: wire.Val(t.Key), Value: wire.Val(t.Value)}})
+	var err error
+	if x.Tags, err = addTags(nil, in.Tags); err == nil {
+		err = checkAlarm(x, in)
 	}
-	if err := checkAlarm(x, in); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return &shape.PutMetricAlarmOutput{}, a.update(ctx, func(tx *store.Tx) error {
@@ -85,6 +86,11 @@ func checkAlarm(x model.Alarm, in *shape.PutMetricAlarmInput) error {
 		return fault.New(fault.NotImplemented, "NotImplemented", "The comparison operator %s is not implemented by Berth.", x.Comparison)
 	case !slices.Contains([]string{"missing", "ignore", "breaching", "notBreaching"}, x.TreatMissing):
 		return invalid("The value %s for parameter TreatMissingData is invalid.", x.TreatMissing)
+	}
+	if x.ExtendedStatistic != "" {
+		if err := checkExtended("ExtendedStatistic", x.ExtendedStatistic); err != nil {
+			return err
+		}
 	}
 	return checkActions(x)
 }
@@ -328,31 +334,47 @@ func noResource(arn string) error {
 	return fault.New(fault.NotFound, "ResourceNotFoundException", "%s does not exist", arn)
 }
 
-func (a *API) retag(ctx context.Context, arn string, fn func([]model.Tag) []model.Tag) error {
+// maxTags is how many tags an alarm may have
+// (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_TagResource.html).
+const maxTags = 50
+
+func addTags(old []model.Tag, in []shape.Tag) ([]model.Tag, error) {
+	var more []model.Tag
+	for _, t := range in {
+		more = append(more, model.Tag{Key: wire.Val(t.Key), Value: wire.Val(t.Value)})
+	}
+	out := model.SetTags(old, more)
+	if len(out) > maxTags {
+		return nil, fault.New(fault.Invalid, "InvalidParameterValue", "An alarm can have at most %d tags.", maxTags)
+	}
+	return out, nil
+}
+
+func (a *API) retag(ctx context.Context, arn string, fn func([]model.Tag) ([]model.Tag, error)) error {
 	return a.update(ctx, func(tx *store.Tx) error {
 		if _, ok := state.Alarms.Get(tx, alarmName(arn)); !ok {
 			return noResource(arn)
 		}
-		return state.Alarms.Edit(tx, alarmName(arn), func(x *model.Alarm) error { x.Tags = fn(x.Tags); return nil })
+		return state.Alarms.Edit(tx, alarmName(arn), func(x *model.Alarm) (err error) {
+			x.Tags, err = fn(x.Tags)
+			return err
+		})
 	})
 }
 
-// TagResource adds tags to an alarm. Errors: ResourceNotFoundException.
+// TagResource adds tags to an alarm. Errors: ResourceNotFoundException,
+// InvalidParameterValue.
 func (a *API) TagResource(ctx context.Context, in *shape.TagResourceInput) (*shape.TagResourceOutput, error) {
-	var more []model.Tag
-	for _, t := range in.Tags {
-		more = append(more, model.Tag{Key: wire.Val(t.Key), Value: wire.Val(t.Value)})
-	}
-	return &shape.TagResourceOutput{}, a.retag(ctx, wire.Val(in.ResourceARN), func(old []model.Tag) []model.Tag {
-		return model.SetTags(old, more)
+	return &shape.TagResourceOutput{}, a.retag(ctx, wire.Val(in.ResourceARN), func(old []model.Tag) ([]model.Tag, error) {
+		return addTags(old, in.Tags)
 	})
 }
 
 // UntagResource removes tags from an alarm. Errors:
 // ResourceNotFoundException.
 func (a *API) UntagResource(ctx context.Context, in *shape.UntagResourceInput) (*shape.UntagResourceOutput, error) {
-	return &shape.UntagResourceOutput{}, a.retag(ctx, wire.Val(in.ResourceARN), func(old []model.Tag) []model.Tag {
-		return model.DropTags(old, in.TagKeys)
+	return &shape.UntagResourceOutput{}, a.retag(ctx, wire.Val(in.ResourceARN), func(old []model.Tag) ([]model.Tag, error) {
+		return model.DropTags(old, in.TagKeys), nil
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -237,7 +238,7 @@ func checkPeriod(p int64) error {
 
 // GetMetricStatistics computes statistics by period, in no particular order.
 // Errors: InvalidParameterValue, InvalidParameterCombination,
-// MissingParameter.
+// MissingParameter, NotImplemented.
 func (a *API) GetMetricStatistics(_ context.Context, in *shape.GetMetricStatisticsInput) (*shape.GetMetricStatisticsOutput, error) {
 	from, to, period := wire.Val(in.StartTime), wire.Val(in.EndTime), wire.Val(in.Period)
 	switch {
@@ -256,6 +257,11 @@ func (a *API) GetMetricStatistics(_ context.Context, in *shape.GetMetricStatisti
 	}
 	if err := checkPeriod(period); err != nil {
 		return nil, err
+	}
+	for i, name := range in.ExtendedStatistics {
+		if err := checkExtended(fmt.Sprintf("ExtendedStatistics.member.%d", i+1), name); err != nil {
+			return nil, err
+		}
 	}
 	m := series.Metric{Namespace: wire.Val(in.Namespace), Name: wire.Val(in.MetricName), Dimensions: readDimensions(in.Dimensions)}
 	points, err := a.Series.Query(m, wire.Val(in.Unit), from, to, time.Duration(period)*time.Second)
@@ -301,11 +307,14 @@ func showPoint(p series.Point, statistics, extended []string) shape.Datapoint {
 }
 
 // GetMetricData answers several queries at once, newest first unless asked
-// otherwise. Errors: InvalidParameterValue, ValidationError.
+// otherwise. Errors: InvalidParameterValue, ValidationError, NotImplemented.
 func (a *API) GetMetricData(_ context.Context, in *shape.GetMetricDataInput) (*shape.GetMetricDataOutput, error) {
 	from, to := wire.Val(in.StartTime), wire.Val(in.EndTime)
 	if !from.Before(to) {
 		return nil, fault.New(fault.Invalid, "ValidationError", "The parameter StartTime must be less than the parameter EndTime.")
+	}
+	if err := checkStats(in.MetricDataQueries); err != nil {
+		return nil, err
 	}
 	out := &shape.GetMetricDataOutput{MetricDataResults: []shape.MetricDataResult{}, Messages: []shape.MessageData{}}
 	for _, q := range in.MetricDataQueries {

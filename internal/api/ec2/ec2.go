@@ -6,10 +6,12 @@
 // It owns VPCs, subnets, gateways, addresses, route tables, security groups
 // and the specification of endpoints; controllers/network makes interfaces for
 // them and moves NAT gateways and interface endpoints through their states. It
-// starts nothing and waits for nothing. Machines are made by ECS Managed
-// Instances only: launching, stopping and ending them here is refused, and so
-// is what is not built (IPv6, network ACLs of one's own, peering). Safe for
-// concurrent use.
+// owns launch templates, and writes down the instances that RunInstances asks
+// for, of ECS-optimized images only. It starts nothing and waits for nothing.
+// Instances that ECS manages it does not end; stopping any is refused, and so
+// is what is not built (IPv6, network ACLs of one's own, peering). Every operation
+// refuses an id that is none of the kind that it looks for (InvalidVpcID.Malformed
+// and the like). Safe for concurrent use.
 package ec2
 
 import (
@@ -20,6 +22,7 @@ import (
 	"strings"
 
 	"berth/internal/clock"
+	"berth/internal/control"
 	"berth/internal/fault"
 	"berth/internal/ident"
 	"berth/internal/state"
@@ -46,6 +49,16 @@ type Deps struct {
 	Clock clock.Clock
 	IDs   *ident.Source
 	Place ident.Place
+	// Access answers whether a caller may pass an instance's role.
+	Access control.Access
+	// Consoles has the output of instances; nil has none.
+	Consoles Consoles
+}
+
+// Consoles has what instances wrote to their consoles.
+type Consoles interface {
+	// Console returns the end of it; fault.NotFound of a machine that is gone.
+	Console(ctx context.Context, id string) ([]byte, error)
 }
 
 // API answers the operations.

@@ -160,8 +160,8 @@ func TestErrorsAreAWSs(t *testing.T) {
 	fails[*shape.CreateSubnetOutput](
 		t, "InvalidParameterValue", "availability zones: ap-northeast-1a, ap-northeast-1c, ap-northeast-1d.",
 	)(sub("10.0.1.0/24", "ap-northeast-1b"))
-	fails[*shape.CreateSubnetOutput](t, "InvalidVpcID.NotFound", "The vpc ID 'vpc-1' does not exist")(
-		w.CreateSubnet(ctx, &shape.CreateSubnetInput{VpcId: p("vpc-1"), CidrBlock: p("10.0.1.0/24")}),
+	fails[*shape.CreateSubnetOutput](t, "InvalidVpcID.NotFound", "The vpc ID 'vpc-0000dead' does not exist")(
+		w.CreateSubnet(ctx, &shape.CreateSubnetInput{VpcId: p("vpc-0000dead"), CidrBlock: p("10.0.1.0/24")}),
 	)
 	fails[*shape.DeleteVpcOutput](
 		t, "DependencyViolation", "The vpc '"+v+"' has dependencies and cannot be deleted.",
@@ -199,8 +199,8 @@ func TestErrorsAreAWSs(t *testing.T) {
 	fails[*shape.CreateSecurityGroupOutput](t, "VPCIdNotSpecified", "No default VPC for this user")(
 		w.CreateSecurityGroup(ctx, &shape.CreateSecurityGroupInput{GroupName: p("web"), Description: p("d")}),
 	)
-	fails[*shape.DescribeSubnetsOutput](t, "InvalidSubnetID.NotFound", "The subnet ID 'subnet-1' does not exist")(
-		w.DescribeSubnets(ctx, &shape.DescribeSubnetsInput{SubnetIds: []string{"subnet-1"}}),
+	fails[*shape.DescribeSubnetsOutput](t, "InvalidSubnetID.NotFound", "The subnet ID 'subnet-0000dead' does not exist")(
+		w.DescribeSubnets(ctx, &shape.DescribeSubnetsInput{SubnetIds: []string{"subnet-0000dead"}}),
 	)
 	fails[*shape.DescribeSubnetsOutput](t, "InvalidParameterValue", "The filter 'colour' is invalid")(
 		w.DescribeSubnets(ctx, &shape.DescribeSubnetsInput{Filters: []shape.Filter{{Name: p("colour"), Values: []string{"red"}}}}),
@@ -255,8 +255,8 @@ func TestSecurityGroupRules(t *testing.T) {
 		t, "InvalidPermission.Duplicate", `the specified rule "peer: 0.0.0.0/0, TCP, from port: 80, to port: 80, ALLOW" already exists`,
 	)(in(alb, tcp(80, "0.0.0.0/0")))
 	fails[*shape.AuthorizeSecurityGroupIngressOutput](
-		t, "InvalidGroup.NotFound", "The security group 'sg-1' does not exist",
-	)(in(alb, tcp(80, "sg-1")))
+		t, "InvalidGroup.NotFound", "The security group 'sg-0000dead' does not exist",
+	)(in(alb, tcp(80, "sg-0000dead")))
 	fails[*shape.AuthorizeSecurityGroupIngressOutput](t, "InvalidParameterValue", "CIDR block x is malformed")(in(alb, tcp(80, "x")))
 	fails[*shape.AuthorizeSecurityGroupIngressOutput](t, "InvalidParameterValue", "Must specify both from and to ports")(
 		in(alb, shape.IpPermission{IpProtocol: p("6"), IpRanges: []shape.IpRange{{CidrIp: p("0.0.0.0/0")}}}),
@@ -479,7 +479,7 @@ func TestInterfacesOutsideVPCsAreNotShown(t *testing.T) {
 	w, ctx := newWorld(t), t.Context()
 	err := w.db.Update(ctx, "controllers/network", func(tx *store.Tx) error {
 		return state.NetworkInterfaces.Put(tx, model.NetworkInterface{
-			ID: "eni-0f", Kind: "function", IP: "100.64.0.1", State: model.InterfaceAvailable,
+			ID: "eni-0000000f", Kind: "function", IP: "100.64.0.1", State: model.InterfaceAvailable,
 		})
 	})
 	if err != nil {
@@ -489,7 +489,7 @@ func TestInterfacesOutsideVPCsAreNotShown(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	fails[*shape.DescribeNetworkInterfacesOutput](t, "InvalidNetworkInterfaceID.NotFound", "does not exist")(
-		w.DescribeNetworkInterfaces(ctx, &shape.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{"eni-0f"}}),
+		w.DescribeNetworkInterfaces(ctx, &shape.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{"eni-0000000f"}}),
 	)
 }
 
@@ -541,7 +541,7 @@ func TestManagedInstancesAreHiddenAndCannotBeEnded(t *testing.T) {
 		w.StopInstances(ctx, &shape.StopInstancesInput{InstanceIds: []string{id}}),
 	)
 	fails[*shape.TerminateInstancesOutput](t, "InvalidInstanceID.NotFound", "does not exist")(
-		w.TerminateInstances(ctx, &shape.TerminateInstancesInput{InstanceIds: []string{"i-1"}}),
+		w.TerminateInstances(ctx, &shape.TerminateInstancesInput{InstanceIds: []string{"i-0000dead"}}),
 	)
 }
 
@@ -640,7 +640,7 @@ func TestTypesZonesAndRegions(t *testing.T) {
 // Nothing that is not there is answered with a success of its own making.
 func TestUnbuiltOperationsSaySo(t *testing.T) {
 	w := newWorld(t)
-	_, err := w.RunInstances(context.Background(), &shape.RunInstancesInput{})
+	_, err := w.CreateNetworkAcl(context.Background(), &shape.CreateNetworkAclInput{})
 	var e *fault.Error
 	if !errors.As(err, &e) || e.Class != fault.NotImplemented {
 		t.Error(err)

@@ -368,8 +368,9 @@ func (a *API) DeleteVpcEndpoints(ctx context.Context, in *shape.DeleteVpcEndpoin
 		for _, id := range in.VpcEndpointIds {
 			e, ok := state.VPCEndpoints.Get(tx, id)
 			if !ok {
+				gone := nouns.endpoint.gone(id)
 				out.Unsuccessful = append(out.Unsuccessful, shape.UnsuccessfulItem{ResourceId: &id, Error: &shape.UnsuccessfulItemError{
-					Code: wire.Ptr(nouns.endpoint.absent), Message: wire.Ptr(fault.MessageOf(nouns.endpoint.gone(id))),
+					Code: wire.Ptr(fault.CodeOf(gone)), Message: wire.Ptr(fault.MessageOf(gone)),
 				}})
 				continue
 			}

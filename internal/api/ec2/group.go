@@ -99,7 +99,7 @@ func (a *API) DescribeSecurityGroups(
 	all := state.SecurityGroups.All(view)
 	for _, name := range in.GroupNames {
 		if !slices.ContainsFunc(all, func(g model.SecurityGroup) bool { return g.Name == name }) {
-			return nil, nouns.group.gone(name)
+			return nil, nouns.group.unnamed(name)
 		}
 	}
 	if len(in.GroupNames) > 0 {
@@ -148,7 +148,7 @@ func group(r store.Reader, id, name *string) (model.SecurityGroup, error) {
 				return g, nil
 			}
 		}
-		return model.SecurityGroup{}, nouns.group.gone(*name)
+		return model.SecurityGroup{}, nouns.group.unnamed(*name)
 	}
 	return get(r, nouns.group, state.SecurityGroups, id, "groupId")
 }

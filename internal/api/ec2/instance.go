@@ -36,11 +36,38 @@ var instances = noun[model.Instance]{
 		"private-ip-address":       one(func(i model.Instance) string { return i.PrivateIP }),
 		"instance.group-id":        func(i model.Instance) []string { return i.SecurityGroups },
 		"iam-instance-profile.arn": one(func(i model.Instance) string { return i.ProfileARN }),
-		"operator.managed":         fixed[model.Instance]("true"),
-		"operator.principal":       fixed[model.Instance]("ecs.amazonaws.com"),
+		"operator.managed":         flag(managed),
+		"operator.principal":       one(principal),
+		"image-id":                 one(func(i model.Instance) string { return wire.Val(image(i)) }),
 		"instance-lifecycle":       one(func(i model.Instance) string { return wire.Val(lifecycle(i)) }),
 		"monitoring-state":         one(monitoring),
 	},
+}
+
+// managed reports whether ECS owns an instance: those of Managed Instances.
+func managed(i model.Instance) bool { return i.Kind != model.KindEC2 }
+
+func principal(i model.Instance) string {
+	if managed(i) {
+		return "ecs.amazonaws.com"
+	}
+	return ""
+}
+
+// operatorOf is who operates an instance, if not its owner.
+func operatorOf(i model.Instance) *shape.OperatorResponse {
+	if managed(i) {
+		return operator
+	}
+	return &shape.OperatorResponse{Managed: wire.Ptr(false)}
+}
+
+// image is what an instance of one's own was launched from.
+func image(i model.Instance) *string {
+	if i.Launch == nil {
+		return nil
+	}
+	return &i.Launch.ImageID
 }
 
 func lifecycle(i model.Instance) *string {
@@ -93,15 +120,19 @@ func (a *API) GetManagedResourceVisibility(
 	return &shape.GetManagedResourceVisibilityOutput{Visibility: &shape.ManagedResourceVisibilitySettings{DefaultVisibility: &v}}, err
 }
 
-// pick lists instances: managed ones, and there are no others, only by id or
-// when they are visible.
+// owned are the account's instances: slices of Fargate are not its own.
+func owned(r store.Reader) []model.Instance {
+	return slices.DeleteFunc(state.Instances.All(r), func(i model.Instance) bool { return i.Kind == model.KindSlice })
+}
+
+// pick lists instances: managed ones only by id or when they are visible.
 func (a *API) pick(view store.Reader, include *bool, q query) ([]model.Instance, *string, error) {
-	all := state.Instances.All(view)
+	all := owned(view)
 	n := instances
 	vpcOf := func(i model.Instance) string { s, _ := state.Subnets.Get(view, i.Subnet); return s.VPC }
 	n.filters = with(n.filters, "vpc-id", one(vpcOf))
 	if len(q.ids) == 0 && !wire.Val(include) && !visible(view) {
-		all = nil
+		all = slices.DeleteFunc(all, managed)
 	}
 	return n.list(all, q)
 }
@@ -115,10 +146,14 @@ func (a *API) DescribeInstances(_ context.Context, in *shape.DescribeInstancesIn
 	}
 	all, next, err := a.pick(view, in.IncludeManagedResources, a.query(in, in.InstanceIds, in.Filters))
 	return &shape.DescribeInstancesOutput{NextToken: next, Reservations: each(all, func(i model.Instance) shape.Reservation {
-		return shape.Reservation{
+		out := shape.Reservation{
 			ReservationId: wire.Ptr(derived("r", i.ID)), OwnerId: &a.Place.Account, RequesterId: wire.Ptr("amazon-ecs"),
 			Groups: []shape.GroupIdentifier{}, Instances: []shape.Instance{a.showInstance(view, i)},
 		}
+		if i.Launch != nil {
+			out.ReservationId, out.RequesterId = &i.Launch.Reservation, nil
+		}
+		return out
 	})}, err
 }
 
@@ -147,6 +182,11 @@ func (a *API) showInstance(r store.Reader, i model.Instance) shape.Instance {
 		StateTransitionReason: wire.Ptr(""), NetworkInterfaces: []shape.InstanceNetworkInterface{},
 		BlockDeviceMappings: []shape.InstanceBlockDeviceMapping{},
 	}
+	if l := i.Launch; l != nil {
+		out.ImageId, out.ClientToken, out.Operator = &l.ImageID, text(l.Token), operatorOf(i)
+		out.MetadataOptions.HttpTokens, out.MetadataOptions.HttpPutResponseHopLimit = &l.Metadata.Tokens, &l.Metadata.HopLimit
+		out.MetadataOptions.HttpEndpoint, out.MetadataOptions.InstanceMetadataTags = &l.Metadata.Endpoint, &l.Metadata.Tags
+	}
 	if i.ProfileARN != "" {
 		out.IamInstanceProfile = &shape.IamInstanceProfile{Arn: &i.ProfileARN, Id: wire.Ptr(profileID(r, i.ProfileARN))}
 	}
@@ -158,6 +198,7 @@ func (a *API) showInstance(r store.Reader, i model.Instance) shape.Instance {
 		out.StateReason = &shape.StateReason{Code: &code, Message: &i.StateReason}
 	}
 	if n, ok := state.NetworkInterfaces.Get(r, i.ENI); ok {
+		out.PublicIpAddress = text(n.PublicIP)
 		out.NetworkInterfaces = append(out.NetworkInterfaces, a.attached(r, n))
 	}
 	return out
@@ -219,7 +260,7 @@ func (a *API) DescribeInstanceStatus(
 		ok := summary(i)
 		return shape.InstanceStatus{
 			InstanceId: &i.ID, AvailabilityZone: &i.AvailabilityZone, InstanceState: stateOf(i), InstanceStatus: ok, SystemStatus: ok,
-			Operator: operator,
+			Operator: operatorOf(i),
 		}
 	})}, err
 }
@@ -254,7 +295,7 @@ func (a *API) DescribeInstanceAttribute(
 	case "groupSet":
 		out.Groups = groupsOf(view, i.SecurityGroups)
 	case "disableApiTermination":
-		out.DisableApiTermination = no
+		out.DisableApiTermination = &shape.AttributeBooleanValue{Value: wire.Ptr(i.Launch != nil && i.Launch.Protected)}
 	case "disableApiStop":
 		out.DisableApiStop = no
 	case "sourceDestCheck":
@@ -267,6 +308,9 @@ func (a *API) DescribeInstanceAttribute(
 		out.RootDeviceName = &shape.AttributeValue{Value: wire.Ptr("/dev/xvda")}
 	case "userData":
 		out.UserData = &shape.AttributeValue{}
+		if i.Launch != nil {
+			out.UserData.Value = text(i.Launch.UserData)
+		}
 	case "instanceInitiatedShutdownBehavior":
 		out.InstanceInitiatedShutdownBehavior = &shape.AttributeValue{Value: wire.Ptr("terminate")}
 	default:
@@ -289,7 +333,7 @@ func (a *API) DescribeIamInstanceProfileAssociations(
 			"state":       fixed[model.Instance]("associated"),
 		},
 	}
-	all := slices.DeleteFunc(state.Instances.All(view), func(i model.Instance) bool {
+	all := slices.DeleteFunc(owned(view), func(i model.Instance) bool {
 		return i.ProfileARN == "" || i.State == model.InstanceTerminated
 	})
 	all, next, err := n.list(all, a.query(in, in.AssociationIds, in.Filters))
@@ -302,8 +346,7 @@ func (a *API) DescribeIamInstanceProfileAssociations(
 		})}, err
 }
 
-// refused is EC2's answer to whoever would change a managed instance. Every
-// instance is one.
+// refused is EC2's answer to whoever would change a managed instance.
 func (a *API) refused(dry *bool, ids []string, verb string) error {
 	view, err := a.look(dry)
 	if err != nil {
@@ -312,33 +355,83 @@ func (a *API) refused(dry *bool, ids []string, verb string) error {
 	if len(ids) == 0 {
 		return lacking("InstanceId")
 	}
-	if err := instances.present(state.Instances.All(view), ids); err != nil {
+	if err := instances.present(owned(view), ids); err != nil {
 		return err
 	}
-	return fault.New(fault.Denied, "OperationNotPermitted", "%s", fmt.Sprintf(
-		"The instance '%s' may not be %s. It is managed by the service provider ecs.amazonaws.com: you cannot modify it.", ids[0], verb))
+	for _, id := range ids {
+		if i, _ := state.Instances.Get(view, id); managed(i) {
+			return fault.New(fault.Denied, "OperationNotPermitted", "%s", fmt.Sprintf(
+				"The instance '%s' may not be %s. It is managed by the service provider ecs.amazonaws.com: you cannot modify it.", id, verb))
+		}
+	}
+	return nil
 }
 
-// TerminateInstances is refused: ECS ends its instances. Errors:
-// OperationNotPermitted, InvalidInstanceID.NotFound.
-func (a *API) TerminateInstances(_ context.Context, in *shape.TerminateInstancesInput) (*shape.TerminateInstancesOutput, error) {
-	return nil, a.refused(in.DryRun, in.InstanceIds, "terminated")
+// TerminateInstances ends instances; those that ECS manages it refuses. Errors:
+// OperationNotPermitted, InvalidInstanceID.NotFound, MissingParameter.
+func (a *API) TerminateInstances(ctx context.Context, in *shape.TerminateInstancesInput) (*shape.TerminateInstancesOutput, error) {
+	if err := a.refused(nil, in.InstanceIds, "terminated"); err != nil {
+		return nil, err
+	}
+	out, now, group := &shape.TerminateInstancesOutput{}, a.Clock.Now(), wire.CallFrom(ctx).Principal.Service != ""
+	err := a.update(ctx, in.DryRun, func(tx *store.Tx) error {
+		out.TerminatingInstances = nil
+		for _, id := range in.InstanceIds {
+			i, ok := state.Instances.Get(tx, id)
+			if !ok {
+				return instances.gone(id)
+			}
+			if i.Launch.Protected && !group {
+				return fault.New(fault.Denied, "OperationNotPermitted", "The instance '%s' may not be terminated. "+
+					"Modify its 'disableApiTermination' instance attribute and try again.", id)
+			}
+			if err := state.Instances.Edit(tx, id, func(i *model.Instance) error { return terminate(i, now) }); err != nil {
+				return err
+			}
+			current := &shape.InstanceState{Code: wire.Ptr(states["shutting-down"]), Name: wire.Ptr("shutting-down")}
+			if i.State == model.InstanceTerminated {
+				current = stateOf(i)
+			}
+			out.TerminatingInstances = append(out.TerminatingInstances, shape.InstanceStateChange{
+				InstanceId: &id, PreviousState: stateOf(i), CurrentState: current,
+			})
+		}
+		return nil
+	})
+	return out, err
 }
 
-// StopInstances is refused, as TerminateInstances is. Errors: as
-// TerminateInstances.
+func terminate(i *model.Instance, now time.Time) error {
+	if i.Goal != model.GoalTerminate {
+		i.Goal, i.GoalReason, i.GoalAt = model.GoalTerminate, "User initiated", now
+		i.Version++
+	}
+	return nil
+}
+
+// unbuilt refuses what Berth cannot do with an instance of one's own either.
+func (a *API) unbuilt(dry *bool, ids []string, verb, operation string) error {
+	if err := a.refused(dry, ids, verb); err != nil {
+		return err
+	}
+	return wire.NotBuilt("ec2", operation)
+}
+
+// StopInstances is refused: an instance's machine has no disk that outlives it.
+// Errors: OperationNotPermitted,
+// InvalidInstanceID.NotFound.
 func (a *API) StopInstances(_ context.Context, in *shape.StopInstancesInput) (*shape.StopInstancesOutput, error) {
-	return nil, a.refused(in.DryRun, in.InstanceIds, "stopped")
+	return nil, a.unbuilt(in.DryRun, in.InstanceIds, "stopped", "StopInstances")
 }
 
-// StartInstances is refused, as TerminateInstances is. Errors: as
-// TerminateInstances.
+// StartInstances is refused, as StopInstances is. Errors:
+// OperationNotPermitted, InvalidInstanceID.NotFound.
 func (a *API) StartInstances(_ context.Context, in *shape.StartInstancesInput) (*shape.StartInstancesOutput, error) {
-	return nil, a.refused(in.DryRun, in.InstanceIds, "started")
+	return nil, a.unbuilt(in.DryRun, in.InstanceIds, "started", "StartInstances")
 }
 
-// RebootInstances is refused, as TerminateInstances is. Errors: as
-// TerminateInstances.
+// RebootInstances is refused, as StopInstances is. Errors:
+// OperationNotPermitted, InvalidInstanceID.NotFound.
 func (a *API) RebootInstances(_ context.Context, in *shape.RebootInstancesInput) (*shape.RebootInstancesOutput, error) {
-	return nil, a.refused(in.DryRun, in.InstanceIds, "rebooted")
+	return nil, a.unbuilt(in.DryRun, in.InstanceIds, "rebooted", "RebootInstances")
 }

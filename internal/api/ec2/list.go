@@ -83,19 +83,68 @@ func (n noun[T]) present(all []T, ids []string) error {
 			missing = append(missing, id)
 		}
 	}
-	switch len(missing) {
-	case 0:
+	if len(missing) == 0 {
 		return nil
-	case 1:
-		return fault.New(fault.NotFound, n.absent, "The %s '%s' does not exist", n.called, missing[0])
-	default:
-		return fault.New(fault.NotFound, n.absent, "The %ss '%s' do not exist", n.called, strings.Join(missing, ", "))
 	}
+	return lost(n.absent, n.called, missing...)
 }
 
 // gone is the error for one id that is not there.
-func (n noun[T]) gone(id string) error {
-	return fault.New(fault.NotFound, n.absent, "The %s '%s' does not exist", n.called, id)
+func (n noun[T]) gone(id string) error { return lost(n.absent, n.called, id) }
+
+// unnamed is the error for a name that nothing has.
+func (n noun[T]) unnamed(name string) error {
+	return fault.New(fault.NotFound, n.absent, "The %s '%s' does not exist", n.called, name)
+}
+
+// form is how the ids of a kind begin, and the code for one of another form.
+type form struct{ prefix, malformed string }
+
+// forms are by the code for an id that is not there. EC2 spells them in two
+// ways, and has none for some kinds: their ids are looked for whatever they
+// look like.
+var forms = map[string]form{
+	"InvalidVpcID.NotFound":                       {"vpc", "InvalidVpcID.Malformed"},
+	"InvalidSubnetID.NotFound":                    {"subnet", "InvalidSubnetID.Malformed"},
+	"InvalidInternetGatewayID.NotFound":           {"igw", "InvalidInternetGatewayId.Malformed"},
+	"NatGatewayNotFound":                          {"nat", "NatGatewayMalformed"},
+	"InvalidNatGatewayID.NotFound":                {"nat", "NatGatewayMalformed"},
+	"InvalidRouteTableID.NotFound":                {"rtb", "InvalidRouteTableId.Malformed"},
+	"InvalidGroup.NotFound":                       {"sg", "InvalidGroupId.Malformed"},
+	"InvalidSecurityGroupRuleId.NotFound":         {"sgr", "InvalidSecurityGroupRuleId.Malformed"},
+	"InvalidVpcEndpointId.NotFound":               {"vpce", "InvalidVpcEndpointId.Malformed"},
+	"InvalidNetworkAclID.NotFound":                {"acl", "InvalidNetworkAclId.Malformed"},
+	"InvalidDhcpOptionID.NotFound":                {"dopt", "InvalidDhcpOptionsId.Malformed"},
+	"InvalidNetworkInterfaceID.NotFound":          {"eni", "InvalidNetworkInterfaceId.Malformed"},
+	"InvalidInstanceID.NotFound":                  {"i", "InvalidInstanceID.Malformed"},
+	"InvalidAMIID.NotFound":                       {"ami", "InvalidAMIID.Malformed"},
+	"InvalidLaunchTemplateId.NotFound":            {"lt", "InvalidLaunchTemplateId.Malformed"},
+	"InvalidPrefixListID.NotFound":                {"pl", "InvalidPrefixListId.Malformed"},
+	"InvalidVpcPeeringConnectionID.NotFound":      {"pcx", "InvalidVpcPeeringConnectionId.Malformed"},
+	"InvalidEgressOnlyInternetGatewayId.NotFound": {"eigw", "InvalidEgressOnlyInternetGatewayId.Malformed"},
+}
+
+// has reports whether an id is of the form: the prefix, a hyphen, and eight or
+// seventeen hexadecimal digits.
+func (f form) has(id string) bool {
+	digits, ok := strings.CutPrefix(id, f.prefix+"-")
+	return ok && (len(digits) == 8 || len(digits) == 17) && strings.Trim(digits, "0123456789abcdef") == ""
+}
+
+// lost is the error for ids that are not there: one that is none of the kind
+// is refused as that before any is looked for.
+func lost(absent, called string, ids ...string) error {
+	if f, ok := forms[absent]; ok {
+		for _, id := range ids {
+			if !f.has(id) {
+				return fault.New(fault.Invalid, f.malformed, `Invalid id: "%s" (expecting "%s-...")`, id, f.prefix)
+			}
+		}
+	}
+	if len(ids) == 1 {
+		return fault.New(fault.NotFound, absent, "The %s '%s' does not exist", called, ids[0])
+	}
+	return fault.New(fault.NotFound, absent, "The %ss '%s' do not exist", called, strings.Join(ids, ", "))
 }
 
 func (n noun[T]) known(filters []shape.Filter) error {

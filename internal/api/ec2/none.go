@@ -3,7 +3,6 @@ package ec2
 import (
 	"context"
 
-	"berth/internal/fault"
 	"berth/internal/page"
 	shape "berth/internal/wire/shape/ec2"
 )
@@ -16,7 +15,7 @@ func none(in any, code, called string, ids []string) error {
 		_, err := page.After(pages, in)
 		return err
 	}
-	return fault.New(fault.NotFound, code, "The %s '%s' does not exist", called, ids[0])
+	return lost(code, called, ids[0])
 }
 
 // DescribeVpcPeeringConnections lists nothing: peering is not built. Errors:
@@ -30,11 +29,13 @@ func (a *API) DescribeVpcPeeringConnections(
 }
 
 // DescribeEgressOnlyInternetGateways lists nothing: there is no IPv6. Errors:
-// InvalidGatewayID.NotFound, InvalidParameterValue.
+// InvalidEgressOnlyInternetGatewayId.NotFound, InvalidParameterValue.
 func (a *API) DescribeEgressOnlyInternetGateways(
 	_ context.Context, in *shape.DescribeEgressOnlyInternetGatewaysInput,
 ) (*shape.DescribeEgressOnlyInternetGatewaysOutput, error) {
-	return &shape.DescribeEgressOnlyInternetGatewaysOutput{}, none(in, "InvalidGatewayID.NotFound", "eigw ID", in.EgressOnlyInternetGatewayIds)
+	return &shape.DescribeEgressOnlyInternetGatewaysOutput{}, none(
+		in, "InvalidEgressOnlyInternetGatewayId.NotFound", "eigw ID", in.EgressOnlyInternetGatewayIds,
+	)
 }
 
 // DescribeKeyPairs lists nothing: nobody logs in to a managed instance. Errors:

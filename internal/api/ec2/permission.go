@@ -161,7 +161,7 @@ func (a *API) peerGroup(r store.Reader, g model.SecurityGroup, pair shape.UserId
 				return o.ID, nil
 			}
 		}
-		return "", nouns.group.gone(*pair.GroupName)
+		return "", nouns.group.unnamed(*pair.GroupName)
 	}
 	o, ok := state.SecurityGroups.Get(r, wire.Val(pair.GroupId))
 	if !ok {

@@ -272,7 +272,7 @@ func target(r store.Reader, t model.RouteTable, gateway, nat, eni *string) (stri
 	case nat != nil:
 		n, ok := state.NATGateways.Get(r, *nat)
 		if !ok || n.State == model.NATDeleted {
-			return "", fault.New(fault.NotFound, "InvalidNatGatewayID.NotFound", "The natGateway ID '%s' does not exist", *nat)
+			return "", lost("InvalidNatGatewayID.NotFound", "natGateway ID", *nat)
 		}
 		if n.VPC != t.VPC {
 			return "", value("route table %s and NAT gateway %s belong to different networks", t.ID, n.ID)

@@ -158,7 +158,7 @@ func (a *API) named(r store.Reader, g model.SecurityGroup, ids []string, v given
 }
 
 func noRule(id string) error {
-	return fault.New(fault.NotFound, "InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '%s' does not exist", id)
+	return lost("InvalidSecurityGroupRuleId.NotFound", "security group rule ID", id)
 }
 
 func text(s string) *string {

@@ -44,10 +44,11 @@ func readTags(ctx context.Context, in []shape.Tag) ([]model.Tag, error) {
 			return nil, value("Tag value exceeds the maximum length of 256 characters")
 		case strings.HasPrefix(strings.ToLower(k), "aws:") && !ofService(ctx):
 			return nil, value("Tag keys starting with 'aws:' are reserved for internal use")
-		case slices.ContainsFunc(out, func(o model.Tag) bool { return o.Key == k }):
-			return nil, value("Duplicate tag key '%s' specified.", k)
 		}
 		out = append(out, model.Tag{Key: k, Value: v})
+	}
+	if k, twice := model.RepeatedTag(out); twice {
+		return nil, value("Duplicate tag key '%s' specified.", k)
 	}
 	if len(out) > maxTags {
 		return nil, bad("TagLimitExceeded", "More than %d tags specified", maxTags)
@@ -59,7 +60,7 @@ func readTags(ctx context.Context, in []shape.Tag) ([]model.Tag, error) {
 // puts tags of its own on what it makes.
 func ofService(ctx context.Context) bool {
 	c := wire.CallFrom(ctx)
-	return c.Principal.Service != "" || strings.HasSuffix(c.Source, ".amazonaws.com")
+	return c.Principal.Service != "" || c.By != "" || strings.HasSuffix(c.Source, ".amazonaws.com")
 }
 
 func showTags(tags []model.Tag) []shape.Tag {
@@ -120,6 +121,11 @@ var kinds = []tagged{
 	tagging("vpce", "vpc-endpoint", nouns.endpoint.absent, nouns.endpoint.called, state.VPCEndpoints, func(v *model.VPCEndpoint) *[]model.Tag {
 		return &v.Tags
 	}),
+	tagging("i", "instance", "InvalidInstanceID.NotFound", "instance ID", state.Instances, func(v *model.Instance) *[]model.Tag {
+		return &v.Tags
+	}),
+	tagging("lt", "launch-template", "InvalidLaunchTemplateId.NotFound", "launchTemplate ID", state.LaunchTemplates,
+		func(v *model.LaunchTemplate) *[]model.Tag { return &v.Tags }),
 	ruleTagging,
 }
 
@@ -130,8 +136,10 @@ func kindOf(id string) (tagged, error) {
 			return k, nil
 		}
 	}
-	return tagged{}, bad("InvalidID", "The ID '%s' is not valid", id)
+	return tagged{}, noID(id)
 }
+
+func noID(id string) error { return bad("InvalidID", "The ID '%s' is not valid", id) }
 
 // CreateTags adds or replaces tags. Errors: InvalidVpcID.NotFound (and the like
 // for each kind), InvalidID, InvalidParameterValue, TagLimitExceeded,
@@ -176,6 +184,9 @@ func (a *API) retag(ctx context.Context, dry *bool, ids []string, f func([]model
 			}
 			old, ok := k.tags(tx, id)
 			if !ok {
+				if f := forms[k.absent]; f.prefix != "" && !f.has(id) {
+					return noID(id)
+				}
 				return bad(k.absent, "The %s '%s' does not exist", k.called, id)
 			}
 			if len(f(old)) > maxTags {

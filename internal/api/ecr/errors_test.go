@@ -4,6 +4,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,13 +16,35 @@ import (
 )
 
 // begin begins an upload of some bytes and returns its identity.
-func begin(w *apitest.World, data string) string {
+func begin(w *apitest.World, parts ...string) string {
 	id, _ := w.Must("ecr", "InitiateLayerUpload", apitest.In{"repositoryName": "web"})["uploadId"].(string)
-	if data != "" {
+	at := 0
+	for _, data := range parts {
 		w.Must("ecr", "UploadLayerPart", apitest.In{
-			"repositoryName": "web", "uploadId": id, "partFirstByte": 0, "partLastByte": len(data) - 1,
+			"repositoryName": "web", "uploadId": id, "partFirstByte": at, "partLastByte": at + len(data) - 1,
 			"layerPartBlob": base64.StdEncoding.EncodeToString([]byte(data)),
 		})
+		at += len(data)
+	}
+	return id
+}
+
+// finely begins an upload of 4,200 parts, all but three of which are only noted.
+func finely(t *testing.T, w *apitest.World) string {
+	t.Helper()
+	id := begin(w, "x", "y", "z")
+	var file string
+	err := filepath.WalkDir(filepath.Dir(t.TempDir()), func(path string, _ fs.DirEntry, err error) error {
+		if filepath.Base(path) == id+".parts" {
+			file = path
+		}
+		return err
+	})
+	if err == nil {
+		err = os.WriteFile(file, []byte(`{"Number":4200}`), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	return id
 }
@@ -52,7 +77,8 @@ func TestErrorsAreAsListed(t *testing.T) {
 		"LAYERLESS", text(manifest([]byte("{}"), []byte("lost"))), "INDEX", text(index), "IMAGE", text(image),
 		"ANOTHER", text(strings.Replace(image, `"schemaVersion":2,`, `"schemaVersion":2,"annotations":{},`, 1)),
 		"DIGEST", digest([]byte("lost")), "KEPT", digest([]byte("layer")),
-		"EMPTY", begin(w, ""), "BEGUN", begin(w, "layer"), "OTHER", begin(w, "x"),
+		"EMPTY", begin(w), "BEGUN", begin(w, "layer"), "OTHER", begin(w, "x"),
+		"CUT", begin(w, "layer", "x"), "FINE", finely(t, w),
 		"MANY", apitest.Tags(51, "Key", "Value"), "LONG", `[{"Key":"a","Value":"`+strings.Repeat("x", 257)+`"}]`,
 	).Replace(`
 		CreateRepository RepositoryAlreadyExistsException WEB
@@ -98,6 +124,8 @@ func TestErrorsAreAsListed(t *testing.T) {
 		UploadLayerPart UploadNotFoundException WEB uploadId=00000000-0000-0000-0000-000000000000 partFirstByte=0 partLastByte=2 layerPartBlob=AAAA
 		UploadLayerPart InvalidLayerPartException WEB uploadId=EMPTY partFirstByte=0 partLastByte=9 layerPartBlob=AAAA
 		UploadLayerPart InvalidLayerPartException WEB uploadId=EMPTY partFirstByte=3 partLastByte=5 layerPartBlob=AAAA
+		UploadLayerPart LimitExceededException WEB uploadId=FINE partFirstByte=3 partLastByte=5 layerPartBlob=AAAA
+		CompleteLayerUpload LayerPartTooSmallException WEB uploadId=CUT layerDigests=["DIGEST"]
 		CompleteLayerUpload RepositoryNotFoundException LOST uploadId=EMPTY layerDigests=["DIGEST"]
 		CompleteLayerUpload UploadNotFoundException WEB uploadId=00000000-0000-0000-0000-000000000000 layerDigests=["DIGEST"]
 		CompleteLayerUpload EmptyUploadException WEB uploadId=EMPTY layerDigests=["DIGEST"]

@@ -317,7 +317,7 @@ func (a *API) InitiateLayerUpload(_ context.Context, in *shape.InitiateLayerUplo
 }
 
 // UploadLayerPart adds a part to an upload. Errors: UploadNotFoundException,
-// InvalidLayerPartException, RepositoryNotFoundException.
+// InvalidLayerPartException, LimitExceededException, RepositoryNotFoundException.
 func (a *API) UploadLayerPart(_ context.Context, in *shape.UploadLayerPartInput) (*shape.UploadLayerPartOutput, error) {
 	repo, _, err := a.open(in.RegistryId, in.RepositoryName)
 	if err != nil {
@@ -330,7 +330,7 @@ func (a *API) UploadLayerPart(_ context.Context, in *shape.UploadLayerPartInput)
 			len(in.LayerPartBlob),
 		)
 	}
-	size, err := a.Images.Append(repo, wire.Val(in.UploadId), first, bytes.NewReader(in.LayerPartBlob))
+	size, err := a.Images.AppendPart(repo, wire.Val(in.UploadId), first, bytes.NewReader(in.LayerPartBlob), last-first+1)
 	if err != nil {
 		return nil, err
 	}
@@ -341,7 +341,8 @@ func (a *API) UploadLayerPart(_ context.Context, in *shape.UploadLayerPartInput)
 
 // CompleteLayerUpload checks an upload's digest and keeps it. Errors:
 // UploadNotFoundException, InvalidLayerException, EmptyUploadException,
-// LayerAlreadyExistsException, RepositoryNotFoundException.
+// LayerPartTooSmallException, LayerAlreadyExistsException,
+// RepositoryNotFoundException.
 func (a *API) CompleteLayerUpload(_ context.Context, in *shape.CompleteLayerUploadInput) (*shape.CompleteLayerUploadOutput, error) {
 	repo, _, err := a.open(in.RegistryId, in.RepositoryName)
 	if err != nil {
@@ -357,6 +358,9 @@ func (a *API) CompleteLayerUpload(_ context.Context, in *shape.CompleteLayerUplo
 		return nil, err
 	case size == 0:
 		return nil, fault.New(fault.Invalid, "EmptyUploadException", "The upload with upload id '%s' has no layer parts.", id)
+	}
+	if err := a.Images.CheckParts(id); err != nil {
+		return nil, err
 	}
 	if _, ok := a.Images.HasBlob(repo, digest); ok {
 		if err := a.Images.CancelUpload(repo, id); err != nil {

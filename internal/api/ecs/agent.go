@@ -64,9 +64,13 @@ func (a *API) SubmitTaskStateChange(ctx context.Context, in *shape.SubmitTaskSta
 		Attachments: reports(in.Attachments),
 	}
 	for _, c := range in.Containers {
+		bound, err := readBindings(c.NetworkBindings)
+		if err != nil {
+			return nil, err
+		}
 		r.Containers = append(r.Containers, dispatch.ContainerReport{
 			Name: wire.Val(c.ContainerName), Status: wire.Val(c.Status), RuntimeID: wire.Val(c.RuntimeId), ExitCode: c.ExitCode,
-			Reason: wire.Val(c.Reason), ImageDigest: wire.Val(c.ImageDigest),
+			Reason: wire.Val(c.Reason), ImageDigest: wire.Val(c.ImageDigest), Bindings: bound,
 		})
 	}
 	ack, err := a.Gateway.SubmitTask(ctx, caller(ctx), r)
@@ -78,16 +82,45 @@ func (a *API) SubmitTaskStateChange(ctx context.Context, in *shape.SubmitTaskSta
 func (a *API) SubmitContainerStateChange(
 	ctx context.Context, in *shape.SubmitContainerStateChangeInput,
 ) (*shape.SubmitContainerStateChangeOutput, error) {
+	bound, err := readBindings(in.NetworkBindings)
+	if err != nil {
+		return nil, err
+	}
 	ack, err := a.Gateway.SubmitTask(ctx, caller(ctx), dispatch.TaskReport{
 		Cluster: wire.Val(in.Cluster), Task: wire.Val(in.Task),
 		Containers: []dispatch.ContainerReport{
 			{
 				Name: wire.Val(in.ContainerName), Status: wire.Val(in.Status), RuntimeID: wire.Val(in.RuntimeId), ExitCode: in.ExitCode,
-				Reason: wire.Val(in.Reason),
+				Reason: wire.Val(in.Reason), Bindings: bound,
 			},
 		},
 	})
 	return &shape.SubmitContainerStateChangeOutput{Acknowledgment: &ack}, err
+}
+
+// mostBindings is how many ports of one container an agent may tell of: ECS
+// lets a container have 100.
+const mostBindings = 100
+
+// readBindings reads the ports that an agent says lead to a container. Errors:
+// InvalidParameterException.
+func readBindings(in []shape.NetworkBinding) ([]model.NetworkBinding, error) {
+	if len(in) > mostBindings {
+		return nil, invalid("A container can have at most %d network bindings.", mostBindings)
+	}
+	var out []model.NetworkBinding
+	for _, b := range in {
+		n := model.NetworkBinding{
+			BindIP: wire.Val(b.BindIP), ContainerPort: wire.Val(b.ContainerPort), HostPort: wire.Val(b.HostPort),
+			Protocol: wire.Or(b.Protocol, "tcp"),
+		}
+		valid := func(port int64) bool { return port > 0 && port <= 65535 }
+		if !valid(n.ContainerPort) || !valid(n.HostPort) || n.Protocol != "tcp" && n.Protocol != "udp" || len(n.BindIP) > 45 {
+			return nil, invalid("Invalid network binding.")
+		}
+		out = append(out, n)
+	}
+	return out, nil
 }
 
 // SubmitAttachmentStateChanges takes an agent's report of interfaces. Errors:

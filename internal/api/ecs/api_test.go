@@ -38,6 +38,19 @@ func TestProviderLife(t *testing.T) {
 	h.activate()
 	_, err = h.api.PutClusterCapacityProviders(h.ctx, put)
 	must(h, 0, err)
+	// As the CDK does: the provider in the strategy, not in the list.
+	put.CapacityProviders = []string{"FARGATE"}
+	put.DefaultCapacityProviderStrategy = []shape.CapacityProviderStrategyItem{{CapacityProvider: p("mi")}}
+	kept, err := h.api.PutClusterCapacityProviders(h.ctx, put)
+	if must(h, kept, err); !cmp.Equal(kept.Cluster.CapacityProviders, []string{"FARGATE", "mi"}) ||
+		*kept.Cluster.DefaultCapacityProviderStrategy[0].CapacityProvider != "mi" {
+		t.Errorf("%+v", kept.Cluster)
+	}
+	put.CapacityProviders, put.DefaultCapacityProviderStrategy = []string{}, []shape.CapacityProviderStrategyItem{}
+	kept, err = h.api.PutClusterCapacityProviders(h.ctx, put)
+	if must(h, kept, err); !cmp.Equal(kept.Cluster.CapacityProviders, []string{"mi"}) {
+		t.Errorf("%+v", kept.Cluster)
+	}
 	_, err = h.api.DeleteCluster(h.ctx, &shape.DeleteClusterInput{Cluster: p("c")})
 	h.refused(err, "ClusterContainsCapacityProviderException", "")
 	del, err := h.api.DeleteCapacityProvider(h.ctx, &shape.DeleteCapacityProviderInput{CapacityProvider: p("mi"), Cluster: p("c")})
@@ -335,7 +348,7 @@ func TestServiceIsCheckedAsOnAWS(t *testing.T) {
 			func(i in) { i.LoadBalancers[0].ContainerPort = p[int64](81) },
 		},
 		{"launch type", "InvalidParameterException", "MANAGED_INSTANCES", func(i in) { i.LaunchType = p("MANAGED_INSTANCES") }},
-		{"fargate", "NotImplemented", "FARGATE", func(i in) { i.LaunchType = p("FARGATE") }},
+		{"a machine of one's own", "NotImplemented", "EXTERNAL", func(i in) { i.LaunchType = p("EXTERNAL") }},
 		{"both", "InvalidParameterException", "both a launch type and capacity provider strategy", func(i in) {
 			i.LaunchType, i.CapacityProviderStrategy = p("EC2"), []shape.CapacityProviderStrategyItem{{CapacityProvider: p("mi")}}
 		}},
@@ -373,7 +386,7 @@ func TestServiceIsCheckedAsOnAWS(t *testing.T) {
 				StepPercent: p(2.9),
 			}
 		}},
-		{"daemon", "InvalidParameterException", "DAEMON", func(i in) { i.SchedulingStrategy = p("DAEMON") }},
+		{"daemon", "InvalidParameterException", "DAEMON", func(i in) { i.SchedulingStrategy, i.DesiredCount = p("DAEMON"), nil }},
 		{"controller", "NotImplemented", "CODE_DEPLOY", func(i in) { i.DeploymentController.Type = p("CODE_DEPLOY") }},
 		{"cluster", "ClusterNotFoundException", "Cluster not found.", func(i in) { i.Cluster = p("x") }},
 	} {
@@ -391,11 +404,30 @@ func TestServiceIsCheckedAsOnAWS(t *testing.T) {
 	}
 }
 
-func TestNoStrategyAndNoDefault(t *testing.T) {
+// Proves: E100
+func TestNoStrategyAndNoDefaultIsEC2(t *testing.T) {
 	h := newFixture(t)
 	h.cluster()
 	h.define()
+	out, err := h.api.CreateService(h.ctx, seedService())
+	s := must(h, out, err).Service
+	if *s.LaunchType != "EC2" || s.CapacityProviderStrategy != nil {
+		t.Errorf("launch type %s, strategy %+v", *s.LaunchType, s.CapacityProviderStrategy)
+	}
+}
+
+// A service that has a strategy, in a cluster that has none, keeps it.
+func TestAStrategyCannotBeTakenAwayWithoutADefault(t *testing.T) {
+	h := newFixture(t)
+	h.ready()
 	_, err := h.api.CreateService(h.ctx, seedService())
+	must(h, 0, err)
+	h.write("api/ecs", func(tx *store.Tx) error {
+		return state.Clusters.Edit(tx, "c", func(c *model.Cluster) error { c.DefaultStrategy = nil; return nil })
+	})
+	_, err = h.api.UpdateService(h.ctx, &shape.UpdateServiceInput{
+		Cluster: p("c"), Service: p("s"), CapacityProviderStrategy: []shape.CapacityProviderStrategyItem{},
+	})
 	h.refused(err, "InvalidParameterException", "No launch type to fall back to for empty capacity provider strategy.")
 }
 

@@ -127,10 +127,15 @@ func targetable(r store.Reader, d model.TaskDefinition, arn string) error {
 	switch {
 	case !ok:
 		return invalid("The specified target group does not exist: %s", arn)
-	case d.NetworkMode == "awsvpc" && g.TargetType != "ip":
+	case d.Awsvpc() && g.TargetType != "ip":
 		return invalid(
 			"The provided target group %s has target type %s, which is incompatible with the awsvpc network mode specified in the task definition.",
 			arn, g.TargetType,
+		)
+	case !d.Awsvpc() && g.TargetType == "ip":
+		return invalid(
+			"The provided target group %s has target type ip, which is incompatible with the %s network mode specified in the task definition.",
+			arn, d.NetworkMode,
 		)
 	}
 	return nil
@@ -168,18 +173,17 @@ func readNetwork(r store.Reader, mode string, in *shape.NetworkConfiguration) (m
 	var out model.NetworkConfiguration
 	given := in != nil && in.AwsvpcConfiguration != nil
 	switch {
-	case mode == "awsvpc" && !given:
+	case mode == model.NetworkAwsvpc && !given:
 		return out, invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
-	case mode != "awsvpc" && given:
+	case mode != model.NetworkAwsvpc && given:
 		return out, invalid("Network Configuration is not valid for the given networkMode of this task definition.")
 	case !given:
 		return out, nil
 	}
 	v := in.AwsvpcConfiguration
 	out.Subnets, out.SecurityGroups = slices.Clone(v.Subnets), slices.Clone(v.SecurityGroups)
+	out.AssignPublicIP = strings.EqualFold(wire.Val(v.AssignPublicIp), "ENABLED")
 	switch {
-	case strings.EqualFold(wire.Val(v.AssignPublicIp), "ENABLED"):
-		return out, invalid("Assign public IP is not supported for this launch type.")
 	case len(out.Subnets) == 0 || len(out.Subnets) > 16:
 		return out, invalid("subnets must have between 1 and 16 items.")
 	case len(out.SecurityGroups) > 5:

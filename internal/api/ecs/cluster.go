@@ -38,16 +38,10 @@ func (a *API) CreateCluster(ctx context.Context, in *shape.CreateClusterInput) (
 	if !isName(name) {
 		return nil, invalid("Invalid cluster name. Up to 255 letters (uppercase and lowercase), numbers, underscores, and hyphens are allowed.")
 	}
-	if len(in.CapacityProviders) > 0 {
+	if slices.ContainsFunc(in.CapacityProviders, func(n string) bool { return !model.IsFargate(n) }) {
 		return nil, unbuilt(
-			"A capacity provider named when its cluster is created (Managed Instances are made inside a cluster; Fargate and Auto Scaling groups " +
-				"are not built)",
-		)
-	}
-	if len(in.DefaultCapacityProviderStrategy) > 0 {
-		return nil, invalid(
-			"The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the " +
-				"capacity provider with the cluster and try again.",
+			"A capacity provider but FARGATE and FARGATE_SPOT named when its cluster is created (Managed Instances are made inside a cluster; " +
+				"Auto Scaling groups are not built)",
 		)
 	}
 	settings, err := readSettings(nil, in.Settings)
@@ -60,6 +54,10 @@ func (a *API) CreateCluster(ctx context.Context, in *shape.CreateClusterInput) (
 	}
 	c := model.Cluster{
 		Name: name, ARN: a.arn("cluster/" + name), Status: model.ClusterActive, Settings: settings, Tags: tags, CreatedAt: a.Clock.Now(),
+		CapacityProviders: slices.Compact(slices.Sorted(slices.Values(in.CapacityProviders))),
+	}
+	if c.DefaultStrategy, err = readStrategy(a.view(), c, c.CapacityProviders, in.DefaultCapacityProviderStrategy); err != nil {
+		return nil, err
 	}
 	err = a.update(ctx, func(tx *store.Tx) error {
 		if old, ok := state.Clusters.Get(tx, name); ok && old.Status == model.ClusterActive {
@@ -230,6 +228,9 @@ func (a *API) showCluster(r store.Reader, c model.Cluster, include []string) sha
 func (a *API) attachments(r store.Reader, c model.Cluster, out *shape.Cluster) {
 	out.AttachmentsStatus = wire.Ptr("UPDATE_COMPLETE")
 	for _, name := range c.CapacityProviders {
+		if model.IsFargate(name) {
+			continue // there is nothing to attach
+		}
 		p, _ := state.CapacityProviders.Get(r, name)
 		status := "CREATED"
 		if p.Status != model.ProviderActive {

@@ -20,13 +20,14 @@ import (
 func (a *API) RegisterTaskDefinition(
 	ctx context.Context, in *shape.RegisterTaskDefinitionInput,
 ) (*shape.RegisterTaskDefinitionOutput, error) {
-	if err := checkManaged(in); err != nil {
-		return nil, err
-	}
 	d, err := a.readDefinition(in)
 	if err != nil {
 		return nil, err
 	}
+	if err := checkParameters(in, d); err != nil {
+		return nil, err
+	}
+	d.Compatibilities = compatible(in, d)
 	if err := checkDefinition(d); err != nil {
 		return nil, err
 	}

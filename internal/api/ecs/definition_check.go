@@ -15,8 +15,8 @@ var placementSubjects = []string{
 	"attribute:ecs.availability-zone", "attribute:ecs.cpu-architecture", "attribute:ecs.instance-type", "attribute:ecs.subnet-id",
 }
 
-// checkDefinition refuses what ECS refuses at registration for managed
-// instances. Errors: ClientException, InvalidParameterException,
+// checkDefinition refuses what ECS refuses at registration for whatever launch
+// type. Errors: ClientException, InvalidParameterException,
 // NotImplemented.
 func checkDefinition(d model.TaskDefinition) error {
 	switch {
@@ -26,26 +26,35 @@ func checkDefinition(d model.TaskDefinition) error {
 		)
 	case len(d.Containers) == 0:
 		return client("Container list cannot be empty.")
-	case d.NetworkMode != "awsvpc" && d.NetworkMode != "host":
-		return client("Managed Instances only supports network modes 'awsvpc' and 'host'.")
 	case d.CPU != 0 && d.CPU < 128:
 		return client("Invalid 'cpu' setting for task. The value must be at least 128 CPU units (.125 vCPU).")
 	case d.CPU > 196608:
 		return client("Invalid 'cpu' setting for task.")
-	case d.OSFamily != "" && d.OSFamily != "LINUX":
-		return client("Managed Instances only supports the operating system family LINUX.")
 	case d.CPUArchitecture != "" && d.CPUArchitecture != "X86_64" && d.CPUArchitecture != "ARM64":
 		return client("Invalid CPU architecture %s.", d.CPUArchitecture)
 	case d.IpcMode != "" && d.IpcMode != "none":
 		return unbuilt("ipcMode %s", d.IpcMode)
-	case slices.Contains(d.RequiresCompatibilities, "EXTERNAL"):
+	case slices.Contains(d.RequiresCompatibilities, launchExternal):
 		return unbuilt("requiresCompatibilities EXTERNAL")
 	}
-	if err := checkVolumes(d); err != nil {
-		return err
+	for _, v := range d.Volumes {
+		if !isName(v.Name) {
+			return client("Volume name is invalid: %s", v.Name)
+		}
+		if v.HostPath != "" && (!path.IsAbs(v.HostPath) || strings.Contains(v.HostPath, "\x00")) {
+			return client("Invalid host path %s for volume %s.", v.HostPath, v.Name)
+		}
 	}
 	if err := checkConstraints(d.PlacementConstraints, false); err != nil {
 		return err
+	}
+	if slices.Contains(d.RequiresCompatibilities, launchManaged) {
+		if err := checkManaged(d); err != nil {
+			return err
+		}
+	}
+	if d.OSFamily != "" && d.OSFamily != "LINUX" {
+		return unbuilt("operatingSystemFamily %s", d.OSFamily)
 	}
 	essential := false
 	for i, c := range d.Containers {
@@ -60,21 +69,10 @@ func checkDefinition(d model.TaskDefinition) error {
 	if !essential {
 		return client("Invalid setting for task definition. At least one container must be marked as essential.")
 	}
-	return checkDependencies(d)
-}
-
-func checkVolumes(d model.TaskDefinition) error {
-	for _, v := range d.Volumes {
-		switch {
-		case !isName(v.Name):
-			return client("Volume name is invalid: %s", v.Name)
-		case v.HostPath != "" && !writable(v.HostPath):
-			return client(
-				"Invalid host path %s for volume %s: on Managed Instances only paths under /var and /tmp are writable.", v.HostPath, v.Name,
-			)
-		}
+	if err := checkLinks(d); err != nil {
+		return err
 	}
-	return nil
+	return checkDependencies(d)
 }
 
 // writable tells whether a path of the instance is, as it will be opened, /var,
@@ -97,9 +95,20 @@ func checkConstraints(cs []model.PlacementConstraint, service bool) error {
 		case c.Type != "memberOf":
 			return invalid("Invalid placement constraint type: %s", c.Type)
 		}
+		if _, err := constraint.Parse(c.Expression); err != nil {
+			return invalid("Invalid placement constraint expression %q: %s", c.Expression, err)
+		}
+	}
+	return nil
+}
+
+// checkSubjects refuses expressions on attributes that managed instances do
+// not have. Errors: InvalidParameterException.
+func checkSubjects(cs []model.PlacementConstraint) error {
+	for _, c := range cs {
 		e, err := constraint.Parse(c.Expression)
 		if err != nil {
-			return invalid("Invalid placement constraint expression %q: %s", c.Expression, err)
+			continue // checkConstraints has refused it, or it has none
 		}
 		for _, s := range e.Subjects() {
 			if !slices.Contains(placementSubjects, s) {
@@ -134,7 +143,7 @@ func checkContainer(d model.TaskDefinition, c model.ContainerDefinition) error {
 	case c.VersionConsistency != "" && c.VersionConsistency != "enabled" && c.VersionConsistency != "disabled":
 		return bad("versionConsistency must be enabled or disabled.")
 	case c.LogDriver != "" && c.LogDriver != "awslogs":
-		return checkDriver(c.LogDriver)
+		return unbuiltDriver(c)
 	}
 	if err := checkLogs(c, bad); err != nil {
 		return err
@@ -143,10 +152,12 @@ func checkContainer(d model.TaskDefinition, c model.ContainerDefinition) error {
 		switch {
 		case p.ContainerPort < 1 || p.ContainerPort > 65535:
 			return bad("The container port %d is not between 1 and 65535.", p.ContainerPort)
-		case d.NetworkMode == "awsvpc" && p.HostPort != p.ContainerPort:
-			return client("When networkMode=awsvpc, the host ports and container ports in port mappings must match.")
-		case p.HostPort != p.ContainerPort:
-			return client("When networkMode=host, the host ports and container ports in port mappings must match.")
+		case p.HostPort < 0 || p.HostPort > 65535:
+			return bad("The host port %d is not between 0 and 65535.", p.HostPort)
+		case d.NetworkMode == model.NetworkNone:
+			return client("Port mappings are not supported when networkMode=none.")
+		case d.NetworkMode != model.NetworkBridge && p.HostPort != p.ContainerPort:
+			return client("When networkMode=%s, the host ports and container ports in port mappings must match.", d.NetworkMode)
 		}
 	}
 	for _, u := range c.Ulimits {
@@ -162,11 +173,52 @@ func checkContainer(d model.TaskDefinition, c model.ContainerDefinition) error {
 	return checkHealth(c, bad)
 }
 
-func checkDriver(driver string) error {
-	if driver == "splunk" || driver == "awsfirelens" {
-		return unbuilt("Log driver %s", driver)
+// unbuiltDriver refuses the log drivers that an instance of the user's own has
+// and Berth has not; json-file without options is what a container has that
+// names none.
+func unbuiltDriver(c model.ContainerDefinition) error {
+	if c.LogDriver == "json-file" && len(c.LogOptions) == 0 {
+		return nil
 	}
-	return client("Log driver %s disallowed for 'MANAGED_INSTANCES'.", driver)
+	return unbuilt("Log driver %s", c.LogDriver)
+}
+
+// checkLinks checks links: in bridge mode only, of known containers, no circle.
+func checkLinks(d model.TaskDefinition) error {
+	to := map[string][]string{}
+	for _, c := range d.Containers {
+		for _, l := range c.Links {
+			name, _, _ := strings.Cut(l, ":")
+			switch {
+			case d.NetworkMode != model.NetworkBridge:
+				return client("Links are only supported when networkMode=bridge.")
+			case !slices.ContainsFunc(d.Containers, func(o model.ContainerDefinition) bool { return o.Name == name }):
+				return client("Invalid setting for container '%s'. The linked container '%s' does not exist.", c.Name, name)
+			}
+			to[c.Name] = append(to[c.Name], name)
+		}
+	}
+	for _, c := range d.Containers {
+		if reaches(to, c.Name, c.Name, map[string]bool{}) {
+			return client("Container links should not have a cycle")
+		}
+	}
+	return nil
+}
+
+// reaches reports whether one may come to target by following edges.
+func reaches(to map[string][]string, from, target string, seen map[string]bool) bool {
+	for _, next := range to[from] {
+		if next == target || !seen[next] && reaches(to, next, target, mark(seen, next)) {
+			return true
+		}
+	}
+	return false
+}
+
+func mark(seen map[string]bool, name string) map[string]bool {
+	seen[name] = true
+	return seen
 }
 
 func checkLogs(c model.ContainerDefinition, bad func(string, ...any) error) error {
@@ -209,9 +261,12 @@ func checkHealth(c model.ContainerDefinition, bad func(string, ...any) error) er
 // checkDependencies checks dependsOn: known containers, conditions that can
 // come true, no circle.
 func checkDependencies(d model.TaskDefinition) error {
-	by := map[string]model.ContainerDefinition{}
+	by, to := map[string]model.ContainerDefinition{}, map[string][]string{}
 	for _, c := range d.Containers {
 		by[c.Name] = c
+		for _, dep := range c.DependsOn {
+			to[c.Name] = append(to[c.Name], dep.Container)
+		}
 	}
 	for _, c := range d.Containers {
 		for _, dep := range c.DependsOn {
@@ -225,24 +280,9 @@ func checkDependencies(d model.TaskDefinition) error {
 				return client("The condition HEALTHY cannot be used on container '%s', which has no health check.", dep.Container)
 			}
 		}
-		if circular(by, c.Name, c.Name, map[string]bool{}) {
+		if reaches(to, c.Name, c.Name, map[string]bool{}) {
 			return client("Invalid setting for container '%s'. The dependsOn parameters form a cycle.", c.Name)
 		}
 	}
 	return nil
-}
-
-func circular(by map[string]model.ContainerDefinition, from, target string, seen map[string]bool) bool {
-	for _, d := range by[from].DependsOn {
-		if d.Container == target {
-			return true
-		}
-		if !seen[d.Container] {
-			seen[d.Container] = true
-			if circular(by, d.Container, target, seen) {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -14,13 +14,16 @@ import (
 // readDefinition reads a task definition and its defaults from a request.
 func (a *API) readDefinition(in *shape.RegisterTaskDefinitionInput) (model.TaskDefinition, error) {
 	d := model.TaskDefinition{
-		Family: wire.Val(in.Family), Status: model.DefinitionActive, NetworkMode: wire.Or(in.NetworkMode, "awsvpc"), RegisteredAt: a.Clock.Now(),
+		Family: wire.Val(in.Family), Status: model.DefinitionActive, NetworkMode: networkMode(in), RegisteredAt: a.Clock.Now(),
 		TaskRoleARN: a.role(in.TaskRoleArn), ExecutionRoleARN: a.role(in.ExecutionRoleArn),
-		RequiresCompatibilities: slices.Clone(in.RequiresCompatibilities), Compatibilities: []string{"EC2", "MANAGED_INSTANCES"},
-		PidMode: wire.Val(in.PidMode), IpcMode: wire.Val(in.IpcMode),
+		RequiresCompatibilities: slices.Clone(in.RequiresCompatibilities),
+		PidMode:                 wire.Val(in.PidMode), IpcMode: wire.Val(in.IpcMode),
 	}
 	if p := in.RuntimePlatform; p != nil {
 		d.CPUArchitecture, d.OSFamily = wire.Val(p.CpuArchitecture), wire.Val(p.OperatingSystemFamily)
+	}
+	if e := in.EphemeralStorage; e != nil {
+		d.StorageGiB = wire.Val(e.SizeInGiB)
 	}
 	var err error
 	if d.CPU, err = readUnits(in.Cpu, "cpu", "vcpu", 1024); err != nil {
@@ -48,6 +51,15 @@ func (a *API) readDefinition(in *shape.RegisterTaskDefinitionInput) (model.TaskD
 		d.Containers = append(d.Containers, readContainer(c, d.NetworkMode))
 	}
 	return d, nil
+}
+
+// networkMode is the one given; else bridge, or awsvpc where managed instances
+// are required, which have no bridge.
+func networkMode(in *shape.RegisterTaskDefinitionInput) string {
+	if slices.Contains(in.RequiresCompatibilities, launchManaged) {
+		return wire.Or(in.NetworkMode, model.NetworkAwsvpc)
+	}
+	return wire.Or(in.NetworkMode, model.NetworkBridge)
 }
 
 // role makes an ARN of a role that may be given by its name.
@@ -92,7 +104,7 @@ func readContainer(c shape.ContainerDefinition, mode string) model.ContainerDefi
 		EntryPoint: slices.Clone(c.EntryPoint), User: wire.Val(c.User), WorkingDirectory: wire.Val(c.WorkingDirectory),
 		ReadonlyRootFilesystem: wire.Val(c.ReadonlyRootFilesystem), Privileged: wire.Val(c.Privileged), DockerLabels: c.DockerLabels,
 		StartTimeout: wire.Val(c.StartTimeout), StopTimeout: c.StopTimeout,
-		VersionConsistency: wire.Val(c.VersionConsistency),
+		VersionConsistency: wire.Val(c.VersionConsistency), Links: slices.Clone(c.Links),
 	}
 	for _, e := range c.Environment {
 		out.Environment = append(out.Environment, model.KeyValue{Name: wire.Val(e.Name), Value: wire.Val(e.Value)})
@@ -102,9 +114,8 @@ func readContainer(c shape.ContainerDefinition, mode string) model.ContainerDefi
 			Name: wire.Val(p.Name), ContainerPort: wire.Val(p.ContainerPort), HostPort: wire.Val(p.HostPort), Protocol: wire.Or(p.Protocol, "tcp"),
 			AppProtocol: wire.Val(p.AppProtocol),
 		}
-		if m.HostPort == 0 {
-			// Both modes that managed instances know give the container's own port.
-			m.HostPort = m.ContainerPort
+		if m.HostPort == 0 && mode != model.NetworkBridge {
+			m.HostPort = m.ContainerPort // in bridge mode, 0 is a port that is free
 		}
 		out.PortMappings = append(out.PortMappings, m)
 	}

@@ -41,6 +41,9 @@ func showDefinition(d model.TaskDefinition) shape.TaskDefinition {
 	if d.CPUArchitecture != "" || d.OSFamily != "" {
 		out.RuntimePlatform = &shape.RuntimePlatform{CpuArchitecture: text(d.CPUArchitecture), OperatingSystemFamily: text(d.OSFamily)}
 	}
+	if d.StorageGiB != 0 {
+		out.EphemeralStorage = &shape.EphemeralStorage{SizeInGiB: &d.StorageGiB}
+	}
 	for _, v := range d.Volumes {
 		out.Volumes = append(out.Volumes, shape.Volume{Name: wire.Ptr(v.Name), Host: &shape.HostVolumeProperties{SourcePath: text(v.HostPath)}})
 	}
@@ -61,7 +64,7 @@ func showDefinition(d model.TaskDefinition) shape.TaskDefinition {
 // requires are the capabilities that an agent needs for a definition.
 func requires(d model.TaskDefinition) []string {
 	out := []string{"com.amazonaws.ecs.capability.docker-remote-api.1.18"}
-	if d.NetworkMode == "awsvpc" {
+	if d.Awsvpc() {
 		out = append(out, "ecs.capability.task-eni")
 	}
 	if d.TaskRoleARN != "" {
@@ -90,7 +93,7 @@ func showContainerDefinition(c model.ContainerDefinition) shape.ContainerDefinit
 		ReadonlyRootFilesystem: yes(c.ReadonlyRootFilesystem), Privileged: yes(c.Privileged), DockerLabels: c.DockerLabels,
 		StartTimeout: positive(c.StartTimeout), StopTimeout: c.StopTimeout, VersionConsistency: text(c.VersionConsistency),
 		PortMappings: []shape.PortMapping{}, Environment: []shape.KeyValuePair{}, MountPoints: []shape.MountPoint{},
-		VolumesFrom: []shape.VolumeFrom{}, SystemControls: []shape.SystemControl{},
+		VolumesFrom: []shape.VolumeFrom{}, SystemControls: []shape.SystemControl{}, Links: c.Links,
 	}
 	for _, e := range c.Environment {
 		out.Environment = append(out.Environment, shape.KeyValuePair{Name: wire.Ptr(e.Name), Value: wire.Ptr(e.Value)})

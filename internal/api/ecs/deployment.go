@@ -202,8 +202,9 @@ func (a *API) DescribeServiceRevisions(
 func (a *API) showRevision(r store.Reader, rev model.ServiceRevision) shape.ServiceRevision {
 	out := shape.ServiceRevision{
 		ServiceRevisionArn: &rev.ARN, ServiceArn: &rev.Service, ClusterArn: wire.Ptr(a.arn("cluster/" + rev.Cluster)),
-		TaskDefinition: &rev.TaskDefinition, CapacityProviderStrategy: showStrategy(rev.Strategy), LaunchType: text(rev.LaunchType),
-		LoadBalancers: showBalancers(rev.LoadBalancers), NetworkConfiguration: showNetwork(rev.Network), CreatedAt: at(rev.CreatedAt),
+		TaskDefinition: &rev.TaskDefinition, LaunchType: text(rev.LaunchType),
+		CapacityProviderStrategy: shownStrategy(rev.LaunchType, rev.Strategy),
+		LoadBalancers:            showBalancers(rev.LoadBalancers), NetworkConfiguration: showNetwork(rev.Network), CreatedAt: at(rev.CreatedAt),
 		GuardDutyEnabled: wire.Ptr(false), ContainerImages: []shape.ContainerImage{},
 	}
 	d, _ := state.TaskDefinitions.Get(r, rev.TaskDefinition)

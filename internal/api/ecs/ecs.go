@@ -6,9 +6,8 @@
 // transaction of what is desired and shapes the answer; it starts nothing and
 // waits for nothing. The package owns the specification of its nouns and the request that a
 // task or an instance ends; controllers/service, /task and /capacity make it
-// true. What agents say goes to dispatch's gateway. Other launch types
-// than Managed Instances, task sets, Express services and daemons are refused
-// by name. Safe for concurrent use.
+// true. What agents say goes to dispatch's gateway. EXTERNAL, task sets and
+// Express services are refused by name. Safe for concurrent use.
 package ecs
 
 import (

@@ -1,6 +1,7 @@
 package ecs_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,13 @@ func putClusters(w *apitest.World) {
 			Name: name, ARN: arns + "capacity-provider/" + name, Cluster: "c", Status: model.ProviderActive, UpdateStatus: update,
 		})
 	}
+	apitest.Put(w, state.Clusters, model.Cluster{
+		Name: "sliced", ARN: arns + "cluster/sliced", Status: "ACTIVE", CapacityProviders: []string{model.ProviderFargate},
+	})
+	apitest.Put(w, state.Services, model.Service{
+		Name: "s", ARN: arns + "service/sliced/s", Cluster: "sliced", Status: model.ServiceActive, TaskDefinition: arns + "task-definition/f:1",
+		Strategy: []model.StrategyItem{{Provider: model.ProviderFargate, Weight: 1}},
+	})
 	apitest.Put(w, state.CapacityProviders, model.CapacityProvider{Name: "p", Cluster: "provided", Status: model.ProviderActive})
 	for name, status := range map[string]model.ServiceStatus{
 		"s": model.ServiceActive, "going": model.ServiceDraining, "gone": model.ServiceInactive,
@@ -51,6 +59,13 @@ func putClusters(w *apitest.World) {
 	apitest.Put(w, state.Instances, model.Instance{
 		ID: "i-1", ARN: arns + "container-instance/c/1", Cluster: "c", Type: "c6i.large", Status: "ACTIVE", State: "running",
 	}, model.Instance{ID: "i-2", ARN: arns + "container-instance/manned/2", Cluster: "manned", Status: "ACTIVE", State: "running"})
+	own := model.Instance{
+		ID: "i-3", ARN: arns + "container-instance/c/own", Cluster: "c", Kind: model.KindEC2, Status: "ACTIVE", State: "running",
+	}
+	for n := range 10 {
+		own.Attributes = append(own.Attributes, model.Attribute{Name: fmt.Sprint("a", n)})
+	}
+	apitest.Put(w, state.Instances, own)
 	apitest.Put(w, state.Tasks, model.Task{
 		ARN: arns + "task/c/1", ID: "1", Cluster: "c", Instance: arns + "container-instance/c/1", AttachmentID: "a", LastStatus: "RUNNING",
 	}, model.Task{ARN: arns + "task/tasked/2", ID: "2", Cluster: "tasked", LastStatus: "RUNNING"})
@@ -96,7 +111,7 @@ const (
 const clusterErrors = `
 	CreateCluster InvalidParameterException clusterName=a.b
 	CreateCluster InvalidParameterException clusterName=new settings=[{"name":"containerInsights","value":"lost"}]
-	CreateCluster NotImplemented clusterName=new capacityProviders=["FARGATE"]
+	CreateCluster NotImplemented clusterName=new capacityProviders=["group"]
 	UpdateCluster ClusterNotFoundException LOST
 	UpdateCluster InvalidParameterException cluster=c settings=[{"name":"containerInsights","value":"lost"}]
 	UpdateClusterSettings ClusterNotFoundException LOST settings=[{"name":"containerInsights","value":"enabled"}]
@@ -127,9 +142,8 @@ const clusterErrors = `
 	DescribeCapacityProviders InvalidParameterException capacityProviders=MANY
 	PutClusterCapacityProviders ClusterNotFoundException LOST capacityProviders=[] defaultCapacityProviderStrategy=[]
 	PutClusterCapacityProviders InvalidParameterException cluster=c capacityProviders=["lost"] defaultCapacityProviderStrategy=[]
-	PutClusterCapacityProviders InvalidParameterException cluster=c capacityProviders=["used"] defaultCapacityProviderStrategy=[{"capacityProvider":"idle"}]
-	PutClusterCapacityProviders ResourceInUseException cluster=c capacityProviders=["idle"] defaultCapacityProviderStrategy=[]
-	PutClusterCapacityProviders NotImplemented cluster=c capacityProviders=["FARGATE"] defaultCapacityProviderStrategy=[]
+	PutClusterCapacityProviders InvalidParameterException cluster=c capacityProviders=["used"] defaultCapacityProviderStrategy=[{"capacityProvider":"FARGATE"}]
+	PutClusterCapacityProviders ResourceInUseException cluster=sliced capacityProviders=[] defaultCapacityProviderStrategy=[]
 	ListAttributes ClusterNotFoundException LOST targetType=container-instance
 	ListAttributes InvalidParameterException cluster=c targetType=container-instance nextToken=made-up
 	PutAccountSetting InvalidParameterException name=lost value=enabled
@@ -144,6 +158,13 @@ const clusterErrors = `
 	UpdateContainerInstancesState ClusterNotFoundException LOST containerInstances=["x"] status=DRAINING
 	UpdateContainerInstancesState InvalidParameterException cluster=c containerInstances=["x"] status=INACTIVE
 	UpdateContainerInstancesState InvalidParameterException cluster=c containerInstances=[] status=DRAINING
+	PutAttributes ClusterNotFoundException LOST attributes=[{"name":"a","targetId":"1"}]
+	PutAttributes InvalidParameterException cluster=c attributes=[{"name":"a","targetId":"1"}]
+	PutAttributes TargetNotFoundException cluster=c attributes=[{"name":"a","targetId":"lost"}]
+	PutAttributes AttributeLimitExceededException cluster=c attributes=[{"name":"a","targetId":"own"}]
+	DeleteAttributes ClusterNotFoundException LOST attributes=[{"name":"a","targetId":"1"}]
+	DeleteAttributes InvalidParameterException cluster=c attributes=[]
+	DeleteAttributes TargetNotFoundException cluster=c attributes=[{"name":"a","targetId":"lost"}]
 	DeregisterContainerInstance ClusterNotFoundException LOST containerInstance="1"
 	DeregisterContainerInstance InvalidParameterException cluster=c containerInstance="1"
 	DeregisterContainerInstance InvalidParameterException cluster=c containerInstance=lost
@@ -184,7 +205,7 @@ const serviceErrors = `
 	CreateService InvalidParameterException cluster=c serviceName=new taskDefinition=f capacityProviderStrategy=[{"capacityProvider":"lost"}]
 	CreateService ClientException cluster=c serviceName=new taskDefinition=lost USED
 	CreateService ClientException cluster=c serviceName=new taskDefinition=old:1 USED
-	CreateService NotImplemented cluster=c serviceName=new taskDefinition=f launchType=FARGATE
+	CreateService NotImplemented cluster=c serviceName=new taskDefinition=f launchType=EXTERNAL
 	UpdateService ClusterNotFoundException LOST service=s
 	UpdateService ServiceNotFoundException cluster=c service=lost
 	UpdateService ServiceNotActiveException cluster=c service=gone
@@ -218,7 +239,10 @@ const taskErrors = `
 	RunTask InvalidParameterException cluster=c taskDefinition=f count=11
 	RunTask InvalidParameterException cluster=c taskDefinition=f USED overrides={"containerOverrides":[{"name":"lost"}]}
 	RunTask ClientException cluster=c taskDefinition=lost USED
-	RunTask NotImplemented cluster=c taskDefinition=f launchType=FARGATE
+	RunTask NotImplemented cluster=c taskDefinition=f launchType=EXTERNAL
+	StartTask ClusterNotFoundException LOST taskDefinition=f containerInstances=["1"]
+	StartTask InvalidParameterException cluster=c taskDefinition=f containerInstances=[]
+	StartTask ClientException cluster=c taskDefinition=lost containerInstances=["1"]
 	StopTask ClusterNotFoundException LOST task="1"
 	StopTask InvalidParameterException cluster=c task=lost
 	DescribeTasks ClusterNotFoundException LOST tasks=["1"]

@@ -2,9 +2,11 @@ package ecs
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"berth/internal/lang/constraint"
 	"berth/internal/model"
@@ -164,7 +166,8 @@ func (a *API) UpdateContainerInstancesState(
 }
 
 // DeregisterContainerInstance ends an instance and the machine under it; with
-// force also when tasks run on it. Errors: ClusterNotFoundException,
+// force also when tasks run on it. An instance of the user's own goes on
+// without its tasks. Errors: ClusterNotFoundException,
 // InvalidParameterException.
 func (a *API) DeregisterContainerInstance(
 	ctx context.Context, in *shape.DeregisterContainerInstanceInput,
@@ -185,11 +188,16 @@ func (a *API) DeregisterContainerInstance(
 			return invalid("Found running tasks on the instance.")
 		}
 		i = model.Clone(i)
-		i.Goal, i.GoalReason, i.GoalAt, i.Status = model.GoalTerminate, "asked by DeregisterContainerInstance", now,
-			model.ContainerInstanceDeregistering
 		i.Version++
+		if i.Kind == model.KindEC2 {
+			i.Status = model.ContainerInstanceInactive
+			err = orphan(tx, i, now)
+		} else {
+			i.Goal, i.GoalReason, i.GoalAt, i.Status = model.GoalTerminate, "asked by DeregisterContainerInstance", now,
+				model.ContainerInstanceDeregistering
+		}
 		out = showInstance(tx, i, nil)
-		return state.Instances.Put(tx, i)
+		return errors.Join(err, state.Instances.Put(tx, i))
 	})
 	if err != nil {
 		return nil, err
@@ -197,12 +205,30 @@ func (a *API) DeregisterContainerInstance(
 	return &shape.DeregisterContainerInstanceOutput{ContainerInstance: &out}, nil
 }
 
+// orphan stops the tasks of an instance that is no container instance any more.
+func orphan(tx *store.Tx, i model.Instance, now time.Time) error {
+	for _, t := range state.Tasks.By(tx, "instance", i.ARN) {
+		if t.DesiredStatus == model.TaskStopped {
+			continue
+		}
+		if err := state.Tasks.Edit(tx, t.ARN, func(t *model.Task) error {
+			t.DesiredStatus, t.StoppingAt = model.TaskStopped, now
+			t.StopCode, t.StoppedReason = "TerminationNotice", "Container instance deregistration forced by user"
+			t.Version++
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // showInstance shapes an instance as DescribeContainerInstances does.
 func showInstance(r store.Reader, i model.Instance, include []string) shape.ContainerInstance {
 	tasks := state.Tasks.By(r, "instance", i.ARN)
 	running, pending := tally(tasks, func(model.Task) bool { return true })
 	out := shape.ContainerInstance{
-		ContainerInstanceArn: &i.ARN, Ec2InstanceId: &i.ID, CapacityProviderName: &i.CapacityProvider, Version: &i.Version,
+		ContainerInstanceArn: &i.ARN, Ec2InstanceId: &i.ID, CapacityProviderName: text(i.CapacityProvider), Version: &i.Version,
 		VersionInfo: &shape.VersionInfo{AgentVersion: text(i.AgentVersion), DockerVersion: text(i.RuntimeVersion)},
 		Status:      wire.Ptr(string(i.Status)), StatusReason: text(i.StatusReason), AgentConnected: &i.Connected, RunningTasksCount: &running,
 		PendingTasksCount: &pending, RegisteredAt: at(i.RegisteredAt), Attributes: []shape.Attribute{}, Attachments: []shape.Attachment{},
@@ -229,20 +255,31 @@ func holding(tasks []model.Task) []model.Task {
 	return slices.DeleteFunc(slices.Clone(tasks), func(t model.Task) bool { return t.LastStatus == model.TaskStopped })
 }
 
-// hostPorts are the ports that a task in host mode takes of its instance.
+// hostPorts are the ports that a task takes of its instance: those that its
+// definition names, and those that its containers were given.
 func hostPorts(r store.Reader, t model.Task) []string {
 	d, _ := state.TaskDefinitions.Get(r, t.TaskDefinition)
-	if d.NetworkMode != "host" {
+	if d.NetworkMode != model.NetworkHost && d.NetworkMode != model.NetworkBridge {
 		return nil
 	}
 	var out []string
+	take := func(port int64, protocol string) {
+		n := strconv.FormatInt(port, 10)
+		if protocol == "udp" {
+			n += "/udp"
+		}
+		if port != 0 && !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
 	for _, c := range d.Containers {
 		for _, p := range c.PortMappings {
-			n := strconv.FormatInt(p.HostPort, 10)
-			if p.Protocol == "udp" {
-				n += "/udp"
-			}
-			out = append(out, n)
+			take(p.HostPort, p.Protocol)
+		}
+	}
+	for _, c := range t.Containers {
+		for _, b := range c.Bindings {
+			take(b.HostPort, b.Protocol)
 		}
 	}
 	return out

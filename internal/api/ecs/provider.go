@@ -343,7 +343,11 @@ func (a *API) DescribeCapacityProviders(
 	v := a.view()
 	var found []model.CapacityProvider
 	for _, n := range in.CapacityProviders {
-		p, ok := state.CapacityProviders.Get(v, n[strings.LastIndexByte(n, '/')+1:])
+		n = n[strings.LastIndexByte(n, '/')+1:]
+		p, ok := state.CapacityProviders.Get(v, n)
+		if model.IsFargate(n) {
+			p, ok = fargateProvider(n, ""), true
+		}
 		if !ok {
 			out.Failures = append(out.Failures, missing(a.whole("capacity-provider", "", n)))
 			continue
@@ -351,6 +355,7 @@ func (a *API) DescribeCapacityProviders(
 		found = append(found, p)
 	}
 	if len(in.CapacityProviders) == 0 {
+		found = fargateProviders(v, in.Cluster)
 		for _, p := range state.CapacityProviders.All(v) {
 			if p.Status != model.ProviderInactive && (in.Cluster == nil || p.Cluster == clusterName(in.Cluster)) {
 				found = append(found, p)
@@ -372,7 +377,24 @@ func (a *API) DescribeCapacityProviders(
 	return out, nil
 }
 
+// fargateProviders are those of a cluster, or of the account.
+func fargateProviders(r store.Reader, cluster *string) []model.CapacityProvider {
+	names := []string{model.ProviderFargate, model.ProviderFargateSpot}
+	if cluster != nil {
+		c, _ := state.Clusters.Get(r, clusterName(cluster))
+		names = slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(c.CapacityProviders, n) })
+	}
+	var out []model.CapacityProvider
+	for _, n := range names {
+		out = append(out, fargateProvider(n, ""))
+	}
+	return out
+}
+
 func (a *API) showProvider(p model.CapacityProvider, tags bool) shape.CapacityProvider {
+	if model.IsFargate(p.Name) {
+		return a.showFargateProvider(p.Name)
+	}
 	out := shape.CapacityProvider{
 		CapacityProviderArn: &p.ARN, Name: &p.Name, Cluster: wire.Ptr(a.arn("cluster/" + p.Cluster)), Status: wire.Ptr(string(p.Status)),
 		UpdateStatus: wire.Ptr(string(p.UpdateStatus)), UpdateStatusReason: text(p.UpdateStatusReason), Type: wire.Ptr("MANAGED_INSTANCES"),

@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -34,23 +35,27 @@ func (a *API) CreateService(ctx context.Context, in *shape.CreateServiceInput) (
 		return nil, err
 	}
 	s := model.Service{
-		Name: *in.ServiceName, Status: model.ServiceActive, DesiredCount: wire.Or(in.DesiredCount, 1), ControllerType: "ECS",
-		SchedulingStrategy: "REPLICA",
+		Name: *in.ServiceName, Status: model.ServiceActive, DesiredCount: firstCount(in), ControllerType: "ECS",
+		SchedulingStrategy: wire.Or(in.SchedulingStrategy, model.SchedulingReplica),
 		GracePeriodSeconds: wire.Val(in.HealthCheckGracePeriodSeconds),
 		PropagateTags:      wire.Or(in.PropagateTags, "NONE"), ECSManagedTags: wire.Val(in.EnableECSManagedTags), Tags: tags,
 		CreatedAt: a.Clock.Now(), CreatedBy: caller(ctx).ARN, ClientToken: wire.Val(in.ClientToken),
 	}
-	if s.Deployment, err = readRollout(model.DeploymentConfiguration{}, in.DeploymentConfiguration); err != nil {
+	if s.Deployment, err = readRollout(usualRollout(s.SchedulingStrategy), in.DeploymentConfiguration); err != nil {
 		return nil, err
 	}
 	if s.LoadBalancers, err = readBalancers(in.LoadBalancers, s.Deployment.Strategy); err != nil {
 		return nil, err
 	}
 	if len(s.LoadBalancers) > 0 {
-		s.RoleARN = a.Place.GlobalARN("iam", "role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS")
+		s.RoleARN = a.Place.GlobalARN("iam", model.ServiceRole)
+	}
+	if in.Role != nil {
+		s.RoleARN = a.role(in.Role)
 	}
 	s.Constraints = readConstraints(in.PlacementConstraints)
-	if err := checkConstraints(s.Constraints, true); err != nil {
+	s.Placement = readPlacement(in.PlacementStrategy)
+	if err := checkPlaces(s.Constraints, s.Placement); err != nil {
 		return nil, err
 	}
 	if s.AZRebalancing, err = readBalancing(s, in.AvailabilityZoneRebalancing); err != nil {
@@ -102,8 +107,12 @@ func checkCreate(in *shape.CreateServiceInput) error {
 		return invalid("TaskDefinition cannot be null or empty.")
 	case wire.Val(in.DesiredCount) < 0:
 		return invalid("The desired count must not be negative.")
-	case wire.Or(in.SchedulingStrategy, "REPLICA") != "REPLICA":
-		return invalid("The scheduling strategy DAEMON is not supported for Managed Instances.")
+	case wire.Val(in.SchedulingStrategy) == model.SchedulingDaemon && in.DesiredCount != nil:
+		return invalid(countedDaemon)
+	case wire.Val(in.SchedulingStrategy) == model.SchedulingDaemon && len(in.PlacementStrategy) > 0:
+		return invalid("The daemon scheduling strategy does not support placement strategies. Remove the placement strategy and try again.")
+	case in.Role != nil && len(in.LoadBalancers) == 0:
+		return invalid("An IAM role is only valid for services configured to use load balancers")
 	case in.DeploymentController != nil && wire.Or(in.DeploymentController.Type, "ECS") != "ECS":
 		return unbuilt("Deployment controller %s", *in.DeploymentController.Type)
 	case wire.Val(in.EnableExecuteCommand):
@@ -137,14 +146,20 @@ func (a *API) create(tx *store.Tx, s model.Service, in *shape.CreateServiceInput
 	if err != nil {
 		return s, err
 	}
-	if s.Strategy, err = compute(tx, c, in.LaunchType, in.CapacityProviderStrategy); err != nil {
+	if s.Strategy, s.LaunchType, err = compute(tx, c, in.LaunchType, in.CapacityProviderStrategy); err != nil {
 		return s, err
 	}
-	if err := fits(d); err != nil {
+	if onFargate(s.Strategy) {
+		s.PlatformVersion = wire.Or(in.PlatformVersion, platformLatest)
+	}
+	if err := fits(d, s.Strategy, s.LaunchType); err != nil {
 		return s, err
 	}
 	s.TaskDefinition = d.ARN
 	if s.Network, err = readNetwork(tx, d.NetworkMode, in.NetworkConfiguration); err != nil {
+		return s, err
+	}
+	if err := cmp.Or(suits(wantsOf(s), in.PlatformVersion), checkDaemon(s), checkRole(tx, d, s, in.Role)); err != nil {
 		return s, err
 	}
 	if err := balanced(tx, d, s.LoadBalancers); err != nil {
@@ -154,6 +169,10 @@ func (a *API) create(tx *store.Tx, s model.Service, in *shape.CreateServiceInput
 		return s, err
 	}
 	return s, state.Services.Put(tx, s)
+}
+
+func wantsOf(s model.Service) wants {
+	return wants{kindOf(s.Strategy, s.LaunchType), s.Network, s.Constraints, s.Placement}
 }
 
 // forget removes the revisions and deployments of a service that is gone:
@@ -187,7 +206,7 @@ func (a *API) deploy(tx *store.Tx, s *model.Service, ids deploymentIDs, now time
 	within := s.Cluster + "/" + s.Name + "/"
 	rev := model.ServiceRevision{
 		ARN: a.arn("service-revision/" + within + ids.revision), Service: s.ARN, Cluster: s.Cluster, TaskDefinition: s.TaskDefinition,
-		Strategy: slices.Clone(s.Strategy), LaunchType: s.LaunchType, LoadBalancers: slices.Clone(s.LoadBalancers),
+		Strategy: slices.Clone(s.Strategy), LaunchType: s.LaunchType, Platform: s.PlatformVersion, LoadBalancers: slices.Clone(s.LoadBalancers),
 		Network: model.Clone(s.Network), CreatedAt: now,
 	}
 	d := model.ServiceDeployment{

@@ -1,8 +1,10 @@
 package ecs
 
 import (
+	"cmp"
 	"context"
 	"reflect"
+	"slices"
 
 	"berth/internal/fault"
 	"berth/internal/model"
@@ -81,6 +83,9 @@ func change(s *model.Service, in *shape.UpdateServiceInput) error {
 	if s.Deployment, err = readRollout(s.Deployment, in.DeploymentConfiguration); err != nil {
 		return err
 	}
+	if s.SchedulingStrategy == model.SchedulingDaemon && in.DesiredCount != nil {
+		return invalid(countedDaemon)
+	}
 	s.DesiredCount = wire.Or(in.DesiredCount, s.DesiredCount)
 	s.GracePeriodSeconds = wire.Or(in.HealthCheckGracePeriodSeconds, s.GracePeriodSeconds)
 	s.PropagateTags = wire.Or(in.PropagateTags, s.PropagateTags)
@@ -88,7 +93,10 @@ func change(s *model.Service, in *shape.UpdateServiceInput) error {
 	if in.PlacementConstraints != nil {
 		s.Constraints = readConstraints(in.PlacementConstraints)
 	}
-	if err := checkConstraints(s.Constraints, true); err != nil {
+	if in.PlacementStrategy != nil {
+		s.Placement = readPlacement(in.PlacementStrategy)
+	}
+	if err := checkPlaces(s.Constraints, s.Placement); err != nil {
 		return err
 	}
 	s.AZRebalancing, err = readBalancing(*s, in.AvailabilityZoneRebalancing)
@@ -103,9 +111,6 @@ func rewrite(tx *store.Tx, c model.Cluster, s *model.Service, in *shape.UpdateSe
 		if d, err = usable(tx, t); err != nil {
 			return err
 		}
-		if err := fits(d); err != nil {
-			return err
-		}
 		s.TaskDefinition = d.ARN
 	} else if !ok {
 		return client("TaskDefinition not found.")
@@ -115,15 +120,21 @@ func rewrite(tx *store.Tx, c model.Cluster, s *model.Service, in *shape.UpdateSe
 		if err != nil {
 			return err
 		}
+		launch := ""
 		if len(next) == 0 {
-			if next, err = compute(tx, c, nil, nil); err != nil {
+			if next, launch, err = fallback(c, *s); err != nil {
 				return err
 			}
 		}
-		if !reflect.DeepEqual(next, s.Strategy) && !wire.Val(in.ForceNewDeployment) {
+		if (s.LaunchType != launch || !slices.Equal(next, s.Strategy)) && !wire.Val(in.ForceNewDeployment) {
 			return invalid(mustForce)
 		}
-		s.Strategy = next
+		s.Strategy, s.LaunchType = next, launch
+	}
+	if in.TaskDefinition != nil || in.CapacityProviderStrategy != nil {
+		if err := fits(d, s.Strategy, s.LaunchType); err != nil {
+			return err
+		}
 	}
 	if in.NetworkConfiguration != nil {
 		n, err := readNetwork(tx, d.NetworkMode, in.NetworkConfiguration)
@@ -131,6 +142,9 @@ func rewrite(tx *store.Tx, c model.Cluster, s *model.Service, in *shape.UpdateSe
 			return err
 		}
 		s.Network = n
+	}
+	if err := replatform(s, in.PlatformVersion); err != nil {
+		return err
 	}
 	if in.LoadBalancers != nil {
 		bs, err := readBalancers(in.LoadBalancers, s.Deployment.Strategy)
@@ -144,7 +158,7 @@ func rewrite(tx *store.Tx, c model.Cluster, s *model.Service, in *shape.UpdateSe
 	if s.GracePeriodSeconds > 0 && len(s.LoadBalancers) == 0 {
 		return invalid("Health check grace period is only valid for services configured to use load balancers")
 	}
-	if d.NetworkMode == "awsvpc" && len(s.Network.Subnets) == 0 {
+	if d.Awsvpc() && len(s.Network.Subnets) == 0 {
 		return invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
 	}
 	if in.LoadBalancers != nil || in.TaskDefinition != nil {
@@ -153,9 +167,39 @@ func rewrite(tx *store.Tx, c model.Cluster, s *model.Service, in *shape.UpdateSe
 	return nil
 }
 
+// fallback is where a service goes whose strategy is taken away: where its
+// launch type says, or its cluster.
+func fallback(c model.Cluster, s model.Service) ([]model.StrategyItem, string, error) {
+	switch {
+	case len(c.DefaultStrategy) > 0:
+		return slices.Clone(c.DefaultStrategy), "", nil
+	case s.LaunchType != "":
+		return s.Strategy, s.LaunchType, nil
+	}
+	return nil, "", invalid(
+		"No launch type to fall back to for empty capacity provider strategy. Your service was not created with a launch type.",
+	)
+}
+
+// replatform writes the platform version, and checks what only some launch
+// types have.
+func replatform(s *model.Service, given *string) error {
+	if err := cmp.Or(suits(wantsOf(*s), given), checkDaemon(*s)); err != nil {
+		return err
+	}
+	switch {
+	case !onFargate(s.Strategy):
+		s.PlatformVersion = ""
+	case given != nil || s.PlatformVersion == "":
+		s.PlatformVersion = wire.Or(given, platformLatest)
+	}
+	return nil
+}
+
 // redeploys reports whether what a revision is made of differs.
 func redeploys(old, s model.Service) bool {
 	same := func(a, b any) bool { return reflect.DeepEqual(a, b) }
 	sameBalancers := len(old.LoadBalancers) == 0 && len(s.LoadBalancers) == 0 || same(old.LoadBalancers, s.LoadBalancers)
-	return old.TaskDefinition != s.TaskDefinition || !same(old.Network, s.Network) || !sameBalancers
+	return old.TaskDefinition != s.TaskDefinition || old.PlatformVersion != s.PlatformVersion ||
+		!same(old.Network, s.Network) || !sameBalancers
 }

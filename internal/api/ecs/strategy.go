@@ -14,6 +14,9 @@ import (
 
 const notActive = "The specified capacity provider '%s' is not in an ACTIVE state. Specify a valid capacity provider and try again."
 
+const mixed = "The specified capacity provider strategy cannot contain a mix of Fargate and other capacity providers. Specify capacity " +
+	"providers of one kind and try again."
+
 // readStrategy reads a capacity provider strategy whose providers must be of
 // the cluster's list. Errors: InvalidParameterException.
 func readStrategy(
@@ -30,6 +33,9 @@ func readStrategy(
 			return nil, invalid(
 				"The specified capacity provider strategy contains duplicate capacity providers. Remove the duplicates and try again.",
 			)
+		}
+		if len(out) > 0 && model.IsFargate(out[0].Provider) != model.IsFargate(item.Provider) {
+			return nil, invalid(mixed)
 		}
 		if item.Base > 0 {
 			bases++
@@ -54,13 +60,13 @@ func readStrategy(
 }
 
 func checkItem(r store.Reader, cluster model.Cluster, providers []string, item model.StrategyItem) error {
-	if item.Provider == "FARGATE" || item.Provider == "FARGATE_SPOT" {
-		return unbuilt("The capacity provider %s", item.Provider)
-	}
 	if item.Weight < 0 || item.Weight > 1000 || item.Base < 0 || item.Base > 100000 {
 		return invalid("Invalid weight or base for capacity provider %s.", item.Provider)
 	}
 	p, ok := state.CapacityProviders.Get(r, item.Provider)
+	if model.IsFargate(item.Provider) {
+		p, ok = fargateProvider(item.Provider, cluster.Name), true
+	}
 	switch {
 	case !ok || p.Cluster != cluster.Name || p.Status == model.ProviderInactive:
 		return invalid("The specified capacity provider '%s' was not found. Specify a valid capacity provider and try again.", item.Provider)
@@ -85,45 +91,49 @@ func showStrategy(items []model.StrategyItem) []shape.CapacityProviderStrategyIt
 	return out
 }
 
-// compute decides where tasks of a service or of RunTask go: the strategy
-// given, else the cluster's. Errors: InvalidParameterException, NotImplemented.
-func compute(r store.Reader, c model.Cluster, launchType *string, in []shape.CapacityProviderStrategyItem) ([]model.StrategyItem, error) {
-	if lt := wire.Val(launchType); lt != "" {
-		switch {
-		case len(in) > 0:
-			return nil, invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
-		case lt == "MANAGED_INSTANCES":
-			return nil, invalid(
-				"Launch type MANAGED_INSTANCES cannot be specified. Use a capacity provider strategy with a Managed Instances capacity " +
-					"provider instead.",
-			)
-		default:
-			return nil, unbuilt("Launch type %s (Berth runs tasks on Managed Instances, through a capacity provider strategy)", lt)
-		}
+// compute decides where tasks of a service or of RunTask go: the launch type or
+// the strategy given, else the cluster's strategy, else EC2
+// (docs/facts/ec2-launch-type.md E100). Errors: InvalidParameterException,
+// NotImplemented.
+func compute(
+	r store.Reader, c model.Cluster, launchType *string, in []shape.CapacityProviderStrategyItem,
+) (strategy []model.StrategyItem, launch string, err error) {
+	lt := wire.Val(launchType)
+	switch {
+	case lt != "" && len(in) > 0:
+		return nil, "", invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
+	case lt != "":
+		strategy, err = launchOn(lt)
+		return strategy, lt, err
+	case len(in) > 0:
+		strategy, err = readStrategy(r, c, c.CapacityProviders, in)
+		return strategy, "", err
+	case len(c.DefaultStrategy) > 0:
+		return slices.Clone(c.DefaultStrategy), "", nil
 	}
-	if len(in) > 0 {
-		return readStrategy(r, c, c.CapacityProviders, in)
-	}
-	if len(c.DefaultStrategy) == 0 {
-		return nil, invalid(
-			"No launch type to fall back to for empty capacity provider strategy. Your service was not created with a launch type.",
-		)
-	}
-	return slices.Clone(c.DefaultStrategy), nil
+	return nil, model.LaunchEC2, nil
 }
 
-// fits checks that a task definition may run on managed instances. Errors:
-// InvalidParameterException.
-func fits(d model.TaskDefinition) error {
-	if len(d.RequiresCompatibilities) > 0 && !slices.Contains(d.RequiresCompatibilities, "MANAGED_INSTANCES") {
-		return invalid("The selected task definition is not compatible with the selected compute strategy.")
+// launchOn is the strategy behind a launch type; EC2 has none.
+func launchOn(lt string) ([]model.StrategyItem, error) {
+	switch lt {
+	case model.LaunchEC2:
+		return nil, nil
+	case model.LaunchFargate:
+		return []model.StrategyItem{{Provider: model.ProviderFargate, Weight: 1}}, nil
+	case launchManaged:
+		return nil, invalid(
+			"Launch type MANAGED_INSTANCES cannot be specified. Use a capacity provider strategy with a Managed Instances capacity " +
+				"provider instead.",
+		)
 	}
-	return nil
+	return nil, unbuilt("Launch type %s (Berth runs tasks on EC2 and Fargate, and on Managed Instances through a capacity provider "+
+		"strategy)", lt)
 }
 
 // PutClusterCapacityProviders replaces a cluster's providers and default
 // strategy. Errors: ClusterNotFoundException, InvalidParameterException,
-// ResourceInUseException, NotImplemented.
+// ResourceInUseException.
 func (a *API) PutClusterCapacityProviders(
 	ctx context.Context, in *shape.PutClusterCapacityProvidersInput,
 ) (*shape.PutClusterCapacityProvidersOutput, error) {
@@ -133,11 +143,16 @@ func (a *API) PutClusterCapacityProviders(
 		if err != nil {
 			return err
 		}
-		if err := associable(tx, c, in.CapacityProviders); err != nil {
+		// A Managed Instances provider is its cluster's from its creation on: to
+		// leave it out does not take it away (docs/facts/managed-instances.md
+		// MI9, and what the CDK synthesizes).
+		all := slices.DeleteFunc(slices.Clone(c.CapacityProviders), model.IsFargate)
+		all = slices.Compact(slices.Sorted(slices.Values(append(all, in.CapacityProviders...))))
+		if err := associable(tx, c, in.CapacityProviders, all); err != nil {
 			return err
 		}
 		next := model.Clone(c)
-		next.CapacityProviders = slices.Compact(slices.Sorted(slices.Values(in.CapacityProviders)))
+		next.CapacityProviders = all
 		if next.DefaultStrategy, err = readStrategy(tx, c, next.CapacityProviders, in.DefaultCapacityProviderStrategy); err != nil {
 			return err
 		}
@@ -150,16 +165,16 @@ func (a *API) PutClusterCapacityProviders(
 	return &shape.PutClusterCapacityProvidersOutput{Cluster: &out}, nil
 }
 
-// associable checks a new list of providers against those that exist, and
-// those left out against the services that use them.
-func associable(r store.Reader, c model.Cluster, names []string) error {
+// associable checks the providers that are named against those that exist, and
+// those left out of all against the services that use them.
+func associable(r store.Reader, c model.Cluster, names, all []string) error {
 	for _, n := range names {
-		if err := checkItem(r, c, names, model.StrategyItem{Provider: n}); err != nil {
+		if err := checkItem(r, c, all, model.StrategyItem{Provider: n}); err != nil {
 			return err
 		}
 	}
 	for _, old := range c.CapacityProviders {
-		if !slices.Contains(names, old) && inUse(r, c.Name, old) {
+		if !slices.Contains(all, old) && inUse(r, c.Name, old) {
 			return fault.New(fault.Invalid, "ResourceInUseException", "The specified capacity provider is in use and cannot be removed.")
 		}
 	}

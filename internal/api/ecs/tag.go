@@ -72,6 +72,7 @@ func tagged(r store.Reader, arn string, change func([]model.Tag) []model.Tag) ([
 		return retag(tx, state.Tasks, arn, v.Tags, ok, gone, change, func(c *model.Task) *[]model.Tag { return &c.Tags })
 	case "container-instance":
 		v, ok := state.Instances.One(r, "arn", arn)
+		ok = ok && v.Kind != model.KindSlice
 		if ok && change != nil {
 			return nil, unbuilt("Changing the tags of a managed container instance")
 		}

@@ -18,42 +18,18 @@ const maxCount = 10
 // InvalidParameterException, ClientException, NotImplemented.
 func (a *API) RunTask(ctx context.Context, in *shape.RunTaskInput) (*shape.RunTaskOutput, error) {
 	n := wire.Or(in.Count, 1)
-	switch {
-	case n < 1 || n > maxCount:
+	if n < 1 || n > maxCount {
 		return nil, invalid("Count must be between 1 and %d.", maxCount)
-	case wire.Val(in.TaskDefinition) == "":
-		return nil, invalid("TaskDefinition cannot be null or empty.")
-	case len(wire.Val(in.StartedBy)) > 128:
-		return nil, invalid("startedBy can have up to 128 characters.")
-	case wire.Val(in.EnableExecuteCommand):
-		return nil, unbuilt("enableExecuteCommand")
 	}
-	tags, err := readTags(in.Tags)
+	base, err := a.base(in)
 	if err != nil {
 		return nil, err
 	}
-	base := model.Task{
-		StartedBy: wire.Val(in.StartedBy), Group: wire.Val(in.Group), Tags: tags, Constraints: readConstraints(in.PlacementConstraints),
-		CreatedAt: a.Clock.Now(), ClientToken: wire.Val(in.ClientToken), DesiredStatus: model.TaskRunning, LastStatus: model.TaskProvisioning,
-		StatusAt: a.Clock.Now(), Health: model.HealthUnknown, Version: 1,
-	}
-	if err := checkConstraints(base.Constraints, true); err != nil {
-		return nil, err
-	}
-	var draws [][]string
-	for range n {
-		ids := []string{a.IDs.Hex(32)}
-		for range 10 {
-			ids = append(ids, a.IDs.UUID())
-		}
-		draws = append(draws, ids)
-	}
-	out := &shape.RunTaskOutput{Tasks: []shape.Task{}, Failures: []shape.Failure{}}
+	draws := a.draw(int(n))
+	out := &shape.RunTaskOutput{}
 	err = a.update(ctx, func(tx *store.Tx) error {
-		ts, err := a.runTasks(tx, in, base, draws)
-		for _, t := range ts {
-			out.Tasks = append(out.Tasks, a.showTask(tx, t, []string{"TAGS"}))
-		}
+		ts, failed, err := a.runTasks(tx, in, base, draws)
+		out.Tasks, out.Failures = a.showTasks(tx, ts), failed
 		return err
 	})
 	if err != nil {
@@ -62,32 +38,97 @@ func (a *API) RunTask(ctx context.Context, in *shape.RunTaskInput) (*shape.RunTa
 	return out, nil
 }
 
-func (a *API) runTasks(tx *store.Tx, in *shape.RunTaskInput, t model.Task, draws [][]string) ([]model.Task, error) {
+// base checks what needs no state, and is what the tasks of a call have in
+// common. Errors: InvalidParameterException, NotImplemented.
+func (a *API) base(in *shape.RunTaskInput) (model.Task, error) {
+	t := model.Task{
+		StartedBy: wire.Val(in.StartedBy), Group: wire.Val(in.Group), Constraints: readConstraints(in.PlacementConstraints),
+		CreatedAt: a.Clock.Now(), ClientToken: wire.Val(in.ClientToken), DesiredStatus: model.TaskRunning, LastStatus: model.TaskProvisioning,
+		StatusAt: a.Clock.Now(), Health: model.HealthUnknown, Version: 1, Placement: readPlacement(in.PlacementStrategy),
+	}
+	switch {
+	case wire.Val(in.TaskDefinition) == "":
+		return t, invalid("TaskDefinition cannot be null or empty.")
+	case len(wire.Val(in.StartedBy)) > 128:
+		return t, invalid("startedBy can have up to 128 characters.")
+	case wire.Val(in.EnableExecuteCommand):
+		return t, unbuilt("enableExecuteCommand")
+	}
+	var err error
+	if t.Tags, err = readTags(in.Tags); err != nil {
+		return t, err
+	}
+	return t, checkPlaces(t.Constraints, t.Placement)
+}
+
+// draw draws the ids of n tasks and of their containers, before the
+// transaction that uses them.
+func (a *API) draw(n int) [][]string {
+	var out [][]string
+	for range n {
+		ids := []string{a.IDs.Hex(32)}
+		for range 10 {
+			ids = append(ids, a.IDs.UUID())
+		}
+		out = append(out, ids)
+	}
+	return out
+}
+
+func (a *API) showTasks(r store.Reader, ts []model.Task) []shape.Task {
+	out := []shape.Task{}
+	for _, t := range ts {
+		out = append(out, a.showTask(r, t, []string{"TAGS"}))
+	}
+	return out
+}
+
+func (a *API) runTasks(tx *store.Tx, in *shape.RunTaskInput, t model.Task, draws [][]string) ([]model.Task, []shape.Failure, error) {
+	failed := []shape.Failure{}
 	c, err := cluster(tx, in.Cluster)
 	if err != nil {
-		return nil, err
+		return nil, failed, err
 	}
 	if done := repeated(tx, c, t.ClientToken); done != nil {
-		return done, nil
+		return done, failed, nil
 	}
 	d, err := usable(tx, *in.TaskDefinition)
 	if err != nil {
-		return nil, err
+		return nil, failed, err
 	}
-	if t.Strategy, err = compute(tx, c, in.LaunchType, in.CapacityProviderStrategy); err != nil {
-		return nil, err
+	if t.Strategy, t.LaunchType, err = compute(tx, c, in.LaunchType, in.CapacityProviderStrategy); err != nil {
+		return nil, failed, err
 	}
-	if err := fits(d); err != nil {
-		return nil, err
+	if err := fits(d, t.Strategy, t.LaunchType); err != nil {
+		return nil, failed, err
 	}
 	if t.Network, err = readNetwork(tx, d.NetworkMode, in.NetworkConfiguration); err != nil {
-		return nil, err
+		return nil, failed, err
 	}
+	w := wants{kindOf(t.Strategy, t.LaunchType), t.Network, t.Constraints, t.Placement}
+	if err := suits(w, in.PlatformVersion); err != nil {
+		return nil, failed, err
+	}
+	t.Constraints = slices.Concat(d.PlacementConstraints, t.Constraints)
+	if t, err = standalone(t, c, d, in); err != nil {
+		return nil, failed, err
+	}
+	ts := a.copies(t, d, draws)
+	if t.LaunchType == model.LaunchEC2 {
+		if ts, failed, err = placeable(tx, c, ts); err != nil {
+			return nil, failed, err
+		}
+	}
+	return ts, failed, putTasks(tx, ts)
+}
+
+// standalone fills in what a task of a call has of its definition.
+func standalone(t model.Task, c model.Cluster, d model.TaskDefinition, in *shape.RunTaskInput) (model.Task, error) {
+	var err error
 	if t.Overrides, err = readOverrides(d, in.Overrides); err != nil {
-		return nil, err
+		return t, err
 	}
 	t.Cluster, t.TaskDefinition, t.CPU, t.Memory = c.Name, d.ARN, d.CPUUnits(), d.MemoryMiB()
-	t.Constraints = slices.Concat(d.PlacementConstraints, t.Constraints)
 	if t.Group == "" {
 		t.Group = "family:" + d.Family
 	}
@@ -97,17 +138,28 @@ func (a *API) runTasks(tx *store.Tx, in *shape.RunTaskInput, t model.Task, draws
 	if wire.Val(in.EnableECSManagedTags) {
 		t.Tags = model.SetTags(t.Tags, []model.Tag{{Key: "aws:ecs:clusterName", Value: c.Name}})
 	}
+	return t, nil
+}
+
+// copies are tasks like one, each with ids of its own.
+func (a *API) copies(t model.Task, d model.TaskDefinition, draws [][]string) []model.Task {
 	var out []model.Task
 	for _, ids := range draws {
 		n := model.Clone(t)
-		n.ID, n.ARN = ids[0], a.arn("task/"+c.Name+"/"+ids[0])
+		n.ID, n.ARN = ids[0], a.arn("task/"+t.Cluster+"/"+ids[0])
 		n.Containers = a.containers(n, d, ids[1:])
-		if err := state.Tasks.Put(tx, n); err != nil {
-			return nil, err
-		}
 		out = append(out, n)
 	}
-	return out, nil
+	return out
+}
+
+func putTasks(tx *store.Tx, ts []model.Task) error {
+	for _, t := range ts {
+		if err := state.Tasks.Put(tx, t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // repeated finds the tasks that an earlier call with the same token started.
@@ -270,6 +322,6 @@ func taskFilter(r store.Reader, c model.Cluster, in *shape.ListTasksInput) (func
 		return model.TaskStatus(status) == t.DesiredStatus &&
 			(host == "" || t.Instance == host) && (svc == "" || t.Service == svc) &&
 			(in.StartedBy == nil || *in.StartedBy == t.StartedBy) && (in.Family == nil || *in.Family == d.Family) &&
-			(in.LaunchType == nil || *in.LaunchType == "MANAGED_INSTANCES")
+			(in.LaunchType == nil || *in.LaunchType == launchType(t))
 	}, nil
 }

@@ -16,7 +16,7 @@ func (a *API) showTask(r store.Reader, t model.Task, include []string) shape.Tas
 	out := shape.Task{
 		TaskArn: &t.ARN, TaskDefinitionArn: &t.TaskDefinition, ClusterArn: wire.Ptr(a.arn("cluster/" + t.Cluster)),
 		ContainerInstanceArn: text(t.Instance), AvailabilityZone: text(t.AvailabilityZone), CapacityProviderName: text(providerOf(t)),
-		LaunchType: wire.Ptr("MANAGED_INSTANCES"), Connectivity: text(string(t.Connectivity)), ConnectivityAt: at(t.ConnectivityAt),
+		LaunchType: wire.Ptr(launchType(t)), Connectivity: text(string(t.Connectivity)), ConnectivityAt: at(t.ConnectivityAt),
 		Cpu: wire.Ptr(strconv.FormatInt(t.CPU, 10)), Memory: wire.Ptr(strconv.FormatInt(t.Memory, 10)), CreatedAt: at(t.CreatedAt),
 		DesiredStatus: wire.Ptr(string(t.DesiredStatus)), LastStatus: wire.Ptr(string(t.LastStatus)), HealthStatus: wire.Ptr(string(t.Health)),
 		EnableExecuteCommand: &t.ExecuteCommand, ExecutionStoppedAt: at(t.ExecutionStoppedAt), Group: text(t.Group),
@@ -26,11 +26,18 @@ func (a *API) showTask(r store.Reader, t model.Task, include []string) shape.Tas
 		Attributes: []shape.Attribute{}, InferenceAccelerators: []shape.InferenceAccelerator{}, Tags: []shape.Tag{},
 	}
 	if i, ok := state.Instances.One(r, "arn", t.Instance); ok && t.Instance != "" {
+		if i.Kind == model.KindEC2 {
+			out.LaunchType = wire.Ptr(model.LaunchEC2)
+		}
 		for _, at := range i.Attributes {
 			if at.Name == "ecs.cpu-architecture" {
 				out.Attributes = append(out.Attributes, shape.Attribute{Name: wire.Ptr(at.Name), Value: wire.Ptr(at.Value)})
 			}
 		}
+	}
+	if launchType(t) == model.LaunchFargate {
+		d, _ := state.TaskDefinitions.Get(r, t.TaskDefinition)
+		showOnFargate(&out, t, d)
 	}
 	eni, has := state.NetworkInterfaces.Get(r, t.ENI)
 	if t.AttachmentID != "" {
@@ -43,6 +50,14 @@ func (a *API) showTask(r store.Reader, t model.Task, include []string) shape.Tas
 		out.Tags = append(out.Tags, showTags(t.Tags)...)
 	}
 	return out
+}
+
+// launchType is that of the provider that a task is on, or will be on.
+func launchType(t model.Task) string {
+	if model.IsFargate(t.CapacityProvider) {
+		return model.LaunchFargate
+	}
+	return kindOf(t.Strategy, t.LaunchType)
 }
 
 // providerOf is the provider that a task is on, or will be on.
@@ -112,11 +127,21 @@ func showContainer(t model.Task, c model.TaskContainer, eni model.NetworkInterfa
 		ContainerArn: wire.Ptr(c.ARN), TaskArn: wire.Ptr(t.ARN), Name: wire.Ptr(c.Name), Image: wire.Ptr(c.Image),
 		ImageDigest: text(c.ImageDigest), RuntimeId: text(c.RuntimeID), LastStatus: wire.Ptr(string(c.LastStatus)), ExitCode: c.ExitCode,
 		Reason: text(c.Reason), HealthStatus: wire.Ptr(string(c.Health)), Cpu: wire.Ptr(strconv.FormatInt(c.CPU, 10)), Memory: number(c.Memory),
-		NetworkBindings: []shape.NetworkBinding{}, NetworkInterfaces: []shape.NetworkInterface{}, ManagedAgents: nil,
+		NetworkBindings: showBindings(c.Bindings), NetworkInterfaces: []shape.NetworkInterface{}, ManagedAgents: nil,
 	}
 	if has {
 		out.NetworkInterfaces = append(out.NetworkInterfaces, shape.NetworkInterface{
 			AttachmentId: text(t.AttachmentID), PrivateIpv4Address: text(eni.IP),
+		})
+	}
+	return out
+}
+
+func showBindings(bs []model.NetworkBinding) []shape.NetworkBinding {
+	out := []shape.NetworkBinding{}
+	for _, b := range bs {
+		out = append(out, shape.NetworkBinding{
+			BindIP: text(b.BindIP), ContainerPort: wire.Ptr(b.ContainerPort), HostPort: wire.Ptr(b.HostPort), Protocol: wire.Ptr(b.Protocol),
 		})
 	}
 	return out

@@ -120,7 +120,7 @@ func checkTargets(r store.Reader, lb, rule string, actions []model.Action) error
 		for _, t := range x.Targets {
 			g, ok := state.TargetGroups.Get(r, t.TargetGroupARN)
 			if !ok {
-				return fault.New(fault.NotFound, "TargetGroupNotFound", "Target groups '%s' not found", t.TargetGroupARN)
+				return groups.absent(t.TargetGroupARN, "TargetGroupNotFound", "Target groups '%s' not found", t.TargetGroupARN)
 			}
 			l, _ := state.LoadBalancers.Get(r, lb)
 			if g.VPC != l.VPC {

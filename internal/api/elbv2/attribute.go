@@ -56,7 +56,7 @@ var balancerAttributes = map[string]attribute{
 	"deletion_protection.enabled":                              {"false", flag},
 	"idle_timeout.timeout_seconds":                             {"60", between(1, 4000)},
 	"load_balancing.cross_zone.enabled":                        {value: "true"},
-	"routing.http.desync_mitigation_mode":                      {value: "defensive"},
+	"routing.http.desync_mitigation_mode":                      {"defensive", oneOf("monitor", "defensive", "strictest")},
 	"routing.http.drop_invalid_header_fields.enabled":          {"false", flag},
 	"routing.http.preserve_host_header.enabled":                {"false", flag},
 	"routing.http.x_amzn_tls_version_and_cipher_suite.enabled": {value: "false"},
@@ -185,7 +185,7 @@ func (a *API) DescribeTargetGroupAttributes(
 ) (*shape.DescribeTargetGroupAttributesOutput, error) {
 	g, ok := state.TargetGroups.Get(a.DB.View(), wire.Val(in.TargetGroupArn))
 	if !ok {
-		return nil, noGroup()
+		return nil, noGroup(wire.Val(in.TargetGroupArn))
 	}
 	return &shape.DescribeTargetGroupAttributesOutput{Attributes: showGroupAttributes(g)}, nil
 }
@@ -234,7 +234,7 @@ func (a *API) DescribeListenerAttributes(
 	_ context.Context, in *shape.DescribeListenerAttributesInput,
 ) (*shape.DescribeListenerAttributesOutput, error) {
 	if _, ok := state.Listeners.Get(a.DB.View(), wire.Val(in.ListenerArn)); !ok {
-		return nil, noListener()
+		return nil, noListener(wire.Val(in.ListenerArn))
 	}
 	return &shape.DescribeListenerAttributesOutput{Attributes: showListenerAttributes()}, nil
 }
@@ -253,7 +253,7 @@ func (a *API) ModifyListenerAttributes(
 	_ context.Context, in *shape.ModifyListenerAttributesInput,
 ) (*shape.ModifyListenerAttributesOutput, error) {
 	if _, ok := state.Listeners.Get(a.DB.View(), wire.Val(in.ListenerArn)); !ok {
-		return nil, noListener()
+		return nil, noListener(wire.Val(in.ListenerArn))
 	}
 	for _, x := range in.Attributes {
 		if err := setAttribute("Listener", listenerAttributes, map[string]string{}, wire.Val(x.Key), wire.Val(x.Value)); err != nil {

@@ -6,10 +6,12 @@
 // and writes states and health back. It starts nothing and waits for nothing.
 // What is not built (network and gateway load balancers, HTTPS listeners,
 // target groups that speak HTTPS, HTTP/2 or gRPC, authentication, transforms)
-// is refused by name. Safe for concurrent use.
+// is refused by name. Every operation refuses what is no ARN of the kind that
+// it looks for (ValidationError). Safe for concurrent use.
 package elbv2
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"slices"
@@ -73,19 +75,56 @@ func unbuilt(format string, args ...any) error {
 	)
 }
 
+// kind is a kind of resource: what AWS calls it, how the resource part of its
+// ARN begins, and in how many more parts it goes on.
+type kind struct {
+	called, begin string
+	parts         int
+}
+
+var (
+	balancers = kind{"load balancer", "loadbalancer/", 3}
+	groups    = kind{"target group", "targetgroup/", 2}
+	listeners = kind{"listener", "listener/", 4}
+	rules     = kind{"listener rule", "listener-rule/", 5}
+)
+
+// check refuses what is no ARN of the kind.
+func (k kind) check(arns ...string) error {
+	for _, arn := range arns {
+		a, ok := ident.ParseARN(arn)
+		rest, named := strings.CutPrefix(a.Resource, k.begin)
+		parts := strings.Split(rest, "/")
+		if !ok || !named || a.Service != "elasticloadbalancing" || len(parts) != k.parts || slices.Contains(parts, "") {
+			return invalid("'%s' is not a valid %s ARN", arn, k.called)
+		}
+	}
+	return nil
+}
+
+// absent is the error for an ARN that names nothing: what is none of the kind
+// is refused as that.
+func (k kind) absent(arn, code, format string, args ...any) error {
+	return cmp.Or[error](k.check(arn), fault.New(fault.NotFound, code, format, args...))
+}
+
 func noLoadBalancer(arn string) error {
-	return fault.New(fault.NotFound, "LoadBalancerNotFound", "Load balancer '%s' not found", arn)
+	return balancers.absent(arn, "LoadBalancerNotFound", "Load balancer '%s' not found", arn)
 }
 
-func noGroup() error {
-	return fault.New(fault.NotFound, "TargetGroupNotFound", "One or more target groups not found")
+const noGroups = "One or more target groups not found"
+
+func noGroup(arn string) error {
+	return groups.absent(arn, "TargetGroupNotFound", noGroups)
 }
 
-func noListener() error {
-	return fault.New(fault.NotFound, "ListenerNotFound", "One or more listeners not found")
+func noListener(arn string) error {
+	return listeners.absent(arn, "ListenerNotFound", "One or more listeners not found")
 }
 
-func noRule() error { return fault.New(fault.NotFound, "RuleNotFound", "One or more rules not found") }
+func noRule(arn string) error {
+	return rules.absent(arn, "RuleNotFound", "One or more rules not found")
+}
 
 // fullName is the end of an ARN that metrics have as dimension: app/NAME/HEX
 // of a load balancer.
@@ -100,11 +139,10 @@ var pages = page.Rules{Usual: 400, Refuse: func(token string) error { return inv
 func readTags(in []shape.Tag) ([]model.Tag, error) {
 	var out []model.Tag
 	for _, t := range in {
-		k := wire.Val(t.Key)
-		if slices.ContainsFunc(out, func(o model.Tag) bool { return o.Key == k }) {
-			return nil, fault.New(fault.Invalid, "DuplicateTagKeys", "The same tag key '%s' was specified more than once", k)
-		}
-		out = append(out, model.Tag{Key: k, Value: wire.Val(t.Value)})
+		out = append(out, model.Tag{Key: wire.Val(t.Key), Value: wire.Val(t.Value)})
+	}
+	if k, twice := model.RepeatedTag(out); twice {
+		return nil, fault.New(fault.Invalid, "DuplicateTagKeys", "The same tag key '%s' was specified more than once", k)
 	}
 	if len(out) > 50 {
 		return nil, fault.New(fault.Invalid, "TooManyTags", "The maximum number of tags has been reached")

@@ -1,12 +1,14 @@
 package elbv2_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"berth/internal/api/apitest"
+	"berth/internal/fault"
 	"berth/internal/model"
 	"berth/internal/state"
 	"berth/internal/store"
@@ -58,6 +60,7 @@ func TestErrorsAreAsListed(t *testing.T) {
 		ModifyLoadBalancerAttributes LoadBalancerNotFound LoadBalancerArn=LB/lost/0 Attributes=[{"Key":"x","Value":"y"}]
 		ModifyLoadBalancerAttributes ValidationError LoadBalancerArn=LB/l/0 Attributes=[{"Key":"lost","Value":"y"}]
 		ModifyLoadBalancerAttributes ValidationError LoadBalancerArn=LB/l/0 Attributes=[{"Key":"idle_timeout.timeout_seconds","Value":"0"}]
+		ModifyLoadBalancerAttributes ValidationError LoadBalancerArn=LB/l/0 Attributes=[{"Key":"routing.http.desync_mitigation_mode","Value":"lax"}]
 		ModifyLoadBalancerAttributes NotImplemented LoadBalancerArn=LB/l/0 Attributes=[{"Key":"access_logs.s3.enabled","Value":"true"}]
 
 		CreateListener LoadBalancerNotFound LoadBalancerArn=LB/lost/0 Protocol=HTTP Port=81 DefaultActions=FIXED
@@ -152,6 +155,8 @@ func TestErrorsAreAsListed(t *testing.T) {
 		ModifyTargetGroup ValidationError TargetGroupArn=GROUP/g/0 HealthCheckPort=lost
 		ModifyTargetGroup ValidationError TargetGroupArn=GROUP/g/0 HealthCheckProtocol=TCP
 		ModifyTargetGroup ValidationError TargetGroupArn=GROUP/g/0 HealthCheckPath=x
+		DeleteLoadBalancer ValidationError LoadBalancerArn=lost
+		DeleteTargetGroup ValidationError TargetGroupArn=LB/lost/0
 		DeleteTargetGroup ResourceInUse TargetGroupArn=GROUP/g/0
 		DescribeTargetGroupAttributes TargetGroupNotFound TargetGroupArn=GROUP/lost/0
 		ModifyTargetGroupAttributes TargetGroupNotFound TargetGroupArn=GROUP/lost/0 Attributes=[{"Key":"x","Value":"y"}]
@@ -186,6 +191,65 @@ func TestErrorsAreAsListed(t *testing.T) {
 		DescribeAccountLimits ValidationError Marker=made-up
 	`)
 	apitest.Errors(t, w, "elasticloadbalancing", rows)
+}
+
+// What is no ARN of the kind that is asked for is refused as that, in AWS's
+// words, by every operation.
+func TestOnlyAnARNOfTheKindIsLookedFor(t *testing.T) {
+	w := apitest.NewWorld(t)
+	fixed := `[{"Type":"fixed-response","FixedResponseConfig":{"StatusCode":"200"}}]`
+	for kind, c := range map[string]struct{ arn, rows string }{
+		"load balancer": {"loadbalancer/app/n/0", `
+			DeleteLoadBalancer {"LoadBalancerArn":"ARN"}
+			DescribeLoadBalancers {"LoadBalancerArns":["ARN"]}
+			DescribeLoadBalancerAttributes {"LoadBalancerArn":"ARN"}
+			ModifyLoadBalancerAttributes {"LoadBalancerArn":"ARN","Attributes":[{"Key":"x","Value":"y"}]}
+			SetSecurityGroups {"LoadBalancerArn":"ARN","SecurityGroups":["sg-1"]}
+			SetSubnets {"LoadBalancerArn":"ARN","Subnets":["s-a","s-b"]}
+			SetIpAddressType {"LoadBalancerArn":"ARN","IpAddressType":"ipv4"}
+			CreateListener {"LoadBalancerArn":"ARN","Protocol":"HTTP","Port":80,"DefaultActions":FIXED}
+			DescribeListeners {"LoadBalancerArn":"ARN"}
+			DescribeTargetGroups {"LoadBalancerArn":"ARN"}`},
+		"target group": {"targetgroup/n/0", `
+			DeleteTargetGroup {"TargetGroupArn":"ARN"}
+			DescribeTargetGroups {"TargetGroupArns":["ARN"]}
+			DescribeTargetGroupAttributes {"TargetGroupArn":"ARN"}
+			ModifyTargetGroupAttributes {"TargetGroupArn":"ARN","Attributes":[{"Key":"x","Value":"y"}]}
+			ModifyTargetGroup {"TargetGroupArn":"ARN"}
+			RegisterTargets {"TargetGroupArn":"ARN","Targets":[{"Id":"10.0.0.9"}]}
+			DeregisterTargets {"TargetGroupArn":"ARN","Targets":[{"Id":"10.0.0.9"}]}
+			DescribeTargetHealth {"TargetGroupArn":"ARN"}`},
+		"listener": {"listener/app/n/0/0", `
+			DeleteListener {"ListenerArn":"ARN"}
+			ModifyListener {"ListenerArn":"ARN"}
+			DescribeListeners {"ListenerArns":["ARN"]}
+			DescribeListenerAttributes {"ListenerArn":"ARN"}
+			ModifyListenerAttributes {"ListenerArn":"ARN","Attributes":[{"Key":"x","Value":"y"}]}
+			DescribeListenerCertificates {"ListenerArn":"ARN"}
+			CreateRule {"ListenerArn":"ARN","Priority":1,"Actions":FIXED,"Conditions":[{"Field":"path-pattern","Values":["/"]}]}
+			DescribeRules {"ListenerArn":"ARN"}`},
+		"listener rule": {"listener-rule/app/n/0/0/0", `
+			DeleteRule {"RuleArn":"ARN"}
+			ModifyRule {"RuleArn":"ARN"}
+			DescribeRules {"RuleArns":["ARN"]}
+			SetRulePriorities {"RulePriorities":[{"RuleArn":"ARN","Priority":1}]}`},
+	} {
+		for _, arn := range []string{
+			"lost", elb + "nothing/n/0", elb + c.arn + "/0", elb + c.arn + "/", c.arn, "arn:aws:ec2:us-east-1:1:" + c.arn,
+		} {
+			for row := range strings.Lines(strings.NewReplacer("ARN", arn, "FIXED", fixed).Replace(strings.TrimSpace(c.rows))) {
+				operation, text, _ := strings.Cut(strings.TrimSpace(row), " ")
+				var in apitest.In
+				if err := json.Unmarshal([]byte(text), &in); err != nil {
+					t.Fatal(row, err)
+				}
+				_, err := w.Invoke(t.Context(), "elasticloadbalancing", operation, in)
+				if want := "'" + arn + "' is not a valid " + kind + " ARN"; fault.CodeOf(err) != "ValidationError" || fault.MessageOf(err) != want {
+					t.Errorf("%s of %s: %v", operation, arn, err)
+				}
+			}
+		}
+	}
 }
 
 // putNetworks makes the VPC v, which has an internet gateway, and x, which

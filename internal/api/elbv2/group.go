@@ -1,6 +1,7 @@
 package elbv2
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -195,7 +196,7 @@ func (a *API) DescribeTargetGroups(_ context.Context, in *shape.DescribeTargetGr
 	all, missing := pick(state.TargetGroups.All(v), in.TargetGroupArns, in.Names,
 		func(g model.TargetGroup) string { return g.ARN }, func(g model.TargetGroup) string { return g.Name })
 	if len(missing) > 0 {
-		return nil, noGroup()
+		return nil, cmp.Or[error](groups.check(in.TargetGroupArns...), fault.New(fault.NotFound, "TargetGroupNotFound", noGroups))
 	}
 	if lb := wire.Val(in.LoadBalancerArn); lb != "" {
 		if _, ok := state.LoadBalancers.Get(v, lb); !ok {
@@ -217,7 +218,7 @@ func (a *API) DescribeTargetGroups(_ context.Context, in *shape.DescribeTargetGr
 func (a *API) editGroup(ctx context.Context, arn string, fn func(*model.TargetGroup) error) error {
 	return a.update(ctx, func(tx *store.Tx) error {
 		if _, ok := state.TargetGroups.Get(tx, arn); !ok {
-			return noGroup()
+			return noGroup(arn)
 		}
 		return state.TargetGroups.Edit(tx, arn, fn)
 	})
@@ -243,10 +244,13 @@ func (a *API) ModifyTargetGroup(ctx context.Context, in *shape.ModifyTargetGroup
 }
 
 // DeleteTargetGroup removes a target group that no rule refers to; an absent
-// one is success. Errors: ResourceInUse.
+// one is success. Errors: ResourceInUse, ValidationError.
 func (a *API) DeleteTargetGroup(ctx context.Context, in *shape.DeleteTargetGroupInput) (*shape.DeleteTargetGroupOutput, error) {
 	arn := wire.Val(in.TargetGroupArn)
 	return &shape.DeleteTargetGroupOutput{}, a.update(ctx, func(tx *store.Tx) error {
+		if _, ok := state.TargetGroups.Get(tx, arn); !ok {
+			return groups.check(arn)
+		}
 		if len(balancersOf(tx, arn, "")) > 0 {
 			return fault.New(fault.Conflict, "ResourceInUse", "Target group '%s' is currently in use by a listener or a rule", arn)
 		}

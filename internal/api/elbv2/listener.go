@@ -135,7 +135,7 @@ func (a *API) DescribeListeners(_ context.Context, in *shape.DescribeListenersIn
 	for _, arn := range in.ListenerArns {
 		l, ok := state.Listeners.Get(v, arn)
 		if !ok {
-			return nil, noListener()
+			return nil, noListener(arn)
 		}
 		all = append(all, l)
 	}
@@ -165,7 +165,7 @@ func (a *API) ModifyListener(ctx context.Context, in *shape.ModifyListenerInput)
 	err = a.update(ctx, func(tx *store.Tx) error {
 		l, ok := state.Listeners.Get(tx, arn)
 		if !ok {
-			return noListener()
+			return noListener(arn)
 		}
 		l.Port, l.Protocol = wire.Or(in.Port, l.Port), wire.Or(in.Protocol, l.Protocol)
 		if err := checkProtocol(&l.Protocol, &l.Port, len(in.Certificates) > 0); err != nil {
@@ -205,7 +205,7 @@ func (a *API) ModifyListener(ctx context.Context, in *shape.ModifyListenerInput)
 func (a *API) DeleteListener(ctx context.Context, in *shape.DeleteListenerInput) (*shape.DeleteListenerOutput, error) {
 	return &shape.DeleteListenerOutput{}, a.update(ctx, func(tx *store.Tx) error {
 		if _, ok := state.Listeners.Get(tx, wire.Val(in.ListenerArn)); !ok {
-			return noListener()
+			return noListener(wire.Val(in.ListenerArn))
 		}
 		return deleteListener(tx, wire.Val(in.ListenerArn))
 	})
@@ -226,7 +226,7 @@ func (a *API) DescribeListenerCertificates(
 	_ context.Context, in *shape.DescribeListenerCertificatesInput,
 ) (*shape.DescribeListenerCertificatesOutput, error) {
 	if _, ok := state.Listeners.Get(a.DB.View(), wire.Val(in.ListenerArn)); !ok {
-		return nil, noListener()
+		return nil, noListener(wire.Val(in.ListenerArn))
 	}
 	if _, err := page.After(pages, in); err != nil {
 		return nil, err

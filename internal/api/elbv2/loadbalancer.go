@@ -1,6 +1,7 @@
 package elbv2
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -214,7 +215,10 @@ func (a *API) DescribeLoadBalancers(_ context.Context, in *shape.DescribeLoadBal
 	all, missing := pick(state.LoadBalancers.All(v), in.LoadBalancerArns, in.Names,
 		func(l model.LoadBalancer) string { return l.ARN }, func(l model.LoadBalancer) string { return l.Name })
 	if len(missing) > 0 {
-		return nil, fault.New(fault.NotFound, "LoadBalancerNotFound", "Load balancers '[%s]' not found", strings.Join(missing, ", "))
+		return nil, cmp.Or[error](
+			balancers.check(in.LoadBalancerArns...),
+			fault.New(fault.NotFound, "LoadBalancerNotFound", "Load balancers '[%s]' not found", strings.Join(missing, ", ")),
+		)
 	}
 	all, next, err := page.Cut(pages, in, all, func(l model.LoadBalancer) string { return l.ARN })
 	if err != nil {
@@ -252,13 +256,13 @@ func pick[T any](all []T, arns, names []string, arn, name func(T) string) (out [
 }
 
 // DeleteLoadBalancer removes a load balancer with its listeners and rules; an
-// absent one is success. Errors: OperationNotPermitted.
+// absent one is success. Errors: OperationNotPermitted, ValidationError.
 func (a *API) DeleteLoadBalancer(ctx context.Context, in *shape.DeleteLoadBalancerInput) (*shape.DeleteLoadBalancerOutput, error) {
 	arn := wire.Val(in.LoadBalancerArn)
 	err := a.update(ctx, func(tx *store.Tx) error {
 		lb, ok := state.LoadBalancers.Get(tx, arn)
 		if !ok {
-			return nil
+			return balancers.check(arn)
 		}
 		if lb.Attributes["deletion_protection.enabled"] == "true" {
 			return fault.New(

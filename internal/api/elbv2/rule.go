@@ -47,7 +47,7 @@ func (a *API) CreateRule(ctx context.Context, in *shape.CreateRuleInput) (*shape
 	err = a.update(ctx, func(tx *store.Tx) error {
 		l, ok := state.Listeners.Get(tx, r.Listener)
 		if !ok {
-			return noListener()
+			return noListener(r.Listener)
 		}
 		others := state.ListenerRules.By(tx, "listener", r.Listener)
 		for _, o := range others {
@@ -97,7 +97,7 @@ func (a *API) DescribeRules(_ context.Context, in *shape.DescribeRulesInput) (*s
 		return nil, invalid("You can only specify either a listener ARN or rule ARNs, not both")
 	case l != "":
 		if _, ok := state.Listeners.Get(v, l); !ok {
-			return nil, noListener()
+			return nil, noListener(l)
 		}
 		all = Ordered(state.ListenerRules.By(v, "listener", l))
 	case len(in.RuleArns) == 0:
@@ -106,7 +106,7 @@ func (a *API) DescribeRules(_ context.Context, in *shape.DescribeRulesInput) (*s
 	for _, arn := range in.RuleArns {
 		r, ok := state.ListenerRules.Get(v, arn)
 		if !ok {
-			return nil, noRule()
+			return nil, noRule(arn)
 		}
 		all = append(all, r)
 	}
@@ -158,7 +158,7 @@ func (a *API) ModifyRule(ctx context.Context, in *shape.ModifyRuleInput) (*shape
 		r, ok := state.ListenerRules.Get(tx, arn)
 		switch {
 		case !ok:
-			return noRule()
+			return noRule(arn)
 		case r.Default:
 			return fault.New(fault.Invalid, "OperationNotPermitted", "Default rule '%s' cannot be modified", arn)
 		}
@@ -193,7 +193,7 @@ func (a *API) DeleteRule(ctx context.Context, in *shape.DeleteRuleInput) (*shape
 		r, ok := state.ListenerRules.Get(tx, arn)
 		switch {
 		case !ok:
-			return noRule()
+			return noRule(arn)
 		case r.Default:
 			return fault.New(fault.Invalid, "OperationNotPermitted", "Default rule '%s' cannot be deleted", arn)
 		}
@@ -217,7 +217,7 @@ func (a *API) SetRulePriorities(ctx context.Context, in *shape.SetRulePriorities
 			r, ok := state.ListenerRules.Get(tx, wire.Val(p.RuleArn))
 			switch {
 			case !ok:
-				return noRule()
+				return noRule(wire.Val(p.RuleArn))
 			case r.Default:
 				return fault.New(fault.Invalid, "OperationNotPermitted", "The priority of default rule '%s' cannot be changed", r.ARN)
 			}

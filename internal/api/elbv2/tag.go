@@ -28,17 +28,17 @@ func retag(tx *store.Tx, arn string, fn func([]model.Tag) ([]model.Tag, error)) 
 		return state.LoadBalancers.Edit(tx, arn, func(l *model.LoadBalancer) error { return set(&l.Tags) })
 	case strings.Contains(arn, ":listener/"):
 		if _, ok := state.Listeners.Get(tx, arn); !ok {
-			return noListener()
+			return noListener(arn)
 		}
 		return state.Listeners.Edit(tx, arn, func(l *model.Listener) error { return set(&l.Tags) })
 	case strings.Contains(arn, ":listener-rule/"):
 		if _, ok := state.ListenerRules.Get(tx, arn); !ok {
-			return noRule()
+			return noRule(arn)
 		}
 		return state.ListenerRules.Edit(tx, arn, func(r *model.ListenerRule) error { return set(&r.Tags) })
 	case strings.Contains(arn, ":targetgroup/"):
 		if _, ok := state.TargetGroups.Get(tx, arn); !ok {
-			return noGroup()
+			return noGroup(arn)
 		}
 		return state.TargetGroups.Edit(tx, arn, func(g *model.TargetGroup) error { return set(&g.Tags) })
 	default:
@@ -64,11 +64,11 @@ func tagsOf(r store.Reader, arn string) ([]model.Tag, error) {
 	case strings.Contains(arn, ":loadbalancer/"):
 		return nil, noLoadBalancer(arn)
 	case strings.Contains(arn, ":listener/"):
-		return nil, noListener()
+		return nil, noListener(arn)
 	case strings.Contains(arn, ":listener-rule/"):
-		return nil, noRule()
+		return nil, noRule(arn)
 	case strings.Contains(arn, ":targetgroup/"):
-		return nil, noGroup()
+		return nil, noGroup(arn)
 	default:
 		return nil, invalid("'%s' is not a valid resource ARN", arn)
 	}

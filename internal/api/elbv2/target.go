@@ -25,7 +25,7 @@ func (a *API) RegisterTargets(ctx context.Context, in *shape.RegisterTargetsInpu
 	return &shape.RegisterTargetsOutput{}, a.update(ctx, func(tx *store.Tx) error {
 		g, ok := state.TargetGroups.Get(tx, arn)
 		if !ok {
-			return noGroup()
+			return noGroup(arn)
 		}
 		for _, d := range in.Targets {
 			t, err := readTarget(tx, g, d)
@@ -95,7 +95,7 @@ func (a *API) DeregisterTargets(ctx context.Context, in *shape.DeregisterTargets
 	arn, now := wire.Val(in.TargetGroupArn), a.Clock.Now()
 	return &shape.DeregisterTargetsOutput{}, a.update(ctx, func(tx *store.Tx) error {
 		if _, ok := state.TargetGroups.Get(tx, arn); !ok {
-			return noGroup()
+			return noGroup(arn)
 		}
 		for _, t := range state.Targets.By(tx, "group", arn) {
 			if !t.DrainingAt.IsZero() || !named(in.Targets, t) {
@@ -124,7 +124,7 @@ func (a *API) DescribeTargetHealth(_ context.Context, in *shape.DescribeTargetHe
 	v := a.DB.View()
 	g, ok := state.TargetGroups.Get(v, wire.Val(in.TargetGroupArn))
 	if !ok {
-		return nil, noGroup()
+		return nil, noGroup(wire.Val(in.TargetGroupArn))
 	}
 	used := len(balancersOf(v, g.ARN, "")) > 0
 	out := &shape.DescribeTargetHealthOutput{TargetHealthDescriptions: []shape.TargetHealthDescription{}}

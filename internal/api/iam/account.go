@@ -14,33 +14,7 @@ import (
 	shape "berth/internal/wire/shape/iam"
 )
 
-// GetUser shows the caller, who is the root: there are no other users.
-// Errors: NoSuchEntity, ValidationError for a role session.
-func (a *API) GetUser(ctx context.Context, in *shape.GetUserInput) (*shape.GetUserOutput, error) {
-	if in.UserName != nil {
-		return nil, noEntity("The user with name %s cannot be found.", *in.UserName)
-	}
-	who := wire.CallFrom(ctx).Principal
-	if !who.Root {
-		return nil, wireInvalid("Must specify userName when calling with non-User credentials")
-	}
-	return &shape.GetUserOutput{User: &shape.User{UserId: wire.Ptr(a.Place.Account), Arn: wire.Ptr(who.ARN)}}, nil
-}
-
 func wireInvalid(text string) error { return shape.Meta.Refuse("%s", text) }
-
-// ListUsers lists no users: the account has its root only. Errors:
-// ValidationError.
-func (a *API) ListUsers(_ context.Context, in *shape.ListUsersInput) (*shape.ListUsersOutput, error) {
-	_, err := page.After(pages, in)
-	return &shape.ListUsersOutput{Users: []shape.User{}, IsTruncated: wire.Ptr(false)}, err
-}
-
-// ListGroups lists no groups. Errors: ValidationError.
-func (a *API) ListGroups(_ context.Context, in *shape.ListGroupsInput) (*shape.ListGroupsOutput, error) {
-	_, err := page.After(pages, in)
-	return &shape.ListGroupsOutput{Groups: []shape.Group{}, IsTruncated: wire.Ptr(false)}, err
-}
 
 // ListAccountAliases lists no aliases: none can be made. Errors:
 // ValidationError.
@@ -53,9 +27,12 @@ func (a *API) ListAccountAliases(_ context.Context, in *shape.ListAccountAliases
 func (a *API) GetAccountSummary(context.Context, *shape.GetAccountSummaryInput) (*shape.GetAccountSummaryOutput, error) {
 	view := a.DB.View()
 	return &shape.GetAccountSummaryOutput{SummaryMap: map[string]int64{
-		"Users": 0, "Groups": 0, "Roles": int64(state.Roles.Len(view)), "InstanceProfiles": int64(state.InstanceProfiles.Len(view)),
+		"Users": int64(state.Users.Len(view)), "Groups": int64(state.Groups.Len(view)),
+		"Roles": int64(state.Roles.Len(view)), "InstanceProfiles": int64(state.InstanceProfiles.Len(view)),
 		"Policies":                  int64(state.Policies.Len(view)),
 		"AssumeRolePolicySizeQuota": maxTrust, "RolePolicySizeQuota": maxInline, "AttachedPoliciesPerRoleQuota": maxAttached,
+		"UserPolicySizeQuota": maxInlineUser, "GroupPolicySizeQuota": maxInlineGroup, "AttachedPoliciesPerUserQuota": maxAttached,
+		"AttachedPoliciesPerGroupQuota": maxAttached, "AccessKeysPerUserQuota": maxKeys, "GroupsPerUserQuota": maxGroups,
 		"PolicySizeQuota": maxPolicy, "VersionsPerPolicyQuota": maxVersions,
 	}}, nil
 }
@@ -99,17 +76,18 @@ func (a *API) CreateServiceLinkedRole(
 	return &shape.CreateServiceLinkedRoleOutput{Role: shown(r)}, nil
 }
 
-// SimulatePrincipalPolicy says what a role's policies decide. Errors:
-// NoSuchEntity, InvalidInput.
+// SimulatePrincipalPolicy says what a role's or a user's policies decide.
+// Errors: NoSuchEntity, InvalidInput.
 func (a *API) SimulatePrincipalPolicy(
 	_ context.Context, in *shape.SimulatePrincipalPolicyInput,
 ) (*shape.SimulatePrincipalPolicyOutput, error) {
-	view := a.DB.View()
-	role, ok := state.Roles.One(view, "arn", wire.Val(in.PolicySourceArn))
-	if !ok {
-		return nil, noEntity("The entity %s cannot be found.", wire.Val(in.PolicySourceArn))
+	view, arn := a.DB.View(), wire.Val(in.PolicySourceArn)
+	who := ident.AsRole(arn, "simulate")
+	if _, ok := state.Users.One(view, "arn", arn); ok {
+		who = ident.AsUser(arn)
+	} else if _, ok := state.Roles.One(view, "arn", arn); !ok {
+		return nil, noEntity("The entity %s cannot be found.", arn)
 	}
-	who := ident.AsRole(role.ARN, "simulate")
 	set, err := a.Access.Policies(view, who)
 	if err != nil {
 		return nil, err
@@ -119,7 +97,7 @@ func (a *API) SimulatePrincipalPolicy(
 		return nil, err
 	}
 	set.Identity = append(set.Identity, more...)
-	return simulate(role.ARN, set, in.ActionNames, in.ResourceArns, in.ContextEntries), nil
+	return simulate(arn, set, in.ActionNames, in.ResourceArns, in.ContextEntries), nil
 }
 
 // SimulateCustomPolicy says what policies decide that are attached to nothing.

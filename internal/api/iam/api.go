@@ -1,10 +1,8 @@
-// Package iam is the API of IAM: roles, instance profiles, and policies, with
-// IAM's own checks of form and its own refusals.
+// Package iam is the API of IAM: users, groups and access keys, roles, instance
+// profiles, and policies, with IAM's own checks of form and its own refusals.
 //
-// It owns the records of roles, instance profiles and customer managed
-// policies; AWS's managed policies are data of package access, which also
-// evaluates them. Users and groups are not built: the account has its root
-// only. It starts nothing and waits for nothing. Safe for concurrent use.
+// It owns the records of all of these; AWS's managed policies are data of
+// package access, which also evaluates them. It starts nothing and waits for nothing. Safe for concurrent use.
 package iam
 
 import (
@@ -161,6 +159,18 @@ func (a *API) Finders() map[string]func(...string) string {
 				return p.ARN
 			}
 			return a.below("instance-profile", v)
+		},
+		"user": func(v ...string) string {
+			if u, ok := state.Users.Get(a.DB.View(), v[0]); ok {
+				return u.ARN
+			}
+			return a.below("user", v)
+		},
+		"group": func(v ...string) string {
+			if g, ok := state.Groups.Get(a.DB.View(), v[0]); ok {
+				return g.ARN
+			}
+			return a.below("group", v)
 		},
 		"policy": func(v ...string) string { return a.below("policy", v) },
 	}

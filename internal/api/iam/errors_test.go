@@ -26,7 +26,9 @@ func TestErrorsAreAsListed(t *testing.T) {
 	for i := range 50 {
 		tags = append(tags, model.Tag{Key: fmt.Sprint("k", i)})
 	}
+	tenGroups := []string{}
 	for i := range 10 {
+		tenGroups = append(tenGroups, fmt.Sprint("g", i))
 		attached = append(attached, fmt.Sprint(arn, "policy/a", i))
 	}
 	versions := []model.PolicyVersion{{ID: "v1", Document: allow, Default: true}, {ID: "v2"}, {ID: "v3"}, {ID: "v4"}, {ID: "v5"}}
@@ -46,6 +48,27 @@ func TestErrorsAreAsListed(t *testing.T) {
 				return err
 			}
 		}
+		for _, u := range []model.User{
+			{Name: "u", Attached: []string{arn + "policy/p"}, Groups: []string{"g"}},
+			{Name: "other"},
+			{Name: "full", Attached: attached, Tags: tags, Groups: tenGroups},
+		} {
+			u.ARN, u.Path = arn+"user/"+u.Name, "/"
+			if err := state.Users.Put(tx, u); err != nil {
+				return err
+			}
+		}
+		for _, g := range []model.Group{{Name: "g"}, {Name: "full", Attached: attached}} {
+			g.ARN, g.Path = arn+"group/"+g.Name, "/"
+			if err := state.Groups.Put(tx, g); err != nil {
+				return err
+			}
+		}
+		for _, id := range []string{"AKIAFULL000000000001", "AKIAFULL000000000002"} {
+			if err := state.AccessKeys.Put(tx, model.AccessKey{ID: id, User: "full"}); err != nil {
+				return err
+			}
+		}
 		return state.InstanceProfiles.Put(tx, model.InstanceProfile{
 			Name: "full", ARN: arn + "instance-profile/full", Path: "/", Roles: []string{"r"}, Tags: tags,
 		})
@@ -53,6 +76,70 @@ func TestErrorsAreAsListed(t *testing.T) {
 	rows := `
 		GetUser NoSuchEntity UserName=lost
 		GetUser ValidationError as=ARNrole/r
+		CreateUser EntityAlreadyExists UserName=U
+		CreateUser ValidationError UserName=new Path=/x
+		CreateUser InvalidInput UserName=new Tags=[{"Key":"aws:x","Value":""}]
+		CreateUser NoSuchEntity UserName=new PermissionsBoundary=ARNpolicy/lost
+		DeleteUser NoSuchEntity UserName=lost
+		DeleteUser DeleteConflict UserName=full
+		DeleteUser DeleteConflict UserName=u
+		UpdateUser NoSuchEntity UserName=lost
+		UpdateUser EntityAlreadyExists UserName=u NewUserName=OTHER
+		UpdateUser ValidationError UserName=u NewPath=/x
+		TagUser NoSuchEntity UserName=lost Tags=[{"Key":"a","Value":""}]
+		TagUser InvalidInput UserName=u Tags=[{"Key":"aws:x","Value":""}]
+		TagUser LimitExceeded UserName=full Tags=[{"Key":"a","Value":""}]
+		UntagUser NoSuchEntity UserName=lost TagKeys=["a"]
+		ListUserTags NoSuchEntity UserName=lost
+		ListUserTags ValidationError UserName=u Marker=made-up
+		PutUserPermissionsBoundary NoSuchEntity UserName=u PermissionsBoundary=ARNpolicy/lost
+		DeleteUserPermissionsBoundary NoSuchEntity UserName=u
+		CreateAccessKey NoSuchEntity UserName=lost
+		CreateAccessKey LimitExceeded UserName=full
+		CreateAccessKey ValidationError as=ARNrole/r
+		ListAccessKeys NoSuchEntity UserName=lost
+		ListAccessKeys ValidationError UserName=full Marker=made-up
+		UpdateAccessKey NoSuchEntity UserName=u AccessKeyId=AKIAFULL000000000001 Status=Active
+		UpdateAccessKey NoSuchEntity UserName=lost AccessKeyId=AKIAFULL000000000001 Status=Active
+		UpdateAccessKey ValidationError UserName=full AccessKeyId=AKIAFULL000000000001 Status=Expired
+		DeleteAccessKey NoSuchEntity UserName=u AccessKeyId=AKIAFULL000000000001
+		DeleteAccessKey ValidationError AccessKeyId=AKIAFULL000000000001 as=ARNrole/r
+		CreateGroup EntityAlreadyExists GroupName=G
+		CreateGroup ValidationError GroupName=new Path=/x
+		GetGroup NoSuchEntity GroupName=lost
+		GetGroup ValidationError GroupName=g Marker=made-up
+		DeleteGroup NoSuchEntity GroupName=lost
+		DeleteGroup DeleteConflict GroupName=full
+		DeleteGroup DeleteConflict GroupName=g
+		ListGroupsForUser NoSuchEntity UserName=lost
+		ListGroupsForUser ValidationError UserName=u Marker=made-up
+		AddUserToGroup NoSuchEntity UserName=u GroupName=lost
+		AddUserToGroup LimitExceeded UserName=full GroupName=g
+		RemoveUserFromGroup NoSuchEntity UserName=lost GroupName=g
+		PutUserPolicy NoSuchEntity UserName=lost PolicyName=n PolicyDocument=ALLOW
+		PutUserPolicy MalformedPolicyDocument UserName=u PolicyName=n PolicyDocument=x
+		PutUserPolicy LimitExceeded UserName=u PolicyName=n PolicyDocument=LONG
+		GetUserPolicy NoSuchEntity UserName=u PolicyName=lost
+		DeleteUserPolicy NoSuchEntity UserName=u PolicyName=lost
+		ListUserPolicies NoSuchEntity UserName=lost
+		ListUserPolicies ValidationError UserName=u Marker=made-up
+		AttachUserPolicy NoSuchEntity UserName=u PolicyArn=ARNpolicy/lost
+		AttachUserPolicy LimitExceeded UserName=full PolicyArn=ARNpolicy/p
+		DetachUserPolicy NoSuchEntity UserName=u PolicyArn=ARNpolicy/full
+		ListAttachedUserPolicies NoSuchEntity UserName=lost
+		ListAttachedUserPolicies ValidationError UserName=u Marker=made-up
+		PutGroupPolicy NoSuchEntity GroupName=lost PolicyName=n PolicyDocument=ALLOW
+		PutGroupPolicy MalformedPolicyDocument GroupName=g PolicyName=n PolicyDocument=x
+		PutGroupPolicy LimitExceeded GroupName=g PolicyName=n PolicyDocument=LONG
+		GetGroupPolicy NoSuchEntity GroupName=g PolicyName=lost
+		DeleteGroupPolicy NoSuchEntity GroupName=g PolicyName=lost
+		ListGroupPolicies NoSuchEntity GroupName=lost
+		ListGroupPolicies ValidationError GroupName=g Marker=made-up
+		AttachGroupPolicy NoSuchEntity GroupName=g PolicyArn=ARNpolicy/lost
+		AttachGroupPolicy LimitExceeded GroupName=full PolicyArn=ARNpolicy/p
+		DetachGroupPolicy NoSuchEntity GroupName=g PolicyArn=ARNpolicy/full
+		ListAttachedGroupPolicies NoSuchEntity GroupName=lost
+		ListAttachedGroupPolicies ValidationError GroupName=g Marker=made-up
 		ListUsers ValidationError Marker=made-up
 		ListGroups ValidationError Marker=made-up
 		ListAccountAliases ValidationError Marker=made-up

@@ -185,7 +185,7 @@ func TestRefusals(t *testing.T) {
 			"AccessDenied: Policy " + readonly + " is managed by AWS and cannot be changed.",
 		},
 		{"GetUser", in{"UserName": "u"}, "NoSuchEntity: The user with name u cannot be found."},
-		{"CreateUser", in{"UserName": "u"}, "InvalidAction: The operation CreateUser of iam is not implemented by Berth; docs/COMPATIBILITY.md lists what is built."},
+		{"GetAccountAuthorizationDetails", nil, "InvalidAction: The operation GetAccountAuthorizationDetails of iam is not implemented by Berth; docs/COMPATIBILITY.md lists what is built."},
 		{"UpdateRole", in{"RoleName": "none"}, "NoSuchEntity: The role with name none cannot be found."},
 	}
 	before := w.db.View().Revision()

@@ -69,15 +69,30 @@ func (a *API) CreatePolicy(ctx context.Context, in *shape.CreatePolicyInput) (*s
 	return &shape.CreatePolicyOutput{Policy: shownPolicy(a.DB.View(), p)}, nil
 }
 
-// users are the roles that have a policy attached or as their boundary.
-func users(r store.Reader, arn string) (attached, bounded []model.Role) {
+// entity is a role, user or group as a policy's users.
+type entity struct{ kind, name, id, path string }
+
+func (e entity) key() string { return e.kind + "/" + e.name }
+
+// users are the entities that have a policy attached or as their boundary, by
+// kind and name.
+func users(r store.Reader, arn string) (attached, bounded []entity) {
+	add := func(e entity, list []string, boundary string) {
+		if slices.Contains(list, arn) {
+			attached = append(attached, e)
+		}
+		if boundary == arn {
+			bounded = append(bounded, e)
+		}
+	}
+	for _, g := range state.Groups.All(r) {
+		add(entity{"Group", g.Name, g.ID, g.Path}, g.Attached, "")
+	}
 	for _, role := range state.Roles.All(r) {
-		if slices.Contains(role.Attached, arn) {
-			attached = append(attached, role)
-		}
-		if role.Boundary == arn {
-			bounded = append(bounded, role)
-		}
+		add(entity{"Role", role.Name, role.ID, role.Path}, role.Attached, role.Boundary)
+	}
+	for _, u := range state.Users.All(r) {
+		add(entity{"User", u.Name, u.ID, u.Path}, u.Attached, u.Boundary)
 	}
 	return attached, bounded
 }
@@ -354,31 +369,14 @@ func (a *API) SetDefaultPolicyVersion(
 	})
 }
 
-// ListEntitiesForPolicy lists the roles that use a policy. Errors:
-// NoSuchEntity, ValidationError.
+// ListEntitiesForPolicy lists the groups, roles and users that use a policy.
+// Errors: NoSuchEntity, ValidationError.
 func (a *API) ListEntitiesForPolicy(_ context.Context, in *shape.ListEntitiesForPolicyInput) (*shape.ListEntitiesForPolicyOutput, error) {
 	view := a.DB.View()
 	if _, err := find(view, wire.Val(in.PolicyArn)); err != nil {
 		return nil, err
 	}
-	attached, bounded := users(view, wire.Val(in.PolicyArn))
-	var all []model.Role
-	if wire.Val(in.PolicyUsageFilter) != "PermissionsBoundary" {
-		all = append(all, attached...)
-	}
-	if wire.Val(in.PolicyUsageFilter) == "PermissionsBoundary" || wire.Val(in.EntityFilter) == "" && in.PolicyUsageFilter == nil {
-		for _, r := range bounded {
-			if !slices.ContainsFunc(all, func(o model.Role) bool { return o.Name == r.Name }) {
-				all = append(all, r)
-			}
-		}
-	}
-	if f := wire.Val(in.EntityFilter); f != "" && f != "Role" {
-		all = nil
-	}
-	all = slices.DeleteFunc(all, func(r model.Role) bool { return !strings.HasPrefix(r.Path, path(wire.Val(in.PathPrefix))) })
-	slices.SortFunc(all, func(a, b model.Role) int { return strings.Compare(a.Name, b.Name) })
-	list, more, next, err := cut(in, all, func(r model.Role) string { return r.Name })
+	list, more, next, err := cut(in, wantedEntities(view, in), entity.key)
 	if err != nil {
 		return nil, err
 	}
@@ -386,10 +384,35 @@ func (a *API) ListEntitiesForPolicy(_ context.Context, in *shape.ListEntitiesFor
 		PolicyGroups: []shape.PolicyGroup{}, PolicyUsers: []shape.PolicyUser{}, PolicyRoles: []shape.PolicyRole{}, IsTruncated: more,
 		Marker: next,
 	}
-	for _, r := range list {
-		out.PolicyRoles = append(out.PolicyRoles, shape.PolicyRole{RoleName: wire.Ptr(r.Name), RoleId: wire.Ptr(r.ID)})
+	for _, e := range list {
+		switch name, id := wire.Ptr(e.name), wire.Ptr(e.id); e.kind {
+		case "Group":
+			out.PolicyGroups = append(out.PolicyGroups, shape.PolicyGroup{GroupName: name, GroupId: id})
+		case "Role":
+			out.PolicyRoles = append(out.PolicyRoles, shape.PolicyRole{RoleName: name, RoleId: id})
+		default:
+			out.PolicyUsers = append(out.PolicyUsers, shape.PolicyUser{UserName: name, UserId: id})
+		}
 	}
 	return out, nil
+}
+
+// wantedEntities are the users of a policy that are asked for.
+func wantedEntities(r store.Reader, in *shape.ListEntitiesForPolicyInput) []entity {
+	attached, bounded := users(r, wire.Val(in.PolicyArn))
+	usage, kind := wire.Val(in.PolicyUsageFilter), wire.Val(in.EntityFilter)
+	var all []entity
+	if usage != "PermissionsBoundary" {
+		all = append(all, attached...)
+	}
+	if usage == "PermissionsBoundary" || kind == "" && usage == "" {
+		all = append(all, bounded...)
+	}
+	all = slices.DeleteFunc(all, func(e entity) bool {
+		return kind != "" && kind != e.kind || !strings.HasPrefix(e.path, path(wire.Val(in.PathPrefix)))
+	})
+	slices.SortFunc(all, func(a, b entity) int { return strings.Compare(a.key(), b.key()) })
+	return slices.Compact(all)
 }
 
 // TagPolicy adds tags. Errors: NoSuchEntity, InvalidInput, LimitExceeded.

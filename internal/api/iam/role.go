@@ -123,13 +123,11 @@ func (a *API) DeleteRole(ctx context.Context, in *shape.DeleteRoleInput) (*shape
 		if err := linked(r); err != nil {
 			return err
 		}
-		switch {
-		case len(profilesOf(tx, name)) > 0:
+		if len(profilesOf(tx, name)) > 0 {
 			return inUse("Cannot delete entity, must remove roles from instance profile first.")
-		case len(r.Attached) > 0:
-			return inUse("Cannot delete entity, must detach all policies first.")
-		case len(r.Inline) > 0:
-			return inUse("Cannot delete entity, must delete policies first.")
+		}
+		if err := ofRole(&r).unused(); err != nil {
+			return err
 		}
 		return state.Roles.Delete(tx, name)
 	})

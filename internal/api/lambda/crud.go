@@ -55,10 +55,10 @@ func (a *API) CreateFunction(ctx context.Context, in *shape.CreateFunctionInput)
 	}); err != nil {
 		return nil, err
 	}
-	for k, v := range in.Tags {
-		fn.Tags = model.SetTags(fn.Tags, []model.Tag{{Key: k, Value: v}})
+	if fn.Tags, err = addTags(nil, in.Tags); err != nil {
+		return nil, err
 	}
-	if err := a.role(ctx, fn.RoleARN); err != nil {
+	if err := a.role(ctx, fn.RoleARN, fn.ARN); err != nil {
 		return nil, err
 	}
 	if fn.CodeSHA256, err = a.Code.Put(in.Code.ZipFile); err != nil {
@@ -127,10 +127,11 @@ func (a *API) UpdateFunctionConfiguration(
 		return nil, err
 	}
 	if in.Role != nil {
-		if _, err := a.find(a.DB.View(), in.FunctionName, nil); err != nil {
+		fn, err := a.find(a.DB.View(), in.FunctionName, nil)
+		if err != nil {
 			return nil, err
 		}
-		if err := a.role(ctx, *in.Role); err != nil {
+		if err := a.role(ctx, *in.Role, fn.ARN); err != nil {
 			return nil, err
 		}
 	}
@@ -385,32 +386,46 @@ func (a *API) ListTags(_ context.Context, in *shape.ListTagsInput) (*shape.ListT
 	return &shape.ListTagsOutput{Tags: tagMap(fn.Tags)}, err
 }
 
-// TagResource adds tags. Errors: ResourceNotFoundException.
+// maxTags is how many tags a function may have
+// (https://docs.aws.amazon.com/lambda/latest/dg/configuration-tags.html).
+const maxTags = 50
+
+func addTags(old []model.Tag, in map[string]string) ([]model.Tag, error) {
+	var more []model.Tag
+	for k, v := range in {
+		more = append(more, model.Tag{Key: k, Value: v})
+	}
+	out := model.SetTags(old, more)
+	if len(out) > maxTags {
+		return nil, fault.New(fault.Invalid, "InvalidParameterValueException", "A function can have at most %d tags.", maxTags)
+	}
+	return out, nil
+}
+
+// TagResource adds tags. Errors: ResourceNotFoundException,
+// InvalidParameterValueException.
 func (a *API) TagResource(ctx context.Context, in *shape.TagResourceInput) (*shape.TagResourceOutput, error) {
-	return &shape.TagResourceOutput{}, a.retag(ctx, in.Resource, func(tags []model.Tag) []model.Tag {
-		for k, v := range in.Tags {
-			tags = model.SetTags(tags, []model.Tag{{Key: k, Value: v}})
-		}
-		return tags
+	return &shape.TagResourceOutput{}, a.retag(ctx, in.Resource, func(tags []model.Tag) ([]model.Tag, error) {
+		return addTags(tags, in.Tags)
 	})
 }
 
 // UntagResource takes tags away. Errors: ResourceNotFoundException.
 func (a *API) UntagResource(ctx context.Context, in *shape.UntagResourceInput) (*shape.UntagResourceOutput, error) {
-	return &shape.UntagResourceOutput{}, a.retag(ctx, in.Resource, func(tags []model.Tag) []model.Tag {
-		return model.DropTags(tags, in.TagKeys)
+	return &shape.UntagResourceOutput{}, a.retag(ctx, in.Resource, func(tags []model.Tag) ([]model.Tag, error) {
+		return model.DropTags(tags, in.TagKeys), nil
 	})
 }
 
-func (a *API) retag(ctx context.Context, resource *string, f func([]model.Tag) []model.Tag) error {
+func (a *API) retag(ctx context.Context, resource *string, f func([]model.Tag) ([]model.Tag, error)) error {
 	return a.update(ctx, func(tx *store.Tx) error {
 		fn, err := a.find(tx, resource, nil)
 		if err != nil {
 			return err
 		}
-		return state.Functions.Edit(tx, fn.Name, func(fn *model.Function) error {
-			fn.Tags = f(fn.Tags)
-			return nil
+		return state.Functions.Edit(tx, fn.Name, func(fn *model.Function) (err error) {
+			fn.Tags, err = f(fn.Tags)
+			return err
 		})
 	})
 }

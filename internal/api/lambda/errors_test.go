@@ -55,7 +55,7 @@ func TestErrorsAreAsListed(t *testing.T) {
 	large := base64.StdEncoding.EncodeToString([]byte(strings.Repeat(" ", 6<<20+1)))
 	apitest.Errors(t, w, "lambda", strings.NewReplacer(
 		"NEW", `FunctionName=g Role=arn:aws:iam::123456789012:role/r Handler=index.handler Code={"ZipFile":"`+zip+`"}`,
-		"PACKAGE", "ZipFile="+zip, "LARGE", large,
+		"PACKAGE", "ZipFile="+zip, "LARGE", large, "MANY", apitest.TagMap(51),
 		"ALLOW", "StatementId=s Action=lambda:InvokeFunction Principal=",
 	).Replace(`
 		CreateFunction ResourceConflictException FunctionName=f Runtime=python3.13 NEW FunctionName=f
@@ -98,6 +98,7 @@ func TestErrorsAreAsListed(t *testing.T) {
 		DeleteFunctionConcurrency ResourceNotFoundException FunctionName=lost
 		GetFunctionConcurrency ResourceNotFoundException FunctionName=lost
 		ListTags ResourceNotFoundException Resource=arn:aws:lambda:us-east-1:123456789012:function:lost
+		TagResource InvalidParameterValueException Resource=arn:aws:lambda:us-east-1:123456789012:function:f Tags=MANY
 		TagResource ResourceNotFoundException Resource=arn:aws:lambda:us-east-1:123456789012:function:lost Tags={"a":"b"}
 		UntagResource ResourceNotFoundException Resource=arn:aws:lambda:us-east-1:123456789012:function:lost TagKeys=["a"]
 		Invoke ResourceNotFoundException FunctionName=f Qualifier=7

@@ -190,9 +190,9 @@ func settled(fn *model.Function) error {
 }
 
 // role checks that Lambda may take the role, and that the caller may give it.
-func (a *API) role(ctx context.Context, roleARN string) error {
+func (a *API) role(ctx context.Context, roleARN, function string) error {
 	view := a.DB.View()
-	if _, err := a.Access.Assume(view, service, roleARN, "lambda"); err != nil {
+	if _, err := a.Access.Assume(view, control.Assumption{Service: service, Role: roleARN, Session: "lambda", For: function}); err != nil {
 		return invalid("The role defined for the function cannot be assumed by Lambda.")
 	}
 	who := wire.CallFrom(ctx).Principal

@@ -33,11 +33,11 @@ const role = "arn:aws:iam::000000000000:role/fn"
 // access knows one role that Lambda may take, and that nobody may pass.
 type access struct{}
 
-func (access) Assume(_ store.Reader, service, arn, session string) (ident.Principal, error) {
-	if arn != role || service != "lambda.amazonaws.com" {
+func (access) Assume(_ store.Reader, by control.Assumption) (ident.Principal, error) {
+	if by.Role != role || by.Service != "lambda.amazonaws.com" {
 		return ident.Principal{}, fault.New(fault.Denied, "AccessDenied", "no")
 	}
-	return ident.AsRole(arn, session), nil
+	return ident.AsRole(by.Role, by.Session), nil
 }
 
 func (access) Allow(_ store.Reader, p ident.Principal, action, resource string, _ map[string]string) error {

@@ -11,6 +11,7 @@ func TestErrorsAreAsListed(t *testing.T) {
 	w.Must("logs", "CreateLogGroup", apitest.In{"logGroupName": "g"})
 	w.Must("logs", "CreateLogStream", apitest.In{"logGroupName": "g", "logStreamName": "s"})
 	const lost = "arn:aws:logs:us-east-1:123456789012:log-group:lost"
+	fifty := apitest.TagMap(50) // as many as a call may have; the group has one more
 	apitest.Errors(t, w, "logs", `
 		CreateLogGroup ResourceAlreadyExistsException logGroupName=g
 		CreateLogGroup InvalidParameterException logGroupName=a*b
@@ -21,9 +22,12 @@ func TestErrorsAreAsListed(t *testing.T) {
 		DescribeLogGroups InvalidParameterException logGroupNamePrefix=a logGroupNamePattern=b
 		ListLogGroups InvalidParameterException nextToken=made-up
 		TagLogGroup ResourceNotFoundException logGroupName=lost tags={"a":"b"}
+		TagLogGroup - logGroupName=g tags={"own":"x"}
+		TagLogGroup InvalidParameterException logGroupName=g tags=`+fifty+`
 		UntagLogGroup ResourceNotFoundException logGroupName=lost tags=["a"]
 		ListTagsLogGroup ResourceNotFoundException logGroupName=lost
 		TagResource ResourceNotFoundException tags={"a":"b"} resourceArn=`+lost+`
+		TagResource TooManyTagsException tags=`+fifty+` resourceArn=arn:aws:logs:us-east-1:123456789012:log-group:g
 		UntagResource ResourceNotFoundException tagKeys=["a"] resourceArn=`+lost+`
 		ListTagsForResource ResourceNotFoundException resourceArn=`+lost+`
 		DescribeSubscriptionFilters ResourceNotFoundException logGroupName=lost

@@ -142,6 +142,25 @@ func (a *API) DeleteLogGroup(ctx context.Context, in *shape.DeleteLogGroupInput)
 	return &shape.DeleteLogGroupOutput{}, a.Series.DeleteGroup(name)
 }
 
+// maxTags is how many tags a group may have
+// (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_TagResource.html).
+const maxTags = 50
+
+// retag puts tags over a group's own; code is the refusal of too many.
+func (a *API) retag(ctx context.Context, name string, in map[string]string, code string) error {
+	return a.DB.Update(ctx, writer, func(tx *store.Tx) error {
+		g, ok := state.LogGroups.Get(tx, name)
+		if !ok {
+			return notFound("group")
+		}
+		tags := model.SetTags(g.Tags, readTags(in))
+		if len(tags) > maxTags {
+			return fault.New(fault.Invalid, code, "A log group can have at most %d tags.", maxTags)
+		}
+		return state.LogGroups.Edit(tx, name, func(g *model.LogGroup) error { g.Tags = tags; return nil })
+	})
+}
+
 // edit changes one group.
 func (a *API) edit(ctx context.Context, name string, fn func(*model.LogGroup)) error {
 	return a.DB.Update(ctx, writer, func(tx *store.Tx) error {
@@ -281,11 +300,10 @@ func (a *API) ListLogGroups(_ context.Context, in *shape.ListLogGroupsInput) (*s
 	return out, nil
 }
 
-// TagLogGroup adds tags. Errors: ResourceNotFoundException.
+// TagLogGroup adds tags. Errors: ResourceNotFoundException,
+// InvalidParameterException.
 func (a *API) TagLogGroup(ctx context.Context, in *shape.TagLogGroupInput) (*shape.TagLogGroupOutput, error) {
-	return &shape.TagLogGroupOutput{}, a.edit(ctx, wire.Val(in.LogGroupName), func(g *model.LogGroup) {
-		g.Tags = model.SetTags(g.Tags, readTags(in.Tags))
-	})
+	return &shape.TagLogGroupOutput{}, a.retag(ctx, wire.Val(in.LogGroupName), in.Tags, "InvalidParameterException")
 }
 
 // UntagLogGroup removes tags. Errors: ResourceNotFoundException.
@@ -304,11 +322,10 @@ func (a *API) ListTagsLogGroup(_ context.Context, in *shape.ListTagsLogGroupInpu
 	return &shape.ListTagsLogGroupOutput{Tags: showTags(g.Tags)}, nil
 }
 
-// TagResource adds tags to a group. Errors: ResourceNotFoundException.
+// TagResource adds tags to a group. Errors: ResourceNotFoundException,
+// TooManyTagsException.
 func (a *API) TagResource(ctx context.Context, in *shape.TagResourceInput) (*shape.TagResourceOutput, error) {
-	return &shape.TagResourceOutput{}, a.edit(ctx, groupName(in.ResourceArn, nil), func(g *model.LogGroup) {
-		g.Tags = model.SetTags(g.Tags, readTags(in.Tags))
-	})
+	return &shape.TagResourceOutput{}, a.retag(ctx, groupName(in.ResourceArn, nil), in.Tags, "TooManyTagsException")
 }
 
 // UntagResource removes tags from a group. Errors: ResourceNotFoundException.

@@ -54,7 +54,7 @@ func (w *Forwarding) AppendRequest(out []byte, h *Head) []byte {
 
 // appendFields writes the client's fields but those that are the proxy's own.
 func (w *Forwarding) appendFields(out []byte, h *Head) []byte {
-	length := false
+	length, chunked := false, false
 	for i := range h.Fields {
 		f := &h.Fields[i]
 		switch f.Kind {
@@ -73,6 +73,10 @@ func (w *Forwarding) appendFields(out []byte, h *Head) []byte {
 			}
 			length = true
 		case KindEncoding:
+			if chunked {
+				continue
+			}
+			chunked = true
 		case KindUpgrade:
 			if !h.Upgrade {
 				continue

@@ -73,7 +73,8 @@ type Head struct {
 	KeepAlive               bool
 	Upgrade                 bool
 	Expect                  bool
-	Ambiguous               bool // others could frame it in another way: close after it
+	Class                   Class
+	nameless                bool // a field without a name was left out
 	special                 bool // Connection names fields that must go
 }
 
@@ -120,9 +121,10 @@ func (h *Head) ParseRequest(b []byte) error {
 	if len(line) > MaxLine {
 		return ErrTargetTooLong
 	}
-	if !isToken(h.Method) || !cleanTarget(h.Target) {
+	if !isToken(h.Method) {
 		return ErrMalformed
 	}
+	h.atLeast(inTarget.of(h.Target))
 	if err := h.readVersion(h.Version); err != nil {
 		return err
 	}
@@ -164,6 +166,9 @@ func (h *Head) ParseResponse(b []byte, method []byte) error {
 	if err := h.readFields(rest); err != nil {
 		return err
 	}
+	if h.Class == Severe || h.nameless {
+		return ErrMalformed
+	}
 	return h.frameResponse(method)
 }
 
@@ -194,10 +199,13 @@ func (h *Head) readVersion(v []byte) error {
 	if len(v) != 8 || string(v[:5]) != "HTTP/" || v[6] != '.' || !isDigit(v[5]) || !isDigit(v[7]) {
 		return ErrMalformed
 	}
-	if v[5] != '1' || v[7] > '1' {
+	if v[5] != '1' {
 		return ErrVersion
 	}
-	h.Minor = v[7] - '0'
+	if h.Minor = v[7] - '0'; h.Minor > 1 {
+		h.atLeast(Acceptable)
+		h.Minor = 1
+	}
 	h.KeepAlive = h.Minor == 1
 	return nil
 }
@@ -225,23 +233,35 @@ func (h *Head) readFields(b []byte) error {
 		if len(line) > MaxLine {
 			return ErrTooLong
 		}
-		i := bytes.IndexByte(line, ':')
-		if i <= 0 || !isToken(line[:i]) {
-			return ErrMalformed
-		}
-		f := Field{Name: line[:i], Value: bytes.Trim(line[i+1:], " \t")}
-		if bytes.IndexByte(f.Value, 0) >= 0 || bytes.IndexByte(f.Value, '\r') >= 0 {
-			return ErrMalformed
-		}
-		f.Kind = kindOf(f.Name)
-		h.Fields = append(h.Fields, f)
-		if f.Kind != KindPlain {
-			if err := h.note(&h.Fields[len(h.Fields)-1]); err != nil {
-				return err
-			}
+		if err := h.readField(line); err != nil {
+			return err
 		}
 		b = rest
 	}
+}
+
+// readField takes in one line of the fields. What has no name, or nothing but
+// spaces, is left out: it would be nobody's field at the target.
+func (h *Head) readField(line []byte) error {
+	i := bytes.IndexByte(line, ':')
+	if i == 0 || len(bytes.Trim(line, " \t")) == 0 {
+		h.nameless = true
+		h.atLeast(Ambiguous)
+		return nil
+	}
+	if i < 0 || !isToken(line[:i]) {
+		return ErrMalformed
+	}
+	f := Field{Name: line[:i], Value: bytes.Trim(line[i+1:], " \t"), Kind: kindOf(line[:i])}
+	h.atLeast(inValue.of(f.Value))
+	h.Fields = append(h.Fields, f)
+	if f.Kind != KindPlain {
+		return h.note(&f)
+	}
+	if framesElsewhere(f.Name) {
+		h.atLeast(Ambiguous)
+	}
+	return nil
 }
 
 // note takes in what a special field says of the message.
@@ -259,14 +279,16 @@ func (h *Head) note(f *Field) error {
 		if !ok || h.Length >= 0 && h.Length != n {
 			return ErrMalformed
 		}
-		h.Ambiguous = h.Ambiguous || h.Length >= 0
+		if h.Length >= 0 {
+			h.atLeast(Ambiguous)
+		}
 		h.Length = n
 	case KindEncoding:
-		if h.Framing == Chunked {
-			return ErrMalformed
-		}
 		if !EqualFold(f.Value, "chunked") {
 			return ErrEncoding
+		}
+		if h.Framing == Chunked {
+			h.atLeast(Severe)
 		}
 		h.Framing = Chunked
 	case KindExpect:
@@ -318,14 +340,11 @@ func (h *Head) frameRequest() error {
 		if h.Minor == 0 {
 			return ErrMalformed
 		}
-		h.Ambiguous = h.Ambiguous || h.Length >= 0
-		h.Length = -1
+		h.lengthBesideChunks()
 	case h.Length > 0:
 		h.Framing = ByLength
 	}
-	if h.Framing != NoBody && (string(h.Method) == "GET" || string(h.Method) == "HEAD") {
-		h.Ambiguous = true // some read no body there, and take it for a request
-	}
+	h.bodyOfGet()
 	if h.Upgrade {
 		// HTTP/2 is not spoken to targets by way of an upgrade: behind one, a
 		// client could talk past the rules.
@@ -335,13 +354,34 @@ func (h *Head) frameRequest() error {
 	return nil
 }
 
+// lengthBesideChunks forgets a length that the chunks overrule.
+func (h *Head) lengthBesideChunks() {
+	if h.Length >= 0 {
+		h.atLeast(Ambiguous)
+	}
+	h.Length = -1
+}
+
+// bodyOfGet notes a body where some read none, and take it for a request.
+func (h *Head) bodyOfGet() {
+	if string(h.Method) != "GET" && string(h.Method) != "HEAD" {
+		return
+	}
+	switch {
+	case h.Framing != NoBody:
+		h.atLeast(Ambiguous)
+	case h.Length == 0:
+		h.atLeast(Acceptable)
+	default:
+	}
+}
+
 func (h *Head) frameResponse(method []byte) error {
 	switch {
 	case h.Status < 200 || h.Status == 204 || h.Status == 304 || string(method) == "HEAD":
 		h.Framing = NoBody
 	case h.Framing == Chunked:
-		h.Ambiguous = h.Ambiguous || h.Length >= 0
-		h.Length = -1
+		h.lengthBesideChunks()
 	case h.Length == 0:
 		h.Framing = NoBody
 	case h.Length > 0:
@@ -375,6 +415,23 @@ func parseLength(b []byte) (int64, bool) {
 		n = n*10 + int64(c-'0')
 	}
 	return n, true
+}
+
+// framesElsewhere reports whether a name is none of the two that frame a body,
+// but would be for who takes other signs for hyphens or leaves them out.
+func framesElsewhere(name []byte) bool {
+	if len(name) < len("contentlength") || len(name) > len("transfer-encoding")+1 || name[0]|0x20 != 'c' && name[0]|0x20 != 't' {
+		return false
+	}
+	var letters [len("transfer-encoding") + 1]byte
+	n := 0
+	for _, c := range name {
+		if c |= 0x20; c >= 'a' && c <= 'z' {
+			letters[n] = c
+			n++
+		}
+	}
+	return string(letters[:n]) == "contentlength" || string(letters[:n]) == "transferencoding"
 }
 
 // EqualFold compares with a lower-case ASCII string.
@@ -454,15 +511,6 @@ var tokenChars = func() (t [256]bool) {
 func isToken(b []byte) bool {
 	for _, c := range b {
 		if !tokenChars[c] {
-			return false
-		}
-	}
-	return len(b) > 0
-}
-
-func cleanTarget(b []byte) bool {
-	for _, c := range b {
-		if c <= ' ' || c == 0x7f {
 			return false
 		}
 	}

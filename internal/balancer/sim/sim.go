@@ -191,15 +191,15 @@ func (e *Edge) settle(k key, g balancer.Group, c balancer.Target, used bool) {
 	switch {
 	case c.Draining:
 		t.stop()
-		t.become("draining", "Target.DeregistrationInProgress", "Target deregistration is in progress")
+		t.become(balancer.StateDraining, "Target.DeregistrationInProgress", "Target deregistration is in progress")
 	case !used:
 		t.stop()
-		t.become("unused", "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer")
+		t.become(balancer.StateUnused, "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer")
 	case !g.Health.Enabled:
 		t.stop()
 		t.become("unavailable", "Target.HealthCheckDisabled", "Health checks are disabled for this target")
-	case t.report.State == "" || t.report.State == "unused" || t.report.State == "draining":
-		t.become("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
+	case t.report.State == "" || t.report.State == balancer.StateUnused || t.report.State == balancer.StateDraining:
+		t.become(balancer.StateInitial, "Elb.RegistrationInProgress", "Target registration is in progress")
 		t.passes, t.fails = 0, 0
 		e.plan(k, t, firstCheck)
 	}
@@ -237,15 +237,15 @@ func (e *Edge) check(k key) {
 	if broken {
 		t.passes, t.fails = 0, t.fails+1
 		if t.fails >= h.Unhealthy {
-			t.become("unhealthy", reasonOf(why), why)
+			t.become(balancer.StateUnhealthy, reasonOf(why), why)
 		}
 	} else {
 		t.fails, t.passes = 0, t.passes+1
-		if t.report.State == "initial" || t.passes >= h.Healthy {
-			t.become("healthy", "", "")
+		if t.report.State == balancer.StateInitial || t.passes >= h.Healthy {
+			t.become(balancer.StateHealthy, "", "")
 		}
 	}
-	if settled := broken && t.report.State == "unhealthy" || !broken && t.report.State == "healthy"; !settled {
+	if settled := broken && t.report.State == balancer.StateUnhealthy || !broken && t.report.State == balancer.StateHealthy; !settled {
 		e.plan(k, t, h.Interval)
 	}
 	notify := e.notify
@@ -276,7 +276,7 @@ func (e *Edge) turn(ip string, fn func()) {
 	defer e.mu.Unlock()
 	fn()
 	for k, t := range e.targets {
-		if t.ip == ip && t.timer == nil && (t.report.State == "healthy" || t.report.State == "unhealthy") {
+		if t.ip == ip && t.timer == nil && (t.report.State == balancer.StateHealthy || t.report.State == balancer.StateUnhealthy) {
 			t.passes, t.fails = 0, 0
 			e.plan(k, t, t.group.Health.Interval)
 		}

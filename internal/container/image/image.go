@@ -4,7 +4,8 @@
 // a folder named by its diffID that all instances of a data folder share; an
 // owner (an instance) keeps a record of the images that it pulled, so that
 // "pulled" means pulled by this instance, and a layer goes when no owner's
-// image has it any more. FromSource makes images from a Go main package, a
+// image has it any more. Each owner's volume is charged for all layers of its
+// images, as if it had a copy. FromSource makes images from a Go main package, a
 // folder with a static binary, an OCI layout, a docker-save archive or a
 // remote reference. The package runs nothing and knows no tasks. Stores are
 // safe for concurrent use, also by several processes.
@@ -16,6 +17,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -30,6 +32,7 @@ import (
 
 	"berth/internal/clock"
 	"berth/internal/fault"
+	"berth/internal/lang/reference"
 )
 
 // Config is what an image says about its containers.
@@ -62,11 +65,19 @@ type Deps struct {
 	Dir   string // shared by all owners
 	Owner string // who pulls: an instance id
 	Clock clock.Clock
-	Log   *slog.Logger
+	// Spare, if set, passes on what layers unpack to as long as the disk has space for it.
+	Spare func(io.Reader) io.Reader
+	// Charge, if set, is a folder on the owner's own volume: what its images
+	// unpack to is set aside there, and a pull that does not fit fails.
+	Charge string
+	Log    *slog.Logger
 }
 
 // Store holds unpacked images.
-type Store struct{ Deps }
+type Store struct {
+	Deps
+	charge *charge
+}
 
 // PullOptions say how to reach the registry.
 type PullOptions struct {
@@ -89,6 +100,9 @@ func Open(d Deps) (*Store, error) {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
+	if d.Spare == nil {
+		d.Spare = func(r io.Reader) io.Reader { return r }
+	}
 	if d.Owner == "" || strings.ContainsAny(d.Owner, "/.") {
 		return nil, fault.New(fault.Invalid, "", "owner %q of images is not valid", d.Owner)
 	}
@@ -97,13 +111,16 @@ func Open(d Deps) (*Store, error) {
 		return nil, fmt.Errorf("resolve %s: %w", d.Dir, err)
 	}
 	d.Dir = dir
-	s := &Store{d}
-	for _, p := range []string{s.layers(), s.locks(), s.owned()} {
+	s := &Store{Deps: d}
+	for _, p := range []string{s.layers(), s.locks(), s.owned(), s.sizes()} {
 		if err := os.MkdirAll(p, 0o755); err != nil {
 			return nil, fmt.Errorf("make folder of images: %w", err)
 		}
 	}
-	return s, nil
+	if s.charge, err = newCharge(d.Charge); err != nil {
+		return nil, err
+	}
+	return s, s.begin()
 }
 
 func (s *Store) layers() string { return filepath.Join(s.Dir, "layers") }
@@ -115,15 +132,23 @@ func (s *Store) layer(diffID v1.Hash) string { return filepath.Join(s.layers(), 
 // ParseRef reads a reference as Docker does: "nginx" is
 // docker.io/library/nginx:latest.
 func ParseRef(ref string, insecure bool) (name.Reference, error) {
+	r, err := reference.Parse(ref)
+	if err != nil {
+		return nil, err
+	}
 	var opts []name.Option
 	if insecure {
 		opts = append(opts, name.Insecure)
 	}
-	r, err := name.ParseReference(ref, opts...)
+	registry, err := name.NewRegistry(r.Registry, opts...)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "invalid reference format")
 	}
-	return r, nil
+	repo := registry.Repo(r.Repository)
+	if r.Digest != "" {
+		return repo.Digest(r.Digest), nil
+	}
+	return repo.Tag(r.Tag), nil
 }
 
 // Get returns an image that this owner has pulled by that reference.
@@ -180,10 +205,16 @@ func (s *Store) record(i Image) error {
 
 // Remove forgets one image of this owner; its layers go with Collect.
 func (s *Store) Remove(ref string) error {
+	had, _ := s.Get(ref) // one that cannot be read has no layers
 	err := os.Remove(filepath.Join(s.owned(), recordName(ref)))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("remove image record: %w", err)
 	}
+	mine, err := s.mine()
+	if err != nil {
+		return err
+	}
+	s.charge.drop(had.Layers, mine)
 	return nil
 }
 
@@ -257,6 +288,7 @@ func Collect(ctx context.Context, dir string, c clock.Clock) (removed int, err e
 		if err := os.RemoveAll(filepath.Join(dir, "layers", e.Name())); err != nil {
 			return removed, fmt.Errorf("remove layer: %w", err)
 		}
+		_ = os.Remove(filepath.Join(dir, "sizes", e.Name())) // it is measured again if need be
 		removed++
 	}
 	return removed, nil

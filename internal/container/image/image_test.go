@@ -259,7 +259,7 @@ func TestErrorsAreWordedAsECSWordsThem(t *testing.T) {
 		{
 			host + "/web:v1", image.PullOptions{Architecture: "s390x"}, fault.Invalid, "ref pull has been retried 1 time(s): image operating system",
 		},
-		{"UPPER/x", image.PullOptions{}, fault.Invalid, "failed to resolve ref UPPER/x: "},
+		{"x/UPPER", image.PullOptions{}, fault.Invalid, "failed to resolve ref x/UPPER: invalid reference format: repository name (x/UPPER) must be lowercase"},
 	} {
 		_, err := s.Pull(t.Context(), c.ref, c.o)
 		if fault.ClassOf(err) != c.class || fault.CodeOf(err) != image.PullCode || !strings.HasPrefix(fault.MessageOf(err), c.want) {

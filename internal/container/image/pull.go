@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,7 +63,9 @@ func (s *Store) Pull(ctx context.Context, ref string, o PullOptions) (Image, err
 		have.PulledAt = s.Clock.Now()
 		return have, nil
 	}
-	err = s.retry(ctx, o, "ref pull", func() error { return s.unpackAll(ctx, img, &out, o) })
+	held := &held{charge: s.charge}
+	defer held.release(s.mine)
+	err = s.retry(ctx, o, "ref pull", func() error { return s.unpackAll(ctx, img, &out, o, held) })
 	if err != nil {
 		return Image{}, err
 	}
@@ -90,7 +93,7 @@ func (s *Store) current(ref string, now Image) (Image, bool) {
 func (s *Store) resolve(ctx context.Context, r name.Reference, o PullOptions) (Image, v1.Image, error) {
 	desc, err := remote.Get(r, o.remote(ctx)...)
 	if err != nil {
-		return Image{}, nil, fmt.Errorf("failed to resolve ref %s: %w", canonical(r), err)
+		return Image{}, nil, fmt.Errorf("failed to resolve ref %s: %w", canonical(r), unsent(r, err))
 	}
 	img, err := desc.Image()
 	if err != nil {
@@ -101,6 +104,18 @@ func (s *Store) resolve(ctx context.Context, r name.Reference, o PullOptions) (I
 		return Image{}, nil, fmt.Errorf("failed to resolve ref %s: %w", canonical(r), err)
 	}
 	return Image{Digest: desc.Digest.String(), ID: m.Config.Digest.String()}, img, nil
+}
+
+// unsent words a request that found nobody as containerd does: the library
+// asks for the registry's version first, and words that.
+func unsent(r name.Reference, err error) error {
+	var u *url.Error
+	if !errors.As(err, &u) {
+		return err
+	}
+	host := strings.Replace(r.Context().RegistryStr(), name.DefaultRegistry, "registry-1.docker.io", 1)
+	at := url.URL{Scheme: r.Context().Scheme(), Host: host, Path: "/v2/" + r.Context().RepositoryStr() + "/manifests/" + r.Identifier()}
+	return fmt.Errorf("failed to do request: Head %q: %w", at.String(), u.Err)
 }
 
 func (o PullOptions) remote(ctx context.Context) []remote.Option {
@@ -190,7 +205,7 @@ func canonical(r name.Reference) string {
 }
 
 // unpackAll brings every layer, a few at a time.
-func (s *Store) unpackAll(ctx context.Context, img v1.Image, out *Image, o PullOptions) error {
+func (s *Store) unpackAll(ctx context.Context, img v1.Image, out *Image, o PullOptions, held *held) error {
 	config, err := img.ConfigFile()
 	if err != nil {
 		return fmt.Errorf("failed to copy: %w", err)
@@ -223,8 +238,12 @@ func (s *Store) unpackAll(ctx context.Context, img v1.Image, out *Image, o PullO
 		}
 		out.Size += size
 		out.Layers[i] = s.layer(id)
+		held.hold(id.Hex)
 		g.Go(func() error {
 			err := s.bring(gctx, l, id, mine[id.Hex])
+			if err == nil {
+				err = s.chargeFor(id.Hex)
+			}
 			if err == nil && o.Progress != nil {
 				o.Progress(int(done.Add(1)), len(layers))
 			}

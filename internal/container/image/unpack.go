@@ -38,8 +38,11 @@ func (s *Store) unpackInto(ctx context.Context, r io.Reader, id v1.Hash, dir str
 	if err := os.Mkdir(tmp, 0o755); err != nil {
 		return fmt.Errorf("make folder of layer: %w", err)
 	}
-	sum := sha256.New()
-	err := Unpack(ctx, io.TeeReader(r, sum), tmp)
+	sum, m := sha256.New(), &meter{charge: s.charge, layer: id.Hex}
+	err := noSpace(s.unpack(ctx, io.TeeReader(s.Spare(r), sum), tmp, m.take), id.Hex)
+	if err == nil {
+		err = s.writeSize(id.Hex, m.taken)
+	}
 	if err == nil {
 		_, err = io.Copy(sum, r) // what follows the archive's end counts, too
 	}
@@ -60,13 +63,22 @@ func (s *Store) unpackInto(ctx context.Context, r io.Reader, id v1.Hash, dir str
 // is ever written outside of dir. Owners and devices need root; without it
 // owners are left and devices are an error.
 func Unpack(ctx context.Context, r io.Reader, dir string) error {
+	s := Store{Deps: Deps{Spare: func(r io.Reader) io.Reader { return r }}}
+	return s.unpack(ctx, r, dir, func(int64) error { return nil })
+}
+
+// unpack is Unpack. take is asked before anything takes so many bytes.
+func (s *Store) unpack(ctx context.Context, r io.Reader, dir string, take func(int64) error) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return fmt.Errorf("open folder of layer: %w", err)
 	}
 	defer func() { _ = root.Close() }()
-	u := unpacker{root: root, asRoot: os.Geteuid() == 0, found: map[string]string{}}
-	for tr := tar.NewReader(r); ; {
+	u := unpacker{root: root, asRoot: os.Geteuid() == 0, found: map[string]string{}, take: take}
+	tr := tar.NewReader(r)
+	// A sparse file is a thousand times its archive: what it unpacks to is looked at too.
+	content := s.Spare(tr)
+	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -77,8 +89,8 @@ func Unpack(ctx context.Context, r io.Reader, dir string) error {
 		if err != nil {
 			return fmt.Errorf("failed to copy: %w", err)
 		}
-		if err := u.entry(h, tr); err != nil {
-			return fmt.Errorf("failed to extract layer: %s: %w", h.Name, err)
+		if err := u.entry(h, content); err != nil {
+			return fmt.Errorf("failed to extract layer: %w", &fs.PathError{Op: "extract", Path: h.Name, Err: err})
 		}
 	}
 }
@@ -86,6 +98,7 @@ func Unpack(ctx context.Context, r io.Reader, dir string) error {
 type unpacker struct {
 	root   *os.Root
 	asRoot bool
+	take   func(int64) error // asked for bytes before they are written
 	dirs   []*tar.Header     // their times are set last
 	found  map[string]string // by name, folders that entries were put into
 }
@@ -98,8 +111,14 @@ func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
 		}
 		return nil
 	}
+	if len(h.Name) >= unix.PathMax {
+		return unix.ENAMETOOLONG // each part of a name costs the walk to it
+	}
 	dir, base := path.Split(h.Name)
 	dir, err := u.folder(path.Clean(dir))
+	if err == nil {
+		err = u.take(perFile)
+	}
 	if err != nil {
 		return err
 	}
@@ -159,6 +178,9 @@ func (u *unpacker) step(at, part string) (step, error) {
 	info, err := u.root.Lstat(next)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		if err := u.take(perFile); err != nil {
+			return step{}, err
+		}
 		return step{dir: next}, u.root.Mkdir(next, 0o755)
 	case err != nil:
 		return step{}, err
@@ -195,7 +217,10 @@ func (u *unpacker) write(h *tar.Header, dir, base string, r io.Reader) error {
 		if err != nil {
 			return err
 		}
-		_, err = io.Copy(f, r)
+		n, err := io.Copy(f, taking{r, u.take})
+		if err == nil {
+			err = u.take(padding(n))
+		}
 		return errors.Join(err, f.Close())
 	case tar.TypeSymlink:
 		return u.root.Symlink(h.Linkname, h.Name)
@@ -214,6 +239,21 @@ func (u *unpacker) write(h *tar.Header, dir, base string, r io.Reader) error {
 	default:
 		return fault.New(fault.Invalid, PullCode, "entry of type %q is not supported", h.Typeflag)
 	}
+}
+
+// taking asks for what it reads.
+type taking struct {
+	r    io.Reader
+	take func(int64) error
+}
+
+// Read implements io.Reader.
+func (t taking) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	if refused := t.take(int64(n)); refused != nil {
+		return 0, refused
+	}
+	return n, err
 }
 
 // clear makes way for an entry that the archive names again.

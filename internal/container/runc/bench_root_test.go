@@ -47,41 +47,49 @@ func cpu(b *testing.B) time.Duration {
 	return sum
 }
 
-// BenchmarkStart compares the life of a container that ends at once with the
-// bare runtime on the same bundle. Budget: 1.3 times its CPU. The parent is
-// this test's program, or the one that BERTH_BENCH_SELF names.
-func BenchmarkStart(b *testing.B) {
-	l := setUp(b)
+// lives runs containers that end at once, one after another.
+func lives(b *testing.B, l lab) {
+	b.Helper()
 	d := l.driver(b)
 	if self := os.Getenv("BERTH_BENCH_SELF"); self != "" {
 		d.Self = self // the whole program as the parent, instead of the test's
 	}
-	spec := func(i int) container.Spec {
-		s := l.spec(fmt.Sprintf("bench-%d", i), "exit", "0")
-		s.MemoryBytes, s.CPUShares = 256<<20, 256
-		return s
-	}
-	b.Run("driver", func(b *testing.B) {
-		start := cpu(b)
-		for i := 0; b.Loop(); i++ {
-			s := spec(i)
-			if err := d.Create(b.Context(), s); err != nil {
-				b.Fatal(err)
-			}
-			if err := d.Start(b.Context(), s.ID); err != nil {
-				b.Fatal(err)
-			}
-			if _, err := d.Wait(b.Context(), s.ID); err != nil {
-				b.Fatal(err)
-			}
-			if err := d.Remove(b.Context(), s.ID); err != nil {
-				b.Fatal(err)
-			}
+	start := cpu(b)
+	for i := 0; b.Loop(); i++ {
+		s := benched(l, i)
+		if err := d.Create(b.Context(), s); err != nil {
+			b.Fatal(err)
 		}
-		b.ReportMetric(float64((cpu(b)-start).Microseconds())/float64(b.N)/1000, "cpu-ms/op")
-	})
+		if err := d.Start(b.Context(), s.ID); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := d.Wait(b.Context(), s.ID); err != nil {
+			b.Fatal(err)
+		}
+		if err := d.Remove(b.Context(), s.ID); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64((cpu(b)-start).Microseconds())/float64(b.N)/1000, "cpu-ms/op")
+}
+
+func benched(l lab, i int) container.Spec {
+	s := l.spec(fmt.Sprintf("bench-%d", i), "exit", "0")
+	s.MemoryBytes, s.CPUShares = 256<<20, 256
+	return s
+}
+
+// BenchmarkStart compares the life of a container that ends at once, without and
+// with a user namespace, with the bare runtime on the same bundle. Budget: 1.3
+// times its CPU. The parent is this test's program, or the one that
+// BERTH_BENCH_SELF names.
+func BenchmarkStart(b *testing.B) {
+	b.Run("driver", func(b *testing.B) { lives(b, setUp(b)) })
+	b.Run("users", func(b *testing.B) { lives(b, mapped(b)) })
 	b.Run("bare", func(b *testing.B) {
-		if err := d.Create(b.Context(), spec(0)); err != nil {
+		l := setUp(b)
+		d := l.driver(b)
+		if err := d.Create(b.Context(), benched(l, 0)); err != nil {
 			b.Fatal(err)
 		}
 		bundle := filepath.Join(l.dir, "run/c/bench-0")

@@ -31,6 +31,7 @@ func (b bundle) file(name string) string { return filepath.Join(b.dir, name) }
 func (b bundle) spec() string            { return b.file("spec.json") }
 func (b bundle) statusFile() string      { return b.file("status.jsonl") }
 func (b bundle) pidFile() string         { return b.file("pid") }
+func (b bundle) users() string           { return b.file("users") } // is there if it has a user namespace
 func (b bundle) runtimeLog() string      { return b.file("runtime.log") }
 
 // log is the file of the container's output.
@@ -86,6 +87,9 @@ func (b bundle) make(spec container.Spec, config *specs.Spec) error {
 		}
 	}
 	data, err := json.Marshal(config)
+	if err == nil && len(config.Linux.UIDMappings) > 0 {
+		err = b.giveTo(int(config.Linux.UIDMappings[0].HostID), config.Root.Path, spec.Privileged)
+	}
 	if err == nil {
 		err = os.WriteFile(b.file("config.json"), data, 0o600)
 	}

@@ -29,10 +29,7 @@ func (p *parent) launch(c *child) error {
 		runtime.LockOSThread() // for good: the thread is of no more use
 		spec, err := c.b.readSpec()
 		if err == nil {
-			err = c.mountRoot(spec)
-		}
-		if err == nil {
-			err = c.mountBelow(spec)
+			err = c.mountAll(spec, p.Deps)
 		}
 		if err == nil {
 			err = p.runRuntime(c)
@@ -46,10 +43,8 @@ func (p *parent) launch(c *child) error {
 	return c.b.record(c.status)
 }
 
-// mountRoot makes the container's root from its layers, in this thread's mount
-// namespace only. Paths are relative to the bundle so that any number of
-// layers, with any name, fits.
-func (c *child) mountRoot(spec container.Spec) error {
+// mountAll makes what the runtime finds, in a mount namespace of this thread's.
+func (c *child) mountAll(spec container.Spec, d Deps) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("make a mount namespace: %w", err)
 	}
@@ -59,6 +54,27 @@ func (c *child) mountRoot(spec container.Spec) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("leave the mounts of the host: %w", err)
 	}
+	root, err := c.b.userRoot()
+	if err != nil {
+		return err
+	}
+	if root == "" {
+		root = "../../rootfs"
+	} else if c.user, err = d.Users, c.enterUsers(spec, d); err != nil {
+		return err
+	}
+	if err := c.mountRoot(spec, root); err != nil {
+		return err
+	}
+	return c.mountBelow(spec)
+}
+
+// mountRoot makes the container's root from its layers. Paths are relative to
+// the bundle so that any number of layers, with any name, fits.
+func (c *child) mountRoot(spec container.Spec, root string) error {
+	if spec.Root != "" {
+		return mountFolder(spec.Root, root)
+	}
 	var lower strings.Builder
 	for _, layer := range slices.Backward(spec.Layers) {
 		lower.WriteString("../../l/" + layerName(layer) + ":")
@@ -66,12 +82,23 @@ func (c *child) mountRoot(spec container.Spec) error {
 	options := "lowerdir=" + lower.String() + "../../base,upperdir=upper,workdir=work"
 	// Volatile: nothing of this root is read again after its end, so its end
 	// need not wait for the disk. Kernels before 5.10 do not know it.
-	err := unix.Mount("overlay", "../../rootfs", "overlay", unix.MS_NODEV, options+",volatile")
+	err := unix.Mount("overlay", root, "overlay", unix.MS_NODEV, options+",volatile")
 	if errors.Is(err, unix.EINVAL) {
-		err = unix.Mount("overlay", "../../rootfs", "overlay", unix.MS_NODEV, options)
+		err = unix.Mount("overlay", root, "overlay", unix.MS_NODEV, options)
 	}
 	if err != nil {
 		return fmt.Errorf("mount root file system of %d layers: %w", len(spec.Layers), err)
+	}
+	return nil
+}
+
+// mountFolder makes a folder the container's root. Devices in it are none.
+func mountFolder(from, root string) error {
+	if err := unix.Mount(from, root, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("mount the root file system %s: %w", from, err)
+	}
+	if err := unix.MountSetattr(unix.AT_FDCWD, root, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NODEV}); err != nil {
+		return fmt.Errorf("keep devices out of the root file system: %w", err)
 	}
 	return nil
 }
@@ -110,6 +137,9 @@ var runtimeEnv = []string{
 // what it makes.
 func (p *parent) runRuntime(c *child) error {
 	out, err := c.outputs(p.clock)
+	if err == nil {
+		err = c.giveOutputs(out)
+	}
 	if err != nil {
 		return err
 	}

@@ -213,15 +213,15 @@ func (d *Driver) connect() (*link, error) {
 	return newLink(conn)
 }
 
-// spawn starts "Self shim DIR MEMORY RUNTIME" in a session of its own.
+// spawn starts "Self shim DIR MEMORY RUNTIME USERS" in a session of its own.
 func (d *Driver) spawn() (*link, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make socket: %w", err)
 	}
 	ours, theirs := os.NewFile(uintptr(fds[0]), "parent"), os.NewFile(uintptr(fds[1]), "ready")
-	defer func() { _ = ours.Close() }()                                 // FileConn makes a descriptor of its own
-	cmd := exec.Command(d.Self, "shim", d.Dir, d.Memory, d.RuntimePath) //nolint:noctx // it outlives the caller
+	defer func() { _ = ours.Close() }()                                                        // FileConn makes a descriptor of its own
+	cmd := exec.Command(d.Self, "shim", d.Dir, d.Memory, d.RuntimePath, strconv.Itoa(d.Users)) //nolint:noctx // it outlives the caller
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "GOMAXPROCS=2"}
 	cmd.ExtraFiles = []*os.File{theirs}

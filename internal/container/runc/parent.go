@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -24,7 +25,7 @@ const initMode = "init"
 const readyFD = 3
 
 // ShimMain is the parent of all containers of one folder: "Self shim DIR
-// MEMORY RUNTIME". It mounts their root file systems in mount namespaces of their
+// MEMORY RUNTIME USERS". It mounts their root file systems in mount namespaces of their
 // own, has the runtime start them, writes their output as JSON lines, and
 // records their ends. It takes over those whose parent was killed, and goes
 // when it has no container and no Driver is connected. As "Self shim init
@@ -33,11 +34,15 @@ func ShimMain(ctx context.Context, args []string) error {
 	if len(args) > 1 && args[0] == initMode {
 		return runInit(args[1:])
 	}
-	if len(args) != 3 {
-		return errors.New("the parent of containers is started by Berth itself: shim DIR MEMORY RUNTIME")
+	if len(args) != 4 {
+		return errors.New("the parent of containers is started by Berth itself: shim DIR MEMORY RUNTIME USERS")
+	}
+	users, err := strconv.Atoi(args[3])
+	if err != nil {
+		return fmt.Errorf("user 0 of containers: %w", err)
 	}
 	p := &parent{
-		Deps: Deps{Dir: args[0], Memory: args[1], RuntimePath: args[2]}, clock: clock.Real(ctx), reaper: newReaper(),
+		Deps: Deps{Dir: args[0], Memory: args[1], RuntimePath: args[2], Users: users}, clock: clock.Real(ctx), reaper: newReaper(),
 		children: map[string]*child{}, over: make(chan struct{}),
 	}
 	return p.run(ctx)
@@ -67,6 +72,7 @@ type child struct {
 	ended   chan struct{} // closed when its end is on record, or its start has failed
 	end     <-chan unix.WaitStatus
 	status  status
+	user    int // its user 0 on this host, which is 0 but in a user namespace
 	log     logFile
 	outs    []*os.File     // our ends of its pipes
 	logs    sync.WaitGroup // what reads them

@@ -43,7 +43,10 @@ type Deps struct {
 	Memory string
 	// Places are files (paths from the root of a container) that most
 	// containers have mounted: empty ones lie below every image.
-	Places      []string
+	Places []string
+	// Users is user 0, and group 0, of containers on this host. Those whose network
+	// belongs to a user namespace are in that; 0 puts none into any.
+	Users       int
 	RuntimePath string // the OCI runtime; "" looks for runc in PATH
 	Self        string // this program, which is run again as "Self shim …"
 	Log         *slog.Logger
@@ -184,7 +187,7 @@ func (d *Driver) Create(_ context.Context, spec container.Spec) error {
 	if _, err := os.Stat(b.spec()); err == nil {
 		return nil
 	}
-	config, err := ociSpec(d.Deps, spec)
+	config, err := d.config(b, spec)
 	if err != nil {
 		return err
 	}

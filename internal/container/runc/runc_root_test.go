@@ -27,6 +27,8 @@ import (
 
 type lab struct {
 	dir, layer, group string
+	users             int    // user 0 of containers, if they have user namespaces
+	netns             string // which belongs to them then
 }
 
 // setUp builds the probe once for each test and takes its cgroup away again.
@@ -78,7 +80,9 @@ func (l lab) driver(tb testing.TB) *runc.Driver {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	d, err := runc.New(runc.Deps{Dir: filepath.Join(l.dir, "run"), Self: self, Log: slog.New(slog.DiscardHandler)})
+	d, err := runc.New(runc.Deps{
+		Dir: filepath.Join(l.dir, "run"), Self: self, Users: l.users, Log: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -87,7 +91,9 @@ func (l lab) driver(tb testing.TB) *runc.Driver {
 }
 
 func (l lab) spec(id string, args ...string) container.Spec {
-	return container.Spec{ID: id, Layers: []string{l.layer}, Args: append([]string{"/probe"}, args...), CgroupParent: l.group, Hostname: "ctr"}
+	return container.Spec{
+		ID: id, Layers: []string{l.layer}, Args: append([]string{"/probe"}, args...), CgroupParent: l.group, Hostname: "ctr", Netns: l.netns,
+	}
 }
 
 // started is a container that runs until it is removed at the test's end.

@@ -11,6 +11,8 @@ package capacity
 import (
 	"context"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"berth/internal/control"
@@ -67,16 +69,20 @@ func (Controller) Wake() store.Rules {
 	return store.Rules{
 		store.OnAny(state.CapacityProviders, "the provider", func(p *model.CapacityProvider) string { return p.Name }),
 		store.OnPart(state.Instances, "the instance's provider", ownedPart, func(p instancePart) []string { return store.Key(p.provider) }),
+		store.OnPart(state.Services, "the providers of a service that begins or ceases to try again to start tasks", retryPart, retry.keys),
 		store.OnPart(state.Tasks, "the task's provider", neededPart, func(p taskPart) []string { return store.Key(p.provider) }),
 	}
 }
 
-// instancePart and taskPart are what supply sees of records.
+// instancePart, taskPart and retry are what supply sees of records.
 type (
+	retry struct {
+		providers string // their names, with spaces between
+	}
 	instancePart struct {
 		provider  string
 		goal      model.Goal
-		state     model.InstanceState
+		end       model.InstanceState
 		status    model.ContainerInstanceStatus
 		connected bool
 		cpu       int64
@@ -87,8 +93,24 @@ type (
 	}
 )
 
+// retryPart is where a service will try again to start tasks that failed to.
+func retryPart(s *model.Service) retry {
+	if s.DesiredCount == 0 || !slices.ContainsFunc(s.Rollouts, func(r model.Rollout) bool {
+		return r.FailedTasks > 0 && r.State == model.RolloutInProgress
+	}) {
+		return retry{}
+	}
+	var names []string
+	for _, item := range s.Strategy {
+		names = append(names, item.Provider)
+	}
+	return retry{strings.Join(names, " ")}
+}
+
+func (r retry) keys() []string { return strings.Fields(r.providers) }
+
 func ownedPart(i *model.Instance) instancePart {
-	return instancePart{i.CapacityProvider, i.Goal, i.State, i.Status, i.Connected, i.Registered.CPU}
+	return instancePart{i.CapacityProvider, i.Goal, i.State.End(), i.Status, i.Connected, i.Registered.CPU}
 }
 
 func neededPart(t *model.Task) taskPart {
@@ -199,6 +221,9 @@ func (l Controller) world(view *store.View, now time.Time, p model.CapacityProvi
 	for s := range state.Services.Each(view, "cluster", p.Cluster) {
 		w.Rolling[s.ARN] = s.CurrentDeployment != ""
 		w.Spread[s.ARN] = s.AZRebalancing == "ENABLED"
+		if slices.Contains(retryPart(s).keys(), p.Name) {
+			w.Retries++
+		}
 	}
 	w.Facts = l.facts.Of(view, p.Cluster)
 	return w

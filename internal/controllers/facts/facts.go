@@ -22,6 +22,7 @@ type Keeper struct {
 	zones *store.Derived[string]
 	loads *store.Derived[*placement.Load]
 	asks  *store.Derived[placement.Ask]
+	tasks *store.Grouped[model.Task] // by instance
 	asker *placement.Asker
 	// lines are the asks of each cluster in order, waits the tasks in them.
 	lines map[string][]placement.Ask
@@ -31,6 +32,7 @@ type Keeper struct {
 // New is a keeper that knows nothing yet.
 func New(db *state.DB) *Keeper {
 	k := &Keeper{lines: map[string][]placement.Ask{}, waits: map[string]bool{}}
+	k.tasks = store.NewGrouped(db.DB, state.Tasks, func(t *model.Task) string { return t.Instance })
 	k.zones = store.NewDerived(db.DB, store.Rules{
 		store.OnAny(state.Subnets, "the subnet", func(s *model.Subnet) string { return s.ID }),
 	}, func(r store.Reader, id string) (string, bool) {
@@ -97,8 +99,9 @@ func (k *Keeper) Of(view *store.View, cluster string) placement.Facts {
 	f := k.facts()
 	f.Default = c.DefaultStrategy
 	f.Instances = slices.Collect(state.Instances.Each(view, "cluster", cluster))
-	f.Known = &placement.Known{Loads: make(map[string]*placement.Load, len(f.Instances)), Asks: k.lines[cluster], On: k.on}
-	for _, i := range f.Instances {
+	f.Slices = slices.Collect(state.Instances.Each(view, "slices", cluster))
+	f.Known = &placement.Known{Loads: make(map[string]*placement.Load, len(f.Instances)+len(f.Slices)), Asks: k.lines[cluster], On: k.on}
+	for _, i := range slices.Concat(f.Instances, f.Slices) {
 		if l, ok := k.loads.Part(i.ARN); ok {
 			f.Known.Loads[i.ARN] = l
 		}
@@ -125,12 +128,13 @@ func (k *Keeper) to(view *store.View) {
 	if len(k.zones.To(view)) > 0 || k.asker == nil {
 		k.asker = k.facts().Asker() // it remembers zones
 	}
+	k.tasks.To(view)
 	k.loads.To(view)
 	k.arrange(k.asks.To(view))
 }
 
-func (k *Keeper) load(r store.Reader, arn string) (*placement.Load, bool) {
-	tasks := slices.Collect(state.Tasks.Each(r, "instance", arn))
+func (k *Keeper) load(_ store.Reader, arn string) (*placement.Load, bool) {
+	tasks := k.tasks.Of(arn)
 	return k.facts().LoadOf(tasks), len(tasks) > 0
 }
 
@@ -144,7 +148,7 @@ func (k *Keeper) ask(r store.Reader, arn string) (placement.Ask, bool) {
 
 // on are the tasks of an instance that have not stopped.
 func (k *Keeper) on(arn string) []*model.Task {
-	return slices.DeleteFunc(slices.Collect(state.Tasks.Each(k.view, "instance", arn)), func(t *model.Task) bool {
+	return slices.DeleteFunc(slices.Clone(k.tasks.Of(arn)), func(t *model.Task) bool {
 		return t.LastStatus == model.TaskStopped
 	})
 }

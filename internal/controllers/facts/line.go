@@ -53,18 +53,18 @@ func (k *Keeper) remove(tasks map[string]bool) {
 	}
 }
 
-// merge makes one line of two.
-func merge(a, b []placement.Ask) []placement.Ask {
-	if len(a) == 0 {
-		return b
-	}
-	out := make([]placement.Ask, 0, len(a)+len(b))
-	for len(a) > 0 && len(b) > 0 {
-		if placement.Compare(a[0], b[0]) < 0 {
-			out, a = append(out, a[0]), a[1:]
+// merge puts asks into a line, both in order. It works from the end, where new
+// asks mostly belong, and moves no more than it has to.
+func merge(line, asks []placement.Ask) []placement.Ask {
+	i, k := len(line)-1, len(asks)-1
+	line = append(line, asks...)
+	for to := len(line) - 1; i >= 0 && k >= 0; to-- {
+		if placement.Compare(line[i], asks[k]) > 0 {
+			line[to], i = line[i], i-1
 		} else {
-			out, b = append(out, b[0]), b[1:]
+			line[to], k = asks[k], k-1
 		}
 	}
-	return append(append(out, a...), b...)
+	copy(line, asks[:k+1])
+	return line
 }

@@ -24,6 +24,7 @@ import (
 	"berth/internal/model"
 	"berth/internal/state"
 	"berth/internal/store"
+	"berth/internal/vpc"
 )
 
 const (
@@ -88,7 +89,7 @@ func (Controller) Wake() store.Rules {
 	return store.Rules{
 		store.On(state.Instances, "the instance, and the census when its agent is lost", wakeInstance),
 		store.On(state.NetworkInterfaces, "the instance whose interface it is", func(_, n *model.NetworkInterface) []string {
-			if n == nil || n.Kind != "instance" {
+			if n == nil || n.Kind != vpc.KindInstance && n.Kind != vpc.KindSlice {
 				return nil
 			}
 			return store.Key(n.Owner)
@@ -169,7 +170,7 @@ func (l Controller) launch(ctx context.Context, r control.Request, view *store.V
 // start is the slow part of a launch.
 func (l Controller) start(ctx context.Context, spec machine.Spec, role model.Role) (machine.Machine, error) {
 	m, err := l.Driver.Launch(ctx, spec)
-	if err != nil || m.State == machine.Terminated {
+	if err != nil || m.State == machine.Terminated || role.ARN == "" {
 		return m, err
 	}
 	return m, l.equip(ctx, spec.ID, role.ARN)
@@ -239,6 +240,9 @@ func (l Controller) failed(ctx context.Context, r control.Request, i model.Insta
 	}
 	why := state.CauseOf(cause)
 	why.Code = cmp.Or(why.Code, "InternalError")
+	if i.Kind == model.KindSlice {
+		return control.Result{}, l.refuseSlice(ctx, r.Now, i, why, cause)
+	}
 	return control.Result{}, l.refuse(ctx, r.Now, i, why, fault.MessageOf(cause))
 }
 
@@ -322,6 +326,9 @@ func (l Controller) keep(ctx context.Context, r control.Request, view *store.Vie
 	if err != nil {
 		l.Log.WarnContext(ctx, "keys of a machine not renewed", "instance", i.ID, "error", err)
 		return control.Result{After: keyRefresh / 8}, nil
+	}
+	if role.ARN == "" {
+		return control.Result{}, nil // it has no profile
 	}
 	l.Jobs.Start(name, i.ID, job, func(ctx context.Context) (any, error) { return nil, l.equip(ctx, i.ID, role.ARN) })
 	return control.Result{}, nil

@@ -33,8 +33,8 @@ const (
 // access denies the actions that it lists.
 type access struct{ deny map[string]bool }
 
-func (a *access) Assume(_ store.Reader, _, role, session string) (ident.Principal, error) {
-	return ident.AsRole(role, session), nil
+func (a *access) Assume(_ store.Reader, by control.Assumption) (ident.Principal, error) {
+	return ident.AsRole(by.Role, by.Session), nil
 }
 
 func (a *access) Allow(_ store.Reader, p ident.Principal, action, resource string, _ map[string]string) error {

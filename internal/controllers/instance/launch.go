@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"net/netip"
 
+	"berth/internal/control"
 	"berth/internal/fault"
 	"berth/internal/machine"
 	"berth/internal/model"
@@ -20,7 +21,12 @@ const session = "ECSManagedInstances"
 // admit checks what AWS would refuse: the infrastructure role's rights, and
 // the instance profile. It returns the role in the profile.
 func (l Controller) admit(r store.Reader, i model.Instance) (model.Role, error) {
-	infra, err := l.Access.Assume(r, "ecs.amazonaws.com", i.InfraRoleARN, session)
+	if i.Kind == model.KindSlice || i.Kind == model.KindEC2 {
+		return l.role(r, i) // who asked for one of the user's own was asked then
+	}
+	infra, err := l.Access.Assume(r, control.Assumption{
+		Service: "ecs.amazonaws.com", Role: i.InfraRoleARN, Session: session, For: l.Place.ARN("ecs", "capacity-provider/"+i.CapacityProvider),
+	})
 	if err != nil {
 		return model.Role{}, refusal(err)
 	}
@@ -70,8 +76,15 @@ func refusal(err error) error {
 	}
 }
 
-// role finds the role in the instance profile, which must trust EC2.
+// role finds the role in the instance profile, which must trust EC2. A slice
+// has no profile: it speaks for ECS, by its service-linked role.
 func (l Controller) role(r store.Reader, i model.Instance) (model.Role, error) {
+	if i.Kind == model.KindSlice {
+		return model.Role{Name: "AWSServiceRoleForECS", ARN: l.Place.GlobalARN("iam", model.ServiceRole)}, nil
+	}
+	if i.Kind == model.KindEC2 && i.ProfileARN == "" {
+		return model.Role{}, nil
+	}
 	profile, ok := state.InstanceProfiles.One(r, "arn", i.ProfileARN)
 	if !ok || len(profile.Roles) == 0 {
 		return model.Role{}, fault.New(
@@ -86,7 +99,7 @@ func (l Controller) role(r store.Reader, i model.Instance) (model.Role, error) {
 			i.ProfileARN, profile.Roles[0],
 		).With(map[string]string{model.FactProfile: i.ProfileARN})
 	}
-	if _, err := l.Access.Assume(r, "ec2.amazonaws.com", role.ARN, i.ID); err != nil {
+	if _, err := l.Access.Assume(r, control.Assumption{Service: "ec2.amazonaws.com", Role: role.ARN, Session: i.ID}); err != nil {
 		return role, refusal(err)
 	}
 	return role, nil
@@ -94,6 +107,9 @@ func (l Controller) role(r store.Reader, i model.Instance) (model.Role, error) {
 
 // spec is the machine of an instance, complete.
 func (l Controller) spec(r store.Reader, i model.Instance, eni model.NetworkInterface, role model.Role) (machine.Spec, error) {
+	if i.Kind == model.KindSlice {
+		return l.sliceSpec(r, i, eni, role)
+	}
 	t, ok := catalog.Lookup(i.Type)
 	if !ok {
 		return machine.Spec{}, fault.New(fault.Invalid, "InvalidParameterValue", "Invalid value '%s' for InstanceType.", i.Type)
@@ -108,14 +124,28 @@ func (l Controller) spec(r store.Reader, i model.Instance, eni model.NetworkInte
 	for _, tag := range i.Tags {
 		tags[tag.Key] = tag.Value
 	}
-	return machine.Spec{
+	return own(i, machine.Spec{
 		ID: i.ID, Type: i.Type, VCPU: t.VCPU, MemoryMiB: t.MemoryMiB, ReservedMiB: catalog.HoldBack(t.MemoryMiB), StorageGiB: i.StorageGiB,
 		Architecture: t.Architecture(), Interface: eni.ID, MAC: eni.MAC, PrivateIP: eni.IP, SubnetCIDR: subnet.CIDR, Subnet: eni.Subnet,
 		VPC: eni.VPC, Zone: i.AvailabilityZone, ZoneID: subnet.AvailabilityZoneID, Region: l.Place.Region, Account: l.Place.Account,
 		Cluster: i.Cluster, ImageID: imageID(l.Place.Region, i.Type), ProfileARN: i.ProfileARN, RoleName: role.Name, Tags: tags,
 		SecurityGroups: i.SecurityGroups, CABundle: l.CABundle, Nameserver: network.Masked().Addr().Next().Next().String(),
 		ContainerInstanceARN: i.ARN,
-	}, nil
+	}), nil
+}
+
+// own is the machine of an instance of the user's own: of the image and with the
+// user data that its owner chose.
+func own(i model.Instance, s machine.Spec) machine.Spec {
+	l := i.Launch
+	if i.Kind != model.KindEC2 || l == nil {
+		return s
+	}
+	s.Own, s.ImageID, s.UserData, s.OpenMetadata = true, l.ImageID, l.UserData, l.Metadata.Tokens == "optional"
+	if l.Metadata.Tags != "enabled" {
+		s.Tags = nil
+	}
+	return s
 }
 
 // imageID names the image of managed instances: one a Region and architecture,

@@ -28,7 +28,7 @@ type compiled[T any] struct {
 }
 
 func newHost(db *store.DB, region string) *host {
-	h := &host{region: region, now: &vpc.HostNetwork{Services: vpc.Services(region)}}
+	h := &host{region: region, now: &vpc.HostNetwork{Services: vpc.Internet(region)}}
 	h.routers = store.NewDerived(db, routerRules(), h.router)
 	h.routers.Through = routersOf
 	h.ifaces = store.NewDerived(db, ifaceRules(), h.iface)

@@ -186,8 +186,15 @@ func (w world) ofInstance(id string) []request {
 	if i == nil || i.State == model.InstanceTerminated {
 		return nil
 	}
+	if i.Kind == model.KindSlice {
+		return []request{{owner: id, kind: vpc.KindSlice, description: "Interface of Fargate"}}
+	}
+	public := w.subnet(i.Subnet).MapPublicIPOnLaunch
+	if i.Launch != nil && i.Launch.PublicIP != nil {
+		public = *i.Launch.PublicIP
+	}
 	return []request{{
-		owner: id, kind: vpc.KindInstance, subnet: i.Subnet, groups: i.SecurityGroups, public: w.subnet(i.Subnet).MapPublicIPOnLaunch,
+		owner: id, kind: vpc.KindInstance, subnet: i.Subnet, groups: i.SecurityGroups, public: public,
 		description: "Primary network interface",
 	}}
 }
@@ -276,7 +283,7 @@ func (w world) ownsInterface(t *model.Task) bool {
 
 func (w world) awsvpc(t *model.Task) bool {
 	d := state.TaskDefinitions.Ref(w, t.TaskDefinition)
-	return d == nil || d.NetworkMode != "host"
+	return d == nil || d.Awsvpc()
 }
 
 // task moves a task that has what it needs, or has given it back.
@@ -352,7 +359,9 @@ func inOrder(m map[seat]request) []request {
 }
 
 func rank(kind string) int {
-	return slices.Index([]string{vpc.KindLoadBalancer, vpc.KindNAT, vpc.KindEndpoint, vpc.KindInstance, vpc.KindTask, vpc.KindFunction}, kind)
+	return slices.Index([]string{
+		vpc.KindLoadBalancer, vpc.KindNAT, vpc.KindEndpoint, vpc.KindInstance, vpc.KindSlice, vpc.KindTask, vpc.KindFunction,
+	}, kind)
 }
 
 // short names an owner in a sentence.

@@ -204,7 +204,7 @@ func (w writer) grant(tx *store.Tx, g drawn) error {
 		}); err != nil {
 			return err
 		}
-	case vpc.KindInstance:
+	case vpc.KindInstance, vpc.KindSlice:
 		if _, ok := state.Instances.Get(tx, g.owner); !ok {
 			return nil
 		}

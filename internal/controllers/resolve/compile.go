@@ -26,7 +26,7 @@ const (
 
 // Compile says what is answered and where. It is pure.
 func Compile(r store.Reader, region string) Served {
-	b := builder{r: r, region: region, services: vpc.Services(region)}
+	b := builder{r: r, region: region, services: vpc.Internet(region)}
 	if !anyWorks(state.NetworkInterfaces.Every(r)) {
 		return Served{} // the namespaces may not be there yet
 	}

@@ -39,7 +39,7 @@ func TestAnInstanceReachesTheAPIThroughItsEndpoint(t *testing.T) {
 	}
 	log := slog.New(slog.DiscardHandler)
 	dir := filepath.Join(t.TempDir(), "netns")
-	spaces, err := kernel.NewLinux(dir)
+	spaces, err := kernel.NewLinux(dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

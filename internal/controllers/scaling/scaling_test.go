@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"berth/internal/api/autoscaling"
+	aas "berth/internal/api/applicationautoscaling"
 	"berth/internal/api/cloudwatch"
 	"berth/internal/api/ecs"
 	"berth/internal/clock"
@@ -25,7 +25,7 @@ import (
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
-	sautoscaling "berth/internal/wire/shape/autoscaling"
+	saas "berth/internal/wire/shape/applicationautoscaling"
 	scloudwatch "berth/internal/wire/shape/cloudwatch"
 	secs "berth/internal/wire/shape/ecs"
 )
@@ -72,7 +72,7 @@ func (w *world) as(p ident.Principal) wire.Caller {
 type access struct{}
 
 // Assume implements control.Access.
-func (access) Assume(store.Reader, string, string, string) (ident.Principal, error) {
+func (access) Assume(store.Reader, control.Assumption) (ident.Principal, error) {
 	return ident.Principal{}, nil
 }
 
@@ -99,7 +99,7 @@ func newWorld(t *testing.T, desired int64) *world {
 	t.Cleanup(func() { _ = data.Close(); _ = db.Close() })
 	w := &world{T: t, db: db, clock: clock.NewStepped(start), series: data}
 	ids := ident.Seeded(1)
-	scale := autoscaling.New(autoscaling.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place, As: w.as, Access: access{}})
+	scale := aas.New(aas.Deps{DB: db, Clock: w.clock, IDs: ids, Place: place, As: w.as, Access: access{}})
 	w.front, err = front.New(front.Deps{Place: place, Clock: w.clock, IDs: ids, Auth: access{}, Log: slog.New(
 		slog.DiscardHandler,
 	), Services: []front.Service{
@@ -108,7 +108,7 @@ func newWorld(t *testing.T, desired int64) *world {
 			Meta: scloudwatch.Meta, API: cloudwatch.New(cloudwatch.Deps{DB: db, Clock: w.clock, Place: place, Series: data}),
 			Fields: cloudwatch.Fields,
 		},
-		{Meta: sautoscaling.Meta, API: scale, Fields: autoscaling.Fields, Resources: autoscaling.Resources, Finders: scale.Finders()},
+		{Meta: saas.Meta, API: scale, Fields: aas.Fields, Resources: aas.Resources, Finders: scale.Finders()},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -136,13 +136,13 @@ func newWorld(t *testing.T, desired int64) *world {
 func (w *world) track(low, high int64) {
 	w.Helper()
 	w.register(low, high)
-	w.trackCPU(sautoscaling.TargetTrackingScalingPolicyConfiguration{})
+	w.trackCPU(saas.TargetTrackingScalingPolicyConfiguration{})
 	w.settle()
 }
 
 // root is Application Auto Scaling, as its user has it.
-func (w *world) root() sautoscaling.Client {
-	return sautoscaling.Client{Caller: w.front.As(ident.Root(place))}
+func (w *world) root() saas.Client {
+	return saas.Client{Caller: w.front.As(ident.Root(place))}
 }
 
 // alarms is CloudWatch, as its user has it.
@@ -161,27 +161,27 @@ func call[I, O any](w *world, operation func(context.Context, *I) (*O, error), i
 
 func (w *world) register(low, high int64) {
 	w.Helper()
-	call(w, w.root().RegisterScalableTarget, &sautoscaling.RegisterScalableTargetInput{
+	call(w, w.root().RegisterScalableTarget, &saas.RegisterScalableTargetInput{
 		ServiceNamespace: wire.Ptr("ecs"), ResourceId: wire.Ptr(resource), ScalableDimension: wire.Ptr(dim), MinCapacity: &low,
 		MaxCapacity: &high,
 	})
 }
 
 // policy puts a policy of the service and returns its ARN.
-func (w *world) policy(in sautoscaling.PutScalingPolicyInput) string {
+func (w *world) policy(in saas.PutScalingPolicyInput) string {
 	w.Helper()
 	in.ServiceNamespace, in.ResourceId, in.ScalableDimension = wire.Ptr("ecs"), wire.Ptr(resource), wire.Ptr(dim)
 	return *call(w, w.root().PutScalingPolicy, &in).PolicyARN
 }
 
 // trackCPU puts the policy that tracks 50 % CPU, with these cooldowns.
-func (w *world) trackCPU(c sautoscaling.TargetTrackingScalingPolicyConfiguration) {
+func (w *world) trackCPU(c saas.TargetTrackingScalingPolicyConfiguration) {
 	w.Helper()
 	c.TargetValue = wire.Ptr(50.0)
-	c.PredefinedMetricSpecification = &sautoscaling.PredefinedMetricSpecification{
+	c.PredefinedMetricSpecification = &saas.PredefinedMetricSpecification{
 		PredefinedMetricType: wire.Ptr("ECSServiceAverageCPUUtilization"),
 	}
-	w.policy(sautoscaling.PutScalingPolicyInput{
+	w.policy(saas.PutScalingPolicyInput{
 		PolicyName: wire.Ptr("cpu"), PolicyType: wire.Ptr("TargetTrackingScaling"), TargetTrackingScalingPolicyConfiguration: &c,
 	})
 }
@@ -277,7 +277,7 @@ func (w *world) isAlarm(side, want string) {
 // activities are told oldest first, without the alarms' ids.
 func (w *world) activities() []string {
 	w.Helper()
-	out := call(w, w.root().DescribeScalingActivities, &sautoscaling.DescribeScalingActivitiesInput{
+	out := call(w, w.root().DescribeScalingActivities, &saas.DescribeScalingActivitiesInput{
 		ServiceNamespace: wire.Ptr("ecs"), ResourceId: wire.Ptr(resource), ScalableDimension: wire.Ptr(dim),
 		IncludeNotScaledActivities: wire.Ptr(true),
 	})
@@ -304,7 +304,7 @@ func (w *world) activities() []string {
 }
 
 // reason is a reason with the bound that it names.
-func reason(r sautoscaling.NotScaledReason) string {
+func reason(r saas.NotScaledReason) string {
 	if r.MinCapacity != nil {
 		return fmt.Sprintf("%s (minimum %d)", *r.Code, *r.MinCapacity)
 	}
@@ -373,7 +373,7 @@ func TestLoadTriplesAndGoes(t *testing.T) {
 func TestAnAlarmActsOnceAMinute(t *testing.T) {
 	w := newWorld(t, 2)
 	w.track(1, 100)
-	w.trackCPU(sautoscaling.TargetTrackingScalingPolicyConfiguration{
+	w.trackCPU(saas.TargetTrackingScalingPolicyConfiguration{
 		ScaleOutCooldown: wire.Ptr(int64(0)), ScaleInCooldown: wire.Ptr(int64(0)),
 	})
 	w.load = 1e6 // as many as there are, all are busy
@@ -500,9 +500,9 @@ func TestBoundsSetByHandEndTheirActivity(t *testing.T) {
 func TestAUsersAlarmTriggersSteps(t *testing.T) {
 	w := newWorld(t, 2)
 	w.register(1, 8)
-	arn := w.policy(sautoscaling.PutScalingPolicyInput{PolicyName: wire.Ptr("steps"), PolicyType: wire.Ptr("StepScaling"),
-		StepScalingPolicyConfiguration: &sautoscaling.StepScalingPolicyConfiguration{
-			AdjustmentType: wire.Ptr("ChangeInCapacity"), StepAdjustments: []sautoscaling.StepAdjustment{
+	arn := w.policy(saas.PutScalingPolicyInput{PolicyName: wire.Ptr("steps"), PolicyType: wire.Ptr("StepScaling"),
+		StepScalingPolicyConfiguration: &saas.StepScalingPolicyConfiguration{
+			AdjustmentType: wire.Ptr("ChangeInCapacity"), StepAdjustments: []saas.StepAdjustment{
 				{MetricIntervalLowerBound: wire.Ptr(0.0), MetricIntervalUpperBound: wire.Ptr(20.0), ScalingAdjustment: wire.Ptr(int64(1))},
 				{MetricIntervalLowerBound: wire.Ptr(20.0), ScalingAdjustment: wire.Ptr(int64(3))},
 			},
@@ -631,10 +631,10 @@ func TestScheduledActionsRunInOrder(t *testing.T) {
 		schedule string
 		lo, hi   int64
 	}{"morning": {"cron(0 8 ? * MON-FRI *)", 3, 6}, "evening": {"cron(0 18 ? * MON-FRI *)", 1, 2}} {
-		call(w, w.root().PutScheduledAction, &sautoscaling.PutScheduledActionInput{
+		call(w, w.root().PutScheduledAction, &saas.PutScheduledActionInput{
 			ServiceNamespace: wire.Ptr("ecs"), ResourceId: wire.Ptr(resource), ScalableDimension: wire.Ptr(dim), ScheduledActionName: &name,
 			Schedule:             &c.schedule,
-			ScalableTargetAction: &sautoscaling.ScalableTargetAction{MinCapacity: &c.lo, MaxCapacity: &c.hi},
+			ScalableTargetAction: &saas.ScalableTargetAction{MinCapacity: &c.lo, MaxCapacity: &c.hi},
 		})
 	}
 	w.settle()
@@ -668,9 +668,9 @@ func TestScheduledActionsRunInOrder(t *testing.T) {
 	if w.desired() != 3 || target.Max != 6 {
 		t.Errorf("desired %d, maximum %d after a fortnight", w.desired(), target.Max)
 	}
-	call(w, w.root().RegisterScalableTarget, &sautoscaling.RegisterScalableTargetInput{
+	call(w, w.root().RegisterScalableTarget, &saas.RegisterScalableTargetInput{
 		ServiceNamespace: wire.Ptr("ecs"), ResourceId: wire.Ptr(resource), ScalableDimension: wire.Ptr(dim),
-		SuspendedState: &sautoscaling.SuspendedState{ScheduledScalingSuspended: wire.Ptr(true)},
+		SuspendedState: &saas.SuspendedState{ScheduledScalingSuspended: wire.Ptr(true)},
 	})
 	w.clock.Advance(2 * time.Hour)
 	w.settle()

@@ -11,7 +11,7 @@ import (
 	plan "berth/internal/plan/scaling"
 	"berth/internal/state"
 	"berth/internal/store"
-	"berth/internal/wire/shape/autoscaling"
+	shape "berth/internal/wire/shape/applicationautoscaling"
 )
 
 // scheduled runs the scheduled actions of a target that have fallen due, in
@@ -46,7 +46,7 @@ func (l *Controller) run(ctx context.Context, t model.ScalableTarget, r plan.Run
 		Cause: "scheduled action name " + r.Action.Name + " was triggered", Status: model.ActivitySuccessful,
 		Message: "Successfully set " + bounds,
 	}
-	_, err := autoscaling.Client{Caller: l.As(l.linked())}.RegisterScalableTarget(ctx, &autoscaling.RegisterScalableTargetInput{
+	_, err := shape.Client{Caller: l.As(l.linked())}.RegisterScalableTarget(ctx, &shape.RegisterScalableTargetInput{
 		ServiceNamespace: &t.Namespace, ResourceId: &t.ResourceID, ScalableDimension: &t.Dimension, MinCapacity: r.Action.Min,
 		MaxCapacity: r.Action.Max,
 	})

@@ -12,7 +12,7 @@ import (
 	plan "berth/internal/plan/scaling"
 	"berth/internal/state"
 	"berth/internal/store"
-	"berth/internal/wire/shape/autoscaling"
+	shape "berth/internal/wire/shape/applicationautoscaling"
 )
 
 // target lets the policies of one target decide, and ends its activities.
@@ -59,7 +59,7 @@ func service(r store.Reader, t model.ScalableTarget) (model.Service, bool) {
 
 // deregister forgets the target of a service that is gone.
 func (l *Controller) deregister(ctx context.Context, t model.ScalableTarget) error {
-	_, err := autoscaling.Client{Caller: l.As(l.linked())}.DeregisterScalableTarget(ctx, &autoscaling.DeregisterScalableTargetInput{
+	_, err := shape.Client{Caller: l.As(l.linked())}.DeregisterScalableTarget(ctx, &shape.DeregisterScalableTargetInput{
 		ServiceNamespace: &t.Namespace, ResourceId: &t.ResourceID, ScalableDimension: &t.Dimension,
 	})
 	if fault.Is(err, fault.NotFound) {

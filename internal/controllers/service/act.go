@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"berth/internal/control"
 	"berth/internal/fault"
 	"berth/internal/model"
 	"berth/internal/plan/rollout"
@@ -25,9 +26,9 @@ const (
 
 // shift makes the rule changes that are asked for. The answer is why ECS may or can not,
 // in AWS's words; an error is passing and worth another try.
-func (l *Controller) shift(ctx context.Context, shifts []rollout.Shift) (refusal, cause string, err error) {
+func (l *Controller) shift(ctx context.Context, shifts []rollout.Shift, service string) (refusal, cause string, err error) {
 	for _, s := range shifts {
-		err := l.shiftRule(ctx, s)
+		err := l.shiftRule(ctx, s, service)
 		switch {
 		case err == nil:
 		case fault.Is(err, fault.Unavailable), fault.Is(err, fault.Throttled), fault.Is(err, fault.Internal), fault.Is(err, fault.Conflict):
@@ -42,11 +43,12 @@ func (l *Controller) shift(ctx context.Context, shifts []rollout.Shift) (refusal
 	return "", "", nil
 }
 
-func (l *Controller) shiftRule(ctx context.Context, s rollout.Shift) error {
-	p, err := l.Access.Assume(l.DB.View(), principal, s.Role, networking)
+func (l *Controller) shiftRule(ctx context.Context, s rollout.Shift, service string) error {
+	p, err := l.Access.Assume(l.DB.View(), control.Assumption{Service: principal, Role: s.Role, Session: networking, For: service})
 	if err != nil {
 		return fault.New(fault.Denied, "", "%s", fault.MessageOf(err))
 	}
+	p.Via = principal
 	api := elbv2.Client{Caller: l.As(p)}
 	if _, err := api.DescribeRules(ctx, &elbv2.DescribeRulesInput{RuleArns: []string{s.Rule}}); err != nil {
 		return err
@@ -99,13 +101,13 @@ func (l *Controller) answers(v store.Reader, s model.Service) (map[string]bool, 
 // call starts the calls of a plan, each as a job that wakes the service.
 func (l *Controller) call(calls []rollout.Call, service string) {
 	for _, c := range calls {
-		l.Jobs.Start(name, service, job(c.Hook), func(ctx context.Context) (any, error) { return l.invoke(ctx, c) })
+		l.Jobs.Start(name, service, job(c.Hook), func(ctx context.Context) (any, error) { return l.invoke(ctx, c, service) })
 	}
 }
 
 // invoke calls a hook's function and waits for its answer.
-func (l *Controller) invoke(ctx context.Context, c rollout.Call) (rollout.Reply, error) {
-	p, err := l.Access.Assume(l.DB.View(), principal, c.Role, execution)
+func (l *Controller) invoke(ctx context.Context, c rollout.Call, service string) (rollout.Reply, error) {
+	p, err := l.Access.Assume(l.DB.View(), control.Assumption{Service: principal, Role: c.Role, Session: execution, For: service})
 	if err != nil {
 		return rollout.Reply{Assume: fault.MessageOf(err)}, nil
 	}
@@ -113,6 +115,7 @@ func (l *Controller) invoke(ctx context.Context, c rollout.Call) (rollout.Reply,
 	if err != nil {
 		return rollout.Reply{}, fmt.Errorf("write the payload of hook %s: %w", c.Hook, err)
 	}
+	p.Via = principal
 	out, err := lambda.Client{Caller: l.As(p)}.Invoke(ctx, &lambda.InvokeInput{
 		FunctionName: &c.Function, InvocationType: wire.Ptr("RequestResponse"), Payload: body,
 	})

@@ -46,11 +46,11 @@ type world struct {
 
 type access struct{ w *world }
 
-func (a access) Assume(_ store.Reader, svc, role, session string) (ident.Principal, error) {
-	if svc != "ecs.amazonaws.com" || strings.HasSuffix(role, "/untrusting") {
+func (a access) Assume(_ store.Reader, by control.Assumption) (ident.Principal, error) {
+	if by.Service != "ecs.amazonaws.com" || strings.HasSuffix(by.Role, "/untrusting") {
 		return ident.Principal{}, fault.New(fault.Denied, "AccessDenied", "not trusted")
 	}
-	return ident.AsRole(role, session), nil
+	return ident.AsRole(by.Role, by.Session), nil
 }
 
 func (access) Allow(store.Reader, ident.Principal, string, string, map[string]string) error {
@@ -484,8 +484,37 @@ func TestNothingHappensTwice(t *testing.T) {
 	}
 }
 
+// own is an instance of the user's own with an attribute.
+func own(attribute string) *model.Instance {
+	return &model.Instance{
+		ARN: "i", Cluster: "c", Kind: model.KindEC2, Status: model.ContainerInstanceActive, Goal: model.GoalRun,
+		Attributes: []model.Attribute{{Name: attribute}},
+	}
+}
+
+// Records that do not name their service lead to it, and a look for their sake
+// writes nothing where nothing is to be done.
+func TestAliasesLeadToTheirServices(t *testing.T) {
+	w := newWorld(t)
+	w.create("PRE_SCALE_UP")
+	w.settle(time.Minute)
+	task := state.Tasks.By(w.db.View(), "service", w.service().ARN)[0]
+	w.write("controllers/traffic", func(tx *store.Tx) error {
+		return state.Targets.Put(tx, model.Target{Group: "g", ID: "10.0.0.1", Port: 80, Task: task.ARN, State: model.TargetHealthy})
+	})
+	w.settle(0)
+	before := w.db.View().Revision()
+	for _, key := range []string{"task|" + task.ARN, "group|g", "group|none", "instance|" + task.Instance, "rule|" + rule("r"), "alarm|x"} {
+		w.engine.Kick("controllers/service", key)
+	}
+	w.settle(0)
+	if after := w.db.View().Revision(); after != before {
+		t.Errorf("looks for nothing wrote %d transactions", after-before)
+	}
+}
+
 func TestWake(t *testing.T) {
-	l := service.New(service.Deps{})
+	l := service.New(service.Deps{DB: &state.DB{}})
 	for _, c := range []struct {
 		change store.Change
 		want   string
@@ -494,10 +523,21 @@ func TestWake(t *testing.T) {
 		{state.ServiceDeployments.Change(nil, &model.ServiceDeployment{Service: "a"}), "a"},
 		{state.Tasks.Change(&model.Task{Service: "a"}, nil), "a"},
 		{state.Tasks.Change(nil, &model.Task{}), ""},
-		{state.Targets.Change(nil, &model.Target{Task: "t"}), "task|t"},
+		{state.Tasks.Change(&model.Task{Service: "a"}, &model.Task{Service: "a", LastStatus: model.TaskPending, ENI: "eni"}), ""},
+		{state.Tasks.Change(&model.Task{Service: "a"}, &model.Task{Service: "a", Instance: "i"}), "a"},
+		{state.Targets.Change(nil, &model.Target{Task: "t", Group: "g"}), "group|g"},
+		{state.Targets.Change(&model.Target{Task: "t", Group: "g"}, &model.Target{Task: "t", Group: "g", State: "healthy"}), "group|g"},
+		{state.Targets.Change(&model.Target{Task: "t", Group: "g"}, &model.Target{Task: "t", Group: "g", StateAt: time.Unix(1, 0)}), ""},
+		{state.Targets.Change(&model.Target{Task: "t", Group: "g"}, nil), "task|t"},
+		{state.Targets.Change(nil, &model.Target{Group: "g"}), ""},
 		{state.Alarms.Change(nil, &model.Alarm{Name: "x"}), "alarm|x"},
 		{state.Instances.Change(&model.Instance{ARN: "i"}, &model.Instance{ARN: "i", Status: "DRAINING"}), "instance|i"},
 		{state.Instances.Change(nil, &model.Instance{ARN: "i"}), ""},
+		{state.Instances.Change(nil, &model.Instance{ARN: "i", Cluster: "c", Status: "ACTIVE"}), ""},
+		{state.Instances.Change(nil, own("")), "cluster|c"},
+		{state.Instances.Change(own(""), own("")), ""},
+		{state.Instances.Change(own(""), own("a")), "cluster|c"},
+		{state.Instances.Change(own(""), nil), "cluster|c"},
 		{state.Clusters.Change(nil, &model.Cluster{}), ""},
 	} {
 		if got := strings.Join(l.Wake().Keys(c.change), " "); got != c.want {

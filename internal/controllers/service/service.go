@@ -5,7 +5,7 @@
 // own API with validation and IAM, as ECS does.
 //
 // Its key is a service's ARN; records that do not name their service wake it
-// under an alias ("task|…", "instance|…", "alarm|…"). It owns the deployments,
+// under an alias ("task|…", "instance|…", "cluster|…", "alarm|…"). It owns the deployments,
 // stages, events and rollouts of services and the request that their tasks stop.
 // It places nothing, registers no target and waits for nobody: a hook's call
 // is a job, and one that was lost by a restart is made again.
@@ -15,6 +15,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"berth/internal/control"
@@ -41,10 +42,13 @@ type Deps struct {
 }
 
 // Controller is controllers/service as the engine runs it. It is used by one goroutine at a time.
-type Controller struct{ Deps }
+type Controller struct {
+	Deps
+	kept kept
+}
 
 // New makes the controller.
-func New(d Deps) *Controller { return &Controller{d} }
+func New(d Deps) *Controller { return &Controller{d, keep(d.DB)} }
 
 // Name is the controller's name.
 func (l *Controller) Name() string { return name }
@@ -54,11 +58,12 @@ func (l *Controller) Wake() store.Rules {
 	return store.Rules{
 		store.OnAny(state.Services, "the service", func(s *model.Service) string { return s.ARN }),
 		store.OnAny(state.ServiceDeployments, "the deployment's service", func(d *model.ServiceDeployment) string { return d.Service }),
-		store.OnAny(state.Tasks, "the task's service", func(t *model.Task) string { return t.Service }),
-		store.OnAny(state.Targets, "task|ARN of the target", func(t *model.Target) string { return alias("task", t.Task) }),
+		store.OnPart(state.Tasks, "the task's service", seen, func(s rollout.Seen) []string { return store.Key(s.Service) }),
+		store.On(state.Targets, "group|ARN of the target, or task|ARN when it goes", serves),
 		store.On(state.ListenerRules, "rule|ARN, when it is in force", cameIntoForce),
 		store.OnAny(state.Alarms, "alarm|NAME", func(a *model.Alarm) string { return alias("alarm", a.Name) }),
 		store.On(state.Instances, "instance|ARN, when it begins to be emptied", drained),
+		store.OnPart(state.Instances, "cluster|NAME, for its daemons", hostOf, hostsOf),
 	}
 }
 
@@ -68,6 +73,28 @@ func alias(kind, id string) string {
 		return ""
 	}
 	return kind + "|" + id
+}
+
+// seen is what a decision sees of a task, but that it has proven its health,
+// which is our own writing: only of one that ends, or evens the zones out, is
+// it asked later.
+func seen(t *model.Task) rollout.Seen {
+	s := rollout.See(t)
+	s.Proven = s.Proven && (t.Balancing || t.DesiredStatus == model.TaskStopped)
+	return s
+}
+
+// serves wakes for a target of a task whose state changes: many of a group do
+// so at once, and one look is enough for all. When one goes, the group may no
+// longer lead to the task.
+func serves(old, t *model.Target) []string {
+	switch {
+	case t == nil:
+		return store.Key(alias("task", old.Task))
+	case t.Task == "" || old != nil && old.State == t.State && old.Description == t.Description:
+		return nil
+	}
+	return store.Key(alias("group", t.Group))
 }
 
 // cameIntoForce wakes for a rule on which a shift of traffic may wait.
@@ -80,13 +107,13 @@ func cameIntoForce(old, r *model.ListenerRule) []string {
 
 // drained wakes for an instance that begins to be emptied.
 func drained(old, i *model.Instance) []string {
-	if i == nil || !emptying(*i) || old != nil && emptying(*old) {
+	if i == nil || !emptying(i) || old != nil && emptying(old) {
 		return nil
 	}
 	return []string{alias("instance", i.ARN)}
 }
 
-func emptying(i model.Instance) bool {
+func emptying(i *model.Instance) bool {
 	return i.Status == model.ContainerInstanceDraining || i.Goal == model.GoalDrain || i.Goal == model.GoalTerminate
 }
 
@@ -120,9 +147,21 @@ func services(v store.Reader, key string) []string {
 	case kind == "task":
 		t, _ := state.Tasks.Get(v, id)
 		add(t.Service)
+	case kind == "group":
+		for t := range state.Targets.Each(v, "group", id) {
+			if task := state.Tasks.Ref(v, t.Task); task != nil {
+				add(task.Service)
+			}
+		}
 	case kind == "instance":
 		for _, t := range state.Tasks.By(v, "instance", id) {
 			add(t.Service)
+		}
+	case kind == "cluster":
+		for s := range state.Services.Each(v, "cluster", id) {
+			if s.SchedulingStrategy == model.SchedulingDaemon {
+				add(s.ARN)
+			}
 		}
 	case kind == "rule":
 		for _, d := range state.ServiceDeployments.All(v) {
@@ -155,7 +194,7 @@ func (l *Controller) serve(ctx context.Context, arn string, now time.Time) (time
 	if !ok || s.Status == model.ServiceInactive {
 		return 0, nil
 	}
-	in := input{now: now, seed: l.IDs.Uint64(), options: l.Options}
+	in := input{now: now, seed: sync.OnceValue(l.IDs.Uint64), options: l.Options}
 	in.calling, in.replies = l.answers(v, s)
 	plan, err := l.decide(ctx, v, arn, in)
 	if err != nil {
@@ -166,7 +205,7 @@ func (l *Controller) serve(ctx context.Context, arn string, now time.Time) (time
 		return until(plan.At, now), nil
 	}
 	in.calling, in.replies = nil, nil
-	if in.refusal, in.refusalCause, err = l.shift(ctx, plan.Shifts); err != nil || in.refusal == "" {
+	if in.refusal, in.refusalCause, err = l.shift(ctx, plan.Shifts, s.ARN); err != nil || in.refusal == "" {
 		return soon, err
 	}
 	in.calling, in.replies = l.answers(l.DB.View(), s)
@@ -186,17 +225,18 @@ func until(at, now time.Time) time.Duration {
 // others have written meanwhile, it asks again inside the transaction, so that
 // what is written fits what is there then.
 func (l *Controller) decide(ctx context.Context, v *store.View, arn string, in input) (rollout.Plan, error) {
-	plan := rollout.Decide(world(v, arn, in))
+	plan := rollout.Decide(world(v, l.kept.at(v), arn, in))
 	if !changes(v, plan) {
 		return plan, nil
 	}
+	in.seed() // no transaction draws
 	err := l.DB.Update(ctx, name, func(tx *store.Tx) error {
 		if s, ok := state.Services.Get(tx, arn); !ok || s.Status == model.ServiceInactive {
 			plan = rollout.Plan{}
 			return nil
 		}
 		if tx.Revision() != v.Revision()+1 {
-			plan = rollout.Decide(world(tx, arn, in))
+			plan = rollout.Decide(world(tx, inside(tx), arn, in))
 		}
 		return apply(tx, plan, in)
 	})

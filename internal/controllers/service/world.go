@@ -3,6 +3,7 @@ package service
 import (
 	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"berth/internal/ident"
@@ -14,8 +15,10 @@ import (
 
 // input is what a look knows besides the state.
 type input struct {
-	now     time.Time
-	seed    uint64 // of the ids that it draws, the same in both looks
+	now time.Time
+	// seed is that of the ids that it draws, the same in both looks, and drawn
+	// when it is first asked for.
+	seed    func() uint64
 	calling map[string]bool
 	replies map[string]rollout.Reply
 	refusal string
@@ -24,20 +27,71 @@ type input struct {
 	options      rollout.Options
 }
 
+// finder finds the records of which a service has many. They are only read.
+type finder struct {
+	tasks   func(service string) []*model.Task
+	targets func(task string) []*model.Target
+	// leaving gives an instance if it is being emptied.
+	leaving func(arn string) []*model.Instance
+}
+
+// kept is what the controller keeps of a view from one look to the next.
+type kept struct {
+	tasks   *store.Grouped[model.Task]
+	targets *store.Grouped[model.Target]
+	leaving *store.Grouped[model.Instance]
+}
+
+func keep(db *state.DB) kept {
+	return kept{
+		store.NewGrouped(db.DB, state.Tasks, func(t *model.Task) string { return t.Service }),
+		store.NewGrouped(db.DB, state.Targets, func(t *model.Target) string { return t.Task }),
+		store.NewGrouped(db.DB, state.Instances, leaving),
+	}
+}
+
+// leaving is the ARN of an instance that is being emptied.
+func leaving(i *model.Instance) string {
+	if !emptying(i) {
+		return ""
+	}
+	return i.ARN
+}
+
+// at finds in a view.
+func (k kept) at(v *store.View) finder {
+	k.tasks.To(v)
+	k.targets.To(v)
+	k.leaving.To(v)
+	return finder{k.tasks.Of, k.targets.Of, k.leaving.Of}
+}
+
+// inside finds in a transaction.
+func inside(tx *store.Tx) finder {
+	return finder{
+		func(service string) []*model.Task { return slices.Collect(state.Tasks.Each(tx, "service", service)) },
+		func(task string) []*model.Target { return slices.Collect(state.Targets.Each(tx, "task", task)) },
+		func(arn string) []*model.Instance {
+			return slices.DeleteFunc(slices.Collect(state.Instances.Each(tx, "arn", arn)), func(i *model.Instance) bool { return !emptying(i) })
+		},
+	}
+}
+
 // world reads all that a decision on a service needs.
-func world(r store.Reader, arn string, in input) rollout.World {
+func world(r store.Reader, find finder, arn string, in input) rollout.World {
 	s, _ := state.Services.Get(r, arn)
-	ids := ident.Seeded(in.seed)
+	ids := sync.OnceValue(func() *ident.Source { return ident.Seeded(in.seed()) })
 	w := rollout.World{
 		Now: in.now, Service: s, Calling: in.calling, Replies: in.replies,
 		Refusal: in.refusal, RefusalCause: in.refusalCause, Options: in.options,
-		IDs:         func() string { return ids.Hex(32) },
+		IDs:         func() string { return ids().Hex(32) },
 		Revisions:   map[string]model.ServiceRevision{},
 		Definitions: map[string]model.TaskDefinition{},
 		Targets:     map[rollout.TargetKey]model.Target{},
 		Rules:       map[string]model.ListenerRule{},
 		Alarms:      map[string]model.AlarmState{},
 		Draining:    map[string]bool{},
+		Hosts:       hosts(r, s),
 	}
 	for _, d := range state.ServiceDeployments.By(r, "service", arn) {
 		if !d.Status.Final() {
@@ -49,10 +103,13 @@ func world(r store.Reader, arn string, in input) rollout.World {
 	for _, o := range s.Rollouts {
 		readRevision(r, &w, o.Revision)
 	}
-	tasks := slices.Collect(state.Tasks.Each(r, "service", arn))
-	w.Tasks = make([]model.Task, 0, len(tasks))
-	for _, t := range tasks {
-		readTask(r, &w, t)
+	w.Tasks = find.tasks(arn)
+	var like *model.Task
+	for _, t := range w.Tasks {
+		if t.LastStatus != model.TaskStopped {
+			readTask(r, find, &w, t, like)
+			like = t
+		}
 	}
 	if s.AZRebalancing == "ENABLED" {
 		w.Zones = zones(r, s)
@@ -70,6 +127,12 @@ func zones(r store.Reader, s model.Service) map[string]string {
 	}
 	have := map[string]bool{}
 	for _, i := range strategy {
+		if model.IsFargate(i.Provider) {
+			for _, id := range s.Network.Subnets { // it has all zones
+				subnet, _ := state.Subnets.Get(r, id)
+				have[subnet.AvailabilityZone] = true
+			}
+		}
 		cp, _ := state.CapacityProviders.Get(r, i.Provider)
 		for _, id := range cp.Subnets {
 			subnet, _ := state.Subnets.Get(r, id)
@@ -121,20 +184,21 @@ func readAlarms(r store.Reader, w *rollout.World, d model.ServiceDeployment) {
 	}
 }
 
-func readTask(r store.Reader, w *rollout.World, t *model.Task) {
-	w.Tasks = append(w.Tasks, *t)
-	if t.LastStatus == model.TaskStopped {
-		return
+// readTask reads what a task names; like is another that has been read, and
+// mostly names the same.
+func readTask(r store.Reader, find finder, w *rollout.World, t, like *model.Task) {
+	if like == nil || like.TaskDefinition != t.TaskDefinition {
+		readDefinition(r, w, t.TaskDefinition)
 	}
-	readDefinition(r, w, t.TaskDefinition)
-	readRevision(r, w, t.Revision)
-	for _, target := range state.Targets.By(r, "task", t.ARN) {
-		w.Targets[rollout.TargetKey{Group: target.Group, Task: t.ARN}] = target
+	if like == nil || like.Revision != t.Revision {
+		readRevision(r, w, t.Revision)
 	}
-	if t.Instance == "" {
-		return
+	if len(t.LoadBalancers) > 0 {
+		for _, target := range find.targets(t.ARN) {
+			w.Targets[rollout.TargetKey{Group: target.Group, Task: t.ARN}] = *target
+		}
 	}
-	if i, ok := state.Instances.One(r, "arn", t.Instance); ok && emptying(i) {
+	if t.Instance != "" && len(find.leaving(t.Instance)) > 0 {
 		w.Draining[t.Instance] = true
 	}
 }
@@ -150,9 +214,9 @@ func changes(r store.Reader, p rollout.Plan) bool {
 
 // apply writes a plan.
 func apply(tx *store.Tx, p rollout.Plan, in input) error {
-	ids := ident.Seeded(in.seed + 1)
+	ids := sync.OnceValue(func() *ident.Source { return ident.Seeded(in.seed() + 1) })
 	for i, e := range p.Events {
-		e.ID, e.At = ids.UUID(), in.now
+		e.ID, e.At = ids().UUID(), in.now
 		if p.Steady && i == len(p.Events)-1 {
 			// The announcement repeats itself on purpose.
 			p.Service.Events = append([]model.ServiceEvent{e}, p.Service.Events...)

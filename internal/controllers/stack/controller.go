@@ -75,17 +75,25 @@ func New(d Deps) *Controller {
 func (l *Controller) Name() string { return writer }
 
 // Wake implements control.Controller: a stack under way concerns us when what
-// it does changes, or when the process starts.
+// it does changes, when it is sent a signal, or when the process starts.
 func (l *Controller) Wake() store.Rules {
-	return store.Rules{store.On(state.Stacks, "the stack, while it is under way", func(old, s *model.Stack) []string {
-		if s == nil || !s.Status.InProgress() {
-			return nil
-		}
-		if old != nil && old.Status == s.Status && old.Operation == s.Operation {
-			return nil
-		}
-		return []string{s.ID}
-	})}
+	return store.Rules{
+		store.On(state.Stacks, "the stack, while it is under way", func(old, s *model.Stack) []string {
+			if s == nil || !s.Status.InProgress() {
+				return nil
+			}
+			if old != nil && old.Status == s.Status && old.Operation == s.Operation {
+				return nil
+			}
+			return []string{s.ID}
+		}),
+		store.On(state.StackSignals, "the stack of a new signal", func(old, s *model.StackSignal) []string {
+			if old != nil || s == nil {
+				return nil
+			}
+			return []string{s.Stack}
+		}),
+	}
 }
 
 // Reconcile implements control.Controller.
@@ -94,6 +102,7 @@ func (l *Controller) Reconcile(ctx context.Context, req control.Request) (contro
 	if err != nil || r == nil {
 		return control.Result{}, err
 	}
+	r.tellSignals()
 	switch r.stack.Status {
 	case model.StackCreateInProgress, model.StackUpdateInProgress, model.StackUpdateRollbackInProgress:
 		err = r.forward()

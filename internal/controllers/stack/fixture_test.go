@@ -253,6 +253,7 @@ func (h *fixture) others() {
 		}
 		return nil
 	})
+	h.do("controllers/group", groups)
 	h.do("controllers/service", h.deploy)
 	h.do("controllers/capacity", func(tx *store.Tx) error {
 		for _, p := range state.CapacityProviders.All(tx) {
@@ -271,6 +272,32 @@ func (h *fixture) others() {
 		}
 		return nil
 	})
+}
+
+// groups deletes the groups that are to go, and brings instances where they
+// should be.
+func groups(tx *store.Tx) error {
+	for _, g := range state.AutoScalingGroups.All(tx) {
+		if !g.Deleting {
+			continue
+		}
+		if err := state.AutoScalingGroups.Delete(tx, g.Name); err != nil {
+			return err
+		}
+	}
+	for _, i := range state.Instances.All(tx) {
+		i = model.Clone(i)
+		switch {
+		case i.Goal == model.GoalTerminate:
+			i.State = model.InstanceTerminated
+		case i.State == model.InstancePending:
+			i.State = model.InstanceRunning
+		}
+		if err := state.Instances.Put(tx, i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // deploy ends every service's deployment, and drains deleted services.

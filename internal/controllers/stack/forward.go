@@ -20,6 +20,7 @@ func (r *run) forward() error {
 		r.fail(fault.MessageOf(err))
 		return r.save()
 	}
+	r.bound = b
 	r.poll(p.order)
 	for {
 		begun := r.begin(b, p)
@@ -175,11 +176,13 @@ func (r *run) intendUpdate(rec *model.StackResource, props map[string]any) bool 
 		return false
 	}
 	rec.Token, rec.Started = r.IDs.UUID(), r.now
-	if slices.ContainsFunc(changes, func(c template.PropertyChange) bool { return c.Recreation == template.Always }) {
+	if r.replacesGroup(rec.LogicalID, changes) ||
+		slices.ContainsFunc(changes, func(c template.PropertyChange) bool { return c.Recreation == template.Always }) {
 		return r.intendReplace(rec, props, changes)
 	}
 	rec.Prior, rec.Properties = rec.Properties, props
 	delete(rec.Memo, handler.MemoStep)
+	delete(rec.Memo, handler.MemoRoll)
 	r.set(rec, model.ResourceUpdateInProgress, "")
 	return true
 }
@@ -272,7 +275,12 @@ func (r *run) act(rec *model.StackResource, again bool) {
 	if err == nil {
 		ready, err = h.Ready(r.ctx, s)
 	}
-	r.setOutcome(rec, h.Patience(), ready, err)
+	patience := h.Patience(s)
+	if policy := r.creationPolicy(rec); policy != nil && err == nil {
+		patience = max(patience, policy.Timeout+time.Minute)
+		ready, err = heard(policy, rec, r.signalsOf(rec), r.now, ready)
+	}
+	r.setOutcome(rec, patience, ready, err)
 }
 
 // failing and completing are how what is under way may end.

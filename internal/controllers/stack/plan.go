@@ -7,6 +7,7 @@ import (
 
 	"berth/internal/lang/template"
 	"berth/internal/model"
+	"berth/internal/model/catalog"
 	"berth/internal/state"
 )
 
@@ -44,6 +45,9 @@ func early(r template.Resource, props map[string]any) []string {
 		}
 	case "AWS::EC2::NatGateway", "AWS::EC2::EIP":
 		return []string{gateway}
+	case "AWS::AutoScaling::AutoScalingGroup", "AWS::EC2::Instance":
+		// Instances call home when they start: by a way that is there by then.
+		return reach
 	case "AWS::ECS::Service":
 		return []string{"AWS::ECS::ClusterCapacityProviderAssociations", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"}
 	}
@@ -53,7 +57,8 @@ func early(r template.Resource, props map[string]any) []string {
 // late lists types that must be deleted after a resource.
 func late(kind string) []string {
 	switch kind {
-	case "AWS::ECS::Service", "AWS::ECS::CapacityProvider", "AWS::ECS::ClusterCapacityProviderAssociations":
+	case "AWS::ECS::Service", "AWS::ECS::CapacityProvider", "AWS::ECS::ClusterCapacityProviderAssociations",
+		"AWS::AutoScaling::AutoScalingGroup", "AWS::EC2::Instance":
 		return reach
 	case "AWS::ElasticLoadBalancingV2::ListenerRule", "AWS::ElasticLoadBalancingV2::Listener":
 		// After a blue/green deployment a rule forwards to the alternate
@@ -159,6 +164,7 @@ func (r *run) read(body string, params []model.StackParameter) (*template.Bound,
 		Place: template.Place{Partition: r.Place.Partition, Region: r.Place.Region, Account: r.Place.Account, URLSuffix: suffix,
 			Zones: r.Zones},
 		StackName: r.stack.Name, StackID: r.stack.ID, Parameters: given,
+		Public: func(name string) (string, bool) { return catalog.Public(r.Place.Region, name) },
 		Import: func(name string) (string, bool) {
 			e, ok := state.Exports.Get(r.DB.View(), name)
 			return e.Value, ok && e.Stack != r.stack.ID

@@ -11,6 +11,7 @@ import (
 	"berth/internal/controllers/stack/handler"
 	"berth/internal/fault"
 	"berth/internal/ident"
+	"berth/internal/lang/template"
 	"berth/internal/model"
 	"berth/internal/state"
 	"berth/internal/store"
@@ -36,10 +37,13 @@ type run struct {
 	dirty   map[string]bool
 	gone    map[string]bool
 	events  []model.StackEvent
-	exports []model.Export  // to write when outputs are ready; nil leaves them
-	settled bool            // exports are to be written
-	stale   bool            // something else was asked for in between
-	used    map[string]bool // event ids given out
+	signals []model.StackSignal // in the order in which they came
+	bound   *template.Bound     // the template to go to, while going forward
+	told    []string            // keys of signals that events tell of now
+	exports []model.Export      // to write when outputs are ready; nil leaves them
+	settled bool                // exports are to be written
+	stale   bool                // something else was asked for in between
+	used    map[string]bool     // event ids given out
 }
 
 // load reads a stack and all it has; nil if nothing is under way.
@@ -59,6 +63,7 @@ func (l *Controller) load(ctx context.Context, req control.Request) (*run, error
 		r.order = append(r.order, rec.LogicalID)
 	}
 	slices.Sort(r.order)
+	r.signals = readSignals(view, s.ID)
 	var err error
 	if r.as, err = l.principal(view, s); err != nil {
 		return r, r.giveUp(err)
@@ -73,7 +78,10 @@ func (l *Controller) principal(r store.Reader, s model.Stack) (ident.Principal, 
 	switch {
 	case s.RoleARN != "" && l.Access != nil:
 		var err error
-		if p, err = l.Access.Assume(r, service, s.RoleARN, "AWSCloudFormation"); err != nil {
+		p, err = l.Access.Assume(r, control.Assumption{
+			Service: service, Role: s.RoleARN, Session: "AWSCloudFormation", For: s.ID,
+		})
+		if err != nil {
 			return p, err
 		}
 	case s.Principal == "" || strings.HasSuffix(s.Principal, ":root"):
@@ -82,6 +90,7 @@ func (l *Controller) principal(r store.Reader, s model.Stack) (ident.Principal, 
 		// A bare service principal is not evaluated by IAM, so only the root
 		// and roles are marked as acting through CloudFormation.
 		if p = asCaller(s.Principal); p.Role == "" {
+			p.Via = service
 			return p, nil
 		}
 	}
@@ -192,7 +201,7 @@ func (r *run) save() error {
 	r.status = r.stack.Status
 	clear(r.dirty)
 	clear(r.gone)
-	r.events, r.settled = nil, false
+	r.events, r.told, r.settled = nil, nil, false
 	return nil
 }
 
@@ -208,6 +217,9 @@ func (r *run) write(tx *store.Tx) error {
 	}
 	next.Events = cur.Events
 	if err := r.writeResources(tx); err != nil {
+		return err
+	}
+	if err := r.writeSignals(tx); err != nil {
 		return err
 	}
 	for _, e := range r.events {

@@ -4,7 +4,8 @@ import (
 	"context"
 
 	"berth/internal/access"
-	aasapi "berth/internal/api/autoscaling"
+	aasapi "berth/internal/api/applicationautoscaling"
+	asapi "berth/internal/api/autoscaling"
 	cwapi "berth/internal/api/cloudwatch"
 	ec2api "berth/internal/api/ec2"
 	ecrapi "berth/internal/api/ecr"
@@ -18,7 +19,8 @@ import (
 	"berth/internal/registry"
 	"berth/internal/series"
 	"berth/internal/wire"
-	aasshape "berth/internal/wire/shape/autoscaling"
+	aasshape "berth/internal/wire/shape/applicationautoscaling"
+	asshape "berth/internal/wire/shape/autoscaling"
 	cwshape "berth/internal/wire/shape/cloudwatch"
 	ec2shape "berth/internal/wire/shape/ec2"
 	ecrshape "berth/internal/wire/shape/ecr"
@@ -58,8 +60,9 @@ func services(h *fixture, acc *access.Access) map[string]service {
 		"application-autoscaling": {aasshape.Meta, aasapi.New(aasapi.Deps{
 			DB: h.db, Clock: h.clock, IDs: h.ids, Place: place, As: h.as, Access: acc,
 		})},
-		"ecr":        {ecrshape.Meta, ecrapi.New(ecrapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place, Images: images})},
-		"monitoring": {cwshape.Meta, cwapi.New(cwapi.Deps{DB: h.db, Clock: h.clock, Place: place, Series: data})},
+		"ecr":         {ecrshape.Meta, ecrapi.New(ecrapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place, Images: images})},
+		"autoscaling": {asshape.Meta, asapi.New(asapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place})},
+		"monitoring":  {cwshape.Meta, cwapi.New(cwapi.Deps{DB: h.db, Clock: h.clock, Place: place, Series: data})},
 	}
 }
 

@@ -48,6 +48,10 @@ func (l *lab) shape() map[string][]int {
 	add("log group", all(v, state.LogGroups)...)
 	add("repository", all(v, state.Repositories)...)
 	add("alarm", all(v, state.Alarms)...)
+	add("launch template", all(v, state.LaunchTemplates)...)
+	add("launch configuration", all(v, state.LaunchConfigurations)...)
+	add("auto scaling group", all(v, state.AutoScalingGroups)...)
+	add("instance", all(v, state.Instances)...)
 	return out
 }
 
@@ -71,7 +75,7 @@ func leaves(t *testing.T, row any) int {
 		t.Fatal(err)
 	}
 	for _, k := range []string{"status", "state"} {
-		if s := tree[k]; s == "INACTIVE" || s == "deleted" {
+		if s := tree[k]; s == "INACTIVE" || s == "deleted" || s == "terminated" {
 			return 0
 		}
 	}

@@ -42,7 +42,9 @@ func (r *run) step(rec *model.StackResource) *handler.Step {
 	return &handler.Step{
 		API: caller{r}, Place: r.Place, Now: r.now, StackName: r.stack.Name, StackID: r.stack.ID, Record: rec, Tags: r.tagsOf(rec,
 			rec.Properties),
-		Undo:  r.stack.Status.UpdateRollback(),
+		Undo:    r.stack.Status.UpdateRollback(),
+		Signals: r.signalsOf(rec), Update: r.updatePolicy(rec.LogicalID),
+		Note:  func(text string) { r.note(rec, rec.Status, text) },
 		Taken: func(id string) bool { return r.taken(id, rec.LogicalID) },
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"berth/internal/controllers/stack/handler"
 	"berth/internal/fault"
+	"berth/internal/ident"
 	"berth/internal/lang/template"
 	"berth/internal/model"
 	"berth/internal/state"
@@ -182,6 +183,17 @@ func (l *lab) kill(n int) {
 	}
 }
 
+// twice has somebody else make the nth call from now first.
+func (l *lab) twice(n int) {
+	at := len(l.calls) + n
+	l.before = func(service, operation string, in map[string]any) error {
+		if len(l.calls) == at {
+			_, _ = l.answer(l.t.Context(), ident.Principal{Root: true}, service, operation, in) // if that fails, so does this one
+		}
+		return nil
+	}
+}
+
 // forward are the statuses in which a refusal leads to going back.
 var forward = []model.StackStatus{model.StackCreateInProgress, model.StackUpdateInProgress}
 
@@ -331,6 +343,14 @@ func (l *lab) deletion() {
 		l.kill(n)
 		l.del("x")
 		when := fmt.Sprintf("deleted, killed after call %d", n)
+		l.want(l.settle("x"), "DELETE_COMPLETE", when)
+		l.calm()
+		l.same(l.empty, when)
+
+		l.want(l.run(l.body(""), true), "CREATE_COMPLETE", "created")
+		l.twice(n)
+		l.del("x")
+		when = fmt.Sprintf("deleted, call %d made before by somebody else", n)
 		l.want(l.settle("x"), "DELETE_COMPLETE", when)
 		l.calm()
 		l.same(l.empty, when)

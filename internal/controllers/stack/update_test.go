@@ -8,7 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"berth/internal/fault"
+	"berth/internal/model"
 	"berth/internal/state"
+	"berth/internal/store"
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/cloudformation"
 )
@@ -208,6 +210,50 @@ func TestCreateOnlyPartsNeverReachAnUpdate(t *testing.T) {
 	const want = "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename test-machines and update " +
 		"the stack again."
 	if s := h.settle("s"); s.Status != "UPDATE_ROLLBACK_COMPLETE" || !strings.Contains(h.story("s"), want) {
+		t.Errorf("%s\n%s", s.Status, h.story("s"))
+	}
+}
+
+// A service that was deleted behind the stack's back ends the update with ECS's
+// reason, and so its rollback, until it is skipped.
+func TestAServiceThatIsGoneEndsTheUpdate(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t)
+	body := func(count int) string {
+		return fmt.Sprintf(`Resources:
+  Cluster: {Type: AWS::ECS::Cluster}
+  Task:
+    Type: AWS::ECS::TaskDefinition
+    Properties: {RequiresCompatibilities: [EC2], ContainerDefinitions: [{Name: app, Image: "app:1", Memory: 64}]}
+  Web:
+    Type: AWS::ECS::Service
+    Properties: {Cluster: !Ref Cluster, LaunchType: EC2, TaskDefinition: !Ref Task, DesiredCount: %d}
+`, count)
+	}
+	if err := h.create("s", body(1)); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.settle("s"); s.Status != "CREATE_COMPLETE" {
+		t.Fatalf("%s\n%s", s.Status, h.story("s"))
+	}
+	h.do("api/ecs", func(tx *store.Tx) error {
+		return state.Services.Edit(tx, h.resource("s", "Web").PhysicalID, func(s *model.Service) error {
+			s.Status = model.ServiceInactive
+			return nil
+		})
+	})
+	if err := h.update("s", body(2)); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.settle("s"); s.Status != "UPDATE_ROLLBACK_FAILED" || !strings.Contains(h.story("s"), "Service was not ACTIVE.") {
+		t.Fatalf("%s\n%s", s.Status, h.story("s"))
+	}
+	if _, err := h.cfn.ContinueUpdateRollback(h.ctx(), &shape.ContinueUpdateRollbackInput{
+		StackName: wire.Ptr("s"), ResourcesToSkip: []string{"Web"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.settle("s"); s.Status != "UPDATE_ROLLBACK_COMPLETE" {
 		t.Errorf("%s\n%s", s.Status, h.story("s"))
 	}
 }

@@ -5,8 +5,9 @@
 // PlacedAt and Refusal, and moves on the tasks that nobody else can: those
 // told to stop before they had an instance, and those that waited for one too
 // long. Tasks whose instance is gone are dispatch's: they may have targets.
-// It buys nothing (controllers/capacity does) and gives no address
-// (controllers/network does). Only the control engine calls it.
+// A task of Fargate gets an instance of its own, a slice, with its placement.
+// Other instances are not its to buy (controllers/capacity), and no address is its to give
+// (controllers/network). Only the control engine calls it.
 package task
 
 import (
@@ -37,9 +38,10 @@ const patience = 5 * time.Minute
 
 // Deps are what the controller needs.
 type Deps struct {
-	DB  *state.DB
-	IDs *ident.Source
-	Log *slog.Logger
+	DB    *state.DB
+	IDs   *ident.Source
+	Place ident.Place
+	Log   *slog.Logger
 }
 
 // Controller implements control.Controller.
@@ -82,7 +84,7 @@ type (
 	instancePart struct {
 		cluster     string
 		goal        model.Goal
-		state       model.InstanceState
+		end         model.InstanceState
 		status      model.ContainerInstanceStatus
 		connected   bool
 		cpu, memory int64
@@ -101,7 +103,7 @@ func placedPart(t *model.Task) taskPart {
 }
 
 func hostPart(i *model.Instance) instancePart {
-	return instancePart{i.Cluster, i.Goal, i.State, i.Status, i.Connected, i.Registered.CPU, i.Registered.Memory}
+	return instancePart{i.Cluster, i.Goal, i.State.End(), i.Status, i.Connected, i.Registered.CPU, i.Registered.Memory}
 }
 
 func strategyPart(c *model.Cluster) clusterPart {
@@ -119,7 +121,7 @@ func sooner(a, b time.Duration) time.Duration {
 func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	view := l.DB.View()
 	w := l.look(view, r)
-	if len(w.asks)+len(w.dropped) == 0 {
+	if len(w.asks)+len(w.dropped)+len(w.slices) == 0 {
 		return control.Result{}, nil
 	}
 	plan := placement.Place(w.facts.Now(), w.asks)
@@ -131,15 +133,24 @@ func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.R
 	for i := range events {
 		events[i].id = l.IDs.UUID()
 	}
-	open, many := w.open(), len(plan.Refused) > many
-	plan.Refused = w.news(plan.Refused, many)
-	if len(moves)+len(open)+len(plan.Placed)+len(plan.Refused)+len(events) == 0 {
+	open := w.open()
+	plan.Refused = w.news(plan.Refused, len(plan.Refused) > many)
+	made := l.instances(r.Now, w)
+	if len(moves)+len(open)+len(plan.Placed)+len(plan.Refused)+len(events)+len(made) == 0 {
 		return control.Result{After: after}, nil
 	}
 	err := l.DB.Update(ctx, name, func(tx *store.Tx) error {
-		return write(tx, r.Now, moves, open, plan, events, many)
+		for n, i := range made {
+			if err := slice(tx, r.Now, i, w.slices[n]); err != nil {
+				return err
+			}
+		}
+		return write(tx, r.Now, moves, open, plan, events)
 	})
 	if err == nil {
+		for _, s := range w.slices {
+			l.Log.Info("task gets a slice", "cluster", r.Key, "task", s.Task, "reason", s.Why())
+		}
 		for _, p := range plan.Placed {
 			l.Log.Info("task placed", "cluster", r.Key, "task", p.Task, "instance", p.Node, "reason", p.Why())
 		}

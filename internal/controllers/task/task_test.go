@@ -198,3 +198,76 @@ func TestADrainingInstanceGetsNoTask(t *testing.T) {
 		t.Errorf("%+v", x)
 	}
 }
+
+// Proves: FG10
+func TestATaskOfFargateGetsASlice(t *testing.T) {
+	w := newWorld(t)
+	w.as("api/ecs", func(tx *store.Tx) error {
+		return state.Clusters.Edit(tx, "c", func(c *model.Cluster) error {
+			c.DefaultStrategy = []model.StrategyItem{{Provider: model.ProviderFargateSpot, Weight: 1}}
+			return nil
+		})
+	})
+	w.task("t1", nil)
+	w.run(now)
+	x := w.get("t1")
+	i, ok := state.Instances.One(w.db.View(), "arn", x.Instance)
+	if !ok || x.CapacityProvider != model.ProviderFargateSpot || x.Subnet != "subnet-a" {
+		t.Fatalf("%+v", x)
+	}
+	if i.Kind != model.KindSlice || i.CapacityOption != "SPOT" || i.StorageGiB != 20 || i.Expected.CPU != 256 || i.AvailabilityZone != "a" {
+		t.Errorf("%+v", i)
+	}
+	if len(state.Instances.By(w.db.View(), "cluster", "c")) != 0 || len(state.Instances.By(w.db.View(), "slices", "c")) != 1 {
+		t.Error("the slice is a container instance")
+	}
+}
+
+// Proves: E114, E115, E118
+func TestATaskOfTheLaunchTypeEC2WaitsForNothingToBeBought(t *testing.T) {
+	w := newWorld(t)
+	put := func(arn, service, host string) {
+		w.as("api/ecs", func(tx *store.Tx) error {
+			return state.Tasks.Put(tx, model.Task{
+				ARN: arn, Cluster: "c", Service: service, Group: "g", TaskDefinition: "host", LaunchType: model.LaunchEC2, Host: host,
+				LastStatus: model.TaskProvisioning, DesiredStatus: model.TaskRunning, CreatedAt: now, Memory: 100,
+			})
+		})
+	}
+	w.as("api/ecs", func(tx *store.Tx) error {
+		return state.TaskDefinitions.Put(tx, model.TaskDefinition{ARN: "host", NetworkMode: "host"})
+	})
+	put("alone", "", "")
+	put("served", "svc", "")
+	w.run(now)
+	none := "No Container Instances were found in your cluster."
+	if x := w.get("alone"); x.LastStatus != model.TaskDeprovisioning || x.StoppedReason != none {
+		t.Errorf("%+v", x)
+	}
+	s, _ := state.Services.Get(w.db.View(), "svc")
+	want := "(service web) was unable to place a task because no container instance met all of its requirements. Reason: No Container " +
+		"Instances were found in your cluster. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
+	if len(s.Events) != 1 || s.Events[0].Message != want {
+		t.Fatalf("%+v", s.Events)
+	}
+	w.as("api/ec2", func(tx *store.Tx) error {
+		return state.Instances.Put(tx, model.Instance{
+			ID: "i-own", Kind: model.KindEC2, CapacityProvider: "asg", AvailabilityZone: "a", Goal: model.GoalRun, State: model.InstancePending,
+		})
+	})
+	w.as("dispatch", func(tx *store.Tx) error {
+		return state.Instances.Edit(tx, "i-own", func(i *model.Instance) error {
+			i.ARN, i.Cluster, i.Status, i.Connected = "arn/i-own", "c", model.ContainerInstanceActive, true
+			i.Registered = model.Resources{CPU: 1000, Memory: 250}
+			return nil
+		})
+	})
+	put("elsewhere", "svc", "arn/other")
+	w.run(now)
+	if x := w.get("served"); x.Instance != "arn/i-own" || x.CapacityProvider != "" || x.Subnet != "" {
+		t.Errorf("%+v", x)
+	}
+	if x := w.get("elsewhere"); x.Instance != "" {
+		t.Errorf("placed on another instance than its own: %+v", x)
+	}
+}

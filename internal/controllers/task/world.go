@@ -21,14 +21,16 @@ type world struct {
 	// stop before they were placed.
 	asks    []placement.Ask
 	dropped []*model.Task
-	view    store.Reader
+	// slices are those that tasks of Fargate get.
+	slices []placement.Slice
+	view   store.Reader
 }
 
 // look reads a cluster.
 func (l Controller) look(view *store.View, r control.Request) *world {
 	w := &world{now: r.Now, cluster: r.Key, view: view, facts: l.facts.Of(view, r.Key)}
 	w.dropped = slices.Collect(state.Tasks.Each(view, "dropped", r.Key))
-	w.asks = w.facts.Asks()
+	w.slices, w.asks = w.facts.Apart(w.facts.Asks())
 	return w
 }
 
@@ -52,7 +54,8 @@ func (w *world) giveUp(plan placement.Plan) (out []move, after time.Duration) {
 		if t.Service != "" {
 			continue
 		}
-		if wait := t.CreatedAt.Add(waitLimit).Sub(w.now); wait > 0 {
+		wait := t.CreatedAt.Add(waitLimit).Sub(w.now)
+		if wait > 0 && !w.asks[r.Ask].EC2 { // for which nothing is bought
 			after = sooner(after, wait)
 			continue
 		}
@@ -113,7 +116,7 @@ func (w *world) events(plan placement.Plan) ([]event, time.Duration) {
 	told := map[string]bool{}
 	for _, r := range plan.Refused {
 		t := w.asks[r.Ask].Record
-		if wait := t.CreatedAt.Add(patience).Sub(w.now); wait > 0 {
+		if wait := t.CreatedAt.Add(patience).Sub(w.now); wait > 0 && !w.asks[r.Ask].EC2 {
 			if after == 0 || wait < after {
 				after = wait
 			}

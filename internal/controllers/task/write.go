@@ -2,6 +2,7 @@ package task
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"berth/internal/model"
@@ -10,7 +11,7 @@ import (
 	"berth/internal/store"
 )
 
-func write(tx *store.Tx, now time.Time, moves []move, asks []placement.Ask, plan placement.Plan, events []event, many bool) error {
+func write(tx *store.Tx, now time.Time, moves []move, asks []placement.Ask, plan placement.Plan, events []event) error {
 	for _, m := range moves {
 		if err := finish(tx, now, m); err != nil {
 			return err
@@ -25,7 +26,7 @@ func write(tx *store.Tx, now time.Time, moves []move, asks []placement.Ask, plan
 		}
 	}
 	for _, r := range plan.Refused {
-		if err := refuse(tx, now, r, many); err != nil {
+		if err := refuse(tx, now, r); err != nil {
 			return err
 		}
 	}
@@ -64,9 +65,13 @@ func finish(tx *store.Tx, now time.Time, m move) error {
 
 // open are the asks whose tasks have no provider on record.
 func (w *world) open() []placement.Ask {
-	return slices.DeleteFunc(slices.Clone(w.asks), func(a placement.Ask) bool {
-		return a.Provider == "" || a.Record.CapacityProvider != ""
-	})
+	var out []placement.Ask
+	for i := range w.asks {
+		if a := &w.asks[i]; a.Provider != "" && a.Record.CapacityProvider == "" {
+			out = append(out, *a)
+		}
+	}
+	return out
 }
 
 // assign writes down the provider of every waiting task, so that supply and
@@ -97,7 +102,9 @@ func put(tx *store.Tx, now time.Time, p placement.Placed) error {
 	}
 	if err := state.Tasks.Edit(tx, p.Task, func(t *model.Task) error {
 		t.Instance, t.AvailabilityZone, t.Subnet, t.PlacedAt = i.ARN, i.AvailabilityZone, p.Subnet, now
-		t.CapacityProvider = i.CapacityProvider
+		if t.LaunchType != model.LaunchEC2 { // which has none, whatever the instance's
+			t.CapacityProvider = i.CapacityProvider
+		}
 		t.Refusal = ""
 		t.Version++
 		return nil
@@ -117,9 +124,9 @@ const many = 50
 
 // refuse writes down why a task waits. Only the first reason is a decision:
 // later ones differ in counts.
-func refuse(tx *store.Tx, now time.Time, r placement.Refused, coarse bool) error {
+func refuse(tx *store.Tx, now time.Time, r placement.Refused) error {
 	t := state.Tasks.Ref(tx, r.Task)
-	if told(t, r, coarse) {
+	if told(t, r, false) {
 		return nil
 	}
 	if err := state.Tasks.Edit(tx, r.Task, func(t *model.Task) error {
@@ -138,24 +145,18 @@ func told(t *model.Task, r placement.Refused, coarse bool) bool {
 	return t == nil || !placement.Waiting(t) || t.Refusal == r.Why || coarse && alike(t.Refusal, r.Why)
 }
 
-// alike reports whether reasons differ in figures only.
-func alike(a, b string) bool {
-	i, k := 0, 0
-	for {
-		for i < len(a) && digit(a[i]) {
-			i++
-		}
-		for k < len(b) && digit(b[k]) {
-			k++
-		}
-		if i == len(a) || k == len(b) {
-			return i == len(a) && k == len(b)
-		}
-		if a[i] != b[k] {
-			return false
-		}
-		i, k = i+1, k+1
-	}
-}
+// alike reports whether reasons say the same but for figures, for the order in
+// which they count causes, and for which resource of the instances has run out.
+func alike(a, b string) bool { return slices.Equal(clauses(a), clauses(b)) }
 
-func digit(c byte) bool { return '0' <= c && c <= '9' }
+var resources = strings.NewReplacer(
+	placement.CauseCPU, placement.CauseMemory, placement.CauseENI, placement.CauseMemory,
+	"0", "", "1", "", "2", "", "3", "", "4", "", "5", "", "6", "", "7", "", "8", "", "9", "",
+)
+
+// clauses are the parts of a reason as alike compares them.
+func clauses(why string) []string {
+	parts := strings.FieldsFunc(resources.Replace(why), func(r rune) bool { return r == ',' || r == ';' })
+	slices.Sort(parts)
+	return slices.Compact(parts)
+}

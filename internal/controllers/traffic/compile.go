@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -15,8 +16,8 @@ import (
 
 // Compile works out what the data plane should serve, from nothing. Equal
 // states make equal configurations. The controller keeps the same by parts.
-func Compile(r store.Reader, hostAddress string) balancer.Config {
-	c := balancer.Config{HostAddress: hostAddress}
+func Compile(r store.Reader, hostAddress string, published ...string) balancer.Config {
+	c := balancer.Config{HostAddress: hostAddress, Guarded: true, Published: published}
 	for _, lb := range state.LoadBalancers.All(r) {
 		x := compileBalancer(r, lb)
 		for _, l := range state.Listeners.By(r, "loadbalancer", lb.ARN) {
@@ -30,7 +31,8 @@ func Compile(r store.Reader, hostAddress string) balancer.Config {
 	return c
 }
 
-// compileBalancer is a load balancer without its listeners.
+// compileBalancer is a load balancer without its listeners. One that is not
+// internet-facing is not on the host, whose clients are on the Internet.
 func compileBalancer(r store.Reader, lb model.LoadBalancer) balancer.LoadBalancer {
 	at := attributes(lb.Attributes)
 	out := balancer.LoadBalancer{
@@ -38,12 +40,43 @@ func compileBalancer(r store.Reader, lb model.LoadBalancer) balancer.LoadBalance
 		KeepAlive: at.seconds("client_keep_alive.seconds", 3600), ForwardedFor: lb.Attributes["routing.http.xff_header_processing.mode"],
 		ClientPort: at.yes("routing.http.xff_client_port.enabled"), PreserveHost: at.yes("routing.http.preserve_host_header.enabled"),
 		DropInvalidHeaders: at.yes("routing.http.drop_invalid_header_fields.enabled"),
-		HTTP2:              at.yes("routing.http2.enabled"),
+		HTTP2:              at.yes("routing.http2.enabled"), Desync: balancer.Desync(lb.Attributes["routing.http.desync_mitigation_mode"]),
+	}
+	if lb.Scheme == "internet-facing" {
+		out.Address, out.Public, out.Sources = lb.HostAddress, true, sources(r, lb.SecurityGroups)
 	}
 	for _, n := range Nodes(r, lb) {
 		out.Nodes = append(out.Nodes, balancer.Node{ID: n.ID, Zone: n.AvailabilityZone, IP: n.IP})
 	}
 	return out
+}
+
+// sources are whom security groups let in from beyond the VPC.
+func sources(r store.Reader, groups []string) []balancer.Source {
+	var out []balancer.Source
+	for _, id := range groups {
+		g, _ := state.SecurityGroups.Get(r, id)
+		for _, rule := range g.Rules {
+			prefix, err := netip.ParsePrefix(cmp.Or(rule.CIDR, rule.CIDR6))
+			from, to, tcp := portsOf(rule)
+			if err == nil && tcp && !rule.Egress {
+				out = append(out, balancer.Source{Prefix: prefix, From: from, To: to})
+			}
+		}
+	}
+	return out
+}
+
+// portsOf are the ports of TCP that a rule is about.
+func portsOf(rule model.SecurityRule) (from, to int, tcp bool) {
+	switch rule.Protocol {
+	case "-1":
+		return 0, 65535, true
+	case "tcp", "6":
+		return int(rule.FromPort), int(rule.ToPort), true
+	default:
+		return 0, 0, false
+	}
 }
 
 func compileListener(r store.Reader, l model.Listener) balancer.Listener {

@@ -25,10 +25,10 @@ type served struct {
 	listeners []string
 }
 
-func newConfig(db *store.DB, hostAddress string) *config {
+func newConfig(db *store.DB, hostAddress string, published []string) *config {
 	return &config{
-		now:       balancer.Config{HostAddress: hostAddress},
-		balancers: store.NewDerived(db, balancerRules(), servedOf),
+		now:       balancer.Config{HostAddress: hostAddress, Guarded: true, Published: published},
+		balancers: balancersOf(db),
 		listeners: store.NewDerived(db, listenerRules(), func(r store.Reader, arn string) (balancer.Listener, bool) {
 			l, ok := state.Listeners.Get(r, arn)
 			return compileListener(r, l), ok
@@ -37,9 +37,9 @@ func newConfig(db *store.DB, hostAddress string) *config {
 	}
 }
 
-func balancerRules() store.Rules {
+func balancersOf(db *store.DB) *store.Derived[served] {
 	const means = "the load balancer"
-	return store.Rules{
+	rules := store.Rules{
 		store.OnAny(state.LoadBalancers, means, func(lb *model.LoadBalancer) string { return lb.ARN }),
 		store.OnAny(state.Listeners, means, func(l *model.Listener) string { return l.LoadBalancer }),
 		store.OnAny(state.NetworkInterfaces, means, func(n *model.NetworkInterface) string {
@@ -49,6 +49,27 @@ func balancerRules() store.Rules {
 			return n.Owner
 		}),
 	}
+	d := store.NewDerived(db, rules, servedOf)
+	d.Through = balancersOfGroup
+	return d
+}
+
+// balancersOfGroup are the load balancers that a changed security group lets
+// clients into.
+func balancersOfGroup(r store.Reader, c store.Change) []string {
+	old, n := state.SecurityGroups.Of(c)
+	var out []string
+	for _, g := range []*model.SecurityGroup{old, n} {
+		if g == nil {
+			continue
+		}
+		for lb := range state.LoadBalancers.Every(r) {
+			if slices.Contains(lb.SecurityGroups, g.ID) {
+				out = append(out, lb.ARN)
+			}
+		}
+	}
+	return out
 }
 
 func servedOf(r store.Reader, arn string) (served, bool) {

@@ -2,11 +2,13 @@ package traffic_test
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"berth/internal/balancer"
@@ -26,7 +28,7 @@ func TestTheDataPlaneIsGivenWhatCompiles(t *testing.T) {
 				w.put(anyChange(r))
 			}
 			w.settle()
-			if diff := cmp.Diff(traffic.Compile(w.db.View(), "127.0.0.1"), w.edge.Config()); diff != "" {
+			if diff := cmp.Diff(traffic.Compile(w.db.View(), "127.0.0.1"), w.edge.Config(), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 				r.Fatal(diff)
 			}
 		}
@@ -56,7 +58,14 @@ func anyChange(r *rapid.T) (string, func(*store.Tx) error) {
 		"api/elbv2 balancer": func(tx *store.Tx) error {
 			arn := lbARN + fmt.Sprint(n)
 			return toggle(tx, state.LoadBalancers, arn, model.LoadBalancer{
-				ARN: arn, Subnets: []string{"s-a"}, State: model.LoadBalancerProvisioning,
+				ARN: arn, Subnets: []string{"s-a"}, State: model.LoadBalancerProvisioning, Scheme: "internet-facing",
+				SecurityGroups: []string{"sg-0", "sg-1"},
+			})
+		},
+		"api/ec2 rules": func(tx *store.Tx) error {
+			id := fmt.Sprint("sg-", n)
+			return toggle(tx, state.SecurityGroups, id, model.SecurityGroup{
+				ID: id, Rules: []model.SecurityRule{{Protocol: "tcp", FromPort: 80, ToPort: 80, CIDR: "0.0.0.0/0"}},
 			})
 		},
 		"controllers/network node": func(tx *store.Tx) error {
@@ -76,8 +85,8 @@ func anyChange(r *rapid.T) (string, func(*store.Tx) error) {
 		},
 	}
 	what := rapid.SampledFrom([]string{
-		"api/elbv2 group", "api/elbv2 target", "api/elbv2 listener", "api/elbv2 rule", "api/elbv2 balancer", "controllers/network node",
-		"controllers/capacity instance", "controllers/network address",
+		"api/elbv2 group", "api/elbv2 target", "api/elbv2 listener", "api/elbv2 rule", "api/elbv2 balancer", "api/ec2 rules",
+		"controllers/network node", "controllers/capacity instance", "controllers/network address",
 	}).Draw(r, "what")
 	var writer string
 	_, _ = fmt.Sscan(what, &writer)

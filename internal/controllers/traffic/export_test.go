@@ -11,7 +11,7 @@ import (
 // Reports takes one report after the other, and returns for each what is known
 // then of every target, and which targets were said to have changed.
 func Reports(db *store.DB, all ...[]balancer.TargetReport) (known []map[string]balancer.TargetReport, changed [][]string) {
-	p := newPlane(db, "")
+	p := newPlane(db, "", nil)
 	for _, r := range all {
 		news := p.news(db.View(), r)
 		now := map[string]balancer.TargetReport{}
@@ -28,3 +28,9 @@ func (l *Controller) Compiled() int {
 	c := l.plane.config
 	return c.balancers.Made() + c.listeners.Made() + c.groups.Made()
 }
+
+// AddressAt and OwnAddress choose load balancers' addresses of the host.
+var (
+	AddressAt  = addressAt
+	OwnAddress = ownAddress
+)

@@ -27,10 +27,10 @@ func keyOfReport(t balancer.TargetReport) reportKey { return reportKey{t.Group, 
 
 func (k reportKey) target() string { return state.TargetKey(k.group, k.id, int64(k.port)) }
 
-func newPlane(db *store.DB, hostAddress string) *plane {
+func newPlane(db *store.DB, hostAddress string, published []string) *plane {
 	rules := store.Rules{store.OnAny(state.Targets, "the target", func(t *model.Target) string { return state.Targets.Key(*t) })}
 	return &plane{
-		config: newConfig(db, hostAddress), reports: map[reportKey]balancer.TargetReport{},
+		config: newConfig(db, hostAddress, published), reports: map[reportKey]balancer.TargetReport{},
 		draining: store.NewDerived(db, rules, func(r store.Reader, key string) (model.Target, bool) {
 			t, ok := state.Targets.Get(r, key)
 			return t, ok && !t.DrainingAt.IsZero()

@@ -113,11 +113,30 @@ func (r *round) target(t model.Task, lb model.ServiceLoadBalancer) (x model.Targ
 	if g, _ := state.TargetGroups.Get(r.view, lb.TargetGroupARN); g.TargetType == "instance" {
 		i, found := state.Instances.One(r.view, "arn", t.Instance)
 		x.ID, x.Zone = i.ID, i.AvailabilityZone
+		if x.Port = hostPort(r.view, t, lb); x.Port == 0 {
+			return x, false
+		}
 		return x, found
 	}
 	n, found := state.NetworkInterfaces.Get(r.view, t.ENI)
 	x.ID, x.Zone = n.IP, n.AvailabilityZone
 	return x, found && n.IP != ""
+}
+
+// hostPort is the instance's port that leads to a container's; 0 while that is
+// not known.
+func hostPort(r store.Reader, t model.Task, lb model.ServiceLoadBalancer) int64 {
+	for _, c := range t.Containers {
+		for _, b := range c.Bindings {
+			if c.Name == lb.ContainerName && b.ContainerPort == lb.ContainerPort {
+				return b.HostPort
+			}
+		}
+	}
+	if d := state.TaskDefinitions.Ref(r, t.TaskDefinition); d != nil && d.NetworkMode == model.NetworkBridge {
+		return 0
+	}
+	return lb.ContainerPort
 }
 
 // deregister begins to drain a task's targets.
@@ -189,7 +208,9 @@ func (r *round) allowed(t model.Task, lb model.ServiceLoadBalancer, action strin
 	if role == "" || isServiceLinked(role) || r.controller.Access == nil {
 		return nil
 	}
-	p, err := r.controller.Access.Assume(r.view, "ecs.amazonaws.com", role, session)
+	p, err := r.controller.Access.Assume(r.view, control.Assumption{
+		Service: "ecs.amazonaws.com", Role: role, Session: session, For: t.Service,
+	})
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,9 @@ type Deps struct {
 	Log    *slog.Logger
 	// HostAddress is where listeners also listen on the host; "" is nowhere.
 	HostAddress string
+	// Published are more addresses of the host, where public load balancers
+	// answer to whom their security groups let in.
+	Published []string
 	// Metrics takes the figures of each minute; nil is nobody. It needs Jobs
 	// and an Edge that is a Counter.
 	Metrics Metrics
@@ -66,8 +69,9 @@ type Deps struct {
 // Controller moves targets and keeps the data plane as the state says.
 type Controller struct {
 	Deps
-	last  figures
-	plane *plane
+	last      figures
+	plane     *plane
+	byService *store.Grouped[model.Task]
 }
 
 var (
@@ -79,7 +83,8 @@ var (
 func New(d Deps) *Controller {
 	l := &Controller{Deps: d}
 	if d.DB != nil {
-		l.plane = newPlane(d.DB.DB, d.HostAddress)
+		l.plane = newPlane(d.DB.DB, d.HostAddress, d.Published)
+		l.byService = store.NewGrouped(d.DB.DB, state.Tasks, func(t *model.Task) string { return t.Service })
 	}
 	return l
 }
@@ -94,6 +99,7 @@ func (l *Controller) Start(store.Reader) []string { return []string{KeyEdge, key
 func (l *Controller) Wake() store.Rules {
 	return store.Rules{
 		always(state.LoadBalancers), always(state.Listeners), always(state.ListenerRules), always(state.TargetGroups), always(state.Targets),
+		always(state.SecurityGroups), // whom published load balancers let in
 		store.OnAny(state.NetworkInterfaces, KeyEdge, func(n *model.NetworkInterface) string {
 			if n.Kind != "loadbalancer" {
 				return ""
@@ -156,7 +162,7 @@ func (l *Controller) Reconcile(ctx context.Context, r control.Request) (control.
 		return l.figures(ctx, r.Now)
 	case "service":
 		var ts []model.Task
-		for t := range state.Tasks.Each(l.DB.View(), "service", arn) {
+		for _, t := range l.tasksOf(arn) {
 			if concerns(t) {
 				ts = append(ts, *t)
 			}
@@ -166,6 +172,12 @@ func (l *Controller) Reconcile(ctx context.Context, r control.Request) (control.
 		t, _ := state.Tasks.Get(l.DB.View(), arn)
 		return l.tasks(ctx, r.Now, "", []model.Task{t})
 	}
+}
+
+// tasksOf are the tasks of a service. They are only read.
+func (l *Controller) tasksOf(service string) []*model.Task {
+	l.byService.To(l.DB.View())
+	return l.byService.Of(service)
 }
 
 // edge configures the data plane and writes down what it reports.
@@ -198,6 +210,7 @@ type facts struct {
 	ended     []string      // keys of targets whose draining is over
 	health    map[string]balancer.TargetReport
 	active    []string                           // load balancers that serve now
+	homeless  []string                           // load balancers without an address of the host
 	listeners map[string]balancer.ListenerReport // by ARN
 	served    map[string]int64                   // changes of rules that are in force now, by ARN
 }
@@ -209,13 +222,14 @@ func (f *facts) look(r *store.View) bool {
 		f.target(r, key)
 	}
 	f.drains(r)
+	f.addresses(r)
 	if f.known {
 		f.balancers(r)
 	}
 	if f.known && f.current {
 		f.rules(r)
 	}
-	return len(f.ended)+len(f.health)+len(f.active)+len(f.listeners)+len(f.served) > 0
+	return len(f.ended)+len(f.health)+len(f.active)+len(f.homeless)+len(f.listeners)+len(f.served) > 0
 }
 
 func usedGroups(r store.Reader) map[string]bool {
@@ -332,6 +346,9 @@ func (f *facts) write(tx *store.Tx) error {
 		if err := f.activate(tx, arn); err != nil {
 			return err
 		}
+	}
+	if err := f.settle(tx); err != nil {
+		return err
 	}
 	for _, arn := range slices.Sorted(maps.Keys(f.listeners)) {
 		l, ok := state.Listeners.Get(tx, arn)

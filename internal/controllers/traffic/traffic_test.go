@@ -1,12 +1,17 @@
 package traffic_test
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"berth/internal/balancer"
 	"berth/internal/balancer/sim"
@@ -35,8 +40,8 @@ var start = time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)
 // gate is IAM with one switch.
 type gate struct{ deny bool }
 
-func (g *gate) Assume(_ store.Reader, _, role, session string) (ident.Principal, error) {
-	return ident.AsRole(role, session), nil
+func (g *gate) Assume(_ store.Reader, by control.Assumption) (ident.Principal, error) {
+	return ident.AsRole(by.Role, by.Session), nil
 }
 
 func (g *gate) Allow(_ store.Reader, p ident.Principal, action, _ string, _ map[string]string) error {
@@ -76,7 +81,9 @@ func newWorld(t *testing.T) *world {
 	w.put("api/elbv2", func(tx *store.Tx) error {
 		_ = state.LoadBalancers.Put(tx, model.LoadBalancer{
 			ARN: lbARN, Name: "web", DNSName: "web-1.us-east-1.elb.localhost", VPC: "vpc-1", Subnets: []string{"s-a"},
-			State: model.LoadBalancerProvisioning, Attributes: map[string]string{"idle_timeout.timeout_seconds": "30"},
+			State: model.LoadBalancerProvisioning, Attributes: map[string]string{
+				"idle_timeout.timeout_seconds": "30", "routing.http.desync_mitigation_mode": "strictest",
+			},
 		})
 		_ = state.Listeners.Put(tx, model.Listener{ARN: lARN, LoadBalancer: lbARN, Port: 80, Protocol: "HTTP"})
 		_ = state.ListenerRules.Put(tx, model.ListenerRule{
@@ -306,7 +313,22 @@ func TestARoleThatMayNotRegisterIsToldAndTriedAgain(t *testing.T) {
 	w.status(model.TaskRunning)
 }
 
+// Proves: E123
 func TestATaskInTheHostsNetworkRegistersItsInstance(t *testing.T) {
+	for name, c := range map[string]struct {
+		mode     string
+		bindings []model.NetworkBinding
+		want     int
+	}{
+		"host":               {"host", nil, 8080},
+		"bridge":             {"bridge", []model.NetworkBinding{{ContainerPort: 80, HostPort: 1}, {ContainerPort: 8080, HostPort: 32770}}, 32770},
+		"before it is known": {"bridge", nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) { registersInstance(t, c.mode, c.bindings, c.want) })
+	}
+}
+
+func registersInstance(t *testing.T, mode string, bindings []model.NetworkBinding, port int) {
 	w := newWorld(t)
 	w.put("controllers/capacity", func(tx *store.Tx) error {
 		return state.Instances.Put(tx, model.Instance{
@@ -323,8 +345,12 @@ func TestATaskInTheHostsNetworkRegistersItsInstance(t *testing.T) {
 		return state.TargetGroups.Put(tx, g)
 	})
 	w.put("api/ecs", func(tx *store.Tx) error {
+		if err := state.TaskDefinitions.Put(tx, model.TaskDefinition{ARN: "td", NetworkMode: mode}); err != nil {
+			return err
+		}
 		return state.Tasks.Put(tx, model.Task{
 			ARN: taskARN, ID: "1", Cluster: "c", Service: svcARN, DesiredStatus: model.TaskRunning, LastStatus: model.TaskProvisioning,
+			TaskDefinition: "td", Containers: []model.TaskContainer{{Name: "app", Bindings: bindings}},
 			LoadBalancers: []model.ServiceLoadBalancer{{TargetGroupARN: group, ContainerName: "app", ContainerPort: 8080}},
 		})
 	})
@@ -335,9 +361,13 @@ func TestATaskInTheHostsNetworkRegistersItsInstance(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.settle()
+	if port == 0 {
+		w.status(model.TaskActivating)
+		return
+	}
 	w.status(model.TaskRunning)
 	c := traffic.Compile(w.db.View(), "")
-	want := []balancer.Target{{ID: "i-1", IP: "10.0.0.30", Port: 8080, Zone: "us-east-1a", Since: start}}
+	want := []balancer.Target{{ID: "i-1", IP: "10.0.0.30", Port: port, Zone: "us-east-1a", Since: start}}
 	if diff := cmp.Diff(want, c.Groups[1].Targets); diff != "" {
 		t.Error(diff)
 	}
@@ -365,14 +395,128 @@ func TestSettlingTwiceWritesNothing(t *testing.T) {
 	}
 }
 
+// Where load balancers are published, the data plane knows whom their groups let in,
+// and learns of it when a group changes.
+func TestPublishedLoadBalancersKnowWhoComes(t *testing.T) {
+	w := newWorld(t)
+	loop := traffic.New(traffic.Deps{
+		DB: w.db, Edge: w.edge, Access: w.gate, IDs: ident.Seeded(1), Log: slog.New(slog.DiscardHandler), Published: []string{"192.0.2.1"},
+	})
+	look := func() balancer.LoadBalancer {
+		t.Helper()
+		if _, err := loop.Reconcile(t.Context(), control.Request{Key: traffic.KeyEdge, Now: w.clock.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		c := w.edge.Config()
+		if diff := cmp.Diff(traffic.Compile(w.db.View(), "", "192.0.2.1"), c, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
+			t.Error(diff)
+		}
+		return c.LoadBalancers[0]
+	}
+	if lb := look(); lb.Public || lb.Sources != nil {
+		t.Errorf("a load balancer that is not internet-facing is public: %+v", lb)
+	}
+	w.put("api/elbv2", func(tx *store.Tx) error {
+		return state.LoadBalancers.Edit(tx, lbARN, func(lb *model.LoadBalancer) error {
+			lb.Scheme, lb.SecurityGroups = "internet-facing", []string{"sg-1", "sg-2"}
+			return nil
+		})
+	})
+	if lb := look(); !lb.Public || len(lb.Sources) > 0 {
+		t.Errorf("no group lets anybody in: %+v", lb)
+	}
+	w.put("api/ec2", func(tx *store.Tx) error {
+		return state.SecurityGroups.Put(tx, model.SecurityGroup{ID: "sg-2", VPC: "vpc-1", Rules: []model.SecurityRule{
+			{ID: "sgr-1", Protocol: "tcp", FromPort: 80, ToPort: 81, CIDR: "192.0.2.0/24"},
+			{ID: "sgr-2", Protocol: "-1", FromPort: -1, ToPort: -1, CIDR6: "2001:db8::/32"},
+			{ID: "sgr-3", Protocol: "udp", FromPort: 80, ToPort: 80, CIDR: "0.0.0.0/0"},
+			{ID: "sgr-4", Protocol: "tcp", FromPort: 80, ToPort: 80, Group: "sg-1"},
+			{ID: "sgr-5", Protocol: "-1", FromPort: -1, ToPort: -1, CIDR: "0.0.0.0/0", Egress: true},
+		}})
+	})
+	want := []balancer.Source{
+		{Prefix: netip.MustParsePrefix("192.0.2.0/24"), From: 80, To: 81}, {Prefix: netip.MustParsePrefix("2001:db8::/32"), From: 0, To: 65535},
+	}
+	if got := look().Sources; !slices.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+}
+
+// Every internet-facing load balancer gets a loopback address that is its own,
+// keeps it whatever comes and goes, and no internal one has any. A client of the host
+// is let in as the groups say.
+func TestEachLoadBalancerGetsAnAddressOfTheHost(t *testing.T) {
+	w := newWorld(t)
+	named := func(n int) string { return fmt.Sprint(lbARN, "-", n) }
+	put := func(n int, scheme string) {
+		w.put("api/elbv2", func(tx *store.Tx) error {
+			return state.LoadBalancers.Put(tx, model.LoadBalancer{ARN: named(n), Scheme: scheme, SecurityGroups: []string{"sg-1"}})
+		})
+	}
+	address := func(n int) string {
+		lb, _ := state.LoadBalancers.Get(w.db.View(), named(n))
+		return lb.HostAddress
+	}
+	for n := range 200 {
+		put(n, "internet-facing")
+	}
+	put(200, "internal")
+	w.settle()
+	was := map[string]int{}
+	for n := range 200 {
+		a := address(n)
+		ip, err := netip.ParseAddr(a)
+		if _, twice := was[a]; twice || err != nil || !netip.MustParsePrefix("127.64.0.0/10").Contains(ip) {
+			t.Errorf("load balancer %d has %q", n, a)
+		}
+		was[a] = n
+	}
+	if a := address(200); a != "" {
+		t.Errorf("an internal load balancer has %s", a)
+	}
+	w.put("api/elbv2", func(tx *store.Tx) error { return state.LoadBalancers.Delete(tx, named(7)) })
+	put(201, "internet-facing")
+	w.settle()
+	for n := range 200 {
+		if a := address(n); n != 7 && was[a] != n {
+			t.Errorf("load balancer %d has %q, another's before", n, a)
+		}
+	}
+	w.put("api/ec2", func(tx *store.Tx) error {
+		return state.SecurityGroups.Put(tx, model.SecurityGroup{ID: "sg-1", Rules: []model.SecurityRule{
+			{Protocol: "tcp", FromPort: 80, ToPort: 80, CIDR: "127.0.0.1/32"},
+		}})
+	})
+	lb, _ := state.LoadBalancers.Get(w.db.View(), named(0))
+	here, other := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
+	v := w.db.View()
+	if !traffic.Admits(v, lb, here, 80) || traffic.Admits(v, lb, other, 80) || traffic.Admits(v, lb, here, 81) {
+		t.Error("a rule for 127.0.0.1 and port 80 lets in another address or port, or not its own")
+	}
+}
+
+// Two load balancers whose ARNs lead to one address get two.
+func TestOwnAddressesNeverMeet(t *testing.T) {
+	first := traffic.OwnAddress(lbARN, nil)
+	second := traffic.OwnAddress(lbARN, map[string]bool{first: true})
+	if first == second || !strings.HasPrefix(first, "127.") || !strings.HasPrefix(second, "127.") {
+		t.Errorf("%s and %s", first, second)
+	}
+	last := traffic.AddressAt(64<<8*254 - 1)
+	if first := traffic.AddressAt(0); first != "127.64.0.1" || last != "127.127.255.254" || traffic.AddressAt(64<<8*254) != first {
+		t.Errorf("the range is from %s to %s", first, last)
+	}
+}
+
 func TestCompile(t *testing.T) {
 	w := newWorld(t)
 	w.task(model.TaskActivating, toGroup(""))
 	want := balancer.Config{
-		HostAddress: "127.0.0.1",
+		HostAddress: "127.0.0.1", Guarded: true,
 		LoadBalancers: []balancer.LoadBalancer{{
 			ID: lbARN, Name: "app/web/0123456789abcdef", Host: "web-1.us-east-1.elb.localhost",
 			Nodes: []balancer.Node{{ID: "eni-lb", Zone: "us-east-1a", IP: "10.0.0.10"}}, IdleTimeout: 30 * time.Second, KeepAlive: time.Hour,
+			Desync: balancer.Strictest,
 			Listeners: []balancer.Listener{{ID: lARN, Port: 80, Rules: []balancer.Rule{
 				{
 					ID: ruleARN, Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/*"}}},

@@ -48,6 +48,9 @@ type Config struct {
 	CrashWithin time.Duration
 	// Faults, if set, decides for single tasks what they do instead.
 	Faults Faults
+	// Signal, if set, is CloudFormation's SignalResource, which the cfn-signal of
+	// user data calls with the instance's identity: no role has to allow it.
+	Signal func(ctx context.Context, in map[string]any) error
 }
 
 // Faults scripts what tasks do. Its methods may be called at any time and
@@ -118,7 +121,12 @@ func (l Controller) silent(i model.Instance) bool {
 
 // who is the principal of a machine's own session.
 func who(i model.Instance) ident.Principal {
-	p := ident.AsRole(i.ProfileARN, i.ID)
+	role := i.ProfileARN
+	if i.Kind == model.KindSlice { // it speaks for ECS
+		a, _ := ident.ParseARN(i.ARN)
+		role = "arn:" + a.Partition + ":iam::" + a.Account + ":" + model.ServiceRole
+	}
+	p := ident.AsRole(role, i.ID)
 	p.Session = i.ID
 	return p
 }
@@ -130,6 +138,8 @@ func (l Controller) machine(ctx context.Context, r control.Request, i model.Inst
 		return control.Result{}, nil
 	case i.State != model.InstanceRunning || l.silent(i):
 		return control.Result{}, l.Gateway.Lose(ctx, i.ID, "The agent's connection ended.")
+	case i.Connected && i.Kind == model.KindSlice:
+		return l.beginTasks(ctx, r, i) // its task was there before it
 	case i.Connected:
 		return control.Result{}, nil
 	}
@@ -145,18 +155,29 @@ func (l Controller) machine(ctx context.Context, r control.Request, i model.Inst
 	if err := l.Gateway.Attend(ctx, i.ID, "1.105.1", "simulated"); err != nil {
 		return control.Result{}, err
 	}
-	return control.Result{}, l.beginTasks(ctx, r, i)
+	l.signal(ctx, i)
+	return l.beginTasks(ctx, r, i)
+}
+
+// signal does what a script's cfn-signal does: nobody hears of it if that is
+// refused.
+func (l Controller) signal(ctx context.Context, i model.Instance) {
+	if in := signalOf(i); in != nil && l.Config.Signal != nil {
+		_ = l.Config.Signal(ctx, in)
+	}
 }
 
 func (l Controller) register(ctx context.Context, i model.Instance) error {
-	t, _ := catalog.Lookup(i.Type)
-	doc, err := json.Marshal(map[string]string{"instanceId": i.ID, "instanceType": i.Type, "architecture": t.Architecture()})
+	arch, res := "x86_64", i.Expected
+	if t, ok := catalog.Lookup(i.Type); ok {
+		arch, res = t.Architecture(), catalog.Registered(t)
+	}
+	doc, err := json.Marshal(map[string]string{"instanceId": i.ID, "instanceType": i.Type, "architecture": arch})
 	if err != nil {
 		return err
 	}
-	res := catalog.Registered(t)
 	_, err = l.Gateway.Register(ctx, who(i), dispatch.Registration{
-		Cluster: i.Cluster, Instance: knownARN(i), Document: string(doc), CPU: res.CPU, Memory: res.Memory, Ports: catalog.ReservedPorts(),
+		Cluster: clusterOf(i), Instance: knownARN(i), Document: string(doc), CPU: res.CPU, Memory: res.Memory, Ports: catalog.ReservedPorts(),
 		AgentVersion: "1.105.1", RuntimeVersion: "simulated",
 	})
 	return err
@@ -169,16 +190,21 @@ func knownARN(i model.Instance) string {
 	return i.ARN
 }
 
-// beginTasks looks at what waited for the agent.
-func (l Controller) beginTasks(ctx context.Context, r control.Request, i model.Instance) error {
+// beginTasks looks at what waited for the agent, and says when to look again.
+func (l Controller) beginTasks(ctx context.Context, r control.Request, i model.Instance) (control.Result, error) {
+	var soonest control.Result
 	view := l.DB.View()
 	i, _ = state.Instances.Get(view, i.ID)
 	for _, t := range state.Tasks.By(view, "instance", i.ARN) {
-		if _, err := l.task(ctx, control.Request{Key: t.ARN, Now: r.Now}, view, i, t); err != nil {
-			return err
+		res, err := l.task(ctx, control.Request{Key: t.ARN, Now: r.Now}, view, i, t)
+		if err != nil {
+			return soonest, err
+		}
+		if soonest.After == 0 || res.After != 0 && res.After < soonest.After {
+			soonest = res
 		}
 	}
-	return nil
+	return soonest, nil
 }
 
 // task moves one task on by a report, if it is time.
@@ -228,6 +254,7 @@ func (l Controller) begin(
 		return control.Result{After: started.Sub(r.Now)}, nil
 	}
 	report := dispatch.TaskReport{Task: t.ARN, Status: "RUNNING", Containers: l.containers(view, t, "RUNNING", nil, "")}
+	bind(l.DB.View(), t, report.Containers)
 	if _, err := l.Gateway.SubmitTask(ctx, who(i), report); err != nil {
 		return control.Result{}, err
 	}

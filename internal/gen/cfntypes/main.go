@@ -3,7 +3,10 @@
 // there. Its input is the file of facts drawn from the registry schemas that
 // cfn-lint ships (MIT-0). Run it from the repository's root:
 //
-//	go run ./internal/gen/cfntypes FACTS.json
+//	go run ./internal/gen/cfntypes FACTS.json [NAMES.txt]
+//
+// NAMES.txt, a type a line, are the names of all types that CloudFormation has
+// in any Region, drawn from the same schemas.
 //
 // It is no part of the program.
 package main
@@ -25,8 +28,17 @@ var kept = []string{"properties", "definitions", "required", "create_only", "con
 	"getatt", "ref", "tag_property", "tag_format", "constraints"}
 
 func main() {
-	if len(os.Args) != 2 {
-		log.Fatal("usage: cfntypes FACTS.json")
+	if len(os.Args) < 2 {
+		log.Fatal("usage: cfntypes FACTS.json [NAMES.txt]")
+	}
+	if len(os.Args) > 2 {
+		names, err := os.ReadFile(os.Args[2])
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := pack("names.txt.gz", names); err != nil {
+			log.Fatal(err)
+		}
 	}
 	raw, err := os.ReadFile(os.Args[1])
 	if err != nil {
@@ -36,6 +48,8 @@ func main() {
 	if err := json.Unmarshal(raw, &all); err != nil {
 		log.Fatal(err)
 	}
+	all["AWS::CDK::Metadata"] = metadata
+	all["AWS::AutoScaling::LaunchConfiguration"] = launchConfiguration
 	names, err := built()
 	if err != nil {
 		log.Fatal(err)
@@ -52,9 +66,45 @@ func main() {
 			}
 		}
 	}
-	if err := write(out); err != nil {
+	if raw, err = json.Marshal(out); err != nil {
 		log.Fatal(err)
 	}
+	if err := pack("types.json.gz", raw); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// metadata are the facts about the resource with which the CDK says by which
+// constructs a template was made; it is in no registry (CDK Developer Guide,
+// "Usage data reporting").
+var metadata = map[string]json.RawMessage{
+	"properties": json.RawMessage(`{"Analytics":{"type":"string"}}`),
+	"ref":        json.RawMessage(`"Id"`),
+}
+
+// launchConfiguration are the facts about launch configurations, which the
+// file of facts lacks (User Guide, AWS::AutoScaling::LaunchConfiguration).
+var launchConfiguration = map[string]json.RawMessage{
+	"properties": json.RawMessage(`{"AssociatePublicIpAddress":{"type":"boolean"},
+		"BlockDeviceMappings":{"type":"array","items":{"ref":"BlockDeviceMapping"}},
+		"ClassicLinkVPCId":{"type":"string"},"ClassicLinkVPCSecurityGroups":{"type":"array","items":{"type":"string"}},
+		"EbsOptimized":{"type":"boolean"},"IamInstanceProfile":{"type":"string"},"ImageId":{"type":"string"},"InstanceId":{"type":"string"},
+		"InstanceMonitoring":{"type":"boolean"},"InstanceType":{"type":"string"},"KernelId":{"type":"string"},"KeyName":{"type":"string"},
+		"LaunchConfigurationName":{"type":"string"},"MetadataOptions":{"ref":"MetadataOptions"},
+		"PlacementTenancy":{"type":"string"},"RamDiskId":{"type":"string"},"SecurityGroups":{"type":"array","items":{"type":"string"}},
+		"SpotPrice":{"type":"string"},"UserData":{"type":"string"}}`),
+	"definitions": json.RawMessage(`{"BlockDevice":{"type":"object","properties":{"DeleteOnTermination":{"type":"boolean"},
+		"Encrypted":{"type":"boolean"},"Iops":{"type":"integer"},"SnapshotId":{"type":"string"},"Throughput":{"type":"integer"},
+		"VolumeSize":{"type":"integer"},"VolumeType":{"type":"string"}}},
+		"BlockDeviceMapping":{"type":"object","required":["DeviceName"],"properties":{"DeviceName":{"type":"string"},
+		"Ebs":{"ref":"BlockDevice"},"NoDevice":{"type":"boolean"},"VirtualName":{"type":"string"}}},
+		"MetadataOptions":{"type":"object","properties":{"HttpEndpoint":{"type":"string"},"HttpPutResponseHopLimit":{"type":"integer"},
+		"HttpTokens":{"type":"string"}}}}`),
+	"required": json.RawMessage(`["ImageId","InstanceType"]`),
+	"create_only": json.RawMessage(`["AssociatePublicIpAddress","BlockDeviceMappings","ClassicLinkVPCId","ClassicLinkVPCSecurityGroups",
+		"EbsOptimized","IamInstanceProfile","ImageId","InstanceId","InstanceMonitoring","InstanceType","KernelId","KeyName",
+		"LaunchConfigurationName","MetadataOptions","PlacementTenancy","RamDiskId","SecurityGroups","SpotPrice","UserData"]`),
+	"ref": json.RawMessage(`"{LaunchConfigurationName}"`),
 }
 
 // built lists the types that built.txt names.
@@ -73,11 +123,8 @@ func built() ([]string, error) {
 	return names, nil
 }
 
-func write(out any) error {
-	raw, err := json.Marshal(out)
-	if err != nil {
-		return err
-	}
+// pack writes an embedded file. The header has no time in it.
+func pack(name string, raw []byte) error {
 	var b bytes.Buffer
 	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
 	if err != nil {
@@ -89,5 +136,5 @@ func write(out any) error {
 	if err := z.Close(); err != nil {
 		return err
 	}
-	return os.WriteFile(folder+"types.json.gz", b.Bytes(), 0o644)
+	return os.WriteFile(folder+name, b.Bytes(), 0o644)
 }

@@ -33,6 +33,24 @@ func OpenDir(root, name string) (*os.File, error) {
 	return openIn(dir, clean(name))
 }
 
+// OpenFile opens a file below root to read it. One that is none, such as a pipe,
+// whose opening would wait, is fault.Invalid.
+func OpenFile(root, name string) (*os.File, error) {
+	dir, err := open(root)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = dir.Close() }()
+	f, err := openHow(dir, clean(name), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(fault.New(fault.Invalid, "", "%s is no file", name), err, f.Close())
+	}
+	return f, nil
+}
+
 // MkdirAll opens a folder below root as OpenDir does and makes what is missing
 // of it with the given mode. A link that leads to nothing is an error.
 func MkdirAll(root, name string, mode fs.FileMode) (*os.File, error) {
@@ -42,6 +60,16 @@ func MkdirAll(root, name string, mode fs.FileMode) (*os.File, error) {
 	}
 	defer func() { _ = dir.Close() }()
 	return mkdirAll(dir, clean(name), mode)
+}
+
+// Give makes a folder that was opened here, and belongs to root, a user's and
+// their group's. Whom it was given to before keeps it.
+func Give(dir *os.File, user int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(dir.Fd()), &st); err != nil || st.Uid != 0 || user == 0 {
+		return err
+	}
+	return os.NewSyscallError("chown", unix.Fchownat(int(dir.Fd()), "", user, user, unix.AT_EMPTY_PATH))
 }
 
 // clean makes a path relative; ".." above the root is the root.
@@ -59,9 +87,11 @@ func open(root string) (*os.File, error) {
 }
 
 func openIn(root *os.File, name string) (*os.File, error) {
-	how := &unix.OpenHow{
-		Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	}
+	return openHow(root, name, unix.O_PATH|unix.O_DIRECTORY)
+}
+
+func openHow(root *os.File, name string, flags uint64) (*os.File, error) {
+	how := &unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
 	for range tries {
 		fd, err := unix.Openat2(int(root.Fd()), name, how)
 		if err == nil {

@@ -18,6 +18,9 @@ type Inputs struct {
 	StackID          string
 	NotificationARNs []string
 	Parameters       map[string]string
+	// Public finds the value of a public parameter of Systems Manager; nil: there
+	// are none.
+	Public func(name string) (string, bool)
 	// Import finds the value of an export of another stack.
 	Import func(name string) (string, bool)
 }
@@ -42,6 +45,7 @@ type Bound struct {
 	*Template
 	in         Inputs
 	values     map[string]any
+	given      map[string]string
 	conditions map[string]bool
 	active     []Resource
 	index      map[string]int // into active
@@ -51,7 +55,7 @@ type Bound struct {
 
 // Bind settles parameters, rules, conditions and the order of resources.
 func (t *Template) Bind(in Inputs) (*Bound, error) {
-	values, err := t.values(in.Parameters)
+	values, given, err := t.values(in)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +64,9 @@ func (t *Template) Bind(in Inputs) (*Bound, error) {
 			return nil, err
 		}
 	}
-	b := &Bound{Template: t, in: in, values: values, conditions: map[string]bool{}, index: map[string]int{}, deps: map[string][]string{}}
+	b := &Bound{
+		Template: t, in: in, values: values, given: given, conditions: map[string]bool{}, index: map[string]int{}, deps: map[string][]string{},
+	}
 	for _, step := range []func() error{b.decide, b.rulesHold, b.activate, b.connect} {
 		if err := step(); err != nil {
 			return nil, err
@@ -84,6 +90,10 @@ func (b *Bound) Value(parameter string) string {
 		return ""
 	}
 }
+
+// Given is what a parameter was given as, or its default: the name of what
+// Systems Manager keeps.
+func (b *Bound) Given(parameter string) string { return b.given[parameter] }
 
 // Active lists the resources whose conditions hold, in the template's order.
 func (b *Bound) Active() []Resource { return b.active }
@@ -138,6 +148,9 @@ func (b *Bound) activate() error {
 			continue
 		}
 		if err := b.policies(&r); err != nil {
+			return err
+		}
+		if err := b.decidePolicies(&r); err != nil {
 			return err
 		}
 		b.index[r.ID] = len(b.active)

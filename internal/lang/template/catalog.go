@@ -7,10 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
+
+	"berth/internal/lang/javaregexp"
 )
 
 // Type is what is known of a resource type: the schema of its properties and
@@ -62,7 +63,7 @@ type Schema struct {
 	UniqueItems       bool                `json:"uniqueItems"`
 
 	once sync.Once
-	re   *regexp.Regexp // Pattern; nil if Go has no such pattern
+	re   *javaregexp.Regexp // Pattern; nil if it cannot be read
 }
 
 // Additional is additionalProperties: a yes, a no, or a schema.
@@ -115,11 +116,7 @@ var types = sync.OnceValue(func() map[string]*Type {
 })
 
 func readTypes(packed []byte, built string) (map[string]*Type, error) {
-	z, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return nil, err
-	}
-	raw, err := io.ReadAll(z)
+	raw, err := unpack(packed)
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +133,15 @@ func readTypes(packed []byte, built string) (map[string]*Type, error) {
 		}
 	}
 	return all, nil
+}
+
+// unpack reads an embedded file.
+func unpack(packed []byte) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(z)
 }
 
 func readBuilt(all map[string]*Type, line string) error {

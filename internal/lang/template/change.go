@@ -20,6 +20,7 @@ const (
 type PropertyChange struct {
 	Name       string
 	Recreation Recreation
+	Old, New   any // nil where the property is not set
 	// Unknown is set where the new value hangs on resources yet to be made.
 	Unknown *Unknown
 }
@@ -36,7 +37,7 @@ func (t *Type) Changes(old, updated map[string]any) []PropertyChange {
 		if canonical(o) == canonical(n) {
 			continue
 		}
-		c := PropertyChange{Name: name, Recreation: t.recreation(name, o, n)}
+		c := PropertyChange{Name: name, Recreation: t.recreation(name, o, n), Old: o, New: n}
 		if u, ok := UnknownIn(n); ok {
 			c.Unknown = &u
 		}
@@ -152,6 +153,9 @@ type Change struct {
 	Replacement string // True, False, Conditional; for Modify
 	Properties  []PropertyChange
 	Tags        bool // the stack's own tags change
+	// Before and After are all properties, coerced; nil where the resource is
+	// not there.
+	Before, After map[string]any
 }
 
 // Difference says what binding b to existing resources would change, in the
@@ -187,7 +191,7 @@ func Difference(b *Bound, existing map[string]Existing, retagged bool) ([]Change
 	for _, id := range slices.Sorted(maps.Keys(existing)) {
 		if _, stays := b.Find(id); !stays {
 			e := existing[id]
-			out = append(out, Change{Action: "Remove", ID: id, Type: e.Type, PhysicalID: e.PhysicalID})
+			out = append(out, Change{Action: "Remove", ID: id, Type: e.Type, PhysicalID: e.PhysicalID, Before: e.Properties})
 		}
 	}
 	return out, nil
@@ -196,10 +200,7 @@ func Difference(b *Bound, existing map[string]Existing, retagged bool) ([]Change
 func difference(b *Bound, id string, existing map[string]Existing, look Lookup, retagged bool) (Change, error) {
 	r, _ := b.Find(id)
 	e, ok := existing[id]
-	if !ok {
-		return Change{Action: "Add", ID: id, Type: r.Type}, nil
-	}
-	if e.Type != r.Type {
+	if ok && e.Type != r.Type {
 		return Change{}, invalid(
 			"Update of resource type is not permitted. The new template modifies resource type of the following resources: [%s]", id,
 		)
@@ -213,19 +214,53 @@ func difference(b *Bound, id string, existing map[string]Existing, look Lookup, 
 		return Change{}, err
 	}
 	coerced, _ := t.Coerce(props)
-	c := Change{Action: "Modify", ID: id, Type: r.Type, PhysicalID: e.PhysicalID, Replacement: "False"}
+	if !ok {
+		return Change{Action: "Add", ID: id, Type: r.Type, After: coerced}, nil
+	}
+	c := Change{
+		Action: "Modify", ID: id, Type: r.Type, PhysicalID: e.PhysicalID, Replacement: "False", Before: e.Properties, After: coerced,
+	}
 	c.Properties = t.Changes(e.Properties, coerced)
 	c.Tags = retagged && t.Taggable()
 	if len(c.Properties) == 0 && !c.Tags {
 		return Change{}, nil
 	}
-	for _, p := range c.Properties {
+	c.Replacement = replacement(c.Properties)
+	return c, nil
+}
+
+// replacement says whether changes of properties replace the resource.
+func replacement(ps []PropertyChange) string {
+	out := "False"
+	for _, p := range ps {
 		switch {
 		case p.Recreation == Always && p.Unknown == nil:
-			c.Replacement = "True"
-		case p.Recreation != Never && c.Replacement == "False":
-			c.Replacement = "Conditional"
+			return "True"
+		case p.Recreation != Never:
+			out = "Conditional"
 		}
 	}
-	return c, nil
+	return out
+}
+
+// Known is v as JSON can have it, with known in place of what is Unknown.
+func Known(v any, known any) any {
+	switch v := v.(type) {
+	case Unknown:
+		return known
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, it := range v {
+			out[k] = Known(it, known)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = Known(v[i], known)
+		}
+		return out
+	default:
+		return v
+	}
 }

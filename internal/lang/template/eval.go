@@ -37,10 +37,7 @@ func (b *Bound) eval(n *Node, look Lookup) (any, error) {
 		if n.Plain {
 			return Scalar(n.Text), nil
 		}
-		if strings.Contains(n.Text, "{{resolve:") {
-			return nil, broken("the dynamic reference in '%s' is not built in Berth", n.Text)
-		}
-		return n.Text, nil
+		return b.in.dynamic(n.Text)
 	case List:
 		return b.list(n, look)
 	case Map:

@@ -2,10 +2,11 @@ package template
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"berth/internal/lang/javaregexp"
 )
 
 // Parameter is a parameter as the template declares it.
@@ -19,20 +20,31 @@ type Parameter struct {
 	MinValue, MaxValue      *float64
 	NoEcho                  bool
 
-	pattern *regexp.Regexp
+	pattern *javaregexp.Regexp
 }
 
 // List reports whether the parameter's value is a list.
 func (p Parameter) List() bool {
-	return p.Type == "CommaDelimitedList" || strings.HasPrefix(p.Type, "List<")
+	t, _ := p.stored()
+	return t == "CommaDelimitedList" || strings.HasPrefix(t, "List<")
 }
 
 // Element is the type of a list's members, or the type itself: "AWS::EC2::VPC::Id".
 func (p Parameter) Element() string {
-	if e, ok := strings.CutPrefix(p.Type, "List<"); ok {
+	t, _ := p.stored()
+	if e, ok := strings.CutPrefix(t, "List<"); ok {
 		return strings.TrimSuffix(e, ">")
 	}
-	return p.Type
+	return t
+}
+
+// stored is the type of the parameter's value, and whether what is given is
+// only the name under which Systems Manager keeps it.
+func (p Parameter) stored() (string, bool) {
+	if e, ok := strings.CutPrefix(p.Type, ssmParameter+"Value<"); ok {
+		return strings.TrimSuffix(e, ">"), true
+	}
+	return p.Type, false
 }
 
 // awsTypes are the AWS-specific parameter types.
@@ -42,7 +54,17 @@ var awsTypes = []string{
 	"AWS::EC2::VPC::Id", "AWS::Route53::HostedZone::Id",
 }
 
+// ssmParameter begins the parameter types whose values are kept in Systems
+// Manager.
+const ssmParameter = "AWS::SSM::Parameter::"
+
 func knownParameterType(s string) bool {
+	if e, ok := strings.CutPrefix(s, ssmParameter+"Value<"); ok {
+		return knownParameterType(strings.TrimSuffix(e, ">")) || s == ssmParameter+"Value<List<String>>"
+	}
+	if s == ssmParameter+"Name" {
+		return true
+	}
 	if slices.Contains([]string{"String", "Number", "CommaDelimitedList", "List<Number>", "List<String>"}, s) {
 		return true
 	}
@@ -67,6 +89,9 @@ func (t *Template) parameters(n *Node) error {
 		p, err := readParameter(k, n.Items[i])
 		if err != nil {
 			return err
+		}
+		if p.Type == ssmParameter+"Name" {
+			t.lacks.add(k, "the parameter type %s", p.Type)
 		}
 		t.Parameters = append(t.Parameters, p)
 	}
@@ -94,9 +119,6 @@ func readParameter(name string, n *Node) (Parameter, error) {
 	p.Type, _ = n.Get("Type").string()
 	if p.Type == "" {
 		return p, malformed("Every Parameters object must contain a Type member.")
-	}
-	if strings.HasPrefix(p.Type, "AWS::SSM::Parameter::") {
-		return p, malformed("Parameter %s: the type %s is not built in Berth", name, p.Type)
 	}
 	if !knownParameterType(p.Type) {
 		return p, malformed("Unrecognized parameter type: %s", p.Type)
@@ -155,7 +177,7 @@ func (p *Parameter) attribute(k, s string) (err error) {
 		p.ConstraintDescription = s
 	case "AllowedPattern":
 		p.AllowedPattern = s
-		if p.pattern, err = regexp.Compile(`^(?:` + goPattern(s) + `)$`); err != nil {
+		if p.pattern, err = javaregexp.CompileWhole(s); err != nil {
 			return malformed("Parameter '%s': AllowedPattern '%s' cannot be used: %s", p.Name, s, err)
 		}
 	case "NoEcho":
@@ -187,7 +209,7 @@ func (p *Parameter) attribute(k, s string) (err error) {
 // Check says whether a value may be given to the parameter.
 func (p Parameter) Check(value string) error {
 	values := []string{value}
-	if p.List() {
+	if _, named := p.stored(); p.List() && !named {
 		values = p.split(value)
 	}
 	for _, v := range values {
@@ -219,7 +241,7 @@ func (p Parameter) check(v string) string {
 	if len(p.AllowedValues) > 0 && !slices.Contains(p.AllowedValues, v) {
 		return "must be one of AllowedValues"
 	}
-	if e := p.Element(); e == "Number" {
+	if p.Element() == "Number" {
 		f, err := strconv.ParseFloat(v, 64)
 		switch {
 		case err != nil:
@@ -237,7 +259,13 @@ func (p Parameter) check(v string) string {
 		return fmt.Sprintf("must contain at least %d characters", *p.MinLength)
 	case p.MaxLength != nil && n > *p.MaxLength:
 		return fmt.Sprintf("must contain at most %d characters", *p.MaxLength)
-	case p.pattern != nil && !p.pattern.MatchString(v):
+	case p.pattern == nil:
+		return ""
+	}
+	switch ok, err := p.pattern.Match(v); {
+	case err != nil:
+		return "cannot be held against pattern " + p.AllowedPattern + ": " + err.Error()
+	case !ok:
 		return "must match pattern " + p.AllowedPattern
 	}
 	return ""
@@ -247,8 +275,10 @@ func trim(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 // values settles what each parameter is worth. Given values win over
 // defaults; all that is missing is named at once.
-func (t *Template) values(given map[string]string) (map[string]any, error) {
-	out := map[string]any{}
+// values are what parameters come to, and what was given for them.
+func (t *Template) values(in Inputs) (out map[string]any, as map[string]string, err error) {
+	given := in.Parameters
+	out, as = map[string]any{}, map[string]string{}
 	var missing, unknown []string
 	for _, p := range t.Parameters {
 		v, ok := given[p.Name]
@@ -260,7 +290,11 @@ func (t *Template) values(given map[string]string) (map[string]any, error) {
 			continue
 		}
 		if err := p.Check(v); err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		as[p.Name] = v
+		if v, err = in.resolve(p, v); err != nil {
+			return nil, nil, err
 		}
 		out[p.Name] = p.value(v)
 	}
@@ -271,12 +305,12 @@ func (t *Template) values(given map[string]string) (map[string]any, error) {
 	}
 	if len(unknown) > 0 {
 		slices.Sort(unknown)
-		return nil, invalid("Parameters: [%s] do not exist in the template", strings.Join(unknown, ", "))
+		return nil, nil, invalid("Parameters: [%s] do not exist in the template", strings.Join(unknown, ", "))
 	}
 	if len(missing) > 0 {
-		return nil, invalid("Parameters: [%s] must have values", strings.Join(missing, ", "))
+		return nil, nil, invalid("Parameters: [%s] must have values", strings.Join(missing, ", "))
 	}
-	return out, nil
+	return out, as, nil
 }
 
 func (p Parameter) value(v string) any {

@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"berth/internal/lang/javaregexp"
 )
 
 // Coerce holds properties against the type's schema and returns them with
@@ -40,22 +41,15 @@ func (c *coercer) complain(path, format string, args ...any) {
 	c.problems = append(c.problems, path+": "+fmt.Sprintf(format, args...))
 }
 
-// limits refuses what is in the schema and not built, or only ever read.
+// limits refuses what is only ever read, or in the schema and not built.
 func (c *coercer) limits(props map[string]any) {
 	for _, name := range slices.Sorted(maps.Keys(props)) {
-		if c.t.Properties[name] == nil {
-			continue
-		}
-		if slices.Contains(c.t.ReadOnly, name) {
+		if c.t.Properties[name] != nil && slices.Contains(c.t.ReadOnly, name) {
 			c.complain("#", "extraneous key [%s] is not permitted", name)
-		} else if !c.t.built[name] {
-			c.complain("#/"+name, "the property %s of %s is not built in Berth", name, c.t.Name)
 		}
 	}
-	for _, path := range c.t.refused {
-		if has(props, strings.Split(path, ".")) {
-			c.complain("#/"+strings.ReplaceAll(path, ".", "/"), "the property %s of %s is not built in Berth", path, c.t.Name)
-		}
+	for _, path := range c.t.lacking(props) {
+		c.complain("#/"+strings.ReplaceAll(path, ".", "/"), "the property %s of %s is not built in Berth", path, c.t.Name)
 	}
 }
 
@@ -344,26 +338,24 @@ func (c *coercer) ranges(s *Schema, v float64, path string) {
 	}
 }
 
-var jsEscape = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})`)
-
-// goPattern writes a pattern of JSON Schema or Java in Go's syntax.
-func goPattern(p string) string {
-	return strings.ReplaceAll(jsEscape.ReplaceAllString(p, `\x{$1}`), `\Z`, `\z`)
-}
-
-// matches searches s for the schema's pattern. A pattern that Go cannot
-// compile (look around) holds: the API behind the property checks it again.
+// matches searches v for the schema's pattern. A pattern that cannot be read
+// holds: the API behind the property checks it again.
 func (s *Schema) matches(v string) bool {
 	s.once.Do(func() {
-		if re, err := regexp.Compile(goPattern(s.Pattern)); err == nil {
+		if re, err := javaregexp.Compile(s.Pattern); err == nil {
 			s.re = re
 		}
 	})
-	return s.re == nil || s.re.MatchString(v)
+	return s.re == nil || found(s.re, v)
 }
 
 // fitsPattern searches key for a pattern of patternProperties.
 func fitsPattern(pattern, key string) bool {
-	re, err := regexp.Compile(goPattern(pattern))
-	return err != nil || re.MatchString(key)
+	re, err := javaregexp.Compile(pattern)
+	return err != nil || found(re, key)
+}
+
+func found(re *javaregexp.Regexp, v string) bool {
+	ok, err := re.Match(v)
+	return ok || err != nil // it was given up
 }

@@ -76,7 +76,7 @@ func (b *Bound) sub(arg *Node, look Lookup) (any, error) {
 		return unknown, nil
 	}
 	out := subVariable.ReplaceAllStringFunc(body, func(m string) string { return values[strings.TrimSpace(m[2:len(m)-1])] })
-	return subLiteral.ReplaceAllString(out, "$${$1}"), nil
+	return b.in.dynamic(subLiteral.ReplaceAllString(out, "$${$1}"))
 }
 
 func (b *Bound) variable(name string, vars *Node, look Lookup) (any, error) {

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ type Template struct {
 	rules      []named
 	extended   bool // AWS::LanguageExtensions
 	loops      bool // has Fn::ForEach, so that sections wait for Bind
+	lacks      lacks
 }
 
 type named struct {
@@ -37,10 +39,16 @@ type Resource struct {
 	DeletionPolicy      string // "" is Delete
 	UpdateReplacePolicy string
 	Metadata            any
+	// CreationPolicy and UpdatePolicy are known of active resources; nil: none.
+	CreationPolicy *CreationPolicy
+	UpdatePolicy   *UpdatePolicy
 
 	properties *Node
 	metadata   *Node
 	policies   map[string]*Node // that need evaluating under the extensions
+	creation   *Node
+	update     *Node
+	unbuilt    []string // attributes that are not built
 }
 
 // Limits of CloudFormation (Developer's "Quotas" page).
@@ -48,6 +56,7 @@ const (
 	maxResources   = 500
 	maxOutputs     = 200
 	maxMappings    = 200
+	maxAttributes  = 200 // of a mapping
 	maxParameters  = 200
 	maxDescription = 1024
 )
@@ -87,14 +96,20 @@ func Parse(body string) (*Template, error) {
 		t.loops = true
 		return t, nil
 	}
-	return t, t.body(root)
+	if err := t.body(root); err != nil {
+		return t, cmp.Or(t.lacks.err(), err) // a transform may make what is amiss
+	}
+	return t, nil
 }
 
 // head reads what is needed before anything else: version, transforms.
 func (t *Template) head() error {
+	if err := t.transforms(t.root.Get("Transform")); err != nil {
+		return err
+	}
 	var unknown []string
 	for _, k := range t.root.Keys {
-		if !slices.Contains(sections, k) {
+		if !slices.Contains(sections, k) && !(k == "Globals" && slices.Contains(t.Transforms, serverless)) {
 			unknown = append(unknown, k)
 		}
 	}
@@ -117,7 +132,7 @@ func (t *Template) head() error {
 		t.Description = s
 	}
 	if t.root.Get("Hooks") != nil {
-		return malformed("the Hooks section (AWS::CodeDeployBlueGreen) is not built in Berth")
+		t.lacks.add("", "the Hooks section (AWS::CodeDeployBlueGreen)")
 	}
 	if m := t.root.Get("Metadata"); m != nil {
 		if m.Kind != Map {
@@ -125,7 +140,7 @@ func (t *Template) head() error {
 		}
 		t.Metadata = m.plain()
 	}
-	return t.transforms(t.root.Get("Transform"))
+	return nil
 }
 
 func (t *Template) transforms(n *Node) error {
@@ -141,10 +156,12 @@ func (t *Template) transforms(n *Node) error {
 		if !ok {
 			s, _ = it.Get("Name").string()
 		}
+		t.Transforms = append(t.Transforms, s)
 		if s != LanguageExtensions {
-			return malformed("the transform %s is not built in Berth", s)
+			t.lacks.add("", "the transform %s", s)
+			continue
 		}
-		t.Transforms, t.extended = append(t.Transforms, s), true
+		t.extended = true
 	}
 	return nil
 }
@@ -183,6 +200,9 @@ func (t *Template) readMappings(n *Node) error {
 		}
 		if n.Items[i].Kind != Map {
 			return malformed("Every Mappings member %s must be a map", k)
+		}
+		if n := len(n.Items[i].Keys); n > maxAttributes {
+			return malformed("Number of attributes of mapping %s, %d, is greater than maximum allowed, %d", k, n, maxAttributes)
 		}
 		for j, top := range n.Items[i].Keys {
 			if n.Items[i].Items[j].Kind != Map {
@@ -267,11 +287,7 @@ func (t *Template) readResource(id string, n *Node) (Resource, error) {
 		}
 		r.properties = p
 	}
-	for _, k := range []string{"CreationPolicy", "UpdatePolicy"} {
-		if p := n.Get(k); p != nil && len(p.Items) > 0 {
-			return r, malformed("[/Resources/%s] %s is not supported for resources of type %s in Berth", id, k, r.Type)
-		}
-	}
+	r.readPolicies(n)
 	if r.metadata = n.Get("Metadata"); r.metadata != nil {
 		r.Metadata = r.metadata.plain()
 	}

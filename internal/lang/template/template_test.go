@@ -131,7 +131,7 @@ func TestRefusals(t *testing.T) {
 		{
 			"unbuilt",
 			"Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Properties:\n      KmsKeyId: arn:aws:kms:eu-west-1:000000000000:key/a\n",
-			"#/KmsKeyId: the property KmsKeyId of AWS::Logs::LogGroup is not built in Berth",
+			"not built in Berth:\n- the property KmsKeyId of AWS::Logs::LogGroup (A)",
 		},
 		{
 			"read only", "Resources:\n  A:\n    Type: AWS::EC2::VPC\n    Properties:\n      CidrBlock: 10.0.0.0/16\n      VpcId: x\n",
@@ -187,7 +187,7 @@ func TestRefusals(t *testing.T) {
 			"sub name", group("!Sub 'a-${b c}'"),
 			"variable names in Fn::Sub syntax must contain only alphanumeric characters, underscores, periods, and colons",
 		},
-		{"transform", "Transform: AWS::Serverless-2016-10-31\n" + group("x"), "the transform AWS::Serverless-2016-10-31 is not built in Berth"},
+		{"transform", "Transform: AWS::Serverless-2016-10-31\n" + group("x"), "not built in Berth:\n- the transform AWS::Serverless-2016-10-31"},
 		{"dynamic", group("'{{resolve:ssm:/a:1}}'"), "is not built in Berth"},
 		{
 			"rule",

@@ -1,40 +1,27 @@
 package template
 
-import (
-	"slices"
-	"strings"
-)
-
 // Validate holds every active resource against the facts of its type, before
-// anything exists. Errors are in CloudFormation's words.
+// anything exists. Errors are in CloudFormation's words; what is not built is
+// refused first, all of it in one answer.
 func (b *Bound) Validate() error {
-	if err := b.Template.KnownTypes(); err != nil {
+	if err := b.Built(); err != nil {
 		return err
 	}
-	for _, r := range b.active {
-		props, err := b.Properties(r.ID, Nothing)
-		if err != nil {
+	props := make([]map[string]any, len(b.active))
+	for i, r := range b.active {
+		var err error
+		if props[i], err = b.Properties(r.ID, Nothing); err != nil {
 			return err
 		}
+	}
+	if err := b.unbuilt(props); err != nil {
+		return err
+	}
+	for i, r := range b.active {
 		t, _ := TypeOf(r.Type)
-		if _, problems := t.Coerce(props); len(problems) > 0 {
+		if _, problems := t.Coerce(props[i]); len(problems) > 0 {
 			return Problem(r.ID, problems)
 		}
 	}
 	return nil
-}
-
-// KnownTypes refuses resource types that Berth does not build.
-func (t *Template) KnownTypes() error {
-	var unknown []string
-	for _, r := range t.Resources {
-		if _, ok := TypeOf(r.Type); !ok && !slices.Contains(unknown, r.Type) {
-			unknown = append(unknown, r.Type)
-		}
-	}
-	if len(unknown) == 0 {
-		return nil
-	}
-	slices.Sort(unknown)
-	return malformed("Unrecognized resource types: [%s]", strings.Join(unknown, ", "))
 }

@@ -8,8 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,109 +42,49 @@ func makeDisk(ctx context.Context, path string, gib int64) error {
 	return nil
 }
 
-// errNoDisk says that the host cannot make volumes: machines share its disk.
-var errNoDisk = errors.New("the size of machines' data volumes is not held")
-
-// mountDisk mounts the volume, if there is one; made is where loop devices that
-// had to be made are noted. The kernel frees the loop device when the machine's
-// mount namespace ends.
-func mountDisk(dir, made string) error {
-	path := filepath.Join(dir, diskFile)
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+// CanMakeVolumes says why machines on this host have no data volumes of their own,
+// and share its disk without a limit.
+func CanMakeVolumes() error {
+	_, err := exec.LookPath("mkfs.ext4")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = file.Close() }()
-	loop, err := attach(file, made)
+	control, err := os.OpenFile(loopControl, os.O_RDWR, 0)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errNoDisk, err)
+		return err
 	}
-	defer func() { _ = loop.Close() }()
-	if err := unix.Mount(loop.Name(), filepath.Join(dir, agentDir), "ext4", 0, "discard"); err != nil {
+	return control.Close()
+}
+
+// errNoDisk says that the host cannot make volumes: machines share its disk.
+var errNoDisk = errors.New("the size of machines' data volumes is not held")
+
+// openDisk attaches the volume to a block device, for the first process to mount.
+// A machine without a volume has none.
+func (d *Driver) openDisk(p plan) (*os.File, error) {
+	file, err := os.OpenFile(filepath.Join(p.Dir, diskFile), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	loop, err := attach(file)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoDisk, err)
+	}
+	return loop, nil
+}
+
+// mountDisk mounts the volume, in the machine's mount namespace only, with
+// which it ends. The kernel then detaches the device.
+func mountDisk(dir string, loop *os.File) error {
+	from := fmt.Sprintf("/proc/self/fd/%d", loop.Fd())
+	// Its file is new and reads as zeros: the kernel need not write them into the
+	// tables of inodes once more.
+	if err := unix.Mount(from, filepath.Join(dir, agentDir), "ext4", 0, "discard,noinit_itable"); err != nil {
 		return fmt.Errorf("mount the data volume: %w", err)
 	}
 	return nil
-}
-
-// attach makes a block device of a file. Somebody else may be quicker with a
-// free one.
-func attach(file *os.File, made string) (*os.File, error) {
-	control, err := os.OpenFile(loopControl, os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = control.Close() }()
-	for range 64 {
-		loop, err := freeLoop(control, made)
-		if err != nil {
-			return nil, err
-		}
-		err = unix.IoctlLoopConfigure(int(loop.Fd()), &unix.LoopConfig{
-			Fd: uint32(file.Fd()), Info: unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR | unix.LO_FLAGS_DIRECT_IO},
-		})
-		if err == nil {
-			return loop, nil
-		}
-		_ = loop.Close()
-		if !errors.Is(err, unix.EBUSY) {
-			return nil, fmt.Errorf("attach the data volume: %w", err)
-		}
-	}
-	return nil, errors.New("no loop device stays free")
-}
-
-const loopControl = "/dev/loop-control"
-
-// freeLoop opens a loop device that is free. One that the kernel had to make for
-// it is noted in a folder, for removeLoops.
-func freeLoop(control *os.File, made string) (*os.File, error) {
-	before, err := filepath.Glob("/sys/block/loop*")
-	if err != nil {
-		return nil, err
-	}
-	n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
-	if err != nil {
-		return nil, fmt.Errorf("find a free loop device: %w", err)
-	}
-	name := "loop" + strconv.Itoa(n)
-	if !slices.Contains(before, "/sys/block/"+name) {
-		err := errors.Join(os.MkdirAll(made, 0o700), os.WriteFile(filepath.Join(made, strconv.Itoa(n)), nil, 0o600))
-		if err != nil {
-			return nil, err
-		}
-	}
-	return os.OpenFile("/dev/"+name, os.O_RDWR, 0)
-}
-
-// loopsMade is the folder of the loop devices that were made for machines of a
-// data folder, a file each that has its number for a name.
-func loopsMade(data string) string { return filepath.Join(data, "run", "loops") }
-
-// removeLoops removes the loop devices that were made and that nobody uses any
-// more, so that the host has those that it had. It reports how many are left.
-func removeLoops(made string) (left int) {
-	notes, err := os.ReadDir(made)
-	if err != nil || len(notes) == 0 {
-		return 0
-	}
-	control, err := os.OpenFile(loopControl, os.O_RDWR, 0)
-	if err != nil {
-		return 0
-	}
-	defer func() { _ = control.Close() }()
-	for _, note := range notes {
-		n, err := strconv.Atoi(note.Name())
-		if err != nil {
-			continue
-		}
-		if err := unix.IoctlSetInt(int(control.Fd()), unix.LOOP_CTL_REMOVE, n); err != nil && !errors.Is(err, unix.ENODEV) {
-			left++ // the kernel is not done with it, or somebody else took it
-			continue
-		}
-		_ = os.Remove(filepath.Join(made, note.Name())) // else it is tried again
-	}
-	return left
 }

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -16,7 +17,8 @@ import (
 	"berth/internal/machine"
 )
 
-// metadata is the instance metadata service, version 2 only.
+// metadata is the instance metadata service, version 2 only unless the machine's
+// owner lets version 1 in.
 type metadata struct {
 	spec  machine.Spec
 	keys  string // file
@@ -54,7 +56,7 @@ func (m *metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusMethodNotAllowed)
 		return
 	}
-	if !m.valid(r.Header.Get(tokenHeader)) {
+	if token := r.Header.Get(tokenHeader); !m.valid(token) && (token != "" || !m.spec.OpenMetadata) {
 		fail(w, http.StatusUnauthorized)
 		return
 	}
@@ -195,6 +197,9 @@ func (m *metadata) leaves() map[string]string {
 		mac + "subnet-ipv4-cidr-block":             s.SubnetCIDR,
 		mac + "vpc-id":                             s.VPC,
 		"dynamic/instance-identity/document":       m.document(),
+	}
+	if data, err := base64.StdEncoding.DecodeString(s.UserData); err == nil && len(data) > 0 {
+		out["user-data"] = string(data)
 	}
 	for k, v := range s.Tags {
 		if !strings.ContainsAny(k, "/ ") {

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -38,6 +39,7 @@ const restartPause = time.Second
 func InstanceMain(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("instance", flag.ContinueOnError)
 	dir := fs.String("dir", "", "the machine's folder")
+	disk := fs.Bool("disk", false, "it has a data volume")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -46,6 +48,9 @@ func InstanceMain(ctx context.Context, args []string) error {
 		return errors.New("berth instance is started by the server only")
 	}
 	i := &initial{real: clock.Real(ctx)}
+	if *disk {
+		i.disk, i.volume = os.NewFile(4, "disk"), true
+	}
 	err := i.up(*dir)
 	if err != nil {
 		_, _ = ready.WriteString(err.Error())
@@ -63,6 +68,8 @@ func InstanceMain(ctx context.Context, args []string) error {
 type initial struct {
 	plan    plan
 	real    clock.Clock
+	disk    *os.File // device of the data volume, until it is mounted
+	volume  bool     // it has one
 	service net.Listener
 	agent   int // process id, 0 while it does not run
 }
@@ -149,12 +156,10 @@ func (i *initial) arrange() error {
 	if err := unix.Mount("tmpfs", memory, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=711"); err != nil {
 		return fmt.Errorf("mount %s: %w", memory, err)
 	}
-	err = mountDisk(i.plan.Dir, loopsMade(i.plan.Data))
-	if errors.Is(err, errNoDisk) {
-		fmt.Fprintln(os.Stderr, err)
+	if i.disk == nil {
 		return nil
 	}
-	return err
+	return errors.Join(mountDisk(i.plan.Dir, i.disk), i.disk.Close())
 }
 
 // memoryDir is a folder in the machine's memory: what only lives as long as
@@ -275,11 +280,22 @@ func (i *initial) startAgent() error {
 	argv = append(argv,
 		"--dir", filepath.Join(p.Dir, agentDir), "--memory-dir", filepath.Join(p.Dir, memoryDir), "--images", filepath.Join(p.Data, "images"),
 		"--netns", filepath.Join(p.Data, "run", "netns"),
-		"--cgroup", p.Cgroup, "--cluster", p.Spec.Cluster, "--region", p.Spec.Region, "--nameserver", p.Spec.Nameserver, "--ca",
+		"--cgroup", p.Cgroup, "--cluster", cmp.Or(p.Spec.Cluster, "default"),
+		"--region", p.Spec.Region, "--nameserver", p.Spec.Nameserver, "--ca",
 		filepath.Join(p.Dir, bundleFile),
 		"--cpus", strconv.FormatInt(p.Spec.VCPU, 10), "--memory", strconv.FormatInt(p.Spec.MemoryMiB, 10), "--reserve", strconv.FormatInt(
 			p.Spec.ReservedMiB, 10,
-		))
+		),
+		"--users", strconv.Itoa(p.Users))
+	if i.volume {
+		argv = append(argv, "--volume")
+	}
+	if p.Spec.Own {
+		argv = append(argv, "--own", "--report", filepath.Join(p.Dir, bootFile), "--console", filepath.Join(p.Dir, console))
+	}
+	if p.Spec.TaskNetwork {
+		argv = append(argv, "--task-storage", strconv.FormatInt(p.Spec.StorageGiB, 10))
+	}
 	// ForkExec, not exec.Cmd: the loop above is the only one that waits.
 	i.agent, err = syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
 		// made by the driver

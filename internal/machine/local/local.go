@@ -50,6 +50,8 @@ type Deps struct {
 	// the one that machines live in.
 	Clock clock.Clock
 	Real  clock.Clock
+	// Users is user 0 of containers on this host; 0 gives them no user namespaces.
+	Users int
 	// Overcommit allows types with more memory than the host has.
 	Overcommit bool
 	// Forget, if set, drops what other packages keep of a machine that is gone,
@@ -93,6 +95,7 @@ type plan struct {
 	Data   string       `json:"data"`
 	Cgroup string       `json:"cgroup"`
 	Agent  []string     `json:"agent"`
+	Users  int          `json:"users"`
 	At     time.Time    `json:"at"` // real time of the launch
 }
 
@@ -103,9 +106,13 @@ const (
 	bundleFile = "ca.pem"
 	initLog    = "init.log"
 	agentLog   = "agent.log"
+	bootFile   = "boot.json"
+	console    = "console.log"
 )
 
-func (d *Driver) dir(id string) string { return filepath.Join(d.Data, "instances", id) }
+func (d *Driver) machines() string { return filepath.Join(d.Data, "instances") }
+
+func (d *Driver) dir(id string) string { return filepath.Join(d.machines(), id) }
 
 // hold makes calls for one machine wait for each other.
 func (d *Driver) hold(id string) (release func()) {
@@ -156,6 +163,11 @@ func (d *Driver) possible(s machine.Spec) error {
 	if len(d.Instance) == 0 {
 		return fault.New(fault.Invalid, "", "machine %s: this driver has no command to launch it with", s.ID)
 	}
+	if d.Users != 0 && usersOfOthers("/proc", d.Data)[d.Users] {
+		return fault.New(fault.Capacity, "InsufficientInstanceCapacity",
+			"Containers of another data folder on this host are the users from %d on, as this one's would be: restart the server, which takes others.",
+			d.Users)
+	}
 	if s.VCPU <= 0 || s.MemoryMiB <= 0 || s.Interface == "" || strings.Contains(s.Interface, "/") {
 		return fault.New(fault.Invalid, "", "machine %s: %d vCPU, %d MiB, interface %q", s.ID, s.VCPU, s.MemoryMiB, s.Interface)
 	}
@@ -192,7 +204,9 @@ func (d *Driver) launch(ctx context.Context, spec machine.Spec) error {
 		return fault.Wrap(fault.Unavailable, err, "launch machine %s: its interface %s is not there", spec.ID, spec.Interface)
 	}
 	defer ns.Close()
-	p := plan{Spec: spec, Dir: d.dir(spec.ID), Data: d.Data, Cgroup: d.root + "/" + spec.ID, Agent: d.Agent, At: d.Real.Now()}
+	p := plan{
+		Spec: spec, Dir: d.dir(spec.ID), Data: d.Data, Cgroup: d.root + "/" + spec.ID, Agent: d.Agent, Users: d.Users, At: d.Real.Now(),
+	}
 	if err := d.writeFiles(p); err != nil {
 		return fmt.Errorf("launch machine %s: %w", spec.ID, err)
 	}
@@ -237,11 +251,20 @@ func (d *Driver) writeDisk(ctx context.Context, p plan) error {
 		return nil
 	}
 	err := makeDisk(ctx, filepath.Join(p.Dir, diskFile), p.Spec.StorageGiB)
-	if errors.Is(err, errNoDisk) {
-		d.Log.Warn("machine without a data volume of its own", "machine", p.Spec.ID, "error", err)
+	if d.withoutDisk(p, err) {
 		return nil
 	}
 	return err
+}
+
+// withoutDisk tells whether the error is that the host cannot make volumes, which
+// is said and does not keep the machine from being launched.
+func (d *Driver) withoutDisk(p plan, err error) bool {
+	if !errors.Is(err, errNoDisk) {
+		return false
+	}
+	d.Log.Warn("machine without a data volume of its own", "machine", p.Spec.ID, "error", err)
+	return true
 }
 
 // replace puts a whole new file in the place of an old one.
@@ -308,7 +331,7 @@ func (d *Driver) Get(_ context.Context, id string) (machine.Machine, error) {
 
 // List implements machine.Driver.
 func (d *Driver) List(context.Context) ([]machine.Machine, error) {
-	entries, err := os.ReadDir(filepath.Join(d.Data, "instances"))
+	entries, err := os.ReadDir(d.machines())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list machines: %w", err)
 	}
@@ -334,13 +357,33 @@ func (d *Driver) look(id string) (machine.Machine, error) {
 		return machine.Machine{}, fault.New(fault.NotFound, "InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", id)
 	}
 	if err != nil {
-		return machine.Machine{}, fmt.Errorf("look at machine %s: %w", id, err)
+		// What cannot be read cannot go on: it is ended by its control group.
+		lost := machine.Machine{ID: id, State: machine.Terminated, Reason: "the machine's record is damaged: " + err.Error()}
+		return lost, nil //nolint:nilerr // it is said in the reason
 	}
 	m := machine.Machine{ID: id, State: machine.Running, PID: proc.PID, LaunchedAt: p.At}
 	if !proc.alive() {
 		m.State, m.PID, m.Reason = machine.Terminated, 0, "the machine's first process ended"
 	}
+	if p.Spec.Own {
+		_ = read(filepath.Join(d.dir(id), bootFile), &m.Boot) // its agent has not begun, or is just writing it
+	}
 	return m, nil
+}
+
+// Console implements machine.Driver.
+func (d *Driver) Console(_ context.Context, id string) ([]byte, error) {
+	if err := check(id); err != nil {
+		return nil, err
+	}
+	if _, err := d.look(id); err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile(filepath.Join(d.dir(id), console))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return b, err
 }
 
 func read(path string, into any) error {
@@ -390,7 +433,7 @@ func (d *Driver) sweep(id string) error {
 	if err := os.RemoveAll(d.dir(id)); err != nil {
 		return fmt.Errorf("forget machine %s: %w", id, err)
 	}
-	removeLoops(loopsMade(d.Data)) // its own may take the kernel a moment longer
+	d.removeLoops() // its own may take the kernel a moment longer
 	if d.Forget == nil {
 		return nil
 	}
@@ -402,7 +445,8 @@ func (d *Driver) sweep(id string) error {
 
 // Close ends whatever is left in the control group of the data folder, such as
 // a machine whose folder was taken away, and removes the group. It waits for the
-// kernel to be done with the loop devices that were made.
+// kernel to write what the data volumes had to keep and to be done with their
+// devices.
 func (d *Driver) Close() error {
 	g, err := cgroup.Open(d.root)
 	switch {
@@ -411,9 +455,12 @@ func (d *Driver) Close() error {
 	case err == nil:
 		err = errors.Join(g.Kill(), g.Remove())
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	for removeLoops(loopsMade(d.Data)) > 0 && clock.Sleep(ctx, clock.Real(ctx), 20*time.Millisecond) == nil {
+	for d.removeLoops() > 0 {
+		if clock.Sleep(ctx, clock.Real(ctx), 20*time.Millisecond) != nil {
+			return errors.Join(err, fault.New(fault.Unavailable, "", "the kernel still holds data volumes of %s", d.Data))
+		}
 	}
 	return err
 }

@@ -3,10 +3,13 @@ package local_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"berth/internal/leaktest"
 
@@ -25,6 +28,10 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) > 1 && os.Args[1] == "agent" {
 		agent()
+	}
+	if len(os.Args) > 1 && os.Args[1] == "volume" {
+		fmt.Fprintln(os.Stderr, volumeStep(os.Args[2], os.Args[3]))
+		os.Exit(1)
 	}
 	leaktest.Main(m)
 }
@@ -45,4 +52,26 @@ func agent() {
 	_ = os.Rename(filepath.Join(dir, "report.new"), filepath.Join(dir, "report"))
 	_ = exec.Command("/bin/sh", "-c", "sleep 1000 & sleep 0.01").Run() // leaves an orphan
 	select {}
+}
+
+// volumeStep makes a volume's device up to a step, and stays.
+func volumeStep(step, path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	if step == "attached" {
+		_, err = local.Attach(file)
+	} else {
+		var control *os.File
+		if control, err = os.OpenFile("/dev/loop-control", os.O_RDWR, 0); err == nil {
+			err = unix.IoctlSetInt(int(control.Fd()), unix.LOOP_CTL_ADD, local.LastLoop)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Println("ok")
+	_, err = io.Copy(io.Discard, os.Stdin) // until it is killed
+	return err
 }

@@ -116,8 +116,17 @@ func (d *Driver) start(ctx context.Context, ns *kernel.Netns, p plan) error {
 	}
 	defer ready.Close()
 	defer tell.Close()
-	cmd := exec.Command(d.Instance[0], append(d.Instance[1:len(d.Instance):len(d.Instance)], "--dir", p.Dir)...) //nolint:noctx // outlives any
-	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = "/", log, log, []*os.File{tell}
+	args, files := append(d.Instance[1:len(d.Instance):len(d.Instance)], "--dir", p.Dir), []*os.File{tell}
+	disk, err := d.openDisk(p)
+	if err != nil && !d.withoutDisk(p, err) {
+		return err
+	}
+	if disk != nil {
+		defer disk.Close()
+		args, files = append(args, "--disk"), append(files, disk)
+	}
+	cmd := exec.Command(d.Instance[0], args...) //nolint:noctx // outlives any
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = "/", log, log, files
 	cmd.Env = environment(p.Dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setsid:     true,

@@ -161,6 +161,9 @@ func absent(t *testing.T, b Bench) {
 	if err := b.Driver.SetCredentials(t.Context(), id, machine.Credentials{}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("set credentials: %v", err)
 	}
+	if _, err := b.Driver.Console(t.Context(), id); !fault.Is(err, fault.NotFound) {
+		t.Errorf("console: %v", err)
+	}
 	if err := b.Driver.Terminate(t.Context(), id); err != nil {
 		t.Errorf("terminate: %v", err)
 	}

@@ -203,6 +203,16 @@ func (d *Driver) Get(_ context.Context, id string) (machine.Machine, error) {
 	return d.look(m), nil
 }
 
+// Console implements machine.Driver: nothing runs in a simulated machine.
+func (d *Driver) Console(_ context.Context, id string) ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.all[id] == nil {
+		return nil, missing(id)
+	}
+	return nil, nil
+}
+
 // List implements machine.Driver.
 func (d *Driver) List(context.Context) ([]machine.Machine, error) {
 	d.mu.Lock()

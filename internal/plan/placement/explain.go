@@ -15,7 +15,7 @@ const met = "no container instance met all of its requirements"
 // closeness orders causes from the least to the most promising: the last one
 // that occurs names the closest instance.
 var closeness = []string{
-	CauseProvider, CauseZone, CauseArchitecture, CauseMember, CauseDistinct, CausePort, CauseENI, CauseCPU, CauseMemory,
+	CauseProvider, CauseHost, CauseZone, CauseArchitecture, CauseMember, CauseDistinct, CausePort, CauseENI, CauseCPU, CauseMemory,
 }
 
 // codes are the causes in the words of RunTask's failures.
@@ -44,22 +44,40 @@ func (w *world) explain(a *Ask) *Reason {
 			near, rank = n, r
 		}
 	}
-	out := &Reason{
-		Provider: a.Provider,
-
-		Why:    met + ": capacity provider " + a.Provider + " has no instance",
-		Event:  met + ". Reason: No Container Instances were found in your capacity provider.",
-		Code:   "EMPTY CAPACITY PROVIDER",
-		Counts: counts,
-	}
+	out := nowhere(a)
+	out.Counts = counts
 	if of > 0 {
 		out.Why = fmt.Sprintf("%s: of %s, %s; the task needs %s", met, instances(of), list(counts), w.need(a))
 	}
 	if near != nil {
+		out.Near = near.ARN
 		out.Event = fmt.Sprintf("%s. The closest matching container-instance %s %s.", met, ident.Last(near.ARN), Fits(near, a))
+		if a.EC2 {
+			out.Event = fmt.Sprintf("%s. The closest matching (container-instance %s) %s.%s", met, ident.Last(near.ARN), Fits(near, a), more)
+		}
 		out.Code = cmp.Or(codes[Fits(near, a)], out.Code)
 	}
 	return out
+}
+
+// NoInstances is what ECS says of a cluster without container instances.
+const NoInstances = "No Container Instances were found in your cluster."
+
+// more is how ECS ends what it tells a service on EC2.
+const more = " For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
+
+// nowhere is the reason while there is no instance at all.
+func nowhere(a *Ask) *Reason {
+	if a.EC2 {
+		return &Reason{
+			Why:   met + ": the cluster has no instance of launch type EC2",
+			Event: met + ". Reason: " + NoInstances + more, Code: NoInstances,
+		}
+	}
+	return &Reason{
+		Provider: a.Provider, Why: met + ": capacity provider " + a.Provider + " has no instance",
+		Event: met + ". Reason: No Container Instances were found in your capacity provider.", Code: "EMPTY CAPACITY PROVIDER",
+	}
 }
 
 func instances(n int) string {

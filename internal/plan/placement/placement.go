@@ -3,7 +3,8 @@
 // reason.
 //
 // It uses what is there: capacity that exists comes first, and buying is
-// plan/supply's question, which asks this package "would it fit if…?". Among
+// plan/supply's question, which asks this package "would it fit if…?". Where a
+// task has a placement strategy it takes what that says. Else, among
 // the zones with free capacity it takes the one that has the fewest tasks of the same
 // group; in a zone it fills the fullest instance that fits. It sorts before it
 // chooses, and ties break by id, so that equal inputs give equal plans. It
@@ -12,8 +13,8 @@
 package placement
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,6 +27,7 @@ type Node struct {
 	ID           string
 	ARN          string // container instance ARN
 	Provider     string // capacity provider
+	EC2          bool   // an instance of the user's own
 	Zone         string
 	Architecture string // x86_64 or arm64, in any case; "" fits all
 	// Free is what is left. Its Ports are those that are taken.
@@ -45,13 +47,21 @@ type Node struct {
 	// runs: what Values are made from when they are asked for.
 	Instance *model.Instance
 	Tasks    int
+
+	own   bool // whether Groups are the node's alone, since Take copied them
+	took  int  // tasks, since the plan was begun
+	index int  // among the nodes of the plan
 }
 
 // Ask is a task that wants an instance.
 type Ask struct {
-	Task         string
-	Group        string
-	Provider     string
+	Task     string
+	Group    string
+	Provider string
+	// EC2 is the launch type: any instance of the user's own in the cluster.
+	EC2 bool
+	// Host is the ARN of the only container instance that may take it, or "".
+	Host         string
 	Need         model.Resources
 	Architecture string
 	// Subnets are the task's own, by zone; nil means any zone.
@@ -60,6 +70,9 @@ type Ask struct {
 	Distinct bool
 	// Member are the memberOf expressions, all of which must hold.
 	Member []constraint.Expr
+	// Strategy says which of the instances that fit is taken; nil is by zone,
+	// then the fullest.
+	Strategy []model.PlacementStrategy
 	// Impossible is why no instance can ever take the task, "" if one may.
 	Impossible string
 	// Record is the task, nil if it is imagined.
@@ -96,6 +109,8 @@ type Reason struct {
 	Code string
 	// Counts says how many instances were refused for each cause.
 	Counts map[string]int
+	// Near is the ARN of the closest instance, "" if there is none.
+	Near string
 }
 
 // Plan is the answer: every ask is in one of the two lists.
@@ -107,6 +122,7 @@ type Plan struct {
 // Causes of refusal, in the order in which they are found.
 const (
 	CauseProvider     = "belongs to another capacity provider"
+	CauseHost         = "is not the instance that the task is for"
 	CauseZone         = "is in a zone without a subnet of the task"
 	CauseArchitecture = "has another CPU architecture"
 	CauseMember       = "does not satisfy a placement expression"
@@ -122,8 +138,10 @@ func Fits(n *Node, a *Ask) string {
 	switch {
 	case a.Impossible != "":
 		return a.Impossible
-	case a.Provider != "" && n.Provider != a.Provider:
+	case a.Provider != "" && n.Provider != a.Provider, a.EC2 && !n.EC2:
 		return CauseProvider
+	case a.Host != "" && n.ARN != a.Host:
+		return CauseHost
 	case n.Blocked != "":
 		return n.Blocked
 	case a.Subnets != nil && a.Subnets[n.Zone] == "":
@@ -194,7 +212,8 @@ func taken(used []string, port string) bool {
 
 func plain(p string) string { return strings.TrimSuffix(p, "/tcp") }
 
-// Take books a task on a node.
+// Take books a task on a node. What others have as Groups stays as it is; a
+// copy of the node that is made afterwards has them in common with it.
 func (n *Node) Take(a *Ask) {
 	n.Free.CPU -= a.Need.CPU
 	n.Free.Memory -= a.Need.Memory
@@ -202,58 +221,74 @@ func (n *Node) Take(a *Ask) {
 	if len(a.Need.Ports) > 0 {
 		n.Free.Ports = slices.Concat(n.Free.Ports, a.Need.Ports)
 	}
-	own := make(map[string]int, len(n.Groups)+1)
-	for g, c := range n.Groups {
-		own[g] = c
+	if !n.own {
+		own := make(map[string]int, len(n.Groups)+1)
+		maps.Copy(own, n.Groups)
+		n.Groups, n.own = own, true
 	}
-	own[a.Group]++
-	n.Groups = own
+	n.Groups[a.Group]++
+	n.took++
 }
+
+// Took is how many tasks it took in Try.
+func (n *Node) Took() int { return n.took }
 
 // Place plans the asks in their order, those first for which an instance was
 // bought that has capacity. It changes neither of its arguments.
 func Place(nodes []Node, asks []Ask) Plan {
 	w := newWorld(nodes, least(asks))
 	var plan Plan
-	var open, left []int
-	for i := range asks {
-		if n := w.meant[asks[i].Task]; n != nil && Fits(n, &asks[i]) == "" {
-			plan.place(w, n, &asks[i])
-		} else {
-			open = append(open, i)
-		}
-	}
-	for _, i := range open {
-		if n := w.search(&asks[i]); n != nil {
-			plan.place(w, n, &asks[i])
-		} else {
-			left = append(left, i)
-		}
-	}
+	left := w.place(asks, func(n *Node, a *Ask) {
+		plan.Placed = append(plan.Placed, Placed{
+			Task: a.Task, Group: a.Group, Node: n.ID, Zone: n.Zone, Subnet: a.Subnets[n.Zone], Provider: n.Provider,
+			free: n.Free, spread: w.spread(a.Group)[w.zone(n)],
+		})
+	})
 	plan.Refused = w.refuse(asks, left)
 	return plan
 }
 
-func (p *Plan) place(w *world, n *Node, a *Ask) {
-	p.Placed = append(p.Placed, Placed{
-		Task: a.Task, Group: a.Group, Node: n.ID, Zone: n.Zone, Subnet: a.Subnets[n.Zone], Provider: n.Provider,
-		free: n.Free, spread: w.spread[a.Group][n.Zone],
-	})
-	w.take(n, a)
+// Try is Place for who only asks where there is capacity: it returns the nodes
+// as they would be, in their order, and those asks that do not fit, by their
+// position.
+func Try(nodes []Node, asks []Ask) (then []Node, left []int) {
+	w := newWorld(nodes, least(asks))
+	left = w.place(asks, func(*Node, *Ask) {})
+	return w.nodes, left
+}
+
+// place books what fits, and returns what does not.
+func (w *world) place(asks []Ask, placed func(*Node, *Ask)) (left []int) {
+	take := func(n *Node, a *Ask) {
+		placed(n, a)
+		w.take(n, a)
+	}
+	open := w.hand(asks, take)
+	left = open[:0] // it is never ahead of what is read
+	for _, i := range open {
+		if n := w.search(&asks[i]); n != nil {
+			take(n, &asks[i])
+		} else {
+			left = append(left, i)
+		}
+	}
+	return left
+}
+
+// hand gives asks what was bought for them, and returns the others.
+func (w *world) hand(asks []Ask, take func(*Node, *Ask)) (open []int) {
+	for i := range asks {
+		if n := w.meant[asks[i].Task]; n != nil && Fits(n, &asks[i]) == "" {
+			take(n, &asks[i])
+		} else {
+			open = append(open, i)
+		}
+	}
+	return open
 }
 
 // Why says in a sentence why the node was chosen.
 func (p Placed) Why() string {
 	return fmt.Sprintf("%s has capacity (%d CPU units, %d MiB and %d interfaces free) and its zone %s runs %d of %s",
 		p.Node, p.free.CPU, p.free.Memory, p.free.ENIs, p.Zone, p.spread, p.Group)
-}
-
-// byZone orders zones by how many tasks of a group they have.
-func (w *world) byZone(a *Ask) []string {
-	count := w.spread[a.Group]
-	zones := slices.Clone(w.zones[a.Provider])
-	slices.SortFunc(zones, func(x, y string) int {
-		return cmp.Or(cmp.Compare(count[x], count[y]), strings.Compare(x, y))
-	})
-	return zones
 }

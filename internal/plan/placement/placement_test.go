@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"berth/internal/lang/constraint"
@@ -232,6 +233,53 @@ func TestPlaceAgreesWithTheSlowWay(t *testing.T) {
 	})
 }
 
+func refused(p placement.Plan) (out string) {
+	for _, r := range p.Refused {
+		out += fmt.Sprintf(" not %d", r.Ask)
+	}
+	return out
+}
+
+// sums are what plans come to: how many tasks of each group each node takes, and
+// who is refused.
+func sums(nodes []placement.Node, p placement.Plan) string {
+	took := map[string]map[string]int{}
+	for _, x := range p.Placed {
+		if took[x.Node] == nil {
+			took[x.Node] = map[string]int{}
+		}
+		took[x.Node][x.Group]++
+	}
+	var out []string
+	for i := range nodes {
+		out = append(out, fmt.Sprint(nodes[i].ID, took[nodes[i].ID]))
+	}
+	return strings.Join(out, " ") + refused(p)
+}
+
+// tried writes down what Try says as sums writes down a plan.
+func tried(nodes []placement.Node, as []placement.Ask) string {
+	var out []string
+	then, left := placement.Try(nodes, as)
+	for i := range then {
+		took, n := map[string]int{}, 0
+		for g, c := range then[i].Groups {
+			if c -= nodes[i].Groups[g]; c > 0 {
+				took[g], n = c, n+c
+			}
+		}
+		if n != then[i].Took() {
+			out = append(out, fmt.Sprintf("%d are not %d:", n, then[i].Took()))
+		}
+		out = append(out, fmt.Sprint(then[i].ID, took))
+	}
+	text := strings.Join(out, " ")
+	for _, i := range left {
+		text += fmt.Sprintf(" not %d", i)
+	}
+	return text
+}
+
 // Laws: everybody is answered once; nothing is given out twice; the order of
 // nodes does not matter; arguments stay as they were.
 func TestPlaceLaws(t *testing.T) {
@@ -239,7 +287,7 @@ func TestPlaceLaws(t *testing.T) {
 		nodes, as := worlds(t)
 		before := model.Clone(nodes)
 		p := placement.Place(nodes, as)
-		if diff := cmp.Diff(before, nodes); diff != "" {
+		if diff := cmp.Diff(before, nodes, cmpopts.IgnoreUnexported(placement.Node{})); diff != "" {
 			t.Fatal("the nodes changed: " + diff)
 		}
 		if len(p.Placed)+len(p.Refused) != len(as) {
@@ -255,6 +303,9 @@ func TestPlaceLaws(t *testing.T) {
 			if u := used[n.ID]; u.CPU > n.Free.CPU || u.Memory > n.Free.Memory || u.ENIs > n.Free.ENIs {
 				t.Fatalf("%s gives %+v of %+v", n.ID, u, n.Free)
 			}
+		}
+		if diff := cmp.Diff(sums(nodes, p), tried(nodes, as)); diff != "" {
+			t.Fatal("Try says something else: " + diff)
 		}
 		mixed := slices.Clone(nodes)
 		slices.Reverse(mixed)

@@ -13,6 +13,8 @@ import (
 // Facts are one cluster at one moment. What they point to is only read.
 type Facts struct {
 	Instances []*model.Instance
+	// Slices are those of Fargate.
+	Slices []*model.Instance
 	// Tasks are all of the cluster; where Known is given they may be left out.
 	Tasks []*model.Task
 	Known *Known
@@ -72,7 +74,7 @@ func (f Facts) nodes(as func(*model.Instance) (string, model.Resources)) []Node 
 		}
 		blocked, has := as(i)
 		n := Node{
-			ID: i.ID, ARN: i.ARN, Provider: i.CapacityProvider, Zone: i.AvailabilityZone, Free: has, Blocked: blocked,
+			ID: i.ID, ARN: i.ARN, Provider: i.CapacityProvider, EC2: i.Kind == model.KindEC2, Zone: i.AvailabilityZone, Free: has, Blocked: blocked,
 			For: i.For, Instance: i, Architecture: architecture(i),
 		}
 		n.carry(k.Load(i.ARN))
@@ -132,18 +134,32 @@ func (f Facts) need(t *model.Task) (model.Resources, *model.TaskDefinition) {
 		return r, &model.TaskDefinition{}
 	}
 	r.CPU, r.Memory = cmp.Or(r.CPU, d.CPUUnits()), cmp.Or(r.Memory, d.MemoryMiB())
-	if d.NetworkMode != "host" {
+	switch d.NetworkMode {
+	case model.NetworkHost, model.NetworkBridge:
+		r.Ports = hostPorts(d)
+	case model.NetworkNone:
+	default:
 		r.ENIs = 1
-		return r, d
 	}
+	return r, d
+}
+
+// hostPorts are the ports of the instance that a definition names. In bridge
+// mode a port that is not named is found when the container starts.
+func hostPorts(d *model.TaskDefinition) []string {
+	var out []string
 	for _, c := range d.Containers {
 		for _, p := range c.PortMappings {
-			if port := cmp.Or(p.HostPort, p.ContainerPort); port != 0 {
-				r.Ports = append(r.Ports, strconv.FormatInt(port, 10)+"/"+cmp.Or(p.Protocol, "tcp"))
+			port := p.HostPort
+			if d.NetworkMode == model.NetworkHost {
+				port = cmp.Or(port, p.ContainerPort)
+			}
+			if port != 0 {
+				out = append(out, strconv.FormatInt(port, 10)+"/"+cmp.Or(p.Protocol, "tcp"))
 			}
 		}
 	}
-	return r, d
+	return out
 }
 
 // Waiting reports whether a task is to be placed.
@@ -159,7 +175,7 @@ func (f Facts) Asks() []Ask {
 	k := f.Learn()
 	var open []int
 	for i := range k.Asks {
-		if k.Asks[i].Provider == "" {
+		if k.Asks[i].Provider == "" && !k.Asks[i].EC2 {
 			open = append(open, i)
 		}
 	}
@@ -207,11 +223,17 @@ func (f Facts) Asker() *Asker {
 // Ask is what a waiting task asks for, with the provider that it has.
 func (k *Asker) Ask(t *model.Task) Ask {
 	need, d := k.f.need(t)
-	a := Ask{Record: t, Task: t.ARN, Group: t.Group, Provider: t.CapacityProvider, Need: need, Architecture: d.CPUArchitecture}
+	a := Ask{
+		Record: t, Task: t.ARN, Group: t.Group, Provider: t.CapacityProvider, Need: need, Architecture: d.CPUArchitecture,
+		EC2: t.LaunchType == model.LaunchEC2, Host: t.Host, Strategy: t.Placement,
+	}
+	if a.EC2 && len(a.Strategy) == 0 {
+		a.Strategy = evenly
+	}
 	if d.ARN == "" {
 		a.Impossible = "cannot run a task whose task definition " + t.TaskDefinition + " does not exist"
 	}
-	if d.NetworkMode != "host" {
+	if need.ENIs > 0 {
 		a.Subnets = k.zones.of(t.Network.Subnets)
 	}
 	for _, c := range slices.Concat(d.PlacementConstraints, t.Constraints) {
@@ -292,4 +314,19 @@ func pick(strategy []model.StrategyItem, count map[string]int64) string {
 // load is how full a provider is for its weight, beyond its base.
 func load(s model.StrategyItem, count map[string]int64) float64 {
 	return float64(count[s.Provider]-s.Base) / float64(s.Weight)
+}
+
+// Matches reports whether an instance satisfies the expressions of placement
+// constraints, whatever it has free.
+func Matches(i *model.Instance, cs []model.PlacementConstraint) bool {
+	n := Node{Instance: i}
+	for _, c := range cs {
+		if strings.EqualFold(c.Type, "distinctInstance") {
+			continue
+		}
+		if e, err := constraint.Parse(c.Expression); err != nil || !e.Match(n.look) {
+			return false
+		}
+	}
+	return true
 }

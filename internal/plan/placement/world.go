@@ -8,26 +8,38 @@ import (
 	"strings"
 )
 
-// world is the picture that a plan is worked out on: copies of the nodes in
-// pools, one for each provider and zone, each with a tree that finds the first
-// node with enough of everything.
+// world is the picture that a plan is worked out on: copies of the nodes, and
+// for who has to search, pools of them, one for each provider and zone, each
+// with a tree that finds the first node with enough of everything.
 type world struct {
-	nodes  []Node
-	pools  map[string]*pool
-	zones  map[string][]string       // by provider, sorted; "" has all
-	spread map[string]map[string]int // group → zone → tasks
-	meant  map[string]*Node          // by task: what was bought for it
-	forms  map[form]*form
+	given []Node // as they came
+	nodes []Node
+	zones []string           // sorted; all below that goes by zone is in this order
+	pools map[string][]*pool // by provider, "" has all, and zone; nil until somebody searches
+	seats []seats            // by node, as pools
+	count map[string][]int   // tasks by group and zone; nil until it is asked for
+	// even counts tasks by the fields that strategies spread over.
+	even  map[string]tally
+	meant map[string]*Node // by task: what was bought for it
+	forms map[form]*form
 	// full are the forms of asks that fit nowhere, nor will while the plan is
 	// made.
 	full map[*form]bool
+	near []byZone // the zones of the ask that is being placed
+}
+
+// seats are a node's places, in the pool of all and in that of its provider.
+type seats struct{ all, provider seat }
+
+type seat struct {
+	pool *pool
+	at   int
 }
 
 type pool struct {
 	nodes []*Node
 	tree  []most // heap-shaped: the children of i are 2i and 2i+1
 	leafs int
-	at    map[*Node]int
 	// past is where the search for asks of a kind may begin: nodes only fill
 	// while a plan is made, so that what did not fit does not fit later.
 	past map[kind]int
@@ -41,11 +53,15 @@ type kind struct {
 
 func plainKind(a *Ask) (kind, bool) {
 	return kind{a.Need.CPU, a.Need.Memory, a.Need.ENIs, a.Architecture},
-		!a.Distinct && len(a.Member) == 0 && len(a.Need.Ports) == 0 && a.Impossible == ""
+		!a.Distinct && !a.EC2 && a.Host == "" && len(a.Member) == 0 && len(a.Need.Ports) == 0 && a.Impossible == ""
 }
 
 // most is the greatest free amount of each kind below a place of the tree.
 type most struct{ cpu, memory, enis int64 }
+
+func (m most) holds(o most) bool { return m.cpu >= o.cpu && m.memory >= o.memory && m.enis >= o.enis }
+
+func free(n *Node) most { return most{n.Free.CPU, n.Free.Memory, n.Free.ENIs} }
 
 // least is the smallest amount of each kind that any of the asks needs.
 func least(asks []Ask) most {
@@ -60,65 +76,114 @@ func least(asks []Ask) most {
 // newWorld copies nodes. What was bought for tasks is only of interest on
 // nodes that have the least free that any of the asks needs.
 func newWorld(nodes []Node, least most) *world {
-	w := &world{
-		nodes: slices.Clone(nodes), pools: map[string]*pool{}, zones: map[string][]string{}, spread: map[string]map[string]int{},
-		meant: map[string]*Node{}, forms: map[form]*form{}, full: map[*form]bool{},
-	}
-	// The fullest first, so that taking the first that fits packs tightly.
-	slices.SortFunc(w.nodes, func(a, b Node) int {
-		return cmp.Or(cmp.Compare(a.Free.Memory, b.Free.Memory), cmp.Compare(a.Free.CPU, b.Free.CPU), strings.Compare(a.ID, b.ID))
-	})
+	w := &world{given: nodes, nodes: slices.Clone(nodes), even: map[string]tally{}, forms: map[form]*form{}, full: map[*form]bool{}}
+	var bought []*Node
+	tasks := 0
 	for i := range w.nodes {
 		n := &w.nodes[i]
-		for g, c := range n.Groups {
-			w.count(g, n.Zone, c)
-		}
-		if n.Blocked != "" {
-			continue
-		}
-		if n.Free.CPU >= least.cpu && n.Free.Memory >= least.memory && n.Free.ENIs >= least.enis {
-			for _, t := range n.For {
-				w.meant[t] = n
-			}
-		}
-		w.pool("", n.Zone).add(n)
-		if n.Provider != "" {
-			w.pool(n.Provider, n.Zone).add(n)
+		n.own, n.took, n.index = false, 0, i
+		if n.Blocked == "" && len(n.For) > 0 && free(n).holds(least) {
+			bought, tasks = append(bought, n), tasks+len(n.For)
 		}
 	}
-	for _, p := range w.pools {
-		p.build()
+	w.meant = make(map[string]*Node, tasks)
+	slices.SortFunc(bought, w.fuller)
+	for _, n := range bought {
+		for _, t := range n.For {
+			w.meant[t] = n
+		}
 	}
-	for _, zs := range w.zones {
-		slices.Sort(zs)
+	for i := range nodes {
+		if z, found := slices.BinarySearch(w.zones, nodes[i].Zone); !found {
+			w.zones = slices.Insert(w.zones, z, nodes[i].Zone)
+		}
 	}
 	return w
 }
 
-func (w *world) count(group, zone string, n int) {
-	if w.spread[group] == nil {
-		w.spread[group] = map[string]int{}
-	}
-	w.spread[group][zone] += n
+// fuller orders nodes by what was free of them at the beginning.
+func (w *world) fuller(a, b *Node) int {
+	x, y := &w.given[a.index].Free, &w.given[b.index].Free
+	return cmp.Or(cmp.Compare(x.Memory, y.Memory), cmp.Compare(x.CPU, y.CPU), strings.Compare(a.ID, b.ID))
 }
 
-func (w *world) pool(provider, zone string) *pool {
-	key := provider + "\x00" + zone
-	p := w.pools[key]
-	if p == nil {
-		p = &pool{at: map[*Node]int{}, past: map[kind]int{}}
-		w.pools[key] = p
-		w.zones[provider] = append(w.zones[provider], zone)
-	}
-	return p
+// zone is the place of a node's zone among the zones.
+func (w *world) zone(n *Node) int {
+	z, _ := slices.BinarySearch(w.zones, n.Zone)
+	return z
 }
 
-func (p *pool) add(n *Node) {
-	p.at[n] = len(p.nodes)
+// spread is how many tasks of a group each zone has.
+func (w *world) spread(group string) []int {
+	if w.count == nil {
+		w.count = map[string][]int{}
+		for i := range w.nodes {
+			z := w.zone(&w.nodes[i])
+			for g, c := range w.nodes[i].Groups {
+				w.of(g)[z] += c
+			}
+		}
+	}
+	return w.of(group)
+}
+
+func (w *world) of(group string) []int {
+	c := w.count[group]
+	if c == nil {
+		c = make([]int, len(w.zones))
+		w.count[group] = c
+	}
+	return c
+}
+
+// arrange makes the pools of what is left of the nodes, in each the one first
+// that was the fullest at the beginning, so that taking the first that fits packs
+// tightly.
+func (w *world) arrange() {
+	w.pools, w.seats = map[string][]*pool{}, make([]seats, len(w.nodes))
+	order := make([]*Node, 0, len(w.nodes))
+	for i := range w.nodes {
+		if w.nodes[i].Blocked == "" {
+			order = append(order, &w.nodes[i])
+		}
+	}
+	slices.SortFunc(order, w.fuller)
+	for _, n := range order {
+		w.seats[n.index].all = w.pool("", n).add(n)
+		if n.Provider != "" {
+			w.seats[n.index].provider = w.pool(n.Provider, n).add(n)
+		}
+	}
+	for _, pools := range w.pools {
+		for _, p := range pools {
+			p.build()
+		}
+	}
+}
+
+// pool is that of a provider in the zone of a node.
+func (w *world) pool(provider string, n *Node) *pool {
+	pools := w.pools[provider]
+	if pools == nil {
+		pools = make([]*pool, len(w.zones))
+		w.pools[provider] = pools
+	}
+	z := w.zone(n)
+	if pools[z] == nil {
+		pools[z] = &pool{past: map[kind]int{}}
+	}
+	return pools[z]
+}
+
+func (p *pool) add(n *Node) seat {
 	p.nodes = append(p.nodes, n)
+	return seat{p, len(p.nodes) - 1}
 }
 
 func (p *pool) build() {
+	if p == nil {
+		return
+	}
 	for p.leafs = 1; p.leafs < len(p.nodes); p.leafs *= 2 {
 	}
 	p.tree = make([]most, 2*p.leafs)
@@ -126,7 +191,7 @@ func (p *pool) build() {
 		p.tree[i] = most{-1, -1, -1}
 	}
 	for i, n := range p.nodes {
-		p.tree[p.leafs+i] = most{n.Free.CPU, n.Free.Memory, n.Free.ENIs}
+		p.tree[p.leafs+i] = free(n)
 	}
 	for i := p.leafs - 1; i > 0; i-- {
 		p.tree[i] = greater(p.tree[2*i], p.tree[2*i+1])
@@ -137,15 +202,15 @@ func greater(a, b most) most {
 	return most{max(a.cpu, b.cpu), max(a.memory, b.memory), max(a.enis, b.enis)}
 }
 
-func (p *pool) update(n *Node) {
-	i, ok := p.at[n]
-	if !ok {
+// update tells the pool what is left of the node.
+func (s seat) update(n *Node) {
+	if s.pool == nil {
 		return
 	}
-	i += p.leafs
-	p.tree[i] = most{n.Free.CPU, n.Free.Memory, n.Free.ENIs}
+	tree, i := s.pool.tree, s.pool.leafs+s.at
+	tree[i] = free(n)
 	for i /= 2; i > 0; i /= 2 {
-		p.tree[i] = greater(p.tree[2*i], p.tree[2*i+1])
+		tree[i] = greater(tree[2*i], tree[2*i+1])
 	}
 }
 
@@ -153,36 +218,37 @@ func (p *pool) update(n *Node) {
 func (p *pool) find(a *Ask) *Node {
 	k, plain := plainKind(a)
 	if !plain {
-		return p.first(1, 0, p.leafs, 0, a)
+		return p.node(p.first(1, 0, p.leafs, 0, a))
 	}
-	n := p.first(1, 0, p.leafs, p.past[k], a)
-	if n == nil {
-		p.past[k] = p.leafs
-	} else {
-		p.past[k] = p.at[n]
+	at := p.first(1, 0, p.leafs, p.past[k], a)
+	p.past[k] = at
+	return p.node(at)
+}
+
+// node is the one at a place, nil beyond the last.
+func (p *pool) node(at int) *Node {
+	if at >= len(p.nodes) {
+		return nil
 	}
-	return n
+	return p.nodes[at]
 }
 
 // first finds the first node that fits below place i, which stands for the
-// nodes from low to high, leaving out those before from.
-func (p *pool) first(i, low, high, from int, a *Ask) *Node {
-	if high <= from {
-		return nil
-	}
-	m := p.tree[i]
-	if m.cpu < a.Need.CPU || m.memory < a.Need.Memory || m.enis < a.Need.ENIs {
-		return nil
+// nodes from low to high, leaving out those before from. It is the number of
+// leafs if there is none.
+func (p *pool) first(i, low, high, from int, a *Ask) int {
+	if high <= from || !p.tree[i].holds(most{a.Need.CPU, a.Need.Memory, a.Need.ENIs}) {
+		return p.leafs
 	}
 	if i >= p.leafs {
-		if n := p.nodes[i-p.leafs]; Fits(n, a) == "" {
-			return n
+		if Fits(p.nodes[low], a) == "" {
+			return low
 		}
-		return nil
+		return p.leafs
 	}
 	middle := (low + high) / 2
-	if n := p.first(2*i, low, middle, from, a); n != nil {
-		return n
+	if at := p.first(2*i, low, middle, from, a); at < p.leafs {
+		return at
 	}
 	return p.first(2*i+1, middle, high, from, a)
 }
@@ -199,12 +265,31 @@ func (w *world) search(a *Ask) *Node {
 	return n
 }
 
+// byZone is a zone's pool with how many tasks of a group the zone has.
+type byZone struct {
+	tasks, zone int
+	pool        *pool
+}
+
+// choose takes the zone with the fewest tasks of the group, of equals the
+// first by name, that has a node that fits.
 func (w *world) choose(a *Ask) *Node {
-	for _, z := range w.byZone(a) {
-		if a.Subnets != nil && a.Subnets[z] == "" {
-			continue
+	if len(a.Strategy) > 0 {
+		return w.prefer(a)
+	}
+	if w.pools == nil {
+		w.arrange()
+	}
+	count := w.spread(a.Group)
+	w.near = w.near[:0]
+	for z, p := range w.pools[a.Provider] {
+		if p != nil && (a.Subnets == nil || a.Subnets[w.zones[z]] != "") {
+			w.near = append(w.near, byZone{count[z], z, p})
 		}
-		if n := w.pools[a.Provider+"\x00"+z].find(a); n != nil {
+	}
+	slices.SortFunc(w.near, func(x, y byZone) int { return cmp.Or(cmp.Compare(x.tasks, y.tasks), cmp.Compare(x.zone, y.zone)) })
+	for _, z := range w.near {
+		if n := z.pool.find(a); n != nil {
 			return n
 		}
 	}
@@ -213,10 +298,15 @@ func (w *world) choose(a *Ask) *Node {
 
 func (w *world) take(n *Node, a *Ask) {
 	n.Take(a)
-	w.count(a.Group, n.Zone, 1)
-	w.pools["\x00"+n.Zone].update(n)
-	if n.Provider != "" {
-		w.pools[n.Provider+"\x00"+n.Zone].update(n)
+	if w.count != nil {
+		w.of(a.Group)[w.zone(n)]++
+	}
+	for field, t := range w.even {
+		t.add(a.Group, n.value(field), 1)
+	}
+	if w.pools != nil {
+		w.seats[n.index].all.update(n)
+		w.seats[n.index].provider.update(n)
 	}
 }
 
@@ -239,9 +329,9 @@ func (w *world) refuse(asks []Ask, left []int) []Refused {
 
 // form is all of an ask that decides where it fits.
 type form struct {
-	impossible, provider, architecture, group, zones, rest string
-	cpu, memory, enis                                      int64
-	distinct, anywhere                                     bool
+	impossible, provider, host, architecture, group, zones, rest string
+	cpu, memory, enis                                            int64
+	distinct, anywhere, ec2                                      bool
 }
 
 // form is one for all asks that fit alike.
@@ -263,7 +353,7 @@ func intern(forms map[form]*form, a *Ask) *form {
 
 func shape(a *Ask) form {
 	f := form{
-		impossible: a.Impossible, provider: a.Provider, architecture: a.Architecture,
+		impossible: a.Impossible, provider: a.Provider, host: a.Host, ec2: a.EC2, architecture: a.Architecture,
 		cpu: a.Need.CPU, memory: a.Need.Memory, enis: a.Need.ENIs, distinct: a.Distinct, anywhere: a.Subnets == nil,
 	}
 	if a.Distinct || len(a.Member) > 0 {

@@ -115,8 +115,10 @@ func (b *bench) deploy() *model.ServiceDeployment {
 	return &d
 }
 
-// look decides once and carries the plan out.
+// look decides once and carries the plan out. What Seen leaves out of tasks is
+// never a reason for another plan.
 func (b *bench) look() rollout.Plan {
+	b.blind()
 	p := rollout.Decide(b.w)
 	b.apply(p)
 	return p
@@ -139,7 +141,7 @@ func (b *bench) apply(p rollout.Plan) {
 		b.w.Revisions[r.ARN] = r
 	}
 	for i := range b.w.Tasks {
-		t := &b.w.Tasks[i]
+		t := b.w.Tasks[i]
 		t.Noted = t.Noted || slices.Contains(p.Noted, t.ARN)
 		t.Proven = t.Proven || slices.Contains(p.Proven, t.ARN)
 		for _, s := range p.Stop {
@@ -148,7 +150,9 @@ func (b *bench) apply(p rollout.Plan) {
 			}
 		}
 	}
-	b.w.Tasks = append(b.w.Tasks, p.Start...)
+	for _, t := range p.Start {
+		b.w.Tasks = append(b.w.Tasks, &t)
+	}
 	for _, s := range p.Shifts {
 		if b.refuse != "" {
 			b.w.Refusal = b.refuse
@@ -206,7 +210,7 @@ func (b *bench) run() {
 			continue
 		}
 		if t.LastStatus != model.TaskRunning {
-			b.begin(&t)
+			b.begin(t)
 		}
 		kept = append(kept, t)
 	}

@@ -211,7 +211,7 @@ func (p *pass) returned(to *model.Rollout) {
 	rev := p.rev(to.Revision)
 	p.s.Revision, p.s.TaskDefinition = rev.ARN, rev.TaskDefinition
 	p.s.LoadBalancers, p.s.Network = model.Clone(rev.LoadBalancers), model.Clone(rev.Network)
-	p.s.Strategy = slices.Clone(rev.Strategy)
+	p.s.Strategy, p.s.LaunchType, p.s.PlatformVersion = slices.Clone(rev.Strategy), rev.LaunchType, rev.Platform
 	p.complete(to)
 	p.close(model.DeploymentRollbackSuccessful)
 }

@@ -124,6 +124,7 @@ func (p *pass) count() {
 		case failed(m.t):
 			p.plan.Noted = append(p.plan.Noted, m.t.ARN)
 			p.fail1(r, m.t.StoppingAt)
+			p.sayWhy(r, m.t)
 		case p.crashed(m.t):
 			p.plan.Noted = append(p.plan.Noted, m.t.ARN)
 			r.FailedTasks, r.UpdatedAt = r.FailedTasks+1, p.now
@@ -136,6 +137,14 @@ func (p *pass) count() {
 		}
 		p.plan.Proven = append(p.plan.Proven, m.t.ARN)
 		r.FailedTasks, r.FirstFailedAt, r.LastFailedAt, r.HealthCheckFailing = 0, time.Time{}, time.Time{}, false
+	}
+}
+
+// sayWhy tells the cause of the first failure of a run. It is more than AWS
+// says, which is only that tasks cannot be started.
+func (p *pass) sayWhy(r *model.Rollout, t *model.Task) {
+	if r.FailedTasks == 1 && t.StoppedReason != "" {
+		p.say("(task %s) failed to start: %s", t.ID, t.StoppedReason)
 	}
 }
 

@@ -197,15 +197,23 @@ func (p *pass) stall(bad *model.Rollout) {
 	if over := int64(len(c.all)) - p.s.DesiredCount; over > 0 {
 		p.stop(bad, p.choose(c.all, over), scaling)
 	}
-	n := p.s.DesiredCount
-	if !p.s.Deployment.Strategy.Staged() {
-		n = max(0, n-int64(len(p.taskSet(bad).good)))
-	}
 	for i := range p.s.Rollouts {
 		if r := &p.s.Rollouts[i]; r.State == model.RolloutCompleted {
-			p.keep(r, n)
+			p.keep(r, p.beside(r, p.taskSet(bad)))
 		}
 	}
+}
+
+// beside is how many tasks of a rollout go on beside those of one that failed:
+// what is left of the desired count, but none is stopped for a task of the
+// failed one before that is healthy.
+func (p *pass) beside(r *model.Rollout, bad taskSet) int64 {
+	n := p.s.DesiredCount
+	if p.s.Deployment.Strategy.Staged() {
+		return n
+	}
+	rest := max(0, n-int64(len(bad.good)))
+	return max(rest, min(int64(len(p.taskSet(r).good)), n-healthyIn(bad.good)))
 }
 
 func (p *pass) staffShifting() {

@@ -36,6 +36,7 @@ func Decide(w World) Plan {
 		p.drain()
 	case model.ServiceActive:
 		p.retire()
+		p.astray()
 		p.work()
 		p.steady()
 		p.balance()
@@ -67,6 +68,9 @@ func (p *pass) work() {
 
 func newPass(w World) *pass {
 	p := &pass{w: w, now: w.Now, s: model.Clone(w.Service), revs: map[string]model.ServiceRevision{}}
+	if p.daemon() {
+		p.s.DesiredCount = int64(len(w.Hosts))
+	}
 	for _, d := range w.Deployments {
 		c := model.Clone(d)
 		if d.ARN == w.Service.CurrentDeployment {
@@ -75,8 +79,9 @@ func newPass(w World) *pass {
 			p.others = append(p.others, c)
 		}
 	}
-	for i := range w.Tasks {
-		p.tasks = append(p.tasks, p.member(&w.Tasks[i]))
+	p.tasks = make([]*member, 0, len(w.Tasks))
+	for _, t := range w.Tasks {
+		p.tasks = append(p.tasks, p.member(t))
 	}
 	slices.SortFunc(p.tasks, func(a, b *member) int { return strings.Compare(a.t.ARN, b.t.ARN) })
 	return p
@@ -99,6 +104,7 @@ func (p *pass) finish() Plan {
 		p.plan.Revisions = append(p.plan.Revisions, p.revs[arn])
 	}
 	p.plan.Service = p.s
+	p.plan.Service.DesiredCount = p.w.Service.DesiredCount // a daemon's is not asked
 	return p.plan
 }
 

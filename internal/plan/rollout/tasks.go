@@ -12,12 +12,19 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // start plans n more tasks of a rollout.
 func (p *pass) start(r *model.Rollout, n, replaced int64) {
+	hosts := p.vacant()
+	if p.daemon() {
+		n = min(n, int64(len(hosts)))
+	}
 	if n <= 0 || !p.starting {
 		return
 	}
 	var ids []string
-	for range n {
+	for k := range n {
 		t := p.newTask(r)
+		if p.daemon() {
+			t.Host = hosts[k]
+		}
 		p.plan.Start = append(p.plan.Start, t)
 		p.note(t.ARN, "desired", "%s should have %d tasks of %s", r.ID, p.s.DesiredCount, lastPart(t.TaskDefinition))
 		p.tasks = append(p.tasks, p.member(&t))
@@ -38,9 +45,10 @@ func (p *pass) newTask(r *model.Rollout) model.Task {
 	t := model.Task{
 		ARN: p.arn("task", id), ID: id, Cluster: p.s.Cluster, Service: p.s.ARN, Revision: rev.ARN,
 		Group: "service:" + p.s.Name, StartedBy: r.ID, TaskDefinition: rev.TaskDefinition,
-		Network: model.Clone(rev.Network), Strategy: slices.Clone(rev.Strategy), LoadBalancers: p.resolved(rev),
-		Constraints: slices.Concat(def.PlacementConstraints, p.s.Constraints),
-		CPU:         def.CPUUnits(), Memory: def.MemoryMiB(), Tags: p.taskTags(def), ExecuteCommand: p.s.ExecuteCommand,
+		Network: model.Clone(rev.Network), Strategy: slices.Clone(rev.Strategy), LaunchType: rev.LaunchType,
+		LoadBalancers: p.resolved(rev),
+		Constraints:   slices.Concat(def.PlacementConstraints, p.s.Constraints), Placement: slices.Clone(p.s.Placement),
+		CPU: def.CPUUnits(), Memory: def.MemoryMiB(), Tags: p.taskTags(def), ExecuteCommand: p.s.ExecuteCommand,
 		CreatedAt: p.now, DesiredStatus: model.TaskRunning, LastStatus: model.TaskProvisioning, StatusAt: p.now,
 		Health: model.HealthUnknown, Version: 1,
 	}
@@ -115,12 +123,20 @@ func unpinned(c model.ContainerDefinition, rev model.ServiceRevision) bool {
 // pin writes the digests that tasks found into their revisions: the first
 // task of a revision resolves the tags for all that follow (1.3).
 func (p *pass) pin() {
+	open := map[string]bool{}
+	for arn := range p.w.Revisions {
+		if p.open(arn) {
+			open[arn] = true
+		}
+	}
+	if len(open) == 0 {
+		return // as nearly always: no task need be looked at
+	}
 	for _, m := range p.tasks {
-		rev, ok := p.w.Revisions[m.t.Revision]
-		if !ok {
+		if !open[m.t.Revision] {
 			continue
 		}
-		rev = p.rev(rev.ARN)
+		rev := p.rev(m.t.Revision)
 		for _, c := range p.def(rev.TaskDefinition).Containers {
 			i := slices.IndexFunc(m.t.Containers, func(k model.TaskContainer) bool { return k.Name == c.Name })
 			if i < 0 || m.t.Containers[i].ImageDigest == "" || !unpinned(c, rev) {
@@ -142,6 +158,11 @@ func (p *pass) scouting(r *model.Rollout) bool {
 	if r.FailedTasks >= 3 {
 		return false
 	}
-	rev := p.rev(r.Revision)
+	return p.open(r.Revision)
+}
+
+// open reports whether a tag of a revision has still to be resolved.
+func (p *pass) open(revision string) bool {
+	rev := p.rev(revision)
 	return slices.ContainsFunc(p.def(rev.TaskDefinition).Containers, func(c model.ContainerDefinition) bool { return unpinned(c, rev) })
 }

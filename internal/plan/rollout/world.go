@@ -31,7 +31,7 @@ type World struct {
 	Definitions map[string]model.TaskDefinition
 	// Tasks are the service's tasks that are not gone yet, and those that
 	// stopped and are still remembered.
-	Tasks   []model.Task
+	Tasks   []*model.Task
 	Targets map[TargetKey]model.Target
 	// Rules are the live listener rules by ARN; one that is absent does not
 	// exist.
@@ -42,6 +42,9 @@ type World struct {
 	Zones map[string]string
 	// Draining names the container instances that are being emptied.
 	Draining map[string]bool
+	// Hosts are the container instances, in order, on each of which a daemon has
+	// a task; of other services there are none.
+	Hosts []string
 	// Calling names the hook runs whose function is being called now, and
 	// Replies holds what the others answered since the last look.
 	Calling map[string]bool

@@ -14,49 +14,45 @@ import (
 // purchases plans what to buy, and returns the instances on which waiting
 // tasks are counted.
 func (w *World) purchases(p *Plan) map[string]bool {
-	asks, oldest, newest := w.asks()
+	asks := w.asks()
 	needed := map[string]bool{}
 	if len(asks) == 0 {
 		return needed
 	}
-	fits := placement.Place(w.Facts.Soon(), asks)
-	for _, x := range fits.Placed {
-		needed[x.Node] = true
+	soon := w.Facts.Soon()
+	then, refused := placement.Try(soon, asks)
+	for i := range then {
+		if then[i].Took() > 0 {
+			needed[then[i].ID] = true
+		}
 	}
-	if len(fits.Refused) == 0 || w.Provider.Status != model.ProviderActive {
+	if len(refused) == 0 || w.Provider.Status != model.ProviderActive {
 		return needed
 	}
-	if wait := w.wait(oldest, newest); wait > 0 {
+	if wait := w.wait(asks); wait > 0 {
 		p.again(wait)
 		return needed
 	}
-	w.buy(p, left(asks, fits), fits.Placed)
+	w.buy(p, left(asks, refused), booked(soon, then))
 	return needed
 }
 
-// asks are the waiting tasks that have this provider, and when the oldest and
-// the newest of them came. A task whose provider is still open waits for
-// placement to write it down.
-func (w *World) asks() (asks []placement.Ask, oldest, newest time.Time) {
-	asks = w.Facts.Asks()
+// asks are the waiting tasks that have this provider. A task whose provider is
+// still open waits for placement to write it down.
+func (w *World) asks() []placement.Ask {
+	asks := w.Facts.Asks()
 	others := func(a placement.Ask) bool { return a.Record.CapacityProvider != w.Provider.Name }
 	if slices.ContainsFunc(asks, others) {
 		asks = slices.DeleteFunc(slices.Clone(asks), others)
 	}
-	for i := range asks {
-		at := asks[i].Record.CreatedAt
-		if oldest.IsZero() || at.Before(oldest) {
-			oldest = at
-		}
-		newest = latest(newest, at)
-	}
-	return asks, oldest, newest
+	return asks
 }
 
 // wait is how long buying has to wait: for company, or after a refusal unless
 // the provider has been changed since. A zone without capacity keeps nothing
 // from being bought in another.
-func (w *World) wait(oldest, newest time.Time) time.Duration {
+func (w *World) wait(asks []placement.Ask) time.Duration {
+	oldest, newest := ages(asks)
 	company := min(newest.Add(Batch).Sub(w.Now), oldest.Add(BatchMost).Sub(w.Now))
 	if w.Provider.LastFailureAt.IsZero() || w.Provider.ChangedAt.After(w.Provider.LastFailureAt) || scarce(w.Provider.FailureCause.Code) {
 		return company
@@ -64,18 +60,46 @@ func (w *World) wait(oldest, newest time.Time) time.Duration {
 	return max(company, w.Provider.LastFailureAt.Add(Backoff).Sub(w.Now))
 }
 
+// ages are when the oldest and the newest of the asks came.
+func ages(asks []placement.Ask) (oldest, newest time.Time) {
+	for i := range asks {
+		at := asks[i].Record.CreatedAt
+		if oldest.IsZero() || at.Before(oldest) {
+			oldest = at
+		}
+		newest = latest(newest, at)
+	}
+	return oldest, newest
+}
+
+// booked counts the tasks that nodes would take.
+func booked(now, then []placement.Node) zoned {
+	out := zoned{}
+	for i := range then {
+		if then[i].Took() == 0 {
+			continue
+		}
+		for group, n := range then[i].Groups {
+			if more := n - now[i].Groups[group]; more > 0 {
+				out.add(group, then[i].Zone, more)
+			}
+		}
+	}
+	return out
+}
+
 // left are the asks that do not fit on what there is and will be.
-func left(asks []placement.Ask, fits placement.Plan) []placement.Ask {
-	out := make([]placement.Ask, len(fits.Refused))
-	for i, r := range fits.Refused {
-		out[i] = asks[r.Ask]
+func left(asks []placement.Ask, refused []int) []placement.Ask {
+	out := make([]placement.Ask, len(refused))
+	for i, n := range refused {
+		out[i] = asks[n]
 	}
 	return out
 }
 
 // buy splits the tasks over the provider's zones, packs each zone's share, and
 // adds what is to be bought.
-func (w *World) buy(p *Plan, asks []placement.Ask, placed []placement.Placed) {
+func (w *World) buy(p *Plan, asks []placement.Ask, placed zoned) {
 	m := w.market()
 	if m.offers == 0 {
 		for _, a := range asks {
@@ -129,15 +153,25 @@ func plural(n int, what string) string {
 type zoning struct {
 	names     []string
 	subnets   map[string][]Subnet
-	tasks     map[string]map[string]int // group → zone → tasks
-	instances map[string]int            // by zone
-	used      map[string]int            // instances by subnet
+	tasks     zoned
+	instances map[string]int // by zone
+	used      map[string]int // instances by subnet
 	lacking   lack
 }
 
-func (w *World) zoning(placed []placement.Placed) *zoning {
+// zoned counts tasks by group and zone.
+type zoned map[string]map[string]int
+
+func (z zoned) add(group, zone string, n int) {
+	if z[group] == nil {
+		z[group] = map[string]int{}
+	}
+	z[group][zone] += n
+}
+
+func (w *World) zoning(tasks zoned) *zoning {
 	z := &zoning{
-		subnets: map[string][]Subnet{}, tasks: map[string]map[string]int{}, instances: map[string]int{}, used: map[string]int{},
+		subnets: map[string][]Subnet{}, tasks: tasks, instances: map[string]int{}, used: map[string]int{},
 		lacking: w.lacking,
 	}
 	for _, s := range w.Subnets {
@@ -153,20 +187,10 @@ func (w *World) zoning(placed []placement.Placed) *zoning {
 	}
 	for _, i := range w.Facts.Instances {
 		for group, n := range w.load(i).Groups {
-			z.add(group, i.AvailabilityZone, n)
+			z.tasks.add(group, i.AvailabilityZone, n)
 		}
 	}
-	for _, x := range placed {
-		z.add(x.Group, x.Zone, 1)
-	}
 	return z
-}
-
-func (z *zoning) add(group, zone string, n int) {
-	if z.tasks[group] == nil {
-		z.tasks[group] = map[string]int{}
-	}
-	z.tasks[group][zone] += n
 }
 
 // next is the zone for a task, or why there is none. A zone without capacity
@@ -202,7 +226,7 @@ func (z *zoning) next(m *market, a *placement.Ask) (zone string, short Shortage)
 		)
 	})
 	if !z.lacking.zone(zone) {
-		z.add(a.Group, zone, 1)
+		z.tasks.add(a.Group, zone, 1)
 	}
 	return zone, Shortage{}
 }

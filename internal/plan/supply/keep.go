@@ -48,6 +48,10 @@ func (w *World) consider(p *Plan, i *model.Instance, needed bool) {
 		p.again(due.Sub(w.Now))
 		return
 	}
+	if i.Goal == model.GoalRun && w.kept < w.Retries {
+		w.kept++
+		return
+	}
 	p.Changes = append(p.Changes, Change{
 		Instance: i.ID, Goal: model.GoalTerminate, Empty: true,
 		Why: fmt.Sprintf("idle for %s since %s", w.Now.Sub(since).Round(time.Second), why),
@@ -249,7 +253,8 @@ func (w *World) fitElsewhere(i *model.Instance, tasks []*model.Task, nodes []pla
 		}
 	}
 	others := slices.DeleteFunc(slices.Clone(nodes), func(n placement.Node) bool { return n.ID == i.ID })
-	return len(placement.Place(others, asks).Refused) == 0
+	_, left := placement.Try(others, asks)
+	return len(left) == 0
 }
 
 // leaving are the tasks of an instance as though they waited.

@@ -73,12 +73,18 @@ type World struct {
 	// would never come to rest.
 	Spread map[string]bool
 
+	// Retries is how many services will try again to start tasks on the
+	// provider's instances after tries that failed: as many idle instances are
+	// kept for them, since buying one for each try would cure nothing.
+	Retries int
+
 	// Markets remember what can be bought from one look to the next; nil works
 	// it out.
 	Markets *Markets
 
 	known   *placement.Known
 	mine    []*model.Instance
+	kept    int // for Retries
 	lacking lack
 }
 

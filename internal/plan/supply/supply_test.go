@@ -306,6 +306,22 @@ func TestIdleInstancesGoAfterTheWait(t *testing.T) {
 	}
 }
 
+// An instance on which a service will try again is kept, and no more than
+// services try; it goes when they have given up.
+func TestAnInstanceIsKeptForTheNextTry(t *testing.T) {
+	for retries, want := range map[int]int{0: 1, 1: 0, 2: 0} {
+		w := idle(nil)
+		w.Retries = retries
+		if p := pass(&w, time.Hour); len(p.Changes) != want {
+			t.Errorf("%d retries: %+v", retries, p.Changes)
+		}
+		w.Retries = 0
+		if p := pass(&w, time.Second); retries > 0 && len(p.Changes) != 1 {
+			t.Errorf("%d retries, then none: %+v", retries, p.Changes)
+		}
+	}
+}
+
 // Proves: MI49
 func TestANewTaskCancelsTheWait(t *testing.T) {
 	w := idle(nil)

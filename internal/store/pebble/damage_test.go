@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"berth/internal/disk/disktest"
 	"berth/internal/store"
 	"berth/internal/store/pebble"
 )
@@ -39,10 +40,7 @@ func written(t *testing.T, dir string) (rev int64, rows map[string]string) {
 	}
 	// What is around the database goes along: the whole folder is copied.
 	parent := filepath.Dir(dir)
-	copied := filepath.Join(t.TempDir(), "all")
-	if err := os.CopyFS(copied, os.DirFS(parent)); err != nil {
-		t.Fatal(err)
-	}
+	copied := disktest.AtRest(t, parent)
 	if err := kv.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -58,9 +56,11 @@ func written(t *testing.T, dir string) (rev int64, rows map[string]string) {
 // read opens a database and returns all that it has; told is what it warned of.
 func read(t *testing.T, dir string, goOn bool) (rev int64, rows map[string]string, told []string, err error) {
 	t.Helper()
-	kv, err := pebble.Open(dir, pebble.Small(pebble.Options{Recover: goOn, Warn: func(text string) { told = append(told, text) }}))
+	var warned disktest.Warnings
+	defer func() { told = warned.All() }()
+	kv, err := pebble.Open(dir, pebble.Small(pebble.Options{Recover: goOn, Warn: warned.Add}))
 	if err != nil {
-		return 0, nil, told, err
+		return 0, nil, nil, err
 	}
 	defer func() {
 		if e := kv.Close(); e != nil && err == nil {
@@ -69,44 +69,7 @@ func read(t *testing.T, dir string, goOn bool) (rev int64, rows map[string]strin
 	}()
 	rows = map[string]string{}
 	rev, err = kv.Load(t.Context(), func(k string, v []byte) error { rows[k] = string(v); return nil })
-	return rev, rows, told, err
-}
-
-// damage is one thing that happens to a file.
-type damage struct {
-	name string
-	do   func(t *testing.T, path string)
-}
-
-func damages(size int64) []damage {
-	out := []damage{{"removed", func(t *testing.T, path string) {
-		t.Helper()
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
-		}
-	}}}
-	for i := range int64(10) {
-		at := size * i / 10
-		out = append(out, damage{fmt.Sprintf("cut at %d of %d", at, size), func(t *testing.T, path string) {
-			t.Helper()
-			if err := os.Truncate(path, at); err != nil {
-				t.Fatal(err)
-			}
-		}}, damage{fmt.Sprintf("a bit of byte %d of %d", at, size), func(t *testing.T, path string) {
-			t.Helper()
-			b, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(b) > 0 {
-				b[at] ^= 0x10
-			}
-			if err := os.WriteFile(path, b, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}})
-	}
-	return out
+	return rev, rows, nil, err
 }
 
 // TestDamageIsNeverSilent removes, cuts and changes every file of a database in
@@ -116,59 +79,36 @@ func TestDamageIsNeverSilent(t *testing.T) {
 	t.Parallel()
 	good := filepath.Join(t.TempDir(), "state")
 	rev, rows := written(t, good)
-	if r, got, told, err := read(t, copyOf(t, good), false); err != nil || r != rev || !maps.Equal(got, rows) || len(told) > 0 {
+	if r, got, told, err := read(t, disktest.CopyOf(t, good), false); err != nil || r != rev || !maps.Equal(got, rows) || len(told) > 0 {
 		t.Fatalf("undamaged: revision %d of %d, %d rows of %d, told %q: %v", r, rev, len(got), len(rows), told, err)
-	}
-	files, err := os.ReadDir(good)
-	if err != nil {
-		t.Fatal(err)
 	}
 	if tables, err := filepath.Glob(filepath.Join(good, "*.sst")); err != nil || len(tables) == 0 {
 		t.Fatalf("there are no tables to damage: %v", err)
 	}
 	said := 0
-	for _, f := range files {
-		info, err := f.Info()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range damages(info.Size()) {
-			dir := copyOf(t, good)
-			d.do(t, filepath.Join(dir, f.Name()))
-			r, got, told, err := read(t, dir, false)
-			switch whole := r == rev && maps.Equal(got, rows); {
-			case err != nil:
-				said++
-				if !strings.Contains(err.Error(), dir) {
-					t.Errorf("%s, %s: the error does not name the folder: %v", f.Name(), d.name, err)
-				}
-			case !whole:
-				t.Errorf("%s, %s: silently at revision %d of %d with %d rows of %d, told %q", f.Name(), d.name, r, rev, len(got), len(rows), told)
+	disktest.Each(t, filepath.Dir(good), func(string) bool { return true }, func(what, _, copied string) {
+		dir := filepath.Join(copied, "state")
+		r, got, told, err := read(t, dir, false)
+		switch whole := r == rev && maps.Equal(got, rows); {
+		case err != nil:
+			said++
+			if !strings.Contains(err.Error(), dir) {
+				t.Errorf("%s: the error does not name the folder: %v", what, err)
 			}
-			if err := os.RemoveAll(filepath.Dir(dir)); err != nil {
-				t.Error(err)
-			}
+		case !whole:
+			t.Errorf("%s: silently at revision %d of %d with %d rows of %d, told %q", what, r, rev, len(got), len(rows), told)
 		}
-	}
+	})
 	if said == 0 {
 		t.Error("no damage was found")
 	}
-}
-
-func copyOf(t *testing.T, good string) string {
-	t.Helper()
-	parent := filepath.Join(t.TempDir(), "copy")
-	if err := os.CopyFS(parent, os.DirFS(filepath.Dir(good))); err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(parent, filepath.Base(good))
 }
 
 // What is lost is said, again and again, and one may go on without it.
 func TestGoingOnWithoutWhatIsLost(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ files, want string }{
-		"logs":   {"state/*.log", "changes of the state in "},
+		"logs":   {"state/*.log", ".log is missing, with changes that are nowhere else"},
 		"folder": {"state", "is damaged: MANIFEST-000001 is missing"},
 	} {
 		dir := filepath.Join(t.TempDir(), "state")

@@ -47,12 +47,13 @@ type Type struct {
 	Status []Status
 	// Settle looks further when Status is ready.
 	Settle func(context.Context, *Step) (bool, error)
-	// Wait is how long a resource may take to become ready; 0: three hours.
-	Wait time.Duration
+	// Wait is how long a resource may take to become ready; nil: three hours.
+	Wait func(*Step) time.Duration
 
 	// Before is done before Remove.
 	Before func(context.Context, *Step) error
-	// Remove deletes the resource. Refused is a path to a reason in its answer.
+	// Remove deletes the resource. Refused is a path to an error in its answer, with
+	// Code and Message.
 	Remove  Call
 	Refused string
 	// Lingers says that a resource is there for a while after Remove.

@@ -9,6 +9,7 @@ import (
 	"berth/internal/controllers/stack/handler"
 	"berth/internal/lang/template"
 	"berth/internal/wire"
+	aas "berth/internal/wire/shape/applicationautoscaling"
 	"berth/internal/wire/shape/autoscaling"
 	"berth/internal/wire/shape/cloudwatch"
 	"berth/internal/wire/shape/ec2"
@@ -22,7 +23,8 @@ import (
 
 var services = map[string]*wire.Service{
 	"ec2": ec2.Meta, "ecs": ecs.Meta, "elasticloadbalancing": elbv2.Meta, "iam": iam.Meta, "lambda": lambda.Meta, "logs": logs.Meta,
-	"application-autoscaling": autoscaling.Meta, "ecr": ecr.Meta, "monitoring": cloudwatch.Meta,
+	"application-autoscaling": aas.Meta, "ecr": ecr.Meta, "monitoring": cloudwatch.Meta,
+	"autoscaling": autoscaling.Meta,
 }
 
 // each runs a test for every declared type.

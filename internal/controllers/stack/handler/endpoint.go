@@ -22,7 +22,7 @@ func endpointTypes() map[string]*Type {
 				Reason: "LastError.Message", Text: "VPC endpoint {id} is in state {state}: {why}",
 			}},
 			Remove:  Call{Operation: "DeleteVpcEndpoints", With: Args{"VpcEndpointIds": listOf(self)}},
-			Refused: "Unsuccessful.0.Error.Message",
+			Refused: "Unsuccessful.0.Error",
 		},
 	}
 }

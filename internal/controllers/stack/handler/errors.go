@@ -11,7 +11,7 @@ import (
 )
 
 // Failure is a failure that a handler found, with CloudFormation's code for
-// it.
+// it; without a code it is told as it is.
 type Failure struct{ Code, Message string }
 
 // Error implements error.
@@ -20,6 +20,12 @@ func (e *Failure) Error() string { return e.Message }
 // NotStabilized is the failure of what does not become ready.
 func NotStabilized(format string, args ...any) error {
 	return &Failure{"NotStabilized", fmt.Sprintf(format, args...)}
+}
+
+// Unheard is the failure of what a policy of the template waits for, which
+// CloudFormation itself tells.
+func Unheard(format string, args ...any) error {
+	return &Failure{"", fmt.Sprintf(format, args...)}
 }
 
 // general is a failure that has no code of its own.
@@ -45,7 +51,9 @@ func Describe(err error, token string) string {
 	code := "GeneralServiceException"
 	var f *Failure
 	if errors.As(err, &f) {
-		code = f.Code
+		if code = f.Code; code == "" {
+			return f.Message
+		}
 	} else if c, ok := failureCodes[fault.ClassOf(err)]; ok {
 		code = c
 	}
@@ -77,7 +85,7 @@ func hasCode(err error, codes []string) bool { return slices.Contains(codes, fau
 // Passing reports whether trying again later may help a create or an update.
 func Passing(err error) bool {
 	if busy := (busyError{}); errors.As(err, &busy) ||
-		hasCode(err, []string{"UpdateInProgressException", "ServiceNotActiveException", "ConcurrentUpdateException"}) {
+		hasCode(err, []string{"UpdateInProgressException", "ConcurrentUpdateException"}) {
 		return true
 	}
 	return fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Throttled) || errors.Is(err, context.Canceled) ||

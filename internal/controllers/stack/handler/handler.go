@@ -30,7 +30,7 @@ type Handler interface {
 	// SystemTags reports whether resources carry CloudFormation's own tags.
 	SystemTags() bool
 	// Patience is how long a resource may take to become ready.
-	Patience() time.Duration
+	Patience(s *Step) time.Duration
 	// Create makes the resource and sets its physical id and attributes.
 	Create(context.Context, *Step) error
 	// Update changes it in place from Prior to Properties.
@@ -71,6 +71,12 @@ type Step struct {
 	Again bool
 	// Undo says that an update is being rolled back.
 	Undo bool
+	// Update is the resource's UpdatePolicy, or nil; Signals are those that this
+	// act was sent.
+	Update  *template.UpdatePolicy
+	Signals []model.StackSignal
+	// Note adds an event that tells how it goes.
+	Note func(text string)
 	// Taken reports whether a physical id is another resource's, or the old
 	// one of this one.
 	Taken func(physicalID string) bool

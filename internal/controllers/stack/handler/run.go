@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"berth/internal/fault"
@@ -21,9 +22,9 @@ func (t *Type) NameProperty() string { return t.Name.Property }
 func (t *Type) SystemTags() bool { return !t.Tags.Plain }
 
 // Patience implements Handler.
-func (t *Type) Patience() time.Duration {
-	if t.Wait > 0 {
-		return t.Wait
+func (t *Type) Patience(s *Step) time.Duration {
+	if t.Wait != nil {
+		return t.Wait(s)
 	}
 	return usualWait
 }
@@ -215,12 +216,13 @@ func (t *Type) Delete(ctx context.Context, s *Step) (bool, error) {
 		if !set.Emptied {
 			continue
 		}
-		if err := t.sync(ctx, s, set, list(s.Record.Properties[set.Property]), nil); err != nil {
+		if err := t.sync(ctx, s, set, list(s.Record.Properties[set.Property]), nil); err != nil && !Absent(err) {
 			return false, err
 		}
 	}
 	if t.Before != nil {
-		if err := t.Before(ctx, s); err != nil {
+		// What is not there any more of it does not say that the resource is gone.
+		if err := t.Before(ctx, s); err != nil && !Absent(err) {
 			return false, err
 		}
 	}
@@ -246,8 +248,11 @@ func (t *Type) remove(ctx context.Context, s *Step) error {
 	if err != nil {
 		return err
 	}
-	if why := digText(out, t.Refused); t.Refused != "" && why != "" {
-		return general("%s", why)
+	if refusal := dig(out, t.Refused); t.Refused != "" && refusal != nil {
+		if code := digText(refusal, "Code"); strings.Contains(code, "NotFound") {
+			return fault.New(fault.NotFound, code, "%s", digText(refusal, "Message"))
+		}
+		return general("%s", digText(refusal, "Message"))
 	}
 	return nil
 }

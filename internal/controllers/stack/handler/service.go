@@ -3,6 +3,7 @@ package handler
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -13,11 +14,12 @@ import (
 )
 
 // ECS services. One is ready when its deployment has succeeded: with
-// blue/green that is after hooks, shift and bake, for which CloudFormation
-// gives it 36 hours (docs/facts/deployments.md D136).
+// blue/green that is after hooks, shift and bake.
 
 const (
-	serviceWait = 36 * time.Hour
+	// shiftWait is what CloudFormation gives a deployment that shifts traffic or
+	// bakes (docs/facts/deployments.md D136).
+	shiftWait = 36 * time.Hour
 
 	// What a service's memo holds: the deployment that the act under way has
 	// begun, and the newest rollout before it.
@@ -29,15 +31,27 @@ var (
 	// serviceMembers are sent on creation and, when they change, on update.
 	serviceMembers = names("AvailabilityZoneRebalancing CapacityProviderStrategy DeploymentConfiguration DeploymentController " +
 		"EnableECSManagedTags EnableExecuteCommand HealthCheckGracePeriodSeconds LoadBalancers NetworkConfiguration PlacementConstraints " +
-		"PropagateTags TaskDefinition")
+		"PlacementStrategies PlatformVersion PropagateTags TaskDefinition")
 	// triggers start a deployment when they change (docs/facts/deployments.md
 	// D102).
-	triggers = names("TaskDefinition NetworkConfiguration ForceNewDeployment LoadBalancers")
+	triggers = names("TaskDefinition NetworkConfiguration ForceNewDeployment LoadBalancers PlatformVersion")
 )
 
 // serviceUsual is what members go back to when they are given no more.
 var serviceUsual = map[string]any{
 	"EnableECSManagedTags": false, "EnableExecuteCommand": false, "PropagateTags": "NONE", "HealthCheckGracePeriodSeconds": int64(0),
+	"PlatformVersion": "LATEST",
+}
+
+// serviceWait is how long a service's deployment may take.
+func serviceWait(s *Step) time.Duration {
+	c := dig(s.Record.Properties, "DeploymentConfiguration")
+	bake := fmt.Sprint(dig(c, "BakeTimeInMinutes"))
+	strategy := model.Strategy(digText(c, "Strategy"))
+	if strategy.Staged() || bake != "0" && bake != "<nil>" {
+		return shiftWait
+	}
+	return usualWait
 }
 
 func serviceTypes() map[string]*Type {
@@ -47,7 +61,7 @@ func serviceTypes() map[string]*Type {
 			Service: ecs, Style: ecsStyle, Name: Name{Property: "ServiceName", Limit: 255}, Tags: ecsTags(self), Wait: serviceWait, Lingers: true,
 			Convert: map[string]func(*Step, any) (any, error){"DeploymentConfiguration": hookDetails},
 			Make: Call{
-				Operation: "CreateService", Members: slices.Concat(serviceMembers, names("LaunchType SchedulingStrategy")),
+				Operation: "CreateService", Members: slices.Concat(serviceMembers, names("LaunchType Role SchedulingStrategy")),
 				Carries: names("Cluster DesiredCount ForceNewDeployment"), Prepare: firstCount, Answer: "service",
 				With: Args{"cluster": cluster, "serviceName": named, "clientToken": func(s *Step) any { return s.Record.Token[:32] }},
 			},

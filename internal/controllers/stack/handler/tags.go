@@ -22,6 +22,9 @@ type Tagging struct {
 	Keys        string
 	// KeyPairs says that the keys to remove go as pairs without values.
 	KeyPairs bool
+	// FormOf and KeysOf make tags, and keys to remove, where Form cannot: of more
+	// than the tags themselves.
+	FormOf, KeysOf Value
 	// Plain says that resources carry no tags of CloudFormation's own.
 	Plain bool
 }
@@ -32,7 +35,7 @@ func (g Tagging) create(s *Step, in map[string]any) {
 	case g.Spec != "":
 		in["TagSpecifications"] = []any{map[string]any{"ResourceType": g.Spec, "Tags": pairs(s.Tags)}}
 	case g.Member != "" && len(s.Tags) > 0:
-		in[g.Member] = g.Form(s.Tags)
+		in[g.Member] = g.form(s)
 	}
 }
 
@@ -41,15 +44,29 @@ func (g Tagging) retag(ctx context.Context, service string, s *Step) error {
 	if g.Add == "" {
 		return nil
 	}
-	if keys := s.droppedTags(g.KeyPairs); len(keys) > 0 {
+	if keys := g.dropped(s); len(list(keys)) > 0 {
 		if err := s.do(ctx, service, g.Remove, g.call(s, g.Keys, keys)); err != nil {
 			return err
 		}
 	}
-	if SameTags(s.Record.Tags, s.Tags) {
+	if SameTags(s.Record.Tags, s.Tags) && !(g.FormOf != nil && s.changed(s.schema().TagProperty)) {
 		return nil
 	}
-	return s.do(ctx, service, g.Add, g.call(s, g.Member, g.Form(s.Tags)))
+	return s.do(ctx, service, g.Add, g.call(s, g.Member, g.form(s)))
+}
+
+func (g Tagging) form(s *Step) any {
+	if g.FormOf != nil {
+		return g.FormOf(s)
+	}
+	return g.Form(s.Tags)
+}
+
+func (g Tagging) dropped(s *Step) any {
+	if g.KeysOf != nil {
+		return g.KeysOf(s)
+	}
+	return s.droppedTags(g.KeyPairs)
 }
 
 func (g Tagging) call(s *Step, member string, v any) map[string]any {

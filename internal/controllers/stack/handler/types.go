@@ -13,6 +13,8 @@ const (
 	autoscale = "application-autoscaling"
 	ecr       = "ecr"
 	metrics   = "monitoring"
+
+	autoscalingGroups = "autoscaling"
 )
 
 // Types are all resource types that are built, by name; built.txt of
@@ -23,7 +25,7 @@ func Types() map[string]*Type {
 		vpcTypes(), gatewayTypes(), securityGroupTypes(), endpointTypes(), roleTypes(), policyTypes(), loadBalancerTypes(), listenerTypes(),
 		targetGroupTypes(), clusterTypes(), providerTypes(), taskDefinitionTypes(), serviceTypes(), scalingTypes(), functionTypes(),
 		logTypes(), repositoryTypes(),
-		alarmTypes(), handleTypes(),
+		alarmTypes(), handleTypes(), launchTypes(), groupTypes(),
 	} {
 		maps.Copy(out, family)
 	}

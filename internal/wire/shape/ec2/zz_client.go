@@ -72,6 +72,16 @@ func (c Client) CreateInternetGateway(ctx context.Context, in *CreateInternetGat
 	return wire.Invoke[CreateInternetGatewayOutput](ctx, c.Caller, Meta, "CreateInternetGateway", in)
 }
 
+// CreateLaunchTemplate calls the operation.
+func (c Client) CreateLaunchTemplate(ctx context.Context, in *CreateLaunchTemplateInput) (*CreateLaunchTemplateOutput, error) {
+	return wire.Invoke[CreateLaunchTemplateOutput](ctx, c.Caller, Meta, "CreateLaunchTemplate", in)
+}
+
+// CreateLaunchTemplateVersion calls the operation.
+func (c Client) CreateLaunchTemplateVersion(ctx context.Context, in *CreateLaunchTemplateVersionInput) (*CreateLaunchTemplateVersionOutput, error) {
+	return wire.Invoke[CreateLaunchTemplateVersionOutput](ctx, c.Caller, Meta, "CreateLaunchTemplateVersion", in)
+}
+
 // CreateNatGateway calls the operation.
 func (c Client) CreateNatGateway(ctx context.Context, in *CreateNatGatewayInput) (*CreateNatGatewayOutput, error) {
 	return wire.Invoke[CreateNatGatewayOutput](ctx, c.Caller, Meta, "CreateNatGateway", in)
@@ -135,6 +145,16 @@ func (c Client) DeleteDhcpOptions(ctx context.Context, in *DeleteDhcpOptionsInpu
 // DeleteInternetGateway calls the operation.
 func (c Client) DeleteInternetGateway(ctx context.Context, in *DeleteInternetGatewayInput) (*DeleteInternetGatewayOutput, error) {
 	return wire.Invoke[DeleteInternetGatewayOutput](ctx, c.Caller, Meta, "DeleteInternetGateway", in)
+}
+
+// DeleteLaunchTemplate calls the operation.
+func (c Client) DeleteLaunchTemplate(ctx context.Context, in *DeleteLaunchTemplateInput) (*DeleteLaunchTemplateOutput, error) {
+	return wire.Invoke[DeleteLaunchTemplateOutput](ctx, c.Caller, Meta, "DeleteLaunchTemplate", in)
+}
+
+// DeleteLaunchTemplateVersions calls the operation.
+func (c Client) DeleteLaunchTemplateVersions(ctx context.Context, in *DeleteLaunchTemplateVersionsInput) (*DeleteLaunchTemplateVersionsOutput, error) {
+	return wire.Invoke[DeleteLaunchTemplateVersionsOutput](ctx, c.Caller, Meta, "DeleteLaunchTemplateVersions", in)
 }
 
 // DeleteNatGateway calls the operation.
@@ -265,6 +285,11 @@ func (c Client) DescribeInternetGateways(ctx context.Context, in *DescribeIntern
 // DescribeKeyPairs calls the operation.
 func (c Client) DescribeKeyPairs(ctx context.Context, in *DescribeKeyPairsInput) (*DescribeKeyPairsOutput, error) {
 	return wire.Invoke[DescribeKeyPairsOutput](ctx, c.Caller, Meta, "DescribeKeyPairs", in)
+}
+
+// DescribeLaunchTemplateVersions calls the operation.
+func (c Client) DescribeLaunchTemplateVersions(ctx context.Context, in *DescribeLaunchTemplateVersionsInput) (*DescribeLaunchTemplateVersionsOutput, error) {
+	return wire.Invoke[DescribeLaunchTemplateVersionsOutput](ctx, c.Caller, Meta, "DescribeLaunchTemplateVersions", in)
 }
 
 // DescribeLaunchTemplates calls the operation.
@@ -420,6 +445,11 @@ func (c Client) GetManagedResourceVisibility(ctx context.Context, in *GetManaged
 // GetSecurityGroupsForVpc calls the operation.
 func (c Client) GetSecurityGroupsForVpc(ctx context.Context, in *GetSecurityGroupsForVpcInput) (*GetSecurityGroupsForVpcOutput, error) {
 	return wire.Invoke[GetSecurityGroupsForVpcOutput](ctx, c.Caller, Meta, "GetSecurityGroupsForVpc", in)
+}
+
+// ModifyLaunchTemplate calls the operation.
+func (c Client) ModifyLaunchTemplate(ctx context.Context, in *ModifyLaunchTemplateInput) (*ModifyLaunchTemplateOutput, error) {
+	return wire.Invoke[ModifyLaunchTemplateOutput](ctx, c.Caller, Meta, "ModifyLaunchTemplate", in)
 }
 
 // ModifyManagedResourceVisibility calls the operation.

@@ -25,6 +25,8 @@ type Operations interface {
 	CreateDefaultVpc(context.Context, *CreateDefaultVpcInput) (*CreateDefaultVpcOutput, error)
 	CreateDhcpOptions(context.Context, *CreateDhcpOptionsInput) (*CreateDhcpOptionsOutput, error)
 	CreateInternetGateway(context.Context, *CreateInternetGatewayInput) (*CreateInternetGatewayOutput, error)
+	CreateLaunchTemplate(context.Context, *CreateLaunchTemplateInput) (*CreateLaunchTemplateOutput, error)
+	CreateLaunchTemplateVersion(context.Context, *CreateLaunchTemplateVersionInput) (*CreateLaunchTemplateVersionOutput, error)
 	CreateNatGateway(context.Context, *CreateNatGatewayInput) (*CreateNatGatewayOutput, error)
 	CreateNetworkAcl(context.Context, *CreateNetworkAclInput) (*CreateNetworkAclOutput, error)
 	CreateNetworkAclEntry(context.Context, *CreateNetworkAclEntryInput) (*CreateNetworkAclEntryOutput, error)
@@ -38,6 +40,8 @@ type Operations interface {
 	CreateVpcEndpoint(context.Context, *CreateVpcEndpointInput) (*CreateVpcEndpointOutput, error)
 	DeleteDhcpOptions(context.Context, *DeleteDhcpOptionsInput) (*DeleteDhcpOptionsOutput, error)
 	DeleteInternetGateway(context.Context, *DeleteInternetGatewayInput) (*DeleteInternetGatewayOutput, error)
+	DeleteLaunchTemplate(context.Context, *DeleteLaunchTemplateInput) (*DeleteLaunchTemplateOutput, error)
+	DeleteLaunchTemplateVersions(context.Context, *DeleteLaunchTemplateVersionsInput) (*DeleteLaunchTemplateVersionsOutput, error)
 	DeleteNatGateway(context.Context, *DeleteNatGatewayInput) (*DeleteNatGatewayOutput, error)
 	DeleteNetworkAcl(context.Context, *DeleteNetworkAclInput) (*DeleteNetworkAclOutput, error)
 	DeleteNetworkAclEntry(context.Context, *DeleteNetworkAclEntryInput) (*DeleteNetworkAclEntryOutput, error)
@@ -64,6 +68,7 @@ type Operations interface {
 	DescribeInstances(context.Context, *DescribeInstancesInput) (*DescribeInstancesOutput, error)
 	DescribeInternetGateways(context.Context, *DescribeInternetGatewaysInput) (*DescribeInternetGatewaysOutput, error)
 	DescribeKeyPairs(context.Context, *DescribeKeyPairsInput) (*DescribeKeyPairsOutput, error)
+	DescribeLaunchTemplateVersions(context.Context, *DescribeLaunchTemplateVersionsInput) (*DescribeLaunchTemplateVersionsOutput, error)
 	DescribeLaunchTemplates(context.Context, *DescribeLaunchTemplatesInput) (*DescribeLaunchTemplatesOutput, error)
 	DescribeManagedPrefixLists(context.Context, *DescribeManagedPrefixListsInput) (*DescribeManagedPrefixListsOutput, error)
 	DescribeNatGateways(context.Context, *DescribeNatGatewaysInput) (*DescribeNatGatewaysOutput, error)
@@ -95,6 +100,7 @@ type Operations interface {
 	GetManagedPrefixListEntries(context.Context, *GetManagedPrefixListEntriesInput) (*GetManagedPrefixListEntriesOutput, error)
 	GetManagedResourceVisibility(context.Context, *GetManagedResourceVisibilityInput) (*GetManagedResourceVisibilityOutput, error)
 	GetSecurityGroupsForVpc(context.Context, *GetSecurityGroupsForVpcInput) (*GetSecurityGroupsForVpcOutput, error)
+	ModifyLaunchTemplate(context.Context, *ModifyLaunchTemplateInput) (*ModifyLaunchTemplateOutput, error)
 	ModifyManagedResourceVisibility(context.Context, *ModifyManagedResourceVisibilityInput) (*ModifyManagedResourceVisibilityOutput, error)
 	ModifyNetworkInterfaceAttribute(context.Context, *ModifyNetworkInterfaceAttributeInput) (*ModifyNetworkInterfaceAttributeOutput, error)
 	ModifySecurityGroupRules(context.Context, *ModifySecurityGroupRulesInput) (*ModifySecurityGroupRulesOutput, error)
@@ -182,6 +188,16 @@ func (Unimplemented) CreateInternetGateway(context.Context, *CreateInternetGatew
 	return nil, wire.NotBuilt("ec2", "CreateInternetGateway")
 }
 
+// CreateLaunchTemplate is not implemented.
+func (Unimplemented) CreateLaunchTemplate(context.Context, *CreateLaunchTemplateInput) (*CreateLaunchTemplateOutput, error) {
+	return nil, wire.NotBuilt("ec2", "CreateLaunchTemplate")
+}
+
+// CreateLaunchTemplateVersion is not implemented.
+func (Unimplemented) CreateLaunchTemplateVersion(context.Context, *CreateLaunchTemplateVersionInput) (*CreateLaunchTemplateVersionOutput, error) {
+	return nil, wire.NotBuilt("ec2", "CreateLaunchTemplateVersion")
+}
+
 // CreateNatGateway is not implemented.
 func (Unimplemented) CreateNatGateway(context.Context, *CreateNatGatewayInput) (*CreateNatGatewayOutput, error) {
 	return nil, wire.NotBuilt("ec2", "CreateNatGateway")
@@ -245,6 +261,16 @@ func (Unimplemented) DeleteDhcpOptions(context.Context, *DeleteDhcpOptionsInput)
 // DeleteInternetGateway is not implemented.
 func (Unimplemented) DeleteInternetGateway(context.Context, *DeleteInternetGatewayInput) (*DeleteInternetGatewayOutput, error) {
 	return nil, wire.NotBuilt("ec2", "DeleteInternetGateway")
+}
+
+// DeleteLaunchTemplate is not implemented.
+func (Unimplemented) DeleteLaunchTemplate(context.Context, *DeleteLaunchTemplateInput) (*DeleteLaunchTemplateOutput, error) {
+	return nil, wire.NotBuilt("ec2", "DeleteLaunchTemplate")
+}
+
+// DeleteLaunchTemplateVersions is not implemented.
+func (Unimplemented) DeleteLaunchTemplateVersions(context.Context, *DeleteLaunchTemplateVersionsInput) (*DeleteLaunchTemplateVersionsOutput, error) {
+	return nil, wire.NotBuilt("ec2", "DeleteLaunchTemplateVersions")
 }
 
 // DeleteNatGateway is not implemented.
@@ -375,6 +401,11 @@ func (Unimplemented) DescribeInternetGateways(context.Context, *DescribeInternet
 // DescribeKeyPairs is not implemented.
 func (Unimplemented) DescribeKeyPairs(context.Context, *DescribeKeyPairsInput) (*DescribeKeyPairsOutput, error) {
 	return nil, wire.NotBuilt("ec2", "DescribeKeyPairs")
+}
+
+// DescribeLaunchTemplateVersions is not implemented.
+func (Unimplemented) DescribeLaunchTemplateVersions(context.Context, *DescribeLaunchTemplateVersionsInput) (*DescribeLaunchTemplateVersionsOutput, error) {
+	return nil, wire.NotBuilt("ec2", "DescribeLaunchTemplateVersions")
 }
 
 // DescribeLaunchTemplates is not implemented.
@@ -532,6 +563,11 @@ func (Unimplemented) GetSecurityGroupsForVpc(context.Context, *GetSecurityGroups
 	return nil, wire.NotBuilt("ec2", "GetSecurityGroupsForVpc")
 }
 
+// ModifyLaunchTemplate is not implemented.
+func (Unimplemented) ModifyLaunchTemplate(context.Context, *ModifyLaunchTemplateInput) (*ModifyLaunchTemplateOutput, error) {
+	return nil, wire.NotBuilt("ec2", "ModifyLaunchTemplate")
+}
+
 // ModifyManagedResourceVisibility is not implemented.
 func (Unimplemented) ModifyManagedResourceVisibility(context.Context, *ModifyManagedResourceVisibilityInput) (*ModifyManagedResourceVisibilityOutput, error) {
 	return nil, wire.NotBuilt("ec2", "ModifyManagedResourceVisibility")
@@ -658,6 +694,8 @@ var Meta = wire.NewService(wire.Description{
 		wire.Build("CreateDefaultVpc", Operations.CreateDefaultVpc),
 		wire.Build("CreateDhcpOptions", Operations.CreateDhcpOptions),
 		wire.Build("CreateInternetGateway", Operations.CreateInternetGateway),
+		wire.Build("CreateLaunchTemplate", Operations.CreateLaunchTemplate),
+		wire.Build("CreateLaunchTemplateVersion", Operations.CreateLaunchTemplateVersion),
 		wire.Build("CreateNatGateway", Operations.CreateNatGateway),
 		wire.Build("CreateNetworkAcl", Operations.CreateNetworkAcl),
 		wire.Build("CreateNetworkAclEntry", Operations.CreateNetworkAclEntry),
@@ -671,6 +709,8 @@ var Meta = wire.NewService(wire.Description{
 		wire.Build("CreateVpcEndpoint", Operations.CreateVpcEndpoint),
 		wire.Build("DeleteDhcpOptions", Operations.DeleteDhcpOptions),
 		wire.Build("DeleteInternetGateway", Operations.DeleteInternetGateway),
+		wire.Build("DeleteLaunchTemplate", Operations.DeleteLaunchTemplate),
+		wire.Build("DeleteLaunchTemplateVersions", Operations.DeleteLaunchTemplateVersions),
 		wire.Build("DeleteNatGateway", Operations.DeleteNatGateway),
 		wire.Build("DeleteNetworkAcl", Operations.DeleteNetworkAcl),
 		wire.Build("DeleteNetworkAclEntry", Operations.DeleteNetworkAclEntry),
@@ -697,6 +737,7 @@ var Meta = wire.NewService(wire.Description{
 		wire.Build("DescribeInstances", Operations.DescribeInstances),
 		wire.Build("DescribeInternetGateways", Operations.DescribeInternetGateways),
 		wire.Build("DescribeKeyPairs", Operations.DescribeKeyPairs),
+		wire.Build("DescribeLaunchTemplateVersions", Operations.DescribeLaunchTemplateVersions),
 		wire.Build("DescribeLaunchTemplates", Operations.DescribeLaunchTemplates),
 		wire.Build("DescribeManagedPrefixLists", Operations.DescribeManagedPrefixLists),
 		wire.Build("DescribeNatGateways", Operations.DescribeNatGateways),
@@ -728,6 +769,7 @@ var Meta = wire.NewService(wire.Description{
 		wire.Build("GetManagedPrefixListEntries", Operations.GetManagedPrefixListEntries),
 		wire.Build("GetManagedResourceVisibility", Operations.GetManagedResourceVisibility),
 		wire.Build("GetSecurityGroupsForVpc", Operations.GetSecurityGroupsForVpc),
+		wire.Build("ModifyLaunchTemplate", Operations.ModifyLaunchTemplate),
 		wire.Build("ModifyManagedResourceVisibility", Operations.ModifyManagedResourceVisibility),
 		wire.Build("ModifyNetworkInterfaceAttribute", Operations.ModifyNetworkInterfaceAttribute),
 		wire.Build("ModifySecurityGroupRules", Operations.ModifySecurityGroupRules),

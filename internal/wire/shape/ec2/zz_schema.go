@@ -107,8 +107,8 @@ CreateIpamResourceDiscovery POST / 200 - - - -
 CreateIpamRoutingPolicyRegistration POST / 200 - - - -
 CreateIpamScope POST / 200 - - - -
 CreateKeyPair POST / 200 - - - -
-CreateLaunchTemplate POST / 200 - - - -
-CreateLaunchTemplateVersion POST / 200 - - - -
+CreateLaunchTemplate POST / 200 CreateLaunchTemplateRequest CreateLaunchTemplateResult - -
+CreateLaunchTemplateVersion POST / 200 CreateLaunchTemplateVersionRequest CreateLaunchTemplateVersionResult - -
 CreateLocalGatewayRoute POST / 200 - - - -
 CreateLocalGatewayRouteTable POST / 200 - - - -
 CreateLocalGatewayRouteTableVirtualInterfaceGroupAssociation POST / 200 - - - -
@@ -206,8 +206,8 @@ DeleteIpamResourceDiscovery POST / 200 - - - -
 DeleteIpamRoutingPolicyRegistration POST / 200 - - - -
 DeleteIpamScope POST / 200 - - - -
 DeleteKeyPair POST / 200 - - - -
-DeleteLaunchTemplate POST / 200 - - - -
-DeleteLaunchTemplateVersions POST / 200 - - - -
+DeleteLaunchTemplate POST / 200 DeleteLaunchTemplateRequest DeleteLaunchTemplateResult - -
+DeleteLaunchTemplateVersions POST / 200 DeleteLaunchTemplateVersionsRequest DeleteLaunchTemplateVersionsResult - -
 DeleteLocalGatewayRoute POST / 200 - - - -
 DeleteLocalGatewayRouteTable POST / 200 - - - -
 DeleteLocalGatewayRouteTableVirtualInterfaceGroupAssociation POST / 200 - - - -
@@ -372,7 +372,7 @@ DescribeIpamScopes POST / 200 - - - -
 DescribeIpams POST / 200 - - - -
 DescribeIpv6Pools POST / 200 - - - -
 DescribeKeyPairs POST / 200 DescribeKeyPairsRequest DescribeKeyPairsResult - -
-DescribeLaunchTemplateVersions POST / 200 - - - -
+DescribeLaunchTemplateVersions POST / 200 DescribeLaunchTemplateVersionsRequest DescribeLaunchTemplateVersionsResult - -
 DescribeLaunchTemplates POST / 200 DescribeLaunchTemplatesRequest DescribeLaunchTemplatesResult - -
 DescribeLocalGatewayRouteTableVirtualInterfaceGroupAssociations POST / 200 - - - -
 DescribeLocalGatewayRouteTableVpcAssociations POST / 200 - - - -
@@ -677,7 +677,7 @@ ModifyIpamResourceCidr POST / 200 - - - -
 ModifyIpamResourceDiscovery POST / 200 - - - -
 ModifyIpamRoutingPolicyRegistration POST / 200 - - - -
 ModifyIpamScope POST / 200 - - - -
-ModifyLaunchTemplate POST / 200 - - - -
+ModifyLaunchTemplate POST / 200 ModifyLaunchTemplateRequest ModifyLaunchTemplateResult - -
 ModifyLocalGatewayRoute POST / 200 - - - -
 ModifyManagedPrefixList POST / 200 - - - -
 ModifyManagedResourceVisibility POST / 200 ModifyManagedResourceVisibilityRequest ModifyManagedResourceVisibilityResult - -
@@ -812,11 +812,13 @@ const errors = `
 
 // One shape a line: name and description.
 const schema = `
+AcceleratorCount {"t":"structure","m":[{"n":"Min","s":"Integer","w":"min"},{"n":"Max","s":"Integer","w":"max"}]}
 AcceleratorCountRequest {"t":"structure","m":[{"n":"Min","s":"Integer"},{"n":"Max","s":"Integer"}]}
 AcceleratorManufacturer {"t":"string","e":["amazon-web-services","amd","nvidia","xilinx","habana"]}
 AcceleratorManufacturerSet {"t":"list","el":{"s":"AcceleratorManufacturer","w":"item"}}
 AcceleratorName {"t":"string","e":["a100","inferentia","k520","k80","m60","radeon-pro-v520","t4","vu9p","v100","a10g","h100","t4g","l40s","l4","gaudi-hl-205","inferentia2","trainium","trainium2","u30"]}
 AcceleratorNameSet {"t":"list","el":{"s":"AcceleratorName","w":"item"}}
+AcceleratorTotalMemoryMiB {"t":"structure","m":[{"n":"Min","s":"Integer","w":"min"},{"n":"Max","s":"Integer","w":"max"}]}
 AcceleratorTotalMemoryMiBRequest {"t":"structure","m":[{"n":"Min","s":"Integer"},{"n":"Max","s":"Integer"}]}
 AcceleratorType {"t":"string","e":["gpu","fpga","inference","media"]}
 AcceleratorTypeSet {"t":"list","el":{"s":"AcceleratorType","w":"item"}}
@@ -890,8 +892,10 @@ BareMetal {"t":"string","e":["included","required","excluded"]}
 BareMetalFlag {"t":"boolean"}
 BaselineBandwidthInGbps {"t":"double"}
 BaselineBandwidthInMbps {"t":"integer"}
+BaselineEbsBandwidthMbps {"t":"structure","m":[{"n":"Min","s":"Integer","w":"min"},{"n":"Max","s":"Integer","w":"max"}]}
 BaselineEbsBandwidthMbpsRequest {"t":"structure","m":[{"n":"Min","s":"Integer"},{"n":"Max","s":"Integer"}]}
 BaselineIops {"t":"integer"}
+BaselinePerformanceFactors {"t":"structure","m":[{"n":"Cpu","s":"CpuPerformanceFactor","w":"cpu"}]}
 BaselinePerformanceFactorsRequest {"t":"structure","m":[{"n":"Cpu","s":"CpuPerformanceFactorRequest"}]}
 BaselineThroughputInMBps {"t":"double"}
 BlockDeviceMapping {"t":"structure","m":[{"n":"Ebs","s":"EbsBlockDevice","w":"ebs"},{"n":"NoDevice","s":"String","w":"noDevice"},{"n":"DeviceName","s":"String","w":"deviceName"},{"n":"VirtualName","s":"String","w":"virtualName"}]}
@@ -916,6 +920,7 @@ CidrBlock {"t":"structure","m":[{"n":"CidrBlock","s":"String","w":"cidrBlock"}]}
 CidrBlockSet {"t":"list","el":{"s":"CidrBlock","w":"item"}}
 CoipPoolId {"t":"string"}
 ConnectionTrackingConfiguration {"t":"structure","m":[{"n":"TcpEstablishedTimeout","s":"Integer","w":"tcpEstablishedTimeout"},{"n":"UdpStreamTimeout","s":"Integer","w":"udpStreamTimeout"},{"n":"UdpTimeout","s":"Integer","w":"udpTimeout"}]}
+ConnectionTrackingSpecification {"t":"structure","m":[{"n":"TcpEstablishedTimeout","s":"Integer","w":"tcpEstablishedTimeout"},{"n":"UdpTimeout","s":"Integer","w":"udpTimeout"},{"n":"UdpStreamTimeout","s":"Integer","w":"udpStreamTimeout"}]}
 ConnectionTrackingSpecificationRequest {"t":"structure","m":[{"n":"TcpEstablishedTimeout","s":"Integer"},{"n":"UdpStreamTimeout","s":"Integer"},{"n":"UdpTimeout","s":"Integer"}]}
 ConnectionTrackingSpecificationResponse {"t":"structure","m":[{"n":"TcpEstablishedTimeout","s":"Integer","w":"tcpEstablishedTimeout"},{"n":"UdpStreamTimeout","s":"Integer","w":"udpStreamTimeout"},{"n":"UdpTimeout","s":"Integer","w":"udpTimeout"}]}
 ConnectivityType {"t":"string","e":["private","public"]}
@@ -927,6 +932,7 @@ CpuManufacturerName {"t":"string"}
 CpuManufacturerSet {"t":"list","el":{"s":"CpuManufacturer","w":"item"}}
 CpuOptions {"t":"structure","m":[{"n":"CoreCount","s":"Integer","w":"coreCount"},{"n":"ThreadsPerCore","s":"Integer","w":"threadsPerCore"},{"n":"AmdSevSnp","s":"AmdSevSnpSpecification","w":"amdSevSnp"},{"n":"NestedVirtualization","s":"NestedVirtualizationSpecification","w":"nestedVirtualization"}]}
 CpuOptionsRequest {"t":"structure","m":[{"n":"CoreCount","s":"Integer"},{"n":"ThreadsPerCore","s":"Integer"},{"n":"AmdSevSnp","s":"AmdSevSnpSpecification"},{"n":"NestedVirtualization","s":"NestedVirtualizationSpecification"}]}
+CpuPerformanceFactor {"t":"structure","m":[{"n":"References","s":"PerformanceFactorReferenceSet","w":"referenceSet"}]}
 CpuPerformanceFactorRequest {"t":"structure","m":[{"n":"References","s":"PerformanceFactorReferenceSetRequest","w":"Reference"}]}
 CreateDefaultSubnetRequest {"t":"structure","m":[{"n":"AvailabilityZone","s":"AvailabilityZoneName"},{"n":"DryRun","s":"Boolean"},{"n":"Ipv6Native","s":"Boolean"},{"n":"AvailabilityZoneId","s":"AvailabilityZoneId"}]}
 CreateDefaultSubnetResult {"t":"structure","m":[{"n":"Subnet","s":"Subnet","w":"subnet"}]}
@@ -936,6 +942,10 @@ CreateDhcpOptionsRequest {"t":"structure","m":[{"n":"DhcpConfigurations","s":"Ne
 CreateDhcpOptionsResult {"t":"structure","m":[{"n":"DhcpOptions","s":"DhcpOptions","w":"dhcpOptions"}]}
 CreateInternetGatewayRequest {"t":"structure","m":[{"n":"TagSpecifications","s":"TagSpecificationList","w":"TagSpecification"},{"n":"DryRun","s":"Boolean","w":"dryRun"}]}
 CreateInternetGatewayResult {"t":"structure","m":[{"n":"InternetGateway","s":"InternetGateway","w":"internetGateway"}]}
+CreateLaunchTemplateRequest {"t":"structure","m":[{"n":"DryRun","s":"Boolean"},{"n":"ClientToken","s":"String","tok":true},{"n":"LaunchTemplateName","s":"String"},{"n":"VersionDescription","s":"VersionDescription"},{"n":"LaunchTemplateData","s":"RequestLaunchTemplateData"},{"n":"Operator","s":"OperatorRequest"},{"n":"TagSpecifications","s":"TagSpecificationList","w":"TagSpecification"}],"r":["LaunchTemplateName","LaunchTemplateData"]}
+CreateLaunchTemplateResult {"t":"structure","m":[{"n":"LaunchTemplate","s":"LaunchTemplate","w":"launchTemplate"},{"n":"Warning","s":"ValidationWarning","w":"warning"}]}
+CreateLaunchTemplateVersionRequest {"t":"structure","m":[{"n":"DryRun","s":"Boolean"},{"n":"ClientToken","s":"String","tok":true},{"n":"LaunchTemplateId","s":"LaunchTemplateId"},{"n":"LaunchTemplateName","s":"LaunchTemplateName"},{"n":"SourceVersion","s":"String"},{"n":"VersionDescription","s":"VersionDescription"},{"n":"LaunchTemplateData","s":"RequestLaunchTemplateData"},{"n":"ResolveAlias","s":"Boolean"}],"r":["LaunchTemplateData"]}
+CreateLaunchTemplateVersionResult {"t":"structure","m":[{"n":"LaunchTemplateVersion","s":"LaunchTemplateVersion","w":"launchTemplateVersion"},{"n":"Warning","s":"ValidationWarning","w":"warning"}]}
 CreateNatGatewayRequest {"t":"structure","m":[{"n":"AvailabilityMode","s":"AvailabilityMode"},{"n":"AllocationId","s":"AllocationId"},{"n":"ClientToken","s":"String","tok":true},{"n":"DryRun","s":"Boolean"},{"n":"SubnetId","s":"SubnetId"},{"n":"VpcId","s":"VpcId"},{"n":"AvailabilityZoneAddresses","s":"AvailabilityZoneAddresses","w":"AvailabilityZoneAddress"},{"n":"TagSpecifications","s":"TagSpecificationList","w":"TagSpecification"},{"n":"ConnectivityType","s":"ConnectivityType"},{"n":"PrivateIpAddress","s":"String"},{"n":"SecondaryAllocationIds","s":"AllocationIdList","w":"SecondaryAllocationId"},{"n":"SecondaryPrivateIpAddresses","s":"IpList","w":"SecondaryPrivateIpAddress"},{"n":"SecondaryPrivateIpAddressCount","s":"PrivateIpAddressCount"}]}
 CreateNatGatewayResult {"t":"structure","m":[{"n":"ClientToken","s":"String","w":"clientToken"},{"n":"NatGateway","s":"NatGateway","w":"natGateway"}]}
 CreateNetworkAclEntryRequest {"t":"structure","m":[{"n":"DryRun","s":"Boolean","w":"dryRun"},{"n":"NetworkAclId","s":"NetworkAclId","w":"networkAclId"},{"n":"RuleNumber","s":"Integer","w":"ruleNumber"},{"n":"Protocol","s":"String","w":"protocol"},{"n":"RuleAction","s":"RuleAction","w":"ruleAction"},{"n":"Egress","s":"Boolean","w":"egress"},{"n":"CidrBlock","s":"String","w":"cidrBlock"},{"n":"Ipv6CidrBlock","s":"String","w":"ipv6CidrBlock"},{"n":"IcmpTypeCode","s":"IcmpTypeCode","w":"Icmp"},{"n":"PortRange","s":"PortRange","w":"portRange"}],"r":["NetworkAclId","RuleNumber","Protocol","RuleAction","Egress"]}
@@ -956,12 +966,14 @@ CreateVpcEndpointRequest {"t":"structure","m":[{"n":"DryRun","s":"Boolean"},{"n"
 CreateVpcEndpointResult {"t":"structure","m":[{"n":"VpcEndpoint","s":"VpcEndpoint","w":"vpcEndpoint"},{"n":"ClientToken","s":"String","w":"clientToken"}]}
 CreateVpcRequest {"t":"structure","m":[{"n":"CidrBlock","s":"String"},{"n":"Ipv6Pool","s":"Ipv6PoolEc2Id"},{"n":"Ipv6CidrBlock","s":"String"},{"n":"Ipv4IpamPoolId","s":"IpamPoolId"},{"n":"Ipv4NetmaskLength","s":"NetmaskLength"},{"n":"Ipv6IpamPoolId","s":"IpamPoolId"},{"n":"Ipv6NetmaskLength","s":"NetmaskLength"},{"n":"Ipv6CidrBlockNetworkBorderGroup","s":"String"},{"n":"VpcEncryptionControl","s":"VpcEncryptionControlConfiguration"},{"n":"TagSpecifications","s":"TagSpecificationList","w":"TagSpecification"},{"n":"DryRun","s":"Boolean","w":"dryRun"},{"n":"InstanceTenancy","s":"Tenancy","w":"instanceTenancy"},{"n":"AmazonProvidedIpv6CidrBlock","s":"Boolean","w":"amazonProvidedIpv6CidrBlock"}]}
 CreateVpcResult {"t":"structure","m":[{"n":"Vpc","s":"Vpc","w":"vpc"}]}
+CreditSpecification {"t":"structure","m":[{"n":"CpuCredits","s":"String","w":"cpuCredits"}]}
 CreditSpecificationRequest {"t":"structure","m":[{"n":"CpuCredits","s":"String"}],"r":["CpuCredits"]}
 CurrentGenerationFlag {"t":"boolean"}
 DITMaxResults {"t":"integer","min":5,"max":100}
 DITOMaxResults {"t":"integer","min":5,"max":1000}
 DateTime {"t":"timestamp"}
 DedicatedHostFlag {"t":"boolean"}
+DedicatedHostId {"t":"string"}
 DefaultConnectionTrackingConfiguration {"t":"structure","m":[{"n":"DefaultTcpEstablishedTimeout","s":"DefaultTcpEstablishedTimeout","w":"defaultTcpEstablishedTimeout"},{"n":"DefaultUdpTimeout","s":"DefaultUdpTimeout","w":"defaultUdpTimeout"},{"n":"DefaultUdpStreamTimeout","s":"DefaultUdpStreamTimeout","w":"defaultUdpStreamTimeout"}]}
 DefaultEnaQueueCountPerInterface {"t":"integer"}
 DefaultNetworkCardIndex {"t":"integer"}
@@ -971,6 +983,14 @@ DefaultUdpTimeout {"t":"integer"}
 DefaultingDhcpOptionsId {"t":"string"}
 DeleteDhcpOptionsRequest {"t":"structure","m":[{"n":"DhcpOptionsId","s":"DhcpOptionsId"},{"n":"DryRun","s":"Boolean","w":"dryRun"}],"r":["DhcpOptionsId"]}
 DeleteInternetGatewayRequest {"t":"structure","m":[{"n":"DryRun","s":"Boolean","w":"dryRun"},{"n":"InternetGatewayId","s":"InternetGatewayId","w":"internetGatewayId"}],"r":["InternetGatewayId"]}
+DeleteLaunchTemplateRequest {"t":"structure","m":[{"n":"DryRun","s":"Boolean"},{"n":"LaunchTemplateId","s":"LaunchTemplateId"},{"n":"LaunchTemplateName","s":"LaunchTemplateName"}]}
+DeleteLaunchTemplateResult {"t":"structure","m":[{"n":"LaunchTemplate","s":"LaunchTemplate","w":"launchTemplate"}]}
+DeleteLaunchTemplateVersionsRequest {"t":"structure","m":[{"n":"DryRun","s":"Boolean"},{"n":"LaunchTemplateId","s":"LaunchTemplateId"},{"n":"LaunchTemplateName","s":"LaunchTemplateName"},{"n":"Versions","s":"VersionStringList","w":"LaunchTemplateVersion"}],"r":["Versions"]}
+DeleteLaunchTemplateVersionsResponseErrorItem {"t":"structure","m":[{"n":"LaunchTemplateId","s":"String","w":"launchTemplateId"},{"n":"LaunchTemplateName","s":"String","w":"launchTemplateName"},{"n":"VersionNumber","s":"Long","w":"versionNumber"},{"n":"ResponseError","s":"ResponseError","w":"responseError"}]}
+DeleteLaunchTemplateVersionsResponseErrorSet {"t":"list","el":{"s":"DeleteLaunchTemplateVersionsResponseErrorItem","w":"item"}}
+DeleteLaunchTemplateVersionsResponseSuccessItem {"t":"structure","m":[{"n":"LaunchTemplateId","s":"String","w":"launchTemplateId"},{"n":"LaunchTemplateName","s":"String","w":"launchTemplateName"},{"n":"VersionNumber","s":"Long","w":"versionNumber"}]}
+DeleteLaunchTemplateVersionsResponseSuccessSet {"t":"list","el":{"s":"DeleteLaunchTemplateVersionsResponseSuccessItem","w":"item"}}
+DeleteLaunchTemplateVersionsResult {"t":"structure","m":[{"n":"SuccessfullyDeletedLaunchTemplateVersions","s":"DeleteLaunchTemplateVersionsResponseSuccessSet","w":"successfullyDeletedLaunchTemplateVersionSet"},{"n":"UnsuccessfullyDeletedLaunchTemplateVersions","s":"DeleteLaunchTemplateVersionsResponseErrorSet","w":"unsuccessfullyDeletedLaunchTemplateVersionSet"}]}
 DeleteNatGatewayRequest {"t":"structure","m":[{"n":"DryRun","s":"Boolean"},{"n":"NatGatewayId","s":"NatGatewayId"}],"r":["NatGatewayId"]}
 DeleteNatGatewayResult {"t":"structure","m":[{"n":"NatGatewayId","s":"String","w":"natGatewayId"}]}
 DeleteNetworkAclEntryRequest {"t":"structure","m":[{"n":"DryRun","s":"Boolean","w":"dryRun"},{"n":"NetworkAclId","s":"NetworkAclId","w":"networkAclId"},{"n":"RuleNumber","s":"Integer","w":"ruleNumber"},{"n":"Egress","s":"Boolean","w":"egress"}],"r":["NetworkAclId","RuleNumber","Egress"]}
@@ -1018,6 +1038,8 @@ DescribeInternetGatewaysRequest {"t":"structure","m":[{"n":"NextToken","s":"Stri
 DescribeInternetGatewaysResult {"t":"structure","m":[{"n":"InternetGateways","s":"InternetGatewayList","w":"internetGatewaySet"},{"n":"NextToken","s":"String","w":"nextToken"}]}
 DescribeKeyPairsRequest {"t":"structure","m":[{"n":"KeyNames","s":"KeyNameStringList","w":"KeyName"},{"n":"KeyPairIds","s":"KeyPairIdStringList","w":"KeyPairId"},{"n":"IncludePublicKey","s":"Boolean"},{"n":"DryRun","s":"Boolean","w":"dryRun"},{"n":"Filters","s":"FilterList","w":"Filter"}]}
 DescribeKeyPairsResult {"t":"structure","m":[{"n":"KeyPairs","s":"KeyPairList","w":"keySet"}]}
+DescribeLaunchTemplateVersionsRequest {"t":"structure","m":[{"n":"DryRun","s":"Boolean"},{"n":"LaunchTemplateId","s":"LaunchTemplateId"},{"n":"LaunchTemplateName","s":"LaunchTemplateName"},{"n":"Versions","s":"VersionStringList","w":"LaunchTemplateVersion"},{"n":"MinVersion","s":"String"},{"n":"MaxVersion","s":"String"},{"n":"NextToken","s":"String"},{"n":"MaxResults","s":"Integer"},{"n":"Filters","s":"FilterList","w":"Filter"},{"n":"ResolveAlias","s":"Boolean"},{"n":"IncludeManagedResources","s":"Boolean"}]}
+DescribeLaunchTemplateVersionsResult {"t":"structure","m":[{"n":"LaunchTemplateVersions","s":"LaunchTemplateVersionSet","w":"launchTemplateVersionSet"},{"n":"NextToken","s":"String","w":"nextToken"}]}
 DescribeLaunchTemplatesMaxResults {"t":"integer","min":1,"max":200}
 DescribeLaunchTemplatesRequest {"t":"structure","m":[{"n":"DryRun","s":"Boolean"},{"n":"LaunchTemplateIds","s":"LaunchTemplateIdStringList","w":"LaunchTemplateId"},{"n":"LaunchTemplateNames","s":"LaunchTemplateNameStringList","w":"LaunchTemplateName"},{"n":"Filters","s":"FilterList","w":"Filter"},{"n":"NextToken","s":"String"},{"n":"MaxResults","s":"DescribeLaunchTemplatesMaxResults"},{"n":"IncludeManagedResources","s":"Boolean"}]}
 DescribeLaunchTemplatesResult {"t":"structure","m":[{"n":"LaunchTemplates","s":"LaunchTemplateSet","w":"launchTemplates"},{"n":"NextToken","s":"String","w":"nextToken"}]}
@@ -1124,6 +1146,9 @@ ElasticGpuAssociation {"t":"structure","m":[{"n":"ElasticGpuId","s":"ElasticGpuI
 ElasticGpuAssociationList {"t":"list","el":{"s":"ElasticGpuAssociation","w":"item"}}
 ElasticGpuId {"t":"string"}
 ElasticGpuSpecification {"t":"structure","m":[{"n":"Type","s":"String"}],"r":["Type"]}
+ElasticGpuSpecificationList {"t":"list","el":{"s":"ElasticGpuSpecification","w":"ElasticGpuSpecification"}}
+ElasticGpuSpecificationResponse {"t":"structure","m":[{"n":"Type","s":"String","w":"type"}]}
+ElasticGpuSpecificationResponseList {"t":"list","el":{"s":"ElasticGpuSpecificationResponse","w":"item"}}
 ElasticGpuSpecifications {"t":"list","el":{"s":"ElasticGpuSpecification","w":"item"}}
 ElasticInferenceAccelerator {"t":"structure","m":[{"n":"Type","s":"String"},{"n":"Count","s":"ElasticInferenceAcceleratorCount"}],"r":["Type"]}
 ElasticInferenceAcceleratorAssociation {"t":"structure","m":[{"n":"ElasticInferenceAcceleratorArn","s":"String","w":"elasticInferenceAcceleratorArn"},{"n":"ElasticInferenceAcceleratorAssociationId","s":"String","w":"elasticInferenceAcceleratorAssociationId"},{"n":"ElasticInferenceAcceleratorAssociationState","s":"String","w":"elasticInferenceAcceleratorAssociationState"},{"n":"ElasticInferenceAcceleratorAssociationTime","s":"DateTime","w":"elasticInferenceAcceleratorAssociationTime"}]}
@@ -1141,6 +1166,7 @@ EnclaveOptions {"t":"structure","m":[{"n":"Enabled","s":"Boolean","w":"enabled"}
 EnclaveOptionsRequest {"t":"structure","m":[{"n":"Enabled","s":"Boolean"}]}
 EncryptionInTransitSupported {"t":"boolean"}
 EphemeralNvmeSupport {"t":"string","e":["unsupported","supported","required"]}
+ErrorSet {"t":"list","el":{"s":"ValidationError","w":"item"}}
 EventCode {"t":"string","e":["instance-reboot","system-reboot","system-maintenance","instance-retirement","instance-stop"]}
 ExcludedInstanceType {"t":"string","min":1,"max":30,"p":"[a-zA-Z0-9\\.\\*\\-]+"}
 ExcludedInstanceTypeSet {"t":"list","min":0,"max":400,"el":{"s":"ExcludedInstanceType","w":"item"}}
@@ -1234,6 +1260,8 @@ InstanceIpv4Prefix {"t":"structure","m":[{"n":"Ipv4Prefix","s":"String","w":"ipv
 InstanceIpv4PrefixList {"t":"list","el":{"s":"InstanceIpv4Prefix","w":"item"}}
 InstanceIpv6Address {"t":"structure","m":[{"n":"Ipv6Address","s":"String","w":"ipv6Address"},{"n":"IsPrimaryIpv6","s":"Boolean","w":"isPrimaryIpv6"}]}
 InstanceIpv6AddressList {"t":"list","el":{"s":"InstanceIpv6Address","w":"item"}}
+InstanceIpv6AddressListRequest {"t":"list","el":{"s":"InstanceIpv6AddressRequest","w":"InstanceIpv6Address"}}
+InstanceIpv6AddressRequest {"t":"structure","m":[{"n":"Ipv6Address","s":"String"}]}
 InstanceIpv6Prefix {"t":"structure","m":[{"n":"Ipv6Prefix","s":"String","w":"ipv6Prefix"}]}
 InstanceIpv6PrefixList {"t":"list","el":{"s":"InstanceIpv6Prefix","w":"item"}}
 InstanceLifecycleType {"t":"string","e":["spot","scheduled","capacity-block","interruptible-capacity-reservation"]}
@@ -1258,6 +1286,7 @@ InstanceNetworkPerformanceOptionsRequest {"t":"structure","m":[{"n":"BandwidthWe
 InstancePrivateIpAddress {"t":"structure","m":[{"n":"Association","s":"InstanceNetworkInterfaceAssociation","w":"association"},{"n":"Primary","s":"Boolean","w":"primary"},{"n":"PrivateDnsName","s":"String","w":"privateDnsName"},{"n":"PrivateIpAddress","s":"String","w":"privateIpAddress"}]}
 InstancePrivateIpAddressList {"t":"list","el":{"s":"InstancePrivateIpAddress","w":"item"}}
 InstanceRebootMigrationState {"t":"string","e":["disabled","default"]}
+InstanceRequirements {"t":"structure","m":[{"n":"VCpuCount","s":"VCpuCountRange","w":"vCpuCount"},{"n":"MemoryMiB","s":"MemoryMiB","w":"memoryMiB"},{"n":"CpuManufacturers","s":"CpuManufacturerSet","w":"cpuManufacturerSet"},{"n":"MemoryGiBPerVCpu","s":"MemoryGiBPerVCpu","w":"memoryGiBPerVCpu"},{"n":"ExcludedInstanceTypes","s":"ExcludedInstanceTypeSet","w":"excludedInstanceTypeSet"},{"n":"InstanceGenerations","s":"InstanceGenerationSet","w":"instanceGenerationSet"},{"n":"SpotMaxPricePercentageOverLowestPrice","s":"Integer","w":"spotMaxPricePercentageOverLowestPrice"},{"n":"OnDemandMaxPricePercentageOverLowestPrice","s":"Integer","w":"onDemandMaxPricePercentageOverLowestPrice"},{"n":"BareMetal","s":"BareMetal","w":"bareMetal"},{"n":"BurstablePerformance","s":"BurstablePerformance","w":"burstablePerformance"},{"n":"RequireHibernateSupport","s":"Boolean","w":"requireHibernateSupport"},{"n":"NetworkInterfaceCount","s":"NetworkInterfaceCount","w":"networkInterfaceCount"},{"n":"LocalStorage","s":"LocalStorage","w":"localStorage"},{"n":"LocalStorageTypes","s":"LocalStorageTypeSet","w":"localStorageTypeSet"},{"n":"TotalLocalStorageGB","s":"TotalLocalStorageGB","w":"totalLocalStorageGB"},{"n":"BaselineEbsBandwidthMbps","s":"BaselineEbsBandwidthMbps","w":"baselineEbsBandwidthMbps"},{"n":"AcceleratorTypes","s":"AcceleratorTypeSet","w":"acceleratorTypeSet"},{"n":"AcceleratorCount","s":"AcceleratorCount","w":"acceleratorCount"},{"n":"AcceleratorManufacturers","s":"AcceleratorManufacturerSet","w":"acceleratorManufacturerSet"},{"n":"AcceleratorNames","s":"AcceleratorNameSet","w":"acceleratorNameSet"},{"n":"AcceleratorTotalMemoryMiB","s":"AcceleratorTotalMemoryMiB","w":"acceleratorTotalMemoryMiB"},{"n":"NetworkBandwidthGbps","s":"NetworkBandwidthGbps","w":"networkBandwidthGbps"},{"n":"AllowedInstanceTypes","s":"AllowedInstanceTypeSet","w":"allowedInstanceTypeSet"},{"n":"MaxSpotPriceAsPercentageOfOptimalOnDemandPrice","s":"Integer","w":"maxSpotPriceAsPercentageOfOptimalOnDemandPrice"},{"n":"BaselinePerformanceFactors","s":"BaselinePerformanceFactors","w":"baselinePerformanceFactors"},{"n":"RequireEncryptionInTransit","s":"Boolean","w":"requireEncryptionInTransit"}]}
 InstanceRequirementsRequest {"t":"structure","m":[{"n":"VCpuCount","s":"VCpuCountRangeRequest"},{"n":"MemoryMiB","s":"MemoryMiBRequest"},{"n":"CpuManufacturers","s":"CpuManufacturerSet","w":"CpuManufacturer"},{"n":"MemoryGiBPerVCpu","s":"MemoryGiBPerVCpuRequest"},{"n":"ExcludedInstanceTypes","s":"ExcludedInstanceTypeSet","w":"ExcludedInstanceType"},{"n":"InstanceGenerations","s":"InstanceGenerationSet","w":"InstanceGeneration"},{"n":"SpotMaxPricePercentageOverLowestPrice","s":"Integer"},{"n":"OnDemandMaxPricePercentageOverLowestPrice","s":"Integer"},{"n":"BareMetal","s":"BareMetal"},{"n":"BurstablePerformance","s":"BurstablePerformance"},{"n":"RequireHibernateSupport","s":"Boolean"},{"n":"NetworkInterfaceCount","s":"NetworkInterfaceCountRequest"},{"n":"LocalStorage","s":"LocalStorage"},{"n":"LocalStorageTypes","s":"LocalStorageTypeSet","w":"LocalStorageType"},{"n":"TotalLocalStorageGB","s":"TotalLocalStorageGBRequest"},{"n":"BaselineEbsBandwidthMbps","s":"BaselineEbsBandwidthMbpsRequest"},{"n":"AcceleratorTypes","s":"AcceleratorTypeSet","w":"AcceleratorType"},{"n":"AcceleratorCount","s":"AcceleratorCountRequest"},{"n":"AcceleratorManufacturers","s":"AcceleratorManufacturerSet","w":"AcceleratorManufacturer"},{"n":"AcceleratorNames","s":"AcceleratorNameSet","w":"AcceleratorName"},{"n":"AcceleratorTotalMemoryMiB","s":"AcceleratorTotalMemoryMiBRequest"},{"n":"NetworkBandwidthGbps","s":"NetworkBandwidthGbpsRequest"},{"n":"AllowedInstanceTypes","s":"AllowedInstanceTypeSet","w":"AllowedInstanceType"},{"n":"MaxSpotPriceAsPercentageOfOptimalOnDemandPrice","s":"Integer"},{"n":"BaselinePerformanceFactors","s":"BaselinePerformanceFactorsRequest"},{"n":"RequireEncryptionInTransit","s":"Boolean"}],"r":["VCpuCount","MemoryMiB"]}
 InstanceSecondaryInterface {"t":"structure","m":[{"n":"Attachment","s":"InstanceSecondaryInterfaceAttachment","w":"attachment"},{"n":"MacAddress","s":"String","w":"macAddress"},{"n":"SecondaryInterfaceId","s":"SecondaryInterfaceId","w":"secondaryInterfaceId"},{"n":"OwnerId","s":"String","w":"ownerId"},{"n":"PrivateIpAddresses","s":"InstanceSecondaryInterfacePrivateIpAddressList","w":"privateIpAddressSet"},{"n":"SourceDestCheck","s":"Boolean","w":"sourceDestCheck"},{"n":"Status","s":"SecondaryInterfaceStatus","w":"status"},{"n":"SecondarySubnetId","s":"SecondarySubnetId","w":"secondarySubnetId"},{"n":"SecondaryNetworkId","s":"SecondaryNetworkId","w":"secondaryNetworkId"},{"n":"InterfaceType","s":"SecondaryInterfaceType","w":"interfaceType"}]}
 InstanceSecondaryInterfaceAttachment {"t":"structure","m":[{"n":"AttachTime","s":"MillisecondDateTime","w":"attachTime"},{"n":"AttachmentId","s":"String","w":"attachmentId"},{"n":"DeleteOnTermination","s":"Boolean","w":"deleteOnTermination"},{"n":"DeviceIndex","s":"Integer","w":"deviceIndex"},{"n":"Status","s":"AttachmentStatus","w":"status"},{"n":"NetworkCardIndex","s":"Integer","w":"networkCardIndex"}]}
@@ -1310,8 +1339,10 @@ IpamPoolId {"t":"string"}
 Ipv4AddressesPerSecondaryInterface {"t":"integer"}
 Ipv4PoolEc2Id {"t":"string"}
 Ipv4PrefixList {"t":"list","el":{"s":"Ipv4PrefixSpecificationRequest","w":"item"}}
+Ipv4PrefixListResponse {"t":"list","el":{"s":"Ipv4PrefixSpecificationResponse","w":"item"}}
 Ipv4PrefixSpecification {"t":"structure","m":[{"n":"Ipv4Prefix","s":"String","w":"ipv4Prefix"}]}
 Ipv4PrefixSpecificationRequest {"t":"structure","m":[{"n":"Ipv4Prefix","s":"String"}]}
+Ipv4PrefixSpecificationResponse {"t":"structure","m":[{"n":"Ipv4Prefix","s":"String","w":"ipv4Prefix"}]}
 Ipv4PrefixesList {"t":"list","el":{"s":"Ipv4PrefixSpecification","w":"item"}}
 Ipv6AddressAttribute {"t":"string","e":["public","private"]}
 Ipv6CidrBlock {"t":"structure","m":[{"n":"Ipv6CidrBlock","s":"String","w":"ipv6CidrBlock"}]}
@@ -1319,8 +1350,10 @@ Ipv6CidrBlockSet {"t":"list","el":{"s":"Ipv6CidrBlock","w":"item"}}
 Ipv6Flag {"t":"boolean"}
 Ipv6PoolEc2Id {"t":"string"}
 Ipv6PrefixList {"t":"list","el":{"s":"Ipv6PrefixSpecificationRequest","w":"item"}}
+Ipv6PrefixListResponse {"t":"list","el":{"s":"Ipv6PrefixSpecificationResponse","w":"item"}}
 Ipv6PrefixSpecification {"t":"structure","m":[{"n":"Ipv6Prefix","s":"String","w":"ipv6Prefix"}]}
 Ipv6PrefixSpecificationRequest {"t":"structure","m":[{"n":"Ipv6Prefix","s":"String"}]}
+Ipv6PrefixSpecificationResponse {"t":"structure","m":[{"n":"Ipv6Prefix","s":"String","w":"ipv6Prefix"}]}
 Ipv6PrefixesList {"t":"list","el":{"s":"Ipv6PrefixSpecification","w":"item"}}
 Ipv6Range {"t":"structure","m":[{"n":"Description","s":"String","w":"description"},{"n":"CidrIpv6","s":"String","w":"cidrIpv6"}]}
 Ipv6RangeList {"t":"list","el":{"s":"Ipv6Range","w":"item"}}
@@ -1332,14 +1365,79 @@ KeyPairInfo {"t":"structure","m":[{"n":"KeyPairId","s":"String","w":"keyPairId"}
 KeyPairList {"t":"list","el":{"s":"KeyPairInfo","w":"item"}}
 KeyPairName {"t":"string"}
 KeyType {"t":"string","e":["rsa","ed25519"]}
+KmsKeyId {"t":"string"}
 LastError {"t":"structure","m":[{"n":"Message","s":"String","w":"message"},{"n":"Code","s":"String","w":"code"}]}
 LaunchTemplate {"t":"structure","m":[{"n":"LaunchTemplateId","s":"String","w":"launchTemplateId"},{"n":"LaunchTemplateName","s":"LaunchTemplateName","w":"launchTemplateName"},{"n":"CreateTime","s":"DateTime","w":"createTime"},{"n":"CreatedBy","s":"String","w":"createdBy"},{"n":"DefaultVersionNumber","s":"Long","w":"defaultVersionNumber"},{"n":"LatestVersionNumber","s":"Long","w":"latestVersionNumber"},{"n":"Tags","s":"TagList","w":"tagSet"},{"n":"Operator","s":"OperatorResponse","w":"operator"}]}
+LaunchTemplateAutoRecoveryState {"t":"string","e":["default","disabled"]}
+LaunchTemplateBlockDeviceMapping {"t":"structure","m":[{"n":"DeviceName","s":"String","w":"deviceName"},{"n":"VirtualName","s":"String","w":"virtualName"},{"n":"Ebs","s":"LaunchTemplateEbsBlockDevice","w":"ebs"},{"n":"NoDevice","s":"String","w":"noDevice"}]}
+LaunchTemplateBlockDeviceMappingList {"t":"list","el":{"s":"LaunchTemplateBlockDeviceMapping","w":"item"}}
+LaunchTemplateBlockDeviceMappingRequest {"t":"structure","m":[{"n":"DeviceName","s":"String"},{"n":"VirtualName","s":"String"},{"n":"Ebs","s":"LaunchTemplateEbsBlockDeviceRequest"},{"n":"NoDevice","s":"String"}]}
+LaunchTemplateBlockDeviceMappingRequestList {"t":"list","el":{"s":"LaunchTemplateBlockDeviceMappingRequest","w":"BlockDeviceMapping"}}
+LaunchTemplateCapacityReservationSpecificationRequest {"t":"structure","m":[{"n":"CapacityReservationPreference","s":"CapacityReservationPreference"},{"n":"CapacityReservationTarget","s":"CapacityReservationTarget"}]}
+LaunchTemplateCapacityReservationSpecificationResponse {"t":"structure","m":[{"n":"CapacityReservationPreference","s":"CapacityReservationPreference","w":"capacityReservationPreference"},{"n":"CapacityReservationTarget","s":"CapacityReservationTargetResponse","w":"capacityReservationTarget"}]}
+LaunchTemplateCpuOptions {"t":"structure","m":[{"n":"CoreCount","s":"Integer","w":"coreCount"},{"n":"ThreadsPerCore","s":"Integer","w":"threadsPerCore"},{"n":"AmdSevSnp","s":"AmdSevSnpSpecification","w":"amdSevSnp"},{"n":"NestedVirtualization","s":"NestedVirtualizationSpecification","w":"nestedVirtualization"}]}
+LaunchTemplateCpuOptionsRequest {"t":"structure","m":[{"n":"CoreCount","s":"Integer"},{"n":"ThreadsPerCore","s":"Integer"},{"n":"AmdSevSnp","s":"AmdSevSnpSpecification"},{"n":"NestedVirtualization","s":"NestedVirtualizationSpecification"}]}
+LaunchTemplateEbsBlockDevice {"t":"structure","m":[{"n":"Encrypted","s":"Boolean","w":"encrypted"},{"n":"DeleteOnTermination","s":"Boolean","w":"deleteOnTermination"},{"n":"Iops","s":"Integer","w":"iops"},{"n":"KmsKeyId","s":"KmsKeyId","w":"kmsKeyId"},{"n":"SnapshotId","s":"SnapshotId","w":"snapshotId"},{"n":"VolumeSize","s":"Integer","w":"volumeSize"},{"n":"VolumeType","s":"VolumeType","w":"volumeType"},{"n":"Throughput","s":"Integer","w":"throughput"},{"n":"VolumeInitializationRate","s":"Integer","w":"volumeInitializationRate"},{"n":"EbsCardIndex","s":"Integer","w":"ebsCardIndex"}]}
+LaunchTemplateEbsBlockDeviceRequest {"t":"structure","m":[{"n":"Encrypted","s":"Boolean"},{"n":"DeleteOnTermination","s":"Boolean"},{"n":"Iops","s":"Integer"},{"n":"KmsKeyId","s":"KmsKeyId"},{"n":"SnapshotId","s":"SnapshotId"},{"n":"VolumeSize","s":"Integer"},{"n":"VolumeType","s":"VolumeType"},{"n":"Throughput","s":"Integer"},{"n":"VolumeInitializationRate","s":"Integer"},{"n":"EbsCardIndex","s":"Integer"}]}
+LaunchTemplateElasticInferenceAccelerator {"t":"structure","m":[{"n":"Type","s":"String"},{"n":"Count","s":"LaunchTemplateElasticInferenceAcceleratorCount"}],"r":["Type"]}
+LaunchTemplateElasticInferenceAcceleratorCount {"t":"integer","min":1}
+LaunchTemplateElasticInferenceAcceleratorList {"t":"list","el":{"s":"LaunchTemplateElasticInferenceAccelerator","w":"item"}}
+LaunchTemplateElasticInferenceAcceleratorResponse {"t":"structure","m":[{"n":"Type","s":"String","w":"type"},{"n":"Count","s":"Integer","w":"count"}]}
+LaunchTemplateElasticInferenceAcceleratorResponseList {"t":"list","el":{"s":"LaunchTemplateElasticInferenceAcceleratorResponse","w":"item"}}
+LaunchTemplateEnaSrdSpecification {"t":"structure","m":[{"n":"EnaSrdEnabled","s":"Boolean","w":"enaSrdEnabled"},{"n":"EnaSrdUdpSpecification","s":"LaunchTemplateEnaSrdUdpSpecification","w":"enaSrdUdpSpecification"}]}
+LaunchTemplateEnaSrdUdpSpecification {"t":"structure","m":[{"n":"EnaSrdUdpEnabled","s":"Boolean","w":"enaSrdUdpEnabled"}]}
+LaunchTemplateEnclaveOptions {"t":"structure","m":[{"n":"Enabled","s":"Boolean","w":"enabled"}]}
+LaunchTemplateEnclaveOptionsRequest {"t":"structure","m":[{"n":"Enabled","s":"Boolean"}]}
+LaunchTemplateErrorCode {"t":"string","e":["launchTemplateIdDoesNotExist","launchTemplateIdMalformed","launchTemplateNameDoesNotExist","launchTemplateNameMalformed","launchTemplateVersionDoesNotExist","unexpectedError"]}
+LaunchTemplateHibernationOptions {"t":"structure","m":[{"n":"Configured","s":"Boolean","w":"configured"}]}
+LaunchTemplateHibernationOptionsRequest {"t":"structure","m":[{"n":"Configured","s":"Boolean"}]}
+LaunchTemplateHttpTokensState {"t":"string","e":["optional","required"]}
+LaunchTemplateIamInstanceProfileSpecification {"t":"structure","m":[{"n":"Arn","s":"String","w":"arn"},{"n":"Name","s":"String","w":"name"}]}
+LaunchTemplateIamInstanceProfileSpecificationRequest {"t":"structure","m":[{"n":"Arn","s":"String"},{"n":"Name","s":"String"}]}
 LaunchTemplateId {"t":"string"}
 LaunchTemplateIdStringList {"t":"list","el":{"s":"LaunchTemplateId","w":"item"}}
+LaunchTemplateInstanceMaintenanceOptions {"t":"structure","m":[{"n":"AutoRecovery","s":"LaunchTemplateAutoRecoveryState","w":"autoRecovery"}]}
+LaunchTemplateInstanceMaintenanceOptionsRequest {"t":"structure","m":[{"n":"AutoRecovery","s":"LaunchTemplateAutoRecoveryState"}]}
+LaunchTemplateInstanceMarketOptions {"t":"structure","m":[{"n":"MarketType","s":"MarketType","w":"marketType"},{"n":"SpotOptions","s":"LaunchTemplateSpotMarketOptions","w":"spotOptions"}]}
+LaunchTemplateInstanceMarketOptionsRequest {"t":"structure","m":[{"n":"MarketType","s":"MarketType"},{"n":"SpotOptions","s":"LaunchTemplateSpotMarketOptionsRequest"}]}
+LaunchTemplateInstanceMetadataEndpointState {"t":"string","e":["disabled","enabled"]}
+LaunchTemplateInstanceMetadataOptions {"t":"structure","m":[{"n":"State","s":"LaunchTemplateInstanceMetadataOptionsState","w":"state"},{"n":"HttpTokens","s":"LaunchTemplateHttpTokensState","w":"httpTokens"},{"n":"HttpPutResponseHopLimit","s":"Integer","w":"httpPutResponseHopLimit"},{"n":"HttpEndpoint","s":"LaunchTemplateInstanceMetadataEndpointState","w":"httpEndpoint"},{"n":"HttpProtocolIpv6","s":"LaunchTemplateInstanceMetadataProtocolIpv6","w":"httpProtocolIpv6"},{"n":"InstanceMetadataTags","s":"LaunchTemplateInstanceMetadataTagsState","w":"instanceMetadataTags"}]}
+LaunchTemplateInstanceMetadataOptionsRequest {"t":"structure","m":[{"n":"HttpTokens","s":"LaunchTemplateHttpTokensState"},{"n":"HttpPutResponseHopLimit","s":"Integer"},{"n":"HttpEndpoint","s":"LaunchTemplateInstanceMetadataEndpointState"},{"n":"HttpProtocolIpv6","s":"LaunchTemplateInstanceMetadataProtocolIpv6"},{"n":"InstanceMetadataTags","s":"LaunchTemplateInstanceMetadataTagsState"}]}
+LaunchTemplateInstanceMetadataOptionsState {"t":"string","e":["pending","applied"]}
+LaunchTemplateInstanceMetadataProtocolIpv6 {"t":"string","e":["disabled","enabled"]}
+LaunchTemplateInstanceMetadataTagsState {"t":"string","e":["disabled","enabled"]}
+LaunchTemplateInstanceNetworkInterfaceSpecification {"t":"structure","m":[{"n":"AssociateCarrierIpAddress","s":"Boolean","w":"associateCarrierIpAddress"},{"n":"AssociatePublicIpAddress","s":"Boolean","w":"associatePublicIpAddress"},{"n":"DeleteOnTermination","s":"Boolean","w":"deleteOnTermination"},{"n":"Description","s":"String","w":"description"},{"n":"DeviceIndex","s":"Integer","w":"deviceIndex"},{"n":"Groups","s":"GroupIdStringList","w":"groupSet"},{"n":"InterfaceType","s":"String","w":"interfaceType"},{"n":"Ipv6AddressCount","s":"Integer","w":"ipv6AddressCount"},{"n":"Ipv6Addresses","s":"InstanceIpv6AddressList","w":"ipv6AddressesSet"},{"n":"NetworkInterfaceId","s":"NetworkInterfaceId","w":"networkInterfaceId"},{"n":"PrivateIpAddress","s":"String","w":"privateIpAddress"},{"n":"PrivateIpAddresses","s":"PrivateIpAddressSpecificationList","w":"privateIpAddressesSet"},{"n":"SecondaryPrivateIpAddressCount","s":"Integer","w":"secondaryPrivateIpAddressCount"},{"n":"SubnetId","s":"SubnetId","w":"subnetId"},{"n":"NetworkCardIndex","s":"Integer","w":"networkCardIndex"},{"n":"Ipv4Prefixes","s":"Ipv4PrefixListResponse","w":"ipv4PrefixSet"},{"n":"Ipv4PrefixCount","s":"Integer","w":"ipv4PrefixCount"},{"n":"Ipv6Prefixes","s":"Ipv6PrefixListResponse","w":"ipv6PrefixSet"},{"n":"Ipv6PrefixCount","s":"Integer","w":"ipv6PrefixCount"},{"n":"PrimaryIpv6","s":"Boolean","w":"primaryIpv6"},{"n":"EnaSrdSpecification","s":"LaunchTemplateEnaSrdSpecification","w":"enaSrdSpecification"},{"n":"ConnectionTrackingSpecification","s":"ConnectionTrackingSpecification","w":"connectionTrackingSpecification"},{"n":"EnaQueueCount","s":"Integer","w":"enaQueueCount"}]}
+LaunchTemplateInstanceNetworkInterfaceSpecificationList {"t":"list","el":{"s":"LaunchTemplateInstanceNetworkInterfaceSpecification","w":"item"}}
+LaunchTemplateInstanceNetworkInterfaceSpecificationRequest {"t":"structure","m":[{"n":"AssociateCarrierIpAddress","s":"Boolean"},{"n":"AssociatePublicIpAddress","s":"Boolean"},{"n":"DeleteOnTermination","s":"Boolean"},{"n":"Description","s":"String"},{"n":"DeviceIndex","s":"Integer"},{"n":"Groups","s":"SecurityGroupIdStringList","w":"SecurityGroupId"},{"n":"InterfaceType","s":"String"},{"n":"Ipv6AddressCount","s":"Integer"},{"n":"Ipv6Addresses","s":"InstanceIpv6AddressListRequest"},{"n":"NetworkInterfaceId","s":"NetworkInterfaceId"},{"n":"PrivateIpAddress","s":"String"},{"n":"PrivateIpAddresses","s":"PrivateIpAddressSpecificationList"},{"n":"SecondaryPrivateIpAddressCount","s":"Integer"},{"n":"SubnetId","s":"SubnetId"},{"n":"NetworkCardIndex","s":"Integer"},{"n":"Ipv4Prefixes","s":"Ipv4PrefixList","w":"Ipv4Prefix"},{"n":"Ipv4PrefixCount","s":"Integer"},{"n":"Ipv6Prefixes","s":"Ipv6PrefixList","w":"Ipv6Prefix"},{"n":"Ipv6PrefixCount","s":"Integer"},{"n":"PrimaryIpv6","s":"Boolean"},{"n":"EnaSrdSpecification","s":"EnaSrdSpecificationRequest"},{"n":"ConnectionTrackingSpecification","s":"ConnectionTrackingSpecificationRequest"},{"n":"EnaQueueCount","s":"Integer"}]}
+LaunchTemplateInstanceNetworkInterfaceSpecificationRequestList {"t":"list","el":{"s":"LaunchTemplateInstanceNetworkInterfaceSpecificationRequest","w":"InstanceNetworkInterfaceSpecification"}}
+LaunchTemplateInstanceSecondaryInterfaceSpecification {"t":"structure","m":[{"n":"DeleteOnTermination","s":"Boolean","w":"deleteOnTermination"},{"n":"DeviceIndex","s":"Integer","w":"deviceIndex"},{"n":"PrivateIpAddresses","s":"SecondaryInterfacePrivateIpAddressSpecificationList","w":"privateIpAddressesSet"},{"n":"PrivateIpAddressCount","s":"Integer","w":"privateIpAddressCount"},{"n":"SecondarySubnetId","s":"SecondarySubnetId","w":"secondarySubnetId"},{"n":"InterfaceType","s":"SecondaryInterfaceType","w":"interfaceType"},{"n":"NetworkCardIndex","s":"Integer","w":"networkCardIndex"}]}
+LaunchTemplateInstanceSecondaryInterfaceSpecificationList {"t":"list","el":{"s":"LaunchTemplateInstanceSecondaryInterfaceSpecification","w":"item"}}
+LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest {"t":"structure","m":[{"n":"DeleteOnTermination","s":"Boolean"},{"n":"DeviceIndex","s":"Integer"},{"n":"PrivateIpAddresses","s":"SecondaryInterfacePrivateIpAddressSpecificationListRequest","w":"PrivateIpAddress"},{"n":"PrivateIpAddressCount","s":"Integer"},{"n":"SecondarySubnetId","s":"SecondarySubnetId"},{"n":"InterfaceType","s":"SecondaryInterfaceType"},{"n":"NetworkCardIndex","s":"Integer"}]}
+LaunchTemplateInstanceSecondaryInterfaceSpecificationRequestList {"t":"list","el":{"s":"LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest","w":"InstanceSecondaryInterfaceSpecification"}}
+LaunchTemplateLicenseConfiguration {"t":"structure","m":[{"n":"LicenseConfigurationArn","s":"String","w":"licenseConfigurationArn"}]}
+LaunchTemplateLicenseConfigurationRequest {"t":"structure","m":[{"n":"LicenseConfigurationArn","s":"String"}]}
+LaunchTemplateLicenseList {"t":"list","el":{"s":"LaunchTemplateLicenseConfiguration","w":"item"}}
+LaunchTemplateLicenseSpecificationListRequest {"t":"list","el":{"s":"LaunchTemplateLicenseConfigurationRequest","w":"item"}}
 LaunchTemplateName {"t":"string","min":3,"max":128,"p":"[a-zA-Z0-9\\(\\)\\.\\-/_]+"}
 LaunchTemplateNameStringList {"t":"list","el":{"s":"LaunchTemplateName","w":"item"}}
+LaunchTemplateNetworkPerformanceOptions {"t":"structure","m":[{"n":"BandwidthWeighting","s":"InstanceBandwidthWeighting","w":"bandwidthWeighting"}]}
+LaunchTemplateNetworkPerformanceOptionsRequest {"t":"structure","m":[{"n":"BandwidthWeighting","s":"InstanceBandwidthWeighting"}]}
+LaunchTemplatePlacement {"t":"structure","m":[{"n":"AvailabilityZone","s":"String","w":"availabilityZone"},{"n":"AvailabilityZoneId","s":"AvailabilityZoneId","w":"availabilityZoneId"},{"n":"Affinity","s":"String","w":"affinity"},{"n":"GroupName","s":"String","w":"groupName"},{"n":"HostId","s":"String","w":"hostId"},{"n":"Tenancy","s":"Tenancy","w":"tenancy"},{"n":"SpreadDomain","s":"String","w":"spreadDomain"},{"n":"HostResourceGroupArn","s":"String","w":"hostResourceGroupArn"},{"n":"PartitionNumber","s":"Integer","w":"partitionNumber"},{"n":"GroupId","s":"PlacementGroupId","w":"groupId"}]}
+LaunchTemplatePlacementRequest {"t":"structure","m":[{"n":"AvailabilityZone","s":"String"},{"n":"AvailabilityZoneId","s":"AvailabilityZoneId"},{"n":"Affinity","s":"String"},{"n":"GroupName","s":"PlacementGroupName"},{"n":"HostId","s":"DedicatedHostId"},{"n":"Tenancy","s":"Tenancy"},{"n":"SpreadDomain","s":"String"},{"n":"HostResourceGroupArn","s":"String"},{"n":"PartitionNumber","s":"Integer"},{"n":"GroupId","s":"PlacementGroupId"}]}
+LaunchTemplatePrivateDnsNameOptions {"t":"structure","m":[{"n":"HostnameType","s":"HostnameType","w":"hostnameType"},{"n":"EnableResourceNameDnsARecord","s":"Boolean","w":"enableResourceNameDnsARecord"},{"n":"EnableResourceNameDnsAAAARecord","s":"Boolean","w":"enableResourceNameDnsAAAARecord"}]}
+LaunchTemplatePrivateDnsNameOptionsRequest {"t":"structure","m":[{"n":"HostnameType","s":"HostnameType"},{"n":"EnableResourceNameDnsARecord","s":"Boolean"},{"n":"EnableResourceNameDnsAAAARecord","s":"Boolean"}]}
 LaunchTemplateSet {"t":"list","el":{"s":"LaunchTemplate","w":"item"}}
 LaunchTemplateSpecification {"t":"structure","m":[{"n":"LaunchTemplateId","s":"LaunchTemplateId"},{"n":"LaunchTemplateName","s":"String"},{"n":"Version","s":"String"}]}
+LaunchTemplateSpotMarketOptions {"t":"structure","m":[{"n":"MaxPrice","s":"String","w":"maxPrice"},{"n":"SpotInstanceType","s":"SpotInstanceType","w":"spotInstanceType"},{"n":"BlockDurationMinutes","s":"Integer","w":"blockDurationMinutes"},{"n":"ValidUntil","s":"DateTime","w":"validUntil"},{"n":"InstanceInterruptionBehavior","s":"InstanceInterruptionBehavior","w":"instanceInterruptionBehavior"}]}
+LaunchTemplateSpotMarketOptionsRequest {"t":"structure","m":[{"n":"MaxPrice","s":"String"},{"n":"SpotInstanceType","s":"SpotInstanceType"},{"n":"BlockDurationMinutes","s":"Integer"},{"n":"ValidUntil","s":"DateTime"},{"n":"InstanceInterruptionBehavior","s":"InstanceInterruptionBehavior"}]}
+LaunchTemplateTagSpecification {"t":"structure","m":[{"n":"ResourceType","s":"ResourceType","w":"resourceType"},{"n":"Tags","s":"TagList","w":"tagSet"}]}
+LaunchTemplateTagSpecificationList {"t":"list","el":{"s":"LaunchTemplateTagSpecification","w":"item"}}
+LaunchTemplateTagSpecificationRequest {"t":"structure","m":[{"n":"ResourceType","s":"ResourceType"},{"n":"Tags","s":"TagList","w":"Tag"}]}
+LaunchTemplateTagSpecificationRequestList {"t":"list","el":{"s":"LaunchTemplateTagSpecificationRequest","w":"LaunchTemplateTagSpecificationRequest"}}
+LaunchTemplateVersion {"t":"structure","m":[{"n":"LaunchTemplateId","s":"String","w":"launchTemplateId"},{"n":"LaunchTemplateName","s":"LaunchTemplateName","w":"launchTemplateName"},{"n":"VersionNumber","s":"Long","w":"versionNumber"},{"n":"VersionDescription","s":"VersionDescription","w":"versionDescription"},{"n":"CreateTime","s":"DateTime","w":"createTime"},{"n":"CreatedBy","s":"String","w":"createdBy"},{"n":"DefaultVersion","s":"Boolean","w":"defaultVersion"},{"n":"LaunchTemplateData","s":"ResponseLaunchTemplateData","w":"launchTemplateData"},{"n":"Operator","s":"OperatorResponse","w":"operator"}]}
+LaunchTemplateVersionSet {"t":"list","el":{"s":"LaunchTemplateVersion","w":"item"}}
+LaunchTemplatesMonitoring {"t":"structure","m":[{"n":"Enabled","s":"Boolean","w":"enabled"}]}
+LaunchTemplatesMonitoringRequest {"t":"structure","m":[{"n":"Enabled","s":"Boolean"}]}
 LicenseConfiguration {"t":"structure","m":[{"n":"LicenseConfigurationArn","s":"String","w":"licenseConfigurationArn"}]}
 LicenseConfigurationRequest {"t":"structure","m":[{"n":"LicenseConfigurationArn","s":"String"}]}
 LicenseList {"t":"list","el":{"s":"LicenseConfiguration","w":"item"}}
@@ -1378,11 +1476,15 @@ MediaDeviceManufacturerName {"t":"string"}
 MediaDeviceMemoryInfo {"t":"structure","m":[{"n":"SizeInMiB","s":"MediaDeviceMemorySize","w":"sizeInMiB"}]}
 MediaDeviceMemorySize {"t":"integer"}
 MediaDeviceName {"t":"string"}
+MemoryGiBPerVCpu {"t":"structure","m":[{"n":"Min","s":"Double","w":"min"},{"n":"Max","s":"Double","w":"max"}]}
 MemoryGiBPerVCpuRequest {"t":"structure","m":[{"n":"Min","s":"Double"},{"n":"Max","s":"Double"}]}
 MemoryInfo {"t":"structure","m":[{"n":"SizeInMiB","s":"MemorySize","w":"sizeInMiB"}]}
+MemoryMiB {"t":"structure","m":[{"n":"Min","s":"Integer","w":"min"},{"n":"Max","s":"Integer","w":"max"}]}
 MemoryMiBRequest {"t":"structure","m":[{"n":"Min","s":"Integer"},{"n":"Max","s":"Integer"}],"r":["Min"]}
 MemorySize {"t":"long"}
 MillisecondDateTime {"t":"timestamp"}
+ModifyLaunchTemplateRequest {"t":"structure","m":[{"n":"DryRun","s":"Boolean"},{"n":"ClientToken","s":"String","tok":true},{"n":"LaunchTemplateId","s":"LaunchTemplateId"},{"n":"LaunchTemplateName","s":"LaunchTemplateName"},{"n":"DefaultVersion","s":"String","w":"SetDefaultVersion"}]}
+ModifyLaunchTemplateResult {"t":"structure","m":[{"n":"LaunchTemplate","s":"LaunchTemplate","w":"launchTemplate"}]}
 ModifyManagedResourceVisibilityRequest {"t":"structure","m":[{"n":"DryRun","s":"Boolean"},{"n":"DefaultVisibility","s":"ManagedResourceDefaultVisibility"}],"r":["DefaultVisibility"]}
 ModifyManagedResourceVisibilityResult {"t":"structure","m":[{"n":"Visibility","s":"ManagedResourceVisibilitySettings","w":"visibility"}]}
 ModifyNetworkInterfaceAttributeRequest {"t":"structure","m":[{"n":"EnaSrdSpecification","s":"EnaSrdSpecification"},{"n":"EnablePrimaryIpv6","s":"Boolean"},{"n":"ConnectionTrackingSpecification","s":"ConnectionTrackingSpecificationRequest"},{"n":"AssociatePublicIpAddress","s":"Boolean"},{"n":"AssociatedSubnetIds","s":"SubnetIdList","w":"AssociatedSubnetId"},{"n":"DryRun","s":"Boolean","w":"dryRun"},{"n":"NetworkInterfaceId","s":"NetworkInterfaceId","w":"networkInterfaceId"},{"n":"Description","s":"AttributeValue","w":"description"},{"n":"SourceDestCheck","s":"AttributeBooleanValue","w":"sourceDestCheck"},{"n":"Groups","s":"SecurityGroupIdStringList","w":"SecurityGroupId"},{"n":"Attachment","s":"NetworkInterfaceAttachmentChanges","w":"attachment"}],"r":["NetworkInterfaceId"]}
@@ -1418,6 +1520,7 @@ NetworkAclEntryList {"t":"list","el":{"s":"NetworkAclEntry","w":"item"}}
 NetworkAclId {"t":"string"}
 NetworkAclIdStringList {"t":"list","el":{"s":"NetworkAclId","w":"item"}}
 NetworkAclList {"t":"list","el":{"s":"NetworkAcl","w":"item"}}
+NetworkBandwidthGbps {"t":"structure","m":[{"n":"Min","s":"Double","w":"min"},{"n":"Max","s":"Double","w":"max"}]}
 NetworkBandwidthGbpsRequest {"t":"structure","m":[{"n":"Min","s":"Double"},{"n":"Max","s":"Double"}]}
 NetworkCardIndex {"t":"integer"}
 NetworkCardInfo {"t":"structure","m":[{"n":"NetworkCardIndex","s":"NetworkCardIndex","w":"networkCardIndex"},{"n":"NetworkPerformance","s":"NetworkPerformance","w":"networkPerformance"},{"n":"MaximumNetworkInterfaces","s":"MaxNetworkInterfaces","w":"maximumNetworkInterfaces"},{"n":"AdditionalFlexibleNetworkInterfaces","s":"AdditionalFlexibleNetworkInterfaces","w":"additionalFlexibleNetworkInterfaces"},{"n":"BaselineBandwidthInGbps","s":"BaselineBandwidthInGbps","w":"baselineBandwidthInGbps"},{"n":"PeakBandwidthInGbps","s":"PeakBandwidthInGbps","w":"peakBandwidthInGbps"},{"n":"DefaultEnaQueueCountPerInterface","s":"DefaultEnaQueueCountPerInterface","w":"defaultEnaQueueCountPerInterface"},{"n":"MaximumEnaQueueCount","s":"MaximumEnaQueueCount","w":"maximumEnaQueueCount"},{"n":"MaximumEnaQueueCountPerInterface","s":"MaximumEnaQueueCountPerInterface","w":"maximumEnaQueueCountPerInterface"}]}
@@ -1429,6 +1532,7 @@ NetworkInterfaceAttachment {"t":"structure","m":[{"n":"AttachTime","s":"DateTime
 NetworkInterfaceAttachmentChanges {"t":"structure","m":[{"n":"DefaultEnaQueueCount","s":"Boolean"},{"n":"EnaQueueCount","s":"Integer"},{"n":"AttachmentId","s":"NetworkInterfaceAttachmentId","w":"attachmentId"},{"n":"DeleteOnTermination","s":"Boolean","w":"deleteOnTermination"}]}
 NetworkInterfaceAttachmentId {"t":"string"}
 NetworkInterfaceAttribute {"t":"string","e":["description","groupSet","sourceDestCheck","attachment","associatePublicIpAddress"]}
+NetworkInterfaceCount {"t":"structure","m":[{"n":"Min","s":"Integer","w":"min"},{"n":"Max","s":"Integer","w":"max"}]}
 NetworkInterfaceCountRequest {"t":"structure","m":[{"n":"Min","s":"Integer"},{"n":"Max","s":"Integer"}]}
 NetworkInterfaceCreationType {"t":"string","e":["efa","efa-only","branch","trunk"]}
 NetworkInterfaceId {"t":"string"}
@@ -1469,7 +1573,9 @@ PayerResponsibilityScope {"t":"string","e":["vpc-endpoint-charges"]}
 PayerResponsibilitySet {"t":"list","el":{"s":"PayerResponsibilityEntry","w":"item"}}
 PayerResponsibilityType {"t":"string","e":["vpc-endpoint-account","vpc-endpoint-service-account"]}
 PeakBandwidthInGbps {"t":"double"}
+PerformanceFactorReference {"t":"structure","m":[{"n":"InstanceFamily","s":"String","w":"instanceFamily"}]}
 PerformanceFactorReferenceRequest {"t":"structure","m":[{"n":"InstanceFamily","s":"String"}]}
+PerformanceFactorReferenceSet {"t":"list","el":{"s":"PerformanceFactorReference","w":"item"}}
 PerformanceFactorReferenceSetRequest {"t":"list","el":{"s":"PerformanceFactorReferenceRequest","w":"item"}}
 PhcSupport {"t":"string","e":["unsupported","supported"]}
 Placement {"t":"structure","m":[{"n":"AvailabilityZoneId","s":"AvailabilityZoneId","w":"availabilityZoneId"},{"n":"Affinity","s":"String","w":"affinity"},{"n":"GroupName","s":"PlacementGroupName","w":"groupName"},{"n":"PartitionNumber","s":"Integer","w":"partitionNumber"},{"n":"HostId","s":"String","w":"hostId"},{"n":"Tenancy","s":"Tenancy","w":"tenancy"},{"n":"SpreadDomain","s":"String","w":"spreadDomain"},{"n":"HostResourceGroupArn","s":"String","w":"hostResourceGroupArn"},{"n":"GroupId","s":"PlacementGroupId","w":"groupId"},{"n":"AvailabilityZone","s":"String","w":"availabilityZone"}]}
@@ -1531,12 +1637,15 @@ ReplaceRouteRequest {"t":"structure","m":[{"n":"DestinationPrefixListId","s":"Pr
 ReplaceRouteTableAssociationRequest {"t":"structure","m":[{"n":"DryRun","s":"Boolean","w":"dryRun"},{"n":"AssociationId","s":"RouteTableAssociationId","w":"associationId"},{"n":"RouteTableId","s":"RouteTableId","w":"routeTableId"}],"r":["AssociationId","RouteTableId"]}
 ReplaceRouteTableAssociationResult {"t":"structure","m":[{"n":"NewAssociationId","s":"String","w":"newAssociationId"},{"n":"AssociationState","s":"RouteTableAssociationState","w":"associationState"}]}
 RequestInstanceTypeList {"t":"list","min":0,"max":100,"el":{"s":"InstanceType"}}
+RequestLaunchTemplateData {"t":"structure","m":[{"n":"KernelId","s":"KernelId"},{"n":"EbsOptimized","s":"Boolean"},{"n":"IamInstanceProfile","s":"LaunchTemplateIamInstanceProfileSpecificationRequest"},{"n":"BlockDeviceMappings","s":"LaunchTemplateBlockDeviceMappingRequestList","w":"BlockDeviceMapping"},{"n":"NetworkInterfaces","s":"LaunchTemplateInstanceNetworkInterfaceSpecificationRequestList","w":"NetworkInterface"},{"n":"ImageId","s":"ImageId"},{"n":"InstanceType","s":"InstanceType"},{"n":"KeyName","s":"KeyPairName"},{"n":"Monitoring","s":"LaunchTemplatesMonitoringRequest"},{"n":"Placement","s":"LaunchTemplatePlacementRequest"},{"n":"RamDiskId","s":"RamdiskId"},{"n":"DisableApiTermination","s":"Boolean"},{"n":"InstanceInitiatedShutdownBehavior","s":"ShutdownBehavior"},{"n":"UserData","s":"SensitiveUserData"},{"n":"TagSpecifications","s":"LaunchTemplateTagSpecificationRequestList","w":"TagSpecification"},{"n":"ElasticGpuSpecifications","s":"ElasticGpuSpecificationList","w":"ElasticGpuSpecification"},{"n":"ElasticInferenceAccelerators","s":"LaunchTemplateElasticInferenceAcceleratorList","w":"ElasticInferenceAccelerator"},{"n":"SecurityGroupIds","s":"SecurityGroupIdStringList","w":"SecurityGroupId"},{"n":"SecurityGroups","s":"SecurityGroupStringList","w":"SecurityGroup"},{"n":"InstanceMarketOptions","s":"LaunchTemplateInstanceMarketOptionsRequest"},{"n":"CreditSpecification","s":"CreditSpecificationRequest"},{"n":"CpuOptions","s":"LaunchTemplateCpuOptionsRequest"},{"n":"CapacityReservationSpecification","s":"LaunchTemplateCapacityReservationSpecificationRequest"},{"n":"LicenseSpecifications","s":"LaunchTemplateLicenseSpecificationListRequest","w":"LicenseSpecification"},{"n":"HibernationOptions","s":"LaunchTemplateHibernationOptionsRequest"},{"n":"MetadataOptions","s":"LaunchTemplateInstanceMetadataOptionsRequest"},{"n":"EnclaveOptions","s":"LaunchTemplateEnclaveOptionsRequest"},{"n":"InstanceRequirements","s":"InstanceRequirementsRequest"},{"n":"PrivateDnsNameOptions","s":"LaunchTemplatePrivateDnsNameOptionsRequest"},{"n":"MaintenanceOptions","s":"LaunchTemplateInstanceMaintenanceOptionsRequest"},{"n":"DisableApiStop","s":"Boolean"},{"n":"Operator","s":"OperatorRequest"},{"n":"NetworkPerformanceOptions","s":"LaunchTemplateNetworkPerformanceOptionsRequest"},{"n":"SecondaryInterfaces","s":"LaunchTemplateInstanceSecondaryInterfaceSpecificationRequestList","w":"SecondaryInterface"}]}
 Reservation {"t":"structure","m":[{"n":"ReservationId","s":"String","w":"reservationId"},{"n":"OwnerId","s":"String","w":"ownerId"},{"n":"RequesterId","s":"String","w":"requesterId"},{"n":"Groups","s":"GroupIdentifierList","w":"groupSet"},{"n":"Instances","s":"InstanceList","w":"instancesSet"}]}
 ReservationList {"t":"list","el":{"s":"Reservation","w":"item"}}
 ResourceArn {"t":"string","min":1,"max":1283}
 ResourceConfigurationArn {"t":"string"}
 ResourceIdList {"t":"list","el":{"s":"TaggableResourceId"}}
 ResourceType {"t":"string","e":["capacity-reservation","client-vpn-endpoint","customer-gateway","carrier-gateway","coip-pool","declarative-policies-report","dedicated-host","dhcp-options","egress-only-internet-gateway","elastic-ip","elastic-gpu","export-image-task","export-instance-task","fleet","fpga-image","host-reservation","image","image-usage-report","import-image-task","import-snapshot-task","instance","instance-event-window","internet-gateway","ipam","ipam-pool","ipam-scope","ipv4pool-ec2","ipv6pool-ec2","key-pair","launch-template","local-gateway","local-gateway-route-table","local-gateway-virtual-interface","local-gateway-virtual-interface-group","local-gateway-route-table-vpc-association","local-gateway-route-table-virtual-interface-group-association","natgateway","network-acl","network-interface","network-insights-analysis","network-insights-path","network-insights-access-scope","network-insights-access-scope-analysis","outpost-lag","placement-group","prefix-list","replace-root-volume-task","reserved-instances","route-table","security-group","security-group-rule","service-link-virtual-interface","snapshot","spot-fleet-request","spot-instances-request","subnet","subnet-cidr-reservation","traffic-mirror-filter","traffic-mirror-session","traffic-mirror-target","transit-gateway","transit-gateway-attachment","transit-gateway-connect-peer","transit-gateway-multicast-domain","transit-gateway-policy-table","transit-gateway-metering-policy","transit-gateway-route-table","transit-gateway-route-table-announcement","volume","vpc","vpc-endpoint","vpc-endpoint-connection","vpc-endpoint-service","vpc-endpoint-service-permission","vpc-peering-connection","vpn-connection","vpn-gateway","vpc-flow-log","capacity-reservation-fleet","traffic-mirror-filter-rule","vpc-endpoint-connection-device-type","verified-access-instance","verified-access-group","verified-access-endpoint","verified-access-policy","verified-access-trust-provider","vpn-connection-device-type","vpc-block-public-access-exclusion","vpc-encryption-control","route-server","route-server-endpoint","route-server-peer","ipam-resource-discovery","ipam-resource-discovery-association","instance-connect-endpoint","verified-access-endpoint-target","ipam-external-resource-verification-token","capacity-block","mac-modification-task","ipam-prefix-list-resolver","ipam-policy","ipam-prefix-list-resolver-target","ipam-internet-registry-association","secondary-interface","secondary-network","secondary-subnet","capacity-manager-data-export","vpn-concentrator","ipam-pool-allocation","capacity-reservation-cancellation-quote","application-status-check"]}
+ResponseError {"t":"structure","m":[{"n":"Code","s":"LaunchTemplateErrorCode","w":"code"},{"n":"Message","s":"String","w":"message"}]}
+ResponseLaunchTemplateData {"t":"structure","m":[{"n":"KernelId","s":"String","w":"kernelId"},{"n":"EbsOptimized","s":"Boolean","w":"ebsOptimized"},{"n":"IamInstanceProfile","s":"LaunchTemplateIamInstanceProfileSpecification","w":"iamInstanceProfile"},{"n":"BlockDeviceMappings","s":"LaunchTemplateBlockDeviceMappingList","w":"blockDeviceMappingSet"},{"n":"NetworkInterfaces","s":"LaunchTemplateInstanceNetworkInterfaceSpecificationList","w":"networkInterfaceSet"},{"n":"ImageId","s":"String","w":"imageId"},{"n":"InstanceType","s":"InstanceType","w":"instanceType"},{"n":"KeyName","s":"String","w":"keyName"},{"n":"Monitoring","s":"LaunchTemplatesMonitoring","w":"monitoring"},{"n":"Placement","s":"LaunchTemplatePlacement","w":"placement"},{"n":"RamDiskId","s":"String","w":"ramDiskId"},{"n":"DisableApiTermination","s":"Boolean","w":"disableApiTermination"},{"n":"InstanceInitiatedShutdownBehavior","s":"ShutdownBehavior","w":"instanceInitiatedShutdownBehavior"},{"n":"UserData","s":"SensitiveUserData","w":"userData"},{"n":"TagSpecifications","s":"LaunchTemplateTagSpecificationList","w":"tagSpecificationSet"},{"n":"ElasticGpuSpecifications","s":"ElasticGpuSpecificationResponseList","w":"elasticGpuSpecificationSet"},{"n":"ElasticInferenceAccelerators","s":"LaunchTemplateElasticInferenceAcceleratorResponseList","w":"elasticInferenceAcceleratorSet"},{"n":"SecurityGroupIds","s":"ValueStringList","w":"securityGroupIdSet"},{"n":"SecurityGroups","s":"ValueStringList","w":"securityGroupSet"},{"n":"InstanceMarketOptions","s":"LaunchTemplateInstanceMarketOptions","w":"instanceMarketOptions"},{"n":"CreditSpecification","s":"CreditSpecification","w":"creditSpecification"},{"n":"CpuOptions","s":"LaunchTemplateCpuOptions","w":"cpuOptions"},{"n":"CapacityReservationSpecification","s":"LaunchTemplateCapacityReservationSpecificationResponse","w":"capacityReservationSpecification"},{"n":"LicenseSpecifications","s":"LaunchTemplateLicenseList","w":"licenseSet"},{"n":"HibernationOptions","s":"LaunchTemplateHibernationOptions","w":"hibernationOptions"},{"n":"MetadataOptions","s":"LaunchTemplateInstanceMetadataOptions","w":"metadataOptions"},{"n":"EnclaveOptions","s":"LaunchTemplateEnclaveOptions","w":"enclaveOptions"},{"n":"InstanceRequirements","s":"InstanceRequirements","w":"instanceRequirements"},{"n":"PrivateDnsNameOptions","s":"LaunchTemplatePrivateDnsNameOptions","w":"privateDnsNameOptions"},{"n":"MaintenanceOptions","s":"LaunchTemplateInstanceMaintenanceOptions","w":"maintenanceOptions"},{"n":"DisableApiStop","s":"Boolean","w":"disableApiStop"},{"n":"Operator","s":"OperatorResponse","w":"operator"},{"n":"NetworkPerformanceOptions","s":"LaunchTemplateNetworkPerformanceOptions","w":"networkPerformanceOptions"},{"n":"SecondaryInterfaces","s":"LaunchTemplateInstanceSecondaryInterfaceSpecificationList","w":"secondaryInterfaceSet"}]}
 RevokeSecurityGroupEgressRequest {"t":"structure","m":[{"n":"SecurityGroupRuleIds","s":"SecurityGroupRuleIdList","w":"SecurityGroupRuleId"},{"n":"DryRun","s":"Boolean","w":"dryRun"},{"n":"GroupId","s":"SecurityGroupId","w":"groupId"},{"n":"SourceSecurityGroupName","s":"String","w":"sourceSecurityGroupName"},{"n":"SourceSecurityGroupOwnerId","s":"String","w":"sourceSecurityGroupOwnerId"},{"n":"IpProtocol","s":"String","w":"ipProtocol"},{"n":"FromPort","s":"Integer","w":"fromPort"},{"n":"ToPort","s":"Integer","w":"toPort"},{"n":"CidrIp","s":"String","w":"cidrIp"},{"n":"IpPermissions","s":"IpPermissionList","w":"ipPermissions"}],"r":["GroupId"]}
 RevokeSecurityGroupEgressResult {"t":"structure","m":[{"n":"Return","s":"Boolean","w":"return"},{"n":"UnknownIpPermissions","s":"IpPermissionList","w":"unknownIpPermissionSet"},{"n":"RevokedSecurityGroupRules","s":"RevokedSecurityGroupRuleList","w":"revokedSecurityGroupRuleSet"}]}
 RevokeSecurityGroupIngressRequest {"t":"structure","m":[{"n":"CidrIp","s":"String"},{"n":"FromPort","s":"Integer"},{"n":"GroupId","s":"SecurityGroupId"},{"n":"GroupName","s":"SecurityGroupName"},{"n":"IpPermissions","s":"IpPermissionList"},{"n":"IpProtocol","s":"String"},{"n":"SourceSecurityGroupName","s":"String"},{"n":"SourceSecurityGroupOwnerId","s":"String"},{"n":"ToPort","s":"Integer"},{"n":"SecurityGroupRuleIds","s":"SecurityGroupRuleIdList","w":"SecurityGroupRuleId"},{"n":"DryRun","s":"Boolean","w":"dryRun"}]}
@@ -1565,6 +1674,10 @@ RunInstancesRequest {"t":"structure","m":[{"n":"BlockDeviceMappings","s":"BlockD
 RunInstancesUserData {"t":"string"}
 SSEType {"t":"string","e":["sse-ebs","sse-kms","none"]}
 SecondaryInterfaceId {"t":"string"}
+SecondaryInterfacePrivateIpAddressSpecification {"t":"structure","m":[{"n":"PrivateIpAddress","s":"String","w":"privateIpAddress"}]}
+SecondaryInterfacePrivateIpAddressSpecificationList {"t":"list","el":{"s":"SecondaryInterfacePrivateIpAddressSpecification","w":"item"}}
+SecondaryInterfacePrivateIpAddressSpecificationListRequest {"t":"list","el":{"s":"SecondaryInterfacePrivateIpAddressSpecificationRequest","w":"SecondaryInterfacePrivateIpAddressSpecification"}}
+SecondaryInterfacePrivateIpAddressSpecificationRequest {"t":"structure","m":[{"n":"PrivateIpAddress","s":"String"}]}
 SecondaryInterfaceStatus {"t":"string","e":["available","in-use"]}
 SecondaryInterfaceType {"t":"string","e":["secondary"]}
 SecondaryNetworkId {"t":"string"}
@@ -1590,6 +1703,7 @@ SecurityGroupRuleRequest {"t":"structure","m":[{"n":"IpProtocol","s":"String"},{
 SecurityGroupRuleUpdate {"t":"structure","m":[{"n":"SecurityGroupRuleId","s":"SecurityGroupRuleId"},{"n":"SecurityGroupRule","s":"SecurityGroupRuleRequest"}],"r":["SecurityGroupRuleId"]}
 SecurityGroupRuleUpdateList {"t":"list","el":{"s":"SecurityGroupRuleUpdate","w":"item"}}
 SecurityGroupStringList {"t":"list","el":{"s":"SecurityGroupName","w":"SecurityGroup"}}
+SensitiveUserData {"t":"string"}
 ServiceConnectivityType {"t":"string","e":["ipv4","ipv6"]}
 ServiceDetail {"t":"structure","m":[{"n":"ServiceName","s":"String","w":"serviceName"},{"n":"ServiceId","s":"String","w":"serviceId"},{"n":"ServiceType","s":"ServiceTypeDetailSet","w":"serviceType"},{"n":"ServiceRegion","s":"String","w":"serviceRegion"},{"n":"AvailabilityZoneIds","s":"ValueStringList","w":"availabilityZoneIdSet"},{"n":"AvailabilityZones","s":"ValueStringList","w":"availabilityZoneSet"},{"n":"Owner","s":"String","w":"owner"},{"n":"BaseEndpointDnsNames","s":"ValueStringList","w":"baseEndpointDnsNameSet"},{"n":"PrivateDnsName","s":"String","w":"privateDnsName"},{"n":"PrivateDnsNames","s":"PrivateDnsDetailsSet","w":"privateDnsNameSet"},{"n":"VpcEndpointPolicySupported","s":"Boolean","w":"vpcEndpointPolicySupported"},{"n":"AcceptanceRequired","s":"Boolean","w":"acceptanceRequired"},{"n":"ManagesVpcEndpoints","s":"Boolean","w":"managesVpcEndpoints"},{"n":"PayerResponsibility","s":"PayerResponsibility","w":"payerResponsibility"},{"n":"Tags","s":"TagList","w":"tagSet"},{"n":"PrivateDnsNameVerificationState","s":"DnsNameState","w":"privateDnsNameVerificationState"},{"n":"SupportedIpAddressTypes","s":"SupportedIpAddressTypes","w":"supportedIpAddressTypeSet"}]}
 ServiceDetailSet {"t":"list","el":{"s":"ServiceDetail","w":"item"}}
@@ -1649,6 +1763,7 @@ TerminateInstancesRequest {"t":"structure","m":[{"n":"InstanceIds","s":"Instance
 TerminateInstancesResult {"t":"structure","m":[{"n":"TerminatingInstances","s":"InstanceStateChangeList","w":"instancesSet"}]}
 ThreadsPerCore {"t":"integer"}
 ThreadsPerCoreList {"t":"list","el":{"s":"ThreadsPerCore","w":"item"}}
+TotalLocalStorageGB {"t":"structure","m":[{"n":"Min","s":"Double","w":"min"},{"n":"Max","s":"Double","w":"max"}]}
 TotalLocalStorageGBRequest {"t":"structure","m":[{"n":"Min","s":"Double"},{"n":"Max","s":"Double"}]}
 TotalMediaMemory {"t":"integer"}
 TotalNeuronMemory {"t":"integer"}
@@ -1667,9 +1782,14 @@ UserIdGroupPair {"t":"structure","m":[{"n":"Description","s":"String","w":"descr
 UserIdGroupPairList {"t":"list","el":{"s":"UserIdGroupPair","w":"item"}}
 UserIdGroupPairSet {"t":"list","el":{"s":"UserIdGroupPair","w":"item"}}
 VCpuCount {"t":"integer"}
+VCpuCountRange {"t":"structure","m":[{"n":"Min","s":"Integer","w":"min"},{"n":"Max","s":"Integer","w":"max"}]}
 VCpuCountRangeRequest {"t":"structure","m":[{"n":"Min","s":"Integer"},{"n":"Max","s":"Integer"}],"r":["Min"]}
 VCpuInfo {"t":"structure","m":[{"n":"DefaultVCpus","s":"VCpuCount","w":"defaultVCpus"},{"n":"DefaultCores","s":"CoreCount","w":"defaultCores"},{"n":"DefaultThreadsPerCore","s":"ThreadsPerCore","w":"defaultThreadsPerCore"},{"n":"ValidCores","s":"CoreCountList","w":"validCores"},{"n":"ValidThreadsPerCore","s":"ThreadsPerCoreList","w":"validThreadsPerCore"}]}
+ValidationError {"t":"structure","m":[{"n":"Code","s":"String","w":"code"},{"n":"Message","s":"String","w":"message"}]}
+ValidationWarning {"t":"structure","m":[{"n":"Errors","s":"ErrorSet","w":"errorSet"}]}
 ValueStringList {"t":"list","el":{"s":"String","w":"item"}}
+VersionDescription {"t":"string","min":0,"max":255}
+VersionStringList {"t":"list","el":{"s":"String","w":"item"}}
 VirtualizationType {"t":"string","e":["hvm","paravirtual"]}
 VirtualizationTypeList {"t":"list","el":{"s":"VirtualizationType","w":"item"}}
 VirtualizationTypeSet {"t":"list","min":0,"max":2,"el":{"s":"VirtualizationType","w":"item"}}

@@ -6,8 +6,20 @@ import (
 	"time"
 )
 
+// AcceleratorCount is the shape AcceleratorCount.
+type AcceleratorCount struct {
+	Min *int64 `json:"Min,omitempty"`
+	Max *int64 `json:"Max,omitempty"`
+}
+
 // AcceleratorCountRequest is the shape AcceleratorCountRequest.
 type AcceleratorCountRequest struct {
+	Min *int64 `json:"Min,omitempty"`
+	Max *int64 `json:"Max,omitempty"`
+}
+
+// AcceleratorTotalMemoryMiB is the shape AcceleratorTotalMemoryMiB.
+type AcceleratorTotalMemoryMiB struct {
 	Min *int64 `json:"Min,omitempty"`
 	Max *int64 `json:"Max,omitempty"`
 }
@@ -255,10 +267,21 @@ type AvailabilityZoneSubGeography struct {
 	Name *string `json:"Name,omitempty"`
 }
 
+// BaselineEbsBandwidthMbps is the shape BaselineEbsBandwidthMbps.
+type BaselineEbsBandwidthMbps struct {
+	Min *int64 `json:"Min,omitempty"`
+	Max *int64 `json:"Max,omitempty"`
+}
+
 // BaselineEbsBandwidthMbpsRequest is the shape BaselineEbsBandwidthMbpsRequest.
 type BaselineEbsBandwidthMbpsRequest struct {
 	Min *int64 `json:"Min,omitempty"`
 	Max *int64 `json:"Max,omitempty"`
+}
+
+// BaselinePerformanceFactors is the shape BaselinePerformanceFactors.
+type BaselinePerformanceFactors struct {
+	Cpu *CpuPerformanceFactor `json:"Cpu,omitempty"`
 }
 
 // BaselinePerformanceFactorsRequest is the shape BaselinePerformanceFactorsRequest.
@@ -315,6 +338,13 @@ type ConnectionTrackingConfiguration struct {
 	UdpTimeout            *int64 `json:"UdpTimeout,omitempty"`
 }
 
+// ConnectionTrackingSpecification is the shape ConnectionTrackingSpecification.
+type ConnectionTrackingSpecification struct {
+	TcpEstablishedTimeout *int64 `json:"TcpEstablishedTimeout,omitempty"`
+	UdpTimeout            *int64 `json:"UdpTimeout,omitempty"`
+	UdpStreamTimeout      *int64 `json:"UdpStreamTimeout,omitempty"`
+}
+
 // ConnectionTrackingSpecificationRequest is the shape ConnectionTrackingSpecificationRequest.
 type ConnectionTrackingSpecificationRequest struct {
 	TcpEstablishedTimeout *int64 `json:"TcpEstablishedTimeout,omitempty"`
@@ -343,6 +373,11 @@ type CpuOptionsRequest struct {
 	ThreadsPerCore       *int64  `json:"ThreadsPerCore,omitempty"`
 	AmdSevSnp            *string `json:"AmdSevSnp,omitempty"`
 	NestedVirtualization *string `json:"NestedVirtualization,omitempty"`
+}
+
+// CpuPerformanceFactor is the shape CpuPerformanceFactor.
+type CpuPerformanceFactor struct {
+	References []PerformanceFactorReference `json:"References,omitempty"`
 }
 
 // CpuPerformanceFactorRequest is the shape CpuPerformanceFactorRequest.
@@ -394,6 +429,41 @@ type CreateInternetGatewayInput struct {
 // CreateInternetGatewayOutput is the shape CreateInternetGatewayResult.
 type CreateInternetGatewayOutput struct {
 	InternetGateway *InternetGateway `json:"InternetGateway,omitempty"`
+}
+
+// CreateLaunchTemplateInput is the shape CreateLaunchTemplateRequest.
+type CreateLaunchTemplateInput struct {
+	DryRun             *bool                      `json:"DryRun,omitempty"`
+	ClientToken        *string                    `json:"ClientToken,omitempty"`
+	LaunchTemplateName *string                    `json:"LaunchTemplateName,omitempty"`
+	VersionDescription *string                    `json:"VersionDescription,omitempty"`
+	LaunchTemplateData *RequestLaunchTemplateData `json:"LaunchTemplateData,omitempty"`
+	Operator           *OperatorRequest           `json:"Operator,omitempty"`
+	TagSpecifications  []TagSpecification         `json:"TagSpecifications,omitempty"`
+}
+
+// CreateLaunchTemplateOutput is the shape CreateLaunchTemplateResult.
+type CreateLaunchTemplateOutput struct {
+	LaunchTemplate *LaunchTemplate    `json:"LaunchTemplate,omitempty"`
+	Warning        *ValidationWarning `json:"Warning,omitempty"`
+}
+
+// CreateLaunchTemplateVersionInput is the shape CreateLaunchTemplateVersionRequest.
+type CreateLaunchTemplateVersionInput struct {
+	DryRun             *bool                      `json:"DryRun,omitempty"`
+	ClientToken        *string                    `json:"ClientToken,omitempty"`
+	LaunchTemplateId   *string                    `json:"LaunchTemplateId,omitempty"`
+	LaunchTemplateName *string                    `json:"LaunchTemplateName,omitempty"`
+	SourceVersion      *string                    `json:"SourceVersion,omitempty"`
+	VersionDescription *string                    `json:"VersionDescription,omitempty"`
+	LaunchTemplateData *RequestLaunchTemplateData `json:"LaunchTemplateData,omitempty"`
+	ResolveAlias       *bool                      `json:"ResolveAlias,omitempty"`
+}
+
+// CreateLaunchTemplateVersionOutput is the shape CreateLaunchTemplateVersionResult.
+type CreateLaunchTemplateVersionOutput struct {
+	LaunchTemplateVersion *LaunchTemplateVersion `json:"LaunchTemplateVersion,omitempty"`
+	Warning               *ValidationWarning     `json:"Warning,omitempty"`
 }
 
 // CreateNatGatewayInput is the shape CreateNatGatewayRequest.
@@ -610,6 +680,11 @@ type CreateVpcOutput struct {
 	Vpc *Vpc `json:"Vpc,omitempty"`
 }
 
+// CreditSpecification is the shape CreditSpecification.
+type CreditSpecification struct {
+	CpuCredits *string `json:"CpuCredits,omitempty"`
+}
+
 // CreditSpecificationRequest is the shape CreditSpecificationRequest.
 type CreditSpecificationRequest struct {
 	CpuCredits *string `json:"CpuCredits,omitempty"`
@@ -632,6 +707,47 @@ type DeleteDhcpOptionsInput struct {
 type DeleteInternetGatewayInput struct {
 	DryRun            *bool   `json:"DryRun,omitempty"`
 	InternetGatewayId *string `json:"InternetGatewayId,omitempty"`
+}
+
+// DeleteLaunchTemplateInput is the shape DeleteLaunchTemplateRequest.
+type DeleteLaunchTemplateInput struct {
+	DryRun             *bool   `json:"DryRun,omitempty"`
+	LaunchTemplateId   *string `json:"LaunchTemplateId,omitempty"`
+	LaunchTemplateName *string `json:"LaunchTemplateName,omitempty"`
+}
+
+// DeleteLaunchTemplateOutput is the shape DeleteLaunchTemplateResult.
+type DeleteLaunchTemplateOutput struct {
+	LaunchTemplate *LaunchTemplate `json:"LaunchTemplate,omitempty"`
+}
+
+// DeleteLaunchTemplateVersionsInput is the shape DeleteLaunchTemplateVersionsRequest.
+type DeleteLaunchTemplateVersionsInput struct {
+	DryRun             *bool    `json:"DryRun,omitempty"`
+	LaunchTemplateId   *string  `json:"LaunchTemplateId,omitempty"`
+	LaunchTemplateName *string  `json:"LaunchTemplateName,omitempty"`
+	Versions           []string `json:"Versions,omitempty"`
+}
+
+// DeleteLaunchTemplateVersionsResponseErrorItem is the shape DeleteLaunchTemplateVersionsResponseErrorItem.
+type DeleteLaunchTemplateVersionsResponseErrorItem struct {
+	LaunchTemplateId   *string        `json:"LaunchTemplateId,omitempty"`
+	LaunchTemplateName *string        `json:"LaunchTemplateName,omitempty"`
+	VersionNumber      *int64         `json:"VersionNumber,omitempty"`
+	ResponseError      *ResponseError `json:"ResponseError,omitempty"`
+}
+
+// DeleteLaunchTemplateVersionsResponseSuccessItem is the shape DeleteLaunchTemplateVersionsResponseSuccessItem.
+type DeleteLaunchTemplateVersionsResponseSuccessItem struct {
+	LaunchTemplateId   *string `json:"LaunchTemplateId,omitempty"`
+	LaunchTemplateName *string `json:"LaunchTemplateName,omitempty"`
+	VersionNumber      *int64  `json:"VersionNumber,omitempty"`
+}
+
+// DeleteLaunchTemplateVersionsOutput is the shape DeleteLaunchTemplateVersionsResult.
+type DeleteLaunchTemplateVersionsOutput struct {
+	SuccessfullyDeletedLaunchTemplateVersions   []DeleteLaunchTemplateVersionsResponseSuccessItem `json:"SuccessfullyDeletedLaunchTemplateVersions,omitempty"`
+	UnsuccessfullyDeletedLaunchTemplateVersions []DeleteLaunchTemplateVersionsResponseErrorItem   `json:"UnsuccessfullyDeletedLaunchTemplateVersions,omitempty"`
 }
 
 // DeleteNatGatewayInput is the shape DeleteNatGatewayRequest.
@@ -937,6 +1053,27 @@ type DescribeKeyPairsInput struct {
 // DescribeKeyPairsOutput is the shape DescribeKeyPairsResult.
 type DescribeKeyPairsOutput struct {
 	KeyPairs []KeyPairInfo `json:"KeyPairs,omitempty"`
+}
+
+// DescribeLaunchTemplateVersionsInput is the shape DescribeLaunchTemplateVersionsRequest.
+type DescribeLaunchTemplateVersionsInput struct {
+	DryRun                  *bool    `json:"DryRun,omitempty"`
+	LaunchTemplateId        *string  `json:"LaunchTemplateId,omitempty"`
+	LaunchTemplateName      *string  `json:"LaunchTemplateName,omitempty"`
+	Versions                []string `json:"Versions,omitempty"`
+	MinVersion              *string  `json:"MinVersion,omitempty"`
+	MaxVersion              *string  `json:"MaxVersion,omitempty"`
+	NextToken               *string  `json:"NextToken,omitempty"`
+	MaxResults              *int64   `json:"MaxResults,omitempty"`
+	Filters                 []Filter `json:"Filters,omitempty"`
+	ResolveAlias            *bool    `json:"ResolveAlias,omitempty"`
+	IncludeManagedResources *bool    `json:"IncludeManagedResources,omitempty"`
+}
+
+// DescribeLaunchTemplateVersionsOutput is the shape DescribeLaunchTemplateVersionsResult.
+type DescribeLaunchTemplateVersionsOutput struct {
+	LaunchTemplateVersions []LaunchTemplateVersion `json:"LaunchTemplateVersions,omitempty"`
+	NextToken              *string                 `json:"NextToken,omitempty"`
 }
 
 // DescribeLaunchTemplatesInput is the shape DescribeLaunchTemplatesRequest.
@@ -1450,6 +1587,11 @@ type ElasticGpuSpecification struct {
 	Type *string `json:"Type,omitempty"`
 }
 
+// ElasticGpuSpecificationResponse is the shape ElasticGpuSpecificationResponse.
+type ElasticGpuSpecificationResponse struct {
+	Type *string `json:"Type,omitempty"`
+}
+
 // ElasticInferenceAccelerator is the shape ElasticInferenceAccelerator.
 type ElasticInferenceAccelerator struct {
 	Type  *string `json:"Type,omitempty"`
@@ -1842,6 +1984,11 @@ type InstanceIpv6Address struct {
 	IsPrimaryIpv6 *bool   `json:"IsPrimaryIpv6,omitempty"`
 }
 
+// InstanceIpv6AddressRequest is the shape InstanceIpv6AddressRequest.
+type InstanceIpv6AddressRequest struct {
+	Ipv6Address *string `json:"Ipv6Address,omitempty"`
+}
+
 // InstanceIpv6Prefix is the shape InstanceIpv6Prefix.
 type InstanceIpv6Prefix struct {
 	Ipv6Prefix *string `json:"Ipv6Prefix,omitempty"`
@@ -1971,6 +2118,36 @@ type InstancePrivateIpAddress struct {
 	Primary          *bool                                `json:"Primary,omitempty"`
 	PrivateDnsName   *string                              `json:"PrivateDnsName,omitempty"`
 	PrivateIpAddress *string                              `json:"PrivateIpAddress,omitempty"`
+}
+
+// InstanceRequirements is the shape InstanceRequirements.
+type InstanceRequirements struct {
+	VCpuCount                                      *VCpuCountRange             `json:"VCpuCount,omitempty"`
+	MemoryMiB                                      *MemoryMiB                  `json:"MemoryMiB,omitempty"`
+	CpuManufacturers                               []string                    `json:"CpuManufacturers,omitempty"`
+	MemoryGiBPerVCpu                               *MemoryGiBPerVCpu           `json:"MemoryGiBPerVCpu,omitempty"`
+	ExcludedInstanceTypes                          []string                    `json:"ExcludedInstanceTypes,omitempty"`
+	InstanceGenerations                            []string                    `json:"InstanceGenerations,omitempty"`
+	SpotMaxPricePercentageOverLowestPrice          *int64                      `json:"SpotMaxPricePercentageOverLowestPrice,omitempty"`
+	OnDemandMaxPricePercentageOverLowestPrice      *int64                      `json:"OnDemandMaxPricePercentageOverLowestPrice,omitempty"`
+	BareMetal                                      *string                     `json:"BareMetal,omitempty"`
+	BurstablePerformance                           *string                     `json:"BurstablePerformance,omitempty"`
+	RequireHibernateSupport                        *bool                       `json:"RequireHibernateSupport,omitempty"`
+	NetworkInterfaceCount                          *NetworkInterfaceCount      `json:"NetworkInterfaceCount,omitempty"`
+	LocalStorage                                   *string                     `json:"LocalStorage,omitempty"`
+	LocalStorageTypes                              []string                    `json:"LocalStorageTypes,omitempty"`
+	TotalLocalStorageGB                            *TotalLocalStorageGB        `json:"TotalLocalStorageGB,omitempty"`
+	BaselineEbsBandwidthMbps                       *BaselineEbsBandwidthMbps   `json:"BaselineEbsBandwidthMbps,omitempty"`
+	AcceleratorTypes                               []string                    `json:"AcceleratorTypes,omitempty"`
+	AcceleratorCount                               *AcceleratorCount           `json:"AcceleratorCount,omitempty"`
+	AcceleratorManufacturers                       []string                    `json:"AcceleratorManufacturers,omitempty"`
+	AcceleratorNames                               []string                    `json:"AcceleratorNames,omitempty"`
+	AcceleratorTotalMemoryMiB                      *AcceleratorTotalMemoryMiB  `json:"AcceleratorTotalMemoryMiB,omitempty"`
+	NetworkBandwidthGbps                           *NetworkBandwidthGbps       `json:"NetworkBandwidthGbps,omitempty"`
+	AllowedInstanceTypes                           []string                    `json:"AllowedInstanceTypes,omitempty"`
+	MaxSpotPriceAsPercentageOfOptimalOnDemandPrice *int64                      `json:"MaxSpotPriceAsPercentageOfOptimalOnDemandPrice,omitempty"`
+	BaselinePerformanceFactors                     *BaselinePerformanceFactors `json:"BaselinePerformanceFactors,omitempty"`
+	RequireEncryptionInTransit                     *bool                       `json:"RequireEncryptionInTransit,omitempty"`
 }
 
 // InstanceRequirementsRequest is the shape InstanceRequirementsRequest.
@@ -2196,6 +2373,11 @@ type Ipv4PrefixSpecificationRequest struct {
 	Ipv4Prefix *string `json:"Ipv4Prefix,omitempty"`
 }
 
+// Ipv4PrefixSpecificationResponse is the shape Ipv4PrefixSpecificationResponse.
+type Ipv4PrefixSpecificationResponse struct {
+	Ipv4Prefix *string `json:"Ipv4Prefix,omitempty"`
+}
+
 // Ipv6CidrBlock is the shape Ipv6CidrBlock.
 type Ipv6CidrBlock struct {
 	Ipv6CidrBlock *string `json:"Ipv6CidrBlock,omitempty"`
@@ -2208,6 +2390,11 @@ type Ipv6PrefixSpecification struct {
 
 // Ipv6PrefixSpecificationRequest is the shape Ipv6PrefixSpecificationRequest.
 type Ipv6PrefixSpecificationRequest struct {
+	Ipv6Prefix *string `json:"Ipv6Prefix,omitempty"`
+}
+
+// Ipv6PrefixSpecificationResponse is the shape Ipv6PrefixSpecificationResponse.
+type Ipv6PrefixSpecificationResponse struct {
 	Ipv6Prefix *string `json:"Ipv6Prefix,omitempty"`
 }
 
@@ -2246,11 +2433,370 @@ type LaunchTemplate struct {
 	Operator             *OperatorResponse `json:"Operator,omitempty"`
 }
 
+// LaunchTemplateBlockDeviceMapping is the shape LaunchTemplateBlockDeviceMapping.
+type LaunchTemplateBlockDeviceMapping struct {
+	DeviceName  *string                       `json:"DeviceName,omitempty"`
+	VirtualName *string                       `json:"VirtualName,omitempty"`
+	Ebs         *LaunchTemplateEbsBlockDevice `json:"Ebs,omitempty"`
+	NoDevice    *string                       `json:"NoDevice,omitempty"`
+}
+
+// LaunchTemplateBlockDeviceMappingRequest is the shape LaunchTemplateBlockDeviceMappingRequest.
+type LaunchTemplateBlockDeviceMappingRequest struct {
+	DeviceName  *string                              `json:"DeviceName,omitempty"`
+	VirtualName *string                              `json:"VirtualName,omitempty"`
+	Ebs         *LaunchTemplateEbsBlockDeviceRequest `json:"Ebs,omitempty"`
+	NoDevice    *string                              `json:"NoDevice,omitempty"`
+}
+
+// LaunchTemplateCapacityReservationSpecificationRequest is the shape LaunchTemplateCapacityReservationSpecificationRequest.
+type LaunchTemplateCapacityReservationSpecificationRequest struct {
+	CapacityReservationPreference *string                    `json:"CapacityReservationPreference,omitempty"`
+	CapacityReservationTarget     *CapacityReservationTarget `json:"CapacityReservationTarget,omitempty"`
+}
+
+// LaunchTemplateCapacityReservationSpecificationResponse is the shape LaunchTemplateCapacityReservationSpecificationResponse.
+type LaunchTemplateCapacityReservationSpecificationResponse struct {
+	CapacityReservationPreference *string                            `json:"CapacityReservationPreference,omitempty"`
+	CapacityReservationTarget     *CapacityReservationTargetResponse `json:"CapacityReservationTarget,omitempty"`
+}
+
+// LaunchTemplateCpuOptions is the shape LaunchTemplateCpuOptions.
+type LaunchTemplateCpuOptions struct {
+	CoreCount            *int64  `json:"CoreCount,omitempty"`
+	ThreadsPerCore       *int64  `json:"ThreadsPerCore,omitempty"`
+	AmdSevSnp            *string `json:"AmdSevSnp,omitempty"`
+	NestedVirtualization *string `json:"NestedVirtualization,omitempty"`
+}
+
+// LaunchTemplateCpuOptionsRequest is the shape LaunchTemplateCpuOptionsRequest.
+type LaunchTemplateCpuOptionsRequest struct {
+	CoreCount            *int64  `json:"CoreCount,omitempty"`
+	ThreadsPerCore       *int64  `json:"ThreadsPerCore,omitempty"`
+	AmdSevSnp            *string `json:"AmdSevSnp,omitempty"`
+	NestedVirtualization *string `json:"NestedVirtualization,omitempty"`
+}
+
+// LaunchTemplateEbsBlockDevice is the shape LaunchTemplateEbsBlockDevice.
+type LaunchTemplateEbsBlockDevice struct {
+	Encrypted                *bool   `json:"Encrypted,omitempty"`
+	DeleteOnTermination      *bool   `json:"DeleteOnTermination,omitempty"`
+	Iops                     *int64  `json:"Iops,omitempty"`
+	KmsKeyId                 *string `json:"KmsKeyId,omitempty"`
+	SnapshotId               *string `json:"SnapshotId,omitempty"`
+	VolumeSize               *int64  `json:"VolumeSize,omitempty"`
+	VolumeType               *string `json:"VolumeType,omitempty"`
+	Throughput               *int64  `json:"Throughput,omitempty"`
+	VolumeInitializationRate *int64  `json:"VolumeInitializationRate,omitempty"`
+	EbsCardIndex             *int64  `json:"EbsCardIndex,omitempty"`
+}
+
+// LaunchTemplateEbsBlockDeviceRequest is the shape LaunchTemplateEbsBlockDeviceRequest.
+type LaunchTemplateEbsBlockDeviceRequest struct {
+	Encrypted                *bool   `json:"Encrypted,omitempty"`
+	DeleteOnTermination      *bool   `json:"DeleteOnTermination,omitempty"`
+	Iops                     *int64  `json:"Iops,omitempty"`
+	KmsKeyId                 *string `json:"KmsKeyId,omitempty"`
+	SnapshotId               *string `json:"SnapshotId,omitempty"`
+	VolumeSize               *int64  `json:"VolumeSize,omitempty"`
+	VolumeType               *string `json:"VolumeType,omitempty"`
+	Throughput               *int64  `json:"Throughput,omitempty"`
+	VolumeInitializationRate *int64  `json:"VolumeInitializationRate,omitempty"`
+	EbsCardIndex             *int64  `json:"EbsCardIndex,omitempty"`
+}
+
+// LaunchTemplateElasticInferenceAccelerator is the shape LaunchTemplateElasticInferenceAccelerator.
+type LaunchTemplateElasticInferenceAccelerator struct {
+	Type  *string `json:"Type,omitempty"`
+	Count *int64  `json:"Count,omitempty"`
+}
+
+// LaunchTemplateElasticInferenceAcceleratorResponse is the shape LaunchTemplateElasticInferenceAcceleratorResponse.
+type LaunchTemplateElasticInferenceAcceleratorResponse struct {
+	Type  *string `json:"Type,omitempty"`
+	Count *int64  `json:"Count,omitempty"`
+}
+
+// LaunchTemplateEnaSrdSpecification is the shape LaunchTemplateEnaSrdSpecification.
+type LaunchTemplateEnaSrdSpecification struct {
+	EnaSrdEnabled          *bool                                 `json:"EnaSrdEnabled,omitempty"`
+	EnaSrdUdpSpecification *LaunchTemplateEnaSrdUdpSpecification `json:"EnaSrdUdpSpecification,omitempty"`
+}
+
+// LaunchTemplateEnaSrdUdpSpecification is the shape LaunchTemplateEnaSrdUdpSpecification.
+type LaunchTemplateEnaSrdUdpSpecification struct {
+	EnaSrdUdpEnabled *bool `json:"EnaSrdUdpEnabled,omitempty"`
+}
+
+// LaunchTemplateEnclaveOptions is the shape LaunchTemplateEnclaveOptions.
+type LaunchTemplateEnclaveOptions struct {
+	Enabled *bool `json:"Enabled,omitempty"`
+}
+
+// LaunchTemplateEnclaveOptionsRequest is the shape LaunchTemplateEnclaveOptionsRequest.
+type LaunchTemplateEnclaveOptionsRequest struct {
+	Enabled *bool `json:"Enabled,omitempty"`
+}
+
+// LaunchTemplateHibernationOptions is the shape LaunchTemplateHibernationOptions.
+type LaunchTemplateHibernationOptions struct {
+	Configured *bool `json:"Configured,omitempty"`
+}
+
+// LaunchTemplateHibernationOptionsRequest is the shape LaunchTemplateHibernationOptionsRequest.
+type LaunchTemplateHibernationOptionsRequest struct {
+	Configured *bool `json:"Configured,omitempty"`
+}
+
+// LaunchTemplateIamInstanceProfileSpecification is the shape LaunchTemplateIamInstanceProfileSpecification.
+type LaunchTemplateIamInstanceProfileSpecification struct {
+	Arn  *string `json:"Arn,omitempty"`
+	Name *string `json:"Name,omitempty"`
+}
+
+// LaunchTemplateIamInstanceProfileSpecificationRequest is the shape LaunchTemplateIamInstanceProfileSpecificationRequest.
+type LaunchTemplateIamInstanceProfileSpecificationRequest struct {
+	Arn  *string `json:"Arn,omitempty"`
+	Name *string `json:"Name,omitempty"`
+}
+
+// LaunchTemplateInstanceMaintenanceOptions is the shape LaunchTemplateInstanceMaintenanceOptions.
+type LaunchTemplateInstanceMaintenanceOptions struct {
+	AutoRecovery *string `json:"AutoRecovery,omitempty"`
+}
+
+// LaunchTemplateInstanceMaintenanceOptionsRequest is the shape LaunchTemplateInstanceMaintenanceOptionsRequest.
+type LaunchTemplateInstanceMaintenanceOptionsRequest struct {
+	AutoRecovery *string `json:"AutoRecovery,omitempty"`
+}
+
+// LaunchTemplateInstanceMarketOptions is the shape LaunchTemplateInstanceMarketOptions.
+type LaunchTemplateInstanceMarketOptions struct {
+	MarketType  *string                          `json:"MarketType,omitempty"`
+	SpotOptions *LaunchTemplateSpotMarketOptions `json:"SpotOptions,omitempty"`
+}
+
+// LaunchTemplateInstanceMarketOptionsRequest is the shape LaunchTemplateInstanceMarketOptionsRequest.
+type LaunchTemplateInstanceMarketOptionsRequest struct {
+	MarketType  *string                                 `json:"MarketType,omitempty"`
+	SpotOptions *LaunchTemplateSpotMarketOptionsRequest `json:"SpotOptions,omitempty"`
+}
+
+// LaunchTemplateInstanceMetadataOptions is the shape LaunchTemplateInstanceMetadataOptions.
+type LaunchTemplateInstanceMetadataOptions struct {
+	State                   *string `json:"State,omitempty"`
+	HttpTokens              *string `json:"HttpTokens,omitempty"`
+	HttpPutResponseHopLimit *int64  `json:"HttpPutResponseHopLimit,omitempty"`
+	HttpEndpoint            *string `json:"HttpEndpoint,omitempty"`
+	HttpProtocolIpv6        *string `json:"HttpProtocolIpv6,omitempty"`
+	InstanceMetadataTags    *string `json:"InstanceMetadataTags,omitempty"`
+}
+
+// LaunchTemplateInstanceMetadataOptionsRequest is the shape LaunchTemplateInstanceMetadataOptionsRequest.
+type LaunchTemplateInstanceMetadataOptionsRequest struct {
+	HttpTokens              *string `json:"HttpTokens,omitempty"`
+	HttpPutResponseHopLimit *int64  `json:"HttpPutResponseHopLimit,omitempty"`
+	HttpEndpoint            *string `json:"HttpEndpoint,omitempty"`
+	HttpProtocolIpv6        *string `json:"HttpProtocolIpv6,omitempty"`
+	InstanceMetadataTags    *string `json:"InstanceMetadataTags,omitempty"`
+}
+
+// LaunchTemplateInstanceNetworkInterfaceSpecification is the shape LaunchTemplateInstanceNetworkInterfaceSpecification.
+type LaunchTemplateInstanceNetworkInterfaceSpecification struct {
+	AssociateCarrierIpAddress       *bool                              `json:"AssociateCarrierIpAddress,omitempty"`
+	AssociatePublicIpAddress        *bool                              `json:"AssociatePublicIpAddress,omitempty"`
+	DeleteOnTermination             *bool                              `json:"DeleteOnTermination,omitempty"`
+	Description                     *string                            `json:"Description,omitempty"`
+	DeviceIndex                     *int64                             `json:"DeviceIndex,omitempty"`
+	Groups                          []string                           `json:"Groups,omitempty"`
+	InterfaceType                   *string                            `json:"InterfaceType,omitempty"`
+	Ipv6AddressCount                *int64                             `json:"Ipv6AddressCount,omitempty"`
+	Ipv6Addresses                   []InstanceIpv6Address              `json:"Ipv6Addresses,omitempty"`
+	NetworkInterfaceId              *string                            `json:"NetworkInterfaceId,omitempty"`
+	PrivateIpAddress                *string                            `json:"PrivateIpAddress,omitempty"`
+	PrivateIpAddresses              []PrivateIpAddressSpecification    `json:"PrivateIpAddresses,omitempty"`
+	SecondaryPrivateIpAddressCount  *int64                             `json:"SecondaryPrivateIpAddressCount,omitempty"`
+	SubnetId                        *string                            `json:"SubnetId,omitempty"`
+	NetworkCardIndex                *int64                             `json:"NetworkCardIndex,omitempty"`
+	Ipv4Prefixes                    []Ipv4PrefixSpecificationResponse  `json:"Ipv4Prefixes,omitempty"`
+	Ipv4PrefixCount                 *int64                             `json:"Ipv4PrefixCount,omitempty"`
+	Ipv6Prefixes                    []Ipv6PrefixSpecificationResponse  `json:"Ipv6Prefixes,omitempty"`
+	Ipv6PrefixCount                 *int64                             `json:"Ipv6PrefixCount,omitempty"`
+	PrimaryIpv6                     *bool                              `json:"PrimaryIpv6,omitempty"`
+	EnaSrdSpecification             *LaunchTemplateEnaSrdSpecification `json:"EnaSrdSpecification,omitempty"`
+	ConnectionTrackingSpecification *ConnectionTrackingSpecification   `json:"ConnectionTrackingSpecification,omitempty"`
+	EnaQueueCount                   *int64                             `json:"EnaQueueCount,omitempty"`
+}
+
+// LaunchTemplateInstanceNetworkInterfaceSpecificationRequest is the shape LaunchTemplateInstanceNetworkInterfaceSpecificationRequest.
+type LaunchTemplateInstanceNetworkInterfaceSpecificationRequest struct {
+	AssociateCarrierIpAddress       *bool                                   `json:"AssociateCarrierIpAddress,omitempty"`
+	AssociatePublicIpAddress        *bool                                   `json:"AssociatePublicIpAddress,omitempty"`
+	DeleteOnTermination             *bool                                   `json:"DeleteOnTermination,omitempty"`
+	Description                     *string                                 `json:"Description,omitempty"`
+	DeviceIndex                     *int64                                  `json:"DeviceIndex,omitempty"`
+	Groups                          []string                                `json:"Groups,omitempty"`
+	InterfaceType                   *string                                 `json:"InterfaceType,omitempty"`
+	Ipv6AddressCount                *int64                                  `json:"Ipv6AddressCount,omitempty"`
+	Ipv6Addresses                   []InstanceIpv6AddressRequest            `json:"Ipv6Addresses,omitempty"`
+	NetworkInterfaceId              *string                                 `json:"NetworkInterfaceId,omitempty"`
+	PrivateIpAddress                *string                                 `json:"PrivateIpAddress,omitempty"`
+	PrivateIpAddresses              []PrivateIpAddressSpecification         `json:"PrivateIpAddresses,omitempty"`
+	SecondaryPrivateIpAddressCount  *int64                                  `json:"SecondaryPrivateIpAddressCount,omitempty"`
+	SubnetId                        *string                                 `json:"SubnetId,omitempty"`
+	NetworkCardIndex                *int64                                  `json:"NetworkCardIndex,omitempty"`
+	Ipv4Prefixes                    []Ipv4PrefixSpecificationRequest        `json:"Ipv4Prefixes,omitempty"`
+	Ipv4PrefixCount                 *int64                                  `json:"Ipv4PrefixCount,omitempty"`
+	Ipv6Prefixes                    []Ipv6PrefixSpecificationRequest        `json:"Ipv6Prefixes,omitempty"`
+	Ipv6PrefixCount                 *int64                                  `json:"Ipv6PrefixCount,omitempty"`
+	PrimaryIpv6                     *bool                                   `json:"PrimaryIpv6,omitempty"`
+	EnaSrdSpecification             *EnaSrdSpecificationRequest             `json:"EnaSrdSpecification,omitempty"`
+	ConnectionTrackingSpecification *ConnectionTrackingSpecificationRequest `json:"ConnectionTrackingSpecification,omitempty"`
+	EnaQueueCount                   *int64                                  `json:"EnaQueueCount,omitempty"`
+}
+
+// LaunchTemplateInstanceSecondaryInterfaceSpecification is the shape LaunchTemplateInstanceSecondaryInterfaceSpecification.
+type LaunchTemplateInstanceSecondaryInterfaceSpecification struct {
+	DeleteOnTermination   *bool                                             `json:"DeleteOnTermination,omitempty"`
+	DeviceIndex           *int64                                            `json:"DeviceIndex,omitempty"`
+	PrivateIpAddresses    []SecondaryInterfacePrivateIpAddressSpecification `json:"PrivateIpAddresses,omitempty"`
+	PrivateIpAddressCount *int64                                            `json:"PrivateIpAddressCount,omitempty"`
+	SecondarySubnetId     *string                                           `json:"SecondarySubnetId,omitempty"`
+	InterfaceType         *string                                           `json:"InterfaceType,omitempty"`
+	NetworkCardIndex      *int64                                            `json:"NetworkCardIndex,omitempty"`
+}
+
+// LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest is the shape LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest.
+type LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest struct {
+	DeleteOnTermination   *bool                                                    `json:"DeleteOnTermination,omitempty"`
+	DeviceIndex           *int64                                                   `json:"DeviceIndex,omitempty"`
+	PrivateIpAddresses    []SecondaryInterfacePrivateIpAddressSpecificationRequest `json:"PrivateIpAddresses,omitempty"`
+	PrivateIpAddressCount *int64                                                   `json:"PrivateIpAddressCount,omitempty"`
+	SecondarySubnetId     *string                                                  `json:"SecondarySubnetId,omitempty"`
+	InterfaceType         *string                                                  `json:"InterfaceType,omitempty"`
+	NetworkCardIndex      *int64                                                   `json:"NetworkCardIndex,omitempty"`
+}
+
+// LaunchTemplateLicenseConfiguration is the shape LaunchTemplateLicenseConfiguration.
+type LaunchTemplateLicenseConfiguration struct {
+	LicenseConfigurationArn *string `json:"LicenseConfigurationArn,omitempty"`
+}
+
+// LaunchTemplateLicenseConfigurationRequest is the shape LaunchTemplateLicenseConfigurationRequest.
+type LaunchTemplateLicenseConfigurationRequest struct {
+	LicenseConfigurationArn *string `json:"LicenseConfigurationArn,omitempty"`
+}
+
+// LaunchTemplateNetworkPerformanceOptions is the shape LaunchTemplateNetworkPerformanceOptions.
+type LaunchTemplateNetworkPerformanceOptions struct {
+	BandwidthWeighting *string `json:"BandwidthWeighting,omitempty"`
+}
+
+// LaunchTemplateNetworkPerformanceOptionsRequest is the shape LaunchTemplateNetworkPerformanceOptionsRequest.
+type LaunchTemplateNetworkPerformanceOptionsRequest struct {
+	BandwidthWeighting *string `json:"BandwidthWeighting,omitempty"`
+}
+
+// LaunchTemplatePlacement is the shape LaunchTemplatePlacement.
+type LaunchTemplatePlacement struct {
+	AvailabilityZone     *string `json:"AvailabilityZone,omitempty"`
+	AvailabilityZoneId   *string `json:"AvailabilityZoneId,omitempty"`
+	Affinity             *string `json:"Affinity,omitempty"`
+	GroupName            *string `json:"GroupName,omitempty"`
+	HostId               *string `json:"HostId,omitempty"`
+	Tenancy              *string `json:"Tenancy,omitempty"`
+	SpreadDomain         *string `json:"SpreadDomain,omitempty"`
+	HostResourceGroupArn *string `json:"HostResourceGroupArn,omitempty"`
+	PartitionNumber      *int64  `json:"PartitionNumber,omitempty"`
+	GroupId              *string `json:"GroupId,omitempty"`
+}
+
+// LaunchTemplatePlacementRequest is the shape LaunchTemplatePlacementRequest.
+type LaunchTemplatePlacementRequest struct {
+	AvailabilityZone     *string `json:"AvailabilityZone,omitempty"`
+	AvailabilityZoneId   *string `json:"AvailabilityZoneId,omitempty"`
+	Affinity             *string `json:"Affinity,omitempty"`
+	GroupName            *string `json:"GroupName,omitempty"`
+	HostId               *string `json:"HostId,omitempty"`
+	Tenancy              *string `json:"Tenancy,omitempty"`
+	SpreadDomain         *string `json:"SpreadDomain,omitempty"`
+	HostResourceGroupArn *string `json:"HostResourceGroupArn,omitempty"`
+	PartitionNumber      *int64  `json:"PartitionNumber,omitempty"`
+	GroupId              *string `json:"GroupId,omitempty"`
+}
+
+// LaunchTemplatePrivateDnsNameOptions is the shape LaunchTemplatePrivateDnsNameOptions.
+type LaunchTemplatePrivateDnsNameOptions struct {
+	HostnameType                    *string `json:"HostnameType,omitempty"`
+	EnableResourceNameDnsARecord    *bool   `json:"EnableResourceNameDnsARecord,omitempty"`
+	EnableResourceNameDnsAAAARecord *bool   `json:"EnableResourceNameDnsAAAARecord,omitempty"`
+}
+
+// LaunchTemplatePrivateDnsNameOptionsRequest is the shape LaunchTemplatePrivateDnsNameOptionsRequest.
+type LaunchTemplatePrivateDnsNameOptionsRequest struct {
+	HostnameType                    *string `json:"HostnameType,omitempty"`
+	EnableResourceNameDnsARecord    *bool   `json:"EnableResourceNameDnsARecord,omitempty"`
+	EnableResourceNameDnsAAAARecord *bool   `json:"EnableResourceNameDnsAAAARecord,omitempty"`
+}
+
 // LaunchTemplateSpecification is the shape LaunchTemplateSpecification.
 type LaunchTemplateSpecification struct {
 	LaunchTemplateId   *string `json:"LaunchTemplateId,omitempty"`
 	LaunchTemplateName *string `json:"LaunchTemplateName,omitempty"`
 	Version            *string `json:"Version,omitempty"`
+}
+
+// LaunchTemplateSpotMarketOptions is the shape LaunchTemplateSpotMarketOptions.
+type LaunchTemplateSpotMarketOptions struct {
+	MaxPrice                     *string    `json:"MaxPrice,omitempty"`
+	SpotInstanceType             *string    `json:"SpotInstanceType,omitempty"`
+	BlockDurationMinutes         *int64     `json:"BlockDurationMinutes,omitempty"`
+	ValidUntil                   *time.Time `json:"ValidUntil,omitempty"`
+	InstanceInterruptionBehavior *string    `json:"InstanceInterruptionBehavior,omitempty"`
+}
+
+// LaunchTemplateSpotMarketOptionsRequest is the shape LaunchTemplateSpotMarketOptionsRequest.
+type LaunchTemplateSpotMarketOptionsRequest struct {
+	MaxPrice                     *string    `json:"MaxPrice,omitempty"`
+	SpotInstanceType             *string    `json:"SpotInstanceType,omitempty"`
+	BlockDurationMinutes         *int64     `json:"BlockDurationMinutes,omitempty"`
+	ValidUntil                   *time.Time `json:"ValidUntil,omitempty"`
+	InstanceInterruptionBehavior *string    `json:"InstanceInterruptionBehavior,omitempty"`
+}
+
+// LaunchTemplateTagSpecification is the shape LaunchTemplateTagSpecification.
+type LaunchTemplateTagSpecification struct {
+	ResourceType *string `json:"ResourceType,omitempty"`
+	Tags         []Tag   `json:"Tags,omitempty"`
+}
+
+// LaunchTemplateTagSpecificationRequest is the shape LaunchTemplateTagSpecificationRequest.
+type LaunchTemplateTagSpecificationRequest struct {
+	ResourceType *string `json:"ResourceType,omitempty"`
+	Tags         []Tag   `json:"Tags,omitempty"`
+}
+
+// LaunchTemplateVersion is the shape LaunchTemplateVersion.
+type LaunchTemplateVersion struct {
+	LaunchTemplateId   *string                     `json:"LaunchTemplateId,omitempty"`
+	LaunchTemplateName *string                     `json:"LaunchTemplateName,omitempty"`
+	VersionNumber      *int64                      `json:"VersionNumber,omitempty"`
+	VersionDescription *string                     `json:"VersionDescription,omitempty"`
+	CreateTime         *time.Time                  `json:"CreateTime,omitempty"`
+	CreatedBy          *string                     `json:"CreatedBy,omitempty"`
+	DefaultVersion     *bool                       `json:"DefaultVersion,omitempty"`
+	LaunchTemplateData *ResponseLaunchTemplateData `json:"LaunchTemplateData,omitempty"`
+	Operator           *OperatorResponse           `json:"Operator,omitempty"`
+}
+
+// LaunchTemplatesMonitoring is the shape LaunchTemplatesMonitoring.
+type LaunchTemplatesMonitoring struct {
+	Enabled *bool `json:"Enabled,omitempty"`
+}
+
+// LaunchTemplatesMonitoringRequest is the shape LaunchTemplatesMonitoringRequest.
+type LaunchTemplatesMonitoringRequest struct {
+	Enabled *bool `json:"Enabled,omitempty"`
 }
 
 // LicenseConfiguration is the shape LicenseConfiguration.
@@ -2303,6 +2849,12 @@ type MediaDeviceMemoryInfo struct {
 	SizeInMiB *int64 `json:"SizeInMiB,omitempty"`
 }
 
+// MemoryGiBPerVCpu is the shape MemoryGiBPerVCpu.
+type MemoryGiBPerVCpu struct {
+	Min *float64 `json:"Min,omitempty"`
+	Max *float64 `json:"Max,omitempty"`
+}
+
 // MemoryGiBPerVCpuRequest is the shape MemoryGiBPerVCpuRequest.
 type MemoryGiBPerVCpuRequest struct {
 	Min *float64 `json:"Min,omitempty"`
@@ -2314,10 +2866,30 @@ type MemoryInfo struct {
 	SizeInMiB *int64 `json:"SizeInMiB,omitempty"`
 }
 
+// MemoryMiB is the shape MemoryMiB.
+type MemoryMiB struct {
+	Min *int64 `json:"Min,omitempty"`
+	Max *int64 `json:"Max,omitempty"`
+}
+
 // MemoryMiBRequest is the shape MemoryMiBRequest.
 type MemoryMiBRequest struct {
 	Min *int64 `json:"Min,omitempty"`
 	Max *int64 `json:"Max,omitempty"`
+}
+
+// ModifyLaunchTemplateInput is the shape ModifyLaunchTemplateRequest.
+type ModifyLaunchTemplateInput struct {
+	DryRun             *bool   `json:"DryRun,omitempty"`
+	ClientToken        *string `json:"ClientToken,omitempty"`
+	LaunchTemplateId   *string `json:"LaunchTemplateId,omitempty"`
+	LaunchTemplateName *string `json:"LaunchTemplateName,omitempty"`
+	DefaultVersion     *string `json:"DefaultVersion,omitempty"`
+}
+
+// ModifyLaunchTemplateOutput is the shape ModifyLaunchTemplateResult.
+type ModifyLaunchTemplateOutput struct {
+	LaunchTemplate *LaunchTemplate `json:"LaunchTemplate,omitempty"`
 }
 
 // ModifyManagedResourceVisibilityInput is the shape ModifyManagedResourceVisibilityRequest.
@@ -2485,6 +3057,12 @@ type NetworkAclEntry struct {
 	RuleNumber    *int64        `json:"RuleNumber,omitempty"`
 }
 
+// NetworkBandwidthGbps is the shape NetworkBandwidthGbps.
+type NetworkBandwidthGbps struct {
+	Min *float64 `json:"Min,omitempty"`
+	Max *float64 `json:"Max,omitempty"`
+}
+
 // NetworkBandwidthGbpsRequest is the shape NetworkBandwidthGbpsRequest.
 type NetworkBandwidthGbpsRequest struct {
 	Min *float64 `json:"Min,omitempty"`
@@ -2596,6 +3174,12 @@ type NetworkInterfaceAttachmentChanges struct {
 	DeleteOnTermination  *bool   `json:"DeleteOnTermination,omitempty"`
 }
 
+// NetworkInterfaceCount is the shape NetworkInterfaceCount.
+type NetworkInterfaceCount struct {
+	Min *int64 `json:"Min,omitempty"`
+	Max *int64 `json:"Max,omitempty"`
+}
+
 // NetworkInterfaceCountRequest is the shape NetworkInterfaceCountRequest.
 type NetworkInterfaceCountRequest struct {
 	Min *int64 `json:"Min,omitempty"`
@@ -2669,6 +3253,11 @@ type OperatorResponse struct {
 type PayerResponsibilityEntry struct {
 	Scope                   *string `json:"Scope,omitempty"`
 	PayerResponsibilityType *string `json:"PayerResponsibilityType,omitempty"`
+}
+
+// PerformanceFactorReference is the shape PerformanceFactorReference.
+type PerformanceFactorReference struct {
+	InstanceFamily *string `json:"InstanceFamily,omitempty"`
 }
 
 // PerformanceFactorReferenceRequest is the shape PerformanceFactorReferenceRequest.
@@ -2892,6 +3481,44 @@ type ReplaceRouteTableAssociationOutput struct {
 	AssociationState *RouteTableAssociationState `json:"AssociationState,omitempty"`
 }
 
+// RequestLaunchTemplateData is the shape RequestLaunchTemplateData.
+type RequestLaunchTemplateData struct {
+	KernelId                          *string                                                        `json:"KernelId,omitempty"`
+	EbsOptimized                      *bool                                                          `json:"EbsOptimized,omitempty"`
+	IamInstanceProfile                *LaunchTemplateIamInstanceProfileSpecificationRequest          `json:"IamInstanceProfile,omitempty"`
+	BlockDeviceMappings               []LaunchTemplateBlockDeviceMappingRequest                      `json:"BlockDeviceMappings,omitempty"`
+	NetworkInterfaces                 []LaunchTemplateInstanceNetworkInterfaceSpecificationRequest   `json:"NetworkInterfaces,omitempty"`
+	ImageId                           *string                                                        `json:"ImageId,omitempty"`
+	InstanceType                      *string                                                        `json:"InstanceType,omitempty"`
+	KeyName                           *string                                                        `json:"KeyName,omitempty"`
+	Monitoring                        *LaunchTemplatesMonitoringRequest                              `json:"Monitoring,omitempty"`
+	Placement                         *LaunchTemplatePlacementRequest                                `json:"Placement,omitempty"`
+	RamDiskId                         *string                                                        `json:"RamDiskId,omitempty"`
+	DisableApiTermination             *bool                                                          `json:"DisableApiTermination,omitempty"`
+	InstanceInitiatedShutdownBehavior *string                                                        `json:"InstanceInitiatedShutdownBehavior,omitempty"`
+	UserData                          *string                                                        `json:"UserData,omitempty"`
+	TagSpecifications                 []LaunchTemplateTagSpecificationRequest                        `json:"TagSpecifications,omitempty"`
+	ElasticGpuSpecifications          []ElasticGpuSpecification                                      `json:"ElasticGpuSpecifications,omitempty"`
+	ElasticInferenceAccelerators      []LaunchTemplateElasticInferenceAccelerator                    `json:"ElasticInferenceAccelerators,omitempty"`
+	SecurityGroupIds                  []string                                                       `json:"SecurityGroupIds,omitempty"`
+	SecurityGroups                    []string                                                       `json:"SecurityGroups,omitempty"`
+	InstanceMarketOptions             *LaunchTemplateInstanceMarketOptionsRequest                    `json:"InstanceMarketOptions,omitempty"`
+	CreditSpecification               *CreditSpecificationRequest                                    `json:"CreditSpecification,omitempty"`
+	CpuOptions                        *LaunchTemplateCpuOptionsRequest                               `json:"CpuOptions,omitempty"`
+	CapacityReservationSpecification  *LaunchTemplateCapacityReservationSpecificationRequest         `json:"CapacityReservationSpecification,omitempty"`
+	LicenseSpecifications             []LaunchTemplateLicenseConfigurationRequest                    `json:"LicenseSpecifications,omitempty"`
+	HibernationOptions                *LaunchTemplateHibernationOptionsRequest                       `json:"HibernationOptions,omitempty"`
+	MetadataOptions                   *LaunchTemplateInstanceMetadataOptionsRequest                  `json:"MetadataOptions,omitempty"`
+	EnclaveOptions                    *LaunchTemplateEnclaveOptionsRequest                           `json:"EnclaveOptions,omitempty"`
+	InstanceRequirements              *InstanceRequirementsRequest                                   `json:"InstanceRequirements,omitempty"`
+	PrivateDnsNameOptions             *LaunchTemplatePrivateDnsNameOptionsRequest                    `json:"PrivateDnsNameOptions,omitempty"`
+	MaintenanceOptions                *LaunchTemplateInstanceMaintenanceOptionsRequest               `json:"MaintenanceOptions,omitempty"`
+	DisableApiStop                    *bool                                                          `json:"DisableApiStop,omitempty"`
+	Operator                          *OperatorRequest                                               `json:"Operator,omitempty"`
+	NetworkPerformanceOptions         *LaunchTemplateNetworkPerformanceOptionsRequest                `json:"NetworkPerformanceOptions,omitempty"`
+	SecondaryInterfaces               []LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest `json:"SecondaryInterfaces,omitempty"`
+}
+
 // Reservation is the shape Reservation.
 type Reservation struct {
 	ReservationId *string           `json:"ReservationId,omitempty"`
@@ -2899,6 +3526,50 @@ type Reservation struct {
 	RequesterId   *string           `json:"RequesterId,omitempty"`
 	Groups        []GroupIdentifier `json:"Groups,omitempty"`
 	Instances     []Instance        `json:"Instances,omitempty"`
+}
+
+// ResponseError is the shape ResponseError.
+type ResponseError struct {
+	Code    *string `json:"Code,omitempty"`
+	Message *string `json:"Message,omitempty"`
+}
+
+// ResponseLaunchTemplateData is the shape ResponseLaunchTemplateData.
+type ResponseLaunchTemplateData struct {
+	KernelId                          *string                                                 `json:"KernelId,omitempty"`
+	EbsOptimized                      *bool                                                   `json:"EbsOptimized,omitempty"`
+	IamInstanceProfile                *LaunchTemplateIamInstanceProfileSpecification          `json:"IamInstanceProfile,omitempty"`
+	BlockDeviceMappings               []LaunchTemplateBlockDeviceMapping                      `json:"BlockDeviceMappings,omitempty"`
+	NetworkInterfaces                 []LaunchTemplateInstanceNetworkInterfaceSpecification   `json:"NetworkInterfaces,omitempty"`
+	ImageId                           *string                                                 `json:"ImageId,omitempty"`
+	InstanceType                      *string                                                 `json:"InstanceType,omitempty"`
+	KeyName                           *string                                                 `json:"KeyName,omitempty"`
+	Monitoring                        *LaunchTemplatesMonitoring                              `json:"Monitoring,omitempty"`
+	Placement                         *LaunchTemplatePlacement                                `json:"Placement,omitempty"`
+	RamDiskId                         *string                                                 `json:"RamDiskId,omitempty"`
+	DisableApiTermination             *bool                                                   `json:"DisableApiTermination,omitempty"`
+	InstanceInitiatedShutdownBehavior *string                                                 `json:"InstanceInitiatedShutdownBehavior,omitempty"`
+	UserData                          *string                                                 `json:"UserData,omitempty"`
+	TagSpecifications                 []LaunchTemplateTagSpecification                        `json:"TagSpecifications,omitempty"`
+	ElasticGpuSpecifications          []ElasticGpuSpecificationResponse                       `json:"ElasticGpuSpecifications,omitempty"`
+	ElasticInferenceAccelerators      []LaunchTemplateElasticInferenceAcceleratorResponse     `json:"ElasticInferenceAccelerators,omitempty"`
+	SecurityGroupIds                  []string                                                `json:"SecurityGroupIds,omitempty"`
+	SecurityGroups                    []string                                                `json:"SecurityGroups,omitempty"`
+	InstanceMarketOptions             *LaunchTemplateInstanceMarketOptions                    `json:"InstanceMarketOptions,omitempty"`
+	CreditSpecification               *CreditSpecification                                    `json:"CreditSpecification,omitempty"`
+	CpuOptions                        *LaunchTemplateCpuOptions                               `json:"CpuOptions,omitempty"`
+	CapacityReservationSpecification  *LaunchTemplateCapacityReservationSpecificationResponse `json:"CapacityReservationSpecification,omitempty"`
+	LicenseSpecifications             []LaunchTemplateLicenseConfiguration                    `json:"LicenseSpecifications,omitempty"`
+	HibernationOptions                *LaunchTemplateHibernationOptions                       `json:"HibernationOptions,omitempty"`
+	MetadataOptions                   *LaunchTemplateInstanceMetadataOptions                  `json:"MetadataOptions,omitempty"`
+	EnclaveOptions                    *LaunchTemplateEnclaveOptions                           `json:"EnclaveOptions,omitempty"`
+	InstanceRequirements              *InstanceRequirements                                   `json:"InstanceRequirements,omitempty"`
+	PrivateDnsNameOptions             *LaunchTemplatePrivateDnsNameOptions                    `json:"PrivateDnsNameOptions,omitempty"`
+	MaintenanceOptions                *LaunchTemplateInstanceMaintenanceOptions               `json:"MaintenanceOptions,omitempty"`
+	DisableApiStop                    *bool                                                   `json:"DisableApiStop,omitempty"`
+	Operator                          *OperatorResponse                                       `json:"Operator,omitempty"`
+	NetworkPerformanceOptions         *LaunchTemplateNetworkPerformanceOptions                `json:"NetworkPerformanceOptions,omitempty"`
+	SecondaryInterfaces               []LaunchTemplateInstanceSecondaryInterfaceSpecification `json:"SecondaryInterfaces,omitempty"`
 }
 
 // RevokeSecurityGroupEgressInput is the shape RevokeSecurityGroupEgressRequest.
@@ -3060,6 +3731,16 @@ type RunInstancesInput struct {
 	NetworkInterfaces                 []InstanceNetworkInterfaceSpecification          `json:"NetworkInterfaces,omitempty"`
 	IamInstanceProfile                *IamInstanceProfileSpecification                 `json:"IamInstanceProfile,omitempty"`
 	EbsOptimized                      *bool                                            `json:"EbsOptimized,omitempty"`
+}
+
+// SecondaryInterfacePrivateIpAddressSpecification is the shape SecondaryInterfacePrivateIpAddressSpecification.
+type SecondaryInterfacePrivateIpAddressSpecification struct {
+	PrivateIpAddress *string `json:"PrivateIpAddress,omitempty"`
+}
+
+// SecondaryInterfacePrivateIpAddressSpecificationRequest is the shape SecondaryInterfacePrivateIpAddressSpecificationRequest.
+type SecondaryInterfacePrivateIpAddressSpecificationRequest struct {
+	PrivateIpAddress *string `json:"PrivateIpAddress,omitempty"`
 }
 
 // SecurityGroup is the shape SecurityGroup.
@@ -3326,6 +4007,12 @@ type TerminateInstancesOutput struct {
 	TerminatingInstances []InstanceStateChange `json:"TerminatingInstances,omitempty"`
 }
 
+// TotalLocalStorageGB is the shape TotalLocalStorageGB.
+type TotalLocalStorageGB struct {
+	Min *float64 `json:"Min,omitempty"`
+	Max *float64 `json:"Max,omitempty"`
+}
+
 // TotalLocalStorageGBRequest is the shape TotalLocalStorageGBRequest.
 type TotalLocalStorageGBRequest struct {
 	Min *float64 `json:"Min,omitempty"`
@@ -3383,6 +4070,12 @@ type UserIdGroupPair struct {
 	PeeringStatus          *string `json:"PeeringStatus,omitempty"`
 }
 
+// VCpuCountRange is the shape VCpuCountRange.
+type VCpuCountRange struct {
+	Min *int64 `json:"Min,omitempty"`
+	Max *int64 `json:"Max,omitempty"`
+}
+
 // VCpuCountRangeRequest is the shape VCpuCountRangeRequest.
 type VCpuCountRangeRequest struct {
 	Min *int64 `json:"Min,omitempty"`
@@ -3396,6 +4089,17 @@ type VCpuInfo struct {
 	DefaultThreadsPerCore *int64  `json:"DefaultThreadsPerCore,omitempty"`
 	ValidCores            []int64 `json:"ValidCores,omitempty"`
 	ValidThreadsPerCore   []int64 `json:"ValidThreadsPerCore,omitempty"`
+}
+
+// ValidationError is the shape ValidationError.
+type ValidationError struct {
+	Code    *string `json:"Code,omitempty"`
+	Message *string `json:"Message,omitempty"`
+}
+
+// ValidationWarning is the shape ValidationWarning.
+type ValidationWarning struct {
+	Errors []ValidationError `json:"Errors,omitempty"`
 }
 
 // Volume is the shape Volume.

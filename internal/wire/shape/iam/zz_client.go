@@ -17,9 +17,34 @@ func (c Client) AddRoleToInstanceProfile(ctx context.Context, in *AddRoleToInsta
 	return wire.Invoke[AddRoleToInstanceProfileOutput](ctx, c.Caller, Meta, "AddRoleToInstanceProfile", in)
 }
 
+// AddUserToGroup calls the operation.
+func (c Client) AddUserToGroup(ctx context.Context, in *AddUserToGroupInput) (*AddUserToGroupOutput, error) {
+	return wire.Invoke[AddUserToGroupOutput](ctx, c.Caller, Meta, "AddUserToGroup", in)
+}
+
+// AttachGroupPolicy calls the operation.
+func (c Client) AttachGroupPolicy(ctx context.Context, in *AttachGroupPolicyInput) (*AttachGroupPolicyOutput, error) {
+	return wire.Invoke[AttachGroupPolicyOutput](ctx, c.Caller, Meta, "AttachGroupPolicy", in)
+}
+
 // AttachRolePolicy calls the operation.
 func (c Client) AttachRolePolicy(ctx context.Context, in *AttachRolePolicyInput) (*AttachRolePolicyOutput, error) {
 	return wire.Invoke[AttachRolePolicyOutput](ctx, c.Caller, Meta, "AttachRolePolicy", in)
+}
+
+// AttachUserPolicy calls the operation.
+func (c Client) AttachUserPolicy(ctx context.Context, in *AttachUserPolicyInput) (*AttachUserPolicyOutput, error) {
+	return wire.Invoke[AttachUserPolicyOutput](ctx, c.Caller, Meta, "AttachUserPolicy", in)
+}
+
+// CreateAccessKey calls the operation.
+func (c Client) CreateAccessKey(ctx context.Context, in *CreateAccessKeyInput) (*CreateAccessKeyOutput, error) {
+	return wire.Invoke[CreateAccessKeyOutput](ctx, c.Caller, Meta, "CreateAccessKey", in)
+}
+
+// CreateGroup calls the operation.
+func (c Client) CreateGroup(ctx context.Context, in *CreateGroupInput) (*CreateGroupOutput, error) {
+	return wire.Invoke[CreateGroupOutput](ctx, c.Caller, Meta, "CreateGroup", in)
 }
 
 // CreateInstanceProfile calls the operation.
@@ -45,6 +70,26 @@ func (c Client) CreateRole(ctx context.Context, in *CreateRoleInput) (*CreateRol
 // CreateServiceLinkedRole calls the operation.
 func (c Client) CreateServiceLinkedRole(ctx context.Context, in *CreateServiceLinkedRoleInput) (*CreateServiceLinkedRoleOutput, error) {
 	return wire.Invoke[CreateServiceLinkedRoleOutput](ctx, c.Caller, Meta, "CreateServiceLinkedRole", in)
+}
+
+// CreateUser calls the operation.
+func (c Client) CreateUser(ctx context.Context, in *CreateUserInput) (*CreateUserOutput, error) {
+	return wire.Invoke[CreateUserOutput](ctx, c.Caller, Meta, "CreateUser", in)
+}
+
+// DeleteAccessKey calls the operation.
+func (c Client) DeleteAccessKey(ctx context.Context, in *DeleteAccessKeyInput) (*DeleteAccessKeyOutput, error) {
+	return wire.Invoke[DeleteAccessKeyOutput](ctx, c.Caller, Meta, "DeleteAccessKey", in)
+}
+
+// DeleteGroup calls the operation.
+func (c Client) DeleteGroup(ctx context.Context, in *DeleteGroupInput) (*DeleteGroupOutput, error) {
+	return wire.Invoke[DeleteGroupOutput](ctx, c.Caller, Meta, "DeleteGroup", in)
+}
+
+// DeleteGroupPolicy calls the operation.
+func (c Client) DeleteGroupPolicy(ctx context.Context, in *DeleteGroupPolicyInput) (*DeleteGroupPolicyOutput, error) {
+	return wire.Invoke[DeleteGroupPolicyOutput](ctx, c.Caller, Meta, "DeleteGroupPolicy", in)
 }
 
 // DeleteInstanceProfile calls the operation.
@@ -82,9 +127,34 @@ func (c Client) DeleteServiceLinkedRole(ctx context.Context, in *DeleteServiceLi
 	return wire.Invoke[DeleteServiceLinkedRoleOutput](ctx, c.Caller, Meta, "DeleteServiceLinkedRole", in)
 }
 
+// DeleteUser calls the operation.
+func (c Client) DeleteUser(ctx context.Context, in *DeleteUserInput) (*DeleteUserOutput, error) {
+	return wire.Invoke[DeleteUserOutput](ctx, c.Caller, Meta, "DeleteUser", in)
+}
+
+// DeleteUserPermissionsBoundary calls the operation.
+func (c Client) DeleteUserPermissionsBoundary(ctx context.Context, in *DeleteUserPermissionsBoundaryInput) (*DeleteUserPermissionsBoundaryOutput, error) {
+	return wire.Invoke[DeleteUserPermissionsBoundaryOutput](ctx, c.Caller, Meta, "DeleteUserPermissionsBoundary", in)
+}
+
+// DeleteUserPolicy calls the operation.
+func (c Client) DeleteUserPolicy(ctx context.Context, in *DeleteUserPolicyInput) (*DeleteUserPolicyOutput, error) {
+	return wire.Invoke[DeleteUserPolicyOutput](ctx, c.Caller, Meta, "DeleteUserPolicy", in)
+}
+
+// DetachGroupPolicy calls the operation.
+func (c Client) DetachGroupPolicy(ctx context.Context, in *DetachGroupPolicyInput) (*DetachGroupPolicyOutput, error) {
+	return wire.Invoke[DetachGroupPolicyOutput](ctx, c.Caller, Meta, "DetachGroupPolicy", in)
+}
+
 // DetachRolePolicy calls the operation.
 func (c Client) DetachRolePolicy(ctx context.Context, in *DetachRolePolicyInput) (*DetachRolePolicyOutput, error) {
 	return wire.Invoke[DetachRolePolicyOutput](ctx, c.Caller, Meta, "DetachRolePolicy", in)
+}
+
+// DetachUserPolicy calls the operation.
+func (c Client) DetachUserPolicy(ctx context.Context, in *DetachUserPolicyInput) (*DetachUserPolicyOutput, error) {
+	return wire.Invoke[DetachUserPolicyOutput](ctx, c.Caller, Meta, "DetachUserPolicy", in)
 }
 
 // GetAccountAuthorizationDetails calls the operation.
@@ -95,6 +165,16 @@ func (c Client) GetAccountAuthorizationDetails(ctx context.Context, in *GetAccou
 // GetAccountSummary calls the operation.
 func (c Client) GetAccountSummary(ctx context.Context, in *GetAccountSummaryInput) (*GetAccountSummaryOutput, error) {
 	return wire.Invoke[GetAccountSummaryOutput](ctx, c.Caller, Meta, "GetAccountSummary", in)
+}
+
+// GetGroup calls the operation.
+func (c Client) GetGroup(ctx context.Context, in *GetGroupInput) (*GetGroupOutput, error) {
+	return wire.Invoke[GetGroupOutput](ctx, c.Caller, Meta, "GetGroup", in)
+}
+
+// GetGroupPolicy calls the operation.
+func (c Client) GetGroupPolicy(ctx context.Context, in *GetGroupPolicyInput) (*GetGroupPolicyOutput, error) {
+	return wire.Invoke[GetGroupPolicyOutput](ctx, c.Caller, Meta, "GetGroupPolicy", in)
 }
 
 // GetInstanceProfile calls the operation.
@@ -132,9 +212,24 @@ func (c Client) GetUser(ctx context.Context, in *GetUserInput) (*GetUserOutput, 
 	return wire.Invoke[GetUserOutput](ctx, c.Caller, Meta, "GetUser", in)
 }
 
+// GetUserPolicy calls the operation.
+func (c Client) GetUserPolicy(ctx context.Context, in *GetUserPolicyInput) (*GetUserPolicyOutput, error) {
+	return wire.Invoke[GetUserPolicyOutput](ctx, c.Caller, Meta, "GetUserPolicy", in)
+}
+
+// ListAccessKeys calls the operation.
+func (c Client) ListAccessKeys(ctx context.Context, in *ListAccessKeysInput) (*ListAccessKeysOutput, error) {
+	return wire.Invoke[ListAccessKeysOutput](ctx, c.Caller, Meta, "ListAccessKeys", in)
+}
+
 // ListAccountAliases calls the operation.
 func (c Client) ListAccountAliases(ctx context.Context, in *ListAccountAliasesInput) (*ListAccountAliasesOutput, error) {
 	return wire.Invoke[ListAccountAliasesOutput](ctx, c.Caller, Meta, "ListAccountAliases", in)
+}
+
+// ListAttachedGroupPolicies calls the operation.
+func (c Client) ListAttachedGroupPolicies(ctx context.Context, in *ListAttachedGroupPoliciesInput) (*ListAttachedGroupPoliciesOutput, error) {
+	return wire.Invoke[ListAttachedGroupPoliciesOutput](ctx, c.Caller, Meta, "ListAttachedGroupPolicies", in)
 }
 
 // ListAttachedRolePolicies calls the operation.
@@ -142,14 +237,29 @@ func (c Client) ListAttachedRolePolicies(ctx context.Context, in *ListAttachedRo
 	return wire.Invoke[ListAttachedRolePoliciesOutput](ctx, c.Caller, Meta, "ListAttachedRolePolicies", in)
 }
 
+// ListAttachedUserPolicies calls the operation.
+func (c Client) ListAttachedUserPolicies(ctx context.Context, in *ListAttachedUserPoliciesInput) (*ListAttachedUserPoliciesOutput, error) {
+	return wire.Invoke[ListAttachedUserPoliciesOutput](ctx, c.Caller, Meta, "ListAttachedUserPolicies", in)
+}
+
 // ListEntitiesForPolicy calls the operation.
 func (c Client) ListEntitiesForPolicy(ctx context.Context, in *ListEntitiesForPolicyInput) (*ListEntitiesForPolicyOutput, error) {
 	return wire.Invoke[ListEntitiesForPolicyOutput](ctx, c.Caller, Meta, "ListEntitiesForPolicy", in)
 }
 
+// ListGroupPolicies calls the operation.
+func (c Client) ListGroupPolicies(ctx context.Context, in *ListGroupPoliciesInput) (*ListGroupPoliciesOutput, error) {
+	return wire.Invoke[ListGroupPoliciesOutput](ctx, c.Caller, Meta, "ListGroupPolicies", in)
+}
+
 // ListGroups calls the operation.
 func (c Client) ListGroups(ctx context.Context, in *ListGroupsInput) (*ListGroupsOutput, error) {
 	return wire.Invoke[ListGroupsOutput](ctx, c.Caller, Meta, "ListGroups", in)
+}
+
+// ListGroupsForUser calls the operation.
+func (c Client) ListGroupsForUser(ctx context.Context, in *ListGroupsForUserInput) (*ListGroupsForUserOutput, error) {
+	return wire.Invoke[ListGroupsForUserOutput](ctx, c.Caller, Meta, "ListGroupsForUser", in)
 }
 
 // ListInstanceProfileTags calls the operation.
@@ -197,9 +307,24 @@ func (c Client) ListRoles(ctx context.Context, in *ListRolesInput) (*ListRolesOu
 	return wire.Invoke[ListRolesOutput](ctx, c.Caller, Meta, "ListRoles", in)
 }
 
+// ListUserPolicies calls the operation.
+func (c Client) ListUserPolicies(ctx context.Context, in *ListUserPoliciesInput) (*ListUserPoliciesOutput, error) {
+	return wire.Invoke[ListUserPoliciesOutput](ctx, c.Caller, Meta, "ListUserPolicies", in)
+}
+
+// ListUserTags calls the operation.
+func (c Client) ListUserTags(ctx context.Context, in *ListUserTagsInput) (*ListUserTagsOutput, error) {
+	return wire.Invoke[ListUserTagsOutput](ctx, c.Caller, Meta, "ListUserTags", in)
+}
+
 // ListUsers calls the operation.
 func (c Client) ListUsers(ctx context.Context, in *ListUsersInput) (*ListUsersOutput, error) {
 	return wire.Invoke[ListUsersOutput](ctx, c.Caller, Meta, "ListUsers", in)
+}
+
+// PutGroupPolicy calls the operation.
+func (c Client) PutGroupPolicy(ctx context.Context, in *PutGroupPolicyInput) (*PutGroupPolicyOutput, error) {
+	return wire.Invoke[PutGroupPolicyOutput](ctx, c.Caller, Meta, "PutGroupPolicy", in)
 }
 
 // PutRolePermissionsBoundary calls the operation.
@@ -212,9 +337,24 @@ func (c Client) PutRolePolicy(ctx context.Context, in *PutRolePolicyInput) (*Put
 	return wire.Invoke[PutRolePolicyOutput](ctx, c.Caller, Meta, "PutRolePolicy", in)
 }
 
+// PutUserPermissionsBoundary calls the operation.
+func (c Client) PutUserPermissionsBoundary(ctx context.Context, in *PutUserPermissionsBoundaryInput) (*PutUserPermissionsBoundaryOutput, error) {
+	return wire.Invoke[PutUserPermissionsBoundaryOutput](ctx, c.Caller, Meta, "PutUserPermissionsBoundary", in)
+}
+
+// PutUserPolicy calls the operation.
+func (c Client) PutUserPolicy(ctx context.Context, in *PutUserPolicyInput) (*PutUserPolicyOutput, error) {
+	return wire.Invoke[PutUserPolicyOutput](ctx, c.Caller, Meta, "PutUserPolicy", in)
+}
+
 // RemoveRoleFromInstanceProfile calls the operation.
 func (c Client) RemoveRoleFromInstanceProfile(ctx context.Context, in *RemoveRoleFromInstanceProfileInput) (*RemoveRoleFromInstanceProfileOutput, error) {
 	return wire.Invoke[RemoveRoleFromInstanceProfileOutput](ctx, c.Caller, Meta, "RemoveRoleFromInstanceProfile", in)
+}
+
+// RemoveUserFromGroup calls the operation.
+func (c Client) RemoveUserFromGroup(ctx context.Context, in *RemoveUserFromGroupInput) (*RemoveUserFromGroupOutput, error) {
+	return wire.Invoke[RemoveUserFromGroupOutput](ctx, c.Caller, Meta, "RemoveUserFromGroup", in)
 }
 
 // SetDefaultPolicyVersion calls the operation.
@@ -247,6 +387,11 @@ func (c Client) TagRole(ctx context.Context, in *TagRoleInput) (*TagRoleOutput, 
 	return wire.Invoke[TagRoleOutput](ctx, c.Caller, Meta, "TagRole", in)
 }
 
+// TagUser calls the operation.
+func (c Client) TagUser(ctx context.Context, in *TagUserInput) (*TagUserOutput, error) {
+	return wire.Invoke[TagUserOutput](ctx, c.Caller, Meta, "TagUser", in)
+}
+
 // UntagInstanceProfile calls the operation.
 func (c Client) UntagInstanceProfile(ctx context.Context, in *UntagInstanceProfileInput) (*UntagInstanceProfileOutput, error) {
 	return wire.Invoke[UntagInstanceProfileOutput](ctx, c.Caller, Meta, "UntagInstanceProfile", in)
@@ -262,6 +407,16 @@ func (c Client) UntagRole(ctx context.Context, in *UntagRoleInput) (*UntagRoleOu
 	return wire.Invoke[UntagRoleOutput](ctx, c.Caller, Meta, "UntagRole", in)
 }
 
+// UntagUser calls the operation.
+func (c Client) UntagUser(ctx context.Context, in *UntagUserInput) (*UntagUserOutput, error) {
+	return wire.Invoke[UntagUserOutput](ctx, c.Caller, Meta, "UntagUser", in)
+}
+
+// UpdateAccessKey calls the operation.
+func (c Client) UpdateAccessKey(ctx context.Context, in *UpdateAccessKeyInput) (*UpdateAccessKeyOutput, error) {
+	return wire.Invoke[UpdateAccessKeyOutput](ctx, c.Caller, Meta, "UpdateAccessKey", in)
+}
+
 // UpdateAssumeRolePolicy calls the operation.
 func (c Client) UpdateAssumeRolePolicy(ctx context.Context, in *UpdateAssumeRolePolicyInput) (*UpdateAssumeRolePolicyOutput, error) {
 	return wire.Invoke[UpdateAssumeRolePolicyOutput](ctx, c.Caller, Meta, "UpdateAssumeRolePolicy", in)
@@ -275,4 +430,9 @@ func (c Client) UpdateRole(ctx context.Context, in *UpdateRoleInput) (*UpdateRol
 // UpdateRoleDescription calls the operation.
 func (c Client) UpdateRoleDescription(ctx context.Context, in *UpdateRoleDescriptionInput) (*UpdateRoleDescriptionOutput, error) {
 	return wire.Invoke[UpdateRoleDescriptionOutput](ctx, c.Caller, Meta, "UpdateRoleDescription", in)
+}
+
+// UpdateUser calls the operation.
+func (c Client) UpdateUser(ctx context.Context, in *UpdateUserInput) (*UpdateUserOutput, error) {
+	return wire.Invoke[UpdateUserOutput](ctx, c.Caller, Meta, "UpdateUser", in)
 }

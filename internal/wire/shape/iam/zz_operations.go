@@ -14,12 +14,21 @@ import (
 // Operations are what a service of this kind answers.
 type Operations interface {
 	AddRoleToInstanceProfile(context.Context, *AddRoleToInstanceProfileInput) (*AddRoleToInstanceProfileOutput, error)
+	AddUserToGroup(context.Context, *AddUserToGroupInput) (*AddUserToGroupOutput, error)
+	AttachGroupPolicy(context.Context, *AttachGroupPolicyInput) (*AttachGroupPolicyOutput, error)
 	AttachRolePolicy(context.Context, *AttachRolePolicyInput) (*AttachRolePolicyOutput, error)
+	AttachUserPolicy(context.Context, *AttachUserPolicyInput) (*AttachUserPolicyOutput, error)
+	CreateAccessKey(context.Context, *CreateAccessKeyInput) (*CreateAccessKeyOutput, error)
+	CreateGroup(context.Context, *CreateGroupInput) (*CreateGroupOutput, error)
 	CreateInstanceProfile(context.Context, *CreateInstanceProfileInput) (*CreateInstanceProfileOutput, error)
 	CreatePolicy(context.Context, *CreatePolicyInput) (*CreatePolicyOutput, error)
 	CreatePolicyVersion(context.Context, *CreatePolicyVersionInput) (*CreatePolicyVersionOutput, error)
 	CreateRole(context.Context, *CreateRoleInput) (*CreateRoleOutput, error)
 	CreateServiceLinkedRole(context.Context, *CreateServiceLinkedRoleInput) (*CreateServiceLinkedRoleOutput, error)
+	CreateUser(context.Context, *CreateUserInput) (*CreateUserOutput, error)
+	DeleteAccessKey(context.Context, *DeleteAccessKeyInput) (*DeleteAccessKeyOutput, error)
+	DeleteGroup(context.Context, *DeleteGroupInput) (*DeleteGroupOutput, error)
+	DeleteGroupPolicy(context.Context, *DeleteGroupPolicyInput) (*DeleteGroupPolicyOutput, error)
 	DeleteInstanceProfile(context.Context, *DeleteInstanceProfileInput) (*DeleteInstanceProfileOutput, error)
 	DeletePolicy(context.Context, *DeletePolicyInput) (*DeletePolicyOutput, error)
 	DeletePolicyVersion(context.Context, *DeletePolicyVersionInput) (*DeletePolicyVersionOutput, error)
@@ -27,9 +36,16 @@ type Operations interface {
 	DeleteRolePermissionsBoundary(context.Context, *DeleteRolePermissionsBoundaryInput) (*DeleteRolePermissionsBoundaryOutput, error)
 	DeleteRolePolicy(context.Context, *DeleteRolePolicyInput) (*DeleteRolePolicyOutput, error)
 	DeleteServiceLinkedRole(context.Context, *DeleteServiceLinkedRoleInput) (*DeleteServiceLinkedRoleOutput, error)
+	DeleteUser(context.Context, *DeleteUserInput) (*DeleteUserOutput, error)
+	DeleteUserPermissionsBoundary(context.Context, *DeleteUserPermissionsBoundaryInput) (*DeleteUserPermissionsBoundaryOutput, error)
+	DeleteUserPolicy(context.Context, *DeleteUserPolicyInput) (*DeleteUserPolicyOutput, error)
+	DetachGroupPolicy(context.Context, *DetachGroupPolicyInput) (*DetachGroupPolicyOutput, error)
 	DetachRolePolicy(context.Context, *DetachRolePolicyInput) (*DetachRolePolicyOutput, error)
+	DetachUserPolicy(context.Context, *DetachUserPolicyInput) (*DetachUserPolicyOutput, error)
 	GetAccountAuthorizationDetails(context.Context, *GetAccountAuthorizationDetailsInput) (*GetAccountAuthorizationDetailsOutput, error)
 	GetAccountSummary(context.Context, *GetAccountSummaryInput) (*GetAccountSummaryOutput, error)
+	GetGroup(context.Context, *GetGroupInput) (*GetGroupOutput, error)
+	GetGroupPolicy(context.Context, *GetGroupPolicyInput) (*GetGroupPolicyOutput, error)
 	GetInstanceProfile(context.Context, *GetInstanceProfileInput) (*GetInstanceProfileOutput, error)
 	GetPolicy(context.Context, *GetPolicyInput) (*GetPolicyOutput, error)
 	GetPolicyVersion(context.Context, *GetPolicyVersionInput) (*GetPolicyVersionOutput, error)
@@ -37,10 +53,16 @@ type Operations interface {
 	GetRolePolicy(context.Context, *GetRolePolicyInput) (*GetRolePolicyOutput, error)
 	GetServiceLinkedRoleDeletionStatus(context.Context, *GetServiceLinkedRoleDeletionStatusInput) (*GetServiceLinkedRoleDeletionStatusOutput, error)
 	GetUser(context.Context, *GetUserInput) (*GetUserOutput, error)
+	GetUserPolicy(context.Context, *GetUserPolicyInput) (*GetUserPolicyOutput, error)
+	ListAccessKeys(context.Context, *ListAccessKeysInput) (*ListAccessKeysOutput, error)
 	ListAccountAliases(context.Context, *ListAccountAliasesInput) (*ListAccountAliasesOutput, error)
+	ListAttachedGroupPolicies(context.Context, *ListAttachedGroupPoliciesInput) (*ListAttachedGroupPoliciesOutput, error)
 	ListAttachedRolePolicies(context.Context, *ListAttachedRolePoliciesInput) (*ListAttachedRolePoliciesOutput, error)
+	ListAttachedUserPolicies(context.Context, *ListAttachedUserPoliciesInput) (*ListAttachedUserPoliciesOutput, error)
 	ListEntitiesForPolicy(context.Context, *ListEntitiesForPolicyInput) (*ListEntitiesForPolicyOutput, error)
+	ListGroupPolicies(context.Context, *ListGroupPoliciesInput) (*ListGroupPoliciesOutput, error)
 	ListGroups(context.Context, *ListGroupsInput) (*ListGroupsOutput, error)
+	ListGroupsForUser(context.Context, *ListGroupsForUserInput) (*ListGroupsForUserOutput, error)
 	ListInstanceProfileTags(context.Context, *ListInstanceProfileTagsInput) (*ListInstanceProfileTagsOutput, error)
 	ListInstanceProfiles(context.Context, *ListInstanceProfilesInput) (*ListInstanceProfilesOutput, error)
 	ListInstanceProfilesForRole(context.Context, *ListInstanceProfilesForRoleInput) (*ListInstanceProfilesForRoleOutput, error)
@@ -50,22 +72,32 @@ type Operations interface {
 	ListRolePolicies(context.Context, *ListRolePoliciesInput) (*ListRolePoliciesOutput, error)
 	ListRoleTags(context.Context, *ListRoleTagsInput) (*ListRoleTagsOutput, error)
 	ListRoles(context.Context, *ListRolesInput) (*ListRolesOutput, error)
+	ListUserPolicies(context.Context, *ListUserPoliciesInput) (*ListUserPoliciesOutput, error)
+	ListUserTags(context.Context, *ListUserTagsInput) (*ListUserTagsOutput, error)
 	ListUsers(context.Context, *ListUsersInput) (*ListUsersOutput, error)
+	PutGroupPolicy(context.Context, *PutGroupPolicyInput) (*PutGroupPolicyOutput, error)
 	PutRolePermissionsBoundary(context.Context, *PutRolePermissionsBoundaryInput) (*PutRolePermissionsBoundaryOutput, error)
 	PutRolePolicy(context.Context, *PutRolePolicyInput) (*PutRolePolicyOutput, error)
+	PutUserPermissionsBoundary(context.Context, *PutUserPermissionsBoundaryInput) (*PutUserPermissionsBoundaryOutput, error)
+	PutUserPolicy(context.Context, *PutUserPolicyInput) (*PutUserPolicyOutput, error)
 	RemoveRoleFromInstanceProfile(context.Context, *RemoveRoleFromInstanceProfileInput) (*RemoveRoleFromInstanceProfileOutput, error)
+	RemoveUserFromGroup(context.Context, *RemoveUserFromGroupInput) (*RemoveUserFromGroupOutput, error)
 	SetDefaultPolicyVersion(context.Context, *SetDefaultPolicyVersionInput) (*SetDefaultPolicyVersionOutput, error)
 	SimulateCustomPolicy(context.Context, *SimulateCustomPolicyInput) (*SimulateCustomPolicyOutput, error)
 	SimulatePrincipalPolicy(context.Context, *SimulatePrincipalPolicyInput) (*SimulatePrincipalPolicyOutput, error)
 	TagInstanceProfile(context.Context, *TagInstanceProfileInput) (*TagInstanceProfileOutput, error)
 	TagPolicy(context.Context, *TagPolicyInput) (*TagPolicyOutput, error)
 	TagRole(context.Context, *TagRoleInput) (*TagRoleOutput, error)
+	TagUser(context.Context, *TagUserInput) (*TagUserOutput, error)
 	UntagInstanceProfile(context.Context, *UntagInstanceProfileInput) (*UntagInstanceProfileOutput, error)
 	UntagPolicy(context.Context, *UntagPolicyInput) (*UntagPolicyOutput, error)
 	UntagRole(context.Context, *UntagRoleInput) (*UntagRoleOutput, error)
+	UntagUser(context.Context, *UntagUserInput) (*UntagUserOutput, error)
+	UpdateAccessKey(context.Context, *UpdateAccessKeyInput) (*UpdateAccessKeyOutput, error)
 	UpdateAssumeRolePolicy(context.Context, *UpdateAssumeRolePolicyInput) (*UpdateAssumeRolePolicyOutput, error)
 	UpdateRole(context.Context, *UpdateRoleInput) (*UpdateRoleOutput, error)
 	UpdateRoleDescription(context.Context, *UpdateRoleDescriptionInput) (*UpdateRoleDescriptionOutput, error)
+	UpdateUser(context.Context, *UpdateUserInput) (*UpdateUserOutput, error)
 }
 
 // Unimplemented answers every operation with a clear refusal. Embed it.
@@ -78,9 +110,34 @@ func (Unimplemented) AddRoleToInstanceProfile(context.Context, *AddRoleToInstanc
 	return nil, wire.NotBuilt("iam", "AddRoleToInstanceProfile")
 }
 
+// AddUserToGroup is not implemented.
+func (Unimplemented) AddUserToGroup(context.Context, *AddUserToGroupInput) (*AddUserToGroupOutput, error) {
+	return nil, wire.NotBuilt("iam", "AddUserToGroup")
+}
+
+// AttachGroupPolicy is not implemented.
+func (Unimplemented) AttachGroupPolicy(context.Context, *AttachGroupPolicyInput) (*AttachGroupPolicyOutput, error) {
+	return nil, wire.NotBuilt("iam", "AttachGroupPolicy")
+}
+
 // AttachRolePolicy is not implemented.
 func (Unimplemented) AttachRolePolicy(context.Context, *AttachRolePolicyInput) (*AttachRolePolicyOutput, error) {
 	return nil, wire.NotBuilt("iam", "AttachRolePolicy")
+}
+
+// AttachUserPolicy is not implemented.
+func (Unimplemented) AttachUserPolicy(context.Context, *AttachUserPolicyInput) (*AttachUserPolicyOutput, error) {
+	return nil, wire.NotBuilt("iam", "AttachUserPolicy")
+}
+
+// CreateAccessKey is not implemented.
+func (Unimplemented) CreateAccessKey(context.Context, *CreateAccessKeyInput) (*CreateAccessKeyOutput, error) {
+	return nil, wire.NotBuilt("iam", "CreateAccessKey")
+}
+
+// CreateGroup is not implemented.
+func (Unimplemented) CreateGroup(context.Context, *CreateGroupInput) (*CreateGroupOutput, error) {
+	return nil, wire.NotBuilt("iam", "CreateGroup")
 }
 
 // CreateInstanceProfile is not implemented.
@@ -106,6 +163,26 @@ func (Unimplemented) CreateRole(context.Context, *CreateRoleInput) (*CreateRoleO
 // CreateServiceLinkedRole is not implemented.
 func (Unimplemented) CreateServiceLinkedRole(context.Context, *CreateServiceLinkedRoleInput) (*CreateServiceLinkedRoleOutput, error) {
 	return nil, wire.NotBuilt("iam", "CreateServiceLinkedRole")
+}
+
+// CreateUser is not implemented.
+func (Unimplemented) CreateUser(context.Context, *CreateUserInput) (*CreateUserOutput, error) {
+	return nil, wire.NotBuilt("iam", "CreateUser")
+}
+
+// DeleteAccessKey is not implemented.
+func (Unimplemented) DeleteAccessKey(context.Context, *DeleteAccessKeyInput) (*DeleteAccessKeyOutput, error) {
+	return nil, wire.NotBuilt("iam", "DeleteAccessKey")
+}
+
+// DeleteGroup is not implemented.
+func (Unimplemented) DeleteGroup(context.Context, *DeleteGroupInput) (*DeleteGroupOutput, error) {
+	return nil, wire.NotBuilt("iam", "DeleteGroup")
+}
+
+// DeleteGroupPolicy is not implemented.
+func (Unimplemented) DeleteGroupPolicy(context.Context, *DeleteGroupPolicyInput) (*DeleteGroupPolicyOutput, error) {
+	return nil, wire.NotBuilt("iam", "DeleteGroupPolicy")
 }
 
 // DeleteInstanceProfile is not implemented.
@@ -143,9 +220,34 @@ func (Unimplemented) DeleteServiceLinkedRole(context.Context, *DeleteServiceLink
 	return nil, wire.NotBuilt("iam", "DeleteServiceLinkedRole")
 }
 
+// DeleteUser is not implemented.
+func (Unimplemented) DeleteUser(context.Context, *DeleteUserInput) (*DeleteUserOutput, error) {
+	return nil, wire.NotBuilt("iam", "DeleteUser")
+}
+
+// DeleteUserPermissionsBoundary is not implemented.
+func (Unimplemented) DeleteUserPermissionsBoundary(context.Context, *DeleteUserPermissionsBoundaryInput) (*DeleteUserPermissionsBoundaryOutput, error) {
+	return nil, wire.NotBuilt("iam", "DeleteUserPermissionsBoundary")
+}
+
+// DeleteUserPolicy is not implemented.
+func (Unimplemented) DeleteUserPolicy(context.Context, *DeleteUserPolicyInput) (*DeleteUserPolicyOutput, error) {
+	return nil, wire.NotBuilt("iam", "DeleteUserPolicy")
+}
+
+// DetachGroupPolicy is not implemented.
+func (Unimplemented) DetachGroupPolicy(context.Context, *DetachGroupPolicyInput) (*DetachGroupPolicyOutput, error) {
+	return nil, wire.NotBuilt("iam", "DetachGroupPolicy")
+}
+
 // DetachRolePolicy is not implemented.
 func (Unimplemented) DetachRolePolicy(context.Context, *DetachRolePolicyInput) (*DetachRolePolicyOutput, error) {
 	return nil, wire.NotBuilt("iam", "DetachRolePolicy")
+}
+
+// DetachUserPolicy is not implemented.
+func (Unimplemented) DetachUserPolicy(context.Context, *DetachUserPolicyInput) (*DetachUserPolicyOutput, error) {
+	return nil, wire.NotBuilt("iam", "DetachUserPolicy")
 }
 
 // GetAccountAuthorizationDetails is not implemented.
@@ -156,6 +258,16 @@ func (Unimplemented) GetAccountAuthorizationDetails(context.Context, *GetAccount
 // GetAccountSummary is not implemented.
 func (Unimplemented) GetAccountSummary(context.Context, *GetAccountSummaryInput) (*GetAccountSummaryOutput, error) {
 	return nil, wire.NotBuilt("iam", "GetAccountSummary")
+}
+
+// GetGroup is not implemented.
+func (Unimplemented) GetGroup(context.Context, *GetGroupInput) (*GetGroupOutput, error) {
+	return nil, wire.NotBuilt("iam", "GetGroup")
+}
+
+// GetGroupPolicy is not implemented.
+func (Unimplemented) GetGroupPolicy(context.Context, *GetGroupPolicyInput) (*GetGroupPolicyOutput, error) {
+	return nil, wire.NotBuilt("iam", "GetGroupPolicy")
 }
 
 // GetInstanceProfile is not implemented.
@@ -193,9 +305,24 @@ func (Unimplemented) GetUser(context.Context, *GetUserInput) (*GetUserOutput, er
 	return nil, wire.NotBuilt("iam", "GetUser")
 }
 
+// GetUserPolicy is not implemented.
+func (Unimplemented) GetUserPolicy(context.Context, *GetUserPolicyInput) (*GetUserPolicyOutput, error) {
+	return nil, wire.NotBuilt("iam", "GetUserPolicy")
+}
+
+// ListAccessKeys is not implemented.
+func (Unimplemented) ListAccessKeys(context.Context, *ListAccessKeysInput) (*ListAccessKeysOutput, error) {
+	return nil, wire.NotBuilt("iam", "ListAccessKeys")
+}
+
 // ListAccountAliases is not implemented.
 func (Unimplemented) ListAccountAliases(context.Context, *ListAccountAliasesInput) (*ListAccountAliasesOutput, error) {
 	return nil, wire.NotBuilt("iam", "ListAccountAliases")
+}
+
+// ListAttachedGroupPolicies is not implemented.
+func (Unimplemented) ListAttachedGroupPolicies(context.Context, *ListAttachedGroupPoliciesInput) (*ListAttachedGroupPoliciesOutput, error) {
+	return nil, wire.NotBuilt("iam", "ListAttachedGroupPolicies")
 }
 
 // ListAttachedRolePolicies is not implemented.
@@ -203,14 +330,29 @@ func (Unimplemented) ListAttachedRolePolicies(context.Context, *ListAttachedRole
 	return nil, wire.NotBuilt("iam", "ListAttachedRolePolicies")
 }
 
+// ListAttachedUserPolicies is not implemented.
+func (Unimplemented) ListAttachedUserPolicies(context.Context, *ListAttachedUserPoliciesInput) (*ListAttachedUserPoliciesOutput, error) {
+	return nil, wire.NotBuilt("iam", "ListAttachedUserPolicies")
+}
+
 // ListEntitiesForPolicy is not implemented.
 func (Unimplemented) ListEntitiesForPolicy(context.Context, *ListEntitiesForPolicyInput) (*ListEntitiesForPolicyOutput, error) {
 	return nil, wire.NotBuilt("iam", "ListEntitiesForPolicy")
 }
 
+// ListGroupPolicies is not implemented.
+func (Unimplemented) ListGroupPolicies(context.Context, *ListGroupPoliciesInput) (*ListGroupPoliciesOutput, error) {
+	return nil, wire.NotBuilt("iam", "ListGroupPolicies")
+}
+
 // ListGroups is not implemented.
 func (Unimplemented) ListGroups(context.Context, *ListGroupsInput) (*ListGroupsOutput, error) {
 	return nil, wire.NotBuilt("iam", "ListGroups")
+}
+
+// ListGroupsForUser is not implemented.
+func (Unimplemented) ListGroupsForUser(context.Context, *ListGroupsForUserInput) (*ListGroupsForUserOutput, error) {
+	return nil, wire.NotBuilt("iam", "ListGroupsForUser")
 }
 
 // ListInstanceProfileTags is not implemented.
@@ -258,9 +400,24 @@ func (Unimplemented) ListRoles(context.Context, *ListRolesInput) (*ListRolesOutp
 	return nil, wire.NotBuilt("iam", "ListRoles")
 }
 
+// ListUserPolicies is not implemented.
+func (Unimplemented) ListUserPolicies(context.Context, *ListUserPoliciesInput) (*ListUserPoliciesOutput, error) {
+	return nil, wire.NotBuilt("iam", "ListUserPolicies")
+}
+
+// ListUserTags is not implemented.
+func (Unimplemented) ListUserTags(context.Context, *ListUserTagsInput) (*ListUserTagsOutput, error) {
+	return nil, wire.NotBuilt("iam", "ListUserTags")
+}
+
 // ListUsers is not implemented.
 func (Unimplemented) ListUsers(context.Context, *ListUsersInput) (*ListUsersOutput, error) {
 	return nil, wire.NotBuilt("iam", "ListUsers")
+}
+
+// PutGroupPolicy is not implemented.
+func (Unimplemented) PutGroupPolicy(context.Context, *PutGroupPolicyInput) (*PutGroupPolicyOutput, error) {
+	return nil, wire.NotBuilt("iam", "PutGroupPolicy")
 }
 
 // PutRolePermissionsBoundary is not implemented.
@@ -273,9 +430,24 @@ func (Unimplemented) PutRolePolicy(context.Context, *PutRolePolicyInput) (*PutRo
 	return nil, wire.NotBuilt("iam", "PutRolePolicy")
 }
 
+// PutUserPermissionsBoundary is not implemented.
+func (Unimplemented) PutUserPermissionsBoundary(context.Context, *PutUserPermissionsBoundaryInput) (*PutUserPermissionsBoundaryOutput, error) {
+	return nil, wire.NotBuilt("iam", "PutUserPermissionsBoundary")
+}
+
+// PutUserPolicy is not implemented.
+func (Unimplemented) PutUserPolicy(context.Context, *PutUserPolicyInput) (*PutUserPolicyOutput, error) {
+	return nil, wire.NotBuilt("iam", "PutUserPolicy")
+}
+
 // RemoveRoleFromInstanceProfile is not implemented.
 func (Unimplemented) RemoveRoleFromInstanceProfile(context.Context, *RemoveRoleFromInstanceProfileInput) (*RemoveRoleFromInstanceProfileOutput, error) {
 	return nil, wire.NotBuilt("iam", "RemoveRoleFromInstanceProfile")
+}
+
+// RemoveUserFromGroup is not implemented.
+func (Unimplemented) RemoveUserFromGroup(context.Context, *RemoveUserFromGroupInput) (*RemoveUserFromGroupOutput, error) {
+	return nil, wire.NotBuilt("iam", "RemoveUserFromGroup")
 }
 
 // SetDefaultPolicyVersion is not implemented.
@@ -308,6 +480,11 @@ func (Unimplemented) TagRole(context.Context, *TagRoleInput) (*TagRoleOutput, er
 	return nil, wire.NotBuilt("iam", "TagRole")
 }
 
+// TagUser is not implemented.
+func (Unimplemented) TagUser(context.Context, *TagUserInput) (*TagUserOutput, error) {
+	return nil, wire.NotBuilt("iam", "TagUser")
+}
+
 // UntagInstanceProfile is not implemented.
 func (Unimplemented) UntagInstanceProfile(context.Context, *UntagInstanceProfileInput) (*UntagInstanceProfileOutput, error) {
 	return nil, wire.NotBuilt("iam", "UntagInstanceProfile")
@@ -323,6 +500,16 @@ func (Unimplemented) UntagRole(context.Context, *UntagRoleInput) (*UntagRoleOutp
 	return nil, wire.NotBuilt("iam", "UntagRole")
 }
 
+// UntagUser is not implemented.
+func (Unimplemented) UntagUser(context.Context, *UntagUserInput) (*UntagUserOutput, error) {
+	return nil, wire.NotBuilt("iam", "UntagUser")
+}
+
+// UpdateAccessKey is not implemented.
+func (Unimplemented) UpdateAccessKey(context.Context, *UpdateAccessKeyInput) (*UpdateAccessKeyOutput, error) {
+	return nil, wire.NotBuilt("iam", "UpdateAccessKey")
+}
+
 // UpdateAssumeRolePolicy is not implemented.
 func (Unimplemented) UpdateAssumeRolePolicy(context.Context, *UpdateAssumeRolePolicyInput) (*UpdateAssumeRolePolicyOutput, error) {
 	return nil, wire.NotBuilt("iam", "UpdateAssumeRolePolicy")
@@ -336,6 +523,11 @@ func (Unimplemented) UpdateRole(context.Context, *UpdateRoleInput) (*UpdateRoleO
 // UpdateRoleDescription is not implemented.
 func (Unimplemented) UpdateRoleDescription(context.Context, *UpdateRoleDescriptionInput) (*UpdateRoleDescriptionOutput, error) {
 	return nil, wire.NotBuilt("iam", "UpdateRoleDescription")
+}
+
+// UpdateUser is not implemented.
+func (Unimplemented) UpdateUser(context.Context, *UpdateUserInput) (*UpdateUserOutput, error) {
+	return nil, wire.NotBuilt("iam", "UpdateUser")
 }
 
 // Meta describes the service to the wire.
@@ -354,12 +546,21 @@ var Meta = wire.NewService(wire.Description{
 	Schema:         schema,
 	Built: []wire.Built{
 		wire.Build("AddRoleToInstanceProfile", Operations.AddRoleToInstanceProfile),
+		wire.Build("AddUserToGroup", Operations.AddUserToGroup),
+		wire.Build("AttachGroupPolicy", Operations.AttachGroupPolicy),
 		wire.Build("AttachRolePolicy", Operations.AttachRolePolicy),
+		wire.Build("AttachUserPolicy", Operations.AttachUserPolicy),
+		wire.Build("CreateAccessKey", Operations.CreateAccessKey),
+		wire.Build("CreateGroup", Operations.CreateGroup),
 		wire.Build("CreateInstanceProfile", Operations.CreateInstanceProfile),
 		wire.Build("CreatePolicy", Operations.CreatePolicy),
 		wire.Build("CreatePolicyVersion", Operations.CreatePolicyVersion),
 		wire.Build("CreateRole", Operations.CreateRole),
 		wire.Build("CreateServiceLinkedRole", Operations.CreateServiceLinkedRole),
+		wire.Build("CreateUser", Operations.CreateUser),
+		wire.Build("DeleteAccessKey", Operations.DeleteAccessKey),
+		wire.Build("DeleteGroup", Operations.DeleteGroup),
+		wire.Build("DeleteGroupPolicy", Operations.DeleteGroupPolicy),
 		wire.Build("DeleteInstanceProfile", Operations.DeleteInstanceProfile),
 		wire.Build("DeletePolicy", Operations.DeletePolicy),
 		wire.Build("DeletePolicyVersion", Operations.DeletePolicyVersion),
@@ -367,9 +568,16 @@ var Meta = wire.NewService(wire.Description{
 		wire.Build("DeleteRolePermissionsBoundary", Operations.DeleteRolePermissionsBoundary),
 		wire.Build("DeleteRolePolicy", Operations.DeleteRolePolicy),
 		wire.Build("DeleteServiceLinkedRole", Operations.DeleteServiceLinkedRole),
+		wire.Build("DeleteUser", Operations.DeleteUser),
+		wire.Build("DeleteUserPermissionsBoundary", Operations.DeleteUserPermissionsBoundary),
+		wire.Build("DeleteUserPolicy", Operations.DeleteUserPolicy),
+		wire.Build("DetachGroupPolicy", Operations.DetachGroupPolicy),
 		wire.Build("DetachRolePolicy", Operations.DetachRolePolicy),
+		wire.Build("DetachUserPolicy", Operations.DetachUserPolicy),
 		wire.Build("GetAccountAuthorizationDetails", Operations.GetAccountAuthorizationDetails),
 		wire.Build("GetAccountSummary", Operations.GetAccountSummary),
+		wire.Build("GetGroup", Operations.GetGroup),
+		wire.Build("GetGroupPolicy", Operations.GetGroupPolicy),
 		wire.Build("GetInstanceProfile", Operations.GetInstanceProfile),
 		wire.Build("GetPolicy", Operations.GetPolicy),
 		wire.Build("GetPolicyVersion", Operations.GetPolicyVersion),
@@ -377,10 +585,16 @@ var Meta = wire.NewService(wire.Description{
 		wire.Build("GetRolePolicy", Operations.GetRolePolicy),
 		wire.Build("GetServiceLinkedRoleDeletionStatus", Operations.GetServiceLinkedRoleDeletionStatus),
 		wire.Build("GetUser", Operations.GetUser),
+		wire.Build("GetUserPolicy", Operations.GetUserPolicy),
+		wire.Build("ListAccessKeys", Operations.ListAccessKeys),
 		wire.Build("ListAccountAliases", Operations.ListAccountAliases),
+		wire.Build("ListAttachedGroupPolicies", Operations.ListAttachedGroupPolicies),
 		wire.Build("ListAttachedRolePolicies", Operations.ListAttachedRolePolicies),
+		wire.Build("ListAttachedUserPolicies", Operations.ListAttachedUserPolicies),
 		wire.Build("ListEntitiesForPolicy", Operations.ListEntitiesForPolicy),
+		wire.Build("ListGroupPolicies", Operations.ListGroupPolicies),
 		wire.Build("ListGroups", Operations.ListGroups),
+		wire.Build("ListGroupsForUser", Operations.ListGroupsForUser),
 		wire.Build("ListInstanceProfileTags", Operations.ListInstanceProfileTags),
 		wire.Build("ListInstanceProfiles", Operations.ListInstanceProfiles),
 		wire.Build("ListInstanceProfilesForRole", Operations.ListInstanceProfilesForRole),
@@ -390,21 +604,31 @@ var Meta = wire.NewService(wire.Description{
 		wire.Build("ListRolePolicies", Operations.ListRolePolicies),
 		wire.Build("ListRoleTags", Operations.ListRoleTags),
 		wire.Build("ListRoles", Operations.ListRoles),
+		wire.Build("ListUserPolicies", Operations.ListUserPolicies),
+		wire.Build("ListUserTags", Operations.ListUserTags),
 		wire.Build("ListUsers", Operations.ListUsers),
+		wire.Build("PutGroupPolicy", Operations.PutGroupPolicy),
 		wire.Build("PutRolePermissionsBoundary", Operations.PutRolePermissionsBoundary),
 		wire.Build("PutRolePolicy", Operations.PutRolePolicy),
+		wire.Build("PutUserPermissionsBoundary", Operations.PutUserPermissionsBoundary),
+		wire.Build("PutUserPolicy", Operations.PutUserPolicy),
 		wire.Build("RemoveRoleFromInstanceProfile", Operations.RemoveRoleFromInstanceProfile),
+		wire.Build("RemoveUserFromGroup", Operations.RemoveUserFromGroup),
 		wire.Build("SetDefaultPolicyVersion", Operations.SetDefaultPolicyVersion),
 		wire.Build("SimulateCustomPolicy", Operations.SimulateCustomPolicy),
 		wire.Build("SimulatePrincipalPolicy", Operations.SimulatePrincipalPolicy),
 		wire.Build("TagInstanceProfile", Operations.TagInstanceProfile),
 		wire.Build("TagPolicy", Operations.TagPolicy),
 		wire.Build("TagRole", Operations.TagRole),
+		wire.Build("TagUser", Operations.TagUser),
 		wire.Build("UntagInstanceProfile", Operations.UntagInstanceProfile),
 		wire.Build("UntagPolicy", Operations.UntagPolicy),
 		wire.Build("UntagRole", Operations.UntagRole),
+		wire.Build("UntagUser", Operations.UntagUser),
+		wire.Build("UpdateAccessKey", Operations.UpdateAccessKey),
 		wire.Build("UpdateAssumeRolePolicy", Operations.UpdateAssumeRolePolicy),
 		wire.Build("UpdateRole", Operations.UpdateRole),
 		wire.Build("UpdateRoleDescription", Operations.UpdateRoleDescription),
+		wire.Build("UpdateUser", Operations.UpdateUser),
 	},
 })

@@ -7,16 +7,16 @@ const table = `
 AcceptDelegationRequest POST / 200 - - - -
 AddClientIDToOpenIDConnectProvider POST / 200 - - - -
 AddRoleToInstanceProfile POST / 200 AddRoleToInstanceProfileRequest - - NoSuchEntityException,EntityAlreadyExistsException,LimitExceededException,UnmodifiableEntityException,ServiceFailureException
-AddUserToGroup POST / 200 - - - -
+AddUserToGroup POST / 200 AddUserToGroupRequest - - NoSuchEntityException,LimitExceededException,ServiceFailureException
 AssociateDelegationRequest POST / 200 - - - -
-AttachGroupPolicy POST / 200 - - - -
+AttachGroupPolicy POST / 200 AttachGroupPolicyRequest - - NoSuchEntityException,LimitExceededException,InvalidInputException,PolicyNotAttachableException,ServiceFailureException
 AttachRolePolicy POST / 200 AttachRolePolicyRequest - - NoSuchEntityException,LimitExceededException,InvalidInputException,UnmodifiableEntityException,PolicyNotAttachableException,ServiceFailureException
-AttachUserPolicy POST / 200 - - - -
+AttachUserPolicy POST / 200 AttachUserPolicyRequest - - NoSuchEntityException,LimitExceededException,InvalidInputException,PolicyNotAttachableException,ServiceFailureException
 ChangePassword POST / 200 - - - -
-CreateAccessKey POST / 200 - - - -
+CreateAccessKey POST / 200 CreateAccessKeyRequest CreateAccessKeyResponse CreateAccessKeyResult NoSuchEntityException,LimitExceededException,ServiceFailureException
 CreateAccountAlias POST / 200 - - - -
 CreateDelegationRequest POST / 200 - - - -
-CreateGroup POST / 200 - - - -
+CreateGroup POST / 200 CreateGroupRequest CreateGroupResponse CreateGroupResult LimitExceededException,EntityAlreadyExistsException,NoSuchEntityException,ServiceFailureException
 CreateInstanceProfile POST / 200 CreateInstanceProfileRequest CreateInstanceProfileResponse CreateInstanceProfileResult EntityAlreadyExistsException,InvalidInputException,LimitExceededException,ConcurrentModificationException,ServiceFailureException
 CreateLoginProfile POST / 200 - - - -
 CreateOpenIDConnectProvider POST / 200 - - - -
@@ -26,14 +26,14 @@ CreateRole POST / 200 CreateRoleRequest CreateRoleResponse CreateRoleResult Limi
 CreateSAMLProvider POST / 200 - - - -
 CreateServiceLinkedRole POST / 200 CreateServiceLinkedRoleRequest CreateServiceLinkedRoleResponse CreateServiceLinkedRoleResult InvalidInputException,LimitExceededException,NoSuchEntityException,ServiceFailureException
 CreateServiceSpecificCredential POST / 200 - - - -
-CreateUser POST / 200 - - - -
+CreateUser POST / 200 CreateUserRequest CreateUserResponse CreateUserResult LimitExceededException,EntityAlreadyExistsException,NoSuchEntityException,InvalidInputException,ConcurrentModificationException,ServiceFailureException
 CreateVirtualMFADevice POST / 200 - - - -
 DeactivateMFADevice POST / 200 - - - -
-DeleteAccessKey POST / 200 - - - -
+DeleteAccessKey POST / 200 DeleteAccessKeyRequest - - NoSuchEntityException,LimitExceededException,ServiceFailureException
 DeleteAccountAlias POST / 200 - - - -
 DeleteAccountPasswordPolicy POST / 200 - - - -
-DeleteGroup POST / 200 - - - -
-DeleteGroupPolicy POST / 200 - - - -
+DeleteGroup POST / 200 DeleteGroupRequest - - NoSuchEntityException,DeleteConflictException,LimitExceededException,ServiceFailureException
+DeleteGroupPolicy POST / 200 DeleteGroupPolicyRequest - - NoSuchEntityException,LimitExceededException,ServiceFailureException
 DeleteInstanceProfile POST / 200 DeleteInstanceProfileRequest - - NoSuchEntityException,DeleteConflictException,LimitExceededException,ServiceFailureException
 DeleteLoginProfile POST / 200 - - - -
 DeleteOpenIDConnectProvider POST / 200 - - - -
@@ -48,13 +48,13 @@ DeleteServerCertificate POST / 200 - - - -
 DeleteServiceLinkedRole POST / 200 DeleteServiceLinkedRoleRequest DeleteServiceLinkedRoleResponse DeleteServiceLinkedRoleResult NoSuchEntityException,LimitExceededException,ServiceFailureException
 DeleteServiceSpecificCredential POST / 200 - - - -
 DeleteSigningCertificate POST / 200 - - - -
-DeleteUser POST / 200 - - - -
-DeleteUserPermissionsBoundary POST / 200 - - - -
-DeleteUserPolicy POST / 200 - - - -
+DeleteUser POST / 200 DeleteUserRequest - - LimitExceededException,NoSuchEntityException,DeleteConflictException,ConcurrentModificationException,ServiceFailureException
+DeleteUserPermissionsBoundary POST / 200 DeleteUserPermissionsBoundaryRequest - - NoSuchEntityException,ServiceFailureException
+DeleteUserPolicy POST / 200 DeleteUserPolicyRequest - - NoSuchEntityException,LimitExceededException,ServiceFailureException
 DeleteVirtualMFADevice POST / 200 - - - -
-DetachGroupPolicy POST / 200 - - - -
+DetachGroupPolicy POST / 200 DetachGroupPolicyRequest - - NoSuchEntityException,LimitExceededException,InvalidInputException,ServiceFailureException
 DetachRolePolicy POST / 200 DetachRolePolicyRequest - - NoSuchEntityException,LimitExceededException,InvalidInputException,UnmodifiableEntityException,ServiceFailureException
-DetachUserPolicy POST / 200 - - - -
+DetachUserPolicy POST / 200 DetachUserPolicyRequest - - NoSuchEntityException,LimitExceededException,InvalidInputException,ServiceFailureException
 DisableOrganizationsRootCredentialsManagement POST / 200 - - - -
 DisableOrganizationsRootSessions POST / 200 - - - -
 DisableOutboundWebIdentityFederation POST / 200 - - - -
@@ -73,8 +73,8 @@ GetContextKeysForCustomPolicy POST / 200 - - - -
 GetContextKeysForPrincipalPolicy POST / 200 - - - -
 GetCredentialReport POST / 200 - - - -
 GetDelegationRequest POST / 200 - - - -
-GetGroup POST / 200 - - - -
-GetGroupPolicy POST / 200 - - - -
+GetGroup POST / 200 GetGroupRequest GetGroupResponse GetGroupResult NoSuchEntityException,ServiceFailureException
+GetGroupPolicy POST / 200 GetGroupPolicyRequest GetGroupPolicyResponse GetGroupPolicyResult NoSuchEntityException,ServiceFailureException
 GetHumanReadableSummary POST / 200 - - - -
 GetInstanceProfile POST / 200 GetInstanceProfileRequest GetInstanceProfileResponse GetInstanceProfileResult NoSuchEntityException,ServiceFailureException
 GetLoginProfile POST / 200 - - - -
@@ -93,17 +93,17 @@ GetServiceLastAccessedDetails POST / 200 - - - -
 GetServiceLastAccessedDetailsWithEntities POST / 200 - - - -
 GetServiceLinkedRoleDeletionStatus POST / 200 GetServiceLinkedRoleDeletionStatusRequest GetServiceLinkedRoleDeletionStatusResponse GetServiceLinkedRoleDeletionStatusResult NoSuchEntityException,InvalidInputException,ServiceFailureException
 GetUser POST / 200 GetUserRequest GetUserResponse GetUserResult NoSuchEntityException,ServiceFailureException
-GetUserPolicy POST / 200 - - - -
-ListAccessKeys POST / 200 - - - -
+GetUserPolicy POST / 200 GetUserPolicyRequest GetUserPolicyResponse GetUserPolicyResult NoSuchEntityException,ServiceFailureException
+ListAccessKeys POST / 200 ListAccessKeysRequest ListAccessKeysResponse ListAccessKeysResult NoSuchEntityException,ServiceFailureException
 ListAccountAliases POST / 200 ListAccountAliasesRequest ListAccountAliasesResponse ListAccountAliasesResult ServiceFailureException
-ListAttachedGroupPolicies POST / 200 - - - -
+ListAttachedGroupPolicies POST / 200 ListAttachedGroupPoliciesRequest ListAttachedGroupPoliciesResponse ListAttachedGroupPoliciesResult NoSuchEntityException,InvalidInputException,ServiceFailureException
 ListAttachedRolePolicies POST / 200 ListAttachedRolePoliciesRequest ListAttachedRolePoliciesResponse ListAttachedRolePoliciesResult NoSuchEntityException,InvalidInputException,ServiceFailureException
-ListAttachedUserPolicies POST / 200 - - - -
+ListAttachedUserPolicies POST / 200 ListAttachedUserPoliciesRequest ListAttachedUserPoliciesResponse ListAttachedUserPoliciesResult NoSuchEntityException,InvalidInputException,ServiceFailureException
 ListDelegationRequests POST / 200 - - - -
 ListEntitiesForPolicy POST / 200 ListEntitiesForPolicyRequest ListEntitiesForPolicyResponse ListEntitiesForPolicyResult NoSuchEntityException,InvalidInputException,ServiceFailureException
-ListGroupPolicies POST / 200 - - - -
+ListGroupPolicies POST / 200 ListGroupPoliciesRequest ListGroupPoliciesResponse ListGroupPoliciesResult NoSuchEntityException,ServiceFailureException
 ListGroups POST / 200 ListGroupsRequest ListGroupsResponse ListGroupsResult ServiceFailureException
-ListGroupsForUser POST / 200 - - - -
+ListGroupsForUser POST / 200 ListGroupsForUserRequest ListGroupsForUserResponse ListGroupsForUserResult NoSuchEntityException,ServiceFailureException
 ListInstanceProfileTags POST / 200 ListInstanceProfileTagsRequest ListInstanceProfileTagsResponse ListInstanceProfileTagsResult NoSuchEntityException,ServiceFailureException
 ListInstanceProfiles POST / 200 ListInstanceProfilesRequest ListInstanceProfilesResponse ListInstanceProfilesResult ServiceFailureException
 ListInstanceProfilesForRole POST / 200 ListInstanceProfilesForRoleRequest ListInstanceProfilesForRoleResponse ListInstanceProfilesForRoleResult NoSuchEntityException,ServiceFailureException
@@ -126,19 +126,19 @@ ListServerCertificateTags POST / 200 - - - -
 ListServerCertificates POST / 200 - - - -
 ListServiceSpecificCredentials POST / 200 - - - -
 ListSigningCertificates POST / 200 - - - -
-ListUserPolicies POST / 200 - - - -
-ListUserTags POST / 200 - - - -
+ListUserPolicies POST / 200 ListUserPoliciesRequest ListUserPoliciesResponse ListUserPoliciesResult NoSuchEntityException,ServiceFailureException
+ListUserTags POST / 200 ListUserTagsRequest ListUserTagsResponse ListUserTagsResult NoSuchEntityException,ServiceFailureException
 ListUsers POST / 200 ListUsersRequest ListUsersResponse ListUsersResult ServiceFailureException
 ListVirtualMFADevices POST / 200 - - - -
-PutGroupPolicy POST / 200 - - - -
+PutGroupPolicy POST / 200 PutGroupPolicyRequest - - LimitExceededException,MalformedPolicyDocumentException,NoSuchEntityException,ServiceFailureException
 PutRolePermissionsBoundary POST / 200 PutRolePermissionsBoundaryRequest - - NoSuchEntityException,InvalidInputException,UnmodifiableEntityException,PolicyNotAttachableException,ServiceFailureException
 PutRolePolicy POST / 200 PutRolePolicyRequest - - LimitExceededException,MalformedPolicyDocumentException,NoSuchEntityException,UnmodifiableEntityException,ServiceFailureException
-PutUserPermissionsBoundary POST / 200 - - - -
-PutUserPolicy POST / 200 - - - -
+PutUserPermissionsBoundary POST / 200 PutUserPermissionsBoundaryRequest - - NoSuchEntityException,InvalidInputException,PolicyNotAttachableException,ServiceFailureException
+PutUserPolicy POST / 200 PutUserPolicyRequest - - LimitExceededException,MalformedPolicyDocumentException,NoSuchEntityException,ServiceFailureException
 RejectDelegationRequest POST / 200 - - - -
 RemoveClientIDFromOpenIDConnectProvider POST / 200 - - - -
 RemoveRoleFromInstanceProfile POST / 200 RemoveRoleFromInstanceProfileRequest - - NoSuchEntityException,LimitExceededException,UnmodifiableEntityException,ServiceFailureException
-RemoveUserFromGroup POST / 200 - - - -
+RemoveUserFromGroup POST / 200 RemoveUserFromGroupRequest - - NoSuchEntityException,LimitExceededException,ServiceFailureException
 ResetServiceSpecificCredential POST / 200 - - - -
 ResyncMFADevice POST / 200 - - - -
 SendDelegationToken POST / 200 - - - -
@@ -153,7 +153,7 @@ TagPolicy POST / 200 TagPolicyRequest - - NoSuchEntityException,LimitExceededExc
 TagRole POST / 200 TagRoleRequest - - NoSuchEntityException,LimitExceededException,InvalidInputException,ConcurrentModificationException,ServiceFailureException
 TagSAMLProvider POST / 200 - - - -
 TagServerCertificate POST / 200 - - - -
-TagUser POST / 200 - - - -
+TagUser POST / 200 TagUserRequest - - NoSuchEntityException,LimitExceededException,InvalidInputException,ConcurrentModificationException,ServiceFailureException
 UntagInstanceProfile POST / 200 UntagInstanceProfileRequest - - NoSuchEntityException,InvalidInputException,ConcurrentModificationException,ServiceFailureException
 UntagMFADevice POST / 200 - - - -
 UntagOpenIDConnectProvider POST / 200 - - - -
@@ -161,8 +161,8 @@ UntagPolicy POST / 200 UntagPolicyRequest - - NoSuchEntityException,InvalidInput
 UntagRole POST / 200 UntagRoleRequest - - NoSuchEntityException,ConcurrentModificationException,ServiceFailureException
 UntagSAMLProvider POST / 200 - - - -
 UntagServerCertificate POST / 200 - - - -
-UntagUser POST / 200 - - - -
-UpdateAccessKey POST / 200 - - - -
+UntagUser POST / 200 UntagUserRequest - - NoSuchEntityException,ConcurrentModificationException,ServiceFailureException
+UpdateAccessKey POST / 200 UpdateAccessKeyRequest - - NoSuchEntityException,LimitExceededException,ServiceFailureException,InvalidInputException
 UpdateAccountPasswordPolicy POST / 200 - - - -
 UpdateAssumeRolePolicy POST / 200 UpdateAssumeRolePolicyRequest - - NoSuchEntityException,MalformedPolicyDocumentException,LimitExceededException,UnmodifiableEntityException,ServiceFailureException
 UpdateDelegationRequest POST / 200 - - - -
@@ -176,7 +176,7 @@ UpdateSSHPublicKey POST / 200 - - - -
 UpdateServerCertificate POST / 200 - - - -
 UpdateServiceSpecificCredential POST / 200 - - - -
 UpdateSigningCertificate POST / 200 - - - -
-UpdateUser POST / 200 - - - -
+UpdateUser POST / 200 UpdateUserRequest - - NoSuchEntityException,LimitExceededException,EntityAlreadyExistsException,EntityTemporarilyUnmodifiableException,ConcurrentModificationException,ServiceFailureException
 UploadSSHPublicKey POST / 200 - - - -
 UploadServerCertificate POST / 200 - - - -
 UploadSigningCertificate POST / 200 - - - -
@@ -223,11 +223,16 @@ UnrecognizedPublicKeyEncodingException UnrecognizedPublicKeyEncoding 400 sender 
 
 // One shape a line: name and description.
 const schema = `
+AccessKey {"t":"structure","m":[{"n":"UserName","s":"userNameType"},{"n":"AccessKeyId","s":"accessKeyIdType"},{"n":"Status","s":"statusType"},{"n":"SecretAccessKey","s":"accessKeySecretType"},{"n":"CreateDate","s":"dateType"}],"r":["UserName","AccessKeyId","Status","SecretAccessKey"]}
+AccessKeyMetadata {"t":"structure","m":[{"n":"UserName","s":"userNameType"},{"n":"AccessKeyId","s":"accessKeyIdType"},{"n":"Status","s":"statusType"},{"n":"CreateDate","s":"dateType"}]}
 ActionNameListType {"t":"list","el":{"s":"ActionNameType"}}
 ActionNameType {"t":"string","min":3,"max":128}
 AddRoleToInstanceProfileRequest {"t":"structure","m":[{"n":"InstanceProfileName","s":"instanceProfileNameType"},{"n":"RoleName","s":"roleNameType"}],"r":["InstanceProfileName","RoleName"]}
+AddUserToGroupRequest {"t":"structure","m":[{"n":"GroupName","s":"groupNameType"},{"n":"UserName","s":"existingUserNameType"}],"r":["GroupName","UserName"]}
 ArnListType {"t":"list","el":{"s":"arnType"}}
+AttachGroupPolicyRequest {"t":"structure","m":[{"n":"GroupName","s":"groupNameType"},{"n":"PolicyArn","s":"arnType"}],"r":["GroupName","PolicyArn"]}
 AttachRolePolicyRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"},{"n":"PolicyArn","s":"arnType"}],"r":["RoleName","PolicyArn"]}
+AttachUserPolicyRequest {"t":"structure","m":[{"n":"UserName","s":"userNameType"},{"n":"PolicyArn","s":"arnType"}],"r":["UserName","PolicyArn"]}
 AttachedPermissionsBoundary {"t":"structure","m":[{"n":"PermissionsBoundaryType","s":"PermissionsBoundaryAttachmentType"},{"n":"PermissionsBoundaryArn","s":"arnType"}]}
 AttachedPolicy {"t":"structure","m":[{"n":"PolicyName","s":"policyNameType"},{"n":"PolicyArn","s":"arnType"}]}
 AttachmentName {"t":"string","min":1,"max":128,"p":"[\\w+=,.@-]+"}
@@ -240,6 +245,10 @@ ContextKeyNamesResultListType {"t":"list","el":{"s":"ContextKeyNameType"}}
 ContextKeyTypeEnum {"t":"string","e":["string","stringList","numeric","numericList","boolean","booleanList","ip","ipList","binary","binaryList","date","dateList"]}
 ContextKeyValueListType {"t":"list","el":{"s":"ContextKeyValueType"}}
 ContextKeyValueType {"t":"string"}
+CreateAccessKeyRequest {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"}]}
+CreateAccessKeyResponse {"t":"structure","m":[{"n":"AccessKey","s":"AccessKey"}],"r":["AccessKey"]}
+CreateGroupRequest {"t":"structure","m":[{"n":"Path","s":"pathType"},{"n":"GroupName","s":"groupNameType"}],"r":["GroupName"]}
+CreateGroupResponse {"t":"structure","m":[{"n":"Group","s":"Group"}],"r":["Group"]}
 CreateInstanceProfileRequest {"t":"structure","m":[{"n":"InstanceProfileName","s":"instanceProfileNameType"},{"n":"Path","s":"pathType"},{"n":"Tags","s":"tagListType"}],"r":["InstanceProfileName"]}
 CreateInstanceProfileResponse {"t":"structure","m":[{"n":"InstanceProfile","s":"InstanceProfile"}],"r":["InstanceProfile"]}
 CreatePolicyRequest {"t":"structure","m":[{"n":"PolicyName","s":"policyNameType"},{"n":"Path","s":"policyPathType"},{"n":"PolicyDocument","s":"policyDocumentType"},{"n":"Description","s":"policyDescriptionType"},{"n":"Tags","s":"tagListType"}],"r":["PolicyName","PolicyDocument"]}
@@ -250,6 +259,11 @@ CreateRoleRequest {"t":"structure","m":[{"n":"Path","s":"pathType"},{"n":"RoleNa
 CreateRoleResponse {"t":"structure","m":[{"n":"Role","s":"Role"}],"r":["Role"]}
 CreateServiceLinkedRoleRequest {"t":"structure","m":[{"n":"AWSServiceName","s":"groupNameType"},{"n":"Description","s":"roleDescriptionType"},{"n":"CustomSuffix","s":"customSuffixType"}],"r":["AWSServiceName"]}
 CreateServiceLinkedRoleResponse {"t":"structure","m":[{"n":"Role","s":"Role"}]}
+CreateUserRequest {"t":"structure","m":[{"n":"Path","s":"pathType"},{"n":"UserName","s":"userNameType"},{"n":"PermissionsBoundary","s":"arnType"},{"n":"Tags","s":"tagListType"}],"r":["UserName"]}
+CreateUserResponse {"t":"structure","m":[{"n":"User","s":"User"}]}
+DeleteAccessKeyRequest {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"},{"n":"AccessKeyId","s":"accessKeyIdType"}],"r":["AccessKeyId"]}
+DeleteGroupPolicyRequest {"t":"structure","m":[{"n":"GroupName","s":"groupNameType"},{"n":"PolicyName","s":"policyNameType"}],"r":["GroupName","PolicyName"]}
+DeleteGroupRequest {"t":"structure","m":[{"n":"GroupName","s":"groupNameType"}],"r":["GroupName"]}
 DeleteInstanceProfileRequest {"t":"structure","m":[{"n":"InstanceProfileName","s":"instanceProfileNameType"}],"r":["InstanceProfileName"]}
 DeletePolicyRequest {"t":"structure","m":[{"n":"PolicyArn","s":"arnType"}],"r":["PolicyArn"]}
 DeletePolicyVersionRequest {"t":"structure","m":[{"n":"PolicyArn","s":"arnType"},{"n":"VersionId","s":"policyVersionIdType"}],"r":["PolicyArn","VersionId"]}
@@ -258,10 +272,15 @@ DeleteRolePolicyRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"
 DeleteRoleRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"}],"r":["RoleName"]}
 DeleteServiceLinkedRoleRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"}],"r":["RoleName"]}
 DeleteServiceLinkedRoleResponse {"t":"structure","m":[{"n":"DeletionTaskId","s":"DeletionTaskIdType"}],"r":["DeletionTaskId"]}
+DeleteUserPermissionsBoundaryRequest {"t":"structure","m":[{"n":"UserName","s":"userNameType"}],"r":["UserName"]}
+DeleteUserPolicyRequest {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"},{"n":"PolicyName","s":"policyNameType"}],"r":["UserName","PolicyName"]}
+DeleteUserRequest {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"}],"r":["UserName"]}
 DeletionTaskFailureReasonType {"t":"structure","m":[{"n":"Reason","s":"ReasonType"},{"n":"RoleUsageList","s":"RoleUsageListType"}]}
 DeletionTaskIdType {"t":"string","min":1,"max":1000}
 DeletionTaskStatusType {"t":"string","e":["SUCCEEDED","IN_PROGRESS","FAILED","NOT_STARTED"]}
+DetachGroupPolicyRequest {"t":"structure","m":[{"n":"GroupName","s":"groupNameType"},{"n":"PolicyArn","s":"arnType"}],"r":["GroupName","PolicyArn"]}
 DetachRolePolicyRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"},{"n":"PolicyArn","s":"arnType"}],"r":["RoleName","PolicyArn"]}
+DetachUserPolicyRequest {"t":"structure","m":[{"n":"UserName","s":"userNameType"},{"n":"PolicyArn","s":"arnType"}],"r":["UserName","PolicyArn"]}
 EntityType {"t":"string","e":["User","Role","Group","LocalManagedPolicy","AWSManagedPolicy"]}
 EvalDecisionDetailsType {"t":"map","k":{"s":"EvalDecisionSourceType"},"v":{"s":"PolicyEvaluationDecisionType"}}
 EvalDecisionSourceType {"t":"string","min":3,"max":256}
@@ -270,6 +289,10 @@ EvaluationResultsListType {"t":"list","el":{"s":"EvaluationResult"}}
 GetAccountAuthorizationDetailsRequest {"t":"structure","m":[{"n":"Filter","s":"entityListType"},{"n":"MaxItems","s":"maxItemsType"},{"n":"Marker","s":"markerType"}]}
 GetAccountAuthorizationDetailsResponse {"t":"structure","m":[{"n":"UserDetailList","s":"userDetailListType"},{"n":"GroupDetailList","s":"groupDetailListType"},{"n":"RoleDetailList","s":"roleDetailListType"},{"n":"Policies","s":"ManagedPolicyDetailListType"},{"n":"IsTruncated","s":"booleanType"},{"n":"Marker","s":"responseMarkerType"}]}
 GetAccountSummaryResponse {"t":"structure","m":[{"n":"SummaryMap","s":"summaryMapType"}]}
+GetGroupPolicyRequest {"t":"structure","m":[{"n":"GroupName","s":"groupNameType"},{"n":"PolicyName","s":"policyNameType"}],"r":["GroupName","PolicyName"]}
+GetGroupPolicyResponse {"t":"structure","m":[{"n":"GroupName","s":"groupNameType"},{"n":"PolicyName","s":"policyNameType"},{"n":"PolicyDocument","s":"policyDocumentType"}],"r":["GroupName","PolicyName","PolicyDocument"]}
+GetGroupRequest {"t":"structure","m":[{"n":"GroupName","s":"groupNameType"},{"n":"Marker","s":"markerType"},{"n":"MaxItems","s":"maxItemsType"}],"r":["GroupName"]}
+GetGroupResponse {"t":"structure","m":[{"n":"Group","s":"Group"},{"n":"Users","s":"userListType"},{"n":"IsTruncated","s":"booleanType"},{"n":"Marker","s":"responseMarkerType"}],"r":["Group","Users"]}
 GetInstanceProfileRequest {"t":"structure","m":[{"n":"InstanceProfileName","s":"instanceProfileNameType"}],"r":["InstanceProfileName"]}
 GetInstanceProfileResponse {"t":"structure","m":[{"n":"InstanceProfile","s":"InstanceProfile"}],"r":["InstanceProfile"]}
 GetPolicyRequest {"t":"structure","m":[{"n":"PolicyArn","s":"arnType"}],"r":["PolicyArn"]}
@@ -282,6 +305,8 @@ GetRoleRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"}],"r":["
 GetRoleResponse {"t":"structure","m":[{"n":"Role","s":"Role"}],"r":["Role"]}
 GetServiceLinkedRoleDeletionStatusRequest {"t":"structure","m":[{"n":"DeletionTaskId","s":"DeletionTaskIdType"}],"r":["DeletionTaskId"]}
 GetServiceLinkedRoleDeletionStatusResponse {"t":"structure","m":[{"n":"Status","s":"DeletionTaskStatusType"},{"n":"Reason","s":"DeletionTaskFailureReasonType"}],"r":["Status"]}
+GetUserPolicyRequest {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"},{"n":"PolicyName","s":"policyNameType"}],"r":["UserName","PolicyName"]}
+GetUserPolicyResponse {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"},{"n":"PolicyName","s":"policyNameType"},{"n":"PolicyDocument","s":"policyDocumentType"}],"r":["UserName","PolicyName","PolicyDocument"]}
 GetUserRequest {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"}]}
 GetUserResponse {"t":"structure","m":[{"n":"User","s":"User"}],"r":["User"]}
 Group {"t":"structure","m":[{"n":"Path","s":"pathType"},{"n":"GroupName","s":"groupNameType"},{"n":"GroupId","s":"idType"},{"n":"Arn","s":"arnType"},{"n":"CreateDate","s":"dateType"}],"r":["Path","GroupName","GroupId","Arn","CreateDate"]}
@@ -289,12 +314,22 @@ GroupDetail {"t":"structure","m":[{"n":"Path","s":"pathType"},{"n":"GroupName","
 InlinePolicyIdentifierType {"t":"structure","m":[{"n":"PolicyName","s":"policyNameType"},{"n":"AttachmentType","s":"AttachmentType"},{"n":"AttachmentName","s":"AttachmentName"}],"r":["PolicyName","AttachmentType","AttachmentName"]}
 InstanceProfile {"t":"structure","m":[{"n":"Path","s":"pathType"},{"n":"InstanceProfileName","s":"instanceProfileNameType"},{"n":"InstanceProfileId","s":"idType"},{"n":"Arn","s":"arnType"},{"n":"CreateDate","s":"dateType"},{"n":"Roles","s":"roleListType"},{"n":"Tags","s":"tagListType"}],"r":["Path","InstanceProfileName","InstanceProfileId","Arn","CreateDate","Roles"]}
 LineNumber {"t":"integer"}
+ListAccessKeysRequest {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"},{"n":"Marker","s":"markerType"},{"n":"MaxItems","s":"maxItemsType"}]}
+ListAccessKeysResponse {"t":"structure","m":[{"n":"AccessKeyMetadata","s":"accessKeyMetadataListType"},{"n":"IsTruncated","s":"booleanType"},{"n":"Marker","s":"responseMarkerType"}],"r":["AccessKeyMetadata"]}
 ListAccountAliasesRequest {"t":"structure","m":[{"n":"Marker","s":"markerType"},{"n":"MaxItems","s":"maxItemsType"}]}
 ListAccountAliasesResponse {"t":"structure","m":[{"n":"AccountAliases","s":"accountAliasListType"},{"n":"IsTruncated","s":"booleanType"},{"n":"Marker","s":"responseMarkerType"}],"r":["AccountAliases"]}
+ListAttachedGroupPoliciesRequest {"t":"structure","m":[{"n":"GroupName","s":"groupNameType"},{"n":"PathPrefix","s":"policyPathType"},{"n":"Marker","s":"markerType"},{"n":"MaxItems","s":"maxItemsType"}],"r":["GroupName"]}
+ListAttachedGroupPoliciesResponse {"t":"structure","m":[{"n":"AttachedPolicies","s":"attachedPoliciesListType"},{"n":"IsTruncated","s":"booleanType"},{"n":"Marker","s":"responseMarkerType"}]}
 ListAttachedRolePoliciesRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"},{"n":"PathPrefix","s":"policyPathType"},{"n":"Marker","s":"markerType"},{"n":"MaxItems","s":"maxItemsType"}],"r":["RoleName"]}
 ListAttachedRolePoliciesResponse {"t":"structure","m":[{"n":"AttachedPolicies","s":"attachedPoliciesListType"},{"n":"IsTruncated","s":"booleanType"},{"n":"Marker","s":"responseMarkerType"}]}
+ListAttachedUserPoliciesRequest {"t":"structure","m":[{"n":"UserName","s":"userNameType"},{"n":"PathPrefix","s":"policyPathType"},{"n":"Marker","s":"markerType"},{"n":"MaxItems","s":"maxItemsType"}],"r":["UserName"]}
+ListAttachedUserPoliciesResponse {"t":"structure","m":[{"n":"AttachedPolicies","s":"attachedPoliciesListType"},{"n":"IsTruncated","s":"booleanType"},{"n":"Marker","s":"responseMarkerType"}]}
 ListEntitiesForPolicyRequest {"t":"structure","m":[{"n":"PolicyArn","s":"arnType"},{"n":"EntityFilter","s":"EntityType"},{"n":"PathPrefix","s":"pathType"},{"n":"PolicyUsageFilter","s":"PolicyUsageType"},{"n":"Marker","s":"markerType"},{"n":"MaxItems","s":"maxItemsType"}],"r":["PolicyArn"]}
 ListEntitiesForPolicyResponse {"t":"structure","m":[{"n":"PolicyGroups","s":"PolicyGroupListType"},{"n":"PolicyUsers","s":"PolicyUserListType"},{"n":"PolicyRoles","s":"PolicyRoleListType"},{"n":"IsTruncated","s":"booleanType"},{"n":"Marker","s":"responseMarkerType"}]}
+ListGroupPoliciesRequest {"t":"structure","m":[{"n":"GroupName","s":"groupNameType"},{"n":"Marker","s":"markerType"},{"n":"MaxItems","s":"maxItemsType"}],"r":["GroupName"]}
+ListGroupPoliciesResponse {"t":"structure","m":[{"n":"PolicyNames","s":"policyNameListType"},{"n":"IsTruncated","s":"booleanType"},{"n":"Marker","s":"responseMarkerType"}],"r":["PolicyNames"]}
+ListGroupsForUserRequest {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"},{"n":"Marker","s":"markerType"},{"n":"MaxItems","s":"maxItemsType"}],"r":["UserName"]}
+ListGroupsForUserResponse {"t":"structure","m":[{"n":"Groups","s":"groupListType"},{"n":"IsTruncated","s":"booleanType"},{"n":"Marker","s":"responseMarkerType"}],"r":["Groups"]}
 ListGroupsRequest {"t":"structure","m":[{"n":"PathPrefix","s":"pathPrefixType"},{"n":"Marker","s":"markerType"},{"n":"MaxItems","s":"maxItemsType"}]}
 ListGroupsResponse {"t":"structure","m":[{"n":"Groups","s":"groupListType"},{"n":"IsTruncated","s":"booleanType"},{"n":"Marker","s":"responseMarkerType"}],"r":["Groups"]}
 ListInstanceProfileTagsRequest {"t":"structure","m":[{"n":"InstanceProfileName","s":"instanceProfileNameType"},{"n":"Marker","s":"markerType"},{"n":"MaxItems","s":"maxItemsType"}],"r":["InstanceProfileName"]}
@@ -315,6 +350,10 @@ ListRoleTagsRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"},{"
 ListRoleTagsResponse {"t":"structure","m":[{"n":"Tags","s":"tagListType"},{"n":"IsTruncated","s":"booleanType"},{"n":"Marker","s":"responseMarkerType"}],"r":["Tags"]}
 ListRolesRequest {"t":"structure","m":[{"n":"PathPrefix","s":"pathPrefixType"},{"n":"Marker","s":"markerType"},{"n":"MaxItems","s":"maxItemsType"}]}
 ListRolesResponse {"t":"structure","m":[{"n":"Roles","s":"roleListType"},{"n":"IsTruncated","s":"booleanType"},{"n":"Marker","s":"responseMarkerType"}],"r":["Roles"]}
+ListUserPoliciesRequest {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"},{"n":"Marker","s":"markerType"},{"n":"MaxItems","s":"maxItemsType"}],"r":["UserName"]}
+ListUserPoliciesResponse {"t":"structure","m":[{"n":"PolicyNames","s":"policyNameListType"},{"n":"IsTruncated","s":"booleanType"},{"n":"Marker","s":"responseMarkerType"}],"r":["PolicyNames"]}
+ListUserTagsRequest {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"},{"n":"Marker","s":"markerType"},{"n":"MaxItems","s":"maxItemsType"}],"r":["UserName"]}
+ListUserTagsResponse {"t":"structure","m":[{"n":"Tags","s":"tagListType"},{"n":"IsTruncated","s":"booleanType"},{"n":"Marker","s":"responseMarkerType"}],"r":["Tags"]}
 ListUsersRequest {"t":"structure","m":[{"n":"PathPrefix","s":"pathPrefixType"},{"n":"Marker","s":"markerType"},{"n":"MaxItems","s":"maxItemsType"}]}
 ListUsersResponse {"t":"structure","m":[{"n":"Users","s":"userListType"},{"n":"IsTruncated","s":"booleanType"},{"n":"Marker","s":"responseMarkerType"}],"r":["Users"]}
 ManagedPolicyDetail {"t":"structure","m":[{"n":"PolicyName","s":"policyNameType"},{"n":"PolicyId","s":"idType"},{"n":"Arn","s":"arnType"},{"n":"Path","s":"policyPathType"},{"n":"DefaultVersionId","s":"policyVersionIdType"},{"n":"AttachmentCount","s":"attachmentCountType"},{"n":"PermissionsBoundaryUsageCount","s":"attachmentCountType"},{"n":"IsAttachable","s":"booleanType"},{"n":"Description","s":"policyDescriptionType"},{"n":"CreateDate","s":"dateType"},{"n":"UpdateDate","s":"dateType"},{"n":"PolicyVersionList","s":"policyDocumentVersionListType"}]}
@@ -341,11 +380,15 @@ PolicyUser {"t":"structure","m":[{"n":"UserName","s":"userNameType"},{"n":"UserI
 PolicyUserListType {"t":"list","el":{"s":"PolicyUser"}}
 PolicyVersion {"t":"structure","m":[{"n":"Document","s":"policyDocumentType"},{"n":"VersionId","s":"policyVersionIdType"},{"n":"IsDefaultVersion","s":"booleanType"},{"n":"CreateDate","s":"dateType"}]}
 Position {"t":"structure","m":[{"n":"Line","s":"LineNumber"},{"n":"Column","s":"ColumnNumber"}]}
+PutGroupPolicyRequest {"t":"structure","m":[{"n":"GroupName","s":"groupNameType"},{"n":"PolicyName","s":"policyNameType"},{"n":"PolicyDocument","s":"policyDocumentType"}],"r":["GroupName","PolicyName","PolicyDocument"]}
 PutRolePermissionsBoundaryRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"},{"n":"PermissionsBoundary","s":"arnType"}],"r":["RoleName","PermissionsBoundary"]}
 PutRolePolicyRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"},{"n":"PolicyName","s":"policyNameType"},{"n":"PolicyDocument","s":"policyDocumentType"}],"r":["RoleName","PolicyName","PolicyDocument"]}
+PutUserPermissionsBoundaryRequest {"t":"structure","m":[{"n":"UserName","s":"userNameType"},{"n":"PermissionsBoundary","s":"arnType"}],"r":["UserName","PermissionsBoundary"]}
+PutUserPolicyRequest {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"},{"n":"PolicyName","s":"policyNameType"},{"n":"PolicyDocument","s":"policyDocumentType"}],"r":["UserName","PolicyName","PolicyDocument"]}
 ReasonType {"t":"string","max":1000}
 RegionNameType {"t":"string","min":1,"max":100}
 RemoveRoleFromInstanceProfileRequest {"t":"structure","m":[{"n":"InstanceProfileName","s":"instanceProfileNameType"},{"n":"RoleName","s":"roleNameType"}],"r":["InstanceProfileName","RoleName"]}
+RemoveUserFromGroupRequest {"t":"structure","m":[{"n":"GroupName","s":"groupNameType"},{"n":"UserName","s":"existingUserNameType"}],"r":["GroupName","UserName"]}
 ResourceHandlingOptionType {"t":"string","min":1,"max":64}
 ResourceNameListType {"t":"list","el":{"s":"ResourceNameType"}}
 ResourceNameType {"t":"string","min":1,"max":2048}
@@ -367,16 +410,23 @@ Tag {"t":"structure","m":[{"n":"Key","s":"tagKeyType"},{"n":"Value","s":"tagValu
 TagInstanceProfileRequest {"t":"structure","m":[{"n":"InstanceProfileName","s":"instanceProfileNameType"},{"n":"Tags","s":"tagListType"}],"r":["InstanceProfileName","Tags"]}
 TagPolicyRequest {"t":"structure","m":[{"n":"PolicyArn","s":"arnType"},{"n":"Tags","s":"tagListType"}],"r":["PolicyArn","Tags"]}
 TagRoleRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"},{"n":"Tags","s":"tagListType"}],"r":["RoleName","Tags"]}
+TagUserRequest {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"},{"n":"Tags","s":"tagListType"}],"r":["UserName","Tags"]}
 UntagInstanceProfileRequest {"t":"structure","m":[{"n":"InstanceProfileName","s":"instanceProfileNameType"},{"n":"TagKeys","s":"tagKeyListType"}],"r":["InstanceProfileName","TagKeys"]}
 UntagPolicyRequest {"t":"structure","m":[{"n":"PolicyArn","s":"arnType"},{"n":"TagKeys","s":"tagKeyListType"}],"r":["PolicyArn","TagKeys"]}
 UntagRoleRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"},{"n":"TagKeys","s":"tagKeyListType"}],"r":["RoleName","TagKeys"]}
+UntagUserRequest {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"},{"n":"TagKeys","s":"tagKeyListType"}],"r":["UserName","TagKeys"]}
+UpdateAccessKeyRequest {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"},{"n":"AccessKeyId","s":"accessKeyIdType"},{"n":"Status","s":"statusType"}],"r":["AccessKeyId","Status"]}
 UpdateAssumeRolePolicyRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"},{"n":"PolicyDocument","s":"policyDocumentType"}],"r":["RoleName","PolicyDocument"]}
 UpdateRoleDescriptionRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"},{"n":"Description","s":"roleDescriptionType"}],"r":["RoleName","Description"]}
 UpdateRoleDescriptionResponse {"t":"structure","m":[{"n":"Role","s":"Role"}]}
 UpdateRoleRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"},{"n":"Description","s":"roleDescriptionType"},{"n":"MaxSessionDuration","s":"roleMaxSessionDurationType"}],"r":["RoleName"]}
 UpdateRoleResponse {"t":"structure"}
+UpdateUserRequest {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"},{"n":"NewPath","s":"pathType"},{"n":"NewUserName","s":"userNameType"}],"r":["UserName"]}
 User {"t":"structure","m":[{"n":"Path","s":"pathType"},{"n":"UserName","s":"userNameType"},{"n":"UserId","s":"idType"},{"n":"Arn","s":"arnType"},{"n":"CreateDate","s":"dateType"},{"n":"PasswordLastUsed","s":"dateType"},{"n":"PermissionsBoundary","s":"AttachedPermissionsBoundary"},{"n":"Tags","s":"tagListType"}],"r":["Path","UserName","UserId","Arn","CreateDate"]}
 UserDetail {"t":"structure","m":[{"n":"Path","s":"pathType"},{"n":"UserName","s":"userNameType"},{"n":"UserId","s":"idType"},{"n":"Arn","s":"arnType"},{"n":"CreateDate","s":"dateType"},{"n":"UserPolicyList","s":"policyDetailListType"},{"n":"GroupList","s":"groupNameListType"},{"n":"AttachedManagedPolicies","s":"attachedPoliciesListType"},{"n":"PermissionsBoundary","s":"AttachedPermissionsBoundary"},{"n":"Tags","s":"tagListType"}]}
+accessKeyIdType {"t":"string","min":16,"max":128,"p":"[\\w]+"}
+accessKeyMetadataListType {"t":"list","el":{"s":"AccessKeyMetadata"}}
+accessKeySecretType {"t":"string"}
 accountAliasListType {"t":"list","el":{"s":"accountAliasType"}}
 accountAliasType {"t":"string","min":3,"max":63,"p":"^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$","re":"-"}
 arnType {"t":"string","min":20,"max":2048}
@@ -414,6 +464,7 @@ roleDetailListType {"t":"list","el":{"s":"RoleDetail"}}
 roleListType {"t":"list","el":{"s":"Role"}}
 roleMaxSessionDurationType {"t":"integer","min":3600,"max":43200}
 roleNameType {"t":"string","min":1,"max":64,"p":"[\\w+=,.@-]+"}
+statusType {"t":"string","e":["Active","Inactive","Expired"]}
 stringType {"t":"string"}
 summaryKeyType {"t":"string","e":["Users","UsersQuota","Groups","GroupsQuota","ServerCertificates","ServerCertificatesQuota","UserPolicySizeQuota","GroupPolicySizeQuota","GroupsPerUserQuota","SigningCertificatesPerUserQuota","AccessKeysPerUserQuota","MFADevices","MFADevicesInUse","AccountMFAEnabled","AccountAccessKeysPresent","AccountPasswordPresent","AccountSigningCertificatesPresent","AttachedPoliciesPerGroupQuota","AttachedPoliciesPerRoleQuota","AttachedPoliciesPerUserQuota","Policies","PoliciesQuota","PolicySizeQuota","PolicyVersionsInUse","PolicyVersionsInUseQuota","VersionsPerPolicyQuota","GlobalEndpointTokenVersion","AssumeRolePolicySizeQuota","InstanceProfiles","InstanceProfilesQuota","Providers","RolePolicySizeQuota","Roles","RolesQuota"]}
 summaryMapType {"t":"map","k":{"s":"summaryKeyType"},"v":{"s":"summaryValueType"}}

@@ -6,15 +6,50 @@ import (
 	"time"
 )
 
+// AccessKey is the shape AccessKey.
+type AccessKey struct {
+	UserName        *string    `json:"UserName,omitempty"`
+	AccessKeyId     *string    `json:"AccessKeyId,omitempty"`
+	Status          *string    `json:"Status,omitempty"`
+	SecretAccessKey *string    `json:"SecretAccessKey,omitempty"`
+	CreateDate      *time.Time `json:"CreateDate,omitempty"`
+}
+
+// AccessKeyMetadata is the shape AccessKeyMetadata.
+type AccessKeyMetadata struct {
+	UserName    *string    `json:"UserName,omitempty"`
+	AccessKeyId *string    `json:"AccessKeyId,omitempty"`
+	Status      *string    `json:"Status,omitempty"`
+	CreateDate  *time.Time `json:"CreateDate,omitempty"`
+}
+
 // AddRoleToInstanceProfileInput is the shape AddRoleToInstanceProfileRequest.
 type AddRoleToInstanceProfileInput struct {
 	InstanceProfileName *string `json:"InstanceProfileName,omitempty"`
 	RoleName            *string `json:"RoleName,omitempty"`
 }
 
+// AddUserToGroupInput is the shape AddUserToGroupRequest.
+type AddUserToGroupInput struct {
+	GroupName *string `json:"GroupName,omitempty"`
+	UserName  *string `json:"UserName,omitempty"`
+}
+
+// AttachGroupPolicyInput is the shape AttachGroupPolicyRequest.
+type AttachGroupPolicyInput struct {
+	GroupName *string `json:"GroupName,omitempty"`
+	PolicyArn *string `json:"PolicyArn,omitempty"`
+}
+
 // AttachRolePolicyInput is the shape AttachRolePolicyRequest.
 type AttachRolePolicyInput struct {
 	RoleName  *string `json:"RoleName,omitempty"`
+	PolicyArn *string `json:"PolicyArn,omitempty"`
+}
+
+// AttachUserPolicyInput is the shape AttachUserPolicyRequest.
+type AttachUserPolicyInput struct {
+	UserName  *string `json:"UserName,omitempty"`
 	PolicyArn *string `json:"PolicyArn,omitempty"`
 }
 
@@ -35,6 +70,27 @@ type ContextEntry struct {
 	ContextKeyName   *string  `json:"ContextKeyName,omitempty"`
 	ContextKeyValues []string `json:"ContextKeyValues,omitempty"`
 	ContextKeyType   *string  `json:"ContextKeyType,omitempty"`
+}
+
+// CreateAccessKeyInput is the shape CreateAccessKeyRequest.
+type CreateAccessKeyInput struct {
+	UserName *string `json:"UserName,omitempty"`
+}
+
+// CreateAccessKeyOutput is the shape CreateAccessKeyResponse.
+type CreateAccessKeyOutput struct {
+	AccessKey *AccessKey `json:"AccessKey,omitempty"`
+}
+
+// CreateGroupInput is the shape CreateGroupRequest.
+type CreateGroupInput struct {
+	Path      *string `json:"Path,omitempty"`
+	GroupName *string `json:"GroupName,omitempty"`
+}
+
+// CreateGroupOutput is the shape CreateGroupResponse.
+type CreateGroupOutput struct {
+	Group *Group `json:"Group,omitempty"`
 }
 
 // CreateInstanceProfileInput is the shape CreateInstanceProfileRequest.
@@ -103,6 +159,36 @@ type CreateServiceLinkedRoleOutput struct {
 	Role *Role `json:"Role,omitempty"`
 }
 
+// CreateUserInput is the shape CreateUserRequest.
+type CreateUserInput struct {
+	Path                *string `json:"Path,omitempty"`
+	UserName            *string `json:"UserName,omitempty"`
+	PermissionsBoundary *string `json:"PermissionsBoundary,omitempty"`
+	Tags                []Tag   `json:"Tags,omitempty"`
+}
+
+// CreateUserOutput is the shape CreateUserResponse.
+type CreateUserOutput struct {
+	User *User `json:"User,omitempty"`
+}
+
+// DeleteAccessKeyInput is the shape DeleteAccessKeyRequest.
+type DeleteAccessKeyInput struct {
+	UserName    *string `json:"UserName,omitempty"`
+	AccessKeyId *string `json:"AccessKeyId,omitempty"`
+}
+
+// DeleteGroupPolicyInput is the shape DeleteGroupPolicyRequest.
+type DeleteGroupPolicyInput struct {
+	GroupName  *string `json:"GroupName,omitempty"`
+	PolicyName *string `json:"PolicyName,omitempty"`
+}
+
+// DeleteGroupInput is the shape DeleteGroupRequest.
+type DeleteGroupInput struct {
+	GroupName *string `json:"GroupName,omitempty"`
+}
+
 // DeleteInstanceProfileInput is the shape DeleteInstanceProfileRequest.
 type DeleteInstanceProfileInput struct {
 	InstanceProfileName *string `json:"InstanceProfileName,omitempty"`
@@ -145,15 +231,43 @@ type DeleteServiceLinkedRoleOutput struct {
 	DeletionTaskId *string `json:"DeletionTaskId,omitempty"`
 }
 
+// DeleteUserPermissionsBoundaryInput is the shape DeleteUserPermissionsBoundaryRequest.
+type DeleteUserPermissionsBoundaryInput struct {
+	UserName *string `json:"UserName,omitempty"`
+}
+
+// DeleteUserPolicyInput is the shape DeleteUserPolicyRequest.
+type DeleteUserPolicyInput struct {
+	UserName   *string `json:"UserName,omitempty"`
+	PolicyName *string `json:"PolicyName,omitempty"`
+}
+
+// DeleteUserInput is the shape DeleteUserRequest.
+type DeleteUserInput struct {
+	UserName *string `json:"UserName,omitempty"`
+}
+
 // DeletionTaskFailureReasonType is the shape DeletionTaskFailureReasonType.
 type DeletionTaskFailureReasonType struct {
 	Reason        *string         `json:"Reason,omitempty"`
 	RoleUsageList []RoleUsageType `json:"RoleUsageList,omitempty"`
 }
 
+// DetachGroupPolicyInput is the shape DetachGroupPolicyRequest.
+type DetachGroupPolicyInput struct {
+	GroupName *string `json:"GroupName,omitempty"`
+	PolicyArn *string `json:"PolicyArn,omitempty"`
+}
+
 // DetachRolePolicyInput is the shape DetachRolePolicyRequest.
 type DetachRolePolicyInput struct {
 	RoleName  *string `json:"RoleName,omitempty"`
+	PolicyArn *string `json:"PolicyArn,omitempty"`
+}
+
+// DetachUserPolicyInput is the shape DetachUserPolicyRequest.
+type DetachUserPolicyInput struct {
+	UserName  *string `json:"UserName,omitempty"`
 	PolicyArn *string `json:"PolicyArn,omitempty"`
 }
 
@@ -190,6 +304,34 @@ type GetAccountAuthorizationDetailsOutput struct {
 // GetAccountSummaryOutput is the shape GetAccountSummaryResponse.
 type GetAccountSummaryOutput struct {
 	SummaryMap map[string]int64 `json:"SummaryMap,omitempty"`
+}
+
+// GetGroupPolicyInput is the shape GetGroupPolicyRequest.
+type GetGroupPolicyInput struct {
+	GroupName  *string `json:"GroupName,omitempty"`
+	PolicyName *string `json:"PolicyName,omitempty"`
+}
+
+// GetGroupPolicyOutput is the shape GetGroupPolicyResponse.
+type GetGroupPolicyOutput struct {
+	GroupName      *string `json:"GroupName,omitempty"`
+	PolicyName     *string `json:"PolicyName,omitempty"`
+	PolicyDocument *string `json:"PolicyDocument,omitempty"`
+}
+
+// GetGroupInput is the shape GetGroupRequest.
+type GetGroupInput struct {
+	GroupName *string `json:"GroupName,omitempty"`
+	Marker    *string `json:"Marker,omitempty"`
+	MaxItems  *int64  `json:"MaxItems,omitempty"`
+}
+
+// GetGroupOutput is the shape GetGroupResponse.
+type GetGroupOutput struct {
+	Group       *Group  `json:"Group,omitempty"`
+	Users       []User  `json:"Users,omitempty"`
+	IsTruncated *bool   `json:"IsTruncated,omitempty"`
+	Marker      *string `json:"Marker,omitempty"`
 }
 
 // GetInstanceProfileInput is the shape GetInstanceProfileRequest.
@@ -257,6 +399,19 @@ type GetServiceLinkedRoleDeletionStatusOutput struct {
 	Reason *DeletionTaskFailureReasonType `json:"Reason,omitempty"`
 }
 
+// GetUserPolicyInput is the shape GetUserPolicyRequest.
+type GetUserPolicyInput struct {
+	UserName   *string `json:"UserName,omitempty"`
+	PolicyName *string `json:"PolicyName,omitempty"`
+}
+
+// GetUserPolicyOutput is the shape GetUserPolicyResponse.
+type GetUserPolicyOutput struct {
+	UserName       *string `json:"UserName,omitempty"`
+	PolicyName     *string `json:"PolicyName,omitempty"`
+	PolicyDocument *string `json:"PolicyDocument,omitempty"`
+}
+
 // GetUserInput is the shape GetUserRequest.
 type GetUserInput struct {
 	UserName *string `json:"UserName,omitempty"`
@@ -305,6 +460,20 @@ type InstanceProfile struct {
 	Tags                []Tag      `json:"Tags,omitempty"`
 }
 
+// ListAccessKeysInput is the shape ListAccessKeysRequest.
+type ListAccessKeysInput struct {
+	UserName *string `json:"UserName,omitempty"`
+	Marker   *string `json:"Marker,omitempty"`
+	MaxItems *int64  `json:"MaxItems,omitempty"`
+}
+
+// ListAccessKeysOutput is the shape ListAccessKeysResponse.
+type ListAccessKeysOutput struct {
+	AccessKeyMetadata []AccessKeyMetadata `json:"AccessKeyMetadata,omitempty"`
+	IsTruncated       *bool               `json:"IsTruncated,omitempty"`
+	Marker            *string             `json:"Marker,omitempty"`
+}
+
 // ListAccountAliasesInput is the shape ListAccountAliasesRequest.
 type ListAccountAliasesInput struct {
 	Marker   *string `json:"Marker,omitempty"`
@@ -318,6 +487,21 @@ type ListAccountAliasesOutput struct {
 	Marker         *string  `json:"Marker,omitempty"`
 }
 
+// ListAttachedGroupPoliciesInput is the shape ListAttachedGroupPoliciesRequest.
+type ListAttachedGroupPoliciesInput struct {
+	GroupName  *string `json:"GroupName,omitempty"`
+	PathPrefix *string `json:"PathPrefix,omitempty"`
+	Marker     *string `json:"Marker,omitempty"`
+	MaxItems   *int64  `json:"MaxItems,omitempty"`
+}
+
+// ListAttachedGroupPoliciesOutput is the shape ListAttachedGroupPoliciesResponse.
+type ListAttachedGroupPoliciesOutput struct {
+	AttachedPolicies []AttachedPolicy `json:"AttachedPolicies,omitempty"`
+	IsTruncated      *bool            `json:"IsTruncated,omitempty"`
+	Marker           *string          `json:"Marker,omitempty"`
+}
+
 // ListAttachedRolePoliciesInput is the shape ListAttachedRolePoliciesRequest.
 type ListAttachedRolePoliciesInput struct {
 	RoleName   *string `json:"RoleName,omitempty"`
@@ -328,6 +512,21 @@ type ListAttachedRolePoliciesInput struct {
 
 // ListAttachedRolePoliciesOutput is the shape ListAttachedRolePoliciesResponse.
 type ListAttachedRolePoliciesOutput struct {
+	AttachedPolicies []AttachedPolicy `json:"AttachedPolicies,omitempty"`
+	IsTruncated      *bool            `json:"IsTruncated,omitempty"`
+	Marker           *string          `json:"Marker,omitempty"`
+}
+
+// ListAttachedUserPoliciesInput is the shape ListAttachedUserPoliciesRequest.
+type ListAttachedUserPoliciesInput struct {
+	UserName   *string `json:"UserName,omitempty"`
+	PathPrefix *string `json:"PathPrefix,omitempty"`
+	Marker     *string `json:"Marker,omitempty"`
+	MaxItems   *int64  `json:"MaxItems,omitempty"`
+}
+
+// ListAttachedUserPoliciesOutput is the shape ListAttachedUserPoliciesResponse.
+type ListAttachedUserPoliciesOutput struct {
 	AttachedPolicies []AttachedPolicy `json:"AttachedPolicies,omitempty"`
 	IsTruncated      *bool            `json:"IsTruncated,omitempty"`
 	Marker           *string          `json:"Marker,omitempty"`
@@ -350,6 +549,34 @@ type ListEntitiesForPolicyOutput struct {
 	PolicyRoles  []PolicyRole  `json:"PolicyRoles,omitempty"`
 	IsTruncated  *bool         `json:"IsTruncated,omitempty"`
 	Marker       *string       `json:"Marker,omitempty"`
+}
+
+// ListGroupPoliciesInput is the shape ListGroupPoliciesRequest.
+type ListGroupPoliciesInput struct {
+	GroupName *string `json:"GroupName,omitempty"`
+	Marker    *string `json:"Marker,omitempty"`
+	MaxItems  *int64  `json:"MaxItems,omitempty"`
+}
+
+// ListGroupPoliciesOutput is the shape ListGroupPoliciesResponse.
+type ListGroupPoliciesOutput struct {
+	PolicyNames []string `json:"PolicyNames,omitempty"`
+	IsTruncated *bool    `json:"IsTruncated,omitempty"`
+	Marker      *string  `json:"Marker,omitempty"`
+}
+
+// ListGroupsForUserInput is the shape ListGroupsForUserRequest.
+type ListGroupsForUserInput struct {
+	UserName *string `json:"UserName,omitempty"`
+	Marker   *string `json:"Marker,omitempty"`
+	MaxItems *int64  `json:"MaxItems,omitempty"`
+}
+
+// ListGroupsForUserOutput is the shape ListGroupsForUserResponse.
+type ListGroupsForUserOutput struct {
+	Groups      []Group `json:"Groups,omitempty"`
+	IsTruncated *bool   `json:"IsTruncated,omitempty"`
+	Marker      *string `json:"Marker,omitempty"`
 }
 
 // ListGroupsInput is the shape ListGroupsRequest.
@@ -495,6 +722,34 @@ type ListRolesOutput struct {
 	Marker      *string `json:"Marker,omitempty"`
 }
 
+// ListUserPoliciesInput is the shape ListUserPoliciesRequest.
+type ListUserPoliciesInput struct {
+	UserName *string `json:"UserName,omitempty"`
+	Marker   *string `json:"Marker,omitempty"`
+	MaxItems *int64  `json:"MaxItems,omitempty"`
+}
+
+// ListUserPoliciesOutput is the shape ListUserPoliciesResponse.
+type ListUserPoliciesOutput struct {
+	PolicyNames []string `json:"PolicyNames,omitempty"`
+	IsTruncated *bool    `json:"IsTruncated,omitempty"`
+	Marker      *string  `json:"Marker,omitempty"`
+}
+
+// ListUserTagsInput is the shape ListUserTagsRequest.
+type ListUserTagsInput struct {
+	UserName *string `json:"UserName,omitempty"`
+	Marker   *string `json:"Marker,omitempty"`
+	MaxItems *int64  `json:"MaxItems,omitempty"`
+}
+
+// ListUserTagsOutput is the shape ListUserTagsResponse.
+type ListUserTagsOutput struct {
+	Tags        []Tag   `json:"Tags,omitempty"`
+	IsTruncated *bool   `json:"IsTruncated,omitempty"`
+	Marker      *string `json:"Marker,omitempty"`
+}
+
 // ListUsersInput is the shape ListUsersRequest.
 type ListUsersInput struct {
 	PathPrefix *string `json:"PathPrefix,omitempty"`
@@ -601,6 +856,13 @@ type Position struct {
 	Column *int64 `json:"Column,omitempty"`
 }
 
+// PutGroupPolicyInput is the shape PutGroupPolicyRequest.
+type PutGroupPolicyInput struct {
+	GroupName      *string `json:"GroupName,omitempty"`
+	PolicyName     *string `json:"PolicyName,omitempty"`
+	PolicyDocument *string `json:"PolicyDocument,omitempty"`
+}
+
 // PutRolePermissionsBoundaryInput is the shape PutRolePermissionsBoundaryRequest.
 type PutRolePermissionsBoundaryInput struct {
 	RoleName            *string `json:"RoleName,omitempty"`
@@ -614,10 +876,29 @@ type PutRolePolicyInput struct {
 	PolicyDocument *string `json:"PolicyDocument,omitempty"`
 }
 
+// PutUserPermissionsBoundaryInput is the shape PutUserPermissionsBoundaryRequest.
+type PutUserPermissionsBoundaryInput struct {
+	UserName            *string `json:"UserName,omitempty"`
+	PermissionsBoundary *string `json:"PermissionsBoundary,omitempty"`
+}
+
+// PutUserPolicyInput is the shape PutUserPolicyRequest.
+type PutUserPolicyInput struct {
+	UserName       *string `json:"UserName,omitempty"`
+	PolicyName     *string `json:"PolicyName,omitempty"`
+	PolicyDocument *string `json:"PolicyDocument,omitempty"`
+}
+
 // RemoveRoleFromInstanceProfileInput is the shape RemoveRoleFromInstanceProfileRequest.
 type RemoveRoleFromInstanceProfileInput struct {
 	InstanceProfileName *string `json:"InstanceProfileName,omitempty"`
 	RoleName            *string `json:"RoleName,omitempty"`
+}
+
+// RemoveUserFromGroupInput is the shape RemoveUserFromGroupRequest.
+type RemoveUserFromGroupInput struct {
+	GroupName *string `json:"GroupName,omitempty"`
+	UserName  *string `json:"UserName,omitempty"`
 }
 
 // ResourceSpecificResult is the shape ResourceSpecificResult.
@@ -751,6 +1032,12 @@ type TagRoleInput struct {
 	Tags     []Tag   `json:"Tags,omitempty"`
 }
 
+// TagUserInput is the shape TagUserRequest.
+type TagUserInput struct {
+	UserName *string `json:"UserName,omitempty"`
+	Tags     []Tag   `json:"Tags,omitempty"`
+}
+
 // UntagInstanceProfileInput is the shape UntagInstanceProfileRequest.
 type UntagInstanceProfileInput struct {
 	InstanceProfileName *string  `json:"InstanceProfileName,omitempty"`
@@ -767,6 +1054,19 @@ type UntagPolicyInput struct {
 type UntagRoleInput struct {
 	RoleName *string  `json:"RoleName,omitempty"`
 	TagKeys  []string `json:"TagKeys,omitempty"`
+}
+
+// UntagUserInput is the shape UntagUserRequest.
+type UntagUserInput struct {
+	UserName *string  `json:"UserName,omitempty"`
+	TagKeys  []string `json:"TagKeys,omitempty"`
+}
+
+// UpdateAccessKeyInput is the shape UpdateAccessKeyRequest.
+type UpdateAccessKeyInput struct {
+	UserName    *string `json:"UserName,omitempty"`
+	AccessKeyId *string `json:"AccessKeyId,omitempty"`
+	Status      *string `json:"Status,omitempty"`
 }
 
 // UpdateAssumeRolePolicyInput is the shape UpdateAssumeRolePolicyRequest.
@@ -795,6 +1095,13 @@ type UpdateRoleInput struct {
 
 // UpdateRoleOutput is the shape UpdateRoleResponse.
 type UpdateRoleOutput struct {
+}
+
+// UpdateUserInput is the shape UpdateUserRequest.
+type UpdateUserInput struct {
+	UserName    *string `json:"UserName,omitempty"`
+	NewPath     *string `json:"NewPath,omitempty"`
+	NewUserName *string `json:"NewUserName,omitempty"`
 }
 
 // User is the shape User.
@@ -832,8 +1139,26 @@ type SimulatePrincipalPolicyOutput = SimulatePolicyResponse
 // AddRoleToInstanceProfileOutput has no members.
 type AddRoleToInstanceProfileOutput struct{}
 
+// AddUserToGroupOutput has no members.
+type AddUserToGroupOutput struct{}
+
+// AttachGroupPolicyOutput has no members.
+type AttachGroupPolicyOutput struct{}
+
 // AttachRolePolicyOutput has no members.
 type AttachRolePolicyOutput struct{}
+
+// AttachUserPolicyOutput has no members.
+type AttachUserPolicyOutput struct{}
+
+// DeleteAccessKeyOutput has no members.
+type DeleteAccessKeyOutput struct{}
+
+// DeleteGroupOutput has no members.
+type DeleteGroupOutput struct{}
+
+// DeleteGroupPolicyOutput has no members.
+type DeleteGroupPolicyOutput struct{}
 
 // DeleteInstanceProfileOutput has no members.
 type DeleteInstanceProfileOutput struct{}
@@ -853,11 +1178,29 @@ type DeleteRolePermissionsBoundaryOutput struct{}
 // DeleteRolePolicyOutput has no members.
 type DeleteRolePolicyOutput struct{}
 
+// DeleteUserOutput has no members.
+type DeleteUserOutput struct{}
+
+// DeleteUserPermissionsBoundaryOutput has no members.
+type DeleteUserPermissionsBoundaryOutput struct{}
+
+// DeleteUserPolicyOutput has no members.
+type DeleteUserPolicyOutput struct{}
+
+// DetachGroupPolicyOutput has no members.
+type DetachGroupPolicyOutput struct{}
+
 // DetachRolePolicyOutput has no members.
 type DetachRolePolicyOutput struct{}
 
+// DetachUserPolicyOutput has no members.
+type DetachUserPolicyOutput struct{}
+
 // GetAccountSummaryInput has no members.
 type GetAccountSummaryInput struct{}
+
+// PutGroupPolicyOutput has no members.
+type PutGroupPolicyOutput struct{}
 
 // PutRolePermissionsBoundaryOutput has no members.
 type PutRolePermissionsBoundaryOutput struct{}
@@ -865,8 +1208,17 @@ type PutRolePermissionsBoundaryOutput struct{}
 // PutRolePolicyOutput has no members.
 type PutRolePolicyOutput struct{}
 
+// PutUserPermissionsBoundaryOutput has no members.
+type PutUserPermissionsBoundaryOutput struct{}
+
+// PutUserPolicyOutput has no members.
+type PutUserPolicyOutput struct{}
+
 // RemoveRoleFromInstanceProfileOutput has no members.
 type RemoveRoleFromInstanceProfileOutput struct{}
+
+// RemoveUserFromGroupOutput has no members.
+type RemoveUserFromGroupOutput struct{}
 
 // SetDefaultPolicyVersionOutput has no members.
 type SetDefaultPolicyVersionOutput struct{}
@@ -880,6 +1232,9 @@ type TagPolicyOutput struct{}
 // TagRoleOutput has no members.
 type TagRoleOutput struct{}
 
+// TagUserOutput has no members.
+type TagUserOutput struct{}
+
 // UntagInstanceProfileOutput has no members.
 type UntagInstanceProfileOutput struct{}
 
@@ -889,5 +1244,14 @@ type UntagPolicyOutput struct{}
 // UntagRoleOutput has no members.
 type UntagRoleOutput struct{}
 
+// UntagUserOutput has no members.
+type UntagUserOutput struct{}
+
+// UpdateAccessKeyOutput has no members.
+type UpdateAccessKeyOutput struct{}
+
 // UpdateAssumeRolePolicyOutput has no members.
 type UpdateAssumeRolePolicyOutput struct{}
+
+// UpdateUserOutput has no members.
+type UpdateUserOutput struct{}

@@ -79,6 +79,10 @@ func main() {
 		fmt.Println("unshare:", unshare, "clone3:", clone3, "mount:", syscall.Mount("x", "/tmp", "tmpfs", 0, ""))
 	case "attack":
 		attack()
+	case "escape":
+		escape(os.Args[2])
+	case "own":
+		own(os.Args[2:])
 	case "orphan":
 		_ = exec.CommandContext(context.Background(), "/probe", "fork").Run()
 		time.Sleep(100 * time.Millisecond)

@@ -1,0 +1,101 @@
+package balancer_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"berth/internal/await"
+	"berth/internal/balancer"
+	"berth/internal/clock"
+)
+
+// client is a connection to the rig, on which something was sent.
+func (r *rig) client(send string) net.Conn {
+	r.t.Helper()
+	c, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(r.port)) //nolint:noctx // a test's own socket
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(await.Deadline(r.t))
+	if _, err := io.WriteString(c, send); err != nil {
+		r.t.Fatal(err)
+	}
+	return c
+}
+
+// A thousand clients that say nothing, and two hundred in the middle of a head,
+// of a body or of a tunnel, hinder nobody.
+func TestIdleAndSlowClientsHinderNobody(t *testing.T) {
+	r := newRigAt(t, loopback{}, clock.Real(t.Context()))
+	r.group("g", echoes(t)).Health.Enabled = false
+	r.rules(balancer.Rule{ID: "default", Action: to(balancer.Weight{Group: "g", Weight: 1})})
+	r.set()
+	for range 1000 {
+		r.client("")
+	}
+	for range 50 {
+		r.client("GET / HTTP/1.1\r\nHost: x\r\n")
+		r.client("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhi")
+		r.client("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhi")
+		r.client("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhalf")
+	}
+	var g errgroup.Group
+	for range 8 {
+		c := r.client("")
+		g.Go(func() error {
+			in := bufio.NewReader(c)
+			for range 25 {
+				_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+				res, err := http.ReadResponse(in, nil)
+				if err != nil || res.StatusCode != http.StatusOK {
+					return fmt.Errorf("%v %w", res, err)
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who comes when there are as many clients as there may be is sent away and
+// counted; the others are served, and there is a place when one has left.
+func TestClientsBeyondTheBoundAreRejected(t *testing.T) {
+	r := newRigWith(t, loopback{}, clock.Real(t.Context()), 2)
+	r.rules(balancer.Rule{ID: "default", Action: fixed(200, "")})
+	r.set()
+	const ask = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+	first, second := r.client(ask), r.client(ask)
+	for _, c := range []net.Conn{first, second} {
+		if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != http.StatusOK {
+			t.Fatal(res, err)
+		}
+	}
+	if n, err := r.client("").Read(make([]byte, 1)); n > 0 || err == nil {
+		t.Errorf("a third client reads %d bytes, %v", n, err)
+	}
+	_, _ = io.WriteString(second, ask)
+	if res, err := http.ReadResponse(bufio.NewReader(second), nil); err != nil || res.StatusCode != http.StatusOK {
+		t.Error(res, err)
+	}
+	_ = first.Close()
+	await.True(t, "a free place", func() bool {
+		c, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(r.port)) //nolint:noctx // a test's own socket
+		if err != nil {
+			return false
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, ask)
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		return err == nil && res.StatusCode == http.StatusOK
+	})
+}
