@@ -237,12 +237,14 @@ func TestSlowClientsEnd(t *testing.T) {
 	r.rules(balancer.Rule{ID: "default", Action: to(balancer.Weight{Group: "g", Weight: 1})})
 	r.set()
 	for name, c := range map[string]struct{ send, slowly, want string }{
-		"silent":                     {"", "", ""},
-		"silent after a request":     {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "", "200"},
-		"silent in a head":           {"GET / HT", "", "408"},
-		"byte by byte in a head":     {"GET / HTTP/1.1\r\n", strings.Repeat("A: b\r\n", 50), "408"},
-		"silent in a body":           {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhi", "", "408"},
-		"a body byte by byte":        {"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 40\r\n\r\n", strings.Repeat("a", 40), "200"},
+		"silent":                 {"", "", ""},
+		"silent after a request": {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "", "200"},
+		"silent in a head":       {"GET / HT", "", "408"},
+		"byte by byte in a head": {"GET / HTTP/1.1\r\n", strings.Repeat("A: b\r\n", 50), "408"},
+		"silent in a body":       {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhi", "", "408"},
+		"a body byte by byte": {
+			"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 40\r\n\r\n", strings.Repeat("a", 40), "200",
+		},
 		"byte by byte, but in time":  {"GET / HTTP/1.1\r\nHost: x\r\n", "\r\n", "200"},
 		"a second head byte by byte": {"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET ", strings.Repeat("a", 100), "200"},
 	} {
