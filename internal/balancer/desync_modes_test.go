@@ -128,7 +128,7 @@ func TestDesyncMitigationByMode(t *testing.T) {
 		r.set()
 		ended := map[string]bool{}
 		for _, c := range classified {
-			got := r.talk(c.send+"GET /next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "")
+			got := r.talk(c.send + "GET /next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 			was, by := seen(got)
 			if was != verdict[c.class] || ended[by] {
 				t.Errorf("%q: %s is %s, by %s: %q", mode, c.reason, was, by, got)
@@ -177,7 +177,7 @@ func TestWhatHasNoEndIsRefusedInEveryMode(t *testing.T) {
 			"BadVersion":            {400, "GET /a HTTP/1.x\r\nHost: x\r\n\r\n"},
 			"a bare line feed":      {400, "GET /a HTTP/1.1\r\nHost: x\nA: b\r\n\r\n"},
 		} {
-			if got := r.talk(c.send, ""); !strings.HasPrefix(got, "HTTP/1.1 "+strconv.Itoa(c.status)+" "+http.StatusText(c.status)) {
+			if got := r.talk(c.send); !strings.HasPrefix(got, "HTTP/1.1 "+strconv.Itoa(c.status)+" "+http.StatusText(c.status)) {
 				t.Errorf("%s: %s: %q", mode, reason, got)
 			}
 		}
@@ -192,7 +192,7 @@ func TestARedirectIsEscaped(t *testing.T) {
 		Redirect: &balancer.Redirect{Status: 301, Protocol: "HTTPS", Host: "#{host}", Port: "443", Path: "/#{path}", Query: "#{query}"},
 	}})
 	r.set()
-	got := r.talk("GET /a b\rc?\x01\xc3\xa4 HTTP/1.1\r\nHost: x\r\n\r\n", "")
+	got := r.talk("GET /a b\rc?\x01\xc3\xa4 HTTP/1.1\r\nHost: x\r\n\r\n")
 	if want := "\r\nLocation: https://x:443/a%20b%0Dc?%01\xc3\xa4\r\n"; !strings.Contains(got, want) {
 		t.Errorf("%q", got)
 	}

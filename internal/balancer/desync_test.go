@@ -16,31 +16,12 @@ import (
 )
 
 // talk sends bytes, keeps the connection open and returns all that comes back
-// until the load balancer closes it; each byte of slowly is sent some time
-// after the one before.
-func (r *rig) talk(send, slowly string) string {
+// until the load balancer closes it.
+func (r *rig) talk(send string) string {
 	r.t.Helper()
-	c, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(r.port)) //nolint:noctx // a test's own socket
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	_ = c.SetDeadline(await.Deadline(r.t))
-	_, _ = io.WriteString(c, send)
-	sent := make(chan struct{})
-	go func() {
-		defer close(sent)
-		tick := time.NewTicker(30 * time.Millisecond)
-		defer tick.Stop()
-		for i := range len(slowly) {
-			<-tick.C
-			if _, err := io.WriteString(c, slowly[i:i+1]); err != nil {
-				return
-			}
-		}
-	}()
+	c := r.client(send)
+	defer c.Close()
 	all, _ := io.ReadAll(c)
-	_ = c.Close()
-	<-sent
 	return string(all)
 }
 
@@ -138,7 +119,7 @@ func TestDesyncMitigationIsDefensive(t *testing.T) {
 		for len(gone) > 0 {
 			<-gone
 		}
-		got := r.talk(c.send, "")
+		got := r.talk(c.send)
 		head, body, _ := strings.Cut(got, "\r\n\r\n")
 		if !strings.HasPrefix(head, "HTTP/1.1 "+c.status) || !strings.HasSuffix(head, "Connection: close") || c.body != "" && body != c.body {
 			t.Errorf("%s: %q", name, got)
@@ -223,37 +204,5 @@ func TestWhoIsRefusedReadsTheAnswer(t *testing.T) {
 			t.Errorf("%s: %q, %v %v", name, got, err, rerr)
 		}
 		_ = c.Close()
-	}
-}
-
-// A client that is silent for an idle timeout is let go; one that takes longer
-// than that for a whole head, or falls silent in the middle of a body, is told
-// 408, however busily it sends single bytes. A body takes as long as it takes,
-// and the target's time to answer begins with its last byte.
-func TestSlowClientsEnd(t *testing.T) {
-	r := newRig(t)
-	r.group("g", answers(t)).Health.Enabled = false
-	r.cfg.LoadBalancers[0].IdleTimeout = 300 * time.Millisecond
-	r.rules(balancer.Rule{ID: "default", Action: to(balancer.Weight{Group: "g", Weight: 1})})
-	r.set()
-	for name, c := range map[string]struct{ send, slowly, want string }{
-		"silent":                 {"", "", ""},
-		"silent after a request": {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "", "200"},
-		"silent in a head":       {"GET / HT", "", "408"},
-		"byte by byte in a head": {"GET / HTTP/1.1\r\n", strings.Repeat("A: b\r\n", 50), "408"},
-		"silent in a body":       {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhi", "", "408"},
-		"a body byte by byte": {
-			"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 40\r\n\r\n", strings.Repeat("a", 40), "200",
-		},
-		"byte by byte, but in time":  {"GET / HTTP/1.1\r\nHost: x\r\n", "\r\n", "200"},
-		"a second head byte by byte": {"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET ", strings.Repeat("a", 100), "200"},
-	} {
-		got := r.talk(c.send, c.slowly)
-		if c.want == "" && got != "" || !strings.HasPrefix(strings.TrimPrefix(got, "HTTP/1.1 "), c.want) {
-			t.Errorf("%s: %q", name, got)
-		}
-		if strings.HasPrefix(name, "a second") && !strings.Contains(got, "HTTP/1.1 408 ") {
-			t.Errorf("%s: %q", name, got)
-		}
 	}
 }
