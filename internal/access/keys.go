@@ -70,6 +70,26 @@ func (a *Access) RootKey(ctx context.Context) (k model.AccessKey, made bool, err
 	return k, made, nil
 }
 
+// Used notes that a key without an end signed a call, once a minute at most: IAM
+// tells the last use to the minute, and a call should cost no write. See
+// front.Keys.
+func (a *Access) Used(ctx context.Context, accessKey string, at time.Time, service, region string) {
+	at = at.UTC().Truncate(time.Minute)
+	if k, ok := state.AccessKeys.Get(a.DB.View(), accessKey); !ok || !k.UsedAt.Before(at) {
+		return
+	}
+	// What cannot be written, as on a full disk, is noted by a later call.
+	_ = a.DB.Update(ctx, writer, func(tx *store.Tx) error {
+		if k, ok := state.AccessKeys.Get(tx, accessKey); !ok || !k.UsedAt.Before(at) {
+			return nil
+		}
+		return state.AccessKeys.Edit(tx, accessKey, func(k *model.AccessKey) error {
+			k.UsedAt, k.UsedService, k.UsedRegion = at, service, region
+			return nil
+		})
+	})
+}
+
 // Key finds a key that Berth made. See front.Keys.
 func (a *Access) Key(_ context.Context, accessKey, token string) (ident.Key, bool, error) {
 	view := a.DB.View()

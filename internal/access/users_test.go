@@ -168,3 +168,39 @@ func TestKeysOfUsersAndTheRoot(t *testing.T) {
 		t.Errorf("an inactive key: %v", err)
 	}
 }
+
+// The last use of a key is told to the minute, and written once in it; what is no
+// key without an end is not noted.
+func TestTheLastUseOfAKey(t *testing.T) {
+	t.Parallel()
+	a, db, alice := withUsers(t, "")
+	root, _, err := a.RootKey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	temporary, err := a.MintUser(t.Context(), alice.ARN, alice.ARN, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	minute := start.Truncate(time.Minute)
+	for i, c := range []struct {
+		at      time.Duration
+		service string
+		want    model.AccessKey
+	}{
+		{10 * time.Second, "ecs", model.AccessKey{UsedAt: minute, UsedService: "ecs"}},
+		{50 * time.Second, "iam", model.AccessKey{UsedAt: minute, UsedService: "ecs"}},
+		{61 * time.Second, "iam", model.AccessKey{UsedAt: minute.Add(time.Minute), UsedService: "iam"}},
+		{30 * time.Second, "ec2", model.AccessKey{UsedAt: minute.Add(time.Minute), UsedService: "iam"}},
+	} {
+		a.Used(t.Context(), root.ID, minute.Add(c.at), c.service, place.Region)
+		a.Used(t.Context(), temporary.AccessKeyID, minute.Add(c.at), c.service, place.Region)
+		got, _ := state.AccessKeys.Get(db.View(), root.ID)
+		if !got.UsedAt.Equal(c.want.UsedAt) || got.UsedService != c.want.UsedService || got.UsedRegion != place.Region {
+			t.Errorf("after call %d: %+v, want %+v", i, got, c.want)
+		}
+	}
+	if n := len(state.AccessKeys.All(db.View())); n != 1 {
+		t.Errorf("%d keys, want 1", n)
+	}
+}

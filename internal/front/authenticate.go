@@ -61,6 +61,9 @@ func (x *exchange) verify(sig *wire.Signature, k *ident.Key) error {
 		return err
 	}
 	x.call.Principal = k.Principal
+	if k.Expires.IsZero() {
+		x.f.Keys.Used(x.r.Context(), sig.AccessKey, x.call.At, sig.Service, sig.Region)
+	}
 	return nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -48,6 +49,8 @@ type Keys interface {
 	// Key returns what is known of an access key; ok is false if it is not
 	// ours. The error is for keys that were ours and no longer hold.
 	Key(ctx context.Context, accessKey, token string) (k ident.Key, ok bool, err error)
+	// Used is told of each verified call that a key without an end signed.
+	Used(ctx context.Context, accessKey string, at time.Time, service, region string)
 }
 
 // Authorizer decides whether a principal may do something. It is not asked

@@ -94,6 +94,8 @@ func (keys) Key(_ context.Context, id, _ string) (ident.Key, bool, error) {
 	return ident.Key{}, false, nil
 }
 
+func (keys) Used(context.Context, string, time.Time, string, string) {}
+
 type auth struct{ asked []string }
 
 func (a *auth) Authorize(_ context.Context, p ident.Principal, action string, resources []string, _ map[string]string) error {

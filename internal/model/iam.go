@@ -91,6 +91,11 @@ type AccessKey struct {
 	User      string    `json:"user,omitempty" w:"api/iam,access"` // name; "" is the root's
 	Inactive  bool      `json:"inactive,omitempty" w:"api/iam"`
 	CreatedAt time.Time `json:"createdAt" w:"api/iam,access"`
+
+	// When, to the minute, and of what it last signed a call.
+	UsedAt      time.Time `json:"usedAt,omitzero" w:"access"`
+	UsedService string    `json:"usedService,omitempty" w:"access"`
+	UsedRegion  string    `json:"usedRegion,omitempty" w:"access"`
 }
 
 // KeyOwner is who an access key of a user belongs to, as the index of keys has

@@ -129,6 +129,27 @@ func (a *API) UpdateAccessKey(ctx context.Context, in *shape.UpdateAccessKeyInpu
 	})
 }
 
+// unused is what IAM says of a key that was never used.
+const unused = "N/A"
+
+// GetAccessKeyLastUsed tells when a key last signed a call, to the minute, and of
+// which service and Region: within a minute, of its first call (IAM API Reference,
+// AccessKeyLastUsed). Errors: NoSuchEntity.
+func (a *API) GetAccessKeyLastUsed(
+	_ context.Context, in *shape.GetAccessKeyLastUsedInput,
+) (*shape.GetAccessKeyLastUsedOutput, error) {
+	id := wire.Val(in.AccessKeyId)
+	k, ok := state.AccessKeys.Get(a.DB.View(), id)
+	if !ok {
+		return nil, noEntity("The Access Key with id %s cannot be found.", id)
+	}
+	last := shape.AccessKeyLastUsed{ServiceName: wire.Ptr(unused), Region: wire.Ptr(unused)}
+	if !k.UsedAt.IsZero() {
+		last = shape.AccessKeyLastUsed{LastUsedDate: &k.UsedAt, ServiceName: wire.Ptr(k.UsedService), Region: wire.Ptr(k.UsedRegion)}
+	}
+	return &shape.GetAccessKeyLastUsedOutput{UserName: named(k.User), AccessKeyLastUsed: &last}, nil
+}
+
 // DeleteAccessKey removes a key. Errors: NoSuchEntity, ValidationError.
 func (a *API) DeleteAccessKey(ctx context.Context, in *shape.DeleteAccessKeyInput) (*shape.DeleteAccessKeyOutput, error) {
 	user, err := whose(ctx, in.UserName)

@@ -172,6 +172,11 @@ func (a *API) Finders() map[string]func(...string) string {
 			}
 			return a.below("group", v)
 		},
+		"keyholder": func(v ...string) string {
+			k, _ := state.AccessKeys.Get(a.DB.View(), v[0])
+			u, _ := state.Users.Get(a.DB.View(), k.User)
+			return u.ARN
+		},
 		"policy": func(v ...string) string { return a.below("policy", v) },
 	}
 }

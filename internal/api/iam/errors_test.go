@@ -102,6 +102,7 @@ func TestErrorsAreAsListed(t *testing.T) {
 		UpdateAccessKey NoSuchEntity UserName=u AccessKeyId=AKIAFULL000000000001 Status=Active
 		UpdateAccessKey NoSuchEntity UserName=lost AccessKeyId=AKIAFULL000000000001 Status=Active
 		UpdateAccessKey ValidationError UserName=full AccessKeyId=AKIAFULL000000000001 Status=Expired
+		GetAccessKeyLastUsed NoSuchEntity AccessKeyId=AKIALOST000000000001
 		DeleteAccessKey NoSuchEntity UserName=u AccessKeyId=AKIAFULL000000000001
 		DeleteAccessKey ValidationError AccessKeyId=AKIAFULL000000000001 as=ARNrole/r
 		CreateGroup EntityAlreadyExists GroupName=G

@@ -1,11 +1,13 @@
 package iam_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"berth/internal/front"
 	"berth/internal/ident"
@@ -148,5 +150,39 @@ func TestAUserOfAnotherName(t *testing.T) {
 	}
 	if got := w.must("GetUser", in{"UserName": "anna"})["User"].(in)["Arn"]; got != "arn:aws:iam::000000000000:user/dev/anna" {
 		t.Error(got)
+	}
+}
+
+// What a key last signed is told to who may ask about its user, whether the call
+// was allowed or not.
+func TestWhatAKeyWasLastUsedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.must("CreateUser", in{"UserName": "ann"})
+	k := w.key("ann")
+	last := func() string {
+		t.Helper()
+		out := w.must("GetAccessKeyLastUsed", in{"AccessKeyId": k.ID})
+		use := out["AccessKeyLastUsed"].(in)
+		return fmt.Sprint(out["UserName"], " ", use["ServiceName"], " ", use["Region"], " ", use["LastUsedDate"])
+	}
+	if got, want := last(), "ann N/A N/A <nil>"; got != want {
+		t.Errorf("never used: %s, want %s", got, want)
+	}
+	if got := w.as(k, "iam", "ListRoles"); !strings.Contains(got, "<Code>AccessDenied</Code>") {
+		t.Errorf("%s", got)
+	}
+	if got, want := last(), fmt.Sprint("ann iam ", place.Region, " ", start.Truncate(time.Minute)); got != want {
+		t.Errorf("used: %s, want %s", got, want)
+	}
+	ask := "GetAccessKeyLastUsed&AccessKeyId=" + k.ID
+	const denied = "iam:GetAccessKeyLastUsed on resource: arn:aws:iam::000000000000:user/ann "
+	if got := w.as(k, "iam", ask); !strings.Contains(got, denied) {
+		t.Errorf("%s\nwant %s", got, denied)
+	}
+	const mayAsk = `{"Statement":{"Effect":"Allow","Action":"iam:GetAccessKeyLastUsed","Resource":"arn:aws:iam::*:user/ann"}}`
+	w.must("PutUserPolicy", in{"UserName": "ann", "PolicyName": "ask", "PolicyDocument": mayAsk})
+	if got := w.as(k, "iam", ask); !strings.Contains(got, "<ServiceName>iam</ServiceName>") {
+		t.Errorf("%s", got)
 	}
 }

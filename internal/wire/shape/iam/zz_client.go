@@ -157,6 +157,11 @@ func (c Client) DetachUserPolicy(ctx context.Context, in *DetachUserPolicyInput)
 	return wire.Invoke[DetachUserPolicyOutput](ctx, c.Caller, Meta, "DetachUserPolicy", in)
 }
 
+// GetAccessKeyLastUsed calls the operation.
+func (c Client) GetAccessKeyLastUsed(ctx context.Context, in *GetAccessKeyLastUsedInput) (*GetAccessKeyLastUsedOutput, error) {
+	return wire.Invoke[GetAccessKeyLastUsedOutput](ctx, c.Caller, Meta, "GetAccessKeyLastUsed", in)
+}
+
 // GetAccountAuthorizationDetails calls the operation.
 func (c Client) GetAccountAuthorizationDetails(ctx context.Context, in *GetAccountAuthorizationDetailsInput) (*GetAccountAuthorizationDetailsOutput, error) {
 	return wire.Invoke[GetAccountAuthorizationDetailsOutput](ctx, c.Caller, Meta, "GetAccountAuthorizationDetails", in)

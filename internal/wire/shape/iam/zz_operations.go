@@ -42,6 +42,7 @@ type Operations interface {
 	DetachGroupPolicy(context.Context, *DetachGroupPolicyInput) (*DetachGroupPolicyOutput, error)
 	DetachRolePolicy(context.Context, *DetachRolePolicyInput) (*DetachRolePolicyOutput, error)
 	DetachUserPolicy(context.Context, *DetachUserPolicyInput) (*DetachUserPolicyOutput, error)
+	GetAccessKeyLastUsed(context.Context, *GetAccessKeyLastUsedInput) (*GetAccessKeyLastUsedOutput, error)
 	GetAccountAuthorizationDetails(context.Context, *GetAccountAuthorizationDetailsInput) (*GetAccountAuthorizationDetailsOutput, error)
 	GetAccountSummary(context.Context, *GetAccountSummaryInput) (*GetAccountSummaryOutput, error)
 	GetGroup(context.Context, *GetGroupInput) (*GetGroupOutput, error)
@@ -248,6 +249,11 @@ func (Unimplemented) DetachRolePolicy(context.Context, *DetachRolePolicyInput) (
 // DetachUserPolicy is not implemented.
 func (Unimplemented) DetachUserPolicy(context.Context, *DetachUserPolicyInput) (*DetachUserPolicyOutput, error) {
 	return nil, wire.NotBuilt("iam", "DetachUserPolicy")
+}
+
+// GetAccessKeyLastUsed is not implemented.
+func (Unimplemented) GetAccessKeyLastUsed(context.Context, *GetAccessKeyLastUsedInput) (*GetAccessKeyLastUsedOutput, error) {
+	return nil, wire.NotBuilt("iam", "GetAccessKeyLastUsed")
 }
 
 // GetAccountAuthorizationDetails is not implemented.
@@ -574,6 +580,7 @@ var Meta = wire.NewService(wire.Description{
 		wire.Build("DetachGroupPolicy", Operations.DetachGroupPolicy),
 		wire.Build("DetachRolePolicy", Operations.DetachRolePolicy),
 		wire.Build("DetachUserPolicy", Operations.DetachUserPolicy),
+		wire.Build("GetAccessKeyLastUsed", Operations.GetAccessKeyLastUsed),
 		wire.Build("GetAccountAuthorizationDetails", Operations.GetAccountAuthorizationDetails),
 		wire.Build("GetAccountSummary", Operations.GetAccountSummary),
 		wire.Build("GetGroup", Operations.GetGroup),

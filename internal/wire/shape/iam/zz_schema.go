@@ -65,7 +65,7 @@ EnableOutboundWebIdentityFederation POST / 200 - - - -
 GenerateCredentialReport POST / 200 - - - -
 GenerateOrganizationsAccessReport POST / 200 - - - -
 GenerateServiceLastAccessedDetails POST / 200 - - - -
-GetAccessKeyLastUsed POST / 200 - - - -
+GetAccessKeyLastUsed POST / 200 GetAccessKeyLastUsedRequest GetAccessKeyLastUsedResponse GetAccessKeyLastUsedResult -
 GetAccountAuthorizationDetails POST / 200 GetAccountAuthorizationDetailsRequest GetAccountAuthorizationDetailsResponse GetAccountAuthorizationDetailsResult ServiceFailureException
 GetAccountPasswordPolicy POST / 200 - - - -
 GetAccountSummary POST / 200 - GetAccountSummaryResponse GetAccountSummaryResult ServiceFailureException
@@ -224,6 +224,7 @@ UnrecognizedPublicKeyEncodingException UnrecognizedPublicKeyEncoding 400 sender 
 // One shape a line: name and description.
 const schema = `
 AccessKey {"t":"structure","m":[{"n":"UserName","s":"userNameType"},{"n":"AccessKeyId","s":"accessKeyIdType"},{"n":"Status","s":"statusType"},{"n":"SecretAccessKey","s":"accessKeySecretType"},{"n":"CreateDate","s":"dateType"}],"r":["UserName","AccessKeyId","Status","SecretAccessKey"]}
+AccessKeyLastUsed {"t":"structure","m":[{"n":"LastUsedDate","s":"dateType"},{"n":"ServiceName","s":"stringType"},{"n":"Region","s":"stringType"}],"r":["ServiceName","Region"]}
 AccessKeyMetadata {"t":"structure","m":[{"n":"UserName","s":"userNameType"},{"n":"AccessKeyId","s":"accessKeyIdType"},{"n":"Status","s":"statusType"},{"n":"CreateDate","s":"dateType"}]}
 ActionNameListType {"t":"list","el":{"s":"ActionNameType"}}
 ActionNameType {"t":"string","min":3,"max":128}
@@ -286,6 +287,8 @@ EvalDecisionDetailsType {"t":"map","k":{"s":"EvalDecisionSourceType"},"v":{"s":"
 EvalDecisionSourceType {"t":"string","min":3,"max":256}
 EvaluationResult {"t":"structure","m":[{"n":"EvalActionName","s":"ActionNameType"},{"n":"EvalResourceName","s":"ResourceNameType"},{"n":"EvalDecision","s":"PolicyEvaluationDecisionType"},{"n":"MatchedStatements","s":"StatementListType"},{"n":"MissingContextValues","s":"ContextKeyNamesResultListType"},{"n":"OrganizationsDecisionDetail","s":"OrganizationsDecisionDetail"},{"n":"PermissionsBoundaryDecisionDetail","s":"PermissionsBoundaryDecisionDetail"},{"n":"EvalDecisionDetails","s":"EvalDecisionDetailsType"},{"n":"ResourceSpecificResults","s":"ResourceSpecificResultListType"}],"r":["EvalActionName","EvalDecision"]}
 EvaluationResultsListType {"t":"list","el":{"s":"EvaluationResult"}}
+GetAccessKeyLastUsedRequest {"t":"structure","m":[{"n":"AccessKeyId","s":"accessKeyIdType"}],"r":["AccessKeyId"]}
+GetAccessKeyLastUsedResponse {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"},{"n":"AccessKeyLastUsed","s":"AccessKeyLastUsed"}]}
 GetAccountAuthorizationDetailsRequest {"t":"structure","m":[{"n":"Filter","s":"entityListType"},{"n":"MaxItems","s":"maxItemsType"},{"n":"Marker","s":"markerType"}]}
 GetAccountAuthorizationDetailsResponse {"t":"structure","m":[{"n":"UserDetailList","s":"userDetailListType"},{"n":"GroupDetailList","s":"groupDetailListType"},{"n":"RoleDetailList","s":"roleDetailListType"},{"n":"Policies","s":"ManagedPolicyDetailListType"},{"n":"IsTruncated","s":"booleanType"},{"n":"Marker","s":"responseMarkerType"}]}
 GetAccountSummaryResponse {"t":"structure","m":[{"n":"SummaryMap","s":"summaryMapType"}]}

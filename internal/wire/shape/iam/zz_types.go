@@ -15,6 +15,13 @@ type AccessKey struct {
 	CreateDate      *time.Time `json:"CreateDate,omitempty"`
 }
 
+// AccessKeyLastUsed is the shape AccessKeyLastUsed.
+type AccessKeyLastUsed struct {
+	LastUsedDate *time.Time `json:"LastUsedDate,omitempty"`
+	ServiceName  *string    `json:"ServiceName,omitempty"`
+	Region       *string    `json:"Region,omitempty"`
+}
+
 // AccessKeyMetadata is the shape AccessKeyMetadata.
 type AccessKeyMetadata struct {
 	UserName    *string    `json:"UserName,omitempty"`
@@ -282,6 +289,17 @@ type EvaluationResult struct {
 	PermissionsBoundaryDecisionDetail *PermissionsBoundaryDecisionDetail `json:"PermissionsBoundaryDecisionDetail,omitempty"`
 	EvalDecisionDetails               map[string]string                  `json:"EvalDecisionDetails,omitempty"`
 	ResourceSpecificResults           []ResourceSpecificResult           `json:"ResourceSpecificResults,omitempty"`
+}
+
+// GetAccessKeyLastUsedInput is the shape GetAccessKeyLastUsedRequest.
+type GetAccessKeyLastUsedInput struct {
+	AccessKeyId *string `json:"AccessKeyId,omitempty"`
+}
+
+// GetAccessKeyLastUsedOutput is the shape GetAccessKeyLastUsedResponse.
+type GetAccessKeyLastUsedOutput struct {
+	UserName          *string            `json:"UserName,omitempty"`
+	AccessKeyLastUsed *AccessKeyLastUsed `json:"AccessKeyLastUsed,omitempty"`
 }
 
 // GetAccountAuthorizationDetailsInput is the shape GetAccountAuthorizationDetailsRequest.
