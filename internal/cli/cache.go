@@ -31,16 +31,23 @@ type cached struct {
 func (a *app) cacheCommands() []*cobra.Command {
 	var bytes int64
 	gc := &cobra.Command{
-		Use: "gc", Short: "Make the cache of other registries' images small", Example: "  berth image gc\n  berth image gc --keep 2000000000",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.shrinkImages(cmd.Context(), bytes) },
+		Use: "gc", Short: "Make the cache of other registries' images small",
+		Long: "Removes what was not used for longest until at most --keep bytes are here, and all that no image needs. What was pushed stays;\n" +
+			"`berth image rm` takes that away. By itself the cache keeps within --image-cache of `berth server`.",
+		Example: "  berth image gc\n  berth image gc --keep 2000000000",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.shrinkImages(cmd.Context(), bytes) },
 	}
 	gc.Flags().Int64Var(&bytes, "keep", 0, "keep so many `bytes`, of what was used last")
 	return []*cobra.Command{
 		{
-			Use: "pull IMAGE", Short: "Bring an image of another registry into the cache", Example: "  berth image pull nginx",
-			Args: cobra.ExactArgs(1),
-			RunE: func(cmd *cobra.Command, args []string) error { return a.pullImage(cmd.Context(), args[0]) },
+			Use: "pull IMAGE", Short: "Bring an image of another registry into the cache",
+			Long: "Brings an image of another registry into the cache, from which instances with a way out pull it, also when the network is\n" +
+				"gone. The server asks registries as its environment says: HTTPS_PROXY and NO_PROXY, the certificates of SSL_CERT_FILE or of\n" +
+				"the machine, the logins and credential helpers of ~/.docker/config.json or DOCKER_CONFIG, and --registry-mirror.",
+			Example: "  berth image pull nginx\n  berth image pull public.ecr.aws/docker/library/redis:7\n  berth image pull ghcr.io/me/web:v1",
+			Args:    cobra.ExactArgs(1),
+			RunE:    func(cmd *cobra.Command, args []string) error { return a.pullImage(cmd.Context(), args[0]) },
 		},
 		{
 			Use: "ls", Short: "List the images of other registries that are here", Example: "  berth image ls", Args: cobra.NoArgs,
