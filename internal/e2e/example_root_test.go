@@ -29,6 +29,7 @@ type berth struct {
 	bin  string
 	data string
 	addr string
+	env  []string // of its processes, beside the test's own
 }
 
 func start(t *testing.T) *berth {
@@ -69,7 +70,7 @@ func last(s string, n int) string {
 func (b *berth) try(args ...string) (string, error) {
 	cmd := exec.CommandContext(await.Context(b.t), b.bin, append(args, "--data", b.data)...)
 	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Stdout, cmd.Stderr, cmd.Env = &out, &out, append(os.Environ(), b.env...)
 	err := cmd.Run()
 	return out.String(), err
 }

@@ -88,16 +88,19 @@ func ownStack(t *testing.T) (*hello, map[string]string) {
 		t.Fatal(err)
 	}
 	h.run("up", h.template, "--stack", "hello", "--image", "hello:latest=../example/page", "--listen", h.addr, "--speed", strconv.Itoa(tempo))
-	described, err := callStack(h.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return h, h.outputs("hello")
+}
+
+// outputs are a stack's.
+func (h *hello) outputs(stack string) map[string]string {
+	h.t.Helper()
+	described := h.query(versionCloudFormation, "DescribeStacks", "StackName", stack)
 	out := map[string]string{}
 	for _, member := range strings.Split(described, "<OutputKey>")[1:] {
 		key, _, _ := strings.Cut(member, "</OutputKey>")
 		out[key] = h.member(member, "OutputValue")
 	}
-	return h, out
+	return out
 }
 
 // group makes an Auto Scaling group of a launch template with user data.

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -96,7 +97,11 @@ func unreached(v store.Reader, in model.Instance, services ...string) string {
 	if _, ok := state.Subnets.Get(v, in.Subnet); !ok {
 		return "its subnet " + in.Subnet + " is gone: give the capacity provider subnets that exist"
 	}
-	s := networks(v, in.AvailabilityZone)
+	return unreachedFrom(networks(v, in.AvailabilityZone), in, services...)
+}
+
+// unreachedFrom is unreached among networks as they are given.
+func unreachedFrom(s vpc.Snapshot, in model.Instance, services ...string) string {
 	var order []string
 	lacks := map[string][]string{}
 	for _, c := range vpc.Calls(s, in.ENI, services...) {
@@ -198,24 +203,58 @@ func stoppedCure(v store.Reader, t model.Task) (cure, log string) {
 	}
 }
 
-// reachCure asks what the task's instance reaches now.
+// caller is who calls for a task, and among what: its instance or, on Fargate,
+// the task itself, whose interface is gone when it has stopped. One that would
+// be made in its place stands in for it.
+func caller(v store.Reader, t model.Task) (model.Instance, vpc.Snapshot, bool) {
+	s := networks(v, t.AvailabilityZone)
+	if t.LaunchType != model.LaunchFargate && !model.IsFargate(t.CapacityProvider) {
+		in, ok := state.Instances.One(v, "arn", t.Instance)
+		return in, s, ok
+	}
+	subnet, ok := state.Subnets.Get(v, t.Subnet)
+	net, err := netip.ParsePrefix(subnet.CIDR)
+	if !ok || err != nil {
+		return model.Instance{}, s, false
+	}
+	in := model.Instance{
+		ID: "task " + t.ID, ENI: t.ENI, Subnet: subnet.ID, AvailabilityZone: t.AvailabilityZone, SecurityGroups: t.Network.SecurityGroups,
+	}
+	if _, there := state.NetworkInterfaces.Get(v, t.ENI); there {
+		return in, s, true
+	}
+	if vpcOf, _ := state.VPCs.Get(v, subnet.VPC); len(in.SecurityGroups) == 0 {
+		in.SecurityGroups = []string{vpcOf.DefaultGroup}
+	}
+	n := model.NetworkInterface{
+		ID: first(t.ENI, "eni"), Kind: "task", Owner: t.ARN, VPC: subnet.VPC, Subnet: subnet.ID, AvailabilityZone: t.AvailabilityZone,
+		IP: vpc.Offset(net, vpc.Size(net)-2).String(), SecurityGroups: in.SecurityGroups,
+	}
+	if t.Network.AssignPublicIP {
+		n.PublicIP = vpc.Offset(vpc.PublicPool, 1).String()
+	}
+	in.ENI, s.Interfaces = n.ID, append(s.Interfaces, n)
+	return in, s, true
+}
+
+// reachCure asks what the task's caller reaches now.
 func reachCure(v store.Reader, t model.Task) string {
-	in, ok := state.Instances.One(v, "arn", t.Instance)
+	in, s, ok := caller(v, t)
 	if !ok {
 		return ""
 	}
-	return unreached(v, in, taskServices...)
+	return unreachedFrom(s, in, taskServices...)
 }
 
-// registryCure says what lets a task's instance reach the registry of an image
+// registryCure says what lets a task's caller reach the registry of an image
 // that it could not pull and that is not ECR's; "" if it does.
 func registryCure(v store.Reader, t model.Task, said string, d model.TaskDefinition) string {
 	image, foreign := refused(said, d)
-	in, ok := state.Instances.One(v, "arn", t.Instance)
+	in, s, ok := caller(v, t)
 	if !foreign || !ok {
 		return ""
 	}
-	way := vpc.WayOut(networks(v, in.AvailabilityZone), in.ENI)
+	way := vpc.WayOut(s, in.ENI)
 	if way.Open {
 		return ""
 	}

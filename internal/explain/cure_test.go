@@ -1,6 +1,7 @@
 package explain_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +93,57 @@ func cure(t *testing.T, db *state.DB, id string) string {
 		t.Fatalf("%s is not found", id)
 	}
 	return a.Cure
+}
+
+// A task of Fargate asks for itself, and its interface is gone when it is asked
+// why it ended.
+func TestWhyATaskOfFargateCannotPull(t *testing.T) {
+	const timeout = "CannotPullContainerError: failed to resolve ref docker.io/library/nginx:latest: dial tcp 203.0.113.9:443: i/o timeout"
+	gateway := func(tx *store.Tx) error {
+		return errors.Join(
+			state.InternetGateways.Put(tx, model.InternetGateway{ID: "igw-1", VPC: "vpc-1"}),
+			state.RouteTables.Put(tx, model.RouteTable{ID: "rtb-1", VPC: "vpc-1", Routes: []model.Route{
+				{Destination: "0.0.0.0/0", Target: "igw-1"},
+			}}),
+		)
+	}
+	for _, c := range []struct {
+		why, reason, image string
+		public             bool
+		more               func(*store.Tx) error
+		want               string
+	}{
+		{
+			"no route", timeout, "nginx", false, nil,
+			"task abcd1234 cannot pull docker.io/library/nginx:latest because it has no way to the Internet: route table rtb-1 has no route " +
+				"0.0.0.0/0: add one to a NAT gateway; VPC vpc-1 has no internet gateway either",
+		},
+		{"no route and an address", timeout, "nginx", true, nil, "route table rtb-1 has no route 0.0.0.0/0: add one to an internet gateway"},
+		{"no address", timeout, "nginx", false, gateway, "let it have a public address (MapPublicIpOnLaunch of its subnet, assignPublicIp)"},
+		{"a way out", timeout, "nginx", true, gateway, "did not reach a service in time, but would now"},
+		{
+			"ECR", "ResourceInitializationError: i/o timeout, connection issue", "1.dkr.ecr.r.amazonaws.com/hello", false, nil,
+			"task abcd1234 does not reach ecr.api, ecr.dkr, logs because the VPC has no endpoint for it",
+		},
+	} {
+		more := []func(*store.Tx) error{
+			put(state.SecurityGroups, model.SecurityGroup{ID: "sg-1", VPC: "vpc-1", Rules: []model.SecurityRule{
+				{ID: "sgr-9", Egress: true, Protocol: "-1", FromPort: -1, ToPort: -1, CIDR: "0.0.0.0/0"},
+			}}),
+			put(state.TaskDefinitions, model.TaskDefinition{ARN: "td", Containers: []model.ContainerDefinition{{Name: "web", Image: c.image}}}),
+			put(state.Tasks, model.Task{
+				ARN: "arn:aws:ecs:r:1:task/c/abcd1234", ID: "abcd1234", Cluster: "c", LaunchType: model.LaunchFargate, TaskDefinition: "td",
+				Subnet: "subnet-1", AvailabilityZone: "ap-northeast-1a", Network: model.NetworkConfiguration{AssignPublicIP: c.public},
+				LastStatus: model.TaskStopped, DesiredStatus: model.TaskStopped, StopCode: "TaskFailedToStart", StoppedReason: c.reason,
+			}),
+		}
+		if c.more != nil {
+			more = append(more, c.more)
+		}
+		if got := cure(t, world(t, nil, more...), "abcd1234"); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q is not in %q", c.why, c.want, got)
+		}
+	}
 }
 
 // Proves: MI69

@@ -87,7 +87,7 @@ func starting(v store.Reader, a *Answer, t model.Task) {
 		a.heal(agentCure(v, in), "")
 		return
 	}
-	a.heal(unreached(v, in, taskServices...), "")
+	a.heal(reachCure(v, t), "")
 }
 
 // waiting explains a task that is not placed: first what placement and supply

@@ -101,6 +101,12 @@ func TestDialErrorsAreTheKernels(t *testing.T) {
 	if _, err := n.DialContext(ctx, "tcp", "127.0.0.1:1"); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
+	ctx, cancel = context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	_, err := n.DialContext(ctx, "tcp", "127.0.0.1:1")
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !strings.HasSuffix(err.Error(), "i/o timeout") {
+		t.Errorf("too late: %v", err)
+	}
 }
 
 func TestPacketsGoBothWays(t *testing.T) {

@@ -57,7 +57,7 @@ func (n *Netns) DialContext(ctx context.Context, network, addr string) (net.Conn
 
 func (n *Netns) dial(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, ended(err)
 	}
 	typ, err := socketType(network)
 	if err != nil {
@@ -75,7 +75,7 @@ func (n *Netns) dial(ctx context.Context, network string, to netip.AddrPort) (ne
 	}
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, ended(ctx.Err())
 		}
 		return nil, os.NewSyscallError("connect", err)
 	}
@@ -88,6 +88,15 @@ func (n *Netns) dial(ctx context.Context, network string, to netip.AddrPort) (ne
 		_ = t.SetKeepAliveConfig(keepAlive)
 	}
 	return c, nil
+}
+
+// ended words the end of a context as Go's own dialer does: what nobody answers
+// in time is an "i/o timeout".
+func ended(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return os.ErrDeadlineExceeded
+	}
+	return err
 }
 
 func (n *Netns) socket(to netip.Addr, typ int) (int, error) {
