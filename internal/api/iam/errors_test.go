@@ -109,6 +109,9 @@ func TestErrorsAreAsListed(t *testing.T) {
 		CreateGroup ValidationError GroupName=new Path=/x
 		GetGroup NoSuchEntity GroupName=lost
 		GetGroup ValidationError GroupName=g Marker=made-up
+		UpdateGroup NoSuchEntity GroupName=lost
+		UpdateGroup EntityAlreadyExists GroupName=g NewGroupName=FULL
+		UpdateGroup ValidationError GroupName=g NewPath=/x
 		DeleteGroup NoSuchEntity GroupName=lost
 		DeleteGroup DeleteConflict GroupName=full
 		DeleteGroup DeleteConflict GroupName=g

@@ -42,18 +42,19 @@ func (a *API) CreateGroup(ctx context.Context, in *shape.CreateGroupInput) (*sha
 	g := model.Group{
 		Name: name, ARN: a.Place.GlobalARN("iam", "group"+at+name), ID: "AGPA" + a.IDs.Upper(17), Path: at, CreatedAt: a.Clock.Now(),
 	}
-	err := a.update(ctx, func(tx *store.Tx) error {
-		for _, other := range state.Groups.All(tx) {
-			if strings.EqualFold(other.Name, name) {
-				return exists("Group with name %s already exists.", name)
-			}
-		}
-		return state.Groups.Put(tx, g)
-	})
-	if err != nil {
+	if err := a.update(ctx, func(tx *store.Tx) error { return putNewGroup(tx, g) }); err != nil {
 		return nil, err
 	}
 	return &shape.CreateGroupOutput{Group: shownGroup(g)}, nil
+}
+
+func putNewGroup(tx *store.Tx, g model.Group) error {
+	for _, other := range state.Groups.All(tx) {
+		if strings.EqualFold(other.Name, g.Name) {
+			return exists("Group with name %s already exists.", g.Name)
+		}
+	}
+	return state.Groups.Put(tx, g)
 }
 
 func shownGroup(g model.Group) *shape.Group {
@@ -120,6 +121,51 @@ func (a *API) DeleteGroup(ctx context.Context, in *shape.DeleteGroupInput) (*sha
 		}
 		return state.Groups.Delete(tx, name)
 	})
+}
+
+// UpdateGroup moves a group to another path or gives it another name, which
+// changes the ARN: its users and policies stay. Errors: NoSuchEntity,
+// EntityAlreadyExists, ValidationError.
+func (a *API) UpdateGroup(ctx context.Context, in *shape.UpdateGroupInput) (*shape.UpdateGroupOutput, error) {
+	return &shape.UpdateGroupOutput{}, a.update(ctx, func(tx *store.Tx) error {
+		old := wire.Val(in.GroupName)
+		g, ok := state.Groups.Get(tx, old)
+		if !ok {
+			return noGroup(old)
+		}
+		g.Name, g.Path = wire.Or(in.NewGroupName, g.Name), wire.Or(in.NewPath, g.Path)
+		g.ARN = a.Place.GlobalARN("iam", "group"+g.Path+g.Name)
+		if err := checkPath(g.Path); err != nil {
+			return err
+		}
+		if g.Name == old {
+			return state.Groups.Put(tx, g)
+		}
+		return renameGroup(tx, old, g)
+	})
+}
+
+// renameGroup puts a group under its new name, with its users.
+func renameGroup(tx *store.Tx, old string, g model.Group) error {
+	users := members(tx, old)
+	if err := state.Groups.Delete(tx, old); err != nil {
+		return err
+	}
+	if err := putNewGroup(tx, g); err != nil {
+		return err
+	}
+	for _, u := range users {
+		err := state.Users.Edit(tx, u.Name, func(u *model.User) error {
+			u.Groups = slices.DeleteFunc(u.Groups, func(name string) bool { return name == old })
+			u.Groups = append(u.Groups, g.Name)
+			slices.Sort(u.Groups)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // AddUserToGroup puts a user into a group; again is success. Errors:

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -184,5 +185,35 @@ func TestWhatAKeyWasLastUsedFor(t *testing.T) {
 	w.must("PutUserPolicy", in{"UserName": "ann", "PolicyName": "ask", "PolicyDocument": mayAsk})
 	if got := w.as(k, "iam", ask); !strings.Contains(got, "<ServiceName>iam</ServiceName>") {
 		t.Errorf("%s", got)
+	}
+}
+
+// A group under another name and path has its users and policies still.
+func TestAGroupOfAnotherName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.must("CreateUser", in{"UserName": "ann"})
+	for _, g := range []string{"readers", "writers", "b"} {
+		w.must("CreateGroup", in{"GroupName": g})
+	}
+	w.must("PutGroupPolicy", in{"GroupName": "readers", "PolicyName": "read", "PolicyDocument": allow})
+	w.must("AddUserToGroup", in{"UserName": "ann", "GroupName": "readers"})
+	w.must("AddUserToGroup", in{"UserName": "ann", "GroupName": "b"})
+	k := w.key("ann")
+	if _, err := w.call("UpdateGroup", in{"GroupName": "readers", "NewGroupName": "WRITERS"}); !strings.HasPrefix(err, "EntityAlreadyExists") {
+		t.Error(err)
+	}
+	w.must("UpdateGroup", in{"GroupName": "readers", "NewGroupName": "all", "NewPath": "/dev/"})
+	if got := w.must("GetGroup", in{"GroupName": "all"})["Group"].(in)["Arn"]; got != "arn:aws:iam::000000000000:group/dev/all" {
+		t.Error(got)
+	}
+	if got := w.as(k, "iam", "ListRoles"); !strings.Contains(got, "<ListRolesResult>") {
+		t.Errorf("%s", got)
+	}
+	if u, _ := state.Users.Get(w.db.View(), "ann"); !slices.Equal(u.Groups, []string{"all", "b"}) {
+		t.Errorf("ann is in %v", u.Groups)
+	}
+	if _, err := w.call("GetGroup", in{"GroupName": "readers"}); !strings.HasPrefix(err, "NoSuchEntity") {
+		t.Error(err)
 	}
 }

@@ -50,6 +50,8 @@ func main() {
 	}
 	all["AWS::CDK::Metadata"] = metadata
 	all["AWS::AutoScaling::LaunchConfiguration"] = launchConfiguration
+	all["AWS::IAM::UserToGroupAddition"] = userToGroupAddition
+	all["AWS::IAM::GroupPolicy"] = ofGroup(all["AWS::IAM::UserPolicy"])
 	names, err := built()
 	if err != nil {
 		log.Fatal(err)
@@ -105,6 +107,27 @@ var launchConfiguration = map[string]json.RawMessage{
 		"EbsOptimized","IamInstanceProfile","ImageId","InstanceId","InstanceMonitoring","InstanceType","KernelId","KeyName",
 		"LaunchConfigurationName","MetadataOptions","PlacementTenancy","RamDiskId","SecurityGroups","SpotPrice","UserData"]`),
 	"ref": json.RawMessage(`"{LaunchConfigurationName}"`),
+}
+
+// userToGroupAddition are the facts about users that are put into a group, which
+// the file of facts lacks (User Guide, AWS::IAM::UserToGroupAddition).
+var userToGroupAddition = map[string]json.RawMessage{
+	"properties": json.RawMessage(`{"GroupName":{"type":"string","minLength":1,"maxLength":128,"pattern":"^[\\w+=,.@-]+$"},
+		"Users":{"type":"array","items":{"type":"string"}},"Id":{"type":"string"}}`),
+	"required":  json.RawMessage(`["GroupName","Users"]`),
+	"read_only": json.RawMessage(`["Id"]`),
+	"getatt":    json.RawMessage(`["Id"]`),
+	"ref":       json.RawMessage(`"{Id}"`),
+}
+
+// ofGroup are the facts about a group's policy, which the file of facts lacks: they
+// are those of a user's, by another name (User Guide, AWS::IAM::GroupPolicy).
+func ofGroup(user map[string]json.RawMessage) map[string]json.RawMessage {
+	out := map[string]json.RawMessage{}
+	for k, v := range user {
+		out[k] = bytes.ReplaceAll(v, []byte("UserName"), []byte("GroupName"))
+	}
+	return out
 }
 
 // built lists the types that built.txt names.

@@ -7,17 +7,17 @@ import (
 	"berth/internal/lang/template"
 )
 
-// Managed policies, and inline ones that a template keeps apart from roles.
+// Managed policies, and inline ones that a template keeps apart from whose they are.
 
 func policyTypes() map[string]*Type {
 	return map[string]*Type{
-		"AWS::IAM::ManagedPolicy": managedPolicyType(), "AWS::IAM::Policy": inlinePolicyType(), "AWS::IAM::RolePolicy": rolePolicyType(),
+		"AWS::IAM::ManagedPolicy": managedPolicyType(), "AWS::IAM::Policy": inlinePolicyType(), "AWS::IAM::RolePolicy": ownPolicyType("Role"),
+		"AWS::IAM::UserPolicy": ownPolicyType("User"), "AWS::IAM::GroupPolicy": ownPolicyType("Group"),
 	}
 }
 
 func managedPolicyType() *Type {
 	policy := Args{"PolicyArn": policyARN}
-	attachment := Args{"PolicyArn": self, "RoleName": item}
 	return &Type{
 		Service: iam, Name: Name{Property: "ManagedPolicyName", Limit: 128}, Lookup: byName(datedAt("CreateDate")),
 		Convert: map[string]func(*Step, any) (any, error){"PolicyDocument": document},
@@ -25,12 +25,8 @@ func managedPolicyType() *Type {
 			Answer: "Policy"},
 		ID:      at("Arn"),
 		Changes: []Change{{Call: Call{Members: names("PolicyDocument")}, Do: newVersion}},
-		Sets: []Set{{
-			Property: "Roles", Emptied: true,
-			Add:    Call{Operation: "AttachRolePolicy", With: attachment},
-			Remove: Call{Operation: "DetachRolePolicy", With: attachment, Forgive: names("NoSuchEntity")},
-		}},
-		Read: Call{Operation: "GetPolicy", With: policy, Answer: "Policy"},
+		Sets:    attached(),
+		Read:    Call{Operation: "GetPolicy", With: policy, Answer: "Policy"},
 		Attributes: paths("PolicyArn=Arn PolicyId AttachmentCount CreateDate DefaultVersionId IsAttachable " +
 			"PermissionsBoundaryUsageCount UpdateDate"),
 		Before: func(ctx context.Context, s *Step) error { return dropVersions(ctx, s, 1) },
@@ -86,51 +82,81 @@ func dropVersions(ctx context.Context, s *Step, keep int) error {
 	return nil
 }
 
+// holders are what policies can be attached to and embedded in.
+var holders = []string{"Role", "User", "Group"}
+
+// attached are the sets of a managed policy's holders.
+func attached() []Set {
+	var out []Set
+	for _, h := range holders {
+		attachment := Args{"PolicyArn": self, h + "Name": item}
+		out = append(out, Set{
+			Property: h + "s", Emptied: true,
+			Add:    Call{Operation: "Attach" + h + "Policy", With: attachment},
+			Remove: Call{Operation: "Detach" + h + "Policy", With: attachment, Forgive: names("NoSuchEntity")},
+		})
+	}
+	return out
+}
+
 func inlinePolicyType() *Type {
 	return &Type{
 		Service: iam, ID: generatedID(128), Attributes: map[string]Value{"Id": self}, Tags: Tagging{Plain: true},
-		Changes: []Change{{When: names("Roles PolicyName PolicyDocument"), Do: putInline}},
+		Changes: []Change{{When: names("Roles Users Groups PolicyName PolicyDocument"), Do: putInline}},
 		Before: func(ctx context.Context, s *Step) error {
-			return dropInline(ctx, s, list(s.Record.Properties["Roles"]), s.Record.Properties["PolicyName"])
+			for _, h := range holders {
+				if err := dropInline(ctx, s, h, list(s.Record.Properties[h+"s"]), s.Record.Properties["PolicyName"]); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 }
 
-// putInline gives the policy to the roles that should have it, and takes it
-// from those that had it.
+// putInline gives the policy to whom it should have, and takes it from whom had
+// it.
 func putInline(ctx context.Context, s *Step) error {
 	doc, _ := document(s, s.Record.Properties["PolicyDocument"])
-	for _, role := range list(s.Record.Properties["Roles"]) {
-		in := map[string]any{"RoleName": role, "PolicyName": s.Record.Properties["PolicyName"], "PolicyDocument": doc}
-		if err := s.do(ctx, iam, "PutRolePolicy", in); err != nil {
-			return err
+	for _, h := range holders {
+		stay := list(s.Record.Properties[h+"s"])
+		for _, of := range stay {
+			in := map[string]any{h + "Name": of, "PolicyName": s.Record.Properties["PolicyName"], "PolicyDocument": doc}
+			if err := s.do(ctx, iam, "Put"+h+"Policy", in); err != nil {
+				return err
+			}
 		}
-	}
-	stay := list(s.Record.Properties["Roles"])
-	if s.changed("PolicyName") {
-		stay = nil
-	}
-	return dropInline(ctx, s, missing(list(s.Record.Prior["Roles"]), stay), s.Record.Prior["PolicyName"])
-}
-
-func dropInline(ctx context.Context, s *Step, roles []any, policy any) error {
-	for _, role := range roles {
-		name, _ := template.Flat(role)
-		if err := s.do(ctx, iam, "DeleteRolePolicy", map[string]any{"RoleName": name, "PolicyName": policy}); err != nil && !Absent(err) {
+		if s.changed("PolicyName") {
+			stay = nil
+		}
+		if err := dropInline(ctx, s, h, missing(list(s.Record.Prior[h+"s"]), stay), s.Record.Prior["PolicyName"]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// rolePolicyType is one policy of one role. Every call puts.
-func rolePolicyType() *Type {
-	role, name := property("RoleName"), property("PolicyName")
-	this := Args{"RoleName": role, "PolicyName": name}
-	put := Call{Operation: "PutRolePolicy", Members: names("PolicyDocument"), With: this, Carries: names("RoleName PolicyName")}
+func dropInline(ctx context.Context, s *Step, holder string, of []any, policy any) error {
+	for _, it := range of {
+		name, _ := template.Flat(it)
+		in := map[string]any{holder + "Name": name, "PolicyName": policy}
+		if err := s.do(ctx, iam, "Delete"+holder+"Policy", in); err != nil && !Absent(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// ownPolicyType is one policy of one role, user or group. Every call puts.
+func ownPolicyType(holder string) *Type {
+	of, name := property(holder+"Name"), property("PolicyName")
+	this := Args{holder + "Name": of, "PolicyName": name}
+	put := Call{
+		Operation: "Put" + holder + "Policy", Members: names("PolicyDocument"), With: this, Carries: []string{holder + "Name", "PolicyName"},
+	}
 	return &Type{
-		Service: iam, Make: put, ID: joined(name, role), Changes: []Change{{Call: put}}, Tags: Tagging{Plain: true},
+		Service: iam, Make: put, ID: joined(name, of), Changes: []Change{{Call: put}}, Tags: Tagging{Plain: true},
 		Convert: map[string]func(*Step, any) (any, error){"PolicyDocument": document},
-		Remove:  Call{Operation: "DeleteRolePolicy", With: this},
+		Remove:  Call{Operation: "Delete" + holder + "Policy", With: this},
 	}
 }

@@ -1,11 +1,5 @@
 package handler
 
-import (
-	"context"
-
-	"berth/internal/lang/template"
-)
-
 // Roles, instance profiles.
 
 func roleTypes() map[string]*Type {
@@ -36,9 +30,7 @@ func roleType() *Type {
 				Call:    Call{Operation: "PutRolePermissionsBoundary", Members: names("PermissionsBoundary"), With: role},
 				Without: &Call{Operation: "DeleteRolePermissionsBoundary", With: role, Forgive: names("NoSuchEntity")},
 			},
-			{When: names("Policies"), Do: func(ctx context.Context, s *Step) error {
-				return inlinePolicies(ctx, s, s.Record.Prior["Policies"], s.Record.Properties["Policies"])
-			}},
+			inlineOf("Role"),
 		},
 		Sets: []Set{{
 			Property: "ManagedPolicyArns", Emptied: true,
@@ -47,46 +39,10 @@ func roleType() *Type {
 		}},
 		Read:       Call{Operation: "GetRole", With: role, Answer: "Role"},
 		Attributes: paths("Arn RoleId"),
-		Before: func(ctx context.Context, s *Step) error {
-			return inlinePolicies(ctx, s, s.Record.Properties["Policies"], nil)
-		},
-		Remove: Call{Operation: "DeleteRole", With: role},
-		Tags:   Tagging{Member: "Tags", Form: pairs, Add: "TagRole", Remove: "UntagRole", Of: role, Keys: "TagKeys", Plain: true},
+		Before:     withoutInline("Role"),
+		Remove:     Call{Operation: "DeleteRole", With: role},
+		Tags:       Tagging{Member: "Tags", Form: pairs, Add: "TagRole", Remove: "UntagRole", Of: role, Keys: "TagKeys", Plain: true},
 	}
-}
-
-// inlinePolicies makes a role's inline policies those of want, where was has
-// what they were.
-func inlinePolicies(ctx context.Context, s *Step, was, want any) error {
-	had, have := inline(was), inline(want)
-	for _, name := range sortedKeys(have) {
-		if had[name] == have[name] {
-			continue
-		}
-		in := map[string]any{"RoleName": s.id(), "PolicyName": name, "PolicyDocument": have[name]}
-		if err := s.do(ctx, iam, "PutRolePolicy", in); err != nil {
-			return err
-		}
-	}
-	for _, name := range sortedKeys(had) {
-		if _, stays := have[name]; stays {
-			continue
-		}
-		if err := s.do(ctx, iam, "DeleteRolePolicy", map[string]any{"RoleName": s.id(), "PolicyName": name}); err != nil && !Absent(err) {
-			return err
-		}
-	}
-	return nil
-}
-
-// inline reads the Policies property: name to document.
-func inline(v any) map[string]string {
-	out := map[string]string{}
-	for _, p := range list(v) {
-		doc, _ := document(nil, dig(p, "PolicyDocument"))
-		out[digText(p, "PolicyName")], _ = template.Flat(doc)
-	}
-	return out
 }
 
 func profileType() *Type {

@@ -25,7 +25,7 @@ func Types() map[string]*Type {
 		vpcTypes(), gatewayTypes(), securityGroupTypes(), endpointTypes(), roleTypes(), policyTypes(), loadBalancerTypes(), listenerTypes(),
 		targetGroupTypes(), clusterTypes(), providerTypes(), taskDefinitionTypes(), serviceTypes(), scalingTypes(), functionTypes(),
 		logTypes(), repositoryTypes(),
-		alarmTypes(), handleTypes(), launchTypes(), groupTypes(),
+		alarmTypes(), handleTypes(), launchTypes(), groupTypes(), userTypes(),
 	} {
 		maps.Copy(out, family)
 	}

@@ -427,6 +427,11 @@ func (c Client) UpdateAssumeRolePolicy(ctx context.Context, in *UpdateAssumeRole
 	return wire.Invoke[UpdateAssumeRolePolicyOutput](ctx, c.Caller, Meta, "UpdateAssumeRolePolicy", in)
 }
 
+// UpdateGroup calls the operation.
+func (c Client) UpdateGroup(ctx context.Context, in *UpdateGroupInput) (*UpdateGroupOutput, error) {
+	return wire.Invoke[UpdateGroupOutput](ctx, c.Caller, Meta, "UpdateGroup", in)
+}
+
 // UpdateRole calls the operation.
 func (c Client) UpdateRole(ctx context.Context, in *UpdateRoleInput) (*UpdateRoleOutput, error) {
 	return wire.Invoke[UpdateRoleOutput](ctx, c.Caller, Meta, "UpdateRole", in)

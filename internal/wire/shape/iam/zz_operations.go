@@ -96,6 +96,7 @@ type Operations interface {
 	UntagUser(context.Context, *UntagUserInput) (*UntagUserOutput, error)
 	UpdateAccessKey(context.Context, *UpdateAccessKeyInput) (*UpdateAccessKeyOutput, error)
 	UpdateAssumeRolePolicy(context.Context, *UpdateAssumeRolePolicyInput) (*UpdateAssumeRolePolicyOutput, error)
+	UpdateGroup(context.Context, *UpdateGroupInput) (*UpdateGroupOutput, error)
 	UpdateRole(context.Context, *UpdateRoleInput) (*UpdateRoleOutput, error)
 	UpdateRoleDescription(context.Context, *UpdateRoleDescriptionInput) (*UpdateRoleDescriptionOutput, error)
 	UpdateUser(context.Context, *UpdateUserInput) (*UpdateUserOutput, error)
@@ -521,6 +522,11 @@ func (Unimplemented) UpdateAssumeRolePolicy(context.Context, *UpdateAssumeRolePo
 	return nil, wire.NotBuilt("iam", "UpdateAssumeRolePolicy")
 }
 
+// UpdateGroup is not implemented.
+func (Unimplemented) UpdateGroup(context.Context, *UpdateGroupInput) (*UpdateGroupOutput, error) {
+	return nil, wire.NotBuilt("iam", "UpdateGroup")
+}
+
 // UpdateRole is not implemented.
 func (Unimplemented) UpdateRole(context.Context, *UpdateRoleInput) (*UpdateRoleOutput, error) {
 	return nil, wire.NotBuilt("iam", "UpdateRole")
@@ -634,6 +640,7 @@ var Meta = wire.NewService(wire.Description{
 		wire.Build("UntagUser", Operations.UntagUser),
 		wire.Build("UpdateAccessKey", Operations.UpdateAccessKey),
 		wire.Build("UpdateAssumeRolePolicy", Operations.UpdateAssumeRolePolicy),
+		wire.Build("UpdateGroup", Operations.UpdateGroup),
 		wire.Build("UpdateRole", Operations.UpdateRole),
 		wire.Build("UpdateRoleDescription", Operations.UpdateRoleDescription),
 		wire.Build("UpdateUser", Operations.UpdateUser),

@@ -166,7 +166,7 @@ UpdateAccessKey POST / 200 UpdateAccessKeyRequest - - NoSuchEntityException,Limi
 UpdateAccountPasswordPolicy POST / 200 - - - -
 UpdateAssumeRolePolicy POST / 200 UpdateAssumeRolePolicyRequest - - NoSuchEntityException,MalformedPolicyDocumentException,LimitExceededException,UnmodifiableEntityException,ServiceFailureException
 UpdateDelegationRequest POST / 200 - - - -
-UpdateGroup POST / 200 - - - -
+UpdateGroup POST / 200 UpdateGroupRequest - - NoSuchEntityException,EntityAlreadyExistsException,LimitExceededException,ServiceFailureException
 UpdateLoginProfile POST / 200 - - - -
 UpdateOpenIDConnectProviderThumbprint POST / 200 - - - -
 UpdateRole POST / 200 UpdateRoleRequest UpdateRoleResponse UpdateRoleResult UnmodifiableEntityException,NoSuchEntityException,ServiceFailureException
@@ -420,6 +420,7 @@ UntagRoleRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"},{"n":
 UntagUserRequest {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"},{"n":"TagKeys","s":"tagKeyListType"}],"r":["UserName","TagKeys"]}
 UpdateAccessKeyRequest {"t":"structure","m":[{"n":"UserName","s":"existingUserNameType"},{"n":"AccessKeyId","s":"accessKeyIdType"},{"n":"Status","s":"statusType"}],"r":["AccessKeyId","Status"]}
 UpdateAssumeRolePolicyRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"},{"n":"PolicyDocument","s":"policyDocumentType"}],"r":["RoleName","PolicyDocument"]}
+UpdateGroupRequest {"t":"structure","m":[{"n":"GroupName","s":"groupNameType"},{"n":"NewPath","s":"pathType"},{"n":"NewGroupName","s":"groupNameType"}],"r":["GroupName"]}
 UpdateRoleDescriptionRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"},{"n":"Description","s":"roleDescriptionType"}],"r":["RoleName","Description"]}
 UpdateRoleDescriptionResponse {"t":"structure","m":[{"n":"Role","s":"Role"}]}
 UpdateRoleRequest {"t":"structure","m":[{"n":"RoleName","s":"roleNameType"},{"n":"Description","s":"roleDescriptionType"},{"n":"MaxSessionDuration","s":"roleMaxSessionDurationType"}],"r":["RoleName"]}

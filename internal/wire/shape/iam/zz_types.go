@@ -1093,6 +1093,13 @@ type UpdateAssumeRolePolicyInput struct {
 	PolicyDocument *string `json:"PolicyDocument,omitempty"`
 }
 
+// UpdateGroupInput is the shape UpdateGroupRequest.
+type UpdateGroupInput struct {
+	GroupName    *string `json:"GroupName,omitempty"`
+	NewPath      *string `json:"NewPath,omitempty"`
+	NewGroupName *string `json:"NewGroupName,omitempty"`
+}
+
 // UpdateRoleDescriptionInput is the shape UpdateRoleDescriptionRequest.
 type UpdateRoleDescriptionInput struct {
 	RoleName    *string `json:"RoleName,omitempty"`
@@ -1270,6 +1277,9 @@ type UpdateAccessKeyOutput struct{}
 
 // UpdateAssumeRolePolicyOutput has no members.
 type UpdateAssumeRolePolicyOutput struct{}
+
+// UpdateGroupOutput has no members.
+type UpdateGroupOutput struct{}
 
 // UpdateUserOutput has no members.
 type UpdateUserOutput struct{}
