@@ -29,8 +29,8 @@ build: ## build bin/berth
 deps: ## install what is missing on this machine (Debian packages: runc, e2fsprogs, python3, python3-urllib3, ca-certificates)
 	@sh scripts/deps
 
-deps-ci: # and what make ci needs: a C compiler for the race detector, git for verify
-	@sh scripts/deps gcc git
+deps-ci: # and what make ci needs: a C compiler for the race detector, git for verify, skopeo as a client of the registry
+	@sh scripts/deps gcc git skopeo
 
 up: deps build ## install what is missing, build, start the server, deploy the example, print its URL (DATA=/var/lib/berth, SPEED=20, LISTEN=127.0.0.1:4566; as root)
 	@bin/berth up --data $(DATA) --speed $(SPEED) $(if $(LISTEN),--listen $(LISTEN))
@@ -49,7 +49,7 @@ test-root: deps build ## the truth: namespaces, packets, containers, kills and d
 	@$(TEST) -tags root -p 1 -timeout 20m $(if $(RACED),$(filter-out $(ROOT_RACE),$(ROOT)),$(ROOT))
 	@$(MAKE) --no-print-directory e2e
 
-e2e: deps build ## the built program as its users have it: deploy under load, kill, refuse, scale (as root)
+e2e: deps-ci build ## the built program as its users have it: deploy under load, kill, refuse, scale (as root)
 	@BERTH_BIN=$(CURDIR)/bin/berth $(TEST) -tags root -timeout 40m ./internal/e2e
 
 script: ## the stories of internal/sim/testdata/script on virtual time (UPDATE=1 rewrites them)

@@ -367,6 +367,9 @@ func kill9(t *testing.T, pid int) {
 // serve starts the server again and returns how long it took to answer.
 func (h *hello) serve() time.Duration {
 	h.t.Helper()
+	if err := os.MkdirAll(h.data, 0o755); err != nil {
+		h.t.Fatal(err)
+	}
 	log, err := os.OpenFile(filepath.Join(h.data, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		h.t.Fatal(err)

@@ -21,6 +21,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/compression"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -29,6 +30,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"berth/internal/clock"
 	"berth/internal/container/image"
@@ -140,13 +142,7 @@ func twoLayers(t *testing.T) v1.Image {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := img.ConfigFile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c = c.DeepCopy()
-	c.Architecture, c.OS = runtime.GOARCH, "linux"
-	img, err = mutate.ConfigFile(img, c)
+	img, err = mutate.ConfigFile(img, withPlatform(t, img))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,6 +200,51 @@ func TestPullUnpacksAndShares(t *testing.T) {
 	if got, err := first.Get(host + "/web:v1"); err != nil || got.Digest != digest {
 		t.Errorf("get: %+v, %v", got, err)
 	}
+}
+
+// A layer may be compressed by zstd, or not at all, whatever its media type is
+// called.
+func TestLayersAreUnpackedHoweverTheyAreCompressed(t *testing.T) {
+	host, _, _ := serve(t)
+	data := archive(t, entry{name: "etc/x", body: "y"})
+	opener := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
+	for how, options := range map[string][]tarball.LayerOption{
+		"zstd": {tarball.WithCompression(compression.ZStd), tarball.WithMediaType(types.OCILayerZStd)},
+		"none": {tarball.WithCompression(compression.None), tarball.WithMediaType(types.OCIUncompressedLayer)},
+		"gzip": {tarball.WithMediaType(types.OCILayer)},
+	} {
+		l, err := tarball.LayerFromOpener(opener, options...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, err := mutate.AppendLayers(mutate.MediaType(empty.Image, types.OCIManifestSchema1), l)
+		if err == nil {
+			img, err = mutate.ConfigFile(img, withPlatform(t, img))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		push(t, host+"/web:"+how, img)
+		got, err := open(t, t.TempDir(), "i-1").Pull(t.Context(), host+"/web:"+how, image.PullOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", how, err)
+			continue
+		}
+		if b, err := os.ReadFile(filepath.Join(got.Layers[0], "etc/x")); err != nil || string(b) != "y" {
+			t.Errorf("%s: %q, %v", how, b, err)
+		}
+	}
+}
+
+func withPlatform(t *testing.T, img v1.Image) *v1.ConfigFile {
+	t.Helper()
+	c, err := img.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = c.DeepCopy()
+	c.Architecture, c.OS = runtime.GOARCH, "linux"
+	return c
 }
 
 func TestCollectKeepsWhatAnyOwnerHas(t *testing.T) {
