@@ -150,7 +150,9 @@ func TestUserDataRuns(t *testing.T) {
 		len(stored.Failures) != len(want) {
 		t.Errorf("%s: %v", b, err)
 	}
-	for data, failures := range map[string]int{"": 0, "ECS_CLUSTER=x": 1, "\x1f\x8b": 1} {
+	cut := "Content-Type: multipart/mixed; boundary=a\n\n--a\n\n#!/bin/sh\necho long\n--a\n\n#!/bin/sh\n" +
+		": >" + userland.OutputFile + "; exit 1\n--a--\n"
+	for data, failures := range map[string]int{"": 0, cut: 1, "ECS_CLUSTER=x": 1, "\x1f\x8b": 1} {
 		l.data = data
 		if r, out, err := l.UserData(t.Context()); err != nil || len(r.Failures) != failures {
 			t.Errorf("%q: %+v, %s, %v", data, r, out, err)
