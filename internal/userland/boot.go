@@ -190,7 +190,7 @@ func lastLine(path string, began int64) string {
 		return ""
 	}
 	b := make([]byte, max(0, min(end-began, tail))) // a script may have cut the file
-	n, _ := f.ReadAt(b, end-int64(len(b))) // what was read of it
+	n, _ := f.ReadAt(b, end-int64(len(b)))          // what was read of it
 	lines := strings.Split(strings.TrimSpace(string(b[:n])), "\n")
 	return lines[len(lines)-1]
 }

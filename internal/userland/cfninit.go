@@ -65,8 +65,8 @@ func (f *flag) UnmarshalJSON(b []byte) error {
 // cfnInit is cfn-init: it makes the instance as the metadata of a resource say.
 func cfnInit(ctx context.Context, w *world, _ string, args []string) int {
 	o, err := readOptions(args, ofResource, "stack", "resource", "region", "url", "configsets", "verbose", "resume")
-	if err != nil || o.values["stack"] == "" || o.values["resource"] == "" {
-		return w.fail(2, "Usage: cfn-init [options]\n\ncfn-init: error: You must specify a stack name and a logical resource id: %v", err)
+	if err = cmp.Or(err, o.lacksResource()); err != nil {
+		return w.fail(2, "Usage: cfn-init [options]\n\ncfn-init: error: %s", fault.MessageOf(err))
 	}
 	m, err := w.metadataOf(ctx, o)
 	if err != nil {

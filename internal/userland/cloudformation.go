@@ -194,11 +194,19 @@ func (w *world) metadataOf(ctx context.Context, o options) (map[string]json.RawM
 // ofResource are the options that say which resource's metadata are meant.
 var ofResource = map[string]string{"-s": "stack", "-r": "resource"}
 
+// lacksResource refuses options that do not name one.
+func (o options) lacksResource() error {
+	if o.values["stack"] == "" || o.values["resource"] == "" {
+		return fault.New(fault.Invalid, "", "You must specify a stack name and a logical resource id")
+	}
+	return nil
+}
+
 // cfnMetadata is cfn-get-metadata: it prints them, or what is below a key.
 func cfnMetadata(ctx context.Context, w *world, name string, args []string) int {
 	o, err := readOptions(args, ofResource, "stack", "resource", "region", "url", "key")
-	if err != nil || o.values["stack"] == "" || o.values["resource"] == "" {
-		return w.fail(2, "Usage: cfn-get-metadata --stack NAME --resource ID: %v", err)
+	if err = cmp.Or(err, o.lacksResource()); err != nil {
+		return w.fail(2, "Usage: cfn-get-metadata --stack NAME --resource ID\n\ncfn-get-metadata: error: %s", fault.MessageOf(err))
 	}
 	m, err := w.metadataOf(ctx, o)
 	if err != nil {

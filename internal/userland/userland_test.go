@@ -202,6 +202,9 @@ func TestCommandsOfAnImage(t *testing.T) {
 		{"chkconfig ecs", 1, "usage"},
 		{"stop httpd", 1, "Unknown job"},
 		{"stop", 1, "missing job"},
+		{"cfn-init --stack s", 2, "error: You must specify a stack name and a logical resource id"},
+		{"cfn-init --fast", 2, "error: no such option: --fast"},
+		{"cfn-get-metadata", 2, "error: You must specify a stack name and a logical resource id"},
 		{"nothing", -1, "nothing is no command"},
 	} {
 		words := strings.Fields(c.line)
