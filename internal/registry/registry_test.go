@@ -51,8 +51,11 @@ func (d directory) Repository(_ context.Context, r registry.Repo) (registry.Sett
 	return s, nil
 }
 
-func (d directory) Allow(_ context.Context, p ident.Principal, action string, _ registry.Repo) error {
-	if p.Root || p.Role == "reader" && (action == "ecr:BatchGetImage" || action == "ecr:GetDownloadUrlForLayer") {
+func (d directory) Allow(_ context.Context, p ident.Principal, action string, r registry.Repo) error {
+	if p.Root || p.Role == "writer of web" && r.Name == "web" {
+		return nil
+	}
+	if p.Role == "reader" && (action == "ecr:BatchGetImage" || action == "ecr:GetDownloadUrlForLayer") {
 		return nil
 	}
 	return fault.New(fault.Denied, "AccessDeniedException", "User: %s is not authorized to perform: %s", p.ARN, action)

@@ -16,7 +16,8 @@ func (x *exchange) startUpload() {
 		return
 	}
 	q := x.r.URL.Query()
-	if d, from := q.Get("mount"), q.Get("from"); d != "" && from != "" && x.Store.Mount(Repo{x.repo.Account, from}, x.repo, d) {
+	if d, from := q.Get("mount"), (Repo{x.repo.Account, q.Get("from")}); d != "" && from.Name != "" &&
+		x.Directory.Allow(x.r.Context(), x.who, "ecr:GetDownloadUrlForLayer", from) == nil && x.Store.Mount(from, x.repo, d) {
 		x.created("blobs", d)
 		return
 	}

@@ -25,6 +25,27 @@ type unfinished struct {
 	mu     sync.Mutex
 	number int
 	bytes  int64
+	taken  map[string]bool // those that a request works on
+}
+
+// take gives an upload to one request until release: nothing may be written
+// behind bytes whose digest is taken, nor after they have become a blob. code
+// is the API's for one that another request works on.
+func (u *unfinished) take(id, code string) (release func(), err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.taken[id] {
+		return nil, fault.New(fault.Conflict, code, "Another request is at work on the upload with upload id '%s'.", id)
+	}
+	if u.taken == nil {
+		u.taken = map[string]bool{}
+	}
+	u.taken[id] = true
+	return func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		delete(u.taken, id)
+	}, nil
 }
 
 // count finds what an earlier process left.
@@ -113,6 +134,11 @@ func (s *Store) parts(id string) (p parts) {
 
 // AppendPart is Append for a part of ECR's API, which bounds how many there are.
 func (s *Store) AppendPart(r Repo, id string, at int64, data io.Reader, size int64) (int64, error) {
+	release, err := s.unfinished.take(id, "InvalidLayerPartException")
+	if err != nil {
+		return 0, err
+	}
+	defer release()
 	if _, err := s.UploadSize(r, id); err != nil {
 		return 0, err
 	}
@@ -122,7 +148,7 @@ func (s *Store) AppendPart(r Repo, id string, at int64, data io.Reader, size int
 	}
 	p.Small = p.Small || p.Number > 1 && p.Last < minPart
 	p.Last = size
-	all, err := s.Append(r, id, at, data)
+	all, err := s.extend(r, id, at, data)
 	if err != nil {
 		return all, err
 	}
@@ -197,6 +223,16 @@ const MaxLayer = 52_000 << 20
 // so far; -1 leaves that unchecked. It returns the new size. An upload that
 // becomes larger than a layer may be is dropped.
 func (s *Store) Append(r Repo, id string, at int64, data io.Reader) (int64, error) {
+	release, err := s.unfinished.take(id, "InvalidLayerPartException")
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	return s.extend(r, id, at, data)
+}
+
+// extend is Append for a request that has taken the upload.
+func (s *Store) extend(r Repo, id string, at int64, data io.Reader) (int64, error) {
 	size, err := s.UploadSize(r, id)
 	if err != nil {
 		return 0, err
@@ -215,13 +251,18 @@ func (s *Store) Append(r Repo, id string, at int64, data io.Reader) (int64, erro
 	if size+n > MaxLayer {
 		return 0, errors.Join(fault.New(
 			fault.Invalid, "LimitExceededException", "The layer is larger than the maximum layer size of %d MiB", MaxLayer>>20,
-		), s.CancelUpload(r, id))
+		), s.drop(id))
 	}
 	return size + n, nil
 }
 
 // Finish checks the digest and makes the upload a blob of the repository.
 func (s *Store) Finish(r Repo, id, digest string) error {
+	release, err := s.unfinished.take(id, "InvalidLayerException")
+	if err != nil {
+		return err
+	}
+	defer release()
 	if _, err := s.UploadSize(r, id); err != nil {
 		return err
 	}
@@ -257,7 +298,7 @@ func (s *Store) Finish(r Repo, id, digest string) error {
 	if err := s.addLink(r, digest); err != nil {
 		return err
 	}
-	return s.CancelUpload(r, id)
+	return s.drop(id)
 }
 
 // CancelUpload drops an upload; an absent one is success.
@@ -265,6 +306,16 @@ func (s *Store) CancelUpload(_ Repo, id string) error {
 	if !isUpload(id) {
 		return nil
 	}
+	release, err := s.unfinished.take(id, "InvalidLayerPartException")
+	if err != nil {
+		return err
+	}
+	defer release()
+	return s.drop(id)
+}
+
+// drop removes an upload that this request has taken.
+func (s *Store) drop(id string) error {
 	if info, err := os.Stat(s.upload(id)); err == nil {
 		if err := os.Remove(s.upload(id)); err != nil {
 			return fmt.Errorf("drop upload: %w", err)
