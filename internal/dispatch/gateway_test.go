@@ -77,6 +77,15 @@ func (b *bench) Put(_ context.Context, s dispatch.Sample) error {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	b := newGateway(t)
+	b.server = httptest.NewServer(b.gateway.Handler())
+	t.Cleanup(func() { b.server.CloseClientConnections(); b.server.Close() })
+	return b
+}
+
+// newGateway is a bench that nobody can connect to.
+func newGateway(t *testing.T) *bench {
+	t.Helper()
 	db, err := state.Open(t.Context(), store.NewMemory(), true)
 	if err != nil {
 		t.Fatal(err)
@@ -95,10 +104,9 @@ func newBench(t *testing.T) *bench {
 			return b.who, nil
 		},
 	})
-	b.server = httptest.NewServer(b.gateway.Handler())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = b.gateway.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done; b.server.CloseClientConnections(); b.server.Close() })
+	t.Cleanup(func() { cancel(); <-done })
 	b.as("controllers/capacity", func(tx *store.Tx) error {
 		return state.Instances.Put(tx, model.Instance{
 			ID: id, ARN: arn, Cluster: "c", Type: "c6a.large", Goal: model.GoalRun, State: model.InstanceRunning,

@@ -53,7 +53,6 @@ func (d *Gateway) Lose(ctx context.Context, id, reason string) error {
 
 // enter makes s the session of its instance; an older one is closed.
 func (d *Gateway) enter(s *session) {
-	s.seen.Store(d.Real.Now().UnixNano())
 	d.mu.Lock()
 	old := d.sessions[s.inst.ARN]
 	d.sessions[s.inst.ARN] = s

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -16,13 +15,6 @@ import (
 	"berth/internal/fault"
 	"berth/internal/model"
 	"berth/internal/store"
-)
-
-// Real time: agents beat in it (docs/facts/agent-protocol.md A3).
-const (
-	heartbeat = 30 * time.Second
-	silence   = 3 * heartbeat
-	maxFrame  = 8 << 20
 )
 
 // Handler serves the agents' web sockets: hosts ecs-a*.… (ACS) and ecs-t*.…
@@ -112,7 +104,6 @@ type session struct {
 	inst    model.Instance
 	conn    *websocket.Conn
 	poke    chan struct{}
-	seen    atomic.Int64 // real time of the last frame, unix nanoseconds
 
 	told    map[string]string    // desired status that the agent was told, by task ARN
 	expires map[string]time.Time // end of the keys it was given, by task ARN and kind
@@ -184,13 +175,7 @@ func (s *session) greet(ctx context.Context, credentials bool) error {
 }
 
 func (s *session) send(ctx context.Context, kind string, message any) error {
-	b, err := acs.Encode(kind, message)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, heartbeat)
-	defer cancel()
-	return s.conn.Write(ctx, websocket.MessageText, b)
+	return write(ctx, s.conn, kind, message)
 }
 
 func (s *session) clusterARN() string { return s.gateway.Place.ARN("ecs", "cluster/"+s.inst.Cluster) }
@@ -299,12 +284,8 @@ func (s *session) manifest(ctx context.Context) error {
 	return s.send(ctx, acs.TypeManifest, m)
 }
 
-// beat sends a heartbeat, and gives a silent agent up.
+// beat sends a heartbeat.
 func (s *session) beat(ctx context.Context) error {
-	quiet := s.gateway.Real.Now().Sub(time.Unix(0, s.seen.Load()))
-	if quiet > silence {
-		return fmt.Errorf("agent of %s silent for %s", s.inst.ID, quiet)
-	}
 	if err := s.gateway.touch(ctx, s.inst.ID); err != nil {
 		return err
 	}
@@ -313,11 +294,10 @@ func (s *session) beat(ctx context.Context) error {
 
 func (s *session) read(ctx context.Context) error {
 	for {
-		_, b, err := s.conn.Read(ctx)
+		b, err := read(ctx, s.conn)
 		if err != nil {
 			return err
 		}
-		s.seen.Store(s.gateway.Real.Now().UnixNano())
 		e, err := acs.Decode(b)
 		if err != nil {
 			s.gateway.Log.Warn("frame of an agent not understood", "instance", s.inst.ID, "error", err)

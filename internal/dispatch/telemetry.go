@@ -25,7 +25,7 @@ func (d *Gateway) tcs(ctx context.Context, conn *websocket.Conn, inst model.Inst
 	}
 	go d.keepAlive(ctx, conn)
 	for {
-		_, b, err := conn.Read(ctx)
+		b, err := read(ctx, conn)
 		if err != nil {
 			return err
 		}
@@ -40,10 +40,7 @@ func (d *Gateway) tcs(ctx context.Context, conn *websocket.Conn, inst model.Inst
 		if answer == "" {
 			continue
 		}
-		if b, err = acs.Encode(answer, acs.TelemetryAck{Message: "ok"}); err != nil {
-			return err
-		}
-		if err := conn.Write(ctx, websocket.MessageText, b); err != nil {
+		if err := write(ctx, conn, answer, acs.TelemetryAck{Message: "ok"}); err != nil {
 			return err
 		}
 	}
@@ -67,11 +64,7 @@ func (d *Gateway) keepAlive(ctx context.Context, conn *websocket.Conn) {
 
 // setTempo sends a heartbeat that says how often figures are wanted.
 func (d *Gateway) setTempo(ctx context.Context, conn *websocket.Conn, every time.Duration) error {
-	b, err := acs.Encode(acs.TypeHeartbeat, acs.Heartbeat{Healthy: true, PublishEvery: every.Seconds()})
-	if err != nil {
-		return err
-	}
-	return conn.Write(ctx, websocket.MessageText, b)
+	return write(ctx, conn, acs.TypeHeartbeat, acs.Heartbeat{Healthy: true, PublishEvery: every.Seconds()})
 }
 
 // Figures come every 20 seconds of real time, as from the stock agent, or once
