@@ -101,12 +101,16 @@ func (r *run) intend(b *template.Bound, p *plan, id string) bool {
 		r.add(rec)
 	}
 	props, err := r.resolve(b, res)
+	var told any
+	if err == nil {
+		told, err = r.metadata(b, id)
+	}
 	if err != nil {
 		r.refuse(rec, fresh, fault.MessageOf(err))
 		return false
 	}
 	rec.DependsOn, rec.DeletionPolicy, rec.UpdateReplacePolicy = p.undo[id], res.DeletionPolicy, res.UpdateReplacePolicy
-	rec.Metadata = metadataText(res.Metadata)
+	rec.Metadata = metadataText(told)
 	if slices.Contains(r.stack.Skip, id) && r.stack.Status.UpdateRollback() {
 		r.set(rec, model.ResourceUpdateComplete, "")
 		return false
@@ -144,6 +148,14 @@ func (r *run) resolve(b *template.Bound, res template.Resource) (map[string]any,
 		return nil, template.Problem(res.ID, problems)
 	}
 	return props, nil
+}
+
+func (r *run) metadata(b *template.Bound, id string) (any, error) {
+	told, err := b.Metadata(id, r.look)
+	if u, unknown := template.UnknownIn(told); unknown && err == nil {
+		err = fault.New(fault.Invalid, "ValidationError", "Attribute '%s' does not exist", strings.Join(u.Attributes, "', '"))
+	}
+	return told, err
 }
 
 func (r *run) intendCreate(rec *model.StackResource, props map[string]any) {

@@ -203,6 +203,63 @@ func (b *Bound) Properties(id string, look Lookup) (map[string]any, error) {
 	return m, nil
 }
 
+// Metadata evaluates a resource's metadata, as the scripts on an instance are
+// given them (CloudFormation user guide, "AWS::CloudFormation::Init"): functions
+// are what they come to, all else is as it stands. It is nil if there are none.
+func (b *Bound) Metadata(id string, look Lookup) (any, error) {
+	r, _ := b.Find(id)
+	return b.told(r.metadata, look)
+}
+
+func (b *Bound) told(n *Node, look Lookup) (any, error) {
+	if _, _, call := n.call(); call {
+		v, err := b.eval(n, look)
+		return natural(v), err
+	}
+	if n == nil || n.Kind != Map && n.Kind != List {
+		return n.plain(), nil
+	}
+	fields, items := map[string]any{}, []any{}
+	for i, it := range n.Items {
+		v, err := b.told(it, look)
+		if err != nil {
+			return nil, err
+		}
+		if _, none := v.(noValue); none {
+			continue
+		}
+		if items = append(items, v); n.Kind == Map {
+			fields[n.Keys[i]] = v
+		}
+	}
+	if n.Kind == Map {
+		return fields, nil
+	}
+	return items, nil
+}
+
+// natural has numbers and booleans where a function left them as they stood.
+func natural(v any) any {
+	switch v := v.(type) {
+	case Scalar:
+		return v.Natural()
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = natural(v[i])
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k := range v {
+			out[k] = natural(v[k])
+		}
+		return out
+	default:
+		return v
+	}
+}
+
 // OutputValue is an output that was evaluated.
 type OutputValue struct {
 	ID, Value, Description, Export string

@@ -30,7 +30,8 @@ func (b *Bound) connect() error {
 	return nil
 }
 
-// references evaluates a resource's properties and notes what they ask for.
+// references evaluates a resource's properties and metadata, and notes what
+// they ask for.
 func (b *Bound) references(r Resource) ([]string, error) {
 	var deps []string
 	look := func(id, _ string) (any, bool) {
@@ -41,6 +42,9 @@ func (b *Bound) references(r Resource) ([]string, error) {
 		if _, err := b.eval(r.properties, look); err != nil {
 			return nil, err
 		}
+	}
+	if _, err := b.told(r.metadata, look); err != nil {
+		return nil, err
 	}
 	for _, d := range r.DependsOn {
 		if _, ok := b.index[d]; ok {

@@ -38,7 +38,6 @@ type Resource struct {
 	DependsOn           []string
 	DeletionPolicy      string // "" is Delete
 	UpdateReplacePolicy string
-	Metadata            any
 	// CreationPolicy and UpdatePolicy are known of active resources; nil: none.
 	CreationPolicy *CreationPolicy
 	UpdatePolicy   *UpdatePolicy
@@ -288,9 +287,7 @@ func (t *Template) readResource(id string, n *Node) (Resource, error) {
 		r.properties = p
 	}
 	r.readPolicies(n)
-	if r.metadata = n.Get("Metadata"); r.metadata != nil {
-		r.Metadata = r.metadata.plain()
-	}
+	r.metadata = n.Get("Metadata")
 	return r, t.readAttributes(&r, n)
 }
 

@@ -72,6 +72,47 @@ func TestTheFixtureIsValidAndOrdered(t *testing.T) {
 	}
 }
 
+// Proves: E204
+func TestMetadataAreEvaluated(t *testing.T) {
+	t.Parallel()
+	b, err := bind(`
+Parameters: {Release: {Type: String, Default: v1}}
+Conditions: {Never: !Equals [a, b]}
+Resources:
+  Host:
+    Type: AWS::Logs::LogGroup
+    Metadata:
+      Nothing: null
+      Number: 7
+      List: [{"Fn::Sub": "${Cluster}-${Release}"}, !If [Never, x, !Ref "AWS::NoValue"], {Kept: ["1", 2, true]}]
+      Chosen: !If [Never, 1, {Deep: [3, !Ref Cluster]}]
+  Cluster: {Type: AWS::ECS::Cluster}
+  Plain: {Type: AWS::ECS::Cluster}
+`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"Cluster"}, b.DependsOn("Host")); diff != "" {
+		t.Errorf("what metadata name comes first: %s", diff)
+	}
+	got, err := b.Metadata("Host", func(string, string) (any, bool) { return "shop", true })
+	want := map[string]any{
+		"Nothing": nil, "Number": int64(7), "Chosen": map[string]any{"Deep": []any{int64(3), "shop"}},
+		"List": []any{"shop-v1", map[string]any{"Kept": []any{"1", int64(2), true}}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	if got, err := b.Metadata("Plain", template.Nothing); got != nil || err != nil {
+		t.Errorf("without metadata: %v, %v", got, err)
+	}
+	for _, value := range []string{"!Ref Missing", "!Ref Host", "{In: [!Sub \"${Missing}\"]}"} {
+		if _, err := bind("Resources:\n  Host:\n    Type: AWS::Logs::LogGroup\n    Metadata: {A: "+value+"}\n", nil); err == nil {
+			t.Errorf("metadata with %s are accepted", value)
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	cases := []struct{ name, body, want string }{
