@@ -332,11 +332,16 @@ func (r *run) aws(ctx context.Context, args []string) (string, error) {
 	return string(b) + "\n", err
 }
 
-// value reads a number, true, false, JSON, @FILE's text, or a string.
+// value reads a number, true, false, JSON, @FILE's text, or a string. A file
+// that the story has not is one of the templates beside it, which tests of the
+// built program deploy too.
 func (r *run) value(v string) any {
 	if f, ok := strings.CutPrefix(v, "@"); ok {
 		if text, ok := r.s.Files[f]; ok {
 			return text
+		}
+		if text, err := os.ReadFile(filepath.Join(filepath.Dir(r.s.Name), "../templates", f)); err == nil {
+			return string(text)
 		}
 	}
 	var x any
