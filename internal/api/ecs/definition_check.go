@@ -34,6 +34,8 @@ func checkDefinition(d model.TaskDefinition) error {
 		return client("Invalid CPU architecture %s.", d.CPUArchitecture)
 	case d.IpcMode != "" && d.IpcMode != "none":
 		return unbuilt("ipcMode %s", d.IpcMode)
+	case d.PidMode != "":
+		return unbuilt("pidMode %s", d.PidMode)
 	case slices.Contains(d.RequiresCompatibilities, launchExternal):
 		return unbuilt("requiresCompatibilities EXTERNAL")
 	}

@@ -189,6 +189,7 @@ const definitionErrors = `
 	RegisterTaskDefinition InvalidParameterException family=f WEB tags=RESERVED
 	RegisterTaskDefinition InvalidParameterException family=f WEB placementConstraints=[{"type":"lost"}]
 	RegisterTaskDefinition NotImplemented family=f WEB ipcMode=task
+	RegisterTaskDefinition NotImplemented family=f WEB pidMode=task
 	DeregisterTaskDefinition ClientException taskDefinition=lost:1
 	DeregisterTaskDefinition InvalidParameterException taskDefinition=f
 	DeleteTaskDefinitions InvalidParameterException taskDefinitions=[]
