@@ -189,6 +189,8 @@ func TestRootInstancesOfOnesOwnServe(t *testing.T) {
 	})
 	h.rests(2)
 	h.url = out["Url"]
+	h.survives(2)
+	h.startsAfresh(2)
 	h.losesATask()
 	h.stopsATask()
 	h.drains()
@@ -201,12 +203,13 @@ func TestRootInstancesOfOnesOwnServe(t *testing.T) {
 	h.finish()
 }
 
-// losesATask kills a task's page under load: the other serves meanwhile.
+// losesATask kills a task's page under load: the other serves meanwhile. As on
+// AWS a request that the dead one's port refuses is answered with 502, until its
+// target is taken away, in whatever network mode.
 func (h *hello) losesATask() {
 	h.t.Helper()
 	before := h.pages()
 	traffic := underLoad(h.t, h.url)
-	began := time.Now()
 	for _, pid := range before {
 		kill9(h.t, pid)
 		break
@@ -221,7 +224,7 @@ func (h *hello) losesATask() {
 		return false
 	})
 	h.rests(len(before))
-	traffic.endWithout(h.t, "kill -9 of a task in bridge mode", within(began, time.Second))
+	traffic.endWithout(h.t, "kill -9 of a task", refused)
 }
 
 // stopsATask has a task stopped under load, as an operator does: nobody notices.
@@ -241,7 +244,7 @@ func (h *hello) stopsATask() {
 		return false
 	})
 	h.rests(len(before))
-	traffic.endWithout(h.t, "stop of a task in bridge mode")
+	traffic.endWithout(h.t, "stop of a task")
 }
 
 // alone runs a task with an interface of its own on an instance of the user's own.

@@ -35,10 +35,11 @@ const tempo = 60
 
 // Among the parameters, apart puts every task on an instance of its own,
 // rolling makes the service's deployments rolling ones with a circuit breaker,
-// and scales leaves its scaling policy in force.
+// fargate has its tasks on Fargate, and scales leaves its scaling policy in force.
 const (
 	apart   = "distinctInstance"
 	rolling = "ROLLING"
+	fargate = "FARGATE"
 	scales  = "scales"
 )
 
@@ -52,6 +53,8 @@ var changes = []struct{ name, from, to string }{
 	// The service's ten minutes of patience with its zones are ten seconds here.
 	{"", "      TaskDefinition: !Ref Page\n", "      TaskDefinition: !Ref Page\n      AvailabilityZoneRebalancing: DISABLED\n"},
 	{apart, "      TaskDefinition: !Ref Page\n", "      TaskDefinition: !Ref Page\n      PlacementConstraints: [{Type: distinctInstance}]\n"},
+	{fargate, "[MANAGED_INSTANCES]", "[FARGATE]"},
+	{fargate, "      TaskDefinition: !Ref Page\n", "      TaskDefinition: !Ref Page\n      LaunchType: FARGATE\n"},
 	{rolling, `        Strategy: BLUE_GREEN
         BakeTimeInMinutes: !If [Bakes, !Ref BakeMinutes, 0]
         LifecycleHooks:
