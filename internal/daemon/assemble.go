@@ -101,6 +101,9 @@ type Drivers struct {
 	// OpenRegistry says which requests to the registry need no password; nil:
 	// those from loopback.
 	OpenRegistry func(*http.Request) bool
+	// Upstream reaches the registries of pull through cache rules; nil: none is
+	// asked.
+	Upstream ecr.Upstream
 	// Audit is the log of calls; nil: none is kept.
 	Audit *audit.Log
 	// More makes further controllers, such as simulated agents.
@@ -202,7 +205,9 @@ func (sys *System) services(h Drivers, zones []string, invoke *later) []front.Se
 	})
 	ecrAPI := ecr.New(ecr.Deps{
 		DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Images: h.Images, Tokens: h.Tokens, LayerURL: sys.Registry.LayerURL,
+		Access: sys.Access, Upstream: h.Upstream,
 	})
+	sys.Registry.Through = ecrAPI.Through
 	ec2API := ec2.New(ec2.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Access: sys.Access, Consoles: h.Machines})
 	logsAPI := logs.New(logs.Deps{DB: c.DB, Clock: c.Clock, Real: c.Real, Place: c.Place, Series: h.Series})
 	lambdaAPI := lambda.New(lambda.Deps{

@@ -209,9 +209,9 @@ func (s *server) otherHands(ctx context.Context, c Core) (Drivers, error) {
 		}
 	}
 	return Drivers{
-		OpenRegistry: open,
-		Audit:        s.audit,
-		Functions:    s.functions, Code: code,
+		OpenRegistry: open, Upstream: s.mirror,
+		Audit:     s.audit,
+		Functions: s.functions, Code: code,
 		Machines: machines, Network: s.net, Names: s.names, Endpoints: s.endpoints, Images: images, Tokens: tokens,
 		CABundle: ca.Bundle(), HostAddress: "127.0.0.1", Published: s.cfg.Publish,
 		Architectures: []string{architecture()},

@@ -116,6 +116,8 @@ func bare(t *testing.T, list v1.ImageIndex) v1.ImageIndex {
 
 // TestRootSkopeoCopiesInAndOut has the stock tool of Debian copy into the
 // built-in ECR and out of it: what comes out is what went in.
+//
+// Proves: IR2
 func TestRootSkopeoCopiesInAndOut(t *testing.T) {
 	h := &hello{berth: start(t)}
 	h.serve()

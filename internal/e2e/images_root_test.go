@@ -216,6 +216,8 @@ func (h *hello) comesTo(arn string) map[string]any {
 // TestRootImagesOfOthersComeByTheVPCsWayOut has a registry of the Internet, on
 // TLS, with a login, behind a proxy, and tasks in subnets with and without a way
 // to it. Then the Internet is gone, and the cache serves.
+//
+// Proves: IR1
 func TestRootImagesOfOthersComeByTheVPCsWayOut(t *testing.T) {
 	h := &hello{berth: start(t)}
 	internet := outside(t)

@@ -15,3 +15,13 @@ type Repository struct {
 	Tags          []Tag     `json:"tags,omitempty" w:"api/ecr"`
 	CreatedAt     time.Time `json:"createdAt" w:"api/ecr"`
 }
+
+// PullThroughRule is a pull through cache rule of ECR: repositories below its
+// prefix are another registry's. Key: Prefix.
+type PullThroughRule struct {
+	Prefix         string    `json:"prefix" w:"api/ecr"`
+	URL            string    `json:"url" w:"api/ecr"`      // as ECR has it, registry-1.docker.io
+	Upstream       string    `json:"upstream" w:"api/ecr"` // ecr-public, quay, …
+	UpstreamPrefix string    `json:"upstreamPrefix" w:"api/ecr"`
+	CreatedAt      time.Time `json:"createdAt" w:"api/ecr"`
+}

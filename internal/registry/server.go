@@ -43,6 +43,9 @@ type ServerDeps struct {
 	// Redirect says which requests for blobs are sent on to the layer bucket,
 	// as AWS does; nil is none.
 	Redirect func(*http.Request) bool
+	// Through is asked before a manifest is looked for: it may bring it, and make
+	// the repository. nil is nobody.
+	Through func(ctx context.Context, who ident.Principal, r Repo, reference string) error
 }
 
 // Server speaks the OCI distribution API under /v2/, and serves layers as the
@@ -170,6 +173,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.repo, x.reference = Repo{s.Account(r), name}, reference
+	if err := x.bring(); err != nil {
+		x.failWith(err)
+		return
+	}
 	settings, err := s.Directory.Repository(r.Context(), x.repo)
 	if err != nil {
 		x.failWith(err)
@@ -177,6 +184,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x.settings = settings
 	call(x)
+}
+
+// bring has what a pull asks for come from another registry, if it is that one's.
+func (x *exchange) bring() error {
+	pull := x.r.Method == http.MethodGet || x.r.Method == http.MethodHead
+	if x.Through == nil || !pull || !strings.HasSuffix(x.r.URL.Path, "/manifests/"+x.reference) {
+		return nil
+	}
+	if !isTag(x.reference) && !isDigest(x.reference) {
+		return nil
+	}
+	return x.Through(x.r.Context(), x.who, x.repo, x.reference)
 }
 
 // authenticate finds out who asks. On loopback anybody is the root, and a

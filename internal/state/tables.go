@@ -141,7 +141,8 @@ var (
 	AutoScalingGroups    = table("autoscalinggroup", func(g model.AutoScalingGroup) string { return g.Name })
 	GroupActivities      = table("groupactivity", func(a model.GroupActivity) string { return a.ID },
 		store.By("group", func(a model.GroupActivity) string { return a.Group }))
-	Repositories = table("repository", func(r model.Repository) string { return r.Name })
+	Repositories     = table("repository", func(r model.Repository) string { return r.Name })
+	PullThroughRules = table("pullthroughrule", func(r model.PullThroughRule) string { return r.Prefix })
 
 	// Decisions are what explain, events and the console read.
 	Decisions = table("decision", func(d model.Decision) string { return fmt.Sprintf("%016d", d.Seq) },
@@ -193,7 +194,7 @@ func defs() []store.Def {
 		LoadBalancers, Listeners, ListenerRules, TargetGroups, Targets,
 		Roles, InstanceProfiles, Users, Groups, AccessKeys, Policies, Credentials,
 		Stacks, StackResources, StackEvents, StackSignals, ChangeSets, Exports,
-		Functions, LogGroups, Alarms, ScalableTargets, ScalingPolicies, ScheduledActions, ScalingActivities, Repositories,
+		Functions, LogGroups, Alarms, ScalableTargets, ScalingPolicies, ScheduledActions, ScalingActivities, Repositories, PullThroughRules,
 		LaunchTemplates, LaunchConfigurations, AutoScalingGroups, GroupActivities,
 		Decisions, Settings,
 	}

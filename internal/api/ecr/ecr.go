@@ -2,8 +2,9 @@
 // records, images by way of the registry's store.
 //
 // It owns repositories; what is in them belongs to package registry, which
-// asks this one, through Directory, what there is and who may. It starts
-// nothing and waits for nothing but the disk. Scanning, replication, KMS keys
+// asks this one, through Directory, what there is and who may, and before a
+// pull, by Through, to bring what a pull through cache rule leads to. Else it
+// starts nothing and waits for nothing but the disk. Scanning, replication, KMS keys
 // and the effects of lifecycle and repository policies are not built. Safe
 // for concurrent use.
 package ecr
@@ -14,6 +15,8 @@ import (
 	_ "embed"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"berth/internal/clock"
 	"berth/internal/control"
@@ -50,18 +53,25 @@ type Deps struct {
 	Tokens *registry.Tokens
 	// LayerURL is the signed address of a layer (registry.Server has it).
 	LayerURL func(r registry.Repo, digest string) string
+	// Access says who may pull through a rule, and Upstream brings what they
+	// pull; nil is none.
+	Access   control.Access
+	Upstream Upstream
 }
 
 // API answers the operations.
 type API struct {
 	shape.Unimplemented
 	Deps
+
+	mu      sync.Mutex
+	imports map[string]time.Time // when a tag was last brought from elsewhere
 }
 
 var _ shape.Operations = (*API)(nil)
 
 // New makes the API.
-func New(d Deps) *API { return &API{Deps: d} }
+func New(d Deps) *API { return &API{Deps: d, imports: map[string]time.Time{}} }
 
 // Directory answers the registry's data plane from the same records.
 type Directory struct {

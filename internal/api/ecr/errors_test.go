@@ -63,6 +63,9 @@ func TestErrorsAreAsListed(t *testing.T) {
 		full.Tags = append(full.Tags, model.Tag{Key: fmt.Sprint("k", i)})
 	}
 	apitest.Put(w, state.Repositories, full)
+	for i := range 50 {
+		apitest.Put(w, state.PullThroughRules, model.PullThroughRule{Prefix: fmt.Sprintf("rule-%d", i), URL: "quay.io", Upstream: "quay"})
+	}
 	for _, data := range []string{"{}", "layer"} {
 		w.Must("ecr", "CompleteLayerUpload", apitest.In{
 			"repositoryName": "web", "uploadId": begin(w, data), "layerDigests": []any{digest([]byte(data))},
@@ -87,6 +90,19 @@ func TestErrorsAreAsListed(t *testing.T) {
 		CreateRepository InvalidTagParameterException repositoryName=new tags=LONG
 		CreateRepository TooManyTagsException repositoryName=new tags=MANY
 		CreateRepository NotImplemented repositoryName=new encryptionConfiguration={"encryptionType":"KMS"}
+		CreatePullThroughCacheRule InvalidParameterException ecrRepositoryPrefix=pub upstreamRegistryUrl=public.ecr.aws registryId="000000000000"
+		CreatePullThroughCacheRule UnsupportedUpstreamRegistryException ecrRepositoryPrefix=pub upstreamRegistryUrl=registry.example
+		CreatePullThroughCacheRule UnsupportedUpstreamRegistryException ecrRepositoryPrefix=pub upstreamRegistryUrl=quay.io upstreamRegistry=k8s
+		CreatePullThroughCacheRule PullThroughCacheRuleAlreadyExistsException ecrRepositoryPrefix=rule-1 upstreamRegistryUrl=public.ecr.aws
+		CreatePullThroughCacheRule LimitExceededException ecrRepositoryPrefix=pub upstreamRegistryUrl=public.ecr.aws
+		CreatePullThroughCacheRule NotImplemented ecrRepositoryPrefix=pub upstreamRegistryUrl=registry-1.docker.io
+		CreatePullThroughCacheRule NotImplemented ecrRepositoryPrefix=pub upstreamRegistryUrl=me.azurecr.io
+		DescribePullThroughCacheRules PullThroughCacheRuleNotFoundException ecrRepositoryPrefixes=["lost"]
+		DescribePullThroughCacheRules InvalidParameterException registryId="000000000000"
+		DeletePullThroughCacheRule PullThroughCacheRuleNotFoundException ecrRepositoryPrefix=lost
+		DeletePullThroughCacheRule InvalidParameterException ecrRepositoryPrefix=rule-1 registryId="000000000000"
+		ValidatePullThroughCacheRule PullThroughCacheRuleNotFoundException ecrRepositoryPrefix=lost
+		ValidatePullThroughCacheRule InvalidParameterException ecrRepositoryPrefix=rule-1 registryId="000000000000"
 		DeleteRepository RepositoryNotFoundException LOST
 		DeleteRepository RepositoryNotEmptyException WEB
 		DescribeRepositories RepositoryNotFoundException repositoryNames=["lost"]

@@ -23,6 +23,7 @@ var pages = []struct{ name, prefix, title string }{
 	{"managed-instances", "MI", "Managed Instances: which test proves what"},
 	{"fargate", "FG", "Fargate: which test proves what"},
 	{"ec2-launch-type", "E", "The EC2 launch type: which test proves what"},
+	{"images", "IR", "Where images come from: which test proves what"},
 	{"deployments", "D", "Deployments, tasks, scaling, load balancers, hooks and stacks: which test proves what"},
 }
 

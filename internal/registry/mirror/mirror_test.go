@@ -473,6 +473,51 @@ func TestListsByPlatform(t *testing.T) {
 	}
 }
 
+// TestAnImageIsImportedIntoAnotherStore brings what a pull through cache rule
+// leads to: a list as it is, then its image with the layers.
+func TestAnImageIsImportedIntoAnotherStore(t *testing.T) {
+	w := newWorld(t)
+	img := w.hub.put(t, "ghcr.io/x/one:v1", 100)
+	list := mutate.AppendManifests(
+		mutate.IndexMediaType(empty.Index, types.OCIImageIndex),
+		mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: runtime.GOARCH}}},
+	)
+	w.hub.write(t, "ghcr.io/x/list:v1", func(n name.Reference, o ...remote.Option) error { return remote.WriteIndex(n, list, o...) })
+	m := w.open(nil)
+	to, err := registry.Open(registry.Deps{Dir: t.TempDir(), Clock: w.clock, IDs: ident.Seeded(2)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	as := registry.Repo{Account: "123456789012", Name: "pub/x/list"}
+	if err := m.Import(t.Context(), "ghcr.io/x/list:v1", to, as, "v1"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := to.Manifest(as, "v1"); err != nil || got.MediaType != registry.OCIIndex {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := m.Import(t.Context(), "ghcr.io/x/list@"+digest(t, img), to, as, ""); err != nil {
+		t.Fatal(err)
+	}
+	got, err := to.Manifest(as, digest(t, img))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, err := got.Read()
+	if err != nil || len(parts.Blobs) == 0 {
+		t.Fatalf("%+v, %v", parts, err)
+	}
+	for _, b := range parts.Blobs {
+		if n, ok := to.HasBlob(as, b.Digest); !ok || n != b.Size {
+			t.Errorf("%s has %d bytes, want %d", b.Digest, n, b.Size)
+		}
+	}
+	for _, bad := range []string{"ghcr.io/x/none:v1", "ghcr.io/X"} {
+		if err := m.Import(t.Context(), bad, to, as, "v1"); err == nil {
+			t.Errorf("%s was imported", bad)
+		}
+	}
+}
+
 // hostile registries: each answer is refused, and nothing of it is kept.
 func TestHostileRegistries(t *testing.T) {
 	const layerType = "application/vnd.docker.image.rootfs"

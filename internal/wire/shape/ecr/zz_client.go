@@ -32,6 +32,11 @@ func (c Client) CompleteLayerUpload(ctx context.Context, in *CompleteLayerUpload
 	return wire.Invoke[CompleteLayerUploadOutput](ctx, c.Caller, Meta, "CompleteLayerUpload", in)
 }
 
+// CreatePullThroughCacheRule calls the operation.
+func (c Client) CreatePullThroughCacheRule(ctx context.Context, in *CreatePullThroughCacheRuleInput) (*CreatePullThroughCacheRuleOutput, error) {
+	return wire.Invoke[CreatePullThroughCacheRuleOutput](ctx, c.Caller, Meta, "CreatePullThroughCacheRule", in)
+}
+
 // CreateRepository calls the operation.
 func (c Client) CreateRepository(ctx context.Context, in *CreateRepositoryInput) (*CreateRepositoryOutput, error) {
 	return wire.Invoke[CreateRepositoryOutput](ctx, c.Caller, Meta, "CreateRepository", in)
@@ -40,6 +45,11 @@ func (c Client) CreateRepository(ctx context.Context, in *CreateRepositoryInput)
 // DeleteLifecyclePolicy calls the operation.
 func (c Client) DeleteLifecyclePolicy(ctx context.Context, in *DeleteLifecyclePolicyInput) (*DeleteLifecyclePolicyOutput, error) {
 	return wire.Invoke[DeleteLifecyclePolicyOutput](ctx, c.Caller, Meta, "DeleteLifecyclePolicy", in)
+}
+
+// DeletePullThroughCacheRule calls the operation.
+func (c Client) DeletePullThroughCacheRule(ctx context.Context, in *DeletePullThroughCacheRuleInput) (*DeletePullThroughCacheRuleOutput, error) {
+	return wire.Invoke[DeletePullThroughCacheRuleOutput](ctx, c.Caller, Meta, "DeletePullThroughCacheRule", in)
 }
 
 // DeleteRepository calls the operation.
@@ -60,6 +70,11 @@ func (c Client) DescribeImageScanFindings(ctx context.Context, in *DescribeImage
 // DescribeImages calls the operation.
 func (c Client) DescribeImages(ctx context.Context, in *DescribeImagesInput) (*DescribeImagesOutput, error) {
 	return wire.Invoke[DescribeImagesOutput](ctx, c.Caller, Meta, "DescribeImages", in)
+}
+
+// DescribePullThroughCacheRules calls the operation.
+func (c Client) DescribePullThroughCacheRules(ctx context.Context, in *DescribePullThroughCacheRulesInput) (*DescribePullThroughCacheRulesOutput, error) {
+	return wire.Invoke[DescribePullThroughCacheRulesOutput](ctx, c.Caller, Meta, "DescribePullThroughCacheRules", in)
 }
 
 // DescribeRegistry calls the operation.
@@ -150,4 +165,9 @@ func (c Client) UntagResource(ctx context.Context, in *UntagResourceInput) (*Unt
 // UploadLayerPart calls the operation.
 func (c Client) UploadLayerPart(ctx context.Context, in *UploadLayerPartInput) (*UploadLayerPartOutput, error) {
 	return wire.Invoke[UploadLayerPartOutput](ctx, c.Caller, Meta, "UploadLayerPart", in)
+}
+
+// ValidatePullThroughCacheRule calls the operation.
+func (c Client) ValidatePullThroughCacheRule(ctx context.Context, in *ValidatePullThroughCacheRuleInput) (*ValidatePullThroughCacheRuleOutput, error) {
+	return wire.Invoke[ValidatePullThroughCacheRuleOutput](ctx, c.Caller, Meta, "ValidatePullThroughCacheRule", in)
 }

@@ -17,12 +17,15 @@ type Operations interface {
 	BatchDeleteImage(context.Context, *BatchDeleteImageInput) (*BatchDeleteImageOutput, error)
 	BatchGetImage(context.Context, *BatchGetImageInput) (*BatchGetImageOutput, error)
 	CompleteLayerUpload(context.Context, *CompleteLayerUploadInput) (*CompleteLayerUploadOutput, error)
+	CreatePullThroughCacheRule(context.Context, *CreatePullThroughCacheRuleInput) (*CreatePullThroughCacheRuleOutput, error)
 	CreateRepository(context.Context, *CreateRepositoryInput) (*CreateRepositoryOutput, error)
 	DeleteLifecyclePolicy(context.Context, *DeleteLifecyclePolicyInput) (*DeleteLifecyclePolicyOutput, error)
+	DeletePullThroughCacheRule(context.Context, *DeletePullThroughCacheRuleInput) (*DeletePullThroughCacheRuleOutput, error)
 	DeleteRepository(context.Context, *DeleteRepositoryInput) (*DeleteRepositoryOutput, error)
 	DeleteRepositoryPolicy(context.Context, *DeleteRepositoryPolicyInput) (*DeleteRepositoryPolicyOutput, error)
 	DescribeImageScanFindings(context.Context, *DescribeImageScanFindingsInput) (*DescribeImageScanFindingsOutput, error)
 	DescribeImages(context.Context, *DescribeImagesInput) (*DescribeImagesOutput, error)
+	DescribePullThroughCacheRules(context.Context, *DescribePullThroughCacheRulesInput) (*DescribePullThroughCacheRulesOutput, error)
 	DescribeRegistry(context.Context, *DescribeRegistryInput) (*DescribeRegistryOutput, error)
 	DescribeRepositories(context.Context, *DescribeRepositoriesInput) (*DescribeRepositoriesOutput, error)
 	GetAuthorizationToken(context.Context, *GetAuthorizationTokenInput) (*GetAuthorizationTokenOutput, error)
@@ -41,6 +44,7 @@ type Operations interface {
 	TagResource(context.Context, *TagResourceInput) (*TagResourceOutput, error)
 	UntagResource(context.Context, *UntagResourceInput) (*UntagResourceOutput, error)
 	UploadLayerPart(context.Context, *UploadLayerPartInput) (*UploadLayerPartOutput, error)
+	ValidatePullThroughCacheRule(context.Context, *ValidatePullThroughCacheRuleInput) (*ValidatePullThroughCacheRuleOutput, error)
 }
 
 // Unimplemented answers every operation with a clear refusal. Embed it.
@@ -68,6 +72,11 @@ func (Unimplemented) CompleteLayerUpload(context.Context, *CompleteLayerUploadIn
 	return nil, wire.NotBuilt("ecr", "CompleteLayerUpload")
 }
 
+// CreatePullThroughCacheRule is not implemented.
+func (Unimplemented) CreatePullThroughCacheRule(context.Context, *CreatePullThroughCacheRuleInput) (*CreatePullThroughCacheRuleOutput, error) {
+	return nil, wire.NotBuilt("ecr", "CreatePullThroughCacheRule")
+}
+
 // CreateRepository is not implemented.
 func (Unimplemented) CreateRepository(context.Context, *CreateRepositoryInput) (*CreateRepositoryOutput, error) {
 	return nil, wire.NotBuilt("ecr", "CreateRepository")
@@ -76,6 +85,11 @@ func (Unimplemented) CreateRepository(context.Context, *CreateRepositoryInput) (
 // DeleteLifecyclePolicy is not implemented.
 func (Unimplemented) DeleteLifecyclePolicy(context.Context, *DeleteLifecyclePolicyInput) (*DeleteLifecyclePolicyOutput, error) {
 	return nil, wire.NotBuilt("ecr", "DeleteLifecyclePolicy")
+}
+
+// DeletePullThroughCacheRule is not implemented.
+func (Unimplemented) DeletePullThroughCacheRule(context.Context, *DeletePullThroughCacheRuleInput) (*DeletePullThroughCacheRuleOutput, error) {
+	return nil, wire.NotBuilt("ecr", "DeletePullThroughCacheRule")
 }
 
 // DeleteRepository is not implemented.
@@ -96,6 +110,11 @@ func (Unimplemented) DescribeImageScanFindings(context.Context, *DescribeImageSc
 // DescribeImages is not implemented.
 func (Unimplemented) DescribeImages(context.Context, *DescribeImagesInput) (*DescribeImagesOutput, error) {
 	return nil, wire.NotBuilt("ecr", "DescribeImages")
+}
+
+// DescribePullThroughCacheRules is not implemented.
+func (Unimplemented) DescribePullThroughCacheRules(context.Context, *DescribePullThroughCacheRulesInput) (*DescribePullThroughCacheRulesOutput, error) {
+	return nil, wire.NotBuilt("ecr", "DescribePullThroughCacheRules")
 }
 
 // DescribeRegistry is not implemented.
@@ -188,6 +207,11 @@ func (Unimplemented) UploadLayerPart(context.Context, *UploadLayerPartInput) (*U
 	return nil, wire.NotBuilt("ecr", "UploadLayerPart")
 }
 
+// ValidatePullThroughCacheRule is not implemented.
+func (Unimplemented) ValidatePullThroughCacheRule(context.Context, *ValidatePullThroughCacheRuleInput) (*ValidatePullThroughCacheRuleOutput, error) {
+	return nil, wire.NotBuilt("ecr", "ValidatePullThroughCacheRule")
+}
+
 // Meta describes the service to the wire.
 var Meta = wire.NewService(wire.Description{
 	Name:           "ecr",
@@ -207,12 +231,15 @@ var Meta = wire.NewService(wire.Description{
 		wire.Build("BatchDeleteImage", Operations.BatchDeleteImage),
 		wire.Build("BatchGetImage", Operations.BatchGetImage),
 		wire.Build("CompleteLayerUpload", Operations.CompleteLayerUpload),
+		wire.Build("CreatePullThroughCacheRule", Operations.CreatePullThroughCacheRule),
 		wire.Build("CreateRepository", Operations.CreateRepository),
 		wire.Build("DeleteLifecyclePolicy", Operations.DeleteLifecyclePolicy),
+		wire.Build("DeletePullThroughCacheRule", Operations.DeletePullThroughCacheRule),
 		wire.Build("DeleteRepository", Operations.DeleteRepository),
 		wire.Build("DeleteRepositoryPolicy", Operations.DeleteRepositoryPolicy),
 		wire.Build("DescribeImageScanFindings", Operations.DescribeImageScanFindings),
 		wire.Build("DescribeImages", Operations.DescribeImages),
+		wire.Build("DescribePullThroughCacheRules", Operations.DescribePullThroughCacheRules),
 		wire.Build("DescribeRegistry", Operations.DescribeRegistry),
 		wire.Build("DescribeRepositories", Operations.DescribeRepositories),
 		wire.Build("GetAuthorizationToken", Operations.GetAuthorizationToken),
@@ -231,5 +258,6 @@ var Meta = wire.NewService(wire.Description{
 		wire.Build("TagResource", Operations.TagResource),
 		wire.Build("UntagResource", Operations.UntagResource),
 		wire.Build("UploadLayerPart", Operations.UploadLayerPart),
+		wire.Build("ValidatePullThroughCacheRule", Operations.ValidatePullThroughCacheRule),
 	},
 })

@@ -9,11 +9,11 @@ BatchDeleteImage POST / 200 BatchDeleteImageRequest BatchDeleteImageResponse - S
 BatchGetImage POST / 200 BatchGetImageRequest BatchGetImageResponse - ServerException,InvalidParameterException,RepositoryNotFoundException,LimitExceededException,UnableToGetUpstreamImageException
 BatchGetRepositoryScanningConfiguration POST / 200 - - - -
 CompleteLayerUpload POST / 200 CompleteLayerUploadRequest CompleteLayerUploadResponse - ServerException,InvalidParameterException,RepositoryNotFoundException,UploadNotFoundException,InvalidLayerException,LayerPartTooSmallException,LayerAlreadyExistsException,EmptyUploadException,KmsException
-CreatePullThroughCacheRule POST / 200 - - - -
+CreatePullThroughCacheRule POST / 200 CreatePullThroughCacheRuleRequest CreatePullThroughCacheRuleResponse - ServerException,InvalidParameterException,ValidationException,PullThroughCacheRuleAlreadyExistsException,UnsupportedUpstreamRegistryException,LimitExceededException,UnableToAccessSecretException,SecretNotFoundException,UnableToDecryptSecretValueException
 CreateRepository POST / 200 CreateRepositoryRequest CreateRepositoryResponse - ServerException,InvalidParameterException,InvalidTagParameterException,TooManyTagsException,RepositoryAlreadyExistsException,LimitExceededException,KmsException
 CreateRepositoryCreationTemplate POST / 200 - - - -
 DeleteLifecyclePolicy POST / 200 DeleteLifecyclePolicyRequest DeleteLifecyclePolicyResponse - ServerException,InvalidParameterException,RepositoryNotFoundException,LifecyclePolicyNotFoundException,ValidationException
-DeletePullThroughCacheRule POST / 200 - - - -
+DeletePullThroughCacheRule POST / 200 DeletePullThroughCacheRuleRequest DeletePullThroughCacheRuleResponse - ServerException,InvalidParameterException,ValidationException,PullThroughCacheRuleNotFoundException
 DeleteRegistryPolicy POST / 200 - - - -
 DeleteRepository POST / 200 DeleteRepositoryRequest DeleteRepositoryResponse - ServerException,InvalidParameterException,RepositoryNotFoundException,RepositoryNotEmptyException,KmsException
 DeleteRepositoryCreationTemplate POST / 200 - - - -
@@ -24,7 +24,7 @@ DescribeImageReplicationStatus POST / 200 - - - -
 DescribeImageScanFindings POST / 200 DescribeImageScanFindingsRequest DescribeImageScanFindingsResponse - ServerException,InvalidParameterException,RepositoryNotFoundException,ImageNotFoundException,ScanNotFoundException,ValidationException
 DescribeImageSigningStatus POST / 200 - - - -
 DescribeImages POST / 200 DescribeImagesRequest DescribeImagesResponse - ServerException,InvalidParameterException,RepositoryNotFoundException,ImageNotFoundException
-DescribePullThroughCacheRules POST / 200 - - - -
+DescribePullThroughCacheRules POST / 200 DescribePullThroughCacheRulesRequest DescribePullThroughCacheRulesResponse - ServerException,InvalidParameterException,ValidationException,PullThroughCacheRuleNotFoundException
 DescribeRegistry POST / 200 DescribeRegistryRequest DescribeRegistryResponse - ServerException,InvalidParameterException,ValidationException
 DescribeRepositories POST / 200 DescribeRepositoriesRequest DescribeRepositoriesResponse - ServerException,InvalidParameterException,RepositoryNotFoundException
 DescribeRepositoryCreationTemplates POST / 200 - - - -
@@ -61,7 +61,7 @@ UpdateImageStorageClass POST / 200 - - - -
 UpdatePullThroughCacheRule POST / 200 - - - -
 UpdateRepositoryCreationTemplate POST / 200 - - - -
 UploadLayerPart POST / 200 UploadLayerPartRequest UploadLayerPartResponse - ServerException,InvalidParameterException,InvalidLayerPartException,RepositoryNotFoundException,UploadNotFoundException,LimitExceededException,KmsException
-ValidatePullThroughCacheRule POST / 200 - - - -
+ValidatePullThroughCacheRule POST / 200 ValidatePullThroughCacheRuleRequest ValidatePullThroughCacheRuleResponse - ServerException,InvalidParameterException,ValidationException,PullThroughCacheRuleNotFoundException
 `
 
 // One error a line: shape, code, status, sender or receiver, member of the message.
@@ -139,9 +139,13 @@ BatchedOperationLayerDigest {"t":"string","min":0,"max":1000}
 BatchedOperationLayerDigestList {"t":"list","min":1,"max":100,"el":{"s":"BatchedOperationLayerDigest"}}
 CompleteLayerUploadRequest {"t":"structure","m":[{"n":"registryId","s":"RegistryId"},{"n":"repositoryName","s":"RepositoryName"},{"n":"uploadId","s":"UploadId"},{"n":"layerDigests","s":"LayerDigestList"}],"r":["repositoryName","uploadId","layerDigests"]}
 CompleteLayerUploadResponse {"t":"structure","m":[{"n":"registryId","s":"RegistryId"},{"n":"repositoryName","s":"RepositoryName"},{"n":"uploadId","s":"UploadId"},{"n":"layerDigest","s":"LayerDigest"}]}
+CreatePullThroughCacheRuleRequest {"t":"structure","m":[{"n":"ecrRepositoryPrefix","s":"PullThroughCacheRuleRepositoryPrefix"},{"n":"upstreamRegistryUrl","s":"Url"},{"n":"registryId","s":"RegistryId"},{"n":"upstreamRegistry","s":"UpstreamRegistry"},{"n":"credentialArn","s":"CredentialArn"},{"n":"customRoleArn","s":"CustomRoleArn"},{"n":"upstreamRepositoryPrefix","s":"PullThroughCacheRuleRepositoryPrefix"}],"r":["ecrRepositoryPrefix","upstreamRegistryUrl"]}
+CreatePullThroughCacheRuleResponse {"t":"structure","m":[{"n":"ecrRepositoryPrefix","s":"PullThroughCacheRuleRepositoryPrefix"},{"n":"upstreamRegistryUrl","s":"Url"},{"n":"createdAt","s":"CreationTimestamp"},{"n":"registryId","s":"RegistryId"},{"n":"upstreamRegistry","s":"UpstreamRegistry"},{"n":"credentialArn","s":"CredentialArn"},{"n":"customRoleArn","s":"CustomRoleArn"},{"n":"upstreamRepositoryPrefix","s":"PullThroughCacheRuleRepositoryPrefix"}]}
 CreateRepositoryRequest {"t":"structure","m":[{"n":"registryId","s":"RegistryId"},{"n":"repositoryName","s":"RepositoryName"},{"n":"tags","s":"TagList"},{"n":"imageTagMutability","s":"ImageTagMutability"},{"n":"imageTagMutabilityExclusionFilters","s":"ImageTagMutabilityExclusionFilters"},{"n":"imageScanningConfiguration","s":"ImageScanningConfiguration"},{"n":"encryptionConfiguration","s":"EncryptionConfiguration"}],"r":["repositoryName"]}
 CreateRepositoryResponse {"t":"structure","m":[{"n":"repository","s":"Repository"}]}
 CreationTimestamp {"t":"timestamp"}
+CredentialArn {"t":"string","min":50,"max":612,"p":"^arn:aws(-\\w+)*:secretsmanager:[a-zA-Z0-9-:]+:secret:ecr\\-pullthroughcache\\/[a-zA-Z0-9\\/_+=.@-]+$"}
+CustomRoleArn {"t":"string","max":2048}
 CvssScore {"t":"structure","m":[{"n":"baseScore","s":"BaseScore"},{"n":"scoringVector","s":"ScoringVector"},{"n":"source","s":"Source"},{"n":"version","s":"Version"}]}
 CvssScoreAdjustment {"t":"structure","m":[{"n":"metric","s":"Metric"},{"n":"reason","s":"Reason"}]}
 CvssScoreAdjustmentList {"t":"list","el":{"s":"CvssScoreAdjustment"}}
@@ -150,6 +154,8 @@ CvssScoreList {"t":"list","el":{"s":"CvssScore"}}
 Date {"t":"timestamp"}
 DeleteLifecyclePolicyRequest {"t":"structure","m":[{"n":"registryId","s":"RegistryId"},{"n":"repositoryName","s":"RepositoryName"}],"r":["repositoryName"]}
 DeleteLifecyclePolicyResponse {"t":"structure","m":[{"n":"registryId","s":"RegistryId"},{"n":"repositoryName","s":"RepositoryName"},{"n":"lifecyclePolicyText","s":"LifecyclePolicyText"},{"n":"lastEvaluatedAt","s":"EvaluationTimestamp"}]}
+DeletePullThroughCacheRuleRequest {"t":"structure","m":[{"n":"ecrRepositoryPrefix","s":"PullThroughCacheRuleRepositoryPrefix"},{"n":"registryId","s":"RegistryId"}],"r":["ecrRepositoryPrefix"]}
+DeletePullThroughCacheRuleResponse {"t":"structure","m":[{"n":"ecrRepositoryPrefix","s":"PullThroughCacheRuleRepositoryPrefix"},{"n":"upstreamRegistryUrl","s":"Url"},{"n":"createdAt","s":"CreationTimestamp"},{"n":"registryId","s":"RegistryId"},{"n":"credentialArn","s":"CredentialArn"},{"n":"customRoleArn","s":"CustomRoleArn"},{"n":"upstreamRepositoryPrefix","s":"PullThroughCacheRuleRepositoryPrefix"}]}
 DeleteRepositoryPolicyRequest {"t":"structure","m":[{"n":"registryId","s":"RegistryId"},{"n":"repositoryName","s":"RepositoryName"}],"r":["repositoryName"]}
 DeleteRepositoryPolicyResponse {"t":"structure","m":[{"n":"registryId","s":"RegistryId"},{"n":"repositoryName","s":"RepositoryName"},{"n":"policyText","s":"RepositoryPolicyText"}]}
 DeleteRepositoryRequest {"t":"structure","m":[{"n":"registryId","s":"RegistryId"},{"n":"repositoryName","s":"RepositoryName"},{"n":"force","s":"ForceFlag"}],"r":["repositoryName"]}
@@ -159,6 +165,8 @@ DescribeImageScanFindingsResponse {"t":"structure","m":[{"n":"registryId","s":"R
 DescribeImagesFilter {"t":"structure","m":[{"n":"tagStatus","s":"TagStatus"},{"n":"imageStatus","s":"ImageStatusFilter"}]}
 DescribeImagesRequest {"t":"structure","m":[{"n":"registryId","s":"RegistryId"},{"n":"repositoryName","s":"RepositoryName"},{"n":"imageIds","s":"ImageIdentifierList"},{"n":"nextToken","s":"NextToken"},{"n":"maxResults","s":"MaxResults"},{"n":"filter","s":"DescribeImagesFilter"}],"r":["repositoryName"]}
 DescribeImagesResponse {"t":"structure","m":[{"n":"imageDetails","s":"ImageDetailList"},{"n":"nextToken","s":"NextToken"}]}
+DescribePullThroughCacheRulesRequest {"t":"structure","m":[{"n":"registryId","s":"RegistryId"},{"n":"ecrRepositoryPrefixes","s":"PullThroughCacheRuleRepositoryPrefixList"},{"n":"nextToken","s":"NextToken"},{"n":"maxResults","s":"MaxResults"}]}
+DescribePullThroughCacheRulesResponse {"t":"structure","m":[{"n":"pullThroughCacheRules","s":"PullThroughCacheRuleList"},{"n":"nextToken","s":"NextToken"}]}
 DescribeRegistryRequest {"t":"structure"}
 DescribeRegistryResponse {"t":"structure","m":[{"n":"registryId","s":"RegistryId"},{"n":"replicationConfiguration","s":"ReplicationConfiguration"}]}
 DescribeRepositoriesRequest {"t":"structure","m":[{"n":"registryId","s":"RegistryId"},{"n":"repositoryNames","s":"RepositoryNameList"},{"n":"nextToken","s":"NextToken"},{"n":"maxResults","s":"MaxResults"}]}
@@ -223,6 +231,7 @@ ImageTagsList {"t":"list","el":{"s":"ImageTag"}}
 InUseCount {"t":"long","min":0}
 InitiateLayerUploadRequest {"t":"structure","m":[{"n":"registryId","s":"RegistryId"},{"n":"repositoryName","s":"RepositoryName"}],"r":["repositoryName"]}
 InitiateLayerUploadResponse {"t":"structure","m":[{"n":"uploadId","s":"UploadId"},{"n":"partSize","s":"PartSize"}]}
+IsPTCRuleValid {"t":"boolean"}
 KmsKey {"t":"string","min":1,"max":2048}
 LastActivatedAtTimestamp {"t":"timestamp"}
 LastArchivedAtTimestamp {"t":"timestamp"}
@@ -248,11 +257,16 @@ MediaType {"t":"string"}
 MediaTypeList {"t":"list","min":1,"max":100,"el":{"s":"MediaType"}}
 Metric {"t":"string"}
 NextToken {"t":"string"}
+PTCValidateFailure {"t":"string"}
 PackageManager {"t":"string"}
 PackageVulnerabilityDetails {"t":"structure","m":[{"n":"cvss","s":"CvssScoreList"},{"n":"referenceUrls","s":"ReferenceUrlsList"},{"n":"relatedVulnerabilities","s":"RelatedVulnerabilitiesList"},{"n":"source","s":"Source"},{"n":"sourceUrl","s":"Url"},{"n":"vendorCreatedAt","s":"Date"},{"n":"vendorSeverity","s":"Severity"},{"n":"vendorUpdatedAt","s":"Date"},{"n":"vulnerabilityId","s":"VulnerabilityId"},{"n":"vulnerablePackages","s":"VulnerablePackagesList"}]}
 PartSize {"t":"long","min":0}
 Platform {"t":"string"}
 ProxyEndpoint {"t":"string"}
+PullThroughCacheRule {"t":"structure","m":[{"n":"ecrRepositoryPrefix","s":"PullThroughCacheRuleRepositoryPrefix"},{"n":"upstreamRegistryUrl","s":"Url"},{"n":"createdAt","s":"CreationTimestamp"},{"n":"registryId","s":"RegistryId"},{"n":"credentialArn","s":"CredentialArn"},{"n":"customRoleArn","s":"CustomRoleArn"},{"n":"upstreamRepositoryPrefix","s":"PullThroughCacheRuleRepositoryPrefix"},{"n":"upstreamRegistry","s":"UpstreamRegistry"},{"n":"updatedAt","s":"UpdatedTimestamp"}]}
+PullThroughCacheRuleList {"t":"list","el":{"s":"PullThroughCacheRule"}}
+PullThroughCacheRuleRepositoryPrefix {"t":"string","min":2,"max":30,"p":"^([a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*\\/?|ROOT)$"}
+PullThroughCacheRuleRepositoryPrefixList {"t":"list","min":1,"max":100,"el":{"s":"PullThroughCacheRuleRepositoryPrefix"}}
 PushTimestamp {"t":"timestamp"}
 PutImageRequest {"t":"structure","m":[{"n":"registryId","s":"RegistryId"},{"n":"repositoryName","s":"RepositoryName"},{"n":"imageManifest","s":"ImageManifest"},{"n":"imageManifestMediaType","s":"MediaType"},{"n":"imageTag","s":"ImageTag"},{"n":"imageDigest","s":"ImageDigest"}],"r":["repositoryName","imageManifest"]}
 PutImageResponse {"t":"structure","m":[{"n":"image","s":"Image"}]}
@@ -319,10 +333,14 @@ Title {"t":"string"}
 Type {"t":"string"}
 UntagResourceRequest {"t":"structure","m":[{"n":"resourceArn","s":"Arn"},{"n":"tagKeys","s":"TagKeyList"}],"r":["resourceArn","tagKeys"]}
 UntagResourceResponse {"t":"structure"}
+UpdatedTimestamp {"t":"timestamp"}
 UploadId {"t":"string","p":"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"}
 UploadLayerPartRequest {"t":"structure","m":[{"n":"registryId","s":"RegistryId"},{"n":"repositoryName","s":"RepositoryName"},{"n":"uploadId","s":"UploadId"},{"n":"partFirstByte","s":"PartSize"},{"n":"partLastByte","s":"PartSize"},{"n":"layerPartBlob","s":"LayerPartBlob"}],"r":["repositoryName","uploadId","partFirstByte","partLastByte","layerPartBlob"]}
 UploadLayerPartResponse {"t":"structure","m":[{"n":"registryId","s":"RegistryId"},{"n":"repositoryName","s":"RepositoryName"},{"n":"uploadId","s":"UploadId"},{"n":"lastByteReceived","s":"PartSize"}]}
+UpstreamRegistry {"t":"string","e":["ecr","ecr-public","quay","k8s","docker-hub","github-container-registry","azure-container-registry","gitlab-container-registry","chainguard"]}
 Url {"t":"string"}
+ValidatePullThroughCacheRuleRequest {"t":"structure","m":[{"n":"ecrRepositoryPrefix","s":"PullThroughCacheRuleRepositoryPrefix"},{"n":"registryId","s":"RegistryId"}],"r":["ecrRepositoryPrefix"]}
+ValidatePullThroughCacheRuleResponse {"t":"structure","m":[{"n":"ecrRepositoryPrefix","s":"PullThroughCacheRuleRepositoryPrefix"},{"n":"registryId","s":"RegistryId"},{"n":"upstreamRegistryUrl","s":"Url"},{"n":"credentialArn","s":"CredentialArn"},{"n":"customRoleArn","s":"CustomRoleArn"},{"n":"upstreamRepositoryPrefix","s":"PullThroughCacheRuleRepositoryPrefix"},{"n":"isValid","s":"IsPTCRuleValid"},{"n":"failure","s":"PTCValidateFailure"}]}
 Version {"t":"string"}
 VulnerabilityId {"t":"string"}
 VulnerabilitySourceUpdateTimestamp {"t":"timestamp"}

@@ -89,6 +89,29 @@ type CompleteLayerUploadOutput struct {
 	LayerDigest    *string `json:"layerDigest,omitempty"`
 }
 
+// CreatePullThroughCacheRuleInput is the shape CreatePullThroughCacheRuleRequest.
+type CreatePullThroughCacheRuleInput struct {
+	EcrRepositoryPrefix      *string `json:"ecrRepositoryPrefix,omitempty"`
+	UpstreamRegistryUrl      *string `json:"upstreamRegistryUrl,omitempty"`
+	RegistryId               *string `json:"registryId,omitempty"`
+	UpstreamRegistry         *string `json:"upstreamRegistry,omitempty"`
+	CredentialArn            *string `json:"credentialArn,omitempty"`
+	CustomRoleArn            *string `json:"customRoleArn,omitempty"`
+	UpstreamRepositoryPrefix *string `json:"upstreamRepositoryPrefix,omitempty"`
+}
+
+// CreatePullThroughCacheRuleOutput is the shape CreatePullThroughCacheRuleResponse.
+type CreatePullThroughCacheRuleOutput struct {
+	EcrRepositoryPrefix      *string    `json:"ecrRepositoryPrefix,omitempty"`
+	UpstreamRegistryUrl      *string    `json:"upstreamRegistryUrl,omitempty"`
+	CreatedAt                *time.Time `json:"createdAt,omitempty"`
+	RegistryId               *string    `json:"registryId,omitempty"`
+	UpstreamRegistry         *string    `json:"upstreamRegistry,omitempty"`
+	CredentialArn            *string    `json:"credentialArn,omitempty"`
+	CustomRoleArn            *string    `json:"customRoleArn,omitempty"`
+	UpstreamRepositoryPrefix *string    `json:"upstreamRepositoryPrefix,omitempty"`
+}
+
 // CreateRepositoryInput is the shape CreateRepositoryRequest.
 type CreateRepositoryInput struct {
 	RegistryId                         *string                             `json:"registryId,omitempty"`
@@ -140,6 +163,23 @@ type DeleteLifecyclePolicyOutput struct {
 	RepositoryName      *string    `json:"repositoryName,omitempty"`
 	LifecyclePolicyText *string    `json:"lifecyclePolicyText,omitempty"`
 	LastEvaluatedAt     *time.Time `json:"lastEvaluatedAt,omitempty"`
+}
+
+// DeletePullThroughCacheRuleInput is the shape DeletePullThroughCacheRuleRequest.
+type DeletePullThroughCacheRuleInput struct {
+	EcrRepositoryPrefix *string `json:"ecrRepositoryPrefix,omitempty"`
+	RegistryId          *string `json:"registryId,omitempty"`
+}
+
+// DeletePullThroughCacheRuleOutput is the shape DeletePullThroughCacheRuleResponse.
+type DeletePullThroughCacheRuleOutput struct {
+	EcrRepositoryPrefix      *string    `json:"ecrRepositoryPrefix,omitempty"`
+	UpstreamRegistryUrl      *string    `json:"upstreamRegistryUrl,omitempty"`
+	CreatedAt                *time.Time `json:"createdAt,omitempty"`
+	RegistryId               *string    `json:"registryId,omitempty"`
+	CredentialArn            *string    `json:"credentialArn,omitempty"`
+	CustomRoleArn            *string    `json:"customRoleArn,omitempty"`
+	UpstreamRepositoryPrefix *string    `json:"upstreamRepositoryPrefix,omitempty"`
 }
 
 // DeleteRepositoryPolicyInput is the shape DeleteRepositoryPolicyRequest.
@@ -206,6 +246,20 @@ type DescribeImagesInput struct {
 type DescribeImagesOutput struct {
 	ImageDetails []ImageDetail `json:"imageDetails,omitempty"`
 	NextToken    *string       `json:"nextToken,omitempty"`
+}
+
+// DescribePullThroughCacheRulesInput is the shape DescribePullThroughCacheRulesRequest.
+type DescribePullThroughCacheRulesInput struct {
+	RegistryId            *string  `json:"registryId,omitempty"`
+	EcrRepositoryPrefixes []string `json:"ecrRepositoryPrefixes,omitempty"`
+	NextToken             *string  `json:"nextToken,omitempty"`
+	MaxResults            *int64   `json:"maxResults,omitempty"`
+}
+
+// DescribePullThroughCacheRulesOutput is the shape DescribePullThroughCacheRulesResponse.
+type DescribePullThroughCacheRulesOutput struct {
+	PullThroughCacheRules []PullThroughCacheRule `json:"pullThroughCacheRules,omitempty"`
+	NextToken             *string                `json:"nextToken,omitempty"`
 }
 
 // DescribeRegistryInput is the shape DescribeRegistryRequest.
@@ -474,6 +528,19 @@ type PackageVulnerabilityDetails struct {
 	VulnerablePackages     []VulnerablePackage `json:"vulnerablePackages,omitempty"`
 }
 
+// PullThroughCacheRule is the shape PullThroughCacheRule.
+type PullThroughCacheRule struct {
+	EcrRepositoryPrefix      *string    `json:"ecrRepositoryPrefix,omitempty"`
+	UpstreamRegistryUrl      *string    `json:"upstreamRegistryUrl,omitempty"`
+	CreatedAt                *time.Time `json:"createdAt,omitempty"`
+	RegistryId               *string    `json:"registryId,omitempty"`
+	CredentialArn            *string    `json:"credentialArn,omitempty"`
+	CustomRoleArn            *string    `json:"customRoleArn,omitempty"`
+	UpstreamRepositoryPrefix *string    `json:"upstreamRepositoryPrefix,omitempty"`
+	UpstreamRegistry         *string    `json:"upstreamRegistry,omitempty"`
+	UpdatedAt                *time.Time `json:"updatedAt,omitempty"`
+}
+
 // PutImageInput is the shape PutImageRequest.
 type PutImageInput struct {
 	RegistryId             *string `json:"registryId,omitempty"`
@@ -655,6 +722,24 @@ type UploadLayerPartOutput struct {
 	RepositoryName   *string `json:"repositoryName,omitempty"`
 	UploadId         *string `json:"uploadId,omitempty"`
 	LastByteReceived *int64  `json:"lastByteReceived,omitempty"`
+}
+
+// ValidatePullThroughCacheRuleInput is the shape ValidatePullThroughCacheRuleRequest.
+type ValidatePullThroughCacheRuleInput struct {
+	EcrRepositoryPrefix *string `json:"ecrRepositoryPrefix,omitempty"`
+	RegistryId          *string `json:"registryId,omitempty"`
+}
+
+// ValidatePullThroughCacheRuleOutput is the shape ValidatePullThroughCacheRuleResponse.
+type ValidatePullThroughCacheRuleOutput struct {
+	EcrRepositoryPrefix      *string `json:"ecrRepositoryPrefix,omitempty"`
+	RegistryId               *string `json:"registryId,omitempty"`
+	UpstreamRegistryUrl      *string `json:"upstreamRegistryUrl,omitempty"`
+	CredentialArn            *string `json:"credentialArn,omitempty"`
+	CustomRoleArn            *string `json:"customRoleArn,omitempty"`
+	UpstreamRepositoryPrefix *string `json:"upstreamRepositoryPrefix,omitempty"`
+	IsValid                  *bool   `json:"isValid,omitempty"`
+	Failure                  *string `json:"failure,omitempty"`
 }
 
 // VulnerablePackage is the shape VulnerablePackage.
