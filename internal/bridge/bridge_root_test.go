@@ -5,6 +5,8 @@ package bridge_test
 import (
 	"bufio"
 	"context"
+	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -120,6 +122,24 @@ func TestPacketsOfContainersInBridgeMode(t *testing.T) {
 	a.greet("0.0.0.0:80", "web")
 	a.greet("0.0.0.0:81", "unpublished")
 	near.greet("10.0.0.9:80", "neighbour")
+	// What an attacker would find: a route to the bridge, and listeners of the
+	// instance and of this machine on loopback.
+	beside, err := machines.Open("neighbour")
+	if err == nil {
+		err = errors.Join(beside.AddRoute(kernel.Route{
+			Table: kernel.MainTable, To: netip.MustParsePrefix("172.17.0.0/16"), Via: instance.Addr(), Dev: "n0",
+		}), beside.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ours.Close() })
+	onLoopback := strconv.Itoa(ours.Addr().(*net.TCPAddr).Port)
+	host.greet("127.0.0.1:"+onLoopback, "instance's loopback")
 	port := instance.Addr().String() + ":" + strconv.FormatInt(web.Ports[0].Host, 10)
 	long := await.Limit(t)
 	for _, c := range []struct {
@@ -140,6 +160,22 @@ func TestPacketsOfContainersInBridgeMode(t *testing.T) {
 	} {
 		if got := c.from.ask(c.address, c.wait); got != c.want {
 			t.Errorf("%s: %q, want %q", c.what, got, c.want)
+		}
+	}
+	for _, c := range []struct {
+		what    string
+		from    space
+		address string
+	}{
+		{"a container's own address and port, by a route through the instance", near, web.Address.String() + ":80"},
+		{"a port of it that is not published", near, web.Address.String() + ":81"},
+		{"a container's address on another instance", b, "172.17.0.9:80"},
+		{"its own loopback, where the host and the instance listen", b, "127.0.0.1:" + onLoopback},
+		{"the instance's loopback, by its address on the bridge", b, "172.17.0.1:" + onLoopback},
+		{"the instance's loopback, by its address in the VPC", b, instance.Addr().String() + ":" + onLoopback},
+	} {
+		if got := c.from.ask(c.address, silence); got != "" {
+			t.Errorf("%s: %q", c.what, got)
 		}
 	}
 	if err := n.Detach("web"); err != nil {

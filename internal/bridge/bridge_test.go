@@ -136,7 +136,7 @@ chain forward (filter forward 0, else drop)
   ct state established,related accept
   ct state invalid drop
   iifname docker0 accept
-  oifname docker0 ip daddr 172.17.0.2/32 ip protocol 6 dport 80 accept
+  oifname docker0 ip daddr 172.17.0.2/32 ip protocol 6 dport 80 ct status dnat accept
 chain own (nat output -100, else accept)
   ip daddr 10.0.0.5/32 ip protocol 6 dport 32768 dnat to 172.17.0.2:80
 `

@@ -22,7 +22,7 @@ const (
 
 // Filter is the packet filter of an instance with an address, services and
 // ends: its ports lead to containers, containers leave from its address, and
-// nothing else is let through.
+// nothing else is let through, also not to a container's own address and port.
 func Filter(own netip.Addr, services []Service, ends []End) kernel.Filter {
 	ends = slices.Clone(ends)
 	slices.SortFunc(ends, func(a, b End) int { return strings.Compare(a.ID, b.ID) })
@@ -35,7 +35,7 @@ func Filter(own netip.Addr, services []Service, ends []End) kernel.Filter {
 			})
 			pass = append(pass, kernel.FilterRule{
 				kernel.Is(kernel.OutDev, Device), kernel.In(kernel.Dest, host(e.Address)), kernel.Protocol(protocol(p)),
-				kernel.Ports(int(p.Container), int(p.Container)), kernel.Accept(),
+				kernel.Ports(int(p.Container), int(p.Container)), kernel.Translated(), kernel.Accept(),
 			})
 		}
 	}

@@ -42,3 +42,15 @@ func Listeners(db *state.DB, publish []string, r balancer.Report) http.HandlerFu
 	o := &own{cfg: Config{Publish: publish}, db: db, report: func() (balancer.Report, bool, bool) { return r, true, true }}
 	return o.listeners
 }
+
+// Registries gives what is said to a registry to our own or to another's, where
+// passwords name principals.
+func Registries(host string, own, others http.Handler, open bool, who func(password string) (ident.Principal, bool)) http.Handler {
+	return registries{
+		host: host, own: own, others: others, open: func(*http.Request) bool { return open },
+		who: func(r *http.Request) (ident.Principal, bool) {
+			_, password, _ := r.BasicAuth()
+			return who(password)
+		},
+	}
+}

@@ -259,7 +259,9 @@ func (s *server) mount(session string) {
 		boot: s.booted,
 	}
 	s.sys.Front.HandleAs("/_berth/", "berth:Read", o.handler())
-	s.sys.Front.Handle("/v2/", http.HandlerFunc(s.distribution))
+	s.sys.Front.Handle("/v2/", registries{
+		host: registry.Host(s.sys.Place), own: s.sys.Registry, others: http.HandlerFunc(s.mirror.Push), open: s.sys.Registry.Open, who: s.whose,
+	})
 	s.sys.Front.Handle("/ws", s.sys.Gateway.Handler())
 }
 
@@ -271,16 +273,6 @@ func (s *server) booted(ctx context.Context, id string) model.Boot {
 		return model.Boot{}
 	}
 	return m.Boot
-}
-
-// distribution gives a push under another registry's name to the mirror, and what else
-// is said to a registry to ECR's.
-func (s *server) distribution(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Query().Has(mirror.Registry) && s.sys.Registry.Open(r) {
-		s.mirror.Push(w, r)
-		return
-	}
-	s.sys.Registry.ServeHTTP(w, r)
 }
 
 // followClock tells the processes that wait on the control plane's time that

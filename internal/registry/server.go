@@ -246,6 +246,9 @@ func (x *exchange) fail(status int, code, message string) {
 	_ = json.NewEncoder(x.w).Encode(map[string][]entry{"errors": {{code, message}}})
 }
 
+// Refuse answers a request of the distribution API with an error.
+func Refuse(w http.ResponseWriter, err error) { (&exchange{w: w}).failWith(err) }
+
 // ociErrors gives the API's codes in the words of the distribution API.
 var ociErrors = map[string]struct {
 	code   string
