@@ -92,3 +92,76 @@ func texts(t *testing.T, folders ...string) []string {
 	}
 	return out
 }
+
+// named finds the name of a test in a page.
+var named = regexp.MustCompile("`((?:Test|Fuzz)[A-Z0-9]\\w*)`")
+
+// TestTestsThatPagesNameExist reads all pages but those that are generated from the
+// tests: a page that says what holds it names a test that is there. In SECURITY.md
+// each row of a table with a column of tests names one.
+func TestTestsThatPagesNameExist(t *testing.T) {
+	known := map[string]bool{}
+	for _, file := range texts(t, "internal", "cmd", "tools") {
+		if strings.HasSuffix(file, "_test.go") {
+			addTests(t, file, known)
+		}
+	}
+	files, err := filepath.Glob("*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		addTests(t, file, known)
+	}
+	for _, file := range append(texts(t, "docs"), "README.md", "ARCHITECTURE.md", "SCOPE.md", "AGENTS.md") {
+		if strings.HasPrefix(file, "docs/fidelity/") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
+			if !known[m[1]] {
+				t.Errorf("%s names %s, which is no test", file, m[1])
+			}
+		}
+		if file == "docs/SECURITY.md" {
+			rowsNameTests(t, string(text))
+		}
+	}
+}
+
+var aTest = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+
+func addTests(t *testing.T, file string, known map[string]bool) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range aTest.FindAllStringSubmatch(string(text), -1) {
+		known[m[1]] = true
+	}
+}
+
+// rowsNameTests holds that the last cell of each row names a test, in tables whose
+// last column is of tests.
+func rowsNameTests(t *testing.T, page string) {
+	t.Helper()
+	tests := false
+	for line := range strings.Lines(page) {
+		line = strings.TrimSpace(line)
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			tests = false
+		case strings.HasSuffix(line, "| test |"):
+			tests = true
+		case tests && !strings.HasPrefix(line, "|---"):
+			cells := strings.Split(strings.Trim(line, "|"), "|")
+			if last := cells[len(cells)-1]; !named.MatchString(last) {
+				t.Errorf("docs/SECURITY.md: no test in the row of %.60q", line)
+			}
+		}
+	}
+}

@@ -144,18 +144,15 @@ func (a *Agent) startUserData(ctx context.Context, b *booted) error {
 // the host are in it, too. Nobody has been in it before.
 func (a *Agent) makeRoot() error {
 	root := a.hostRoot()
-	if err := errors.Join(hostroot.Make(root), userland.Install(root)); err != nil {
-		return err
-	}
-	resolv := fmt.Sprintf("nameserver %s\nsearch %s.compute.internal\n", a.Nameserver, a.Region)
-	if err := os.WriteFile(filepath.Join(root, "etc/resolv.conf"), []byte(resolv), 0o644); err != nil {
-		return err
-	}
+	more := map[string]string{"etc/resolv.conf": fmt.Sprintf("nameserver %s\nsearch %s.compute.internal\n", a.Nameserver, a.Region)}
 	if a.CAFile != "" {
-		bundle := filepath.Join(root, bundlePath)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(bundle), 0o755), os.WriteFile(bundle, nil, 0o644)); err != nil {
-			return err
-		}
+		more[bundlePath] = ""
+	}
+	if err := hostroot.Make(root); err != nil {
+		return err
+	}
+	if err := userland.Install(root, more); err != nil {
+		return err
 	}
 	return filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || a.Users == 0 {

@@ -1,12 +1,16 @@
 package agent_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -153,6 +157,50 @@ func TestWhatKeepsAnAgentIsTold(t *testing.T) {
 			w.deny = map[string]string{"RegisterContainerInstance": "AccessDeniedException"}
 			w.start()
 			await.True(t, "it is told", func() bool { return c.told(w.booted()) })
+		})
+	}
+}
+
+// Links that lead out, pipes and files without end in place of what the agent reads
+// of user data give it nothing of the host, do not make it wait, and cost no more
+// than the end of a console.
+func TestUserDataLeadTheAgentNowhere(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("ECS_CLUSTER=stolen\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pipe := func(path string) error { return syscall.Mkfifo(path, 0o600) }
+	out := func(path string) error { return os.Symlink(secret, path) }
+	long := func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("x"), 1<<20), 0o600) }
+	for name, c := range map[string]struct {
+		plant   func(path string) error
+		console int
+	}{"links": {out, 0}, "pipes": {pipe, 0}, "long files": {long, 64 << 10}} {
+		t.Run(name, func(t *testing.T) {
+			w := ownWorld(t, func(root string) csim.Program {
+				for _, file := range []string{userland.ConfigFile, userland.OutputFile, userland.ResultFile} {
+					path := filepath.Join(root, file)
+					if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+						t.Error(err)
+					}
+					if err := c.plant(path); err != nil {
+						t.Error(err)
+					}
+				}
+				return csim.Program{Runs: time.Millisecond}
+			})
+			w.start()
+			await.True(t, "the machine is registered", func() bool {
+				i, _ := state.Instances.Get(w.db.View(), instanceID)
+				return i.Status == model.ContainerInstanceActive && i.Connected && i.Cluster == "c"
+			})
+			text, err := os.ReadFile(w.conf.Console)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) || len(text) != c.console || bytes.Contains(text, []byte("stolen")) {
+				t.Errorf("console: %d bytes, %v", len(text), err)
+			}
+			if b := w.booted(); b.Cluster != "c" || len(b.Failures) != 1 || len(b.Failures[0].Last) > 100 {
+				t.Errorf("%+v", b)
+			}
 		})
 	}
 }

@@ -16,9 +16,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"berth/internal/clock"
@@ -115,40 +118,53 @@ func (w *world) fail(code int, format string, args ...any) int {
 func (w *world) say(format string, args ...any) { fmt.Fprintf(w.out, format+"\n", args...) }
 
 // Install writes into the root of an instance's file system what it has beside
-// the host's folders: users, the agent's empty configuration, and the commands.
-func Install(root string) error {
+// the host's folders: users, the agent's empty configuration, the commands, and
+// more, files by their names. Whatever is there, nothing of it leads out of the root.
+func Install(root string, more map[string]string) error {
 	files := map[string]string{
 		"etc/passwd":        "root:x:0:0:root:/root:/bin/bash\nec2-user:x:1000:1000:EC2 Default User:/home/ec2-user:/bin/bash\n",
 		"etc/group":         "root:x:0:\nec2-user:x:1000:\n",
 		"etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n", "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
-		"etc/resolv.conf": "", ConfigFile: "", Program: "",
+		"etc/resolv.conf": "", ConfigFile: "", Program[1:]: "",
 	}
 	for name := range table() {
 		dir := "opt/berth/bin"
 		if name[:3] == "cfn" {
 			dir = "opt/aws/bin"
 		}
-		files[filepath.Join(dir, name)] = "#!/bin/sh\nexec " + Program + " userland " + name + " \"$@\"\n"
+		files[path.Join(dir, name)] = "#!/bin/sh\nexec " + Program + " userland " + name + " \"$@\"\n"
 	}
+	for name, text := range more {
+		files[strings.TrimPrefix(name, "/")] = text
+	}
+	r, err := os.OpenRoot(root)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Close() }()
 	for _, d := range []string{"root", "home/ec2-user", "mnt", "srv", "run/cloud-init", "var/log", "var/tmp", scriptsDir} {
-		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
+		if err := r.MkdirAll(d, 0o755); err != nil {
 			return err
 		}
 	}
-	return errors.Join(write(root, files), os.Chmod(filepath.Join(root, "var/tmp"), 0o777|os.ModeSticky))
+	return errors.Join(write(r, files), r.Chmod("var/tmp", 0o777|os.ModeSticky))
 }
 
-// write writes files, those of commands to be run.
-func write(root string, files map[string]string) error {
+// write writes files, those of commands to be run. What is there already is not
+// written to but replaced: it may be a pipe.
+func write(r *os.Root, files map[string]string) error {
 	for name, text := range files {
-		path, mode := filepath.Join(root, name), os.FileMode(0o644)
-		if filepath.Base(filepath.Dir(path)) == "bin" {
+		mode := os.FileMode(0o644)
+		if path.Base(path.Dir(name)) == "bin" {
 			mode = 0o755
 		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		if err := r.MkdirAll(path.Dir(name), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		if err := r.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := r.WriteFile(name, []byte(text), mode); err != nil {
 			return err
 		}
 	}

@@ -32,7 +32,7 @@ func newLab(t *testing.T) *lab {
 	t.Cleanup(srv.Close)
 	l.Subject = userland.Subject{Root: t.TempDir(), Metadata: srv.URL, Path: "/opt/berth/bin", Client: srv.Client()}
 	t.Cleanup(srv.Client().CloseIdleConnections)
-	if err := userland.Install(l.Root); err != nil {
+	if err := userland.Install(l.Root, nil); err != nil {
 		t.Fatal(err)
 	}
 	return l
