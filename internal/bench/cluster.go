@@ -61,14 +61,19 @@ func (l *lab) role(logical string) string {
 
 // run starts n tasks and returns their ARNs.
 func (c *cluster) run(family string, n int) ([]string, error) {
+	return c.runAs(&ecs.RunTaskInput{TaskDefinition: &family, NetworkConfiguration: c.network()}, n)
+}
+
+func (c *cluster) network() *ecs.NetworkConfiguration {
+	return &ecs.NetworkConfiguration{AwsvpcConfiguration: &ecs.AwsVpcConfiguration{Subnets: c.subnets, SecurityGroups: []string{c.group}}}
+}
+
+// runAs is run with more said about the tasks.
+func (c *cluster) runAs(in *ecs.RunTaskInput, n int) ([]string, error) {
 	var arns []string
 	for len(arns) < n {
-		out, err := c.ecs().RunTask(context.Background(), &ecs.RunTaskInput{
-			Cluster: hello, TaskDefinition: &family, Count: wire.Ptr(int64(min(10, n-len(arns)))),
-			NetworkConfiguration: &ecs.NetworkConfiguration{AwsvpcConfiguration: &ecs.AwsVpcConfiguration{
-				Subnets: c.subnets, SecurityGroups: []string{c.group},
-			}},
-		})
+		in.Cluster, in.Count = hello, wire.Ptr(int64(min(10, n-len(arns))))
+		out, err := c.ecs().RunTask(context.Background(), in)
 		if err != nil {
 			return nil, err
 		}

@@ -58,6 +58,7 @@ func sections() []section {
 		{name: "growth", run: growth, anyone: true}, {name: "placement", run: placements, anyone: true},
 		{name: "store", run: stores, anyone: true},
 		{name: "edge", run: edges}, {name: "boot", run: boots}, {name: "tasks", run: tasks}, {name: "deploy", run: deploys},
+		{name: "kinds", run: kinds},
 		{name: "crowd", run: crowds, detail: true}, {name: "many", run: manyTasks, detail: true}, {name: "starts", run: taskStarts, detail: true},
 	}
 }

@@ -99,8 +99,12 @@ func (c *cluster) firstBurst(ctx context.Context) (burst, int, error) {
 }
 
 func (c *cluster) burst(ctx context.Context) (burst, error) {
+	return c.burstAs(ctx, &ecs.RunTaskInput{TaskDefinition: wire.Ptr("wait"), NetworkConfiguration: c.network()})
+}
+
+func (c *cluster) burstAs(ctx context.Context, in *ecs.RunTaskInput) (burst, error) {
 	began, before, oursBefore := time.Now(), used(c.all()...), ours(c.b.bin)
-	arns, err := c.run("wait", 100)
+	arns, err := c.runAs(in, 100)
 	if err != nil {
 		return burst{}, err
 	}

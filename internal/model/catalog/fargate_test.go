@@ -26,3 +26,12 @@ func TestFargateSizes(t *testing.T) {
 		}
 	}
 }
+
+func TestFargatePrice(t *testing.T) {
+	if got, want := catalog.FargatePrice("ap-northeast-1", 512, 2048), 0.05056/2+2*0.00553; got < want-1e-9 || got > want+1e-9 {
+		t.Errorf("half a vCPU and 2 GiB are %v an hour, want %v", got, want)
+	}
+	if got := catalog.FargatePrice("nowhere-1", 512, 2048); got != 0 {
+		t.Errorf("a Region that is none costs %v", got)
+	}
+}

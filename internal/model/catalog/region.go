@@ -154,6 +154,18 @@ func PriceOf(regionName, name string) (Price, bool) {
 	return p, ok && p.PerHour > 0
 }
 
+// FargatePrice is what an hour of a Fargate task of so many CPU units and MiB
+// costs: Linux, x86, with the ephemeral storage that every task has. It is 0
+// for a Region that has no Fargate.
+func FargatePrice(regionName string, cpu, memory int64) float64 {
+	for f := range rows("fargate.csv", regionName) {
+		core, _ := strconv.ParseFloat(f[1], 64)
+		gib, _ := strconv.ParseFloat(f[2], 64)
+		return float64(cpu)/1024*core + float64(memory)/1024*gib
+	}
+	return 0
+}
+
 // Zones lists a Region's zones by name; none for a Region that is unknown.
 func Zones(regionName string) []Zone { return in(regionName).zones() }
 
