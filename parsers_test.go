@@ -29,6 +29,7 @@ var readsOurs = map[string]string{
 	"api/autoscaling":           "our own records, and their texts",
 	"api/ec2":                   "our own records; user data are decoded, and read by nobody here",
 	"controllers/group":         "our own records",
+	"controllers/reservation":   "our own records",
 	"api/ecr":                   "passwords are written here and read in registry; encoding/json alone reads policies before lang/policy does",
 	"api/ecs":                   "encoding/json alone, of one text of a request, which is bounded",
 	"api/lambda":                "encoding/json alone, of policies that lang/policy has read; packages are read in function",

@@ -30,6 +30,7 @@ import (
 	functions "berth/internal/controllers/lambda"
 	"berth/internal/controllers/network"
 	"berth/internal/controllers/reaper"
+	"berth/internal/controllers/reservation"
 	"berth/internal/controllers/resolve"
 	"berth/internal/controllers/scaling"
 	"berth/internal/controllers/service"
@@ -166,6 +167,7 @@ func Assemble(_ context.Context, c Core, h Drivers) (*System, error) {
 		capacity.New(capacity.Deps{
 			DB: c.DB, IDs: c.IDs, Place: c.Place, Architectures: h.Architectures, MostVCPU: h.MostVCPU, MostMemoryMiB: h.MostMemoryMiB, Log: c.Log,
 		}),
+		reservation.New(reservation.Deps{DB: c.DB, Place: c.Place, Series: h.Series, As: invoke.As, Log: c.Log}),
 		group.New(group.Deps{DB: c.DB, IDs: c.IDs, Place: c.Place, As: invoke.As, Log: c.Log}),
 		network.New(network.Deps{DB: c.DB, IDs: c.IDs, Place: c.Place, Jobs: jobs, Driver: h.Network, Log: c.Log}),
 		instance.New(instance.Deps{

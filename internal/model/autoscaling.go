@@ -1,6 +1,9 @@
 package model
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // LaunchTemplate is a launch template of EC2 with its versions. Key: ID (lt-…).
 type LaunchTemplate struct {
@@ -12,6 +15,19 @@ type LaunchTemplate struct {
 	Latest    int64                   `json:"latest" w:"api/ec2"`
 	Versions  []LaunchTemplateVersion `json:"versions" w:"api/ec2"`
 	Tags      []Tag                   `json:"tags,omitempty" w:"api/ec2"`
+}
+
+// Version is the number of the version that is meant by $Latest, $Default, "" or
+// a number; 0 is none.
+func (t LaunchTemplate) Version(which string) int64 {
+	switch which {
+	case "$Latest":
+		return t.Latest
+	case "", "$Default":
+		return t.Default
+	}
+	n, _ := strconv.ParseInt(which, 10, 64)
+	return n
 }
 
 // LaunchTemplateVersion is one version of a launch template.

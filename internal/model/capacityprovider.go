@@ -62,7 +62,29 @@ const (
 	ProviderDeleteComplete   ProviderUpdate = "DELETE_COMPLETE"
 )
 
-// CapacityProvider is a Managed Instances capacity provider of one cluster.
+// ManagedScaling is how ECS scales the Auto Scaling group of a capacity
+// provider.
+type ManagedScaling struct {
+	Enabled bool  `json:"enabled,omitempty"`
+	Target  int64 `json:"target"` // percent of the group's instances that tasks need
+	MinStep int64 `json:"minStep"`
+	MaxStep int64 `json:"maxStep"`
+	WarmUp  int64 `json:"warmUp"` // seconds
+}
+
+// GroupProvider is what a capacity provider of an Auto Scaling group says of it.
+type GroupProvider struct {
+	Name    string         `json:"name"` // of the group
+	ARN     string         `json:"arn"`
+	Scaling ManagedScaling `json:"scaling"`
+	// Protects keeps instances with tasks from scaling in, and Drains empties
+	// instances before the group ends them.
+	Protects bool `json:"protects,omitempty"`
+	Drains   bool `json:"drains,omitempty"`
+}
+
+// CapacityProvider is a capacity provider of Managed Instances of one cluster,
+// or, if it has a Group, of an Auto Scaling group, which may be in no cluster.
 // Key: Name.
 type CapacityProvider struct {
 	Name                  string                `json:"name" w:"api/ecs"`
@@ -91,4 +113,8 @@ type CapacityProvider struct {
 	LastFailure   string    `json:"lastFailure,omitempty" w:"controllers/capacity,controllers/instance"`
 	LastFailureAt time.Time `json:"lastFailureAt,omitzero" w:"controllers/capacity,controllers/instance"`
 	FailureCause  Cause     `json:"failureCause,omitzero" w:"controllers/capacity,controllers/instance"`
+	// Group is nil of Managed Instances.
+	Group *GroupProvider `json:"group,omitempty" w:"api/ecs"`
+	// LowSince is since when the group's reservation has been below its target.
+	LowSince time.Time `json:"lowSince,omitzero" w:"controllers/reservation"`
 }

@@ -50,4 +50,6 @@ type StrategyItem struct {
 	Provider string `json:"provider"`
 	Weight   int64  `json:"weight"`
 	Base     int64  `json:"base"`
+	// EC2 says that the provider is of an Auto Scaling group.
+	EC2 bool `json:"ec2,omitempty"`
 }

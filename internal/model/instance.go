@@ -107,7 +107,7 @@ type Instance struct {
 	ID               string    `json:"id" w:"controllers/capacity,controllers/task,api/ec2"`
 	ARN              string    `json:"arn" w:"controllers/capacity,controllers/task,api/ec2,dispatch"`
 	Cluster          string    `json:"cluster" w:"controllers/capacity,controllers/task,api/ec2,dispatch"`
-	CapacityProvider string    `json:"capacityProvider" w:"controllers/capacity,controllers/task,api/ec2"`
+	CapacityProvider string    `json:"capacityProvider" w:"controllers/capacity,controllers/task,controllers/reservation,api/ec2"`
 	Type             string    `json:"type" w:"controllers/capacity,controllers/task,api/ec2"`
 	AvailabilityZone string    `json:"availabilityZone" w:"controllers/capacity,controllers/task,api/ec2"`
 	Subnet           string    `json:"subnet" w:"controllers/capacity,controllers/task,api/ec2"`
@@ -152,7 +152,7 @@ type Instance struct {
 	RegisteredAt   time.Time               `json:"registeredAt,omitzero" w:"dispatch"`
 	AgentVersion   string                  `json:"agentVersion,omitempty" w:"dispatch"`
 	RuntimeVersion string                  `json:"runtimeVersion,omitempty" w:"dispatch"`
-	Version        int64                   `json:"version" w:"dispatch,controllers/capacity,controllers/task,controllers/fargate,controllers/instance,controllers/network,api/ecs,api/ec2"`
+	Version        int64                   `json:"version" w:"dispatch,controllers/capacity,controllers/task,controllers/reservation,controllers/fargate,controllers/instance,controllers/network,api/ecs,api/ec2"`
 	// Kind is what the machine is for; only placement and who shows instances
 	// may ask.
 	Kind InstanceKind `json:"kind,omitempty" w:"controllers/task,api/ec2"`

@@ -125,7 +125,7 @@ func (w *World) plain(v store.Reader, text string) string {
 	}
 	for i, id := range w.drivers.fate.children("instance") {
 		pairs = append(pairs, id, fmt.Sprintf("i-%d", i+1))
-		if in, ok := state.Instances.Get(v, id); ok {
+		if in, ok := state.Instances.Get(v, id); ok && in.ARN != "" {
 			pairs = append(pairs, last(in.ARN), fmt.Sprintf("instance-%d", i+1))
 		}
 	}

@@ -76,7 +76,7 @@ func TestProviderIsCheckedAsOnAWS(t *testing.T) {
 		{"no cluster", "InvalidParameterException", "cluster", func(i in) { i.Cluster = nil }},
 		{"other cluster", "ClusterNotFoundException", "Cluster not found.", func(i in) { i.Cluster = p("x") }},
 		{"two kinds", "InvalidParameterException", "Exactly one", func(i in) { i.AutoScalingGroupProvider = &shape.AutoScalingGroupProvider{} }},
-		{"auto scaling group", "NotImplemented", "autoScalingGroupProvider", func(i in) {
+		{"auto scaling group", "InvalidParameterException", "autoScalingGroupArn is required", func(i in) {
 			i.AutoScalingGroupProvider, i.ManagedInstancesProvider, i.Cluster = &shape.AutoScalingGroupProvider{}, nil, nil
 		}},
 		{"small disk", "InvalidParameterException", "storageSizeGiB", func(i in) {

@@ -2,6 +2,7 @@ package ecs
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"berth/internal/fault"
@@ -38,12 +39,6 @@ func (a *API) CreateCluster(ctx context.Context, in *shape.CreateClusterInput) (
 	if !isName(name) {
 		return nil, invalid("Invalid cluster name. Up to 255 letters (uppercase and lowercase), numbers, underscores, and hyphens are allowed.")
 	}
-	if slices.ContainsFunc(in.CapacityProviders, func(n string) bool { return !model.IsFargate(n) }) {
-		return nil, unbuilt(
-			"A capacity provider but FARGATE and FARGATE_SPOT named when its cluster is created (Managed Instances are made inside a cluster; " +
-				"Auto Scaling groups are not built)",
-		)
-	}
 	settings, err := readSettings(nil, in.Settings)
 	if err != nil {
 		return nil, err
@@ -56,15 +51,18 @@ func (a *API) CreateCluster(ctx context.Context, in *shape.CreateClusterInput) (
 		Name: name, ARN: a.arn("cluster/" + name), Status: model.ClusterActive, Settings: settings, Tags: tags, CreatedAt: a.Clock.Now(),
 		CapacityProviders: slices.Compact(slices.Sorted(slices.Values(in.CapacityProviders))),
 	}
-	if c.DefaultStrategy, err = readStrategy(a.view(), c, c.CapacityProviders, in.DefaultCapacityProviderStrategy); err != nil {
-		return nil, err
-	}
 	err = a.update(ctx, func(tx *store.Tx) error {
 		if old, ok := state.Clusters.Get(tx, name); ok && old.Status == model.ClusterActive {
 			c = old
 			return nil
 		}
-		return state.Clusters.Put(tx, c)
+		if err := associable(tx, c, c.CapacityProviders, c.CapacityProviders); err != nil {
+			return err
+		}
+		if c.DefaultStrategy, err = readStrategy(tx, c, c.CapacityProviders, in.DefaultCapacityProviderStrategy); err != nil {
+			return err
+		}
+		return errors.Join(associate(tx, c), state.Clusters.Put(tx, c))
 	})
 	if err != nil {
 		return nil, err
@@ -126,7 +124,7 @@ func (a *API) DeleteCluster(ctx context.Context, in *shape.DeleteClusterInput) (
 		c = model.Clone(c)
 		c.Status, c.CapacityProviders, c.DefaultStrategy = model.ClusterInactive, nil, nil
 		out = a.showCluster(tx, c, nil)
-		return state.Clusters.Put(tx, c)
+		return errors.Join(associate(tx, c), state.Clusters.Put(tx, c))
 	})
 	if err != nil {
 		return nil, err
@@ -150,7 +148,7 @@ func empty(r store.Reader, c model.Cluster) error {
 		}
 	}
 	for _, p := range state.CapacityProviders.By(r, "cluster", c.Name) {
-		if p.Status != model.ProviderInactive {
+		if p.Status != model.ProviderInactive && p.Group == nil {
 			return holds("ClusterContainsCapacityProviderException", "it contains capacity providers")
 		}
 	}
@@ -232,6 +230,10 @@ func (a *API) attachments(r store.Reader, c model.Cluster, out *shape.Cluster) {
 			continue // there is nothing to attach
 		}
 		p, _ := state.CapacityProviders.Get(r, name)
+		if p.Group != nil {
+			out.Attachments = append(out.Attachments, groupAttachments(p)...)
+			continue
+		}
 		status := "CREATED"
 		if p.Status != model.ProviderActive {
 			status = "PRECREATED"

@@ -33,6 +33,11 @@ func putClusters(w *apitest.World) {
 			Name: name, ARN: arns + "capacity-provider/" + name, Cluster: "c", Status: model.ProviderActive, UpdateStatus: update,
 		})
 	}
+	apitest.Put(w, state.CapacityProviders, model.CapacityProvider{
+		Name: "grouped", Cluster: "bare", Status: model.ProviderActive, UpdateStatus: model.ProviderCreateComplete,
+		Group: &model.GroupProvider{Name: "hosts", Scaling: model.ManagedScaling{Target: 100, MinStep: 1, MaxStep: 1}},
+	})
+	apitest.Put(w, state.AutoScalingGroups, model.AutoScalingGroup{Name: "hosts"}, model.AutoScalingGroup{Name: "free"})
 	apitest.Put(w, state.Clusters, model.Cluster{
 		Name: "sliced", ARN: arns + "cluster/sliced", Status: "ACTIVE", CapacityProviders: []string{model.ProviderFargate},
 	})
@@ -111,7 +116,8 @@ const (
 const clusterErrors = `
 	CreateCluster InvalidParameterException clusterName=a.b
 	CreateCluster InvalidParameterException clusterName=new settings=[{"name":"containerInsights","value":"lost"}]
-	CreateCluster NotImplemented clusterName=new capacityProviders=["group"]
+	CreateCluster InvalidParameterException clusterName=new capacityProviders=["lost"]
+	CreateCluster NotImplemented clusterName=new capacityProviders=["grouped"]
 	UpdateCluster ClusterNotFoundException LOST
 	UpdateCluster InvalidParameterException cluster=c settings=[{"name":"containerInsights","value":"lost"}]
 	UpdateClusterSettings ClusterNotFoundException LOST settings=[{"name":"containerInsights","value":"enabled"}]
@@ -128,12 +134,26 @@ const clusterErrors = `
 	CreateCapacityProvider InvalidParameterException name=new cluster=c PROVIDER,"storageConfiguration":{"storageSizeGiB":1}}}
 	CreateCapacityProvider ClusterNotFoundException name=new LOST PROVIDER}}
 	CreateCapacityProvider ClientException name=used cluster=c PROVIDER}}
-	CreateCapacityProvider NotImplemented name=new autoScalingGroupProvider={"autoScalingGroupArn":"x"}
+	CreateCapacityProvider NotImplemented name=new cluster=c PROVIDER,"capacityOptionType":"reserved"}}
+	CreateCapacityProvider ClientException name=new autoScalingGroupProvider={"autoScalingGroupArn":"x"}
+	CreateCapacityProvider ClientException name=new autoScalingGroupProvider={"autoScalingGroupArn":"hosts"}
+	CreateCapacityProvider ClientException name=grouped autoScalingGroupProvider={"autoScalingGroupArn":"free"}
+	CreateCapacityProvider ClientException name=new autoScalingGroupProvider={"autoScalingGroupArn":"free","managedTerminationProtection":"ENABLED"}
+	CreateCapacityProvider ClientException name=new autoScalingGroupProvider={"autoScalingGroupArn":"free","managedTerminationProtection":"ENABLED","managedScaling":{"status":"ENABLED"}}
+	CreateCapacityProvider InvalidParameterException name=new cluster=c autoScalingGroupProvider={"autoScalingGroupArn":"free"}
+	CreateCapacityProvider InvalidParameterException name=new autoScalingGroupProvider={"autoScalingGroupArn":"free","managedScaling":{"targetCapacity":0}}
+	CreateCapacityProvider InvalidParameterException name=new autoScalingGroupProvider={"autoScalingGroupArn":"free","managedScaling":{"minimumScalingStepSize":5,"maximumScalingStepSize":4}}
+	CreateCapacityProvider InvalidParameterException name=new autoScalingGroupProvider={"autoScalingGroupArn":"free","managedScaling":{"maximumScalingStepSize":10001}}
+	CreateCapacityProvider InvalidParameterException name=new autoScalingGroupProvider={"autoScalingGroupArn":"free","managedScaling":{"instanceWarmupPeriod":10001}}
 	UpdateCapacityProvider InvalidParameterException name=used
 	UpdateCapacityProvider InvalidParameterException name=used cluster=manned PROVIDER}}
 	UpdateCapacityProvider ClientException name=lost PROVIDER}}
 	UpdateCapacityProvider UpdateInProgressException name=busy PROVIDER}}
-	UpdateCapacityProvider NotImplemented name=used autoScalingGroupProvider={"managedScaling":{"status":"ENABLED"}}
+	UpdateCapacityProvider InvalidParameterException name=used autoScalingGroupProvider={"managedScaling":{"status":"ENABLED"}}
+	UpdateCapacityProvider InvalidParameterException name=grouped autoScalingGroupProvider={"managedScaling":{"targetCapacity":101}}
+	UpdateCapacityProvider ClientException name=grouped autoScalingGroupProvider={"managedTerminationProtection":"ENABLED"}
+	UpdateCapacityProvider ClientException name=lost autoScalingGroupProvider={"managedTerminationProtection":"ENABLED"}
+	DeleteCapacityProvider ClientException capacityProvider=grouped
 	DeleteCapacityProvider ClientException capacityProvider=lost
 	DeleteCapacityProvider ClientException capacityProvider=used
 	DeleteCapacityProvider InvalidParameterException capacityProvider=idle cluster=manned

@@ -49,7 +49,7 @@ func kindOf(strategy []model.StrategyItem, launchType string) string {
 	switch {
 	case onFargate(strategy):
 		return model.LaunchFargate
-	case launchType == model.LaunchEC2:
+	case launchType == model.LaunchEC2, len(strategy) > 0 && strategy[0].EC2:
 		return model.LaunchEC2
 	}
 	return launchManaged

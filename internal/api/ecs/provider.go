@@ -39,8 +39,12 @@ func checkProviderName(name string) error {
 	return nil
 }
 
+const alreadyThere = "The specified capacity provider already exists. To change the configuration of an existing capacity provider, " +
+	"update the capacity provider."
+
 // CreateCapacityProvider makes a Managed Instances capacity provider in a
-// cluster; it is ACTIVE a little later. Errors: InvalidParameterException,
+// cluster, which is ACTIVE a little later, or one of an Auto Scaling group in
+// none. Errors: InvalidParameterException,
 // ClusterNotFoundException, ClientException, NotImplemented.
 func (a *API) CreateCapacityProvider(
 	ctx context.Context, in *shape.CreateCapacityProviderInput,
@@ -50,15 +54,15 @@ func (a *API) CreateCapacityProvider(
 		return nil, err
 	}
 	err = a.update(ctx, func(tx *store.Tx) error {
+		if p.Group != nil {
+			return newGroupProvider(tx, p)
+		}
 		c, err := cluster(tx, in.Cluster)
 		if err != nil {
 			return err
 		}
 		if old, ok := state.CapacityProviders.Get(tx, p.Name); ok && old.Status != model.ProviderInactive {
-			return client(
-				"The specified capacity provider already exists. To change the configuration of an existing capacity provider, update the capacity " +
-					"provider.",
-			)
+			return client(alreadyThere)
 		}
 		if err := a.placeable(tx, p); err != nil {
 			return err
@@ -97,15 +101,18 @@ func (a *API) newProvider(in *shape.CreateCapacityProviderInput) (model.Capacity
 		return p, invalid("Exactly one of autoScalingGroupProvider and managedInstancesProvider must be specified.")
 	case in.AutoScalingGroupProvider != nil && in.Cluster != nil:
 		return p, invalid("A cluster cannot be specified for an Auto Scaling group capacity provider.")
-	case in.AutoScalingGroupProvider != nil:
-		return p, unbuilt("autoScalingGroupProvider of CreateCapacityProvider")
-	case mi == nil:
+	case mi == nil && in.AutoScalingGroupProvider == nil:
 		return p, invalid("Exactly one of autoScalingGroupProvider and managedInstancesProvider must be specified.")
-	case wire.Val(in.Cluster) == "":
+	case mi != nil && wire.Val(in.Cluster) == "":
 		return p, invalid("A cluster must be specified for a Managed Instances capacity provider.")
 	}
 	var err error
 	if p.Tags, err = readTags(in.Tags); err != nil {
+		return p, err
+	}
+	if in.AutoScalingGroupProvider != nil {
+		p.Status, p.UpdateStatus = model.ProviderActive, model.ProviderCreateComplete
+		p.Group, err = readGroupProvider(in.AutoScalingGroupProvider)
 		return p, err
 	}
 	t := mi.InstanceLaunchTemplate
@@ -236,15 +243,14 @@ func inOneVPC(r store.Reader, subnets, groups []string) error {
 }
 
 // UpdateCapacityProvider changes what later instances will be like. Errors:
-// InvalidParameterException, ClientException, UpdateInProgressException,
-// NotImplemented.
+// InvalidParameterException, ClientException, UpdateInProgressException.
 func (a *API) UpdateCapacityProvider(
 	ctx context.Context, in *shape.UpdateCapacityProviderInput,
 ) (*shape.UpdateCapacityProviderOutput, error) {
 	mi := in.ManagedInstancesProvider
 	switch {
-	case in.AutoScalingGroupProvider != nil:
-		return nil, unbuilt("autoScalingGroupProvider of UpdateCapacityProvider")
+	case in.AutoScalingGroupProvider != nil && mi == nil:
+		return a.updateGroupProvider(ctx, in)
 	case mi == nil || mi.InstanceLaunchTemplate == nil || wire.Val(mi.InfrastructureRoleArn) == "":
 		return nil, invalid("managedInstancesProvider with infrastructureRoleArn and instanceLaunchTemplate is required.")
 	}
@@ -254,6 +260,9 @@ func (a *API) UpdateCapacityProvider(
 		var err error
 		if p, err = provider(tx, wire.Val(in.Name), in.Cluster); err != nil {
 			return err
+		}
+		if p.Group != nil {
+			return invalid("The specified capacity provider is not a Managed Instances capacity provider.")
 		}
 		p = model.Clone(p)
 		if err := a.configure(&p, providerConfig{
@@ -307,12 +316,12 @@ func (a *API) DeleteCapacityProvider(
 		if p, err = provider(tx, wire.Val(in.CapacityProvider), in.Cluster); err != nil {
 			return err
 		}
-		if inUse(tx, p.Cluster, p.Name) {
+		if inUse(tx, p.Cluster, p.Name) || p.Group != nil && p.Cluster != "" {
 			return fault.New(fault.Conflict, "ClientException", "The specified capacity provider is in use and cannot be removed.")
 		}
 		p = model.Clone(p)
 		p.Status, p.UpdateStatus, p.ChangedAt = model.ProviderDeprovisioning, model.ProviderDeleteInProgress, now
-		if err := state.CapacityProviders.Put(tx, p); err != nil {
+		if err := state.CapacityProviders.Put(tx, p); err != nil || p.Group != nil {
 			return err
 		}
 		return state.Clusters.Edit(tx, p.Cluster, func(c *model.Cluster) error {
@@ -394,6 +403,9 @@ func fargateProviders(r store.Reader, cluster *string) []model.CapacityProvider 
 func (a *API) showProvider(p model.CapacityProvider, tags bool) shape.CapacityProvider {
 	if model.IsFargate(p.Name) {
 		return a.showFargateProvider(p.Name)
+	}
+	if p.Group != nil {
+		return showGroupProvider(p, tags)
 	}
 	out := shape.CapacityProvider{
 		CapacityProviderArn: &p.ARN, Name: &p.Name, Cluster: wire.Ptr(a.arn("cluster/" + p.Cluster)), Status: wire.Ptr(string(p.Status)),

@@ -2,6 +2,7 @@ package ecs
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"berth/internal/fault"
@@ -29,12 +30,14 @@ func readStrategy(
 		if err := checkItem(r, cluster, providers, item); err != nil {
 			return nil, err
 		}
+		p, _ := state.CapacityProviders.Get(r, item.Provider)
+		item.EC2 = p.Group != nil
 		if slices.ContainsFunc(out, func(o model.StrategyItem) bool { return o.Provider == item.Provider }) {
 			return nil, invalid(
 				"The specified capacity provider strategy contains duplicate capacity providers. Remove the duplicates and try again.",
 			)
 		}
-		if len(out) > 0 && model.IsFargate(out[0].Provider) != model.IsFargate(item.Provider) {
+		if len(out) > 0 && kindOf(out, "") != kindOf([]model.StrategyItem{item}, "") {
 			return nil, invalid(mixed)
 		}
 		if item.Base > 0 {
@@ -68,7 +71,9 @@ func checkItem(r store.Reader, cluster model.Cluster, providers []string, item m
 		p, ok = fargateProvider(item.Provider, cluster.Name), true
 	}
 	switch {
-	case !ok || p.Cluster != cluster.Name || p.Status == model.ProviderInactive:
+	case p.Group != nil && p.Status != model.ProviderInactive && p.Cluster != "" && p.Cluster != cluster.Name:
+		return unbuilt("Capacity provider %s of an Auto Scaling group in two clusters (it is in %s)", p.Name, p.Cluster)
+	case !ok || p.Group == nil && p.Cluster != cluster.Name || p.Status == model.ProviderInactive:
 		return invalid("The specified capacity provider '%s' was not found. Specify a valid capacity provider and try again.", item.Provider)
 	case !slices.Contains(providers, item.Provider):
 		return invalid(
@@ -146,7 +151,10 @@ func (a *API) PutClusterCapacityProviders(
 		// A Managed Instances provider is its cluster's from its creation on: to
 		// leave it out does not take it away (docs/facts/managed-instances.md
 		// MI9, and what the CDK synthesizes).
-		all := slices.DeleteFunc(slices.Clone(c.CapacityProviders), model.IsFargate)
+		all := slices.DeleteFunc(slices.Clone(c.CapacityProviders), func(name string) bool {
+			p, _ := state.CapacityProviders.Get(tx, name)
+			return model.IsFargate(name) || p.Group != nil
+		})
 		all = slices.Compact(slices.Sorted(slices.Values(append(all, in.CapacityProviders...))))
 		if err := associable(tx, c, in.CapacityProviders, all); err != nil {
 			return err
@@ -154,6 +162,9 @@ func (a *API) PutClusterCapacityProviders(
 		next := model.Clone(c)
 		next.CapacityProviders = all
 		if next.DefaultStrategy, err = readStrategy(tx, c, next.CapacityProviders, in.DefaultCapacityProviderStrategy); err != nil {
+			return err
+		}
+		if err := associate(tx, next); err != nil {
 			return err
 		}
 		out = a.showCluster(tx, next, []string{"ATTACHMENTS", "SETTINGS", "TAGS"})
@@ -176,6 +187,31 @@ func associable(r store.Reader, c model.Cluster, names, all []string) error {
 	for _, old := range c.CapacityProviders {
 		if !slices.Contains(all, old) && inUse(r, c.Name, old) {
 			return fault.New(fault.Invalid, "ResourceInUseException", "The specified capacity provider is in use and cannot be removed.")
+		}
+	}
+	return nil
+}
+
+// associate writes down at the providers of Auto Scaling groups whether they
+// are the cluster's.
+func associate(tx *store.Tx, c model.Cluster) error {
+	of := map[string]string{}
+	for _, p := range state.CapacityProviders.By(tx, "cluster", c.Name) {
+		if p.Group != nil {
+			of[p.Name] = ""
+		}
+	}
+	for _, n := range c.CapacityProviders {
+		if p, ok := state.CapacityProviders.Get(tx, n); ok && p.Group != nil {
+			of[n] = c.Name
+		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(of)) {
+		if err := state.CapacityProviders.Edit(tx, n, func(p *model.CapacityProvider) error {
+			p.Cluster = of[n]
+			return nil
+		}); err != nil {
+			return err
 		}
 	}
 	return nil

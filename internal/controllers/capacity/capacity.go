@@ -128,6 +128,9 @@ func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.R
 	if p.Status == model.ProviderDeprovisioning {
 		return control.Result{}, l.remove(ctx, r.Now, view, p)
 	}
+	if p.Group != nil { // which has instances of its own
+		return control.Result{}, nil
+	}
 	wait, err := l.settle(ctx, r.Now, p)
 	if err != nil {
 		return control.Result{}, err

@@ -27,6 +27,7 @@ import (
 	"berth/internal/wire"
 	"berth/internal/wire/shape/autoscaling"
 	"berth/internal/wire/shape/ec2"
+	"berth/internal/wire/shape/ecs"
 )
 
 const (
@@ -34,6 +35,10 @@ const (
 	// After a launch that failed the next is tried later and later.
 	retryFirst = 15 * time.Second
 	retryMost  = 5 * time.Minute
+	// lookAgain is how often it looks whether an instance that is emptied has
+	// tasks left, and drainMost how long it waits for them.
+	lookAgain = 5 * time.Second
+	drainMost = 48 * time.Hour
 	// kept is how many activities of a group are kept.
 	kept = 100
 )
@@ -81,10 +86,13 @@ func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.R
 			return control.Result{}, err
 		}
 	}
-	if wait := g.NextTryAt.Sub(r.Now); wait > 0 {
-		return control.Result{After: wait}, nil
+	after := max(g.NextTryAt.Sub(r.Now), 0)
+	for _, a := range open(l.DB.View(), g.Name) {
+		if i, _ := state.Instances.Get(l.DB.View(), a.Instance); !a.Launch && i.Goal == model.GoalDrain && (after == 0 || after > lookAgain) {
+			after = lookAgain
+		}
 	}
-	return control.Result{}, nil
+	return control.Result{After: after}, nil
 }
 
 // open are a group's activities that are under way.
@@ -198,7 +206,7 @@ func (l Controller) act(ctx context.Context, now time.Time, r store.Reader, g mo
 		case a.Launch && a.Instance == "":
 			err = l.launch(ctx, now, r, g, a)
 		case !a.Launch && i.ID != "" && i.Goal != model.GoalTerminate:
-			err = l.terminate(ctx, a.Instance)
+			err = l.end(ctx, now, r, g, a, i)
 		}
 		if err != nil {
 			return err
@@ -209,6 +217,26 @@ func (l Controller) act(ctx context.Context, now time.Time, r store.Reader, g mo
 
 func (l Controller) ec2() ec2.Client {
 	return ec2.Client{Caller: l.As(ident.AsService(l.Place, "autoscaling.amazonaws.com", "AWSServiceRoleForAutoScaling", "AutoScaling"))}
+}
+
+// end terminates an instance, after ECS has emptied it if a capacity provider of
+// the group says so (managed draining).
+func (l Controller) end(
+	ctx context.Context, now time.Time, r store.Reader, g model.AutoScalingGroup, a model.GroupActivity, i model.Instance,
+) error {
+	busy := slices.ContainsFunc(state.Tasks.By(r, "instance", i.ARN), func(t model.Task) bool { return t.LastStatus != model.TaskStopped })
+	p, _ := state.CapacityProviders.Get(r, i.CapacityProvider)
+	switch {
+	case g.Deleting || i.ARN == "" || !busy || p.Group == nil || !p.Group.Drains || now.Sub(a.StartAt) >= drainMost:
+		return l.terminate(ctx, i.ID)
+	case i.Status != model.ContainerInstanceActive:
+		return nil
+	}
+	c := ecs.Client{Caller: l.As(ident.AsService(l.Place, "ecs.amazonaws.com", "AWSServiceRoleForECS", "ECS"))}
+	_, err := c.UpdateContainerInstancesState(ctx, &ecs.UpdateContainerInstancesStateInput{
+		Cluster: &i.Cluster, ContainerInstances: []string{i.ARN}, Status: wire.Ptr(string(model.ContainerInstanceDraining)),
+	})
+	return err
 }
 
 func (l Controller) terminate(ctx context.Context, id string) error {
@@ -353,13 +381,7 @@ func facts(r store.Reader, g model.AutoScalingGroup, now time.Time) plan.Facts {
 // current tells whether an instance is of the group's present template.
 func current(r store.Reader, g model.AutoScalingGroup) func(*model.Instance) bool {
 	t, _ := state.LaunchTemplates.Get(r, g.Template)
-	want := t.Default
-	switch {
-	case g.TemplateVersion == "$Latest":
-		want = t.Latest
-	case g.TemplateVersion != "" && g.TemplateVersion != "$Default":
-		_ = json.Unmarshal([]byte(g.TemplateVersion), &want) // a number: api/autoscaling has read it
-	}
+	want := t.Version(g.TemplateVersion)
 	return func(i *model.Instance) bool {
 		return g.Template == "" || i.Launch != nil && i.Launch.Template == g.Template && i.Launch.TemplateVersion == want
 	}

@@ -134,7 +134,12 @@ func zones(r store.Reader, s model.Service) map[string]string {
 			}
 		}
 		cp, _ := state.CapacityProviders.Get(r, i.Provider)
-		for _, id := range cp.Subnets {
+		subnets := cp.Subnets
+		if cp.Group != nil {
+			g, _ := state.AutoScalingGroups.Get(r, cp.Group.Name)
+			subnets = g.Subnets
+		}
+		for _, id := range subnets {
 			subnet, _ := state.Subnets.Get(r, id)
 			have[subnet.AvailabilityZone] = true
 		}

@@ -53,6 +53,11 @@ func TestHostPorts(t *testing.T) {
 				return err
 			}
 		}
+		for arn, kind := range map[string]model.InstanceKind{"i": model.KindEC2, "managed": ""} {
+			if err := state.Instances.Put(tx, model.Instance{ID: arn, ARN: arn, Kind: kind}); err != nil {
+				return err
+			}
+		}
 		return state.TaskDefinitions.Put(tx, model.TaskDefinition{
 			ARN: "td", NetworkMode: model.NetworkBridge, Containers: []model.ContainerDefinition{
 				{Name: "app", PortMappings: []model.PortMapping{{ContainerPort: 80, HostPort: 8080, Protocol: "tcp"}, {ContainerPort: 81}}},
@@ -74,7 +79,7 @@ func TestHostPorts(t *testing.T) {
 	if diff := cmp.Diff([]int64{80, 8080, 81, firstPort + 1, 82, firstPort + 2}, got); diff != "" {
 		t.Error(diff)
 	}
-	task.LaunchType = ""
+	task.Instance = "managed"
 	managed := []dispatch.ContainerReport{{Name: "app"}}
 	bind(db.View(), task, managed)
 	if len(managed[0].Bindings) > 0 {

@@ -14,7 +14,8 @@ const firstPort = 32768
 // that the definition names, else the first that nobody on the machine has.
 func bind(r store.Reader, t model.Task, containers []dispatch.ContainerReport) {
 	def := state.TaskDefinitions.Ref(r, t.TaskDefinition)
-	if def == nil || t.LaunchType != model.LaunchEC2 || def.NetworkMode != model.NetworkBridge && def.NetworkMode != model.NetworkHost {
+	i, _ := state.Instances.One(r, "arn", t.Instance)
+	if def == nil || i.Kind != model.KindEC2 || def.NetworkMode != model.NetworkBridge && def.NetworkMode != model.NetworkHost {
 		return
 	}
 	taken := map[int64]bool{}

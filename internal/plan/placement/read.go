@@ -227,7 +227,7 @@ func (k *Asker) Ask(t *model.Task) Ask {
 		Record: t, Task: t.ARN, Group: t.Group, Provider: t.CapacityProvider, Need: need, Architecture: d.CPUArchitecture,
 		EC2: t.LaunchType == model.LaunchEC2, Host: t.Host, Strategy: t.Placement,
 	}
-	if a.EC2 && len(a.Strategy) == 0 {
+	if len(a.Strategy) == 0 && (a.EC2 || len(t.Strategy) > 0 && t.Strategy[0].EC2) {
 		a.Strategy = evenly
 	}
 	if d.ARN == "" {

@@ -1,6 +1,9 @@
 package handler
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // ECS capacity providers.
 
@@ -12,13 +15,13 @@ func providerTypes() map[string]*Type {
 			Service: ecs, Style: ecsStyle, Name: Name{Property: "Name", Limit: 255}, Tags: ecsTags(providerARN), Lookup: byName(tagged("tags")),
 			Lingers: true,
 			Make: Call{
-				Operation: "CreateCapacityProvider", Members: names("ManagedInstancesProvider"), Carries: names("ClusterName"),
+				Operation: "CreateCapacityProvider", Members: names("AutoScalingGroupProvider ManagedInstancesProvider"), Carries: names("ClusterName"),
 				With: Args{"name": named, "cluster": cluster}, Answer: "capacityProvider",
 			},
 			ID: at("name"),
 			Changes: []Change{
-				{Call: Call{Operation: "UpdateCapacityProvider", Members: names("ManagedInstancesProvider"),
-					With: Args{"name": self, "cluster": cluster}}},
+				{Call: Call{Operation: "UpdateCapacityProvider", Members: names("AutoScalingGroupProvider ManagedInstancesProvider"),
+					With: Args{"name": self, "cluster": cluster}, Prepare: sameGroup}},
 			},
 			Read: Call{
 				Operation: "DescribeCapacityProviders", With: Args{"capacityProviders": listOf(self), "include": constant([]any{"TAGS"})},
@@ -35,6 +38,32 @@ func providerTypes() map[string]*Type {
 			Remove: Call{Operation: "DeleteCapacityProvider", With: Args{"capacityProvider": self, "cluster": cluster}},
 		},
 	}
+}
+
+// sameGroup leaves out the group, which cannot change, and says in full what
+// the template does not: an update changes what it names only.
+func sameGroup(_ *Step, in map[string]any) error {
+	g, ok := in["autoScalingGroupProvider"].(map[string]any)
+	if !ok {
+		return nil
+	}
+	g = maps.Clone(g)
+	delete(g, "autoScalingGroupArn")
+	usual := map[string]any{
+		"status": "DISABLED", "targetCapacity": int64(100), "minimumScalingStepSize": int64(1), "maximumScalingStepSize": int64(10000),
+		"instanceWarmupPeriod": int64(300),
+	}
+	if given, ok := g["managedScaling"].(map[string]any); ok {
+		maps.Copy(usual, given)
+	}
+	g["managedScaling"] = usual
+	for member, value := range map[string]any{"managedTerminationProtection": "DISABLED", "managedDraining": "ENABLED"} {
+		if g[member] == nil {
+			g[member] = value
+		}
+	}
+	in["autoScalingGroupProvider"] = g
+	return nil
 }
 
 // providerARN is the provider's ARN; records of older versions have it in
