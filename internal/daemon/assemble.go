@@ -18,6 +18,7 @@ import (
 	"berth/internal/api/iam"
 	"berth/internal/api/lambda"
 	"berth/internal/api/logs"
+	"berth/internal/api/secretsmanager"
 	"berth/internal/api/ssm"
 	"berth/internal/api/sts"
 	"berth/internal/audit"
@@ -60,6 +61,7 @@ import (
 	siam "berth/internal/wire/shape/iam"
 	slambda "berth/internal/wire/shape/lambda"
 	slogs "berth/internal/wire/shape/logs"
+	ssecretsmanager "berth/internal/wire/shape/secretsmanager"
 	sssm "berth/internal/wire/shape/ssm"
 	ssts "berth/internal/wire/shape/sts"
 )
@@ -218,6 +220,7 @@ func (sys *System) services(h Drivers, zones []string, invoke *later) []front.Se
 	})
 	watch := cloudwatch.New(cloudwatch.Deps{DB: c.DB, Clock: c.Clock, Real: c.Real, Place: c.Place, Series: h.Series})
 	scaleAPI := aas.New(aas.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, As: invoke.As, Access: sys.Access})
+	secretsAPI := secretsmanager.New(secretsmanager.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place})
 	ssmAPI := ssm.New(ssm.Deps{Place: c.Place})
 	return []front.Service{
 		{Meta: saas.Meta, API: scaleAPI, Fields: aas.Fields, Resources: aas.Resources, Finders: scaleAPI.Finders()},
@@ -241,6 +244,10 @@ func (sys *System) services(h Drivers, zones []string, invoke *later) []front.Se
 		{Meta: siam.Meta, API: iamAPI, Fields: iam.Fields, Resources: iam.Resources, Finders: iamAPI.Finders()},
 		{Meta: slambda.Meta, API: lambdaAPI, Fields: lambda.Fields, Resources: lambda.Resources, Finders: lambdaAPI.Finders()},
 		{Meta: slogs.Meta, API: logsAPI, Fields: logs.Fields, Resources: logs.Resources, Finders: logsAPI.Finders()},
+		{
+			Meta: ssecretsmanager.Meta, API: secretsAPI, Fields: secretsmanager.Fields, Resources: secretsmanager.Resources,
+			Finders: secretsAPI.Finders(),
+		},
 		{Meta: sssm.Meta, API: ssmAPI, Fields: ssm.Fields, Resources: ssm.Resources, Finders: ssmAPI.Finders()},
 		{Meta: ssts.Meta, API: stsAPI, Fields: sts.Fields, Resources: sts.Resources, Open: sts.Open},
 	}

@@ -28,6 +28,7 @@ var behindEndpoints = map[string]front.Listener{
 	"cloudformation":          {Services: []string{"cloudformation"}},
 	"autoscaling":             {Services: []string{"autoscaling"}},
 	"application-autoscaling": {Services: []string{"application-autoscaling"}},
+	"secretsmanager":          {Services: []string{"secretsmanager"}},
 	"ssm":                     {Services: []string{"ssm"}},
 	"iam":                     {Services: []string{"iam"}},
 }

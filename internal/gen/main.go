@@ -38,6 +38,7 @@ var targets = []target{
 	{"ecr", "ecr", "ecr"},
 	{"cloudtrail", "cloudtrail", "cloudtrail"},
 	{"ssm", "ssm", "ssm"},
+	{"secretsmanager", "secretsmanager", "secretsmanager"},
 	{"autoscaling", "autoscaling", "autoscaling"},
 }
 

@@ -142,6 +142,7 @@ var (
 	GroupActivities      = table("groupactivity", func(a model.GroupActivity) string { return a.ID },
 		store.By("group", func(a model.GroupActivity) string { return a.Group }))
 	Repositories     = table("repository", func(r model.Repository) string { return r.Name })
+	Secrets          = table("secret", func(s model.Secret) string { return s.Name })
 	PullThroughRules = table("pullthroughrule", func(r model.PullThroughRule) string { return r.Prefix })
 
 	// Decisions are what explain, events and the console read.
@@ -194,7 +195,8 @@ func defs() []store.Def {
 		LoadBalancers, Listeners, ListenerRules, TargetGroups, Targets,
 		Roles, InstanceProfiles, Users, Groups, AccessKeys, Policies, Credentials,
 		Stacks, StackResources, StackEvents, StackSignals, ChangeSets, Exports,
-		Functions, LogGroups, Alarms, ScalableTargets, ScalingPolicies, ScheduledActions, ScalingActivities, Repositories, PullThroughRules,
+		Functions, LogGroups, Alarms, ScalableTargets, ScalingPolicies, ScheduledActions, ScalingActivities, Repositories,
+		PullThroughRules, Secrets,
 		LaunchTemplates, LaunchConfigurations, AutoScalingGroups, GroupActivities,
 		Decisions, Settings,
 	}

@@ -301,6 +301,9 @@ var lists = []list{
 	{service: "ec2", operation: "DescribeImages", items: "Images"},
 	{service: "ec2", operation: "DescribeLaunchTemplates", items: "LaunchTemplates", drop: by(state.LaunchTemplates, "LaunchTemplateId")},
 	{service: "ec2", operation: "DescribeLaunchTemplateVersions", items: "LaunchTemplateVersions", ask: in{"LaunchTemplateName": "many"}},
+	{service: "ecr", operation: "DescribePullThroughCacheRules", items: "pullThroughCacheRules",
+		drop: by(state.PullThroughRules, "ecrRepositoryPrefix")},
+	{service: "secretsmanager", operation: "ListSecrets", items: "SecretList", drop: by(state.Secrets, "Name")},
 	{service: "ssm", operation: "GetParametersByPath", items: "Parameters", ask: in{"Path": "/aws", "Recursive": true}},
 
 	{service: "cloudformation", operation: "DescribeStacks", items: "Stacks", drop: by(state.Stacks, "StackId")},
@@ -447,6 +450,13 @@ func fillECS(w *apitest.World) {
 			AvailabilityZone: "us-east-1a", ProfileARN: "arn:aws:iam::123456789012:instance-profile/i000",
 			Attributes: []model.Attribute{{Name: "a"}, {Name: "b", Value: "1"}},
 		}
+	})...)
+}
+
+// fillSecrets puts secrets that were made one after another.
+func fillSecrets(w *apitest.World) {
+	apitest.Put(w, state.Secrets, many(5, func(i int, n string) model.Secret {
+		return model.Secret{Name: "s" + n, CreatedAt: sim.Start.Add(-time.Duration(i/2) * time.Hour)}
 	})...)
 }
 
@@ -598,6 +608,10 @@ func fillStacks(w *apitest.World) {
 
 func fillRest(t *testing.T, w *apitest.World) {
 	t.Helper()
+	fillSecrets(w)
+	apitest.Put(w, state.PullThroughRules, many(5, func(_ int, n string) model.PullThroughRule {
+		return model.PullThroughRule{Prefix: "r" + n}
+	})...)
 	apitest.Put(w, state.Functions, many(5, func(_ int, n string) model.Function {
 		return model.Function{Name: "f" + n, ARN: "arn:aws:lambda:us-east-1:123456789012:function:f" + n, State: "Active"}
 	})...)

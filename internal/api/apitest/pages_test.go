@@ -42,6 +42,7 @@ var refusals = map[string]struct{ token, size string }{
 	"iam":                     {"ValidationError", "ValidationError"},
 	"lambda":                  {"InvalidParameterValueException", "ValidationException"},
 	"logs":                    {"InvalidParameterException", "InvalidParameterException"},
+	"secretsmanager":          {"InvalidNextTokenException", "ValidationException"},
 	"ssm":                     {"InvalidNextToken", "ValidationException"},
 }
 
