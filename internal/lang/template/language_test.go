@@ -210,7 +210,7 @@ func TestWhatATypeHas(t *testing.T) {
 	t.Parallel()
 	provider, _ := template.TypeOf("AWS::ECS::CapacityProvider")
 	for path, built := range map[string]bool{
-		"ManagedInstancesProvider": true, "AutoScalingGroupProvider": false, "ManagedInstancesProvider.AutoRepairConfiguration": false,
+		"ManagedInstancesProvider": true, "AutoScalingGroupProvider": true, "ManagedInstancesProvider.AutoRepairConfiguration": false,
 		"ManagedInstancesProvider.InstanceLaunchTemplate.Monitoring": true,
 	} {
 		if provider.IsBuilt(path) != built {
@@ -224,7 +224,7 @@ func TestWhatATypeHas(t *testing.T) {
 			t.Errorf("%s may be updated: %t", path, !updatable)
 		}
 	}
-	if !provider.Taggable() || len(provider.Built()) != 4 {
+	if !provider.Taggable() || len(provider.Built()) != 5 {
 		t.Errorf("tags %t, built %v", provider.Taggable(), provider.Built())
 	}
 	group, _ := template.TypeOf("AWS::EC2::SecurityGroup")
