@@ -174,6 +174,7 @@ type Container struct {
 	Command          []string          `json:"command,omitempty"`
 	EntryPoint       []string          `json:"entryPoint,omitempty"`
 	Environment      map[string]string `json:"environment,omitempty"`
+	Secrets          []Secret          `json:"secrets,omitempty"`
 	Overrides        string            `json:"overrides,omitempty"`
 	PortMappings     []PortMapping     `json:"portMappings,omitempty"`
 	Links            []string          `json:"links,omitempty"` // NAME or NAME:ALIAS
@@ -187,6 +188,23 @@ type Container struct {
 	RestartPolicy    *RestartPolicy    `json:"restartPolicy,omitempty"`
 	Docker           DockerConfig      `json:"dockerConfig"`
 }
+
+// Secret is an environment variable whose value is elsewhere.
+type Secret struct {
+	Name      string `json:"name"`
+	ValueFrom string `json:"valueFrom"`
+	Provider  string `json:"provider"`
+	Type      string `json:"type"`
+	Target    string `json:"target"`
+	Region    string `json:"region"`
+}
+
+// The only kind of secrets that are sent.
+const (
+	SecretASM         = "asm"
+	SecretVariable    = "ENVIRONMENT_VARIABLE"
+	SecretOfContainer = "CONTAINER"
+)
 
 // PortMapping maps a port.
 type PortMapping struct {

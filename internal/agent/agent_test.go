@@ -195,6 +195,48 @@ func TestFailuresReadAsOnAWS(t *testing.T) {
 	}
 }
 
+// Proves: IR11
+func TestSecretsAreVariables(t *testing.T) {
+	w := newWorld(t)
+	env := make(chan []string, 1)
+	w.program = func(s container.Spec) csim.Program { env <- s.Env; return csim.Program{} }
+	w.start()
+	c := app("x:1")
+	c.Environment = []model.KeyValue{{Name: "PLAIN", Value: "p"}}
+	c.Secrets = []model.KeyValue{
+		{Name: "WHOLE", Value: secretARN}, {Name: "DB_USER", Value: secretARN + ":user::"}, {Name: "DB_PORT", Value: secretARN + ":port::"},
+		{Name: "OLD", Value: secretARN + "::AWSPREVIOUS:"},
+	}
+	w.reaches(w.task("t1", c), model.TaskActivating)
+	got := <-env
+	for _, want := range []string{"PLAIN=p", `WHOLE={"user":"me","port":5432}`, "DB_USER=me", "DB_PORT=5432", "OLD=old"} {
+		if !slices.Contains(got, want) {
+			t.Errorf("no %s in %v", want, got)
+		}
+	}
+}
+
+// Proves: IR12
+func TestWithoutASecretATaskDoesNotStart(t *testing.T) {
+	const failed = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to " +
+		"retrieve secret from asm: "
+	for from, want := range map[string]string{
+		secretARN + ":nobody::":          failed + "retrieved secret from Secrets Manager did not contain json key nobody",
+		secretARN + ":user:AWSPREVIOUS:": failed + "retrieved secret from Secrets Manager is not JSON",
+		secretARN + "x": failed + "service call has been retried 1 time(s): failed to fetch secret " + secretARN +
+			"x from secrets manager: ResourceNotFoundException: Secrets Manager can't find the specified secret.",
+	} {
+		w := newWorld(t)
+		w.start()
+		c := app("x:1")
+		c.Secrets = []model.KeyValue{{Name: "S", Value: from}}
+		got := w.reaches(w.task("t1", c), model.TaskDeprovisioning)
+		if got.StopCode != "TaskFailedToStart" || !strings.HasPrefix(got.StoppedReason, want) {
+			t.Errorf("%s: %s\nwant %s", got.StopCode, got.StoppedReason, want)
+		}
+	}
+}
+
 func TestAMissingLogGroupIsMadeWhenAsked(t *testing.T) {
 	w := newWorld(t)
 	w.noGroup = true

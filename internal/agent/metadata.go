@@ -1,10 +1,7 @@
 package agent
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -56,30 +53,20 @@ func (a *Agent) serveHost(ctx context.Context) error {
 	return nil
 }
 
-// secret is the path of the task's keys: what a stock agent takes for it, the
-// control plane's id of them, follows from the task's ARN here, which others know.
-func (t *task) secret(k *acs.RoleCredentials) string { return cmp.Or(t.rec.Secret, k.CredentialsID) }
-
-// endpoint names the container to the metadata service. Where tasks share one it is
-// nothing that others know, as the container's id is.
-func (r *run) endpoint() string {
-	t := r.task
-	if t.netns() != "" || t.rec.Secret == "" {
-		return r.id
-	}
-	h := sha256.Sum256([]byte(t.rec.Secret + "|" + r.def.Name))
-	return hex.EncodeToString(h[:16])
-}
-
-// hostTask finds the task of the host's network to which the name of a container
-// or of keys belongs.
+// hostTask finds the task of the host's network to which a container or a
+// credentials id belongs.
 func (a *Agent) hostTask(id string) *task {
 	for _, t := range a.all() {
 		if t.netns() != "" {
 			continue
 		}
-		if k := t.keys(acs.RoleApplication); k != nil && t.secret(k) == id || t.at(id) != nil {
+		if k := t.keys(acs.RoleApplication); k != nil && k.CredentialsID == id {
 			return t
+		}
+		for _, r := range t.runs {
+			if r.id == id {
+				return t
+			}
 		}
 	}
 	return nil
@@ -87,7 +74,7 @@ func (a *Agent) hostTask(id string) *task {
 
 // taskService answers the containers of one namespace.
 type taskService struct {
-	find func(id string) *task // by the name of a container or of keys
+	find func(id string) *task // by a container's id or a credentials id
 }
 
 // ServeHTTP implements http.Handler.
@@ -106,7 +93,7 @@ func (s taskService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	t := s.find(parts[1])
-	run := t.at(parts[1])
+	run := t.byID(parts[1])
 	if run == nil {
 		http.Error(w, "V4 container metadata handler: unable to get task: container "+parts[1]+" not found", http.StatusNotFound)
 		return
@@ -141,7 +128,7 @@ func answer(w http.ResponseWriter, v any) {
 func (s taskService) credentials(w http.ResponseWriter, id string) {
 	t := s.find(id)
 	if t != nil {
-		if k := t.keys(acs.RoleApplication); k != nil && t.secret(k) == id {
+		if k := t.keys(acs.RoleApplication); k != nil && k.CredentialsID == id {
 			answer(w, map[string]string{
 				"RoleArn": k.RoleARN, "AccessKeyId": k.AccessKeyID, "SecretAccessKey": k.SecretAccessKey, "Token": k.SessionToken,
 				"Expiration": k.Expiration,
@@ -156,13 +143,12 @@ func (s taskService) credentials(w http.ResponseWriter, id string) {
 	})
 }
 
-// at finds a container by its endpoint.
-func (t *task) at(endpoint string) *run {
+func (t *task) byID(id string) *run {
 	if t == nil {
 		return nil
 	}
 	for _, r := range t.runs {
-		if r.endpoint() == endpoint {
+		if r.id == id {
 			return r
 		}
 	}

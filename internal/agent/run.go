@@ -26,6 +26,8 @@ type run struct {
 	config acs.Config
 	host   acs.HostConfig
 	broken error // why it can never start; set before live
+	// secrets are variables that were got from elsewhere; set before live.
+	secrets map[string]string
 
 	started chan struct{} // closed at the first start
 	healthy chan struct{} // closed when the health check passed first

@@ -100,32 +100,36 @@ const bundlePath = "/etc/berth/ca-bundle.pem"
 func (r *run) environment(img image.Config) []string {
 	a := r.task.agent
 	base := "http://" + acs.MetadataAddress
-	at := r.endpoint()
 	given := map[string]string{
-		"ECS_CONTAINER_METADATA_URI": base + "/v3/" + at, "ECS_CONTAINER_METADATA_URI_V4": base + "/v4/" + at,
-		"ECS_AGENT_URI":     base + "/api/" + at,
+		"ECS_CONTAINER_METADATA_URI": base + "/v3/" + r.id, "ECS_CONTAINER_METADATA_URI_V4": base + "/v4/" + r.id,
+		"ECS_AGENT_URI":     base + "/api/" + r.id,
 		"AWS_EXECUTION_ENV": execution(r.task.def.LaunchType), "AWS_REGION": a.Region, "AWS_DEFAULT_REGION": a.Region,
 	}
 	if k := r.task.keys(acs.RoleApplication); k != nil {
-		given["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = credentialsPath + r.task.secret(k)
+		given["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = credentialsPath + k.CredentialsID
 	}
 	if a.CAFile != "" {
 		for _, name := range []string{"AWS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE"} {
 			given[name] = bundlePath
 		}
 	}
+	own := maps.Clone(r.secrets)
+	if own == nil {
+		own = map[string]string{}
+	}
+	maps.Copy(own, r.def.Environment)
 	var out []string
 	for _, e := range img.Env {
 		key, _, _ := strings.Cut(e, "=")
 		delete(given, key)
-		if _, ok := r.def.Environment[key]; !ok {
+		if _, ok := own[key]; !ok {
 			out = append(out, e)
 		}
 	}
-	for key := range r.def.Environment {
+	for key := range own {
 		delete(given, key)
 	}
-	for _, m := range []map[string]string{given, r.def.Environment} {
+	for _, m := range []map[string]string{given, own} {
 		for _, key := range slices.Sorted(maps.Keys(m)) {
 			out = append(out, key+"="+m[key])
 		}

@@ -447,6 +447,8 @@ func (w *world) call(r *http.Request, p ident.Principal, operation string, in ma
 		}
 		w.mu.Unlock()
 		return map[string]any{"authorizationData": []map[string]any{{"authorizationToken": base64.StdEncoding.EncodeToString([]byte(user))}}}, nil
+	case "GetSecretValue":
+		return w.secret(p, in)
 	case "CreateLogStream":
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -506,6 +508,23 @@ func (w *world) submit(ctx context.Context, p ident.Principal, in map[string]any
 	ack, err := w.gateway.SubmitTask(ctx, p, rep)
 	return map[string]any{"acknowledgment": ack}, err
 }
+
+// secret answers as Secrets Manager, which has one secret, to the execution role.
+func (w *world) secret(p ident.Principal, in map[string]any) (any, error) {
+	if p.Role != execRole {
+		return nil, fault.New(fault.Denied, "AccessDeniedException", "%s may not", p.ARN)
+	}
+	if in["SecretId"] != secretARN {
+		return nil, fault.New(fault.NotFound, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+	}
+	if in["VersionStage"] == "AWSPREVIOUS" {
+		return map[string]any{"SecretString": "old"}, nil
+	}
+	return map[string]any{"SecretString": `{"user":"me","port":5432}`}, nil
+}
+
+// secretARN is that of the only secret.
+const secretARN = "arn:aws:secretsmanager:ap-northeast-1:000000000000:secret:db-AbCdEf"
 
 // task puts a task of the containers on the instance, ready for its agent.
 func (w *world) task(id string, containers ...model.ContainerDefinition) string {

@@ -121,6 +121,7 @@ func wireContainer(t model.Task, c model.ContainerDefinition, digest string, p i
 		Name: c.Name, Image: pinned(c, digest), Essential: c.Essential, CPU: c.CPU, Memory: c.Memory,
 		Command: c.Command, EntryPoint: c.EntryPoint, Environment: map[string]string{}, Overrides: "{}",
 		StartTimeout: c.StartTimeout, StopTimeout: c.StopTimeout, Docker: docker, RegistryAuth: registryAuth(c.Image), Links: c.Links,
+		Secrets: wireSecrets(c),
 	}
 	for _, e := range c.Environment {
 		out.Environment[e.Name] = e.Value
@@ -153,6 +154,17 @@ func wireContainer(t model.Task, c model.ContainerDefinition, digest string, p i
 	}
 	override(&out, t.Overrides)
 	return out, nil
+}
+
+// wireSecrets are the variables whose values the agent gets from Secrets Manager.
+func wireSecrets(c model.ContainerDefinition) (out []acs.Secret) {
+	for _, s := range c.Secrets {
+		arn, _ := ident.ParseARN(s.Value) // RegisterTaskDefinition takes nothing else
+		out = append(out, acs.Secret{
+			Name: s.Name, ValueFrom: s.Value, Provider: acs.SecretASM, Type: acs.SecretVariable, Target: acs.SecretOfContainer, Region: arn.Region,
+		})
+	}
+	return out
 }
 
 // override works RunTask's overrides in: an agent gets what shall run.

@@ -243,7 +243,12 @@ func reachCure(v store.Reader, t model.Task) string {
 	if !ok {
 		return ""
 	}
-	return unreachedFrom(s, in, taskServices...)
+	services := taskServices
+	d, _ := state.TaskDefinitions.Get(v, t.TaskDefinition)
+	if slices.ContainsFunc(d.Containers, func(c model.ContainerDefinition) bool { return len(c.Secrets) > 0 }) {
+		services = append(slices.Clone(services), "secretsmanager")
+	}
+	return unreachedFrom(s, in, services...)
 }
 
 // registryCure says what lets a task's caller reach the registry of an image

@@ -65,6 +65,7 @@ type ContainerDefinition struct {
 	Command                []string          `json:"command,omitempty"`
 	EntryPoint             []string          `json:"entryPoint,omitempty"`
 	Environment            []KeyValue        `json:"environment,omitempty"`
+	Secrets                []KeyValue        `json:"secrets,omitempty"` // names, and where their values are
 	PortMappings           []PortMapping     `json:"portMappings,omitempty"`
 	MountPoints            []MountPoint      `json:"mountPoints,omitempty"`
 	DependsOn              []Dependency      `json:"dependsOn,omitempty"`

@@ -67,6 +67,9 @@ func checkDefinition(d model.TaskDefinition) error {
 		if err := checkContainer(d, c); err != nil {
 			return err
 		}
+		if err := checkSecrets(d, c); err != nil {
+			return err
+		}
 	}
 	if !essential {
 		return client("Invalid setting for task definition. At least one container must be marked as essential.")

@@ -95,6 +95,9 @@ func showContainerDefinition(c model.ContainerDefinition) shape.ContainerDefinit
 		PortMappings: []shape.PortMapping{}, Environment: []shape.KeyValuePair{}, MountPoints: []shape.MountPoint{},
 		VolumesFrom: []shape.VolumeFrom{}, SystemControls: []shape.SystemControl{}, Links: c.Links,
 	}
+	for _, s := range c.Secrets {
+		out.Secrets = append(out.Secrets, shape.Secret{Name: wire.Ptr(s.Name), ValueFrom: wire.Ptr(s.Value)})
+	}
 	for _, e := range c.Environment {
 		out.Environment = append(out.Environment, shape.KeyValuePair{Name: wire.Ptr(e.Name), Value: wire.Ptr(e.Value)})
 	}

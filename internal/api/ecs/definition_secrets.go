@@ -1,0 +1,37 @@
+package ecs
+
+import (
+	"strings"
+
+	"berth/internal/fault"
+	"berth/internal/ident"
+	"berth/internal/model"
+)
+
+// checkSecrets holds what a container's secrets are called and where they are.
+func checkSecrets(d model.TaskDefinition, c model.ContainerDefinition) error {
+	taken := map[string]bool{}
+	for _, e := range c.Environment {
+		taken[e.Name] = true
+	}
+	for _, s := range c.Secrets {
+		arn, ok := ident.ParseARN(s.Value)
+		switch {
+		case s.Name == "" || s.Value == "":
+			return client("Container secrets: name and valueFrom should not be null or empty.")
+		case taken[s.Name]:
+			return client(
+				"The secret name must be unique and not shared with any new or existing environment variables set on the container, such as '%s'.", s.Name,
+			)
+		case !ok || arn.Service != "secretsmanager" || !strings.HasPrefix(arn.Resource, "secret:"):
+			return fault.New(
+				fault.NotImplemented, "NotImplemented", "RegisterTaskDefinition: a secret from %s is not implemented by Berth, which has Secrets "+
+					"Manager's, by their ARNs.", s.Value,
+			)
+		case d.ExecutionRoleARN == "":
+			return client("When you are specifying container secrets, you must also specify a value for 'executionRoleArn'.")
+		}
+		taken[s.Name] = true
+	}
+	return nil
+}
