@@ -170,7 +170,7 @@ func Assemble(_ context.Context, c Core, h Drivers) (*System, error) {
 			DB: c.DB, IDs: c.IDs, Place: c.Place, Architectures: h.Architectures, MostVCPU: h.MostVCPU, MostMemoryMiB: h.MostMemoryMiB, Log: c.Log,
 		}),
 		reservation.New(reservation.Deps{DB: c.DB, Place: c.Place, Series: h.Series, As: invoke.As, Log: c.Log}),
-		group.New(group.Deps{DB: c.DB, IDs: c.IDs, Place: c.Place, As: invoke.As, Log: c.Log}),
+		group.New(group.Deps{DB: c.DB, IDs: c.IDs, Place: c.Place, Series: h.Series, As: invoke.As, Log: c.Log}),
 		network.New(network.Deps{DB: c.DB, IDs: c.IDs, Place: c.Place, Jobs: jobs, Driver: h.Network, Log: c.Log}),
 		instance.New(instance.Deps{
 			DB: c.DB, Driver: h.Machines, Access: sys.Access, Minter: sys.Access, Jobs: jobs, IDs: c.IDs, Place: c.Place, CABundle: h.CABundle,

@@ -81,6 +81,8 @@ type AutoScalingGroup struct {
 	// SetInstanceHealth called so.
 	Protected []string `json:"protected,omitempty" w:"api/autoscaling,controllers/group"`
 	Unhealthy []string `json:"unhealthy,omitempty" w:"api/autoscaling"`
+	// Metrics are those of the group that are published once a minute.
+	Metrics []string `json:"metrics,omitempty" w:"api/autoscaling"`
 	// Leaving are instances that TerminateInstanceInAutoScalingGroup named.
 	Leaving []string `json:"leaving,omitempty" w:"api/autoscaling"`
 	// NextTryAt is not before when launches are tried again after one failed.

@@ -75,6 +75,11 @@ func TestErrorsAreAsListed(t *testing.T) {
 		SuspendProcesses ScalingActivityInProgress AutoScalingGroupName=leaving
 		ResumeProcesses ValidationError AutoScalingGroupName=g ScalingProcesses=["Sleep"]
 		ResumeProcesses ScalingActivityInProgress AutoScalingGroupName=leaving
+		EnableMetricsCollection ValidationError AutoScalingGroupName=g Granularity=5Minute
+		EnableMetricsCollection ValidationError AutoScalingGroupName=g Granularity=1Minute Metrics=["WarmPoolMinSize"]
+		EnableMetricsCollection ScalingActivityInProgress AutoScalingGroupName=leaving Granularity=1Minute
+		DisableMetricsCollection ValidationError AutoScalingGroupName=g Metrics=["Size"]
+		DisableMetricsCollection ScalingActivityInProgress AutoScalingGroupName=leaving
 		CreateOrUpdateTags ValidationError Tags=[{"ResourceId":"g","Key":""}]
 		CreateOrUpdateTags LimitExceeded Tags=[{"ResourceId":"full","Key":"more"}]
 		CreateOrUpdateTags ScalingActivityInProgress Tags=[{"ResourceId":"leaving","Key":"a"}]

@@ -247,7 +247,7 @@ func show(r store.Reader, g model.AutoScalingGroup) shape.AutoScalingGroup {
 		LoadBalancerNames: []string{}, TargetGroupARNs: []string{}, HealthCheckType: wire.Ptr("EC2"),
 		HealthCheckGracePeriod: &g.HealthCheckGrace,
 		Instances:              []shape.Instance{}, CreatedTime: &g.CreatedAt, SuspendedProcesses: []shape.SuspendedProcess{},
-		VPCZoneIdentifier: wire.Ptr(strings.Join(g.Subnets, ",")), EnabledMetrics: []shape.EnabledMetric{}, Tags: []shape.TagDescription{},
+		VPCZoneIdentifier: wire.Ptr(strings.Join(g.Subnets, ",")), EnabledMetrics: showMetrics(g), Tags: []shape.TagDescription{},
 		TerminationPolicies: g.TerminationPolicies, NewInstancesProtectedFromScaleIn: &g.NewProtected,
 	}
 	if len(g.TerminationPolicies) == 0 {

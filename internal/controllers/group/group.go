@@ -48,18 +48,23 @@ type Deps struct {
 	DB    *state.DB
 	IDs   *ident.Source
 	Place ident.Place
+	// Series takes what groups publish of themselves.
+	Series Metrics
 	// As calls EC2 as Auto Scaling's service-linked role.
 	As  func(ident.Principal) wire.Caller
 	Log *slog.Logger
 }
 
 // Controller implements control.Controller.
-type Controller struct{ Deps }
+type Controller struct {
+	Deps
+	minutes map[string]time.Time // that were published last, by group
+}
 
 var _ control.Controller = Controller{}
 
 // New makes the controller.
-func New(d Deps) Controller { return Controller{d} }
+func New(d Deps) Controller { return Controller{d, map[string]time.Time{}} }
 
 // Name implements control.Controller.
 func (Controller) Name() string { return name }
@@ -91,6 +96,9 @@ func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.R
 		if i, _ := state.Instances.Get(l.DB.View(), a.Instance); !a.Launch && i.Goal == model.GoalDrain && (after == 0 || after > lookAgain) {
 			after = lookAgain
 		}
+	}
+	if next, err := l.publish(ctx, r.Now, g); err != nil || next > 0 && (after == 0 || next < after) {
+		return control.Result{After: next}, err
 	}
 	return control.Result{After: after}, nil
 }

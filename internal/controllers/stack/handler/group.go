@@ -38,7 +38,7 @@ func groupType() *Type {
 				"Cooldown": int64(300), "HealthCheckGracePeriod": int64(0), "TerminationPolicies": []any{"Default"},
 				"NewInstancesProtectedFromScaleIn": false,
 			},
-		}},
+		}, {Call: Call{Members: names("MetricsCollection")}, Do: collectMetrics}},
 		Read:       readGroup(self),
 		Attributes: paths("AutoScalingGroupARN"),
 		Status:     []Status{{Path: "Status", Ending: names("Delete in progress"), Ready: []string{""}}},
@@ -50,6 +50,31 @@ func groupType() *Type {
 			Member: "Tags", Add: "CreateOrUpdateTags", Remove: "DeleteTags", FormOf: groupTags, KeysOf: droppedGroupTags, Keys: "Tags",
 		},
 	}
+}
+
+// collectMetrics has the group publish the metrics that the template names, and
+// no others.
+func collectMetrics(ctx context.Context, s *Step) error {
+	want := list(s.Record.Properties["MetricsCollection"])
+	if s.changed("MetricsCollection") {
+		if _, err := s.kind.call(ctx, s, Call{
+			Operation: "DisableMetricsCollection", With: Args{"AutoScalingGroupName": self},
+		}, map[string]any{}); err != nil {
+			return err
+		}
+	}
+	for _, it := range want {
+		in := map[string]any{"Granularity": dig(it, "Granularity")}
+		if m := list(dig(it, "Metrics")); len(m) > 0 {
+			in["Metrics"] = m
+		}
+		if _, err := s.kind.call(ctx, s, Call{
+			Operation: "EnableMetricsCollection", With: Args{"AutoScalingGroupName": self},
+		}, in); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keepSizes leaves out the sizes that the template does not change, if its

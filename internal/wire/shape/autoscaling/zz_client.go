@@ -67,6 +67,16 @@ func (c Client) DescribeTags(ctx context.Context, in *DescribeTagsInput) (*Descr
 	return wire.Invoke[DescribeTagsOutput](ctx, c.Caller, Meta, "DescribeTags", in)
 }
 
+// DisableMetricsCollection calls the operation.
+func (c Client) DisableMetricsCollection(ctx context.Context, in *DisableMetricsCollectionInput) (*DisableMetricsCollectionOutput, error) {
+	return wire.Invoke[DisableMetricsCollectionOutput](ctx, c.Caller, Meta, "DisableMetricsCollection", in)
+}
+
+// EnableMetricsCollection calls the operation.
+func (c Client) EnableMetricsCollection(ctx context.Context, in *EnableMetricsCollectionInput) (*EnableMetricsCollectionOutput, error) {
+	return wire.Invoke[EnableMetricsCollectionOutput](ctx, c.Caller, Meta, "EnableMetricsCollection", in)
+}
+
 // ResumeProcesses calls the operation.
 func (c Client) ResumeProcesses(ctx context.Context, in *ResumeProcessesInput) (*ResumeProcessesOutput, error) {
 	return wire.Invoke[ResumeProcessesOutput](ctx, c.Caller, Meta, "ResumeProcesses", in)

@@ -24,6 +24,8 @@ type Operations interface {
 	DescribeLaunchConfigurations(context.Context, *DescribeLaunchConfigurationsInput) (*DescribeLaunchConfigurationsOutput, error)
 	DescribeScalingActivities(context.Context, *DescribeScalingActivitiesInput) (*DescribeScalingActivitiesOutput, error)
 	DescribeTags(context.Context, *DescribeTagsInput) (*DescribeTagsOutput, error)
+	DisableMetricsCollection(context.Context, *DisableMetricsCollectionInput) (*DisableMetricsCollectionOutput, error)
+	EnableMetricsCollection(context.Context, *EnableMetricsCollectionInput) (*EnableMetricsCollectionOutput, error)
 	ResumeProcesses(context.Context, *ResumeProcessesInput) (*ResumeProcessesOutput, error)
 	SetDesiredCapacity(context.Context, *SetDesiredCapacityInput) (*SetDesiredCapacityOutput, error)
 	SetInstanceHealth(context.Context, *SetInstanceHealthInput) (*SetInstanceHealthOutput, error)
@@ -93,6 +95,16 @@ func (Unimplemented) DescribeTags(context.Context, *DescribeTagsInput) (*Describ
 	return nil, wire.NotBuilt("autoscaling", "DescribeTags")
 }
 
+// DisableMetricsCollection is not implemented.
+func (Unimplemented) DisableMetricsCollection(context.Context, *DisableMetricsCollectionInput) (*DisableMetricsCollectionOutput, error) {
+	return nil, wire.NotBuilt("autoscaling", "DisableMetricsCollection")
+}
+
+// EnableMetricsCollection is not implemented.
+func (Unimplemented) EnableMetricsCollection(context.Context, *EnableMetricsCollectionInput) (*EnableMetricsCollectionOutput, error) {
+	return nil, wire.NotBuilt("autoscaling", "EnableMetricsCollection")
+}
+
 // ResumeProcesses is not implemented.
 func (Unimplemented) ResumeProcesses(context.Context, *ResumeProcessesInput) (*ResumeProcessesOutput, error) {
 	return nil, wire.NotBuilt("autoscaling", "ResumeProcesses")
@@ -153,6 +165,8 @@ var Meta = wire.NewService(wire.Description{
 		wire.Build("DescribeLaunchConfigurations", Operations.DescribeLaunchConfigurations),
 		wire.Build("DescribeScalingActivities", Operations.DescribeScalingActivities),
 		wire.Build("DescribeTags", Operations.DescribeTags),
+		wire.Build("DisableMetricsCollection", Operations.DisableMetricsCollection),
+		wire.Build("EnableMetricsCollection", Operations.EnableMetricsCollection),
 		wire.Build("ResumeProcesses", Operations.ResumeProcesses),
 		wire.Build("SetDesiredCapacity", Operations.SetDesiredCapacity),
 		wire.Build("SetInstanceHealth", Operations.SetInstanceHealth),

@@ -48,8 +48,8 @@ DetachInstances POST / 200 - - - -
 DetachLoadBalancerTargetGroups POST / 200 - - - -
 DetachLoadBalancers POST / 200 - - - -
 DetachTrafficSources POST / 200 - - - -
-DisableMetricsCollection POST / 200 - - - -
-EnableMetricsCollection POST / 200 - - - -
+DisableMetricsCollection POST / 200 DisableMetricsCollectionQuery - - ResourceContentionFault
+EnableMetricsCollection POST / 200 EnableMetricsCollectionQuery - - ResourceContentionFault
 EnterStandby POST / 200 - - - -
 ExecutePolicy POST / 200 - - - -
 ExitStandby POST / 200 - - - -
@@ -159,8 +159,10 @@ DeletionProtection {"t":"string","e":["none","prevent-force-deletion","prevent-a
 DescribeAutoScalingInstancesType {"t":"structure","m":[{"n":"InstanceIds","s":"InstanceIds"},{"n":"MaxRecords","s":"MaxRecords"},{"n":"NextToken","s":"XmlString"}]}
 DescribeScalingActivitiesType {"t":"structure","m":[{"n":"ActivityIds","s":"ActivityIds"},{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"IncludeDeletedGroups","s":"IncludeDeletedGroups"},{"n":"MaxRecords","s":"MaxRecords"},{"n":"NextToken","s":"XmlString"},{"n":"Filters","s":"Filters"}]}
 DescribeTagsType {"t":"structure","m":[{"n":"Filters","s":"Filters"},{"n":"NextToken","s":"XmlString"},{"n":"MaxRecords","s":"MaxRecords"}]}
+DisableMetricsCollectionQuery {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"Metrics","s":"Metrics"}],"r":["AutoScalingGroupName"]}
 Ebs {"t":"structure","m":[{"n":"SnapshotId","s":"XmlStringMaxLen255"},{"n":"VolumeSize","s":"BlockDeviceEbsVolumeSize"},{"n":"VolumeType","s":"BlockDeviceEbsVolumeType"},{"n":"DeleteOnTermination","s":"BlockDeviceEbsDeleteOnTermination"},{"n":"Iops","s":"BlockDeviceEbsIops"},{"n":"Encrypted","s":"BlockDeviceEbsEncrypted"},{"n":"Throughput","s":"BlockDeviceEbsThroughput"}]}
 EbsOptimized {"t":"boolean"}
+EnableMetricsCollectionQuery {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"Metrics","s":"Metrics"},{"n":"Granularity","s":"XmlStringMaxLen255"}],"r":["AutoScalingGroupName","Granularity"]}
 EnabledMetric {"t":"structure","m":[{"n":"Metric","s":"XmlStringMaxLen255"},{"n":"Granularity","s":"XmlStringMaxLen255"}]}
 EnabledMetrics {"t":"list","el":{"s":"EnabledMetric"}}
 ExcludedInstance {"t":"string","min":1,"max":30,"p":"[a-zA-Z0-9\\.\\*\\-]+"}
@@ -218,6 +220,7 @@ MaxInstanceLifetime {"t":"integer"}
 MaxRecords {"t":"integer"}
 MemoryGiBPerVCpuRequest {"t":"structure","m":[{"n":"Min","s":"NullablePositiveDouble"},{"n":"Max","s":"NullablePositiveDouble"}]}
 MemoryMiBRequest {"t":"structure","m":[{"n":"Min","s":"NullablePositiveInteger"},{"n":"Max","s":"NullablePositiveInteger"}],"r":["Min"]}
+Metrics {"t":"list","el":{"s":"XmlStringMaxLen255"}}
 MixedInstanceSpotPrice {"t":"string","min":0,"max":255}
 MixedInstancesPolicy {"t":"structure","m":[{"n":"LaunchTemplate","s":"LaunchTemplate"},{"n":"InstancesDistribution","s":"InstancesDistribution"}]}
 MonitoringEnabled {"t":"boolean"}

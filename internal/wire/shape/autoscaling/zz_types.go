@@ -278,6 +278,12 @@ type DescribeTagsInput struct {
 	MaxRecords *int64   `json:"MaxRecords,omitempty"`
 }
 
+// DisableMetricsCollectionInput is the shape DisableMetricsCollectionQuery.
+type DisableMetricsCollectionInput struct {
+	AutoScalingGroupName *string  `json:"AutoScalingGroupName,omitempty"`
+	Metrics              []string `json:"Metrics,omitempty"`
+}
+
 // Ebs is the shape Ebs.
 type Ebs struct {
 	SnapshotId          *string `json:"SnapshotId,omitempty"`
@@ -287,6 +293,13 @@ type Ebs struct {
 	Iops                *int64  `json:"Iops,omitempty"`
 	Encrypted           *bool   `json:"Encrypted,omitempty"`
 	Throughput          *int64  `json:"Throughput,omitempty"`
+}
+
+// EnableMetricsCollectionInput is the shape EnableMetricsCollectionQuery.
+type EnableMetricsCollectionInput struct {
+	AutoScalingGroupName *string  `json:"AutoScalingGroupName,omitempty"`
+	Metrics              []string `json:"Metrics,omitempty"`
+	Granularity          *string  `json:"Granularity,omitempty"`
 }
 
 // EnabledMetric is the shape EnabledMetric.
@@ -653,6 +666,12 @@ type DeleteLaunchConfigurationOutput struct{}
 
 // DeleteTagsOutput has no members.
 type DeleteTagsOutput struct{}
+
+// DisableMetricsCollectionOutput has no members.
+type DisableMetricsCollectionOutput struct{}
+
+// EnableMetricsCollectionOutput has no members.
+type EnableMetricsCollectionOutput struct{}
 
 // ResumeProcessesOutput has no members.
 type ResumeProcessesOutput struct{}
