@@ -211,7 +211,7 @@ func (a *Agent) accept(w acs.Task) {
 		t.update(w)
 		return
 	}
-	t := newTask(a, record{Task: w, Containers: map[string]*containerRecord{}})
+	t := newTask(a, record{Task: w, Containers: map[string]*containerRecord{}, Secret: a.IDs.UUID()})
 	t.save()
 	a.tasks[w.ARN] = t
 	a.begin(t)

@@ -1,8 +1,12 @@
 package agent_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,6 +90,7 @@ func TestATaskInBridgeMode(t *testing.T) {
 	if d := cmp.Diff("app 0.0.0.0:32768>80/tcp", bound(got)); d != "" {
 		t.Error(d)
 	}
+	var own, keys string
 	for range 2 {
 		s := <-specs
 		if s.Netns != "/bridge/"+s.ID || len(s.Hostname) != 12 {
@@ -94,6 +99,7 @@ func TestATaskInBridgeMode(t *testing.T) {
 		if s.ID != got.Containers[0].RuntimeID {
 			continue
 		}
+		own, keys = variable(s.Env, "ECS_CONTAINER_METADATA_URI_V4"), variable(s.Env, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
 		hosts := ""
 		for _, m := range s.Mounts {
 			if m.Destination == "/etc/hosts" {
@@ -108,9 +114,12 @@ func TestATaskInBridgeMode(t *testing.T) {
 			t.Errorf("hosts: %s", hosts)
 		}
 	}
-	doc := w.metadataAt("", "/v4/"+got.Containers[0].RuntimeID)
+	doc := w.metadataAt("", strings.TrimPrefix(own, "http://169.254.170.2"))
 	if s := fmt.Sprint(doc["Networks"], doc["Ports"]); !strings.Contains(s, "172.17.0.3") || !strings.Contains(s, "32768") {
 		t.Errorf("metadata: %s", s)
+	}
+	if doc := w.metadataAt("", keys); doc["AccessKeyId"] != "ASIAtask" {
+		t.Errorf("keys at %q: %v", keys, doc)
 	}
 	w.stop() // the containers go on
 	w.start()
@@ -169,5 +178,56 @@ func TestTasksOfTheHostsNetworkAndOfNone(t *testing.T) {
 	}
 	if p, err := space.Look(); err != nil || len(p.Links)+len(p.Addresses) > 0 {
 		t.Errorf("it has a network: %s%v", p, err)
+	}
+}
+
+func variable(env []string, name string) string {
+	for _, e := range env {
+		if v, ok := strings.CutPrefix(e, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// Tasks that share a metadata service find there what is theirs by names that
+// nobody can know: what the APIs tell of a task, and what follows from it, leads
+// to nothing.
+func TestATaskFindsNothingOfOthers(t *testing.T) {
+	for _, mode := range []string{model.NetworkBridge, model.NetworkHost} {
+		t.Run(mode, func(t *testing.T) {
+			w := newWorld(t)
+			w.bridged()
+			w.mode = mode
+			specs := make(chan container.Spec, 2)
+			w.program = func(s container.Spec) csim.Program { specs <- s; return csim.Program{} }
+			w.start()
+			got := w.reaches(w.task("t1", app("x:1")), model.TaskActivating)
+			env := (<-specs).Env
+			own, keys := variable(env, "ECS_CONTAINER_METADATA_URI_V4"), variable(env, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+			if doc := w.metadataAt("", keys); doc["AccessKeyId"] != "ASIAtask" {
+				t.Fatalf("its own keys at %q: %v", keys, doc)
+			}
+			known := []string{"t1", got.ARN, url.PathEscape(got.ARN), got.Containers[0].RuntimeID, got.Containers[0].ARN, "", "app"}
+			for _, kind := range []string{"TaskApplication", "TaskExecution"} {
+				h := sha256.Sum256([]byte("credentials|" + got.ARN + "|" + kind))
+				x := hex.EncodeToString(h[:16])
+				known = append(known, x, x[:8]+"-"+x[8:12]+"-"+x[12:16]+"-"+x[16:20]+"-"+x[20:])
+			}
+			for _, id := range known {
+				for _, path := range []string{"/v2/credentials/" + id, "/v4/" + id, "/v4/" + id + "/task", "/v3/" + id + "/stats"} {
+					resp, err := http.Get("http://" + w.net.address("") + path)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := resp.Body.Close(); err != nil || resp.StatusCode < http.StatusBadRequest {
+						t.Errorf("%s answers %d, %v", path, resp.StatusCode, err)
+					}
+				}
+				if id != "" && strings.Contains(own+keys, id) && id != "t1" {
+					t.Errorf("%q is in %s or %s", id, own, keys)
+				}
+			}
+		})
 	}
 }

@@ -1,7 +1,10 @@
 package agent
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -53,20 +56,30 @@ func (a *Agent) serveHost(ctx context.Context) error {
 	return nil
 }
 
-// hostTask finds the task of the host's network to which a container or a
-// credentials id belongs.
+// secret is the path of the task's keys: what a stock agent takes for it, the
+// control plane's id of them, follows from the task's ARN here, which others know.
+func (t *task) secret(k *acs.RoleCredentials) string { return cmp.Or(t.rec.Secret, k.CredentialsID) }
+
+// endpoint names the container to the metadata service. Where tasks share one it is
+// nothing that others know, as the container's id is.
+func (r *run) endpoint() string {
+	t := r.task
+	if t.netns() != "" || t.rec.Secret == "" {
+		return r.id
+	}
+	h := sha256.Sum256([]byte(t.rec.Secret + "|" + r.def.Name))
+	return hex.EncodeToString(h[:16])
+}
+
+// hostTask finds the task of the host's network to which the name of a container
+// or of keys belongs.
 func (a *Agent) hostTask(id string) *task {
 	for _, t := range a.all() {
 		if t.netns() != "" {
 			continue
 		}
-		if k := t.keys(acs.RoleApplication); k != nil && k.CredentialsID == id {
+		if k := t.keys(acs.RoleApplication); k != nil && t.secret(k) == id || t.at(id) != nil {
 			return t
-		}
-		for _, r := range t.runs {
-			if r.id == id {
-				return t
-			}
 		}
 	}
 	return nil
@@ -74,7 +87,7 @@ func (a *Agent) hostTask(id string) *task {
 
 // taskService answers the containers of one namespace.
 type taskService struct {
-	find func(id string) *task // by a container's id or a credentials id
+	find func(id string) *task // by the name of a container or of keys
 }
 
 // ServeHTTP implements http.Handler.
@@ -93,7 +106,7 @@ func (s taskService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	t := s.find(parts[1])
-	run := t.byID(parts[1])
+	run := t.at(parts[1])
 	if run == nil {
 		http.Error(w, "V4 container metadata handler: unable to get task: container "+parts[1]+" not found", http.StatusNotFound)
 		return
@@ -128,7 +141,7 @@ func answer(w http.ResponseWriter, v any) {
 func (s taskService) credentials(w http.ResponseWriter, id string) {
 	t := s.find(id)
 	if t != nil {
-		if k := t.keys(acs.RoleApplication); k != nil && k.CredentialsID == id {
+		if k := t.keys(acs.RoleApplication); k != nil && t.secret(k) == id {
 			answer(w, map[string]string{
 				"RoleArn": k.RoleARN, "AccessKeyId": k.AccessKeyID, "SecretAccessKey": k.SecretAccessKey, "Token": k.SessionToken,
 				"Expiration": k.Expiration,
@@ -143,12 +156,13 @@ func (s taskService) credentials(w http.ResponseWriter, id string) {
 	})
 }
 
-func (t *task) byID(id string) *run {
+// at finds a container by its endpoint.
+func (t *task) at(endpoint string) *run {
 	if t == nil {
 		return nil
 	}
 	for _, r := range t.runs {
-		if r.id == id {
+		if r.endpoint() == endpoint {
 			return r
 		}
 	}

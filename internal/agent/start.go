@@ -100,13 +100,14 @@ const bundlePath = "/etc/berth/ca-bundle.pem"
 func (r *run) environment(img image.Config) []string {
 	a := r.task.agent
 	base := "http://" + acs.MetadataAddress
+	at := r.endpoint()
 	given := map[string]string{
-		"ECS_CONTAINER_METADATA_URI": base + "/v3/" + r.id, "ECS_CONTAINER_METADATA_URI_V4": base + "/v4/" + r.id,
-		"ECS_AGENT_URI":     base + "/api/" + r.id,
+		"ECS_CONTAINER_METADATA_URI": base + "/v3/" + at, "ECS_CONTAINER_METADATA_URI_V4": base + "/v4/" + at,
+		"ECS_AGENT_URI":     base + "/api/" + at,
 		"AWS_EXECUTION_ENV": execution(r.task.def.LaunchType), "AWS_REGION": a.Region, "AWS_DEFAULT_REGION": a.Region,
 	}
 	if k := r.task.keys(acs.RoleApplication); k != nil {
-		given["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = credentialsPath + k.CredentialsID
+		given["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = credentialsPath + r.task.secret(k)
 	}
 	if a.CAFile != "" {
 		for _, name := range []string{"AWS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE"} {

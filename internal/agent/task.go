@@ -24,9 +24,13 @@ type record struct {
 	Over       bool                        `json:"over,omitempty"` // nothing of it runs any more
 	Reason     string                      `json:"reason,omitempty"`
 	Containers map[string]*containerRecord `json:"containers"`
-	PullStart  time.Time                   `json:"pullStart,omitzero"`
-	PullStop   time.Time                   `json:"pullStop,omitzero"`
-	Ended      time.Time                   `json:"ended,omitzero"`
+	// Secret is what nobody but the task's containers is told: by it they find
+	// what is theirs at an address that they share with other tasks. It is drawn
+	// when the task comes; records of older agents have none.
+	Secret    string    `json:"secret,omitempty"`
+	PullStart time.Time `json:"pullStart,omitzero"`
+	PullStop  time.Time `json:"pullStop,omitzero"`
+	Ended     time.Time `json:"ended,omitzero"`
 	// Told are the states that were ever put into Unsent; Unsent is what the
 	// control plane has not yet heard, in order.
 	Told   []string `json:"told,omitempty"`

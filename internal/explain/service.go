@@ -28,13 +28,17 @@ func service(v store.Reader, s model.Service, now time.Time) Answer {
 			wanting = d
 		}
 	}
-	if t, ok := troubled(tasks, s, wanting, now); ok {
-		of := task(v, t, now)
-		for _, line := range of.Say {
-			a.say("task %s: %s", t.ID[:min(8, len(t.ID))], line)
+	stuck, ended := troubled(tasks, s, wanting)
+	switch t, found := forgotten(v, s, tasks); {
+	case waitsLong(stuck, now):
+		a.tell(stuck, task(v, stuck, now))
+		if ended.ARN != "" {
+			a.say("the last task that ended, %s: %s", ended.ID[:min(8, len(ended.ID))], ended.StoppedReason)
+			a.offer(stoppedCure(v, ended))
 		}
-		a.prefer(of.Cure, of.Log)
-	} else if t, ok := forgotten(v, s, tasks); ok {
+	case ended.ARN != "":
+		a.tell(ended, task(v, ended, now))
+	case found:
 		a.say("the last task that ended, %s: %s", t.ID[:min(8, len(t.ID))], t.StoppedReason)
 		a.prefer(stoppedCure(v, t))
 	}
@@ -113,27 +117,40 @@ func ofDeployment(v store.Reader, d model.ServiceDeployment, now time.Time) Answ
 	return a
 }
 
-// troubled is the task that shows best what is wrong with a service: one that
-// does not get on, or else the last that ended by itself, if tasks are missing
-// or a deployment wants for its own.
-func troubled(tasks []model.Task, s model.Service, wanting model.ServiceDeployment, now time.Time) (model.Task, bool) {
-	var worst, last model.Task
+// tell takes over what there is to say of a task.
+func (a *Answer) tell(t model.Task, of Answer) {
+	for _, line := range of.Say {
+		a.say("task %s: %s", t.ID[:min(8, len(t.ID))], line)
+	}
+	a.prefer(of.Cure, of.Log)
+}
+
+// troubled are the tasks that show best what is wrong with a service: the one that
+// is longest on its way, and the last that ended by itself, if tasks are missing or
+// a deployment wants for its own.
+func troubled(tasks []model.Task, s model.Service, wanting model.ServiceDeployment) (stuck, ended model.Task) {
 	healthy := 0
 	for _, t := range tasks {
-		stuck := t.LastStatus != model.TaskRunning && t.LastStatus != model.TaskStopped && now.Sub(t.StatusAt) > time.Minute
+		under := t.LastStatus != model.TaskRunning && t.LastStatus != model.TaskStopped
 		switch {
 		case t.LastStatus == model.TaskRunning:
 			healthy++
-		case stuck && (worst.ARN == "" || t.StatusAt.Before(worst.StatusAt)):
-			worst = t
-		case t.DesiredStatus == model.TaskStopped && failed(t) && t.StoppingAt.After(last.StoppingAt):
-			last = t
+		case t.DesiredStatus == model.TaskStopped && failed(t) && t.StoppingAt.After(ended.StoppingAt):
+			ended = t
+		}
+		if under && (stuck.ARN == "" || t.StatusAt.Before(stuck.StatusAt)) {
+			stuck = t
 		}
 	}
-	if worst.ARN != "" {
-		return worst, true
+	if int64(healthy) >= s.DesiredCount && (wanting.ARN == "" || ended.Revision != wanting.Target) {
+		ended = model.Task{}
 	}
-	return last, last.ARN != "" && (int64(healthy) < s.DesiredCount || wanting.ARN != "" && last.Revision == wanting.Target)
+	return stuck, ended
+}
+
+// waitsLong tells a task that does not get on from one that has just begun.
+func waitsLong(t model.Task, now time.Time) bool {
+	return t.ARN != "" && now.Sub(t.StatusAt) > time.Minute
 }
 
 // forgotten is the last task of a service without any that ended for a fault,

@@ -61,6 +61,9 @@ func ended(v store.Reader, a *Answer, t model.Task) {
 		a.say("it waited for an instance from %s until %s", t.CreatedAt.UTC().Format(time.TimeOnly), t.StoppingAt.UTC().Format(time.TimeOnly))
 		unfilled(v, a, t, t.StoppingAt)
 	}
+	if t.StopCode == "TaskFailedToStart" {
+		sliceless(v, a, t)
+	}
 	in, ok := state.Instances.One(v, "arn", t.Instance)
 	if !ok || t.LastStatus != model.TaskStopping || in.State != model.InstanceRunning {
 		return
@@ -96,7 +99,7 @@ func waiting(v store.Reader, a *Answer, t model.Task, now time.Time) {
 	a.say("it waits for an instance: %s", first(t.Refusal, "it was not looked at yet"))
 	if d := shortage(v, t); d.Reason != "" && !superseded(v, t, d) {
 		a.say("%s", d.Reason)
-		a.heal(fitting(d.Facts[model.FactLacks]), "")
+		a.heal(fitting(v, t, d.Facts), "")
 	}
 	for _, in := range state.Instances.By(v, "cluster", t.Cluster) {
 		if in.State == model.InstanceTerminated {
@@ -114,11 +117,14 @@ func waiting(v store.Reader, a *Answer, t model.Task, now time.Time) {
 }
 
 // fitting is what lets a machine be bought for a task for which none may be.
-func fitting(lacks string) string {
-	switch lacks {
+func fitting(v store.Reader, t model.Task, facts map[string]string) string {
+	switch facts[model.FactLacks] {
 	case model.LacksConstraints:
 		return "loosen the task's placementConstraints, or allow the types that they name in the instance requirements of the capacity provider"
 	case model.LacksArchitecture:
+		if cure := foreign(v, t, facts); cure != "" {
+			return cure
+		}
 		return "change runtimePlatform.cpuArchitecture in the task definition, or allow types of that architecture (cpuManufacturers, " +
 			"allowedInstanceTypes) that this host runs"
 	case model.LacksSubnets:
@@ -129,11 +135,37 @@ func fitting(lacks string) string {
 	}
 }
 
+// foreign says what helps a task of an architecture that this host does not run.
+func foreign(v store.Reader, t model.Task, facts map[string]string) string {
+	def, _ := state.TaskDefinitions.Get(v, t.TaskDefinition)
+	wants, runs := def.CPUArchitecture, facts[model.FactRuns]
+	if runs == "" || wants == "" || strings.Contains(strings.ToUpper(runs), wants) {
+		return ""
+	}
+	return fmt.Sprintf("the task wants %s and this machine runs %s: set runtimePlatform.cpuArchitecture of the task definition to that, with an "+
+		"image of it, or run berth on a machine of the other architecture", wants, runs)
+}
+
+// sliceless explains a task of Fargate whose slice this host could not give.
+func sliceless(v store.Reader, a *Answer, t model.Task) {
+	for _, d := range slices.Backward(history(v, t.ARN)) {
+		if d.By != "controllers/instance" || d.Verb != "refused" {
+			continue
+		}
+		a.say("this machine gave it no slice: %s", d.Reason)
+		a.prefer(foreign(v, t, d.Facts), "")
+		if d.Facts[model.FactHost] != "" {
+			a.prefer("this machine is smaller than the task: ask for less in the task definition, or start the server with --overcommit", "")
+		}
+		return
+	}
+}
+
 // unfilled explains why a task that is over was never placed.
 func unfilled(v store.Reader, a *Answer, t model.Task, now time.Time) {
 	if d := shortage(v, t); d.Reason != "" {
 		a.say("%s", d.Reason)
-		a.heal(fitting(d.Facts[model.FactLacks]), "")
+		a.heal(fitting(v, t, d.Facts), "")
 	}
 	launches(v, a, t, now)
 }

@@ -16,7 +16,9 @@ func Compatibility(services []Service) (string, error) {
 	b.WriteString("# Compatibility\n\n" +
 		"Generated from the API models and each API package's `fields.txt`. An operation that is not listed here answers `InvalidAction`\n" +
 		"(`UnknownOperationException` in JSON), a parameter `NotImplemented`, and both are named; nothing is accepted and ignored. A parameter\n" +
-		"with `(≠value)` is taken at that value, its default, and refused at any other.\n\n| service | API version | operations built | in the model |\n| --- | --- | --- | --- |\n")
+		"with `(≠value)` is taken at that value, its default, and refused at any other.\n\n" +
+		"What depends on the machine: tasks, images and instance types of a CPU architecture (`X86_64`, `ARM64`) that the host does not run are\n" +
+		"refused, and `berth explain` names both; there are no GPUs (`resourceRequirements`, types with accelerators).\n\n| service | API version | operations built | in the model |\n| --- | --- | --- | --- |\n")
 	var details strings.Builder
 	for _, e := range services {
 		f, err := readFields(e.Meta, e.Fields)

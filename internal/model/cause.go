@@ -31,6 +31,7 @@ const (
 	FactHost      = "host"      // memory of this host in MiB, where it is too small
 	FactProfile   = "profile"   // ARN of an instance profile that cannot be used
 	FactLacks     = "lacks"     // what no instance type or subnet has: one of the Lacks
+	FactRuns      = "runs"      // the CPU architectures that this host runs
 	FactEnded     = "ended"     // with which error a function ended
 	FactHook      = "hook"      // target of a lifecycle hook
 	FactWhy       = "why"       // why it failed

@@ -3,6 +3,7 @@ package capacity
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"berth/internal/model"
@@ -167,7 +168,7 @@ func idle(tx *store.Tx, now time.Time, x supply.Idle) error {
 type telling struct {
 	task    model.Task
 	why     string
-	lacks   string // of model's Lacks constants
+	facts   map[string]string
 	event   string
 	eventID string
 }
@@ -180,7 +181,10 @@ func (l Controller) told(view store.Reader, short []supply.Shortage) []telling {
 		if !ok || known(view, x) {
 			continue
 		}
-		n := telling{task: t, why: x.Why, lacks: x.Lacks}
+		n := telling{task: t, why: x.Why, facts: map[string]string{model.FactLacks: x.Lacks}}
+		if x.Lacks == model.LacksArchitecture {
+			n.facts[model.FactRuns] = strings.Join(l.Architectures, ", ")
+		}
 		if s, ok := state.Services.Get(view, t.Service); ok && !services[s.ARN] {
 			services[s.ARN] = true
 			n.event, n.eventID = "(service "+s.Name+") was unable to place a task. Reason: "+x.Why+".", l.IDs.UUID()
@@ -213,6 +217,6 @@ func (t telling) write(tx *store.Tx, now time.Time) error {
 	}
 	return state.Note(tx, now, model.Decision{
 		By: name, Subject: t.task.ARN, Verb: "refused", Reason: t.why, Cluster: t.task.Cluster, Service: t.task.Service,
-		Facts: map[string]string{model.FactLacks: t.lacks},
+		Facts: t.facts,
 	})
 }

@@ -176,7 +176,7 @@ func (d *Driver) possible(s machine.Spec) error {
 			fault.Capacity, "Unsupported",
 			"The requested configuration is currently not supported: %s is a type of the architecture %s and this host is %s.", s.Type,
 			s.Architecture, architecture(),
-		)
+		).With(map[string]string{model.FactRuns: architecture()})
 	}
 	have, err := hostMemoryMiB()
 	if err != nil {
