@@ -294,8 +294,15 @@ func members(r store.Reader, g model.AutoScalingGroup) []model.Instance {
 	return all
 }
 
-func lifecycle(i model.Instance) string {
+// lifecycle is where an instance is in its life in the group: one that is emptied
+// before it ends waits.
+func lifecycle(r store.Reader, i model.Instance) string {
+	ends := slices.ContainsFunc(state.GroupActivities.By(r, "group", i.Group), func(a model.GroupActivity) bool {
+		return !a.Launch && a.Instance == i.ID && a.EndAt.IsZero()
+	})
 	switch {
+	case ends && i.Goal == model.GoalDrain:
+		return "Terminating:Wait"
 	case i.Goal == model.GoalTerminate || i.State.Ending():
 		return "Terminating"
 	case i.State == model.InstancePending:
@@ -313,7 +320,7 @@ func health(g model.AutoScalingGroup, i model.Instance) string {
 
 func showMember(r store.Reader, g model.AutoScalingGroup, i model.Instance) shape.Instance {
 	out := shape.Instance{
-		InstanceId: &i.ID, InstanceType: &i.Type, AvailabilityZone: &i.AvailabilityZone, LifecycleState: wire.Ptr(lifecycle(i)),
+		InstanceId: &i.ID, InstanceType: &i.Type, AvailabilityZone: &i.AvailabilityZone, LifecycleState: wire.Ptr(lifecycle(r, i)),
 		HealthStatus: wire.Ptr(health(g, i)), ProtectedFromScaleIn: wire.Ptr(slices.Contains(g.Protected, i.ID)),
 	}
 	if out.LaunchTemplate = launchedFrom(r, i); out.LaunchTemplate == nil {

@@ -153,7 +153,9 @@ func (st *roll) endBatch(ctx context.Context, s *Step) (calm bool, err error) {
 		return false, s.do(ctx, autoscalingGroups, "TerminateInstanceInAutoScalingGroup",
 			map[string]any{"InstanceId": id, "ShouldDecrementDesiredCapacity": fewer})
 	}
-	left := slices.ContainsFunc(idsIn(s.object, "Terminating"), func(id string) bool { return slices.Contains(st.Batch, id) })
+	left := slices.ContainsFunc(idsIn(s.object, "Terminating", "Terminating:Wait"), func(id string) bool {
+		return slices.Contains(st.Batch, id)
+	})
 	return !left && inService(s.object) >= groupSize(s.object), nil
 }
 
@@ -207,7 +209,7 @@ func (st *roll) next(s *Step, old []string) {
 
 // old are the obsolete instances that are still in a group.
 func (st *roll) old(group any) []string {
-	live := idsIn(group, "InService", "Pending", "Terminating")
+	live := idsIn(group, "InService", "Pending", "Terminating", "Terminating:Wait")
 	return slices.DeleteFunc(slices.Clone(st.Obsolete), func(id string) bool { return !slices.Contains(live, id) })
 }
 
