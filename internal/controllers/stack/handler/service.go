@@ -68,9 +68,6 @@ func serviceTypes() map[string]*Type {
 			ID:      at("serviceArn"),
 			Lookup:  byName(ownActive),
 			Changes: []Change{{When: append(names("DesiredCount ForceNewDeployment"), serviceMembers...), Do: updateService}},
-			Refuse: map[string]func(*Step) error{
-				"LaunchType": refusing(fault.NotImplemented, "NotImplemented", "Changing LaunchType of a service is not built in Berth"),
-			},
 			Read: Call{
 				Operation: "DescribeServices", With: Args{"cluster": cluster, "services": listOf(self), "include": constant([]any{"TAGS"})},
 				Answer: "services.0",
