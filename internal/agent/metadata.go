@@ -15,10 +15,22 @@ import (
 
 	"berth/internal/acs"
 	"berth/internal/container"
+	"berth/internal/kernel"
 )
 
 // credentialsPath is where a container asks for its role's keys.
 const credentialsPath = "/v2/credentials/"
+
+// mostClients are the connections to one metadata service: containers that open
+// more do not take the agent's files.
+const mostClients = 256
+
+// service is a server of containers, whose clients have a time for everything.
+func service(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: callTimeout, ReadTimeout: callTimeout, WriteTimeout: 2 * callTimeout, IdleTimeout: 2 * callTimeout,
+	}
+}
 
 // serveTask serves metadata and credentials in the task's namespace until
 // close is called. In the machine's own namespace one service is for all
@@ -32,9 +44,9 @@ func (a *Agent) serveTask(ctx context.Context, t *task) (closeService func(), er
 	if err != nil {
 		return nil, err
 	}
-	srv := &http.Server{Handler: taskService{func(string) *task { return t }}, ReadHeaderTimeout: callTimeout}
+	srv := service(taskService{func(string) *task { return t }})
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = srv.Serve(l) })
+	wg.Go(func() { _ = srv.Serve(kernel.AtMost(l, mostClients)) })
 	return func() { _ = srv.Close(); wg.Wait() }, nil
 }
 
@@ -49,9 +61,9 @@ func (a *Agent) serveHost(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: taskService{a.hostTask}, ReadHeaderTimeout: callTimeout}
+	srv := service(taskService{a.hostTask})
 	context.AfterFunc(a.context, func() { _ = srv.Close() })
-	a.group.Go(func() error { _ = srv.Serve(l); return nil })
+	a.group.Go(func() error { _ = srv.Serve(kernel.AtMost(l, mostClients)); return nil })
 	a.hostServed = true
 	return nil
 }

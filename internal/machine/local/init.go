@@ -189,6 +189,10 @@ func hostName(ip string) string { return "ip-" + strings.ReplaceAll(ip, ".", "-"
 // the machine's own network.
 const metadataPort = 51677
 
+// mostClients are the connections to the metadata service: who opens more does not
+// take the files by which agents are started.
+const mostClients = 512
+
 func (i *initial) listen() error {
 	at := netip.AddrPortFrom(netip.MustParseAddr(metadataAddress), 80)
 	if err := kernel.ServeAt(at, metadataPort); err != nil {
@@ -209,8 +213,9 @@ func (i *initial) run(ctx context.Context) error {
 	go func() {
 		srv := &http.Server{
 			Handler: newMetadata(i.plan.Spec, filepath.Join(i.plan.Dir, keysFile), i.real, ident.Crypto()), ReadHeaderTimeout: patience,
+			ReadTimeout: patience, WriteTimeout: 2 * patience, IdleTimeout: 2 * patience,
 		}
-		serving <- srv.Serve(i.service)
+		serving <- srv.Serve(kernel.AtMost(i.service, mostClients))
 	}()
 	again := clock.After(i.real, 0)
 	for {
