@@ -108,3 +108,36 @@ func TestTagsMerge(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+func TestTheVersionOfALaunchTemplate(t *testing.T) {
+	lt := model.LaunchTemplate{Default: 2, Latest: 5}
+	for which, want := range map[string]int64{"": 2, "$Default": 2, "$Latest": 5, "3": 3, "$Newest": 0} {
+		if got := lt.Version(which); got != want {
+			t.Errorf("%q: %d, want %d", which, got, want)
+		}
+	}
+}
+
+func TestTagsAreFoundAndRepeatedOnesTold(t *testing.T) {
+	tags := []model.Tag{{Key: "a", Value: "1"}, {Key: "b", Value: "2"}}
+	if model.TagValue(tags, "b") != "2" || model.TagValue(tags, "c") != "" {
+		t.Error(model.TagValue(tags, "b"), model.TagValue(tags, "c"))
+	}
+	if key, repeated := model.RepeatedTag(tags); repeated {
+		t.Error(key)
+	}
+	if key, repeated := model.RepeatedTag(append(tags, model.Tag{Key: "a"})); !repeated || key != "a" {
+		t.Error(key, repeated)
+	}
+}
+
+func TestWhoDoesNotTellALaunchedMachineFromARunningOne(t *testing.T) {
+	for s, want := range map[model.InstanceState]model.InstanceState{
+		model.InstancePending: "", model.InstanceRunning: "", model.InstanceShuttingDown: model.InstanceShuttingDown,
+		model.InstanceTerminated: model.InstanceTerminated,
+	} {
+		if got := s.End(); got != want {
+			t.Errorf("%s: %q", s, got)
+		}
+	}
+}
