@@ -22,6 +22,7 @@ import (
 	"berth/internal/balancer"
 	"berth/internal/clock"
 	"berth/internal/ident"
+	"berth/internal/testport"
 )
 
 // loopback stands for every place.
@@ -78,7 +79,7 @@ func newRigWith(t testing.TB, place balancer.Net, real clock.Clock, clients int)
 		defer cancel()
 		_ = b.Close(ctx)
 	})
-	r := &rig{Balancer: b, t: t, step: step, port: freePort(t)}
+	r := &rig{Balancer: b, t: t, step: step, port: testport.Free(t)}
 	r.cfg = balancer.Config{
 		HostAddress: "127.0.0.1",
 		LoadBalancers: []balancer.LoadBalancer{{
@@ -89,16 +90,6 @@ func newRigWith(t testing.TB, place balancer.Net, real clock.Clock, clients int)
 		}},
 	}
 	return r
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // group adds a target group whose targets are already healthy on the first

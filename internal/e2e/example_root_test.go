@@ -16,11 +16,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"berth/internal/await"
+	"berth/internal/testport"
 )
 
 // berth is one server under test.
@@ -41,14 +43,7 @@ func start(t *testing.T) *berth {
 	if bin == "" {
 		t.Skip("needs BERTH_BIN, the path of the program: run make test-root")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(testport.Free(t)))
 	b := &berth{t: t, bin: bin, data: filepath.Join(t.TempDir(), "data"), addr: addr}
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -17,11 +16,11 @@ import (
 	"testing"
 
 	"berth/internal/await"
-	"berth/internal/leaktest"
-
 	"berth/internal/balancer"
 	"berth/internal/clock"
 	"berth/internal/edge"
+	"berth/internal/leaktest"
+	"berth/internal/testport"
 )
 
 // TestMain lets the test binary play the program: started as "edge …" it is
@@ -37,16 +36,6 @@ func TestMain(m *testing.M) {
 		return
 	}
 	leaktest.Main(m)
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func config(port int, body string) balancer.Config {
@@ -141,7 +130,7 @@ func TestAnEdgeMakesNoFolder(t *testing.T) {
 }
 
 func TestTheEdgeOutlivesTheServerAndItself(t *testing.T) {
-	data, port := t.TempDir(), freePort(t)
+	data, port := t.TempDir(), testport.Free(t)
 	url := "http://127.0.0.1:" + strconv.Itoa(port) + "/"
 	t.Cleanup(func() { await.True(t, "stopped", func() bool { return answer(url) != "two" && answer(url) != "one" }) })
 	c, end := server(t, data)
@@ -179,7 +168,7 @@ func TestTheEdgeOutlivesTheServerAndItself(t *testing.T) {
 }
 
 func TestARefusedConfigurationLeavesTheOldOne(t *testing.T) {
-	data, port := t.TempDir(), freePort(t)
+	data, port := t.TempDir(), testport.Free(t)
 	url := "http://127.0.0.1:" + strconv.Itoa(port) + "/"
 	c, _ := server(t, data)
 	c.Set(config(port, "one"))
@@ -194,7 +183,7 @@ func TestARefusedConfigurationLeavesTheOldOne(t *testing.T) {
 }
 
 func TestTheEdgeEndsWithItsFolder(t *testing.T) {
-	data, port := t.TempDir(), freePort(t)
+	data, port := t.TempDir(), testport.Free(t)
 	url := "http://127.0.0.1:" + strconv.Itoa(port) + "/"
 	c, end := server(t, data)
 	c.Set(config(port, "one"))
@@ -207,7 +196,7 @@ func TestTheEdgeEndsWithItsFolder(t *testing.T) {
 }
 
 func TestAnEdgeIsReplacedWithoutAFailedRequest(t *testing.T) {
-	data, port := t.TempDir(), freePort(t)
+	data, port := t.TempDir(), testport.Free(t)
 	url := "http://127.0.0.1:" + strconv.Itoa(port) + "/"
 	c, end := server(t, data)
 	c.Set(config(port, "one"))

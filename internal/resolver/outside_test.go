@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -13,13 +14,15 @@ import (
 	"github.com/miekg/dns"
 
 	"berth/internal/resolver"
+	"berth/internal/testport"
 )
 
 // host is the host's resolver: it knows one name, a long one, and notes what it is
 // asked. The file names it.
 func host(t *testing.T, asked *questions) (file, port string) {
 	t.Helper()
-	packets, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	port = strconv.Itoa(testport.Free(t))
+	packets, err := net.ListenPacket("udp4", net.JoinHostPort("127.0.0.1", port))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +59,6 @@ func host(t *testing.T, asked *questions) (file, port string) {
 		<-started
 		t.Cleanup(func() { _ = s.Shutdown() })
 	}
-	_, port, _ = net.SplitHostPort(packets.LocalAddr().String())
 	file = filepath.Join(t.TempDir(), "resolv.conf")
 	if err := os.WriteFile(file, []byte("nameserver 127.0.0.1\n"), 0o600); err != nil {
 		t.Fatal(err)
