@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"time"
 
+	"berth/internal/container"
 	"berth/internal/container/image"
 )
 
@@ -37,6 +39,22 @@ func (t *Tail) Lines() ([]string, error) {
 
 // Close closes the file.
 func (t *Tail) Close() { t.t.close() }
+
+// Taken is a reading of a container's counter of CPU time, and when it began and
+// ended.
+type Taken struct {
+	From, To time.Time
+	CPUNanos uint64
+}
+
+// HighestCPU is the highest percentage of a CPU that readings come to.
+func HighestCPU(all ...Taken) float64 {
+	m := &meter{last: map[string]reading{}, sets: map[string]*samples{}}
+	for _, t := range all {
+		m.add("c", reading{from: t.From, to: t.To, stats: container.Stats{CPUNanos: t.CPUNanos}})
+	}
+	return m.sets["c"].cpu.Max
+}
 
 // NoTasks is the metadata service of a machine without tasks.
 func NoTasks() http.Handler { return taskService{func(string) *task { return nil }} }

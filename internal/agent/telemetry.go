@@ -37,9 +37,11 @@ type meter struct {
 }
 
 type reading struct {
-	at     time.Time
-	stats  container.Stats
-	rx, tx uint64
+	// from and to are before and after the counters were read: on a busy machine
+	// the agent may stand still in between.
+	from, to time.Time
+	stats    container.Stats
+	rx, tx   uint64
 }
 
 type samples struct {
@@ -192,14 +194,15 @@ func (m *meter) sample(ctx context.Context, a *Agent) {
 	seen := map[string]bool{}
 	for _, t := range a.all() {
 		for _, r := range t.runs {
-			s, err := a.Driver.Stats(ctx, r.id)
-			if err != nil {
+			now := reading{from: a.Clock.Now()}
+			var err error
+			if now.stats, err = a.Driver.Stats(ctx, r.id); err != nil {
 				continue
 			}
-			now := reading{at: a.Clock.Now(), stats: s}
-			if s.PID > 0 {
-				now.rx, now.tx = interfaceBytes(s.PID)
+			if pid := now.stats.PID; pid > 0 {
+				now.rx, now.tx = interfaceBytes(pid)
 			}
+			now.to = a.Clock.Now()
 			seen[r.id] = true
 			m.add(r.id, now)
 		}
@@ -211,11 +214,12 @@ func (m *meter) sample(ctx context.Context, a *Agent) {
 	}
 }
 
-// add compares a reading with the one before.
+// add compares a reading with the one before. What was used is held against all
+// the time in which it may have been: a rate is never told too high.
 func (m *meter) add(id string, now reading) {
 	last, ok := m.last[id]
 	m.last[id] = now
-	took := now.at.Sub(last.at).Seconds()
+	took := now.to.Sub(last.from).Seconds()
 	if !ok || took <= 0 || now.stats.CPUNanos < last.stats.CPUNanos {
 		return
 	}
