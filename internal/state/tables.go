@@ -141,8 +141,9 @@ var (
 	AutoScalingGroups    = table("autoscalinggroup", func(g model.AutoScalingGroup) string { return g.Name })
 	GroupActivities      = table("groupactivity", func(a model.GroupActivity) string { return a.ID },
 		store.By("group", func(a model.GroupActivity) string { return a.Group }))
-	Repositories     = table("repository", func(r model.Repository) string { return r.Name })
-	Secrets          = table("secret", func(s model.Secret) string { return s.Name })
+	Repositories = table("repository", func(r model.Repository) string { return r.Name })
+	Secrets      = table("secret", func(s model.Secret) string { return s.Name },
+		store.By("deleted", func(s model.Secret) string { return strconv.FormatBool(!s.DeletedAt.IsZero()) }))
 	PullThroughRules = table("pullthroughrule", func(r model.PullThroughRule) string { return r.Prefix })
 
 	// Decisions are what explain, events and the console read.

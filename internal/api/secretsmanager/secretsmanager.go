@@ -125,7 +125,7 @@ func (a *API) Finders() map[string]func(...string) string {
 // update changes secrets, and removes those whose time has come.
 func (a *API) update(ctx context.Context, fn func(*store.Tx) error) error {
 	return a.DB.Update(ctx, writer, func(tx *store.Tx) error {
-		for _, s := range state.Secrets.All(tx) {
+		for _, s := range state.Secrets.By(tx, "deleted", "true") {
 			if ended(s, a.Clock.Now()) {
 				if err := state.Secrets.Delete(tx, s.Name); err != nil {
 					return err
