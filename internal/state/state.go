@@ -28,7 +28,7 @@ type DB struct {
 
 // Format is the number of the data's format: it grows when the bytes of a
 // record change in a way that an older berth, or this one, would misread.
-const Format = 8
+const Format = 9
 
 // format has the steps from each older format. Folders of format 0 are those
 // from before there was a number; their records are the same. Format 2 has
@@ -36,8 +36,9 @@ const Format = 8
 // has what Fargate needs; who has none of it is not on Fargate. Format 4 has
 // users, groups and their keys, format 5 the slices of Fargate, format 6 EC2
 // instances of the user's own, format 7 how tasks are placed on them, format 8
-// launch templates and Auto Scaling groups.
-var format = store.Format{Number: Format, Steps: []store.Step{nil, nil, nil, nil, nil, nil, nil, nil}}
+// launch templates and Auto Scaling groups, format 9 their policies, schedules
+// and hooks, and parameters.
+var format = store.Format{Number: Format, Steps: make([]store.Step, Format)}
 
 // Open reads the state from kv. A strict DB refuses writes to fields that
 // their model tags give to other packages, and moves that model.TaskMoves and
