@@ -35,6 +35,7 @@ import (
 	"time"
 
 	"berth/internal/clock"
+	"berth/internal/places"
 )
 
 // Net is a place in a network where sockets can be made.
@@ -59,9 +60,9 @@ type Deps struct {
 	// Random draws bytes for trace ids and seeds.
 	Random func(n int) []byte
 	Log    *slog.Logger
-	// Clients are how many connections of clients may be open at once; those
-	// beyond are closed and counted as rejected. 0 is no bound.
-	Clients int
+	// Places are what clients and connections to targets take: clients for whom
+	// there is none are closed and counted as rejected. Nil is no bound.
+	Places *places.Places
 }
 
 // Balancer serves a Config.
@@ -71,10 +72,8 @@ type Balancer struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 	notify chan struct{}
-	// clients are the open connections of clients.
-	clients atomic.Int64
-	date    atomic.Pointer[dateLine]
-	random  struct {
+	date   atomic.Pointer[dateLine]
+	random struct {
 		sync.Mutex
 		*rand.ChaCha8
 	}

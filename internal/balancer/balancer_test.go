@@ -22,6 +22,7 @@ import (
 	"berth/internal/balancer"
 	"berth/internal/clock"
 	"berth/internal/ident"
+	"berth/internal/places"
 	"berth/internal/testport"
 )
 
@@ -60,19 +61,19 @@ func newRigIn(t testing.TB, place balancer.Net) *rig {
 }
 
 func newRigAt(t testing.TB, place balancer.Net, real clock.Clock) *rig {
-	return newRigWith(t, place, real, 0)
+	return newRigWith(t, place, real, nil)
 }
 
-func newRigWith(t testing.TB, place balancer.Net, real clock.Clock, clients int) *rig {
+func newRigWith(t testing.TB, place balancer.Net, real clock.Clock, p *places.Places) *rig {
 	t.Helper()
 	step := clock.NewStepped(time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC))
 	b := balancer.New(t.Context(), balancer.Deps{
-		Open:    func(string) (balancer.Net, error) { return place, nil },
-		Clock:   step,
-		Real:    real,
-		Random:  ident.Seeded(1).Bytes,
-		Log:     slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Clients: clients,
+		Open:   func(string) (balancer.Net, error) { return place, nil },
+		Clock:  step,
+		Real:   real,
+		Random: ident.Seeded(1).Bytes,
+		Log:    slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Places: p,
 	})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Second)

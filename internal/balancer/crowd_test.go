@@ -14,6 +14,7 @@ import (
 	"berth/internal/await"
 	"berth/internal/balancer"
 	"berth/internal/clock"
+	"berth/internal/places"
 )
 
 // client is a connection to the rig, on which something was sent.
@@ -70,7 +71,7 @@ func TestIdleAndSlowClientsHinderNobody(t *testing.T) {
 // Who comes when there are as many clients as there may be is sent away and
 // counted; the others are served, and there is a place when one has left.
 func TestClientsBeyondTheBoundAreRejected(t *testing.T) {
-	r := newRigWith(t, loopback{}, clock.Real(t.Context()), 2)
+	r := newRigWith(t, loopback{}, clock.Real(t.Context()), places.New(3))
 	r.rules(balancer.Rule{ID: "default", Action: fixed(200, "")})
 	r.set()
 	const ask = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -98,4 +99,58 @@ func TestClientsBeyondTheBoundAreRejected(t *testing.T) {
 		res, err := http.ReadResponse(bufio.NewReader(c), nil)
 		return err == nil && res.StatusCode == http.StatusOK
 	})
+}
+
+// answerTo sends a request and reads the answer's status.
+func (r *rig) answerTo(c net.Conn, path string) int {
+	r.t.Helper()
+	_, _ = io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	_ = res.Body.Close()
+	return res.StatusCode
+}
+
+// A request for whose connection to a target there is no place is answered 503,
+// and the next one is served once another has ended.
+func TestRequestsBeyondThePlacesAreRefused(t *testing.T) {
+	r := newRigWith(t, loopback{}, clock.Real(t.Context()), places.New(3))
+	r.group("g", echoes(t)).Health.Enabled = false
+	r.rules(balancer.Rule{ID: "default", Action: to(balancer.Weight{Group: "g", Weight: 1})})
+	r.set()
+	tunnel := r.client("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	if res, err := http.ReadResponse(bufio.NewReader(tunnel), nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(res, err)
+	}
+	second := r.client("")
+	if code := r.answerTo(second, "/"); code != http.StatusServiceUnavailable {
+		t.Errorf("%d while there is no place", code)
+	}
+	_ = tunnel.Close()
+	await.True(t, "a place for a request", func() bool { return r.answerTo(second, "/") == http.StatusOK })
+}
+
+// Connections to targets that nobody uses make place for those that somebody
+// needs.
+func TestUnusedConnectionsMakePlace(t *testing.T) {
+	r := newRigWith(t, loopback{}, clock.Real(t.Context()), places.New(2))
+	r.group("a", echoes(t)).Health.Enabled = false
+	r.group("b", echoes(t)).Health.Enabled = false
+	r.rules(
+		balancer.Rule{
+			ID: "1", Conditions: []balancer.Condition{{Field: "path-pattern", Values: []string{"/a"}}},
+			Action: to(balancer.Weight{Group: "a", Weight: 1}),
+		},
+		balancer.Rule{ID: "default", Action: to(balancer.Weight{Group: "b", Weight: 1})},
+	)
+	r.set()
+	c := r.client("")
+	for _, path := range []string{"/a", "/b", "/a"} {
+		if code := r.answerTo(c, path); code != http.StatusOK {
+			t.Errorf("%s: %d", path, code)
+		}
+	}
 }

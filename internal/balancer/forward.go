@@ -3,8 +3,10 @@ package balancer
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -171,8 +173,11 @@ func (ex *exchange) connect(now time.Time, fresh bool) int {
 		ex.u = ex.t.takeIdle(n.cfg.ID, now)
 	}
 	if ex.u == nil {
+		if !ex.b.takePlace() {
+			return 503
+		}
 		ctx, cancel := context.WithTimeout(ex.b.ctx, connectTimeout)
-		u, err := ex.t.dial(ctx, n, now, ex.l.lb.stats)
+		u, err := ex.t.dial(ctx, n, now, ex.l.lb.stats, ex.b.deps.Places)
 		cancel()
 		if err != nil {
 			if !errors.Is(err, context.Canceled) { // we gave it up ourselves, for another target
@@ -189,6 +194,21 @@ func (ex *exchange) connect(now time.Time, fresh bool) int {
 		ex.u.buf = *(upstreamBuffers.Get().(*[]byte))
 	}
 	return 0
+}
+
+// takePlace takes a place for a connection to a target: where there is none,
+// connections that nobody uses make some.
+func (b *Balancer) takePlace() bool {
+	if b.deps.Places.Serve() {
+		return true
+	}
+	b.mu.Lock()
+	all := slices.Collect(maps.Values(b.targets))
+	b.mu.Unlock()
+	for _, t := range all {
+		t.closeAllIdle()
+	}
+	return b.deps.Places.Serve()
 }
 
 // try makes one attempt on ex.u. again asks for another one on a new

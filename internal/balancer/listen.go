@@ -251,15 +251,14 @@ func (s *socket) accept(b *Balancer, l net.Listener) {
 }
 
 func (s *socket) admit(b *Balancer, c net.Conn) {
-	if most := int64(b.deps.Clients); b.clients.Add(1) > most && most > 0 {
-		b.clients.Add(-1)
+	if !b.deps.Places.Connect() {
 		s.reject(c)
 		return
 	}
 	busy := &atomic.Bool{}
 	s.mu.Lock()
 	if s.closing.Load() {
-		b.clients.Add(-1)
+		b.deps.Places.Leave()
 		s.mu.Unlock()
 		_ = c.Close()
 		return
@@ -268,7 +267,7 @@ func (s *socket) admit(b *Balancer, c net.Conn) {
 	s.done.Add(1)
 	s.mu.Unlock()
 	b.work.Go(func() {
-		defer b.clients.Add(-1)
+		defer b.deps.Places.Leave()
 		defer s.leave(c)
 		b.serve(s, c, busy)
 	})

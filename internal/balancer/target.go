@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"berth/internal/clock"
+	"berth/internal/places"
 )
 
 // Health states as AWS words them.
@@ -74,6 +76,7 @@ func newTarget(lb string, g string, t Target) *target {
 type upstream struct {
 	net.Conn
 	counts *balancerStats
+	places *places.Places
 	once   sync.Once // of Close
 	node   string
 	born   time.Time
@@ -89,6 +92,7 @@ func (u *upstream) Close() (err error) {
 	u.once.Do(func() {
 		u.counts.closed()
 		err = u.Conn.Close()
+		u.places.Served()
 	})
 	return err
 }
@@ -163,6 +167,16 @@ func (t *target) closeIdle(node string) {
 	t.mu.Unlock()
 	for _, u := range list {
 		_ = u.Close()
+	}
+}
+
+// closeAllIdle closes the idle connections of all nodes.
+func (t *target) closeAllIdle() {
+	t.mu.Lock()
+	nodes := slices.Collect(maps.Keys(t.idle))
+	t.mu.Unlock()
+	for _, node := range nodes {
+		t.closeIdle(node)
 	}
 }
 
@@ -361,20 +375,23 @@ func (t *target) dialed(cut context.CancelFunc) (done func()) {
 	}
 }
 
-// dial opens a connection to the target from the node.
-func (t *target) dial(ctx context.Context, n *node, now time.Time, counts *balancerStats) (*upstream, error) {
+// dial opens a connection to the target from the node. It gives back the place
+// that was taken for it when it is closed, or is none.
+func (t *target) dial(ctx context.Context, n *node, now time.Time, counts *balancerStats, p *places.Places) (*upstream, error) {
 	place, err := n.net()
 	if err != nil {
+		p.Served()
 		return nil, err
 	}
 	ctx, cut := context.WithCancel(ctx)
 	defer t.dialed(cut)()
 	c, err := place.DialContext(ctx, "tcp", t.address)
 	if err != nil {
+		p.Served()
 		return nil, err
 	}
 	counts.opened()
-	u := &upstream{Conn: c, counts: counts, node: n.cfg.ID, born: now}
+	u := &upstream{Conn: c, counts: counts, places: p, node: n.cfg.ID, born: now}
 	if !t.adopt(u) {
 		_ = u.Close()
 		return nil, net.ErrClosed

@@ -13,8 +13,7 @@ import (
 const (
 	idleClients = 10_000
 	slowClients = 1_000
-	// crowdFiles is what this process and those under test may have open: of a
-	// server's connections half of its files are for its clients.
+	// crowdFiles is what this process and those under test may have open.
 	crowdFiles = 65_536
 )
 
@@ -22,7 +21,7 @@ const (
 // edge while eight others are served: what the crowd holds and what it costs
 // those others. Where the machine allows fewer files, fewer are idle.
 func crowds(ctx context.Context, b *bench) error {
-	idle := min(idleClients, files()/2-slowClients-100)
+	idle := min(idleClients, files()*56/100-slowClients-100) // the API's share: see places.Of
 	if idle < 1 {
 		return fmt.Errorf("this machine allows %d open files, which is too few", files())
 	}

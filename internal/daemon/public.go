@@ -78,7 +78,7 @@ func (s *server) answerAll(ctx context.Context, g *errgroup.Group, l net.Listene
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	s.serve(ctx, g, own, s.sys.Front.Handler(front.Listener{Audited: true}))
+	s.serve(ctx, g, own, s.sys.Front.Handler(front.Listener{Audited: true}), nil) // whatever strangers hold
 	return s.answer(ctx, g, tls.NewListener(l, conf), h)
 }
 

@@ -31,6 +31,7 @@ import (
 	"berth/internal/kernel"
 	"berth/internal/machine/local"
 	"berth/internal/model"
+	"berth/internal/places"
 	"berth/internal/registry"
 	"berth/internal/registry/mirror"
 	"berth/internal/resolver"
@@ -57,7 +58,8 @@ type server struct {
 	code      *function.Store
 	kv        *pebble.KV
 	disk      *disk.Disk
-	lacks     []string // what the host cannot keep apart
+	places    *places.Places // of clients of the API
+	lacks     []string       // what the host cannot keep apart
 	ca        *endpoint.CA
 	audit     *audit.Log // nil: none is kept
 	log       *slog.Logger
@@ -69,7 +71,7 @@ type server struct {
 
 // open makes the drivers and assembles the system; nothing runs yet.
 func open(ctx context.Context, cfg Config, log *slog.Logger) (*server, error) {
-	s := &server{cfg: cfg, log: log}
+	s := &server{cfg: cfg, log: log, places: newPlaces()}
 	s.disk = disk.Open(cfg.Data, s.warn)
 	var err error
 	s.kv, err = pebble.Open(filepath.Join(cfg.Data, "state"), pebble.Options{Disk: s.disk, Recover: cfg.Recover, Warn: s.warn})
@@ -310,7 +312,7 @@ func (s *server) run(ctx context.Context, l net.Listener, ready func(addr string
 	h := s.sys.Front.Handler(front.Listener{
 		Guard: guard, Strict: s.cfg.Public, Dated: s.cfg.Public, Limited: s.cfg.Public || s.cfg.Limited, Audited: true,
 	})
-	if err := begin(ctx, g, bounds(ctx).Listen(l), h); err != nil {
+	if err := begin(ctx, g, bounds(ctx, s.places).Listen(l), h); err != nil {
 		return err
 	}
 	if err := s.begin(ctx, g); err != nil {
@@ -350,20 +352,23 @@ func (s *server) answer(ctx context.Context, g *errgroup.Group, l net.Listener, 
 	if err := s.announce(l.Addr().String()); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	s.serve(ctx, g, l, h)
+	s.serve(ctx, g, l, h, s.places)
 	return nil
 }
 
-// bounds are what clients of the API may take: half of what this process may
-// have open is its own.
-func bounds(ctx context.Context) front.Bounds {
-	return front.Bounds{Connections: kernel.Descriptors() / 2, Patience: time.Minute, Real: clock.Real(ctx)}
+// newPlaces are what clients of the API may take: a quarter of what this process
+// may have open is for the networks' endpoints.
+func newPlaces() *places.Places { return places.Of(kernel.Descriptors(), kernel.Descriptors()/4) }
+
+// bounds are those of clients who share places.
+func bounds(ctx context.Context, p *places.Places) front.Bounds {
+	return front.Bounds{Places: p, Patience: time.Minute, Real: clock.Real(ctx)}
 }
 
-// serve answers on a listener until ctx ends.
-func (s *server) serve(ctx context.Context, g *errgroup.Group, l net.Listener, h http.Handler) {
+// serve answers on a listener until ctx ends; its requests take places.
+func (s *server) serve(ctx context.Context, g *errgroup.Group, l net.Listener, h http.Handler, p *places.Places) {
 	http1 := &http.Server{
-		Handler: bounds(ctx).Handler(h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: s.cfg.idle(), MaxHeaderBytes: s.cfg.mostHead(),
+		Handler: bounds(ctx, p).Handler(h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: s.cfg.idle(), MaxHeaderBytes: s.cfg.mostHead(),
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	g.Go(func() error {

@@ -32,6 +32,7 @@ import (
 	"berth/internal/balancer"
 	"berth/internal/clock"
 	"berth/internal/kernel"
+	"berth/internal/places"
 )
 
 // Moment is the control plane's clock as the edge is told it.
@@ -146,7 +147,7 @@ func (p *process) run(ctx context.Context) error {
 	p.changed = make(chan struct{})
 	p.b = balancer.New(context.WithoutCancel(ctx), balancer.Deps{
 		Open: p.open, Clock: p.clock, Real: p.real, Random: random, Log: p.log,
-		Clients: kernel.Descriptors() / 2, // each may have a connection to a target
+		Places: places.Of(kernel.Descriptors(), 0),
 	})
 	if p.sockets < 0 {
 		p.control, err = p.listen(ctx, filepath.Join(dir, "edge.sock"))

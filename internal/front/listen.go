@@ -5,16 +5,18 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"berth/internal/clock"
+	"berth/internal/places"
 )
 
 // Bounds are what clients of a listener may take.
 type Bounds struct {
-	// Connections are how many may be open at once; those beyond are closed.
-	Connections int
+	// Places are what connections, and requests that are under way, take:
+	// connections for which there is none are closed, requests refused. Nil is no
+	// bound.
+	Places *places.Places
 	// Patience is how long a client may take to send each 16 KiB of a body, and
 	// to take each part of an answer.
 	Patience time.Duration
@@ -28,9 +30,16 @@ const step = 16 << 10
 // to take what is written to them.
 func (b Bounds) Listen(l net.Listener) net.Listener { return &bounded{Listener: l, Bounds: b} }
 
-// Handler bounds the time that clients have to send a body.
+// Handler bounds how many requests are under way, and the time that clients
+// have to send a body.
 func (b Bounds) Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !b.Places.Serve() {
+			w.Header().Set("Connection", "close")
+			http.Error(w, "Too many requests are under way.", http.StatusServiceUnavailable)
+			return
+		}
+		defer b.Places.Served()
 		if r.Body != nil && r.Body != http.NoBody {
 			r.Body = &slowBody{ReadCloser: r.Body, of: http.NewResponseController(w), b: b}
 		}
@@ -41,7 +50,6 @@ func (b Bounds) Handler(h http.Handler) http.Handler {
 type bounded struct {
 	net.Listener
 	Bounds
-	open atomic.Int64
 }
 
 // Accept implements net.Listener.
@@ -51,10 +59,9 @@ func (l *bounded) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.open.Add(1) <= int64(l.Connections) {
+		if l.Places.Connect() {
 			return &slowConn{Conn: c, of: l}, nil
 		}
-		l.open.Add(-1)
 		_ = c.Close()
 	}
 }
@@ -75,7 +82,7 @@ func (c *slowConn) Write(p []byte) (int, error) {
 
 // Close implements net.Conn.
 func (c *slowConn) Close() error {
-	c.once.Do(func() { c.of.open.Add(-1) })
+	c.once.Do(c.of.Places.Leave)
 	return c.Conn.Close()
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"berth/internal/await"
 	"berth/internal/clock"
 	"berth/internal/front"
+	"berth/internal/places"
 )
 
 // bound serves the API within bounds, and returns its address.
@@ -63,7 +65,7 @@ func status(c net.Conn) (int, error) {
 // A thousand clients that say nothing, and two hundred in the middle of a head
 // or a body, hinder nobody.
 func TestIdleAndSlowClientsHinderNobody(t *testing.T) {
-	addr := bound(t, front.Bounds{Connections: 2000, Patience: time.Hour, Real: clock.Real(t.Context())})
+	addr := bound(t, front.Bounds{Places: places.New(2000), Patience: time.Hour, Real: clock.Real(t.Context())})
 	for range 1000 {
 		dial(t, addr, "")
 	}
@@ -99,12 +101,13 @@ func TestIdleAndSlowClientsHinderNobody(t *testing.T) {
 // Who comes when there are as many connections as there may be is sent away,
 // and has a place when another has left.
 func TestConnectionsBeyondTheBoundAreClosed(t *testing.T) {
-	addr := bound(t, front.Bounds{Connections: 2, Patience: time.Hour, Real: clock.Real(t.Context())})
-	first, second := dial(t, addr, call), dial(t, addr, call)
-	for _, c := range []net.Conn{first, second} {
-		if code, err := status(c); code != http.StatusOK {
-			t.Fatal(code, err)
-		}
+	addr := bound(t, front.Bounds{Places: places.New(3), Patience: time.Hour, Real: clock.Real(t.Context())})
+	first := dial(t, addr, call)
+	if code, err := status(first); code != http.StatusOK {
+		t.Fatal(code, err)
+	}
+	if code, err := status(dial(t, addr, call)); code != http.StatusOK {
+		t.Fatal(code, err)
 	}
 	if n, err := dial(t, addr, "").Read(make([]byte, 1)); n > 0 || err == nil {
 		t.Errorf("a third connection reads %d bytes, %v", n, err)
@@ -122,10 +125,42 @@ func TestConnectionsBeyondTheBoundAreClosed(t *testing.T) {
 	})
 }
 
+// A request for which there is no place is refused, and served once another has
+// ended.
+func TestRequestsBeyondThePlacesAreRefused(t *testing.T) {
+	began, end := make(chan struct{}), make(chan struct{})
+	b := front.Bounds{Places: places.New(1), Patience: time.Hour, Real: clock.Real(t.Context())}
+	h := b.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			close(began)
+			<-end
+		}
+	}))
+	ask := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, nil)) //nolint:noctx // it goes nowhere
+		return w
+	}
+	if !b.Places.Connect() {
+		t.Fatal("no place to connect")
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { ask("/slow") })
+	<-began
+	if w := ask("/"); w.Code != http.StatusServiceUnavailable || w.Header().Get("Connection") != "close" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+	close(end)
+	wg.Wait()
+	if w := ask("/"); w.Code != http.StatusOK {
+		t.Errorf("%d after the other has ended", w.Code)
+	}
+}
+
 // A body that does not come in time ends its connection, and so does a client
 // that does not take its answer.
 func TestSlowBodiesEnd(t *testing.T) {
-	addr := bound(t, front.Bounds{Connections: 10, Patience: time.Minute, Real: clock.NewStepped(time.Now().Add(-time.Hour))})
+	addr := bound(t, front.Bounds{Places: places.New(10), Patience: time.Minute, Real: clock.NewStepped(time.Now().Add(-time.Hour))})
 	c := dial(t, addr, head+"Content-Length: 100\r\n\r\n{")
 	if all, err := io.ReadAll(c); err != nil {
 		t.Errorf("%q, %v", all, err)
