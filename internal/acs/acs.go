@@ -92,6 +92,7 @@ const (
 	InvalidCluster         = "InvalidClusterException"
 	LogsAuthExecutionRole  = "ExecutionRole"
 	RegistryECR            = "ecr"
+	RegistryASM            = "asm"
 	VolumeTypeHost         = "host"
 	HealthCheckDocker      = "docker"
 	InterfaceTypeDefault   = "default"
@@ -230,6 +231,13 @@ type DependsOn struct {
 type RegistryAuth struct {
 	Type string   `json:"type"`
 	ECR  *ECRAuth `json:"ecrAuthData,omitempty"`
+	ASM  *ASMAuth `json:"asmAuthData,omitempty"`
+}
+
+// ASMAuth is the secret that has a private registry's login.
+type ASMAuth struct {
+	CredentialsParameter string `json:"credentialsParameter"`
+	Region               string `json:"region"`
 }
 
 // ECRAuth is how ECR is asked.

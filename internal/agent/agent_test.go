@@ -237,6 +237,43 @@ func TestWithoutASecretATaskDoesNotStart(t *testing.T) {
 	}
 }
 
+// Proves: IR13
+func TestAPrivateRegistrysLoginIsASecrets(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	c := app("x:1")
+	c.Credentials = loginARN
+	w.reaches(w.task("t1", c), model.TaskActivating)
+	w.images.mu.Lock()
+	defer w.images.mu.Unlock()
+	if log := w.images.log; len(log) != 1 || log[0] != "x:1 as robot:hush" {
+		t.Errorf("pulls: %v", log)
+	}
+}
+
+// Proves: IR14
+func TestWithoutItsRegistrysLoginATaskDoesNotStart(t *testing.T) {
+	const failed = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to " +
+		"get registry auth from asm: "
+	for from, want := range map[string]string{
+		secretARN:           failed + "asm fetching username: AuthorizationData is malformed, empty field",
+		loginARN + "-plain": failed + "asm fetching authorization data: unable to unmarshal secret value, invalid schema",
+		loginARN + "-half":  failed + "asm fetching password: AuthorizationData is malformed, empty field",
+		loginARN + "-empty": failed + "asm fetching authorization data: empty secrets string",
+		"lost": failed + "service call has been retried 1 time(s): asm fetching secret from the service for lost: " +
+			"ResourceNotFoundException: Secrets Manager can't find the specified secret.",
+	} {
+		w := newWorld(t)
+		w.start()
+		c := app("x:1")
+		c.Credentials = from
+		got := w.reaches(w.task("t1", c), model.TaskDeprovisioning)
+		if got.StopCode != "TaskFailedToStart" || !strings.HasPrefix(got.StoppedReason, want) {
+			t.Errorf("%s: %s\nwant %s", got.StopCode, got.StoppedReason, want)
+		}
+	}
+}
+
 func TestAMissingLogGroupIsMadeWhenAsked(t *testing.T) {
 	w := newWorld(t)
 	w.noGroup = true

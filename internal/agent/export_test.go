@@ -15,7 +15,9 @@ import (
 var Arguments = arguments
 
 // Via is how an agent reaches an image's registry.
-func Via(a *Agent, image string) http.RoundTripper { return a.via(image, a.Transport) }
+func Via(a *Agent, image, user, password string) http.RoundTripper {
+	return a.via(image, a.Transport, login{user, password})
+}
 
 // ImageConfig is a short name for tests.
 type ImageConfig = image.Config

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"net/http"
 
 	"berth/internal/lang/reference"
@@ -19,6 +21,7 @@ type foreign struct {
 	agent *Agent
 	ref   reference.Ref
 	way   http.RoundTripper
+	login login
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -30,6 +33,9 @@ func (f foreign) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	to := r.Clone(r.Context())
 	to.URL.Scheme, to.URL.Host, to.Host = "https", registriesHost, registriesHost
+	if f.login.user != "" {
+		to.Header.Set(loginHeader, f.login.header())
+	}
 	q := to.URL.Query()
 	q.Set("ns", f.ref.Registry)
 	to.URL.RawQuery = q.Encode()
@@ -42,8 +48,21 @@ func (f foreign) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// via is how an image's registry is reached, by a way out.
-func (a *Agent) via(image string, way http.RoundTripper) http.RoundTripper {
+// loginHeader says as whom a registry is asked, as clients say it to Docker's
+// engine.
+const loginHeader = "X-Registry-Auth"
+
+func (l login) header() string {
+	b, err := json.Marshal(map[string]string{"username": l.user, "password": l.password})
+	if err != nil {
+		return "" // two strings can be marshaled
+	}
+	return base64.URLEncoding.EncodeToString(b)
+}
+
+// via is how an image's registry is reached, by a way out. A registry that is not
+// ECR is asked with the login that the transport adds.
+func (a *Agent) via(image string, way http.RoundTripper, l login) http.RoundTripper {
 	ref, err := reference.Parse(image)
 	if err != nil {
 		return way // it will not be pulled
@@ -51,5 +70,5 @@ func (a *Agent) via(image string, way http.RoundTripper) http.RoundTripper {
 	if _, _, ok := ref.ECR(); ok {
 		return way
 	}
-	return foreign{a, ref, way}
+	return foreign{a, ref, way, l}
 }

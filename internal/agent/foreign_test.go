@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"encoding/base64"
 	"io"
 	"net/http"
 	"strings"
@@ -49,7 +50,7 @@ func TestOtherRegistriesAreReachedByTheMachinesOwnWay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := agent.Via(a, image).RoundTrip(r)
+		resp, err := agent.Via(a, image, "me", "secret").RoundTrip(r)
 		if err != nil || resp.Request.URL.Host != "somewhere:5000" {
 			t.Fatalf("%s: %v, %v", image, resp, err)
 		}
@@ -58,6 +59,10 @@ func TestOtherRegistriesAreReachedByTheMachinesOwnWay(t *testing.T) {
 		signed := strings.Contains(last.Header.Get("Authorization"), "Credential=ASIA1/")
 		if last.URL.String() != want || signed != strings.Contains(want, "registries") {
 			t.Errorf("%s is asked for at %s, signed %v", image, last.URL, signed)
+		}
+		login, _ := base64.URLEncoding.DecodeString(last.Header.Get("X-Registry-Auth"))
+		if signed != (string(login) == `{"password":"secret","username":"me"}`) {
+			t.Errorf("%s is asked for as %s", image, login)
 		}
 	}
 }

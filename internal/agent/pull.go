@@ -105,10 +105,10 @@ func pullFailed(err error) error {
 // with the stock agent; one that is refused may have ended, so that another is
 // asked for once.
 func (r *run) fetch(ctx context.Context) (image.Image, error) {
-	a, o := r.task.agent, image.PullOptions{}
+	a := r.task.agent
 	auth := r.def.RegistryAuth
 	if auth == nil || auth.Type != acs.RegistryECR || auth.ECR == nil {
-		img, err := r.task.pullOnce(ctx, r.def.Image, o)
+		img, err := r.task.pullOnce(ctx, r.def.Image, r.auth)
 		return img, pullFailed(err)
 	}
 	of := token{region: auth.ECR.Region, registry: auth.ECR.RegistryID}
@@ -128,8 +128,7 @@ func (r *run) fetch(ctx context.Context) (image.Image, error) {
 			a.tokens[of] = l
 			a.mu.Unlock()
 		}
-		o.Username, o.Password = l.user, l.password
-		img, err := r.task.pullOnce(ctx, r.def.Image, o)
+		img, err := r.task.pullOnce(ctx, r.def.Image, l)
 		if !kept || !fault.Is(err, fault.Denied) {
 			return img, pullFailed(err)
 		}
@@ -139,13 +138,13 @@ func (r *run) fetch(ctx context.Context) (image.Image, error) {
 
 // pullOnce pulls an image once for all tasks that ask for it meanwhile with
 // the same login. It goes on for the others when one of them stops.
-func (t *task) pullOnce(ctx context.Context, ref string, o image.PullOptions) (image.Image, error) {
+func (t *task) pullOnce(ctx context.Context, ref string, l login) (image.Image, error) {
 	a := t.agent
 	way, err := t.outside()
 	if err != nil {
 		return image.Image{}, err
 	}
-	o.Transport = a.via(ref, way.Transport)
+	o := image.PullOptions{Username: l.user, Password: l.password, Transport: a.via(ref, way.Transport, l)}
 	done := a.pulls.DoChan(strings.Join([]string{ref, o.Username, o.Password}, "\x00"), func() (any, error) {
 		return a.Images.Pull(a.context, ref, o)
 	})

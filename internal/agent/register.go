@@ -84,7 +84,8 @@ var capabilities = []string{
 	"ecs.capability.container-ordering",
 	"ecs.capability.full-sync", "ecs.capability.ecr-endpoint", "ecs.capability.container-restart-policy", "ecs.capability.task-cpu-mem-limit",
 	"ecs.capability.increased-task-cpu-limit", "ecs.capability.task-eni", "ecs.capability.task-eni-trunking",
-	"ecs.capability.task-eni-block-instance-metadata",
+	"ecs.capability.task-eni-block-instance-metadata", "ecs.capability.secrets.asm.environment-variables",
+	"ecs.capability.private-registry-authentication.secretsmanager",
 }
 
 // Registration is tried for as long as the machine lives: the endpoint, its

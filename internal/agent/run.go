@@ -28,6 +28,7 @@ type run struct {
 	broken error // why it can never start; set before live
 	// secrets are variables that were got from elsewhere; set before live.
 	secrets map[string]string
+	auth    login // of a private registry; set before live
 
 	started chan struct{} // closed at the first start
 	healthy chan struct{} // closed when the health check passed first

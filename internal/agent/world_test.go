@@ -514,6 +514,9 @@ func (w *world) secret(p ident.Principal, in map[string]any) (any, error) {
 	if p.Role != execRole {
 		return nil, fault.New(fault.Denied, "AccessDeniedException", "%s may not", p.ARN)
 	}
+	if text, ok := logins[text(in["SecretId"])]; ok {
+		return map[string]any{"SecretString": text}, nil
+	}
 	if in["SecretId"] != secretARN {
 		return nil, fault.New(fault.NotFound, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
 	}
@@ -523,8 +526,16 @@ func (w *world) secret(p ident.Principal, in map[string]any) (any, error) {
 	return map[string]any{"SecretString": `{"user":"me","port":5432}`}, nil
 }
 
-// secretARN is that of the only secret.
-const secretARN = "arn:aws:secretsmanager:ap-northeast-1:000000000000:secret:db-AbCdEf"
+// secretARN is that of the secret with a user, and loginARN of a registry's login.
+const (
+	secretARN = "arn:aws:secretsmanager:ap-northeast-1:000000000000:secret:db-AbCdEf"
+	loginARN  = "arn:aws:secretsmanager:ap-northeast-1:000000000000:secret:hub-AbCdEf"
+)
+
+var logins = map[string]string{
+	loginARN: `{"username":"robot","password":"hush"}`, loginARN + "-half": `{"username":"robot"}`, loginARN + "-plain": "hush",
+	loginARN + "-empty": "",
+}
 
 // task puts a task of the containers on the instance, ready for its agent.
 func (w *world) task(id string, containers ...model.ContainerDefinition) string {

@@ -20,6 +20,7 @@ type cached struct {
 		Digest string    `json:"digest"`
 		Bytes  int64     `json:"bytes"`
 		Pushed bool      `json:"pushed,omitempty"`
+		Login  bool      `json:"login,omitempty"`
 		Used   time.Time `json:"used"`
 	} `json:"images"`
 	Bytes    int64  `json:"bytes"`
@@ -80,6 +81,9 @@ func (a *app) listImages(ctx context.Context) error {
 	}
 	for _, i := range got.Images {
 		how := ""
+		if i.Login {
+			how = "  with a task's login"
+		}
 		if i.Pushed {
 			how = "  pushed"
 		}

@@ -120,7 +120,7 @@ func wireContainer(t model.Task, c model.ContainerDefinition, digest string, p i
 	out := acs.Container{
 		Name: c.Name, Image: pinned(c, digest), Essential: c.Essential, CPU: c.CPU, Memory: c.Memory,
 		Command: c.Command, EntryPoint: c.EntryPoint, Environment: map[string]string{}, Overrides: "{}",
-		StartTimeout: c.StartTimeout, StopTimeout: c.StopTimeout, Docker: docker, RegistryAuth: registryAuth(c.Image), Links: c.Links,
+		StartTimeout: c.StartTimeout, StopTimeout: c.StopTimeout, Docker: docker, RegistryAuth: registryAuth(c, p), Links: c.Links,
 		Secrets: wireSecrets(c),
 	}
 	for _, e := range c.Environment {
@@ -195,9 +195,17 @@ func pinned(c model.ContainerDefinition, digest string) string {
 	return repo + "@" + digest
 }
 
-// registryAuth is how an image of ECR is asked for; others need nothing.
-func registryAuth(image string) *acs.RegistryAuth {
-	r, err := reference.Parse(image)
+// registryAuth is how an image of ECR, or one with a login, is asked for; others
+// need nothing.
+func registryAuth(c model.ContainerDefinition, p ident.Place) *acs.RegistryAuth {
+	if c.Credentials != "" {
+		region := p.Region
+		if arn, ok := ident.ParseARN(c.Credentials); ok {
+			region = arn.Region
+		}
+		return &acs.RegistryAuth{Type: acs.RegistryASM, ASM: &acs.ASMAuth{CredentialsParameter: c.Credentials, Region: region}}
+	}
+	r, err := reference.Parse(c.Image)
 	if err != nil {
 		return nil // the agent says so
 	}

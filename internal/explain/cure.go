@@ -245,7 +245,7 @@ func reachCure(v store.Reader, t model.Task) string {
 	}
 	services := taskServices
 	d, _ := state.TaskDefinitions.Get(v, t.TaskDefinition)
-	if slices.ContainsFunc(d.Containers, func(c model.ContainerDefinition) bool { return len(c.Secrets) > 0 }) {
+	if slices.ContainsFunc(d.Containers, func(c model.ContainerDefinition) bool { return len(c.Secrets) > 0 || c.Credentials != "" }) {
 		services = append(slices.Clone(services), "secretsmanager")
 	}
 	return unreachedFrom(s, in, services...)

@@ -58,6 +58,7 @@ type RestartPolicy struct {
 type ContainerDefinition struct {
 	Name                   string            `json:"name"`
 	Image                  string            `json:"image"`
+	Credentials            string            `json:"credentials,omitempty"` // ARN or name of the secret with the registry's login
 	CPU                    int64             `json:"cpu,omitempty"`
 	Memory                 int64             `json:"memory,omitempty"`
 	MemoryReservation      int64             `json:"memoryReservation,omitempty"`

@@ -105,6 +105,10 @@ func (o PushOptions) transport() http.RoundTripper {
 	return next
 }
 
+// Login is a user of a registry; without a name it is whom the user of this
+// machine is there.
+type Login struct{ User, Password string }
+
 // Namespace is the query parameter that names the registry whose image a
 // request is for, as mirrors of containerd take it.
 const Namespace = "ns"

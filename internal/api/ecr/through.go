@@ -22,7 +22,7 @@ import (
 type Upstream interface {
 	// Import brings the image of a name into a repository, a list as it is,
 	// an image with its layers, under a tag or none.
-	Import(ctx context.Context, from string, to *registry.Store, as registry.Repo, tag string) error
+	Import(ctx context.Context, from string, login registry.Login, to *registry.Store, as registry.Repo, tag string) error
 }
 
 const (
@@ -252,7 +252,7 @@ func (a *API) Through(ctx context.Context, who ident.Principal, r registry.Repo,
 	if !strings.Contains(ref, ":") {
 		from, tag = upstreams[rule.URL].registry+"/"+upstream+":"+ref, ref
 	}
-	if err := a.Upstream.Import(ctx, from, a.Images, r, tag); err != nil {
+	if err := a.Upstream.Import(ctx, from, registry.Login{}, a.Images, r, tag); err != nil {
 		return unless(here, upstreamFailed(err))
 	}
 	a.fresh(r.Name + ":" + ref)

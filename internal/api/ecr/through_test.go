@@ -33,7 +33,7 @@ type internet struct {
 	down  bool
 }
 
-func (i *internet) Import(_ context.Context, from string, to *registry.Store, as registry.Repo, tag string) error {
+func (i *internet) Import(_ context.Context, from string, _ registry.Login, to *registry.Store, as registry.Repo, tag string) error {
 	i.asked = append(i.asked, from)
 	switch {
 	case i.down:

@@ -109,6 +109,9 @@ func readContainer(c shape.ContainerDefinition, mode string) model.ContainerDefi
 	for _, e := range c.Environment {
 		out.Environment = append(out.Environment, model.KeyValue{Name: wire.Val(e.Name), Value: wire.Val(e.Value)})
 	}
+	if c.RepositoryCredentials != nil {
+		out.Credentials = wire.Val(c.RepositoryCredentials.CredentialsParameter)
+	}
 	for _, s := range c.Secrets {
 		out.Secrets = append(out.Secrets, model.KeyValue{Name: wire.Val(s.Name), Value: wire.Val(s.ValueFrom)})
 	}

@@ -8,8 +8,12 @@ import (
 	"berth/internal/model"
 )
 
-// checkSecrets holds what a container's secrets are called and where they are.
+// checkSecrets holds what a container's secrets are called and where they are,
+// and who gets them.
 func checkSecrets(d model.TaskDefinition, c model.ContainerDefinition) error {
+	if c.Credentials != "" && d.ExecutionRoleARN == "" {
+		return client("When you are specifying container repositoryCredentials, you must also specify a value for 'executionRoleArn'.")
+	}
 	taken := map[string]bool{}
 	for _, e := range c.Environment {
 		taken[e.Name] = true

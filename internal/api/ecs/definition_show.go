@@ -70,9 +70,15 @@ func requires(d model.TaskDefinition) []string {
 	if d.TaskRoleARN != "" {
 		out = append(out, "com.amazonaws.ecs.capability.task-iam-role")
 	}
-	logs := false
+	logs, secrets, private := false, false, false
 	for _, c := range d.Containers {
-		logs = logs || c.LogDriver == "awslogs"
+		logs, secrets, private = logs || c.LogDriver == "awslogs", secrets || len(c.Secrets) > 0, private || c.Credentials != ""
+	}
+	if secrets {
+		out = append(out, "ecs.capability.secrets.asm.environment-variables")
+	}
+	if private {
+		out = append(out, "ecs.capability.private-registry-authentication.secretsmanager")
 	}
 	if logs {
 		out = append(out, "com.amazonaws.ecs.capability.logging-driver.awslogs")
@@ -94,6 +100,9 @@ func showContainerDefinition(c model.ContainerDefinition) shape.ContainerDefinit
 		StartTimeout: positive(c.StartTimeout), StopTimeout: c.StopTimeout, VersionConsistency: text(c.VersionConsistency),
 		PortMappings: []shape.PortMapping{}, Environment: []shape.KeyValuePair{}, MountPoints: []shape.MountPoint{},
 		VolumesFrom: []shape.VolumeFrom{}, SystemControls: []shape.SystemControl{}, Links: c.Links,
+	}
+	if c.Credentials != "" {
+		out.RepositoryCredentials = &shape.RepositoryCredentials{CredentialsParameter: wire.Ptr(c.Credentials)}
 	}
 	for _, s := range c.Secrets {
 		out.Secrets = append(out.Secrets, shape.Secret{Name: wire.Ptr(s.Name), ValueFrom: wire.Ptr(s.Value)})

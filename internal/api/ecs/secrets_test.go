@@ -1,6 +1,8 @@
 package ecs_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"berth/internal/api/apitest"
@@ -15,6 +17,26 @@ func TestSecretsOfADefinition(t *testing.T) {
 	const arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf"
 	type in = apitest.In
 	one := func(name, from string) in { return in{"name": name, "valueFrom": from} }
+	for _, role := range []string{"", "arn:aws:iam::123456789012:role/exec"} {
+		def := in{"family": "f", "memory": "512", "requiresCompatibilities": []any{"MANAGED_INSTANCES"}, "containerDefinitions": []any{in{
+			"name": "web", "image": "hub.example/x", "repositoryCredentials": in{"credentialsParameter": arn},
+		}}}
+		if role != "" {
+			def["executionRoleArn"] = role
+		}
+		out, err := w.Invoke(t.Context(), "ecs", "RegisterTaskDefinition", def)
+		if role == "" {
+			const want = "When you are specifying container repositoryCredentials, you must also specify a value for 'executionRoleArn'."
+			if fault.CodeOf(err) != "ClientException" || fault.MessageOf(err) != want {
+				t.Errorf("without a role: %v", err)
+			}
+			continue
+		}
+		if shown := fmt.Sprint(out, err); !strings.Contains(shown, "repositoryCredentials:map[credentialsParameter:"+arn) ||
+			!strings.Contains(shown, "ecs.capability.private-registry-authentication.secretsmanager") {
+			t.Error(shown)
+		}
+	}
 	for _, c := range []struct {
 		role, code, text string
 		secrets          []any

@@ -12,20 +12,22 @@ import (
 )
 
 // Import brings the image of a name into a repository of another store: a
-// list as it is, an image with its layers, under a tag or none. It goes on when
+// list as it is, an image with its layers, under a tag or none, with a login or
+// the user's own. It goes on when
 // who asked has gone, so that the next to ask finds it.
-func (m *Mirror) Import(ctx context.Context, image string, to *registry.Store, as registry.Repo, tag string) error {
-	from, err := reference.Parse(image)
+func (m *Mirror) Import(ctx context.Context, image string, login registry.Login, to *registry.Store, as registry.Repo, tag string) error {
+	ref, err := reference.Parse(image)
 	if err != nil {
 		return err
 	}
-	key := "import " + from.String() + " " + as.Account + "/" + as.Name
+	from := m.wants(ref, login)
+	key := "import " + from.key() + " " + as.Account + "/" + as.Name
 	_, err = m.once(ctx, key, func(ctx context.Context) (any, error) { return nil, m.bring(ctx, from, to, as, tag) })
 	return err
 }
 
-func (m *Mirror) bring(ctx context.Context, from reference.Ref, to *registry.Store, as registry.Repo, tag string) error {
-	got, err := m.Manifest(ctx, from)
+func (m *Mirror) bring(ctx context.Context, from wanted, to *registry.Store, as registry.Repo, tag string) error {
+	got, err := m.manifest(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -48,7 +50,7 @@ func (m *Mirror) bring(ctx context.Context, from reference.Ref, to *registry.Sto
 }
 
 // handOver copies one blob from this store into the other.
-func (m *Mirror) handOver(ctx context.Context, from reference.Ref, b registry.Named, to *registry.Store, as registry.Repo) error {
+func (m *Mirror) handOver(ctx context.Context, from wanted, b registry.Named, to *registry.Store, as registry.Repo) error {
 	if err := m.blob(ctx, from, b); err != nil {
 		return err
 	}

@@ -71,6 +71,7 @@ type Mirror struct {
 	Deps
 	store   *registry.Store
 	push    http.Handler
+	salt    []byte
 	flights singleflight.Group
 	// working ends what is being fetched when the mirror is closed.
 	working context.Context
@@ -102,6 +103,9 @@ func Open(ctx context.Context, d Deps) (*Mirror, error) {
 		return nil, err
 	}
 	m := &Mirror{Deps: d, store: store, pullers: map[string]*upstream{}, bytes: -1}
+	if m.salt, err = salted(d.Dir, d.IDs); err != nil {
+		return nil, err
+	}
 	m.working, m.end = context.WithCancel(ctx)
 	m.push = m.pushServer()
 	return m, nil
@@ -119,21 +123,23 @@ func (m *Mirror) Close() error {
 	return nil
 }
 
-func repo(r reference.Ref) registry.Repo {
-	return registry.Repo{Account: r.Registry, Name: r.Repository}
-}
-
-// Manifest is what a reference names. A tag that was asked for a moment ago is
+// manifest is what a reference names. A tag that was asked for a moment ago is
 // taken from the cache, and so is one whose registry cannot be reached.
-func (m *Mirror) Manifest(ctx context.Context, r reference.Ref) (registry.Manifest, error) {
+func (m *Mirror) manifest(ctx context.Context, r wanted) (registry.Manifest, error) {
 	had, rec, ok := m.have(r)
+	if own := (wanted{Ref: r.Ref}); r.whose != "" && !ok {
+		// What the user put here is for every task, with a login or without.
+		if got, rec, ok := m.have(own); ok && (rec.Pushed || m.Offline) {
+			return got, m.use(own, rec)
+		}
+	}
 	if ok && (r.Digest != "" || rec.Pushed || m.Offline || m.Real.Now().Sub(rec.Checked) < fresh) {
 		return had, m.use(r, rec)
 	}
 	if m.Offline {
 		return had, missing(r)
 	}
-	got, err := m.once(ctx, "manifest "+r.String(), func(ctx context.Context) (any, error) { return m.fetchManifest(ctx, r, had.Digest) })
+	got, err := m.once(ctx, "manifest "+r.key(), func(ctx context.Context) (any, error) { return m.fetchManifest(ctx, r, had.Digest) })
 	if err != nil {
 		if class := fault.ClassOf(err); ok && class != fault.NotFound && class != fault.Denied {
 			m.Log.Warn("a registry is not reached; the cache serves", "image", r.String(), "error", err)
@@ -145,7 +151,7 @@ func (m *Mirror) Manifest(ctx context.Context, r reference.Ref) (registry.Manife
 }
 
 // missing says what a server without a network does not have.
-func missing(r reference.Ref) error {
+func missing(r wanted) error {
 	return fault.New(
 		fault.NotFound, "", "%s is not in the image cache, and this server keeps off the network (--internet off): berth image push %s SOURCE "+
 			"puts it there, or berth image pull %s on a server with --internet images", r, r, r,
@@ -153,7 +159,7 @@ func missing(r reference.Ref) error {
 }
 
 // have is what the cache has of a reference.
-func (m *Mirror) have(r reference.Ref) (registry.Manifest, record, bool) {
+func (m *Mirror) have(r wanted) (registry.Manifest, record, bool) {
 	rec, known := m.record(r)
 	id := r.Digest
 	if id == "" {
@@ -179,7 +185,7 @@ func (m *Mirror) once(ctx context.Context, key string, do func(context.Context) 
 }
 
 // fetchManifest asks the registry and keeps what it says.
-func (m *Mirror) fetchManifest(ctx context.Context, r reference.Ref, had string) (registry.Manifest, error) {
+func (m *Mirror) fetchManifest(ctx context.Context, r wanted, had string) (registry.Manifest, error) {
 	now := record{Checked: m.Real.Now()}
 	if m.same(ctx, r, had) {
 		got, err := m.store.Manifest(repo(r), had)
@@ -206,7 +212,7 @@ func (m *Mirror) fetchManifest(ctx context.Context, r reference.Ref, had string)
 }
 
 // check refuses what cannot be run here, or is more than is kept.
-func (m *Mirror) check(r reference.Ref, got registry.Manifest) error {
+func (m *Mirror) check(r wanted, got registry.Manifest) error {
 	parts, err := got.Read()
 	if err != nil {
 		return err
@@ -244,7 +250,7 @@ var foreign = map[string]bool{
 
 // part finds a blob that one of the repository's manifests names: nothing else
 // is fetched.
-func (m *Mirror) part(r reference.Ref, digest string) (registry.Named, error) {
+func (m *Mirror) part(r wanted, digest string) (registry.Named, error) {
 	images, err := m.store.Images(repo(r))
 	if err != nil {
 		return registry.Named{}, err
@@ -268,13 +274,13 @@ func (m *Mirror) part(r reference.Ref, digest string) (registry.Named, error) {
 }
 
 // blob sees that the store has a blob of the repository.
-func (m *Mirror) blob(ctx context.Context, r reference.Ref, b registry.Named) error {
+func (m *Mirror) blob(ctx context.Context, r wanted, b registry.Named) error {
 	if _, ok := m.store.HasBlob(repo(r), b.Digest); ok {
 		return nil
 	}
 	if m.Offline {
 		return missing(r)
 	}
-	_, err := m.once(ctx, "blob "+r.Name()+" "+b.Digest, func(ctx context.Context) (any, error) { return nil, m.fetchBlob(ctx, r, b) })
+	_, err := m.once(ctx, "blob "+r.whose+r.Name()+" "+b.Digest, func(ctx context.Context) (any, error) { return nil, m.fetchBlob(ctx, r, b) })
 	return err
 }

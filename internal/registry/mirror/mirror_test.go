@@ -193,6 +193,8 @@ type agent struct {
 	t   *testing.T
 	srv *httptest.Server
 	of  string // whose images; "" is the host's of each request
+
+	login string // the header's
 }
 
 func (w *world) agent(m *mirror.Mirror) agent {
@@ -212,7 +214,16 @@ func (a agent) RoundTrip(r *http.Request) (*http.Response, error) {
 	q := r.URL.Query()
 	q.Set(mirror.Registry, cmp.Or(a.of, strings.Replace(r.URL.Host, "index.docker.io", "docker.io", 1)))
 	r.URL.Scheme, r.URL.Host, r.URL.RawQuery = "http", at.Host, q.Encode()
+	if a.login != "" {
+		r.Header.Set(mirror.LoginHeader, a.login)
+	}
 	return a.srv.Client().Transport.RoundTrip(r)
+}
+
+// with is the agent with a login of a task's own.
+func (a agent) with(user, password string) agent {
+	a.login = base64.URLEncoding.EncodeToString(fmt.Appendf(nil, `{"username":%q,"password":%q}`, user, password))
+	return a
 }
 
 // pull gets an image and reads all of its layers.
@@ -335,6 +346,66 @@ func TestCredentialsAreTheUsers(t *testing.T) {
 	with := w.open(func(d *mirror.Deps) { d.Keychain = keys{"me", "secret"} })
 	if got, err := w.agent(with).pull("ghcr.io/private/app:v1"); err != nil || got != want {
 		t.Errorf("with: %s, %v", got, err)
+	}
+}
+
+// What came with a task's own login is for that login alone, in the cache too.
+func TestALoginOfATasksOwnIsForItsImagesAlone(t *testing.T) {
+	const ref, refusal = "ghcr.io/private/app:v1", "pull access denied, repository does not exist or may require authorization"
+	w := newWorld(t)
+	want := digest(t, w.hub.put(t, ref, 100))
+	m := w.open(nil)
+	a := w.agent(m)
+	for range 2 {
+		if got, err := a.with("me", "secret").pull(ref); err != nil || got != want {
+			t.Fatalf("with the login: %s, %v", got, err)
+		}
+	}
+	byDigest := "ghcr.io/private/app@" + want
+	for why, other := range map[string]agent{"without": a, "another's": a.with("me", "guess")} {
+		for _, ref := range []string{ref, byDigest} {
+			if _, err := other.pull(ref); err == nil || !strings.Contains(err.Error(), refusal) {
+				t.Errorf("%s: %s: %v", why, ref, err)
+			}
+		}
+	}
+	w.hub.down.Store(true)
+	w.clock.Advance(time.Hour)
+	if got, err := a.with("me", "secret").pull(ref); err != nil || got != want {
+		t.Errorf("with the registry gone: %s, %v", got, err)
+	}
+	if _, err := w.agent(w.open(func(d *mirror.Deps) { d.Offline = true })).pull(ref); err == nil {
+		t.Error("another server served it without a login")
+	}
+	entries, _, err := m.List()
+	if err != nil || len(entries) != 1 || !entries[0].Login {
+		t.Errorf("%+v, %v", entries, err)
+	}
+	for _, e := range entries {
+		if err := m.Remove(t.Context(), parse(t, e.Ref)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if entries, bytes, err := m.List(); err != nil || len(entries) != 0 || bytes != 0 {
+		t.Errorf("after removal: %+v, %d bytes, %v", entries, bytes, err)
+	}
+	bad := a
+	bad.login = "%"
+	if _, err := bad.pull(ref); err == nil || !strings.Contains(err.Error(), "cannot be read") {
+		t.Errorf("a header that is none: %v", err)
+	}
+}
+
+// What the user put into the cache is for every task.
+func TestALoginIsNotNeededForWhatTheUserPutHere(t *testing.T) {
+	w := newWorld(t)
+	want := digest(t, w.hub.put(t, "ghcr.io/a/b:v1", 100))
+	if _, err := w.open(nil).Pull(t.Context(), parse(t, "ghcr.io/a/b:v1"), func(int64, int64) {}); err != nil {
+		t.Fatal(err)
+	}
+	off := w.agent(w.open(func(d *mirror.Deps) { d.Offline = true })).with("any", "one")
+	if got, err := off.pull("ghcr.io/a/b:v1"); err != nil || got != want {
+		t.Errorf("%s, %v", got, err)
 	}
 }
 
@@ -489,13 +560,13 @@ func TestAnImageIsImportedIntoAnotherStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	as := registry.Repo{Account: "123456789012", Name: "pub/x/list"}
-	if err := m.Import(t.Context(), "ghcr.io/x/list:v1", to, as, "v1"); err != nil {
+	if err := m.Import(t.Context(), "ghcr.io/x/list:v1", registry.Login{}, to, as, "v1"); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := to.Manifest(as, "v1"); err != nil || got.MediaType != registry.OCIIndex {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if err := m.Import(t.Context(), "ghcr.io/x/list@"+digest(t, img), to, as, ""); err != nil {
+	if err := m.Import(t.Context(), "ghcr.io/x/list@"+digest(t, img), registry.Login{}, to, as, ""); err != nil {
 		t.Fatal(err)
 	}
 	got, err := to.Manifest(as, digest(t, img))
@@ -512,7 +583,7 @@ func TestAnImageIsImportedIntoAnotherStore(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"ghcr.io/x/none:v1", "ghcr.io/X"} {
-		if err := m.Import(t.Context(), bad, to, as, "v1"); err == nil {
+		if err := m.Import(t.Context(), bad, registry.Login{}, to, as, "v1"); err == nil {
 			t.Errorf("%s was imported", bad)
 		}
 	}

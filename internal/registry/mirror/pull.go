@@ -18,8 +18,9 @@ const pullJobs = 3
 
 // Pull brings an image whole into the cache, for this machine's platform, and
 // tells how many bytes of it are here.
-func (m *Mirror) Pull(ctx context.Context, r reference.Ref, progress func(done, total int64)) (registry.Manifest, error) {
-	top, err := m.Manifest(ctx, r)
+func (m *Mirror) Pull(ctx context.Context, ref reference.Ref, progress func(done, total int64)) (registry.Manifest, error) {
+	r := wanted{Ref: ref}
+	top, err := m.manifest(ctx, r)
 	if err != nil {
 		return top, err
 	}
@@ -61,7 +62,7 @@ func (m *Mirror) Pull(ctx context.Context, r reference.Ref, progress func(done, 
 const maxNested = 3
 
 // forPlatform follows lists to the image for this machine.
-func (m *Mirror) forPlatform(ctx context.Context, r reference.Ref, top registry.Manifest, depth int) (registry.Manifest, error) {
+func (m *Mirror) forPlatform(ctx context.Context, r wanted, top registry.Manifest, depth int) (registry.Manifest, error) {
 	if top.MediaType != registry.OCIIndex && top.MediaType != registry.DockerList {
 		return top, nil
 	}
@@ -83,7 +84,7 @@ func (m *Mirror) forPlatform(ctx context.Context, r reference.Ref, top registry.
 		if !inner && (x.Platform.OS != "linux" || x.Platform.Architecture != runtime.GOARCH) {
 			continue
 		}
-		got, err := m.Manifest(ctx, reference.Ref{Registry: r.Registry, Repository: r.Repository, Digest: x.Digest})
+		got, err := m.manifest(ctx, wanted{Ref: reference.Ref{Registry: r.Registry, Repository: r.Repository, Digest: x.Digest}})
 		if err != nil {
 			return got, err
 		}

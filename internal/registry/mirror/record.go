@@ -23,6 +23,7 @@ import (
 // record is what a reference meant last.
 type record struct {
 	Ref     string    `json:"ref"`
+	Whose   string    `json:"whose,omitempty"` // which login of a task's own it came with
 	Digest  string    `json:"digest"`
 	Pushed  bool      `json:"pushed,omitempty"` // by the user: it is never asked for elsewhere
 	Checked time.Time `json:"checked,omitzero"` // when the registry said so
@@ -31,19 +32,19 @@ type record struct {
 
 func (m *Mirror) records() string { return filepath.Join(m.Dir, "references") }
 
-func (m *Mirror) file(r reference.Ref) string {
-	sum := sha256.Sum256([]byte(r.String()))
+func (m *Mirror) file(r wanted) string {
+	sum := sha256.Sum256([]byte(r.key()))
 	return filepath.Join(m.records(), hex.EncodeToString(sum[:16])+".json")
 }
 
-func (m *Mirror) record(r reference.Ref) (record, bool) {
+func (m *Mirror) record(r wanted) (record, bool) {
 	var rec record
 	data, err := os.ReadFile(m.file(r))
-	return rec, err == nil && json.Unmarshal(data, &rec) == nil && rec.Ref == r.String()
+	return rec, err == nil && json.Unmarshal(data, &rec) == nil && rec.Ref == r.String() && rec.Whose == r.whose
 }
 
 // use notes that a reference was asked for. An image of a list is its list's.
-func (m *Mirror) use(r reference.Ref, rec record) error {
+func (m *Mirror) use(r wanted, rec record) error {
 	if r.Digest != "" {
 		if in, err := m.store.ListOf(repo(r), r.Digest); err != nil || in != "" {
 			return err
@@ -54,11 +55,11 @@ func (m *Mirror) use(r reference.Ref, rec record) error {
 	if rec.Ref != "" && now.Sub(rec.Used) < fresh {
 		return nil
 	}
-	rec.Ref, rec.Used = r.String(), now
+	rec.Ref, rec.Whose, rec.Used = r.String(), r.whose, now
 	return m.write(r, rec)
 }
 
-func (m *Mirror) write(r reference.Ref, rec record) error {
+func (m *Mirror) write(r wanted, rec record) error {
 	data, err := json.Marshal(rec)
 	if err == nil {
 		err = os.MkdirAll(m.records(), 0o755)
@@ -72,6 +73,7 @@ func (m *Mirror) write(r reference.Ref, rec record) error {
 // Entry is one reference of the cache.
 type Entry struct {
 	Ref    string    `json:"ref"`
+	Login  bool      `json:"login,omitempty"` // it came with a login of a task's own, and is for such alone
 	Digest string    `json:"digest"`
 	Bytes  int64     `json:"bytes"` // what is here of it, with what it shares with others
 	Pushed bool      `json:"pushed,omitempty"`
@@ -85,11 +87,11 @@ func (m *Mirror) List() (entries []Entry, bytes int64, err error) {
 		return nil, 0, err
 	}
 	for _, rec := range all {
-		r, err := reference.Parse(rec.Ref)
-		if err != nil {
+		r, ok := rec.wanted()
+		if !ok {
 			continue
 		}
-		e := Entry{Ref: rec.Ref, Digest: rec.Digest, Pushed: rec.Pushed, Used: rec.Used}
+		e := Entry{Ref: rec.Ref, Login: rec.Whose != "", Digest: rec.Digest, Pushed: rec.Pushed, Used: rec.Used}
 		for digest := range m.reach(repo(r), rec.Digest) {
 			n, _ := m.store.HasBlob(repo(r), digest)
 			e.Bytes += n
@@ -147,16 +149,34 @@ func (m *Mirror) reach(r registry.Repo, digest string) map[string]bool {
 // maxReach bounds what one image is asked about.
 const maxReach = 1 << 14
 
-// Remove forgets a reference, and what no other one needs.
+// Remove forgets a reference, whoever's login it came with, and what no other
+// one needs.
 func (m *Mirror) Remove(ctx context.Context, r reference.Ref) error {
-	err := os.Remove(m.file(r))
-	if errors.Is(err, fs.ErrNotExist) {
+	all, err := m.all()
+	if err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(rec record) bool { return rec.Ref != r.String() })
+	if len(all) == 0 {
 		return fault.New(fault.NotFound, "", "%s is not in the image cache", r)
 	}
-	if err != nil {
-		return fmt.Errorf("remove image: %w", err)
+	for _, rec := range all {
+		if err := m.forget(rec); err != nil {
+			return err
+		}
 	}
 	return m.sweep(ctx)
+}
+
+func (m *Mirror) forget(rec record) error {
+	r, ok := rec.wanted()
+	if !ok {
+		return nil
+	}
+	if err := os.Remove(m.file(r)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove image: %w", err)
+	}
+	return nil
 }
 
 // Shrunk says what was taken away.
@@ -186,11 +206,10 @@ func (m *Mirror) Shrink(ctx context.Context, bound int64) (Shrunk, error) {
 		if out.After = m.weight(); out.After <= bound {
 			break
 		}
-		r, err := reference.Parse(rec.Ref)
-		if err != nil || rec.Pushed {
+		if rec.Pushed {
 			continue
 		}
-		if err := m.Remove(ctx, r); err != nil {
+		if err := errors.Join(m.forget(rec), m.sweep(ctx)); err != nil {
 			return out, err
 		}
 		out.Removed = append(out.Removed, rec.Ref)
@@ -240,8 +259,8 @@ func (m *Mirror) sweep(ctx context.Context) error {
 	}
 	used := map[registry.Repo]map[string]bool{}
 	for _, rec := range all {
-		r, err := reference.Parse(rec.Ref)
-		if err != nil {
+		r, ok := rec.wanted()
+		if !ok {
 			continue
 		}
 		if used[repo(r)] == nil {

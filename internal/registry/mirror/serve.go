@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -62,20 +63,21 @@ func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ref, what, id, err := requested(r)
-	switch {
+	login, unread := loginOf(r)
+	switch err = errors.Join(err, unread); {
 	case err != nil:
 		fail(w, http.StatusBadRequest, "NAME_INVALID", fault.MessageOf(err))
 	case what == "manifests":
-		m.serveManifest(w, r, ref)
+		m.serveManifest(w, r, m.wants(ref, login))
 	case what == "blobs":
-		m.serveBlob(w, r, ref, id)
+		m.serveBlob(w, r, m.wants(ref, login), id)
 	default:
 		fail(w, http.StatusNotFound, "UNSUPPORTED", "The operation is unsupported.")
 	}
 }
 
-func (m *Mirror) serveManifest(w http.ResponseWriter, r *http.Request, ref reference.Ref) {
-	got, err := m.Manifest(r.Context(), ref)
+func (m *Mirror) serveManifest(w http.ResponseWriter, r *http.Request, ref wanted) {
+	got, err := m.manifest(r.Context(), ref)
 	if err != nil {
 		m.failWith(w, err)
 		return
@@ -92,8 +94,12 @@ func (m *Mirror) serveManifest(w http.ResponseWriter, r *http.Request, ref refer
 
 // serveBlob answers at once, and sends the blob when it is here whole: a
 // large one takes longer than an agent waits for an answer's head.
-func (m *Mirror) serveBlob(w http.ResponseWriter, r *http.Request, ref reference.Ref, digest string) {
+func (m *Mirror) serveBlob(w http.ResponseWriter, r *http.Request, ref wanted, digest string) {
 	part, err := m.part(ref, digest)
+	if own := (wanted{Ref: ref.Ref}); err != nil && ref.whose != "" {
+		ref = own
+		part, err = m.part(ref, digest)
+	}
 	if err != nil {
 		m.failWith(w, err)
 		return
@@ -113,7 +119,7 @@ func (m *Mirror) serveBlob(w http.ResponseWriter, r *http.Request, ref reference
 	}
 }
 
-func (m *Mirror) sendBlob(ctx context.Context, w io.Writer, ref reference.Ref, part registry.Named) error {
+func (m *Mirror) sendBlob(ctx context.Context, w io.Writer, ref wanted, part registry.Named) error {
 	if err := m.blob(ctx, ref, part); err != nil {
 		return err
 	}
@@ -220,11 +226,12 @@ func (m *Mirror) pushManifest(w http.ResponseWriter, r *http.Request, ref refere
 
 // notePushed records what a push has put under a reference.
 func (m *Mirror) notePushed(ref reference.Ref, id string) error {
-	got, err := m.store.Manifest(repo(ref), id)
+	r := wanted{Ref: ref}
+	got, err := m.store.Manifest(repo(r), id)
 	if err != nil {
 		return err
 	}
-	return m.write(ref, record{Ref: ref.String(), Digest: got.Digest, Pushed: true, Used: m.Real.Now()})
+	return m.write(r, record{Ref: ref.String(), Digest: got.Digest, Pushed: true, Used: m.Real.Now()})
 }
 
 // answer holds a short answer back.

@@ -10,12 +10,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"berth/internal/fault"
-	"berth/internal/lang/reference"
 	"berth/internal/registry"
 )
 
@@ -37,27 +37,27 @@ const (
 
 // upstreams are where a repository may be found, in the order in which they
 // are asked: a mirror that the user named for the registry, and the registry.
-func (m *Mirror) upstreams(r reference.Ref) ([]*upstream, error) {
+func (m *Mirror) upstreams(r wanted) ([]*upstream, error) {
 	var out []*upstream
 	if at := m.Mirrors[r.Registry]; at != "" {
 		u, err := url.Parse(at)
 		if err != nil {
 			return nil, fault.New(fault.Invalid, "", "the registry mirror %q is not a URL", at)
 		}
-		one, err := m.upstream(u.Host, r.Repository, u.Scheme == "http")
+		one, err := m.upstream(u.Host, r.Repository, u.Scheme == "http", wanted{})
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, one)
 	}
-	one, err := m.upstream(r.Registry, r.Repository, false)
+	one, err := m.upstream(r.Registry, r.Repository, false, r)
 	return append(out, one), err
 }
 
-func (m *Mirror) upstream(host, path string, plain bool) (*upstream, error) {
+func (m *Mirror) upstream(host, path string, plain bool, who wanted) (*upstream, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	key, now := host+"/"+path, m.Real.Now()
+	key, now := host+"/"+path+" "+who.whose, m.Real.Now()
 	if u := m.pullers[key]; u != nil && now.Sub(u.made) < keep {
 		return u, nil
 	}
@@ -67,7 +67,7 @@ func (m *Mirror) upstream(host, path string, plain bool) (*upstream, error) {
 			delete(m.pullers, k)
 		}
 	}
-	u, err := m.dialUp(host, path, plain)
+	u, err := m.dialUp(host, path, plain, m.keychain(who))
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (m *Mirror) upstream(host, path string, plain bool) (*upstream, error) {
 	return u, nil
 }
 
-func (m *Mirror) dialUp(host, path string, plain bool) (*upstream, error) {
+func (m *Mirror) dialUp(host, path string, plain bool, keys authn.Keychain) (*upstream, error) {
 	var opts []name.Option
 	if plain {
 		opts = append(opts, name.Insecure)
@@ -86,7 +86,7 @@ func (m *Mirror) dialUp(host, path string, plain bool) (*upstream, error) {
 	}
 	u := &upstream{repo: reg.Repo(path), wire: m.transport(reg.RegistryStr()), made: m.Real.Now()}
 	u.puller, err = remote.NewPuller(
-		remote.WithTransport(guard{next: u.wire, named: reg.RegistryStr()}), remote.WithAuthFromKeychain(m.Keychain),
+		remote.WithTransport(guard{next: u.wire, named: reg.RegistryStr()}), remote.WithAuthFromKeychain(keys),
 		remote.WithUserAgent("berth"), remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
 		remote.WithRetryPredicate(func(error) bool { return false }), remote.WithRetryStatusCodes(),
 	)
@@ -97,7 +97,7 @@ func (m *Mirror) dialUp(host, path string, plain bool) (*upstream, error) {
 }
 
 // each asks one upstream after another until one has it.
-func (m *Mirror) each(r reference.Ref, ask func(*upstream) error) error {
+func (m *Mirror) each(r wanted, ask func(*upstream) error) error {
 	all, err := m.upstreams(r)
 	if err != nil {
 		return err
@@ -114,7 +114,7 @@ func (m *Mirror) each(r reference.Ref, ask func(*upstream) error) error {
 }
 
 // ask gets a manifest.
-func (m *Mirror) ask(ctx context.Context, r reference.Ref) (body []byte, media string, err error) {
+func (m *Mirror) ask(ctx context.Context, r wanted) (body []byte, media string, err error) {
 	err = m.each(r, func(u *upstream) error {
 		var ref name.Reference = u.repo.Tag(r.Tag)
 		if r.Digest != "" {
@@ -135,7 +135,7 @@ func (m *Mirror) ask(ctx context.Context, r reference.Ref) (body []byte, media s
 
 // same asks whether a tag still means what it did, which registries do not
 // count as a pull.
-func (m *Mirror) same(ctx context.Context, r reference.Ref, digest string) bool {
+func (m *Mirror) same(ctx context.Context, r wanted, digest string) bool {
 	if r.Digest != "" || digest == "" {
 		return false
 	}
@@ -150,7 +150,7 @@ func (m *Mirror) same(ctx context.Context, r reference.Ref, digest string) bool 
 }
 
 // fetchBlob brings a blob into the store, which checks its digest.
-func (m *Mirror) fetchBlob(ctx context.Context, r reference.Ref, b registry.Named) error {
+func (m *Mirror) fetchBlob(ctx context.Context, r wanted, b registry.Named) error {
 	err := m.each(r, func(u *upstream) error {
 		layer, err := u.puller.Layer(ctx, u.repo.Digest(b.Digest))
 		if err != nil {
@@ -174,7 +174,7 @@ func (m *Mirror) fetchBlob(ctx context.Context, r reference.Ref, b registry.Name
 	return m.shrink(ctx)
 }
 
-func (m *Mirror) keepBlob(r reference.Ref, b registry.Named, in io.Reader) error {
+func (m *Mirror) keepBlob(r wanted, b registry.Named, in io.Reader) error {
 	id, err := m.store.StartUpload(repo(r))
 	if err != nil {
 		return err
@@ -193,7 +193,7 @@ func (m *Mirror) keepBlob(r reference.Ref, b registry.Named, in io.Reader) error
 }
 
 // said gives what a registry answered a class, and the words that it used.
-func said(r reference.Ref, err error) error {
+func said(r wanted, err error) error {
 	var te *transport.Error
 	var fe *fault.Error
 	switch {
