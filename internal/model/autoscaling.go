@@ -57,6 +57,12 @@ type GroupTag struct {
 	Propagate bool   `json:"propagate,omitempty"` // to instances, at launch
 }
 
+// GroupTraffic is a target group in which a group's instances are registered.
+type GroupTraffic struct {
+	TargetGroup string `json:"targetGroup"` // ARN
+	Removing    bool   `json:"removing,omitempty"`
+}
+
 // AutoScalingGroup is an Auto Scaling group. Key: Name. Its instances are those
 // that name it.
 type AutoScalingGroup struct {
@@ -83,6 +89,13 @@ type AutoScalingGroup struct {
 	Unhealthy []string `json:"unhealthy,omitempty" w:"api/autoscaling"`
 	// Metrics are those of the group that are published once a minute.
 	Metrics []string `json:"metrics,omitempty" w:"api/autoscaling"`
+	// Traffic are the target groups in which instances are registered while
+	// they are in service.
+	Traffic []GroupTraffic `json:"traffic,omitempty" w:"api/autoscaling,controllers/group"`
+	// HealthByTraffic is whether a target group's health checks count
+	// (HealthCheckType ELB), and Sick are the instances that failed them.
+	HealthByTraffic bool     `json:"healthByTraffic,omitempty" w:"api/autoscaling"`
+	Sick            []string `json:"sick,omitempty" w:"controllers/group"`
 	// Leaving are instances that TerminateInstanceInAutoScalingGroup named.
 	Leaving []string `json:"leaving,omitempty" w:"api/autoscaling"`
 	// NextTryAt is not before when launches are tried again after one failed.

@@ -160,6 +160,8 @@ type Instance struct {
 	Launch *Launch `json:"launch,omitempty" w:"api/ec2"`
 	// Group is the name of the Auto Scaling group that launched it; "": none did.
 	Group string `json:"group,omitempty" w:"api/ec2"`
+	// ServingAt is when it came into service in that group.
+	ServingAt time.Time `json:"servingAt,omitzero" w:"controllers/group"`
 	// InterruptAt is when a slice of Fargate Spot is taken away.
 	InterruptAt time.Time `json:"interruptAt,omitzero" w:"controllers/fargate"`
 	// IdleAt is when the last task stopped; zero while tasks are there.

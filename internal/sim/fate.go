@@ -242,6 +242,7 @@ func steadily(v float64) dispatch.Figures {
 //	fail pull IMAGE [REASON]       fail exit IMAGE|TASK [CODE]
 //	fail health IMAGE|TASK [yes]   fail target IMAGE|TASK [REASON]
 //	fail agent INSTANCE [yes]      fail edge slow [yes]
+//	fail host INSTANCE [REASON]    the health checks of an instance as a target
 //
 // Tasks and instances are meant by their number or ARN.
 func (f *fate) fail(what, whom string, how []string) error {
@@ -260,6 +261,13 @@ func (f *fate) fail(what, whom string, how []string) error {
 			return fmt.Errorf("an edge cannot be %q", whom)
 		}
 		f.edge.Slow(len(how) > 0)
+	case "host":
+		i, _ := state.Instances.Get(f.sys.DB.View(), whom)
+		if len(how) > 0 {
+			f.edge.Break(i.PrivateIP, reason)
+		} else {
+			f.edge.Heal(i.PrivateIP)
+		}
 	case "agent":
 		turn(f.silent, whom, true, len(how) > 0)
 	case "exit":

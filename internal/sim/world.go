@@ -172,7 +172,7 @@ func (w *World) named(what, whom string) (string, error) {
 	if err != nil {
 		return whom, nil //nolint:nilerr // it is a name already
 	}
-	if what == "agent" {
+	if what == "agent" || what == "host" {
 		return w.Find("instance-id", n)
 	}
 	return w.Find("task", n)

@@ -3,9 +3,9 @@
 // as AWS does and writes what is desired.
 //
 // It owns launch configurations and groups; controllers/group launches and ends
-// instances and writes activities. Scaling policies, scheduled actions,
-// lifecycle hooks, mixed instances, load balancers of a group and instance
-// refresh are not built and refused by name. Safe for concurrent use.
+// instances, registers them in the groups' target groups and writes activities.
+// Scaling policies, scheduled actions, lifecycle hooks, mixed instances, classic
+// load balancers and instance refresh are not built and refused by name. Safe for concurrent use.
 package autoscaling
 
 import (

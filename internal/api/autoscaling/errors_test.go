@@ -24,6 +24,8 @@ func world(t *testing.T) small {
 	for n := range 50 {
 		tags = append(tags, model.GroupTag{Key: fmt.Sprint(n)})
 	}
+	apitest.Put(w.World, state.TargetGroups,
+		model.TargetGroup{ARN: "tg-ip", TargetType: "ip", VPC: "vpc-1"}, model.TargetGroup{ARN: "tg-far", TargetType: "instance", VPC: "vpc-2"})
 	suspended := []string{"Launch", "Terminate"}
 	apitest.Put(w.World, state.Instances,
 		model.Instance{ID: w.member, Kind: model.KindEC2, Group: "g", State: model.InstanceRunning, Launch: &model.Launch{}},
@@ -83,6 +85,25 @@ func TestErrorsAreAsListed(t *testing.T) {
 		CreateOrUpdateTags ValidationError Tags=[{"ResourceId":"g","Key":""}]
 		CreateOrUpdateTags LimitExceeded Tags=[{"ResourceId":"full","Key":"more"}]
 		CreateOrUpdateTags ScalingActivityInProgress Tags=[{"ResourceId":"leaving","Key":"a"}]
+		CreateAutoScalingGroup ValidationError AutoScalingGroupName=h MinSize=0 MaxSize=1 LaunchConfigurationName=lc VPCZoneIdentifier=`+w.subnet+` TargetGroupARNs=["nowhere"]
+		CreateAutoScalingGroup ValidationError AutoScalingGroupName=h MinSize=0 MaxSize=1 LaunchConfigurationName=lc VPCZoneIdentifier=`+w.subnet+` TrafficSources=[{"Identifier":"a","Type":"vpc-lattice"}]
+		CreateAutoScalingGroup ValidationError AutoScalingGroupName=h MinSize=0 MaxSize=1 LaunchConfigurationName=lc VPCZoneIdentifier=`+w.subnet+` HealthCheckType=EBS
+		UpdateAutoScalingGroup ValidationError AutoScalingGroupName=g HealthCheckType=Doctor
+		AttachLoadBalancerTargetGroups ValidationError AutoScalingGroupName=g TargetGroupARNs=["tg-ip"]
+		AttachLoadBalancerTargetGroups ValidationError AutoScalingGroupName=g TargetGroupARNs=["tg-far"]
+		AttachLoadBalancerTargetGroups ScalingActivityInProgress AutoScalingGroupName=leaving TargetGroupARNs=["tg-ip"]
+		DetachLoadBalancerTargetGroups ValidationError AutoScalingGroupName=g TargetGroupARNs=["tg-ip"]
+		DetachLoadBalancerTargetGroups ScalingActivityInProgress AutoScalingGroupName=leaving TargetGroupARNs=["tg-ip"]
+		AttachTrafficSources ValidationError AutoScalingGroupName=g TrafficSources=[{"Identifier":"a","Type":"elb"}]
+		AttachTrafficSources ScalingActivityInProgress AutoScalingGroupName=leaving TrafficSources=[{"Identifier":"tg-ip"}]
+		DetachTrafficSources ValidationError AutoScalingGroupName=g TrafficSources=[{"Identifier":"a","Type":"elb"}]
+		DetachTrafficSources ScalingActivityInProgress AutoScalingGroupName=leaving TrafficSources=[{"Identifier":"tg-ip"}]
+		DescribeLoadBalancerTargetGroups InvalidNextToken AutoScalingGroupName=g NextToken=made-up
+		DescribeLoadBalancerTargetGroups ValidationError AutoScalingGroupName=nowhere
+		DescribeLoadBalancerTargetGroups ScalingActivityInProgress AutoScalingGroupName=leaving
+		DescribeTrafficSources InvalidNextToken AutoScalingGroupName=g NextToken=made-up
+		DescribeTrafficSources ValidationError AutoScalingGroupName=nowhere
+		DescribeTrafficSources ScalingActivityInProgress AutoScalingGroupName=leaving
 		DeleteTags ValidationError Tags=[{"ResourceId":"nowhere","Key":"a"}]
 		DeleteTags ScalingActivityInProgress Tags=[{"ResourceId":"leaving","Key":"a"}]
 	`)

@@ -29,6 +29,7 @@ type settings struct {
 	subnets         *string
 	policies        []string
 	protectsNew     *bool
+	health          *string
 	atUpdate        bool
 }
 
@@ -54,7 +55,11 @@ func (a *API) CreateAutoScalingGroup(
 		configuration: in.LaunchConfigurationName, template: in.LaunchTemplate, least: in.MinSize, most: in.MaxSize,
 		desired:  in.DesiredCapacity,
 		cooldown: in.DefaultCooldown, grace: in.HealthCheckGracePeriod, subnets: in.VPCZoneIdentifier, policies: in.TerminationPolicies,
-		protectsNew: in.NewInstancesProtectedFromScaleIn,
+		protectsNew: in.NewInstancesProtectedFromScaleIn, health: in.HealthCheckType,
+	}
+	arns, err := trafficARNs(in.TargetGroupARNs, in.TrafficSources)
+	if err != nil {
+		return nil, err
 	}
 	return nil, a.update(ctx, func(tx *store.Tx) error {
 		if was, ok := state.AutoScalingGroups.Get(tx, name); ok {
@@ -65,6 +70,9 @@ func (a *API) CreateAutoScalingGroup(
 			return fault.New(fault.Conflict, "AlreadyExists", "AutoScalingGroup by this name already exists - %s", why)
 		}
 		if err := s.apply(tx, &g); err != nil {
+			return err
+		}
+		if err := attach(tx, &g, arns); err != nil {
 			return err
 		}
 		return state.AutoScalingGroups.Put(tx, g)
@@ -80,14 +88,14 @@ func (a *API) UpdateAutoScalingGroup(
 		configuration: in.LaunchConfigurationName, template: in.LaunchTemplate, least: in.MinSize, most: in.MaxSize,
 		desired:  in.DesiredCapacity,
 		cooldown: in.DefaultCooldown, grace: in.HealthCheckGracePeriod, subnets: in.VPCZoneIdentifier, policies: in.TerminationPolicies,
-		protectsNew: in.NewInstancesProtectedFromScaleIn, atUpdate: true,
+		protectsNew: in.NewInstancesProtectedFromScaleIn, health: in.HealthCheckType, atUpdate: true,
 	}
 	return nil, a.edit(ctx, in.AutoScalingGroupName, func(tx *store.Tx, g *model.AutoScalingGroup) error { return s.apply(tx, g) })
 }
 
 // apply sets what is given and checks the whole.
 func (s settings) apply(r store.Reader, g *model.AutoScalingGroup) error {
-	for _, step := range []func(store.Reader, *model.AutoScalingGroup) error{s.source, s.network, s.sizes} {
+	for _, step := range []func(store.Reader, *model.AutoScalingGroup) error{s.source, s.network, s.sizes, s.checks} {
 		if err := step(r, g); err != nil {
 			return err
 		}
@@ -178,6 +186,33 @@ func (s settings) sizes(_ store.Reader, g *model.AutoScalingGroup) error {
 	return nil
 }
 
+// checks are whose health checks count besides EC2's own.
+func (s settings) checks(_ store.Reader, g *model.AutoScalingGroup) error {
+	if s.health == nil {
+		return nil
+	}
+	g.HealthByTraffic = false
+	for kind := range strings.SplitSeq(*s.health, ",") {
+		switch kind = strings.TrimSpace(kind); kind {
+		case "EC2":
+		case "ELB":
+			g.HealthByTraffic = true
+		case "EBS", "VPC_LATTICE":
+			return invalid("Health checks of the type %s are not built in Berth: EC2 and ELB are.", kind)
+		default:
+			return invalid("Invalid HealthCheckType %s", kind)
+		}
+	}
+	return nil
+}
+
+func healthType(g model.AutoScalingGroup) string {
+	if g.HealthByTraffic {
+		return "ELB"
+	}
+	return "EC2"
+}
+
 func resize(g *model.AutoScalingGroup, desired int64) error {
 	switch {
 	case desired > g.Max:
@@ -244,7 +279,8 @@ func show(r store.Reader, g model.AutoScalingGroup) shape.AutoScalingGroup {
 	out := shape.AutoScalingGroup{
 		AutoScalingGroupName: &g.Name, AutoScalingGroupARN: &g.ARN, MinSize: &g.Min, MaxSize: &g.Max, DesiredCapacity: &g.Desired,
 		DefaultCooldown: &g.Cooldown, LaunchConfigurationName: text(g.LaunchConfiguration), AvailabilityZones: []string{},
-		LoadBalancerNames: []string{}, TargetGroupARNs: []string{}, HealthCheckType: wire.Ptr("EC2"),
+		LoadBalancerNames: []string{}, TargetGroupARNs: attachedTo(g), HealthCheckType: wire.Ptr(healthType(g)),
+		TrafficSources:         each(attachedTo(g), trafficSource),
 		HealthCheckGracePeriod: &g.HealthCheckGrace,
 		Instances:              []shape.Instance{}, CreatedTime: &g.CreatedAt, SuspendedProcesses: []shape.SuspendedProcess{},
 		VPCZoneIdentifier: wire.Ptr(strings.Join(g.Subnets, ",")), EnabledMetrics: showMetrics(g), Tags: []shape.TagDescription{},
@@ -297,22 +333,25 @@ func members(r store.Reader, g model.AutoScalingGroup) []model.Instance {
 // lifecycle is where an instance is in its life in the group: one that is emptied
 // before it ends waits.
 func lifecycle(r store.Reader, i model.Instance) string {
-	ends := slices.ContainsFunc(state.GroupActivities.By(r, "group", i.Group), func(a model.GroupActivity) bool {
-		return !a.Launch && a.Instance == i.ID && a.EndAt.IsZero()
-	})
+	var ends, begins bool
+	for _, a := range state.GroupActivities.By(r, "group", i.Group) {
+		if a.Instance == i.ID && a.EndAt.IsZero() {
+			begins, ends = begins || a.Launch, ends || !a.Launch
+		}
+	}
 	switch {
 	case ends && i.Goal == model.GoalDrain:
 		return "Terminating:Wait"
-	case i.Goal == model.GoalTerminate || i.State.Ending():
+	case ends || i.Goal == model.GoalTerminate || i.State.Ending():
 		return "Terminating"
-	case i.State == model.InstancePending:
+	case begins || i.State == model.InstancePending:
 		return "Pending"
 	}
 	return "InService"
 }
 
 func health(g model.AutoScalingGroup, i model.Instance) string {
-	if slices.Contains(g.Unhealthy, i.ID) {
+	if slices.Contains(g.Unhealthy, i.ID) || slices.Contains(g.Sick, i.ID) {
 		return "Unhealthy"
 	}
 	return "Healthy"

@@ -75,32 +75,41 @@ func (Controller) Wake() store.Rules {
 		store.OnAny(state.AutoScalingGroups, "the group", func(g *model.AutoScalingGroup) string { return g.Name }),
 		store.OnAny(state.GroupActivities, "the activity's group", func(a *model.GroupActivity) string { return a.Group }),
 		store.OnAny(state.Instances, "the instance's group", func(i *model.Instance) string { return i.Group }),
+		store.OnPart(state.Targets, targetKey+"ID of an instance that is a target", targetOf, whose),
 	}
 }
 
 // Reconcile implements control.Controller.
 func (l Controller) Reconcile(ctx context.Context, r control.Request) (control.Result, error) {
 	view := l.DB.View()
-	g, ok := state.AutoScalingGroups.Get(view, r.Key)
+	g, ok := state.AutoScalingGroups.Get(view, groupOf(view, r.Key))
 	if !ok {
 		return control.Result{}, nil
 	}
-	for _, step := range []func(context.Context, time.Time, store.Reader, model.AutoScalingGroup) error{l.settle, l.act, l.decide,
-		l.conclude} {
+	for _, step := range []step{l.settle, l.direct, l.judgeTraffic, l.act, l.decide, l.conclude} {
 		if err := step(ctx, r.Now, l.DB.View(), g); err != nil {
 			return control.Result{}, err
 		}
 	}
-	after := max(g.NextTryAt.Sub(r.Now), 0)
+	after := sooner(max(g.NextTryAt.Sub(r.Now), 0), graceLeft(l.DB.View(), g, r.Now))
 	for _, a := range open(l.DB.View(), g.Name) {
-		if i, _ := state.Instances.Get(l.DB.View(), a.Instance); !a.Launch && i.Goal == model.GoalDrain && (after == 0 || after > lookAgain) {
-			after = lookAgain
+		if i, _ := state.Instances.Get(l.DB.View(), a.Instance); !a.Launch && i.Goal == model.GoalDrain {
+			after = sooner(after, lookAgain)
 		}
 	}
-	if next, err := l.publish(ctx, r.Now, g); err != nil || next > 0 && (after == 0 || next < after) {
-		return control.Result{After: next}, err
+	next, err := l.publish(ctx, r.Now, g)
+	return control.Result{After: sooner(after, next)}, err
+}
+
+// step does one part of what a group needs.
+type step func(context.Context, time.Time, store.Reader, model.AutoScalingGroup) error
+
+// sooner is the sooner of two times to look again; 0 is never.
+func sooner(x, y time.Duration) time.Duration {
+	if x == 0 || y != 0 && y < x {
+		return y
 	}
-	return control.Result{After: after}, nil
+	return x
 }
 
 // open are a group's activities that are under way.
@@ -146,6 +155,9 @@ func (l Controller) write(ctx context.Context, now time.Time, group string, all 
 				return err
 			}
 			if err := protect(tx, a); err != nil {
+				return err
+			}
+			if err := serve(tx, now, a); err != nil {
 				return err
 			}
 		}
@@ -232,6 +244,9 @@ func (l Controller) ec2() ec2.Client {
 func (l Controller) end(
 	ctx context.Context, now time.Time, r store.Reader, g model.AutoScalingGroup, a model.GroupActivity, i model.Instance,
 ) error {
+	if !g.Deleting && registered(r, g, i.ID) {
+		return nil // its targets drain, and wake the group when they have
+	}
 	busy := slices.ContainsFunc(state.Tasks.By(r, "instance", i.ARN), func(t model.Task) bool { return t.LastStatus != model.TaskStopped })
 	p, _ := state.CapacityProviders.Get(r, i.CapacityProvider)
 	switch {

@@ -49,11 +49,12 @@ const (
 	ProcessTerminate = "Terminate"
 	ProcessHealth    = "HealthCheck"
 	ProcessReplace   = "ReplaceUnhealthy"
+	ProcessTraffic   = "AddToLoadBalancer"
 )
 
 // Processes are all that SuspendProcesses knows.
 var Processes = []string{
-	ProcessLaunch, ProcessTerminate, "AddToLoadBalancer", "AlarmNotification", "AZRebalance", ProcessHealth, "InstanceRefresh", ProcessReplace,
+	ProcessLaunch, ProcessTerminate, ProcessTraffic, "AlarmNotification", "AZRebalance", ProcessHealth, "InstanceRefresh", ProcessReplace,
 	"ScheduledActions",
 }
 
@@ -96,6 +97,8 @@ func (p *Plan) leaving(f Facts, alive []*model.Instance) []*model.Instance {
 			cause = "instance " + i.ID + " was taken out of service in response to a user request."
 		case f.may(ProcessReplace) && slices.Contains(f.Group.Unhealthy, i.ID):
 			cause = "an instance was taken out of service in response to a user health-check."
+		case f.may(ProcessReplace) && slices.Contains(f.Group.Sick, i.ID):
+			cause = "an instance was taken out of service in response to an ELB system health check failure."
 		default:
 			return false
 		}

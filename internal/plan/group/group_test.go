@@ -62,7 +62,11 @@ func TestDecide(t *testing.T) {
 		"one that is protected":         {facts(0, "a", "b"), func(f *group.Facts) { f.Group.Protected = []string{"i-0"} }, "-i-1"},
 		"one told to leave is replaced": {facts(1, "a"), func(f *group.Facts) { f.Group.Leaving = []string{"i-0"} }, "+a -i-0"},
 		"one that is unhealthy":         {facts(1, "a"), func(f *group.Facts) { f.Group.Unhealthy = []string{"i-0"} }, "+a -i-0"},
-		"a dead one is replaced":        {facts(1, "a"), func(f *group.Facts) { f.Instances[0].State = model.InstanceTerminated }, "+a"},
+		"one that failed health checks": {facts(1, "a"), func(f *group.Facts) { f.Group.Sick = []string{"i-0"} }, "+a -i-0"},
+		"none is replaced": {facts(1, "a"), func(f *group.Facts) {
+			f.Group.Sick, f.Group.Suspended = []string{"i-0"}, []string{"ReplaceUnhealthy"}
+		}, ""},
+		"a dead one is replaced": {facts(1, "a"), func(f *group.Facts) { f.Instances[0].State = model.InstanceTerminated }, "+a"},
 		"a group that is deleted": {facts(2, "a", "b"), func(f *group.Facts) {
 			f.Group.Deleting, f.Group.Protected = true, []string{"i-0"}
 		}, "-i-0 -i-1"},

@@ -35,10 +35,14 @@ func groupType() *Type {
 				With: Args{"AutoScalingGroupName": self}, Prepare: keepSizes,
 			},
 			Usual: map[string]any{
-				"Cooldown": int64(300), "HealthCheckGracePeriod": int64(0), "TerminationPolicies": []any{"Default"},
+				"Cooldown": int64(300), "HealthCheckGracePeriod": int64(0), "HealthCheckType": "EC2", "TerminationPolicies": []any{"Default"},
 				"NewInstancesProtectedFromScaleIn": false,
 			},
 		}, {Call: Call{Members: names("MetricsCollection")}, Do: collectMetrics}},
+		Sets: []Set{
+			groupSet("TargetGroupARNs", "AttachLoadBalancerTargetGroups", "DetachLoadBalancerTargetGroups"),
+			groupSet("TrafficSources", "AttachTrafficSources", "DetachTrafficSources"),
+		},
 		Read:       readGroup(self),
 		Attributes: paths("AutoScalingGroupARN"),
 		Status:     []Status{{Path: "Status", Ending: names("Delete in progress"), Ready: []string{""}}},
@@ -49,6 +53,16 @@ func groupType() *Type {
 		Tags: Tagging{
 			Member: "Tags", Add: "CreateOrUpdateTags", Remove: "DeleteTags", FormOf: groupTags, KeysOf: droppedGroupTags, Keys: "Tags",
 		},
+	}
+}
+
+// groupSet are items that are attached to a group; those that are detached
+// already are passed over.
+func groupSet(property, add, remove string) Set {
+	with := Args{"AutoScalingGroupName": self, property: item}
+	return Set{
+		Property: property, Whole: true, Add: Call{Operation: add, With: with},
+		Remove: Call{Operation: remove, With: with, Forgive: names("ValidationError")},
 	}
 }
 

@@ -12,6 +12,16 @@ type Client struct{ Caller wire.Caller }
 
 var _ Operations = Client{}
 
+// AttachLoadBalancerTargetGroups calls the operation.
+func (c Client) AttachLoadBalancerTargetGroups(ctx context.Context, in *AttachLoadBalancerTargetGroupsInput) (*AttachLoadBalancerTargetGroupsOutput, error) {
+	return wire.Invoke[AttachLoadBalancerTargetGroupsOutput](ctx, c.Caller, Meta, "AttachLoadBalancerTargetGroups", in)
+}
+
+// AttachTrafficSources calls the operation.
+func (c Client) AttachTrafficSources(ctx context.Context, in *AttachTrafficSourcesInput) (*AttachTrafficSourcesOutput, error) {
+	return wire.Invoke[AttachTrafficSourcesOutput](ctx, c.Caller, Meta, "AttachTrafficSources", in)
+}
+
 // CreateAutoScalingGroup calls the operation.
 func (c Client) CreateAutoScalingGroup(ctx context.Context, in *CreateAutoScalingGroupInput) (*CreateAutoScalingGroupOutput, error) {
 	return wire.Invoke[CreateAutoScalingGroupOutput](ctx, c.Caller, Meta, "CreateAutoScalingGroup", in)
@@ -57,6 +67,11 @@ func (c Client) DescribeLaunchConfigurations(ctx context.Context, in *DescribeLa
 	return wire.Invoke[DescribeLaunchConfigurationsOutput](ctx, c.Caller, Meta, "DescribeLaunchConfigurations", in)
 }
 
+// DescribeLoadBalancerTargetGroups calls the operation.
+func (c Client) DescribeLoadBalancerTargetGroups(ctx context.Context, in *DescribeLoadBalancerTargetGroupsInput) (*DescribeLoadBalancerTargetGroupsOutput, error) {
+	return wire.Invoke[DescribeLoadBalancerTargetGroupsOutput](ctx, c.Caller, Meta, "DescribeLoadBalancerTargetGroups", in)
+}
+
 // DescribeScalingActivities calls the operation.
 func (c Client) DescribeScalingActivities(ctx context.Context, in *DescribeScalingActivitiesInput) (*DescribeScalingActivitiesOutput, error) {
 	return wire.Invoke[DescribeScalingActivitiesOutput](ctx, c.Caller, Meta, "DescribeScalingActivities", in)
@@ -65,6 +80,21 @@ func (c Client) DescribeScalingActivities(ctx context.Context, in *DescribeScali
 // DescribeTags calls the operation.
 func (c Client) DescribeTags(ctx context.Context, in *DescribeTagsInput) (*DescribeTagsOutput, error) {
 	return wire.Invoke[DescribeTagsOutput](ctx, c.Caller, Meta, "DescribeTags", in)
+}
+
+// DescribeTrafficSources calls the operation.
+func (c Client) DescribeTrafficSources(ctx context.Context, in *DescribeTrafficSourcesInput) (*DescribeTrafficSourcesOutput, error) {
+	return wire.Invoke[DescribeTrafficSourcesOutput](ctx, c.Caller, Meta, "DescribeTrafficSources", in)
+}
+
+// DetachLoadBalancerTargetGroups calls the operation.
+func (c Client) DetachLoadBalancerTargetGroups(ctx context.Context, in *DetachLoadBalancerTargetGroupsInput) (*DetachLoadBalancerTargetGroupsOutput, error) {
+	return wire.Invoke[DetachLoadBalancerTargetGroupsOutput](ctx, c.Caller, Meta, "DetachLoadBalancerTargetGroups", in)
+}
+
+// DetachTrafficSources calls the operation.
+func (c Client) DetachTrafficSources(ctx context.Context, in *DetachTrafficSourcesInput) (*DetachTrafficSourcesOutput, error) {
+	return wire.Invoke[DetachTrafficSourcesOutput](ctx, c.Caller, Meta, "DetachTrafficSources", in)
 }
 
 // DisableMetricsCollection calls the operation.

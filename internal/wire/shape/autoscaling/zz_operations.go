@@ -13,6 +13,8 @@ import (
 
 // Operations are what a service of this kind answers.
 type Operations interface {
+	AttachLoadBalancerTargetGroups(context.Context, *AttachLoadBalancerTargetGroupsInput) (*AttachLoadBalancerTargetGroupsOutput, error)
+	AttachTrafficSources(context.Context, *AttachTrafficSourcesInput) (*AttachTrafficSourcesOutput, error)
 	CreateAutoScalingGroup(context.Context, *CreateAutoScalingGroupInput) (*CreateAutoScalingGroupOutput, error)
 	CreateLaunchConfiguration(context.Context, *CreateLaunchConfigurationInput) (*CreateLaunchConfigurationOutput, error)
 	CreateOrUpdateTags(context.Context, *CreateOrUpdateTagsInput) (*CreateOrUpdateTagsOutput, error)
@@ -22,8 +24,12 @@ type Operations interface {
 	DescribeAutoScalingGroups(context.Context, *DescribeAutoScalingGroupsInput) (*DescribeAutoScalingGroupsOutput, error)
 	DescribeAutoScalingInstances(context.Context, *DescribeAutoScalingInstancesInput) (*DescribeAutoScalingInstancesOutput, error)
 	DescribeLaunchConfigurations(context.Context, *DescribeLaunchConfigurationsInput) (*DescribeLaunchConfigurationsOutput, error)
+	DescribeLoadBalancerTargetGroups(context.Context, *DescribeLoadBalancerTargetGroupsInput) (*DescribeLoadBalancerTargetGroupsOutput, error)
 	DescribeScalingActivities(context.Context, *DescribeScalingActivitiesInput) (*DescribeScalingActivitiesOutput, error)
 	DescribeTags(context.Context, *DescribeTagsInput) (*DescribeTagsOutput, error)
+	DescribeTrafficSources(context.Context, *DescribeTrafficSourcesInput) (*DescribeTrafficSourcesOutput, error)
+	DetachLoadBalancerTargetGroups(context.Context, *DetachLoadBalancerTargetGroupsInput) (*DetachLoadBalancerTargetGroupsOutput, error)
+	DetachTrafficSources(context.Context, *DetachTrafficSourcesInput) (*DetachTrafficSourcesOutput, error)
 	DisableMetricsCollection(context.Context, *DisableMetricsCollectionInput) (*DisableMetricsCollectionOutput, error)
 	EnableMetricsCollection(context.Context, *EnableMetricsCollectionInput) (*EnableMetricsCollectionOutput, error)
 	ResumeProcesses(context.Context, *ResumeProcessesInput) (*ResumeProcessesOutput, error)
@@ -39,6 +45,16 @@ type Operations interface {
 type Unimplemented struct{}
 
 var _ Operations = Unimplemented{}
+
+// AttachLoadBalancerTargetGroups is not implemented.
+func (Unimplemented) AttachLoadBalancerTargetGroups(context.Context, *AttachLoadBalancerTargetGroupsInput) (*AttachLoadBalancerTargetGroupsOutput, error) {
+	return nil, wire.NotBuilt("autoscaling", "AttachLoadBalancerTargetGroups")
+}
+
+// AttachTrafficSources is not implemented.
+func (Unimplemented) AttachTrafficSources(context.Context, *AttachTrafficSourcesInput) (*AttachTrafficSourcesOutput, error) {
+	return nil, wire.NotBuilt("autoscaling", "AttachTrafficSources")
+}
 
 // CreateAutoScalingGroup is not implemented.
 func (Unimplemented) CreateAutoScalingGroup(context.Context, *CreateAutoScalingGroupInput) (*CreateAutoScalingGroupOutput, error) {
@@ -85,6 +101,11 @@ func (Unimplemented) DescribeLaunchConfigurations(context.Context, *DescribeLaun
 	return nil, wire.NotBuilt("autoscaling", "DescribeLaunchConfigurations")
 }
 
+// DescribeLoadBalancerTargetGroups is not implemented.
+func (Unimplemented) DescribeLoadBalancerTargetGroups(context.Context, *DescribeLoadBalancerTargetGroupsInput) (*DescribeLoadBalancerTargetGroupsOutput, error) {
+	return nil, wire.NotBuilt("autoscaling", "DescribeLoadBalancerTargetGroups")
+}
+
 // DescribeScalingActivities is not implemented.
 func (Unimplemented) DescribeScalingActivities(context.Context, *DescribeScalingActivitiesInput) (*DescribeScalingActivitiesOutput, error) {
 	return nil, wire.NotBuilt("autoscaling", "DescribeScalingActivities")
@@ -93,6 +114,21 @@ func (Unimplemented) DescribeScalingActivities(context.Context, *DescribeScaling
 // DescribeTags is not implemented.
 func (Unimplemented) DescribeTags(context.Context, *DescribeTagsInput) (*DescribeTagsOutput, error) {
 	return nil, wire.NotBuilt("autoscaling", "DescribeTags")
+}
+
+// DescribeTrafficSources is not implemented.
+func (Unimplemented) DescribeTrafficSources(context.Context, *DescribeTrafficSourcesInput) (*DescribeTrafficSourcesOutput, error) {
+	return nil, wire.NotBuilt("autoscaling", "DescribeTrafficSources")
+}
+
+// DetachLoadBalancerTargetGroups is not implemented.
+func (Unimplemented) DetachLoadBalancerTargetGroups(context.Context, *DetachLoadBalancerTargetGroupsInput) (*DetachLoadBalancerTargetGroupsOutput, error) {
+	return nil, wire.NotBuilt("autoscaling", "DetachLoadBalancerTargetGroups")
+}
+
+// DetachTrafficSources is not implemented.
+func (Unimplemented) DetachTrafficSources(context.Context, *DetachTrafficSourcesInput) (*DetachTrafficSourcesOutput, error) {
+	return nil, wire.NotBuilt("autoscaling", "DetachTrafficSources")
 }
 
 // DisableMetricsCollection is not implemented.
@@ -154,6 +190,8 @@ var Meta = wire.NewService(wire.Description{
 	Errors:         errors,
 	Schema:         schema,
 	Built: []wire.Built{
+		wire.Build("AttachLoadBalancerTargetGroups", Operations.AttachLoadBalancerTargetGroups),
+		wire.Build("AttachTrafficSources", Operations.AttachTrafficSources),
 		wire.Build("CreateAutoScalingGroup", Operations.CreateAutoScalingGroup),
 		wire.Build("CreateLaunchConfiguration", Operations.CreateLaunchConfiguration),
 		wire.Build("CreateOrUpdateTags", Operations.CreateOrUpdateTags),
@@ -163,8 +201,12 @@ var Meta = wire.NewService(wire.Description{
 		wire.Build("DescribeAutoScalingGroups", Operations.DescribeAutoScalingGroups),
 		wire.Build("DescribeAutoScalingInstances", Operations.DescribeAutoScalingInstances),
 		wire.Build("DescribeLaunchConfigurations", Operations.DescribeLaunchConfigurations),
+		wire.Build("DescribeLoadBalancerTargetGroups", Operations.DescribeLoadBalancerTargetGroups),
 		wire.Build("DescribeScalingActivities", Operations.DescribeScalingActivities),
 		wire.Build("DescribeTags", Operations.DescribeTags),
+		wire.Build("DescribeTrafficSources", Operations.DescribeTrafficSources),
+		wire.Build("DetachLoadBalancerTargetGroups", Operations.DetachLoadBalancerTargetGroups),
+		wire.Build("DetachTrafficSources", Operations.DetachTrafficSources),
 		wire.Build("DisableMetricsCollection", Operations.DisableMetricsCollection),
 		wire.Build("EnableMetricsCollection", Operations.EnableMetricsCollection),
 		wire.Build("ResumeProcesses", Operations.ResumeProcesses),

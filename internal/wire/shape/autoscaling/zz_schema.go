@@ -5,9 +5,9 @@ package autoscaling
 // One operation a line: name, method, path, status, input, output, wrapper, errors.
 const table = `
 AttachInstances POST / 200 - - - -
-AttachLoadBalancerTargetGroups POST / 200 - - - -
+AttachLoadBalancerTargetGroups POST / 200 AttachLoadBalancerTargetGroupsType AttachLoadBalancerTargetGroupsResultType AttachLoadBalancerTargetGroupsResult ResourceContentionFault,ServiceLinkedRoleFailure,InstanceRefreshInProgressFault
 AttachLoadBalancers POST / 200 - - - -
-AttachTrafficSources POST / 200 - - - -
+AttachTrafficSources POST / 200 AttachTrafficSourcesType AttachTrafficSourcesResultType AttachTrafficSourcesResult ResourceContentionFault,ServiceLinkedRoleFailure,InstanceRefreshInProgressFault
 BatchDeleteScheduledAction POST / 200 - - - -
 BatchPutScheduledUpdateGroupAction POST / 200 - - - -
 CancelInstanceRefresh POST / 200 - - - -
@@ -32,7 +32,7 @@ DescribeInstanceRefreshes POST / 200 - - - -
 DescribeLaunchConfigurations POST / 200 LaunchConfigurationNamesType LaunchConfigurationsType DescribeLaunchConfigurationsResult InvalidNextToken,ResourceContentionFault
 DescribeLifecycleHookTypes POST / 200 - - - -
 DescribeLifecycleHooks POST / 200 - - - -
-DescribeLoadBalancerTargetGroups POST / 200 - - - -
+DescribeLoadBalancerTargetGroups POST / 200 DescribeLoadBalancerTargetGroupsRequest DescribeLoadBalancerTargetGroupsResponse DescribeLoadBalancerTargetGroupsResult ResourceContentionFault,InvalidNextToken
 DescribeLoadBalancers POST / 200 - - - -
 DescribeMetricCollectionTypes POST / 200 - - - -
 DescribeNotificationConfigurations POST / 200 - - - -
@@ -42,12 +42,12 @@ DescribeScalingProcessTypes POST / 200 - - - -
 DescribeScheduledActions POST / 200 - - - -
 DescribeTags POST / 200 DescribeTagsType TagsType DescribeTagsResult InvalidNextToken,ResourceContentionFault
 DescribeTerminationPolicyTypes POST / 200 - - - -
-DescribeTrafficSources POST / 200 - - - -
+DescribeTrafficSources POST / 200 DescribeTrafficSourcesRequest DescribeTrafficSourcesResponse DescribeTrafficSourcesResult ResourceContentionFault,InvalidNextToken
 DescribeWarmPool POST / 200 - - - -
 DetachInstances POST / 200 - - - -
-DetachLoadBalancerTargetGroups POST / 200 - - - -
+DetachLoadBalancerTargetGroups POST / 200 DetachLoadBalancerTargetGroupsType DetachLoadBalancerTargetGroupsResultType DetachLoadBalancerTargetGroupsResult ResourceContentionFault
 DetachLoadBalancers POST / 200 - - - -
-DetachTrafficSources POST / 200 - - - -
+DetachTrafficSources POST / 200 DetachTrafficSourcesType DetachTrafficSourcesResultType DetachTrafficSourcesResult ResourceContentionFault
 DisableMetricsCollection POST / 200 DisableMetricsCollectionQuery - - ResourceContentionFault
 EnableMetricsCollection POST / 200 EnableMetricsCollectionQuery - - ResourceContentionFault
 EnterStandby POST / 200 - - - -
@@ -107,6 +107,10 @@ AllowedInstanceTypes {"t":"list","max":400,"el":{"s":"AllowedInstanceType"}}
 AnyPrintableAsciiStringMaxLen4000 {"t":"string","min":1,"max":4000,"p":"[\\u0009\\u000A\\u000D\\u0020-\\u007e]+","re":"[\\x{0009}\\x{000A}\\x{000D}\\x{0020}-\\x{007e}]+"}
 AsciiStringMaxLen255 {"t":"string","min":1,"max":255,"p":"[A-Za-z0-9\\-_\\/]+"}
 AssociatePublicIpAddress {"t":"boolean"}
+AttachLoadBalancerTargetGroupsResultType {"t":"structure"}
+AttachLoadBalancerTargetGroupsType {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"TargetGroupARNs","s":"TargetGroupARNs"}],"r":["AutoScalingGroupName","TargetGroupARNs"]}
+AttachTrafficSourcesResultType {"t":"structure"}
+AttachTrafficSourcesType {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"TrafficSources","s":"TrafficSources"},{"n":"SkipZonalShiftValidation","s":"SkipZonalShiftValidation"}],"r":["AutoScalingGroupName","TrafficSources"]}
 AutoScalingGroup {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"AutoScalingGroupARN","s":"ResourceName"},{"n":"LaunchConfigurationName","s":"XmlStringMaxLen255"},{"n":"LaunchTemplate","s":"LaunchTemplateSpecification"},{"n":"MixedInstancesPolicy","s":"MixedInstancesPolicy"},{"n":"MinSize","s":"AutoScalingGroupMinSize"},{"n":"MaxSize","s":"AutoScalingGroupMaxSize"},{"n":"DesiredCapacity","s":"AutoScalingGroupDesiredCapacity"},{"n":"PredictedCapacity","s":"AutoScalingGroupPredictedCapacity"},{"n":"DefaultCooldown","s":"Cooldown"},{"n":"AvailabilityZones","s":"AvailabilityZones"},{"n":"AvailabilityZoneIds","s":"AvailabilityZoneIds"},{"n":"LoadBalancerNames","s":"LoadBalancerNames"},{"n":"TargetGroupARNs","s":"TargetGroupARNs"},{"n":"HealthCheckType","s":"XmlStringMaxLen32"},{"n":"HealthCheckGracePeriod","s":"HealthCheckGracePeriod"},{"n":"Instances","s":"Instances"},{"n":"CreatedTime","s":"TimestampType"},{"n":"SuspendedProcesses","s":"SuspendedProcesses"},{"n":"PlacementGroup","s":"XmlStringMaxLen255"},{"n":"VPCZoneIdentifier","s":"XmlStringMaxLen5000"},{"n":"EnabledMetrics","s":"EnabledMetrics"},{"n":"Status","s":"XmlStringMaxLen255"},{"n":"Tags","s":"TagDescriptionList"},{"n":"TerminationPolicies","s":"TerminationPolicies"},{"n":"NewInstancesProtectedFromScaleIn","s":"InstanceProtected"},{"n":"ServiceLinkedRoleARN","s":"ResourceName"},{"n":"MaxInstanceLifetime","s":"MaxInstanceLifetime"},{"n":"CapacityRebalance","s":"CapacityRebalanceEnabled"},{"n":"WarmPoolConfiguration","s":"WarmPoolConfiguration"},{"n":"WarmPoolSize","s":"WarmPoolSize"},{"n":"Context","s":"Context"},{"n":"DesiredCapacityType","s":"XmlStringMaxLen255"},{"n":"DefaultInstanceWarmup","s":"DefaultInstanceWarmup"},{"n":"TrafficSources","s":"TrafficSources"},{"n":"InstanceMaintenancePolicy","s":"InstanceMaintenancePolicy"},{"n":"DeletionProtection","s":"DeletionProtection"},{"n":"AvailabilityZoneDistribution","s":"AvailabilityZoneDistribution"},{"n":"AvailabilityZoneImpairmentPolicy","s":"AvailabilityZoneImpairmentPolicy"},{"n":"CapacityReservationSpecification","s":"CapacityReservationSpecification"},{"n":"InstanceLifecyclePolicy","s":"InstanceLifecyclePolicy"},{"n":"Operator","s":"Operator"}],"r":["AutoScalingGroupName","MinSize","MaxSize","DesiredCapacity","DefaultCooldown","AvailabilityZones","HealthCheckType","CreatedTime"]}
 AutoScalingGroupDesiredCapacity {"t":"integer"}
 AutoScalingGroupMaxSize {"t":"integer"}
@@ -157,8 +161,16 @@ DeleteAutoScalingGroupType {"t":"structure","m":[{"n":"AutoScalingGroupName","s"
 DeleteTagsType {"t":"structure","m":[{"n":"Tags","s":"Tags"}],"r":["Tags"]}
 DeletionProtection {"t":"string","e":["none","prevent-force-deletion","prevent-all-deletion"]}
 DescribeAutoScalingInstancesType {"t":"structure","m":[{"n":"InstanceIds","s":"InstanceIds"},{"n":"MaxRecords","s":"MaxRecords"},{"n":"NextToken","s":"XmlString"}]}
+DescribeLoadBalancerTargetGroupsRequest {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"NextToken","s":"XmlString"},{"n":"MaxRecords","s":"MaxRecords"}],"r":["AutoScalingGroupName"]}
+DescribeLoadBalancerTargetGroupsResponse {"t":"structure","m":[{"n":"LoadBalancerTargetGroups","s":"LoadBalancerTargetGroupStates"},{"n":"NextToken","s":"XmlString"}]}
 DescribeScalingActivitiesType {"t":"structure","m":[{"n":"ActivityIds","s":"ActivityIds"},{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"IncludeDeletedGroups","s":"IncludeDeletedGroups"},{"n":"MaxRecords","s":"MaxRecords"},{"n":"NextToken","s":"XmlString"},{"n":"Filters","s":"Filters"}]}
 DescribeTagsType {"t":"structure","m":[{"n":"Filters","s":"Filters"},{"n":"NextToken","s":"XmlString"},{"n":"MaxRecords","s":"MaxRecords"}]}
+DescribeTrafficSourcesRequest {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"TrafficSourceType","s":"XmlStringMaxLen255"},{"n":"NextToken","s":"XmlString"},{"n":"MaxRecords","s":"MaxRecords"}],"r":["AutoScalingGroupName"]}
+DescribeTrafficSourcesResponse {"t":"structure","m":[{"n":"TrafficSources","s":"TrafficSourceStates"},{"n":"NextToken","s":"XmlString"}]}
+DetachLoadBalancerTargetGroupsResultType {"t":"structure"}
+DetachLoadBalancerTargetGroupsType {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"TargetGroupARNs","s":"TargetGroupARNs"}],"r":["AutoScalingGroupName","TargetGroupARNs"]}
+DetachTrafficSourcesResultType {"t":"structure"}
+DetachTrafficSourcesType {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"TrafficSources","s":"TrafficSources"}],"r":["AutoScalingGroupName","TrafficSources"]}
 DisableMetricsCollectionQuery {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"Metrics","s":"Metrics"}],"r":["AutoScalingGroupName"]}
 Ebs {"t":"structure","m":[{"n":"SnapshotId","s":"XmlStringMaxLen255"},{"n":"VolumeSize","s":"BlockDeviceEbsVolumeSize"},{"n":"VolumeType","s":"BlockDeviceEbsVolumeType"},{"n":"DeleteOnTermination","s":"BlockDeviceEbsDeleteOnTermination"},{"n":"Iops","s":"BlockDeviceEbsIops"},{"n":"Encrypted","s":"BlockDeviceEbsEncrypted"},{"n":"Throughput","s":"BlockDeviceEbsThroughput"}]}
 EbsOptimized {"t":"boolean"}
@@ -211,6 +223,8 @@ LifecycleHookSpecifications {"t":"list","el":{"s":"LifecycleHookSpecification"}}
 LifecycleState {"t":"string","e":["Pending","Pending:Wait","Pending:Proceed","Quarantined","InService","Terminating","Terminating:Wait","Terminating:Proceed","Terminating:Retained","Terminated","Detaching","Detached","EnteringStandby","Standby","ReplacingRootVolume","ReplacingRootVolume:Wait","ReplacingRootVolume:Proceed","RootVolumeReplaced","Warmed:Pending","Warmed:Pending:Wait","Warmed:Pending:Proceed","Warmed:Pending:Retained","Warmed:Terminating","Warmed:Terminating:Wait","Warmed:Terminating:Proceed","Warmed:Terminating:Retained","Warmed:Terminated","Warmed:Stopped","Warmed:Running","Warmed:Hibernated"]}
 LifecycleTransition {"t":"string"}
 LoadBalancerNames {"t":"list","el":{"s":"XmlStringMaxLen255"}}
+LoadBalancerTargetGroupState {"t":"structure","m":[{"n":"LoadBalancerTargetGroupARN","s":"XmlStringMaxLen511"},{"n":"State","s":"XmlStringMaxLen255"}]}
+LoadBalancerTargetGroupStates {"t":"list","el":{"s":"LoadBalancerTargetGroupState"}}
 LocalStorage {"t":"string","e":["included","excluded","required"]}
 LocalStorageType {"t":"string","e":["hdd","ssd"]}
 LocalStorageTypes {"t":"list","el":{"s":"LocalStorageType"}}
@@ -273,6 +287,8 @@ TerminationPolicies {"t":"list","el":{"s":"XmlStringMaxLen1600"}}
 TimestampType {"t":"timestamp"}
 TotalLocalStorageGBRequest {"t":"structure","m":[{"n":"Min","s":"NullablePositiveDouble"},{"n":"Max","s":"NullablePositiveDouble"}]}
 TrafficSourceIdentifier {"t":"structure","m":[{"n":"Identifier","s":"XmlStringMaxLen511"},{"n":"Type","s":"XmlStringMaxLen511"}],"r":["Identifier"]}
+TrafficSourceState {"t":"structure","m":[{"n":"TrafficSource","s":"XmlStringMaxLen511"},{"n":"State","s":"XmlStringMaxLen255"},{"n":"Identifier","s":"XmlStringMaxLen511"},{"n":"Type","s":"XmlStringMaxLen511"}]}
+TrafficSourceStates {"t":"list","el":{"s":"TrafficSourceState"}}
 TrafficSources {"t":"list","el":{"s":"TrafficSourceIdentifier"}}
 UpdateAutoScalingGroupType {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"LaunchConfigurationName","s":"XmlStringMaxLen255"},{"n":"LaunchTemplate","s":"LaunchTemplateSpecification"},{"n":"MixedInstancesPolicy","s":"MixedInstancesPolicy"},{"n":"MinSize","s":"AutoScalingGroupMinSize"},{"n":"MaxSize","s":"AutoScalingGroupMaxSize"},{"n":"DesiredCapacity","s":"AutoScalingGroupDesiredCapacity"},{"n":"DefaultCooldown","s":"Cooldown"},{"n":"AvailabilityZones","s":"AvailabilityZones"},{"n":"AvailabilityZoneIds","s":"AvailabilityZoneIds"},{"n":"HealthCheckType","s":"XmlStringMaxLen32"},{"n":"HealthCheckGracePeriod","s":"HealthCheckGracePeriod"},{"n":"PlacementGroup","s":"UpdatePlacementGroupParam"},{"n":"VPCZoneIdentifier","s":"XmlStringMaxLen5000"},{"n":"TerminationPolicies","s":"TerminationPolicies"},{"n":"NewInstancesProtectedFromScaleIn","s":"InstanceProtected"},{"n":"ServiceLinkedRoleARN","s":"ResourceName"},{"n":"MaxInstanceLifetime","s":"MaxInstanceLifetime"},{"n":"CapacityRebalance","s":"CapacityRebalanceEnabled"},{"n":"Context","s":"Context"},{"n":"DesiredCapacityType","s":"XmlStringMaxLen255"},{"n":"DefaultInstanceWarmup","s":"DefaultInstanceWarmup"},{"n":"InstanceMaintenancePolicy","s":"InstanceMaintenancePolicy"},{"n":"AvailabilityZoneDistribution","s":"AvailabilityZoneDistribution"},{"n":"AvailabilityZoneImpairmentPolicy","s":"AvailabilityZoneImpairmentPolicy"},{"n":"SkipZonalShiftValidation","s":"SkipZonalShiftValidation"},{"n":"CapacityReservationSpecification","s":"CapacityReservationSpecification"},{"n":"InstanceLifecyclePolicy","s":"InstanceLifecyclePolicy"},{"n":"DeletionProtection","s":"DeletionProtection"}],"r":["AutoScalingGroupName"]}
 UpdatePlacementGroupParam {"t":"string","min":0,"max":255,"p":"[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*","re":"[\\x{0020}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{10000}-\\x{10FFFF}\\r\\n\\t]*"}

@@ -45,6 +45,27 @@ type TerminateInstanceInAutoScalingGroupOutput struct {
 	Activity *Activity `json:"Activity,omitempty"`
 }
 
+// AttachLoadBalancerTargetGroupsOutput is the shape AttachLoadBalancerTargetGroupsResultType.
+type AttachLoadBalancerTargetGroupsOutput struct {
+}
+
+// AttachLoadBalancerTargetGroupsInput is the shape AttachLoadBalancerTargetGroupsType.
+type AttachLoadBalancerTargetGroupsInput struct {
+	AutoScalingGroupName *string  `json:"AutoScalingGroupName,omitempty"`
+	TargetGroupARNs      []string `json:"TargetGroupARNs,omitempty"`
+}
+
+// AttachTrafficSourcesOutput is the shape AttachTrafficSourcesResultType.
+type AttachTrafficSourcesOutput struct {
+}
+
+// AttachTrafficSourcesInput is the shape AttachTrafficSourcesType.
+type AttachTrafficSourcesInput struct {
+	AutoScalingGroupName     *string                   `json:"AutoScalingGroupName,omitempty"`
+	TrafficSources           []TrafficSourceIdentifier `json:"TrafficSources,omitempty"`
+	SkipZonalShiftValidation *bool                     `json:"SkipZonalShiftValidation,omitempty"`
+}
+
 // AutoScalingGroup is the shape AutoScalingGroup.
 type AutoScalingGroup struct {
 	AutoScalingGroupName             *string                           `json:"AutoScalingGroupName,omitempty"`
@@ -261,6 +282,19 @@ type DescribeAutoScalingInstancesInput struct {
 	NextToken   *string  `json:"NextToken,omitempty"`
 }
 
+// DescribeLoadBalancerTargetGroupsInput is the shape DescribeLoadBalancerTargetGroupsRequest.
+type DescribeLoadBalancerTargetGroupsInput struct {
+	AutoScalingGroupName *string `json:"AutoScalingGroupName,omitempty"`
+	NextToken            *string `json:"NextToken,omitempty"`
+	MaxRecords           *int64  `json:"MaxRecords,omitempty"`
+}
+
+// DescribeLoadBalancerTargetGroupsOutput is the shape DescribeLoadBalancerTargetGroupsResponse.
+type DescribeLoadBalancerTargetGroupsOutput struct {
+	LoadBalancerTargetGroups []LoadBalancerTargetGroupState `json:"LoadBalancerTargetGroups,omitempty"`
+	NextToken                *string                        `json:"NextToken,omitempty"`
+}
+
 // DescribeScalingActivitiesInput is the shape DescribeScalingActivitiesType.
 type DescribeScalingActivitiesInput struct {
 	ActivityIds          []string `json:"ActivityIds,omitempty"`
@@ -276,6 +310,40 @@ type DescribeTagsInput struct {
 	Filters    []Filter `json:"Filters,omitempty"`
 	NextToken  *string  `json:"NextToken,omitempty"`
 	MaxRecords *int64   `json:"MaxRecords,omitempty"`
+}
+
+// DescribeTrafficSourcesInput is the shape DescribeTrafficSourcesRequest.
+type DescribeTrafficSourcesInput struct {
+	AutoScalingGroupName *string `json:"AutoScalingGroupName,omitempty"`
+	TrafficSourceType    *string `json:"TrafficSourceType,omitempty"`
+	NextToken            *string `json:"NextToken,omitempty"`
+	MaxRecords           *int64  `json:"MaxRecords,omitempty"`
+}
+
+// DescribeTrafficSourcesOutput is the shape DescribeTrafficSourcesResponse.
+type DescribeTrafficSourcesOutput struct {
+	TrafficSources []TrafficSourceState `json:"TrafficSources,omitempty"`
+	NextToken      *string              `json:"NextToken,omitempty"`
+}
+
+// DetachLoadBalancerTargetGroupsOutput is the shape DetachLoadBalancerTargetGroupsResultType.
+type DetachLoadBalancerTargetGroupsOutput struct {
+}
+
+// DetachLoadBalancerTargetGroupsInput is the shape DetachLoadBalancerTargetGroupsType.
+type DetachLoadBalancerTargetGroupsInput struct {
+	AutoScalingGroupName *string  `json:"AutoScalingGroupName,omitempty"`
+	TargetGroupARNs      []string `json:"TargetGroupARNs,omitempty"`
+}
+
+// DetachTrafficSourcesOutput is the shape DetachTrafficSourcesResultType.
+type DetachTrafficSourcesOutput struct {
+}
+
+// DetachTrafficSourcesInput is the shape DetachTrafficSourcesType.
+type DetachTrafficSourcesInput struct {
+	AutoScalingGroupName *string                   `json:"AutoScalingGroupName,omitempty"`
+	TrafficSources       []TrafficSourceIdentifier `json:"TrafficSources,omitempty"`
 }
 
 // DisableMetricsCollectionInput is the shape DisableMetricsCollectionQuery.
@@ -471,6 +539,12 @@ type LifecycleHookSpecification struct {
 	RoleARN               *string `json:"RoleARN,omitempty"`
 }
 
+// LoadBalancerTargetGroupState is the shape LoadBalancerTargetGroupState.
+type LoadBalancerTargetGroupState struct {
+	LoadBalancerTargetGroupARN *string `json:"LoadBalancerTargetGroupARN,omitempty"`
+	State                      *string `json:"State,omitempty"`
+}
+
 // MemoryGiBPerVCpuRequest is the shape MemoryGiBPerVCpuRequest.
 type MemoryGiBPerVCpuRequest struct {
 	Min *float64 `json:"Min,omitempty"`
@@ -593,6 +667,14 @@ type TotalLocalStorageGBRequest struct {
 type TrafficSourceIdentifier struct {
 	Identifier *string `json:"Identifier,omitempty"`
 	Type       *string `json:"Type,omitempty"`
+}
+
+// TrafficSourceState is the shape TrafficSourceState.
+type TrafficSourceState struct {
+	TrafficSource *string `json:"TrafficSource,omitempty"`
+	State         *string `json:"State,omitempty"`
+	Identifier    *string `json:"Identifier,omitempty"`
+	Type          *string `json:"Type,omitempty"`
 }
 
 // UpdateAutoScalingGroupInput is the shape UpdateAutoScalingGroupType.
