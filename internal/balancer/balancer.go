@@ -575,6 +575,7 @@ func (b *Balancer) tidy() {
 		}
 	}
 	for key, s := range b.sockets {
+		s.cutGone()
 		if s.retry(b, key) {
 			b.changed()
 		}

@@ -6,8 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -152,5 +154,48 @@ func TestUnusedConnectionsMakePlace(t *testing.T) {
 		if code := r.answerTo(c, path); code != http.StatusOK {
 			t.Errorf("%s: %d", path, code)
 		}
+	}
+}
+
+// A request whose client has gone ends at its target too, and the target's place
+// is another's. Nobody who is still there is cut.
+func TestARequestEndsWithItsClient(t *testing.T) {
+	began, ended := make(chan string, 2), make(chan string, 2)
+	stay := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		began <- req.URL.Path
+		select {
+		case <-req.Context().Done():
+			ended <- req.URL.Path
+		case <-stay:
+		}
+	}))
+	t.Cleanup(srv.Close)
+	real := clock.NewStepped(time.Now())
+	r := newRigWith(t, loopback{}, real, places.New(5))
+	r.cfg.LoadBalancers[0].IdleTimeout = time.Hour // which would end it, too
+	r.group("g", srv.Listener.Addr().String()).Health.Enabled = false
+	r.rules(balancer.Rule{ID: "default", Action: to(balancer.Weight{Group: "g", Weight: 1})})
+	r.set()
+	goes := r.client("GET /goes HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-began
+	stays := r.client("GET /stays HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-began
+	_ = goes.Close()
+	await.True(t, "the end of a request whose client has gone", func() bool {
+		real.Advance(time.Second)
+		select {
+		case path := <-ended:
+			if path != "/goes" {
+				t.Errorf("%s ended", path)
+			}
+			return true
+		default:
+			return false
+		}
+	})
+	close(stay)
+	if res, err := http.ReadResponse(bufio.NewReader(stays), nil); err != nil || res.StatusCode != http.StatusOK {
+		t.Error(res, err)
 	}
 }

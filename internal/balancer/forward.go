@@ -224,7 +224,11 @@ func (ex *exchange) try(whole bool) (again, keep bool) {
 	var n, got int
 	if err == nil || !ex.u.reused {
 		// A target may answer, and then close, without reading the request.
+		ex.known.awaits.Store(ex.u)
 		n, got, err = ex.readResponse()
+		if ex.known.awaits.Swap(nil) == nil {
+			return false, ex.broken(errClient)
+		}
 	}
 	if err != nil {
 		if ex.u.reused && got == 0 && whole && repeatable(ex.req.Method) && !isTimeout(err) {
@@ -397,6 +401,26 @@ func isIdle(c net.Conn) bool {
 		return true
 	})
 	return err == nil && alive
+}
+
+// isGone reports whether a client has closed its connection, with nothing more
+// to say.
+func isGone(c net.Conn) bool {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return true
+	}
+	gone := false
+	err = raw.Control(func(fd uintptr) {
+		var one [1]byte
+		n, _, rerr := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		gone = rerr == nil && n == 0 || errors.Is(rerr, syscall.ECONNRESET)
+	})
+	return err != nil || gone
 }
 
 func pause(ctx context.Context, real clock.Clock) error {

@@ -91,14 +91,35 @@ type socket struct {
 	open    net.Listener // nil while it could not be opened
 	other   net.Listener // on another port of the host meanwhile
 	trouble string
-	clients map[net.Conn]*atomic.Bool // true while a request is under way
+	clients map[net.Conn]*client
+}
+
+// client is what is known of a client's connection.
+type client struct {
+	busy   atomic.Bool              // a request is under way
+	awaits atomic.Pointer[upstream] // whose answer has not begun
+}
+
+// cutGone ends requests whose clients closed their connection before a target
+// has begun to answer: the target hears of it, as the end of its connection.
+func (s *socket) cutGone() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c, cl := range s.clients {
+		if cl.awaits.Load() == nil || !isGone(c) {
+			continue
+		}
+		if u := cl.awaits.Swap(nil); u != nil {
+			_ = u.Close()
+		}
+	}
 }
 
 // openSocket is called with the balancer's lock held.
 func (b *Balancer) openSocket(key socketKey, bind *binding) {
 	s := b.sockets[key]
 	if s == nil {
-		s = &socket{key: key, node: b.nodeOf(Node{ID: key.node, IP: key.address}), clients: map[net.Conn]*atomic.Bool{}}
+		s = &socket{key: key, node: b.nodeOf(Node{ID: key.node, IP: key.address}), clients: map[net.Conn]*client{}}
 		if key.node != "" {
 			s.node = b.nodes[key.node]
 		}
@@ -255,7 +276,7 @@ func (s *socket) admit(b *Balancer, c net.Conn) {
 		s.reject(c)
 		return
 	}
-	busy := &atomic.Bool{}
+	cl := &client{}
 	s.mu.Lock()
 	if s.closing.Load() {
 		b.deps.Places.Leave()
@@ -263,13 +284,13 @@ func (s *socket) admit(b *Balancer, c net.Conn) {
 		_ = c.Close()
 		return
 	}
-	s.clients[c] = busy
+	s.clients[c] = cl
 	s.done.Add(1)
 	s.mu.Unlock()
 	b.work.Go(func() {
 		defer b.deps.Places.Leave()
 		defer s.leave(c)
-		b.serve(s, c, busy)
+		b.serve(s, c, cl)
 	})
 }
 
@@ -301,8 +322,8 @@ func (s *socket) close() {
 		}
 	}
 	s.open, s.other = nil, nil
-	for c, busy := range s.clients {
-		if !busy.Load() {
+	for c, cl := range s.clients {
+		if !cl.busy.Load() {
 			_ = c.Close()
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"berth/internal/balancer/http1"
@@ -26,7 +25,7 @@ type session struct {
 	c      net.Conn
 	tcp    *net.TCPConn // for splice; nil under TLS
 	secure bool
-	busy   *atomic.Bool
+	known  *client
 	client netip.AddrPort
 	local  netip.AddrPort
 	lb     *balancerRuntime // that the connection is counted for
@@ -51,9 +50,9 @@ var sessions = sync.Pool{New: func() any {
 }}
 
 // serve speaks with one client until either side ends it.
-func (b *Balancer) serve(s *socket, c net.Conn, busy *atomic.Bool) {
+func (b *Balancer) serve(s *socket, c net.Conn, known *client) {
 	sn := sessions.Get().(*session)
-	sn.b, sn.s, sn.c, sn.busy = b, s, c, busy
+	sn.b, sn.s, sn.c, sn.known = b, s, c, known
 	sn.client, sn.local = addrPort(c.RemoteAddr()), addrPort(c.LocalAddr())
 	sn.tcp, _ = c.(*net.TCPConn)
 	sn.born = b.deps.Real.Now()
@@ -161,8 +160,8 @@ func (sn *session) serveOne() bool {
 		sn.refuse(err)
 		return false
 	}
-	sn.busy.Store(true)
-	defer sn.busy.Store(false)
+	sn.known.busy.Store(true)
+	defer sn.known.busy.Store(false)
 	sn.bind = sn.s.binding.Load()
 	raw := sn.buf[sn.r : sn.r+n]
 	sn.r += n

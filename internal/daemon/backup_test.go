@@ -114,7 +114,7 @@ func image(t *testing.T, s *registry.Store) {
 		must(t, err)
 		_, err = s.Append(repo, id, 0, bytes.NewReader(blob))
 		must(t, err)
-		must(t, s.Finish(repo, id, digest(blob)))
+		must(t, s.Finish(t.Context(), repo, id, digest(blob)))
 	}
 	_, err := s.PutManifest(repo, fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",`+
 		`"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":%d},`+

@@ -127,6 +127,9 @@ func (x *exchange) decode() (any, error) {
 // answer is the part of the chain that calls in process share: fields →
 // validate → authorise → call.
 func (f *Front) answer(ctx context.Context, r *served, op *wire.Operation, in any) (any, error) {
+	if err := gone(ctx); err != nil {
+		return nil, err
+	}
 	if err := r.refuseUnbuilt(op, in); err != nil {
 		return nil, err
 	}
@@ -137,6 +140,15 @@ func (f *Front) answer(ctx context.Context, r *served, op *wire.Operation, in an
 		return nil, err
 	}
 	return op.Call(ctx, r.API, in)
+}
+
+// gone says that nobody waits for an answer any more: nothing is begun for who
+// has gone. What an operation does that may be long looks at its context.
+func gone(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "the caller has gone")
+	}
+	return nil
 }
 
 // note logs and counts a call, once.

@@ -76,7 +76,7 @@ func (x *exchange) readBody() (release func(), err error) {
 		return release, fault.New(fault.Invalid, "SerializationException", "The request could not be read: %v", err)
 	}
 	x.body = b.Bytes()
-	return release, nil
+	return release, gone(x.r.Context())
 }
 
 // large is how many bytes a larger body may take; 0 of a usual one.

@@ -3,6 +3,7 @@ package front_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -168,5 +169,42 @@ func TestNothingIsReadOfAStranger(t *testing.T) {
 	r.Header.Set("Content-Encoding", "gzip")
 	if status, got := do(h, r); status != http.StatusBadRequest || !strings.Contains(got, "InvalidSignatureException") {
 		t.Errorf("another body: %d %s", status, got)
+	}
+}
+
+// leaving is a body whose sender goes as soon as it was read.
+type leaving struct {
+	io.Reader
+	leave func()
+}
+
+func (l leaving) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	if err != nil {
+		l.leave()
+	}
+	return n, err
+}
+
+// Whoever has gone when their body is there is not worked for: not even what
+// they sent is unpacked.
+func TestNothingIsReadForWhoHasGone(t *testing.T) {
+	for name, r := range worst(t) {
+		f, _, _ := newFront(t)
+		ctx, leave := context.WithCancel(t.Context())
+		r = r.WithContext(ctx)
+		r.Body = io.NopCloser(leaving{io.LimitReader(r.Body, 1<<19), leave})
+		r.ContentLength = -1
+		w := httptest.NewRecorder()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f.Handler(front.Listener{}).ServeHTTP(w, r)
+		runtime.ReadMemStats(&after)
+		if w.Code != http.StatusServiceUnavailable {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 {
+			t.Errorf("%s: took %d MiB", name, took>>20)
+		}
 	}
 }

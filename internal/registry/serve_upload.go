@@ -93,7 +93,7 @@ func (x *exchange) putUpload() {
 		return
 	}
 	digest := x.r.URL.Query().Get("digest")
-	if err := x.Store.Finish(x.repo, x.reference, digest); err != nil {
+	if err := x.Store.Finish(x.r.Context(), x.repo, x.reference, digest); err != nil {
 		x.failWith(err)
 		return
 	}

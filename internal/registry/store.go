@@ -278,14 +278,32 @@ func (s *Store) Bytes() (int64, error) {
 	return n, nil
 }
 
-func syncAndSum(path string) (string, error) {
+// During reads from r until ctx ends.
+func During(ctx context.Context, r io.Reader) io.Reader { return during{ctx, r} }
+
+type during struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+// Read implements io.Reader.
+func (d during) Read(p []byte) (int, error) {
+	if err := d.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return d.r.Read(p)
+}
+
+func syncAndSum(ctx context.Context, path string) (string, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return "", fmt.Errorf("read upload: %w", err)
 	}
 	h := sha256.New()
-	_, err = io.Copy(h, f)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if _, err = io.Copy(h, During(ctx, f)); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
 		return "", fmt.Errorf("read upload: %w", err)
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -256,8 +257,9 @@ func (s *Store) extend(r Repo, id string, at int64, data io.Reader) (int64, erro
 	return size + n, nil
 }
 
-// Finish checks the digest and makes the upload a blob of the repository.
-func (s *Store) Finish(r Repo, id, digest string) error {
+// Finish checks the digest and makes the upload a blob of the repository, unless
+// ctx ends before all of it was read.
+func (s *Store) Finish(ctx context.Context, r Repo, id, digest string) error {
 	release, err := s.unfinished.take(id, "InvalidLayerException")
 	if err != nil {
 		return err
@@ -269,7 +271,7 @@ func (s *Store) Finish(r Repo, id, digest string) error {
 	if !isDigest(digest) {
 		return fault.New(fault.Invalid, "InvalidLayerException", "digest %q is not valid", digest)
 	}
-	got, err := syncAndSum(s.upload(id))
+	got, err := syncAndSum(ctx, s.upload(id))
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,10 @@
 package registry_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/base64"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -51,7 +54,7 @@ func TestAnUploadIsOneRequestsAtATime(t *testing.T) {
 		}
 	}
 	web := registry.Repo{Account: place.Account, Name: "web"}
-	if err := l.store.Finish(web, id, sum(good)); err == nil {
+	if err := l.store.Finish(t.Context(), web, id, sum(good)); err == nil {
 		t.Error("it was finished while another writes")
 	}
 	if _, err := write.Write(evil); err != nil {
@@ -90,5 +93,26 @@ func TestAMountNeedsTheRightToRead(t *testing.T) {
 		if r.StatusCode != code {
 			t.Errorf("%q: %d %s", role, r.StatusCode, text(r))
 		}
+	}
+}
+
+// A layer is not read to its end for who has gone.
+func TestALayerIsReadDuringItsRequest(t *testing.T) {
+	l, web := newLab(t, t.TempDir()), registry.Repo{Account: place.Account, Name: "web"}
+	id, err := l.store.StartUpload(web)
+	if err == nil {
+		_, err = l.store.Append(web, id, 0, bytes.NewReader([]byte("a layer")))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	digest := sum([]byte("a layer"))
+	if err := l.store.Finish(gone, web, id, digest); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if err := l.store.Finish(t.Context(), web, id, digest); err != nil {
+		t.Error(err)
 	}
 }

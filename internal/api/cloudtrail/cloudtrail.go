@@ -6,6 +6,7 @@
 package cloudtrail
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"strconv"
@@ -68,7 +69,7 @@ type query struct {
 // refuses it by name. Errors: InvalidLookupAttributesException,
 // InvalidTimeRangeException, InvalidNextTokenException,
 // InvalidEventCategoryException.
-func (a *API) LookupEvents(_ context.Context, in *shape.LookupEventsInput) (*shape.LookupEventsOutput, error) {
+func (a *API) LookupEvents(ctx context.Context, in *shape.LookupEventsInput) (*shape.LookupEventsOutput, error) {
 	q, err := a.read(in)
 	if err != nil {
 		return nil, err
@@ -78,9 +79,9 @@ func (a *API) LookupEvents(_ context.Context, in *shape.LookupEventsInput) (*sha
 		if q.wants(r) {
 			found = append(found, shown(r, line))
 		}
-		return len(found) < mostFound && !r.Time.Before(q.from)
+		return ctx.Err() == nil && len(found) < mostFound && !r.Time.Before(q.from)
 	})
-	if err != nil {
+	if err = cmp.Or(err, ctx.Err()); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "look up events")
 	}
 	list, next, err := page.Cut(pages, in, found, key)

@@ -308,7 +308,7 @@ func showPoint(p series.Point, statistics, extended []string) shape.Datapoint {
 
 // GetMetricData answers several queries at once, newest first unless asked
 // otherwise. Errors: InvalidParameterValue, ValidationError, NotImplemented.
-func (a *API) GetMetricData(_ context.Context, in *shape.GetMetricDataInput) (*shape.GetMetricDataOutput, error) {
+func (a *API) GetMetricData(ctx context.Context, in *shape.GetMetricDataInput) (*shape.GetMetricDataOutput, error) {
 	from, to := wire.Val(in.StartTime), wire.Val(in.EndTime)
 	if !from.Before(to) {
 		return nil, fault.New(fault.Invalid, "ValidationError", "The parameter StartTime must be less than the parameter EndTime.")
@@ -325,7 +325,7 @@ func (a *API) GetMetricData(_ context.Context, in *shape.GetMetricDataInput) (*s
 			continue
 		}
 		r, err := a.query(q, from, to)
-		if err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return nil, err
 		}
 		if wire.Val(in.ScanBy) != "TimestampAscending" {

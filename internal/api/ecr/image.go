@@ -343,7 +343,7 @@ func (a *API) UploadLayerPart(_ context.Context, in *shape.UploadLayerPartInput)
 // UploadNotFoundException, InvalidLayerException, EmptyUploadException,
 // LayerPartTooSmallException, LayerAlreadyExistsException,
 // RepositoryNotFoundException.
-func (a *API) CompleteLayerUpload(_ context.Context, in *shape.CompleteLayerUploadInput) (*shape.CompleteLayerUploadOutput, error) {
+func (a *API) CompleteLayerUpload(ctx context.Context, in *shape.CompleteLayerUploadInput) (*shape.CompleteLayerUploadOutput, error) {
 	repo, _, err := a.open(in.RegistryId, in.RepositoryName)
 	if err != nil {
 		return nil, err
@@ -371,7 +371,7 @@ func (a *API) CompleteLayerUpload(_ context.Context, in *shape.CompleteLayerUplo
 			"Layer with digest '%s' already exists in repository with name '%s' in the registry with id '%s'", digest, repo.Name, repo.Account,
 		)
 	}
-	if err := a.Images.Finish(repo, id, digest); err != nil {
+	if err := a.Images.Finish(ctx, repo, id, digest); err != nil {
 		return nil, err
 	}
 	return &shape.CompleteLayerUploadOutput{

@@ -1,6 +1,8 @@
 package logs_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -304,4 +306,17 @@ func FuzzPattern(f *testing.F) {
 			match(message)
 		}
 	})
+}
+
+// A search that finds nothing goes over all there is, but not for who has gone.
+func TestASearchEndsWithItsCaller(t *testing.T) {
+	r := newRig(t)
+	r.group("g", "s")
+	r.put("g", "s", "one", "two")
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	_, err := r.FilterLogEvents(gone, &shape.FilterLogEventsInput{LogGroupName: wire.Ptr("g"), FilterPattern: wire.Ptr("three")})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
 }

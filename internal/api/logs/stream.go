@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -249,7 +250,7 @@ func readToken(s string, w *series.Window) error {
 
 // FilterLogEvents searches streams of a group, in order of time. Errors:
 // ResourceNotFoundException, InvalidParameterException.
-func (a *API) FilterLogEvents(_ context.Context, in *shape.FilterLogEventsInput) (*shape.FilterLogEventsOutput, error) {
+func (a *API) FilterLogEvents(ctx context.Context, in *shape.FilterLogEventsInput) (*shape.FilterLogEventsOutput, error) {
 	g, err := a.need(groupName(in.LogGroupName, in.LogGroupIdentifier))
 	if err != nil {
 		return nil, err
@@ -276,6 +277,9 @@ func (a *API) FilterLogEvents(_ context.Context, in *shape.FilterLogEventsInput)
 	out := &shape.FilterLogEventsOutput{Events: []shape.FilteredLogEvent{}, SearchedLogStreams: []shape.SearchedLogStream{}}
 	limit, size := int(wire.Or(in.Limit, 10000)), 0
 	err = a.Series.Merge(g.Name, streams, from, to, cursor, func(e series.Event) bool {
+		if ctx.Err() != nil {
+			return false
+		}
 		if match(e.Message) {
 			if size += len(e.Message) + series.Overhead; len(out.Events) > 0 && size > maxPage || len(out.Events) >= limit {
 				out.NextToken = page.Token(pages, in, showCursor(cursor))
@@ -286,7 +290,7 @@ func (a *API) FilterLogEvents(_ context.Context, in *shape.FilterLogEventsInput)
 		cursor = &series.Cursor{Stream: e.Stream, Milli: e.Position.Milli, Seq: e.Position.Seq}
 		return true
 	})
-	if err != nil {
+	if err = cmp.Or(err, ctx.Err()); err != nil {
 		return nil, err
 	}
 	return out, nil

@@ -63,8 +63,8 @@ func (m *Mirror) handOver(ctx context.Context, from wanted, b registry.Named, to
 	if err != nil {
 		return err
 	}
-	if _, err = to.Append(as, id, 0, f); err == nil {
-		err = to.Finish(as, id, b.Digest)
+	if _, err = to.Append(as, id, 0, registry.During(ctx, f)); err == nil {
+		err = to.Finish(ctx, as, id, b.Digest)
 	}
 	if err != nil {
 		return errors.Join(fault.Wrap(fault.Unavailable, err, "keep %s of %s", b.Digest, from), to.CancelUpload(as, id))

@@ -23,7 +23,6 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
-	"golang.org/x/sync/singleflight"
 
 	"berth/internal/clock"
 	"berth/internal/fault"
@@ -72,7 +71,7 @@ type Mirror struct {
 	store   *registry.Store
 	push    http.Handler
 	salt    []byte
-	flights singleflight.Group
+	flights flights
 	// working ends what is being fetched when the mirror is closed.
 	working context.Context
 	end     context.CancelFunc
@@ -172,16 +171,9 @@ func (m *Mirror) have(r wanted) (registry.Manifest, record, bool) {
 	return got, rec, err == nil
 }
 
-// once does work once for all who ask meanwhile. It goes on for the others
-// when one of them leaves.
+// once does work once for all who ask meanwhile.
 func (m *Mirror) once(ctx context.Context, key string, do func(context.Context) (any, error)) (any, error) {
-	done := m.flights.DoChan(key, func() (any, error) { return do(m.working) })
-	select {
-	case r := <-done:
-		return r.Val, r.Err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return m.flights.once(ctx, m.working, key, do)
 }
 
 // fetchManifest asks the registry and keeps what it says.

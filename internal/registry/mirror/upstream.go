@@ -161,7 +161,7 @@ func (m *Mirror) fetchBlob(ctx context.Context, r wanted, b registry.Named) erro
 			return err
 		}
 		defer func() { _ = in.Close() }()
-		return m.keepBlob(r, b, in)
+		return m.keepBlob(ctx, r, b, in)
 	})
 	if err != nil {
 		return err
@@ -174,7 +174,7 @@ func (m *Mirror) fetchBlob(ctx context.Context, r wanted, b registry.Named) erro
 	return m.shrink(ctx)
 }
 
-func (m *Mirror) keepBlob(r wanted, b registry.Named, in io.Reader) error {
+func (m *Mirror) keepBlob(ctx context.Context, r wanted, b registry.Named, in io.Reader) error {
 	id, err := m.store.StartUpload(repo(r))
 	if err != nil {
 		return err
@@ -184,7 +184,7 @@ func (m *Mirror) keepBlob(r wanted, b registry.Named, in io.Reader) error {
 		err = fault.New(fault.Invalid, "", "%s has %d bytes or more, and its manifest says %d", b.Digest, n, b.Size)
 	}
 	if err == nil {
-		err = m.store.Finish(repo(r), id, b.Digest)
+		err = m.store.Finish(ctx, repo(r), id, b.Digest)
 	}
 	if err != nil {
 		return errors.Join(err, m.store.CancelUpload(repo(r), id))
