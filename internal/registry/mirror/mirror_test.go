@@ -10,9 +10,11 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -315,6 +317,41 @@ func TestWhatWasPulledOnceNeedsNoNetwork(t *testing.T) {
 	}
 	if _, err := a.pull("redis"); err == nil || !strings.Contains(err.Error(), "502") {
 		t.Errorf("a registry that is down: %v", err)
+	}
+}
+
+// gone is a client that reads the head of an answer and no more.
+type gone struct{ http.ResponseWriter }
+
+func (gone) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestAnAgentThatGoesIsNoNews(t *testing.T) {
+	w := newWorld(t)
+	w.hub.put(t, "index.docker.io/library/nginx:latest", 100)
+	layers, err := w.hub.put(t, "index.docker.io/library/nginx:latest", 100).Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer, err := layers[0].Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	m := w.open(func(d *mirror.Deps) { d.Log = slog.New(slog.NewTextHandler(&said, nil)) })
+	if _, err := w.agent(m).pull("nginx"); err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/v2/library/nginx/blobs/"+layer.String()+"?"+mirror.Registry+"=docker.io", nil)
+	func() {
+		defer func() {
+			if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
+				t.Errorf("the connection is not broken: %v", err)
+			}
+		}()
+		m.ServeHTTP(gone{httptest.NewRecorder()}, r)
+	}()
+	if said.Len() > 0 {
+		t.Error(said.String())
 	}
 }
 

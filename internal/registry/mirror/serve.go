@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"strconv"
 	"strings"
@@ -114,7 +115,9 @@ func (m *Mirror) serveBlob(w http.ResponseWriter, r *http.Request, ref wanted, d
 	}
 	_ = http.NewResponseController(w).Flush() // a writer that cannot is not waited for
 	if err := m.sendBlob(r.Context(), w, ref, part); err != nil {
-		m.Log.Warn("a layer cannot be served", "image", ref.Name(), "digest", digest, "error", err)
+		if !errors.Is(err, errGone) {
+			m.Log.Warn("a layer cannot be served", "image", ref.Name(), "digest", digest, "error", err)
+		}
 		panic(http.ErrAbortHandler) // the head is sent: only a broken connection says so
 	}
 }
@@ -129,8 +132,15 @@ func (m *Mirror) sendBlob(ctx context.Context, w io.Writer, ref wanted, part reg
 	}
 	defer func() { _ = f.Close() }()
 	_, err = io.Copy(w, f)
+	if read := new(fs.PathError); err != nil && !errors.As(err, &read) {
+		return errGone
+	}
 	return err
 }
+
+// errGone says that whoever is sent something has gone: an agent that has the
+// layer already asks for it only to see that it may, and does not read it.
+var errGone = errors.New("the agent has gone")
 
 // statuses of what goes wrong, with the codes of the distribution API.
 var statuses = map[fault.Class]struct {
