@@ -36,6 +36,7 @@ var readsOurs = map[string]string{
 	"bench":                     "answers of programs that it starts",
 	"cli":                       "answers of our own server, and files of its own folder",
 	"container/runc":            "our own processes' messages over 0600 sockets, and what the OCI runtime writes to its log",
+	"controllers/stack":         "encoding/json alone, of one secret's text, which is bounded",
 	"controllers/stack/handler": "one text of a template, which lang/template has read",
 	"daemon":                    "our own files, and a body of 4 KiB of who holds the session's token, by encoding/json alone",
 	"dispatch":                  "messages by encoding/json alone; acs reads their frames, and a library that is fuzzed itself the web socket's",

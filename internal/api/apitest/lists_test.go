@@ -303,6 +303,7 @@ var lists = []list{
 	{service: "ec2", operation: "DescribeLaunchTemplateVersions", items: "LaunchTemplateVersions", ask: in{"LaunchTemplateName": "many"}},
 	{service: "ecr", operation: "DescribePullThroughCacheRules", items: "pullThroughCacheRules",
 		drop: by(state.PullThroughRules, "ecrRepositoryPrefix")},
+	{service: "secretsmanager", operation: "ListSecretVersionIds", items: "Versions", ask: in{"SecretId": "s000", "IncludeDeprecated": true}},
 	{service: "secretsmanager", operation: "ListSecrets", items: "SecretList", drop: by(state.Secrets, "Name")},
 	{service: "ssm", operation: "GetParametersByPath", items: "Parameters", ask: in{"Path": "/aws", "Recursive": true}},
 
@@ -456,7 +457,10 @@ func fillECS(w *apitest.World) {
 // fillSecrets puts secrets that were made one after another.
 func fillSecrets(w *apitest.World) {
 	apitest.Put(w, state.Secrets, many(5, func(i int, n string) model.Secret {
-		return model.Secret{Name: "s" + n, CreatedAt: sim.Start.Add(-time.Duration(i/2) * time.Hour)}
+		return model.Secret{
+			Name: "s" + n, CreatedAt: sim.Start.Add(-time.Duration(i/2) * time.Hour),
+			Versions: many(5, func(_ int, v string) model.SecretVersion { return model.SecretVersion{ID: v} }),
+		}
 	})...)
 }
 

@@ -435,7 +435,8 @@ var pages = page.Rules{Usual: 100, SameCall: true, Refuse: func(string) error {
 	return fault.New(fault.Invalid, "InvalidNextTokenException", "The NextToken value is invalid.")
 }}
 
-// DeleteSecret begins a secret's recovery window, or ends it at once. Errors:
+// DeleteSecret begins a secret's recovery window, or ends it at once, whether
+// there is one or not (API reference, ForceDeleteWithoutRecovery). Errors:
 // InvalidParameterException, ResourceNotFoundException,
 // InvalidRequestException.
 func (a *API) DeleteSecret(ctx context.Context, in *shape.DeleteSecretInput) (*shape.DeleteSecretOutput, error) {
@@ -449,7 +450,12 @@ func (a *API) DeleteSecret(ctx context.Context, in *shape.DeleteSecretInput) (*s
 	var s model.Secret
 	err := a.update(ctx, func(tx *store.Tx) (err error) {
 		if force {
-			if s, err = a.find(tx, in.SecretId); err != nil {
+			s, err = a.find(tx, in.SecretId)
+			if fault.Is(err, fault.NotFound) {
+				s = model.Secret{ARN: a.Finders()["secret"](wire.Val(in.SecretId)), Name: wire.Val(in.SecretId), EndsAt: now}
+				return nil
+			}
+			if err != nil {
 				return err
 			}
 			s.EndsAt = now

@@ -181,6 +181,107 @@ func TestADeletedSecretComesBackWithinItsWindow(t *testing.T) {
 	}
 }
 
+// Proves: IR15
+func TestRandomPasswordsAreAsAskedFor(t *testing.T) {
+	a, _, _ := newAPI(t)
+	for _, c := range []struct {
+		in   shape.GetRandomPasswordInput
+		n    int
+		only string
+		each []string
+	}{
+		{shape.GetRandomPasswordInput{}, 32, "", []string{"abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"}},
+		{shape.GetRandomPasswordInput{
+			PasswordLength: wire.Ptr(int64(200)), ExcludePunctuation: wire.Ptr(true), ExcludeUppercase: wire.Ptr(true),
+			ExcludeLowercase: wire.Ptr(true), ExcludeCharacters: wire.Ptr("0189"),
+		}, 200, "234567", nil},
+		{shape.GetRandomPasswordInput{PasswordLength: wire.Ptr(int64(5)), IncludeSpace: wire.Ptr(true)}, 5, "", []string{" ", "0123456789"}},
+		{shape.GetRandomPasswordInput{
+			PasswordLength: wire.Ptr(int64(1)), RequireEachIncludedType: wire.Ptr(false), ExcludeNumbers: wire.Ptr(true),
+		}, 1, "", nil},
+	} {
+		out, err := a.GetRandomPassword(t.Context(), &c.in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := *out.RandomPassword
+		if len(got) != c.n || c.only != "" && strings.Trim(got, c.only) != "" {
+			t.Errorf("%+v: %q", c.in, got)
+		}
+		for _, one := range c.each {
+			if !strings.ContainsAny(got, one) {
+				t.Errorf("%q has none of %s", got, one)
+			}
+		}
+	}
+}
+
+func TestLabelsAreMovedByHand(t *testing.T) {
+	a, c, _ := newAPI(t)
+	made := create(t, a, "db", "one")
+	c.Advance(time.Second)
+	put, err := a.PutSecretValue(t.Context(), &shape.PutSecretValueInput{
+		SecretId: made.ARN, SecretString: wire.Ptr("two"), VersionStages: []string{"AWSPENDING"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = a.UpdateSecretVersionStage(t.Context(), &shape.UpdateSecretVersionStageInput{
+		SecretId: made.ARN, VersionStage: wire.Ptr("AWSCURRENT"), MoveToVersionId: put.VersionId,
+	})
+	if err == nil || !strings.Contains(err.Error(), "is currently attached to version "+*made.VersionId) {
+		t.Errorf("without its holder: %v", err)
+	}
+	for _, in := range []shape.UpdateSecretVersionStageInput{
+		{VersionStage: wire.Ptr("AWSCURRENT"), MoveToVersionId: put.VersionId, RemoveFromVersionId: made.VersionId},
+		{VersionStage: wire.Ptr("AWSPENDING"), RemoveFromVersionId: put.VersionId},
+		{VersionStage: wire.Ptr("AWSCURRENT"), MoveToVersionId: put.VersionId},
+	} {
+		in.SecretId = made.ARN
+		if _, err := a.UpdateSecretVersionStage(t.Context(), &in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := a.ListSecretVersionIds(t.Context(), &shape.ListSecretVersionIdsInput{SecretId: made.ARN})
+	if err != nil || len(out.Versions) != 2 || !slices.Equal(out.Versions[0].VersionStages, []string{"AWSCURRENT"}) ||
+		!slices.Equal(out.Versions[1].VersionStages, []string{"AWSPREVIOUS"}) || *out.Versions[0].VersionId != *put.VersionId {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if got := read(t, a, shape.GetSecretValueInput{SecretId: made.ARN}); got != "two" {
+		t.Errorf("the value is %s", got)
+	}
+	if _, err := a.UpdateSecretVersionStage(t.Context(), &shape.UpdateSecretVersionStageInput{
+		SecretId: made.ARN, VersionStage: wire.Ptr("AWSPREVIOUS"), RemoveFromVersionId: made.VersionId,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for deprecated, want := range map[bool]int{false: 1, true: 2} {
+		out, err := a.ListSecretVersionIds(t.Context(), &shape.ListSecretVersionIdsInput{SecretId: made.ARN, IncludeDeprecated: &deprecated})
+		if err != nil || len(out.Versions) != want {
+			t.Errorf("%v: %+v, %v", deprecated, out, err)
+		}
+	}
+}
+
+func TestSecretsAreTagged(t *testing.T) {
+	a, _, _ := newAPI(t)
+	made := create(t, a, "db", "one")
+	tag := func(k, v string) shape.Tag { return shape.Tag{Key: &k, Value: &v} }
+	_, err := a.TagResource(t.Context(), &shape.TagResourceInput{SecretId: made.ARN, Tags: []shape.Tag{tag("a", "1"), tag("b", "2")}})
+	if err == nil {
+		_, err = a.UntagResource(t.Context(), &shape.UntagResourceInput{SecretId: made.ARN, TagKeys: []string{"a", "none"}})
+	}
+	d, derr := a.DescribeSecret(t.Context(), &shape.DescribeSecretInput{SecretId: made.ARN})
+	if err != nil || derr != nil || len(d.Tags) != 1 || *d.Tags[0].Key != "b" {
+		t.Errorf("%+v, %v, %v", d, err, derr)
+	}
+	if out, err := a.DeleteSecret(t.Context(), &shape.DeleteSecretInput{
+		SecretId: wire.Ptr("none"), ForceDeleteWithoutRecovery: wire.Ptr(true),
+	}); err != nil || *out.Name != "none" {
+		t.Errorf("by force, though there is none: %+v, %v", out, err)
+	}
+}
+
 // Proves: IR8
 func TestErrorsAreAsListed(t *testing.T) {
 	w := apitest.NewWorld(t)
@@ -190,7 +291,7 @@ func TestErrorsAreAsListed(t *testing.T) {
 	w.Must("secretsmanager", "DeleteSecret", apitest.In{"SecretId": "ending"})
 	full := model.Secret{Name: "full"}
 	for i := range 100 {
-		full.Versions = append(full.Versions, model.SecretVersion{ID: fmt.Sprint(i), Stages: []string{fmt.Sprint("s", i)}})
+		full.Versions = append(full.Versions, model.SecretVersion{ID: fmt.Sprintf("%032d", i), Stages: []string{fmt.Sprint("s", i)}})
 	}
 	apitest.Put(w, state.Secrets, full)
 	var tags []string
@@ -199,7 +300,7 @@ func TestErrorsAreAsListed(t *testing.T) {
 	}
 	rows := strings.NewReplacer(
 		"WEB", "SecretId=web", "LOST", "SecretId=lost", "ENDING", "SecretId=ending", "MANY", "["+strings.Join(tags, ",")+"]",
-		"TOKEN", "ClientRequestToken="+token,
+		"TOKEN", "ClientRequestToken="+token, "VERSION", token,
 	).Replace(`
 		CreateSecret InvalidParameterException Name=new SecretString=x SecretBinary=AAAA
 		CreateSecret InvalidParameterException Name=a*b SecretString=x
@@ -225,6 +326,23 @@ func TestErrorsAreAsListed(t *testing.T) {
 		DeleteSecret ResourceNotFoundException LOST
 		DeleteSecret InvalidRequestException ENDING
 		RestoreSecret ResourceNotFoundException LOST
+		GetRandomPassword InvalidParameterException PasswordLength=3
+		GetRandomPassword InvalidParameterException ExcludeNumbers=true ExcludePunctuation=true ExcludeUppercase=true ExcludeLowercase=true
+		ListSecretVersionIds ResourceNotFoundException LOST
+		ListSecretVersionIds InvalidNextTokenException WEB NextToken=made-up
+		UpdateSecretVersionStage ResourceNotFoundException LOST VersionStage=x MoveToVersionId=VERSION
+		UpdateSecretVersionStage ResourceNotFoundException WEB VersionStage=x MoveToVersionId=00000000000000000000000000000000
+		UpdateSecretVersionStage ResourceNotFoundException WEB VersionStage=x RemoveFromVersionId=00000000000000000000000000000000
+		UpdateSecretVersionStage InvalidParameterException WEB VersionStage=x
+		UpdateSecretVersionStage InvalidParameterException WEB VersionStage=AWSCURRENT RemoveFromVersionId=VERSION
+		UpdateSecretVersionStage InvalidParameterException WEB VersionStage=x RemoveFromVersionId=VERSION
+		UpdateSecretVersionStage InvalidParameterException SecretId=full VersionStage=s1 MoveToVersionId=00000000000000000000000000000000
+		UpdateSecretVersionStage InvalidRequestException ENDING VersionStage=x MoveToVersionId=VERSION
+		TagResource ResourceNotFoundException LOST Tags=[]
+		TagResource InvalidRequestException ENDING Tags=[]
+		TagResource InvalidParameterException WEB Tags=MANY
+		UntagResource ResourceNotFoundException LOST TagKeys=[]
+		UntagResource InvalidRequestException ENDING TagKeys=[]
 	`)
 	apitest.Errors(t, w, "secretsmanager", rows)
 }

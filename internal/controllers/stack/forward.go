@@ -270,6 +270,9 @@ func (r *run) act(rec *model.StackResource, again bool) {
 	switch {
 	case rec.Memo[memoMade] == "":
 		if err = h.Create(r.ctx, s); err == nil {
+			rec.PhysicalID, err = caller{r}.resolveText(r.ctx, rec.PhysicalID) // a name may be a reference
+		}
+		if err == nil {
 			rec.Tags = s.Tags
 			rec.Memo[memoMade] = "yes"
 			r.set(rec, rec.Status, "Resource creation Initiated")

@@ -14,6 +14,8 @@ import (
 	iamapi "berth/internal/api/iam"
 	lambdaapi "berth/internal/api/lambda"
 	logsapi "berth/internal/api/logs"
+	secretsapi "berth/internal/api/secretsmanager"
+	ssmapi "berth/internal/api/ssm"
 	"berth/internal/function"
 	"berth/internal/ident"
 	"berth/internal/registry"
@@ -29,6 +31,8 @@ import (
 	iamshape "berth/internal/wire/shape/iam"
 	lambdashape "berth/internal/wire/shape/lambda"
 	logsshape "berth/internal/wire/shape/logs"
+	secretsshape "berth/internal/wire/shape/secretsmanager"
+	ssmshape "berth/internal/wire/shape/ssm"
 )
 
 // services are the APIs that stacks call, all of them the real ones.
@@ -62,7 +66,11 @@ func services(h *fixture, acc *access.Access) map[string]service {
 		})},
 		"ecr":         {ecrshape.Meta, ecrapi.New(ecrapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place, Images: images})},
 		"autoscaling": {asshape.Meta, asapi.New(asapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place})},
-		"monitoring":  {cwshape.Meta, cwapi.New(cwapi.Deps{DB: h.db, Clock: h.clock, Place: place, Series: data})},
+		"ssm":         {ssmshape.Meta, ssmapi.New(ssmapi.Deps{Place: place})},
+		"secretsmanager": {
+			secretsshape.Meta, secretsapi.New(secretsapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place}),
+		},
+		"monitoring": {cwshape.Meta, cwapi.New(cwapi.Deps{DB: h.db, Clock: h.clock, Place: place, Series: data})},
 	}
 }
 

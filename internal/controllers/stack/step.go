@@ -28,6 +28,10 @@ func (c caller) Call(ctx context.Context, service, operation string, in map[stri
 			delete(in, k)
 		}
 	}
+	in, err := c.resolved(ctx, in)
+	if err != nil {
+		return nil, err
+	}
 	return c.Invoke.Invoke(ctx, c.as, service, operation, in)
 }
 

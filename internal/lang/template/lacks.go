@@ -116,8 +116,10 @@ func (ls *lacks) ofFunctions(r Resource) {
 		case ok && name == "Fn::Transform":
 			ls.add(r.ID, "Fn::Transform")
 			return false
-		case n.Kind == Text && strings.Contains(n.Text, "{{resolve:") && !strings.Contains(n.Text, publicReference):
-			ls.add(r.ID, "the dynamic reference %s", n.Text)
+		case n.Kind == Text && strings.Contains(n.Text, resolving) && !strings.Contains(n.Text, resolving+"ssm:"+publicNames):
+			if lacking := unresolved(n.Text); lacking != "" {
+				ls.add(r.ID, "the dynamic reference %s", lacking)
+			}
 		}
 		return true
 	})

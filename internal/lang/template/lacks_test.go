@@ -25,7 +25,7 @@ Resources:
   Function: {Type: AWS::Serverless::Function}
   Own: {Type: Custom::Thing, Properties: {ServiceToken: x}}
   Logs: {Type: AWS::Logs::LogGroup, UpdatePolicy: {UseOnlineResharding: true}, Properties: {KmsKeyId: !Ref Ami}}
-  Other: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: '{{resolve:ssm:/a:1}}'}}
+  Other: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: '{{resolve:ssm-secure:/a:1}}'}}
 `, head + `- the transform AWS::Serverless-2016-10-31
 - the transform MyMacro
 - the parameter type AWS::SSM::Parameter::Name (Ami)
@@ -34,7 +34,7 @@ Resources:
 - the resource type Custom::Thing (Own)
 - the attribute UpdatePolicy of AWS::Logs::LogGroup (Logs)
 - the property KmsKeyId of AWS::Logs::LogGroup (Logs)
-- the dynamic reference {{resolve:ssm:/a:1}} (Other)`},
+- the dynamic reference {{resolve:ssm-secure:/a:1}} (Other)`},
 		{"what a transform may make is not looked for", `
 Transform: AWS::Serverless-2016-10-31
 Resources:

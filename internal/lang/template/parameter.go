@@ -235,9 +235,6 @@ func (p Parameter) split(value string) []string {
 }
 
 func (p Parameter) check(v string) string {
-	if strings.Contains(v, "{{resolve:") {
-		return "holds a dynamic reference, which is not built in Berth"
-	}
 	if len(p.AllowedValues) > 0 && !slices.Contains(p.AllowedValues, v) {
 		return "must be one of AllowedValues"
 	}

@@ -4,12 +4,8 @@ import (
 	"strings"
 )
 
-// publicNames begin the names of Systems Manager's public parameters, and
-// publicReference a dynamic reference to one.
-const (
-	publicNames     = "/aws/service/"
-	publicReference = "{{resolve:ssm:" + publicNames
-)
+// publicNames begin the names of Systems Manager's public parameters.
+const publicNames = "/aws/service/"
 
 // resolve is the value of a parameter whose name in Systems Manager is given;
 // of all others it is what is given.
@@ -34,19 +30,53 @@ func (in Inputs) public(name string) (string, bool) {
 	return in.Public(strings.TrimSuffix(name, ":1"))
 }
 
-// dynamic is a text with its references to public parameters resolved; there
-// are no others.
+// dynamic is a text with its references to public parameters resolved. Those to
+// what the account keeps stay as they are until a resource needs them: what they
+// refer to may be made by the same stack, and what is secret is nowhere else.
 func (in Inputs) dynamic(text string) (string, error) {
-	before, rest, found := strings.Cut(text, "{{resolve:")
+	before, rest, found := strings.Cut(text, resolving)
 	if !found {
 		return text, nil
 	}
 	ref, after, closed := strings.Cut(rest, "}}")
-	name, ssm := strings.CutPrefix(ref, "ssm:")
+	if !closed {
+		return text, nil // the rest is joined to it
+	}
+	name, _ := strings.CutPrefix(ref, "ssm:")
 	v, ok := in.public(name)
-	if !closed || !ssm || !ok {
-		return "", broken("the dynamic reference in '%s' is not built in Berth", text)
+	if !ok {
+		v = resolving + ref + "}}"
+	}
+	if lacking := unresolved(v); lacking != "" {
+		return "", broken("the dynamic reference %s is not built in Berth", lacking)
 	}
 	after, err := in.dynamic(after)
 	return before + v + after, err
+}
+
+// resolving begins a dynamic reference.
+const resolving = "{{resolve:"
+
+// Dynamic reports whether a text has dynamic references that are resolved when
+// its resource is made.
+func Dynamic(text string) bool { return strings.Contains(text, resolving) }
+
+// unresolved is the first dynamic reference of a text to a service that is not
+// built. A public parameter's may only be to one that there is.
+func unresolved(text string) string {
+	for {
+		_, rest, found := strings.Cut(text, resolving)
+		if !found {
+			return ""
+		}
+		ref, after, _ := strings.Cut(rest, "}}")
+		service, name, _ := strings.Cut(ref, ":")
+		if service != "ssm" && service != "secretsmanager" {
+			return resolving + ref + "}}"
+		}
+		if service == "ssm" && strings.HasPrefix(name, publicNames) {
+			return resolving + ref + "}}"
+		}
+		text = after
+	}
 }

@@ -60,6 +60,39 @@ Resources:
 	}
 }
 
+// Proves: IR16
+//
+// What a dynamic reference to the account's own comes to is not known before a
+// resource is made, and no schema is asked about it.
+func TestDynamicReferencesStayAsTheyAre(t *testing.T) {
+	t.Parallel()
+	tpl, err := template.Parse(`
+Parameters: {Days: {Type: String, Default: '{{resolve:ssm:/days}}'}}
+Resources:
+  Logs:
+    Type: AWS::Logs::LogGroup
+    Properties:
+      LogGroupName: !Join ['', ['{{resolve:secretsmanager:', !Ref 'AWS::StackName', ':SecretString:name}}']]
+      RetentionInDays: !Ref Days
+      LogGroupClass: '{{resolve:ssm:/class:3}}'
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := tpl.Bind(template.Inputs{StackName: "web", Public: public})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Validate(); err != nil {
+		t.Error(err)
+	}
+	p, err := b.Properties("Logs", template.Nothing)
+	if err != nil || p["RetentionInDays"] != "{{resolve:ssm:/days}}" ||
+		p["LogGroupName"] != "{{resolve:secretsmanager:web:SecretString:name}}" {
+		t.Errorf("%v, %v", p, err)
+	}
+}
+
 func TestParametersThatSystemsManagerHasNotAreRefused(t *testing.T) {
 	t.Parallel()
 	tpl, err := template.Parse(`

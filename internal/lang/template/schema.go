@@ -136,6 +136,9 @@ func (c *coercer) scalar(s *Schema, v any, path string) (any, bool) {
 		c.mismatch(s, v, path)
 		return v, false
 	}
+	if Dynamic(str) {
+		return str, false // what it comes to is seen by who is called with it
+	}
 	if slices.Contains(s.Type, "string") {
 		return str, true
 	}

@@ -229,7 +229,7 @@ func TestRefusals(t *testing.T) {
 			"variable names in Fn::Sub syntax must contain only alphanumeric characters, underscores, periods, and colons",
 		},
 		{"transform", "Transform: AWS::Serverless-2016-10-31\n" + group("x"), "not built in Berth:\n- the transform AWS::Serverless-2016-10-31"},
-		{"dynamic", group("'{{resolve:ssm:/a:1}}'"), "is not built in Berth"},
+		{"dynamic", group("'{{resolve:ssm-secure:/a:1}}'"), "is not built in Berth"},
 		{
 			"rule",
 			"Parameters:\n  A: {Type: String, Default: x}\nRules:\n  R:\n    Assertions:\n      - Assert: !Equals [!Ref A, y]\n        " +

@@ -97,6 +97,8 @@ type Call struct {
 	With Args
 	// Carries are properties that With or Prepare carry.
 	Carries []string
+	// Ask adds to the input what has to be asked for.
+	Ask func(context.Context, *Step, map[string]any) error
 	// Prepare has the last word on the input.
 	Prepare func(*Step, map[string]any) error
 	// Forgive are codes of errors that mean that it was done already.

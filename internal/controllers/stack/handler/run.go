@@ -102,6 +102,11 @@ func (t *Type) learn(s *Step, attributes map[string]Value) {
 
 // call sends an input that members made.
 func (t *Type) call(ctx context.Context, s *Step, c Call, in map[string]any) (map[string]any, error) {
+	if c.Ask != nil {
+		if err := c.Ask(ctx, s, in); err != nil {
+			return nil, err
+		}
+	}
 	if err := c.finish(s, in); err != nil {
 		return nil, err
 	}

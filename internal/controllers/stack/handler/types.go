@@ -13,6 +13,7 @@ const (
 	autoscale = "application-autoscaling"
 	ecr       = "ecr"
 	metrics   = "monitoring"
+	secrets   = "secretsmanager"
 
 	autoscalingGroups = "autoscaling"
 )
@@ -25,7 +26,7 @@ func Types() map[string]*Type {
 		vpcTypes(), gatewayTypes(), securityGroupTypes(), endpointTypes(), roleTypes(), policyTypes(), loadBalancerTypes(), listenerTypes(),
 		targetGroupTypes(), clusterTypes(), providerTypes(), taskDefinitionTypes(), serviceTypes(), scalingTypes(), functionTypes(),
 		logTypes(), repositoryTypes(),
-		alarmTypes(), handleTypes(), launchTypes(), groupTypes(), userTypes(),
+		alarmTypes(), handleTypes(), launchTypes(), groupTypes(), userTypes(), secretTypes(),
 	} {
 		maps.Copy(out, family)
 	}

@@ -27,9 +27,19 @@ func (c Client) DescribeSecret(ctx context.Context, in *DescribeSecretInput) (*D
 	return wire.Invoke[DescribeSecretOutput](ctx, c.Caller, Meta, "DescribeSecret", in)
 }
 
+// GetRandomPassword calls the operation.
+func (c Client) GetRandomPassword(ctx context.Context, in *GetRandomPasswordInput) (*GetRandomPasswordOutput, error) {
+	return wire.Invoke[GetRandomPasswordOutput](ctx, c.Caller, Meta, "GetRandomPassword", in)
+}
+
 // GetSecretValue calls the operation.
 func (c Client) GetSecretValue(ctx context.Context, in *GetSecretValueInput) (*GetSecretValueOutput, error) {
 	return wire.Invoke[GetSecretValueOutput](ctx, c.Caller, Meta, "GetSecretValue", in)
+}
+
+// ListSecretVersionIds calls the operation.
+func (c Client) ListSecretVersionIds(ctx context.Context, in *ListSecretVersionIdsInput) (*ListSecretVersionIdsOutput, error) {
+	return wire.Invoke[ListSecretVersionIdsOutput](ctx, c.Caller, Meta, "ListSecretVersionIds", in)
 }
 
 // ListSecrets calls the operation.
@@ -47,7 +57,22 @@ func (c Client) RestoreSecret(ctx context.Context, in *RestoreSecretInput) (*Res
 	return wire.Invoke[RestoreSecretOutput](ctx, c.Caller, Meta, "RestoreSecret", in)
 }
 
+// TagResource calls the operation.
+func (c Client) TagResource(ctx context.Context, in *TagResourceInput) (*TagResourceOutput, error) {
+	return wire.Invoke[TagResourceOutput](ctx, c.Caller, Meta, "TagResource", in)
+}
+
+// UntagResource calls the operation.
+func (c Client) UntagResource(ctx context.Context, in *UntagResourceInput) (*UntagResourceOutput, error) {
+	return wire.Invoke[UntagResourceOutput](ctx, c.Caller, Meta, "UntagResource", in)
+}
+
 // UpdateSecret calls the operation.
 func (c Client) UpdateSecret(ctx context.Context, in *UpdateSecretInput) (*UpdateSecretOutput, error) {
 	return wire.Invoke[UpdateSecretOutput](ctx, c.Caller, Meta, "UpdateSecret", in)
+}
+
+// UpdateSecretVersionStage calls the operation.
+func (c Client) UpdateSecretVersionStage(ctx context.Context, in *UpdateSecretVersionStageInput) (*UpdateSecretVersionStageOutput, error) {
+	return wire.Invoke[UpdateSecretVersionStageOutput](ctx, c.Caller, Meta, "UpdateSecretVersionStage", in)
 }

@@ -16,11 +16,16 @@ type Operations interface {
 	CreateSecret(context.Context, *CreateSecretInput) (*CreateSecretOutput, error)
 	DeleteSecret(context.Context, *DeleteSecretInput) (*DeleteSecretOutput, error)
 	DescribeSecret(context.Context, *DescribeSecretInput) (*DescribeSecretOutput, error)
+	GetRandomPassword(context.Context, *GetRandomPasswordInput) (*GetRandomPasswordOutput, error)
 	GetSecretValue(context.Context, *GetSecretValueInput) (*GetSecretValueOutput, error)
+	ListSecretVersionIds(context.Context, *ListSecretVersionIdsInput) (*ListSecretVersionIdsOutput, error)
 	ListSecrets(context.Context, *ListSecretsInput) (*ListSecretsOutput, error)
 	PutSecretValue(context.Context, *PutSecretValueInput) (*PutSecretValueOutput, error)
 	RestoreSecret(context.Context, *RestoreSecretInput) (*RestoreSecretOutput, error)
+	TagResource(context.Context, *TagResourceInput) (*TagResourceOutput, error)
+	UntagResource(context.Context, *UntagResourceInput) (*UntagResourceOutput, error)
 	UpdateSecret(context.Context, *UpdateSecretInput) (*UpdateSecretOutput, error)
+	UpdateSecretVersionStage(context.Context, *UpdateSecretVersionStageInput) (*UpdateSecretVersionStageOutput, error)
 }
 
 // Unimplemented answers every operation with a clear refusal. Embed it.
@@ -43,9 +48,19 @@ func (Unimplemented) DescribeSecret(context.Context, *DescribeSecretInput) (*Des
 	return nil, wire.NotBuilt("secretsmanager", "DescribeSecret")
 }
 
+// GetRandomPassword is not implemented.
+func (Unimplemented) GetRandomPassword(context.Context, *GetRandomPasswordInput) (*GetRandomPasswordOutput, error) {
+	return nil, wire.NotBuilt("secretsmanager", "GetRandomPassword")
+}
+
 // GetSecretValue is not implemented.
 func (Unimplemented) GetSecretValue(context.Context, *GetSecretValueInput) (*GetSecretValueOutput, error) {
 	return nil, wire.NotBuilt("secretsmanager", "GetSecretValue")
+}
+
+// ListSecretVersionIds is not implemented.
+func (Unimplemented) ListSecretVersionIds(context.Context, *ListSecretVersionIdsInput) (*ListSecretVersionIdsOutput, error) {
+	return nil, wire.NotBuilt("secretsmanager", "ListSecretVersionIds")
 }
 
 // ListSecrets is not implemented.
@@ -63,9 +78,24 @@ func (Unimplemented) RestoreSecret(context.Context, *RestoreSecretInput) (*Resto
 	return nil, wire.NotBuilt("secretsmanager", "RestoreSecret")
 }
 
+// TagResource is not implemented.
+func (Unimplemented) TagResource(context.Context, *TagResourceInput) (*TagResourceOutput, error) {
+	return nil, wire.NotBuilt("secretsmanager", "TagResource")
+}
+
+// UntagResource is not implemented.
+func (Unimplemented) UntagResource(context.Context, *UntagResourceInput) (*UntagResourceOutput, error) {
+	return nil, wire.NotBuilt("secretsmanager", "UntagResource")
+}
+
 // UpdateSecret is not implemented.
 func (Unimplemented) UpdateSecret(context.Context, *UpdateSecretInput) (*UpdateSecretOutput, error) {
 	return nil, wire.NotBuilt("secretsmanager", "UpdateSecret")
+}
+
+// UpdateSecretVersionStage is not implemented.
+func (Unimplemented) UpdateSecretVersionStage(context.Context, *UpdateSecretVersionStageInput) (*UpdateSecretVersionStageOutput, error) {
+	return nil, wire.NotBuilt("secretsmanager", "UpdateSecretVersionStage")
 }
 
 // Meta describes the service to the wire.
@@ -86,10 +116,15 @@ var Meta = wire.NewService(wire.Description{
 		wire.Build("CreateSecret", Operations.CreateSecret),
 		wire.Build("DeleteSecret", Operations.DeleteSecret),
 		wire.Build("DescribeSecret", Operations.DescribeSecret),
+		wire.Build("GetRandomPassword", Operations.GetRandomPassword),
 		wire.Build("GetSecretValue", Operations.GetSecretValue),
+		wire.Build("ListSecretVersionIds", Operations.ListSecretVersionIds),
 		wire.Build("ListSecrets", Operations.ListSecrets),
 		wire.Build("PutSecretValue", Operations.PutSecretValue),
 		wire.Build("RestoreSecret", Operations.RestoreSecret),
+		wire.Build("TagResource", Operations.TagResource),
+		wire.Build("UntagResource", Operations.UntagResource),
 		wire.Build("UpdateSecret", Operations.UpdateSecret),
+		wire.Build("UpdateSecretVersionStage", Operations.UpdateSecretVersionStage),
 	},
 })

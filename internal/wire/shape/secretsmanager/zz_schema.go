@@ -10,10 +10,10 @@ CreateSecret POST / 200 CreateSecretRequest CreateSecretResponse - InvalidParame
 DeleteResourcePolicy POST / 200 - - - -
 DeleteSecret POST / 200 DeleteSecretRequest DeleteSecretResponse - ResourceNotFoundException,InvalidParameterException,InvalidRequestException,InternalServiceError
 DescribeSecret POST / 200 DescribeSecretRequest DescribeSecretResponse - ResourceNotFoundException,InternalServiceError,InvalidParameterException
-GetRandomPassword POST / 200 - - - -
+GetRandomPassword POST / 200 GetRandomPasswordRequest GetRandomPasswordResponse - InvalidParameterException,InvalidRequestException,InternalServiceError
 GetResourcePolicy POST / 200 - - - -
 GetSecretValue POST / 200 GetSecretValueRequest GetSecretValueResponse - ResourceNotFoundException,InvalidParameterException,InvalidRequestException,DecryptionFailure,InternalServiceError
-ListSecretVersionIds POST / 200 - - - -
+ListSecretVersionIds POST / 200 ListSecretVersionIdsRequest ListSecretVersionIdsResponse - InvalidNextTokenException,ResourceNotFoundException,InternalServiceError,InvalidParameterException
 ListSecrets POST / 200 ListSecretsRequest ListSecretsResponse - InvalidParameterException,InvalidRequestException,InvalidNextTokenException,InternalServiceError
 PutResourcePolicy POST / 200 - - - -
 PutSecretValue POST / 200 PutSecretValueRequest PutSecretValueResponse - InvalidParameterException,InvalidRequestException,LimitExceededException,EncryptionFailure,ResourceExistsException,ResourceNotFoundException,InternalServiceError,DecryptionFailure
@@ -22,10 +22,10 @@ ReplicateSecretToRegions POST / 200 - - - -
 RestoreSecret POST / 200 RestoreSecretRequest RestoreSecretResponse - ResourceNotFoundException,InvalidParameterException,InvalidRequestException,InternalServiceError
 RotateSecret POST / 200 - - - -
 StopReplicationToReplica POST / 200 - - - -
-TagResource POST / 200 - - - -
-UntagResource POST / 200 - - - -
+TagResource POST / 200 TagResourceRequest - - ResourceNotFoundException,InvalidRequestException,InvalidParameterException,InternalServiceError
+UntagResource POST / 200 UntagResourceRequest - - ResourceNotFoundException,InvalidRequestException,InvalidParameterException,InternalServiceError
 UpdateSecret POST / 200 UpdateSecretRequest UpdateSecretResponse - InvalidParameterException,InvalidRequestException,LimitExceededException,EncryptionFailure,ResourceExistsException,ResourceNotFoundException,MalformedPolicyDocumentException,InternalServiceError,PreconditionNotMetException,DecryptionFailure
-UpdateSecretVersionStage POST / 200 - - - -
+UpdateSecretVersionStage POST / 200 UpdateSecretVersionStageRequest UpdateSecretVersionStageResponse - ResourceNotFoundException,InvalidParameterException,InvalidRequestException,LimitExceededException,InternalServiceError
 ValidateResourcePolicy POST / 200 - - - -
 `
 
@@ -62,6 +62,11 @@ DescribeSecretRequest {"t":"structure","m":[{"n":"SecretId","s":"SecretIdType"}]
 DescribeSecretResponse {"t":"structure","m":[{"n":"ARN","s":"SecretARNType"},{"n":"Name","s":"SecretNameType"},{"n":"Type","s":"MedeaTypeType"},{"n":"Description","s":"DescriptionType"},{"n":"KmsKeyId","s":"KmsKeyIdType"},{"n":"RotationEnabled","s":"RotationEnabledType"},{"n":"RotationLambdaARN","s":"RotationLambdaARNType"},{"n":"RotationRules","s":"RotationRulesType"},{"n":"ExternalSecretRotationMetadata","s":"ExternalSecretRotationMetadataType"},{"n":"ExternalSecretRotationRoleArn","s":"RoleARNType"},{"n":"LastRotatedDate","s":"LastRotatedDateType"},{"n":"LastChangedDate","s":"LastChangedDateType"},{"n":"LastAccessedDate","s":"LastAccessedDateType"},{"n":"DeletedDate","s":"DeletedDateType"},{"n":"NextRotationDate","s":"NextRotationDateType"},{"n":"Tags","s":"TagListType"},{"n":"VersionIdsToStages","s":"SecretVersionsToStagesMapType"},{"n":"OwningService","s":"OwningServiceType"},{"n":"CreatedDate","s":"TimestampType"},{"n":"PrimaryRegion","s":"RegionType"},{"n":"ReplicationStatus","s":"ReplicationStatusListType"}]}
 DescriptionType {"t":"string","max":2048}
 DurationType {"t":"string","min":2,"max":3,"p":"[0-9]+h"}
+ExcludeCharactersType {"t":"string","min":0,"max":4096}
+ExcludeLowercaseType {"t":"boolean"}
+ExcludeNumbersType {"t":"boolean"}
+ExcludePunctuationType {"t":"boolean"}
+ExcludeUppercaseType {"t":"boolean"}
 ExternalSecretRotationMetadataItem {"t":"structure","m":[{"n":"Key","s":"ExternalSecretRotationMetadataItemKeyType"},{"n":"Value","s":"ExternalSecretRotationMetadataItemValueType"}]}
 ExternalSecretRotationMetadataItemKeyType {"t":"string","min":1,"max":256}
 ExternalSecretRotationMetadataItemValueType {"t":"string","min":1,"max":2048}
@@ -71,12 +76,18 @@ FilterNameStringType {"t":"string","e":["description","name","tag-key","tag-valu
 FilterValueStringType {"t":"string","max":512,"p":"^\\!?[a-zA-Z0-9 :_@\\/\\+\\=\\.\\-\\!]*$"}
 FilterValuesStringList {"t":"list","min":1,"max":10,"el":{"s":"FilterValueStringType"}}
 FiltersListType {"t":"list","max":10,"el":{"s":"Filter"}}
+GetRandomPasswordRequest {"t":"structure","m":[{"n":"PasswordLength","s":"PasswordLengthType"},{"n":"ExcludeCharacters","s":"ExcludeCharactersType"},{"n":"ExcludeNumbers","s":"ExcludeNumbersType"},{"n":"ExcludePunctuation","s":"ExcludePunctuationType"},{"n":"ExcludeUppercase","s":"ExcludeUppercaseType"},{"n":"ExcludeLowercase","s":"ExcludeLowercaseType"},{"n":"IncludeSpace","s":"IncludeSpaceType"},{"n":"RequireEachIncludedType","s":"RequireEachIncludedTypeType"}]}
+GetRandomPasswordResponse {"t":"structure","m":[{"n":"RandomPassword","s":"RandomPasswordType"}]}
 GetSecretValueRequest {"t":"structure","m":[{"n":"SecretId","s":"SecretIdType"},{"n":"VersionId","s":"SecretVersionIdType"},{"n":"VersionStage","s":"SecretVersionStageType"}],"r":["SecretId"]}
 GetSecretValueResponse {"t":"structure","m":[{"n":"ARN","s":"SecretARNType"},{"n":"Name","s":"SecretNameType"},{"n":"VersionId","s":"SecretVersionIdType"},{"n":"SecretBinary","s":"SecretBinaryType"},{"n":"SecretString","s":"SecretStringType"},{"n":"VersionStages","s":"SecretVersionStagesType"},{"n":"CreatedDate","s":"CreatedDateType"}]}
+IncludeSpaceType {"t":"boolean"}
+KmsKeyIdListType {"t":"list","el":{"s":"KmsKeyIdType"}}
 KmsKeyIdType {"t":"string","min":0,"max":2048}
 LastAccessedDateType {"t":"timestamp"}
 LastChangedDateType {"t":"timestamp"}
 LastRotatedDateType {"t":"timestamp"}
+ListSecretVersionIdsRequest {"t":"structure","m":[{"n":"SecretId","s":"SecretIdType"},{"n":"MaxResults","s":"MaxResultsType"},{"n":"NextToken","s":"NextTokenType"},{"n":"IncludeDeprecated","s":"BooleanType"}],"r":["SecretId"]}
+ListSecretVersionIdsResponse {"t":"structure","m":[{"n":"Versions","s":"SecretVersionsListType"},{"n":"NextToken","s":"NextTokenType"},{"n":"ARN","s":"SecretARNType"},{"n":"Name","s":"SecretNameType"}]}
 ListSecretsRequest {"t":"structure","m":[{"n":"IncludePlannedDeletion","s":"BooleanType"},{"n":"MaxResults","s":"MaxResultsType"},{"n":"NextToken","s":"NextTokenType"},{"n":"Filters","s":"FiltersListType"},{"n":"SortOrder","s":"SortOrderType"},{"n":"SortBy","s":"SortByType"}]}
 ListSecretsResponse {"t":"structure","m":[{"n":"SecretList","s":"SecretListType"},{"n":"NextToken","s":"NextTokenType"}]}
 MaxResultsType {"t":"integer","min":1,"max":100}
@@ -85,13 +96,16 @@ NameType {"t":"string","min":1,"max":512}
 NextRotationDateType {"t":"timestamp"}
 NextTokenType {"t":"string","min":1,"max":4096}
 OwningServiceType {"t":"string","min":1,"max":128}
+PasswordLengthType {"t":"long","min":1,"max":4096}
 PutSecretValueRequest {"t":"structure","m":[{"n":"SecretId","s":"SecretIdType"},{"n":"ClientRequestToken","s":"ClientRequestTokenType","tok":true},{"n":"SecretBinary","s":"SecretBinaryType"},{"n":"SecretString","s":"SecretStringType"},{"n":"VersionStages","s":"SecretVersionStagesType"},{"n":"RotationToken","s":"RotationTokenType"}],"r":["SecretId"]}
 PutSecretValueResponse {"t":"structure","m":[{"n":"ARN","s":"SecretARNType"},{"n":"Name","s":"SecretNameType"},{"n":"VersionId","s":"SecretVersionIdType"},{"n":"VersionStages","s":"SecretVersionStagesType"}]}
+RandomPasswordType {"t":"string","min":0,"max":4096}
 RecoveryWindowInDaysType {"t":"long"}
 RegionType {"t":"string","min":1,"max":128,"p":"^([a-z]+-)+\\d+$"}
 ReplicaRegionType {"t":"structure","m":[{"n":"Region","s":"RegionType"},{"n":"KmsKeyId","s":"KmsKeyIdType"}]}
 ReplicationStatusListType {"t":"list","el":{"s":"ReplicationStatusType"}}
 ReplicationStatusType {"t":"structure","m":[{"n":"Region","s":"RegionType"},{"n":"KmsKeyId","s":"KmsKeyIdType"},{"n":"Status","s":"StatusType"},{"n":"StatusMessage","s":"StatusMessageType"},{"n":"LastAccessedDate","s":"LastAccessedDateType"}]}
+RequireEachIncludedTypeType {"t":"boolean"}
 RestoreSecretRequest {"t":"structure","m":[{"n":"SecretId","s":"SecretIdType"}],"r":["SecretId"]}
 RestoreSecretResponse {"t":"structure","m":[{"n":"ARN","s":"SecretARNType"},{"n":"Name","s":"SecretNameType"}]}
 RoleARNType {"t":"string","min":20,"max":2048}
@@ -110,16 +124,23 @@ SecretStringType {"t":"string","min":1,"max":65536}
 SecretVersionIdType {"t":"string","min":32,"max":64}
 SecretVersionStageType {"t":"string","min":1,"max":256}
 SecretVersionStagesType {"t":"list","min":1,"max":20,"el":{"s":"SecretVersionStageType"}}
+SecretVersionsListEntry {"t":"structure","m":[{"n":"VersionId","s":"SecretVersionIdType"},{"n":"VersionStages","s":"SecretVersionStagesType"},{"n":"LastAccessedDate","s":"LastAccessedDateType"},{"n":"CreatedDate","s":"CreatedDateType"},{"n":"KmsKeyIds","s":"KmsKeyIdListType"}]}
+SecretVersionsListType {"t":"list","el":{"s":"SecretVersionsListEntry"}}
 SecretVersionsToStagesMapType {"t":"map","k":{"s":"SecretVersionIdType"},"v":{"s":"SecretVersionStagesType"}}
 SortByType {"t":"string","e":["created-date","last-accessed-date","last-changed-date","name"]}
 SortOrderType {"t":"string","e":["asc","desc"]}
 StatusMessageType {"t":"string","min":1,"max":4096}
 StatusType {"t":"string","e":["InSync","Failed","InProgress"]}
 Tag {"t":"structure","m":[{"n":"Key","s":"TagKeyType"},{"n":"Value","s":"TagValueType"}]}
+TagKeyListType {"t":"list","el":{"s":"TagKeyType"}}
 TagKeyType {"t":"string","min":1,"max":128}
 TagListType {"t":"list","el":{"s":"Tag"}}
+TagResourceRequest {"t":"structure","m":[{"n":"SecretId","s":"SecretIdType"},{"n":"Tags","s":"TagListType"}],"r":["SecretId","Tags"]}
 TagValueType {"t":"string","min":0,"max":256}
 TimestampType {"t":"timestamp"}
+UntagResourceRequest {"t":"structure","m":[{"n":"SecretId","s":"SecretIdType"},{"n":"TagKeys","s":"TagKeyListType"}],"r":["SecretId","TagKeys"]}
 UpdateSecretRequest {"t":"structure","m":[{"n":"SecretId","s":"SecretIdType"},{"n":"ClientRequestToken","s":"ClientRequestTokenType","tok":true},{"n":"Description","s":"DescriptionType"},{"n":"KmsKeyId","s":"KmsKeyIdType"},{"n":"SecretBinary","s":"SecretBinaryType"},{"n":"SecretString","s":"SecretStringType"},{"n":"Type","s":"MedeaTypeType"}],"r":["SecretId"]}
 UpdateSecretResponse {"t":"structure","m":[{"n":"ARN","s":"SecretARNType"},{"n":"Name","s":"SecretNameType"},{"n":"VersionId","s":"SecretVersionIdType"}]}
+UpdateSecretVersionStageRequest {"t":"structure","m":[{"n":"SecretId","s":"SecretIdType"},{"n":"VersionStage","s":"SecretVersionStageType"},{"n":"RemoveFromVersionId","s":"SecretVersionIdType"},{"n":"MoveToVersionId","s":"SecretVersionIdType"}],"r":["SecretId","VersionStage"]}
+UpdateSecretVersionStageResponse {"t":"structure","m":[{"n":"ARN","s":"SecretARNType"},{"n":"Name","s":"SecretNameType"}]}
 `

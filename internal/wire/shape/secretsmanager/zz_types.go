@@ -84,6 +84,23 @@ type Filter struct {
 	Values []string `json:"Values,omitempty"`
 }
 
+// GetRandomPasswordInput is the shape GetRandomPasswordRequest.
+type GetRandomPasswordInput struct {
+	PasswordLength          *int64  `json:"PasswordLength,omitempty"`
+	ExcludeCharacters       *string `json:"ExcludeCharacters,omitempty"`
+	ExcludeNumbers          *bool   `json:"ExcludeNumbers,omitempty"`
+	ExcludePunctuation      *bool   `json:"ExcludePunctuation,omitempty"`
+	ExcludeUppercase        *bool   `json:"ExcludeUppercase,omitempty"`
+	ExcludeLowercase        *bool   `json:"ExcludeLowercase,omitempty"`
+	IncludeSpace            *bool   `json:"IncludeSpace,omitempty"`
+	RequireEachIncludedType *bool   `json:"RequireEachIncludedType,omitempty"`
+}
+
+// GetRandomPasswordOutput is the shape GetRandomPasswordResponse.
+type GetRandomPasswordOutput struct {
+	RandomPassword *string `json:"RandomPassword,omitempty"`
+}
+
 // GetSecretValueInput is the shape GetSecretValueRequest.
 type GetSecretValueInput struct {
 	SecretId     *string `json:"SecretId,omitempty"`
@@ -100,6 +117,22 @@ type GetSecretValueOutput struct {
 	SecretString  *string    `json:"SecretString,omitempty"`
 	VersionStages []string   `json:"VersionStages,omitempty"`
 	CreatedDate   *time.Time `json:"CreatedDate,omitempty"`
+}
+
+// ListSecretVersionIdsInput is the shape ListSecretVersionIdsRequest.
+type ListSecretVersionIdsInput struct {
+	SecretId          *string `json:"SecretId,omitempty"`
+	MaxResults        *int64  `json:"MaxResults,omitempty"`
+	NextToken         *string `json:"NextToken,omitempty"`
+	IncludeDeprecated *bool   `json:"IncludeDeprecated,omitempty"`
+}
+
+// ListSecretVersionIdsOutput is the shape ListSecretVersionIdsResponse.
+type ListSecretVersionIdsOutput struct {
+	Versions  []SecretVersionsListEntry `json:"Versions,omitempty"`
+	NextToken *string                   `json:"NextToken,omitempty"`
+	ARN       *string                   `json:"ARN,omitempty"`
+	Name      *string                   `json:"Name,omitempty"`
 }
 
 // ListSecretsInput is the shape ListSecretsRequest.
@@ -193,10 +226,31 @@ type SecretListEntry struct {
 	PrimaryRegion                  *string                              `json:"PrimaryRegion,omitempty"`
 }
 
+// SecretVersionsListEntry is the shape SecretVersionsListEntry.
+type SecretVersionsListEntry struct {
+	VersionId        *string    `json:"VersionId,omitempty"`
+	VersionStages    []string   `json:"VersionStages,omitempty"`
+	LastAccessedDate *time.Time `json:"LastAccessedDate,omitempty"`
+	CreatedDate      *time.Time `json:"CreatedDate,omitempty"`
+	KmsKeyIds        []string   `json:"KmsKeyIds,omitempty"`
+}
+
 // Tag is the shape Tag.
 type Tag struct {
 	Key   *string `json:"Key,omitempty"`
 	Value *string `json:"Value,omitempty"`
+}
+
+// TagResourceInput is the shape TagResourceRequest.
+type TagResourceInput struct {
+	SecretId *string `json:"SecretId,omitempty"`
+	Tags     []Tag   `json:"Tags,omitempty"`
+}
+
+// UntagResourceInput is the shape UntagResourceRequest.
+type UntagResourceInput struct {
+	SecretId *string  `json:"SecretId,omitempty"`
+	TagKeys  []string `json:"TagKeys,omitempty"`
 }
 
 // UpdateSecretInput is the shape UpdateSecretRequest.
@@ -216,3 +270,23 @@ type UpdateSecretOutput struct {
 	Name      *string `json:"Name,omitempty"`
 	VersionId *string `json:"VersionId,omitempty"`
 }
+
+// UpdateSecretVersionStageInput is the shape UpdateSecretVersionStageRequest.
+type UpdateSecretVersionStageInput struct {
+	SecretId            *string `json:"SecretId,omitempty"`
+	VersionStage        *string `json:"VersionStage,omitempty"`
+	RemoveFromVersionId *string `json:"RemoveFromVersionId,omitempty"`
+	MoveToVersionId     *string `json:"MoveToVersionId,omitempty"`
+}
+
+// UpdateSecretVersionStageOutput is the shape UpdateSecretVersionStageResponse.
+type UpdateSecretVersionStageOutput struct {
+	ARN  *string `json:"ARN,omitempty"`
+	Name *string `json:"Name,omitempty"`
+}
+
+// TagResourceOutput has no members.
+type TagResourceOutput struct{}
+
+// UntagResourceOutput has no members.
+type UntagResourceOutput struct{}

@@ -12,9 +12,34 @@ type Client struct{ Caller wire.Caller }
 
 var _ Operations = Client{}
 
+// AddTagsToResource calls the operation.
+func (c Client) AddTagsToResource(ctx context.Context, in *AddTagsToResourceInput) (*AddTagsToResourceOutput, error) {
+	return wire.Invoke[AddTagsToResourceOutput](ctx, c.Caller, Meta, "AddTagsToResource", in)
+}
+
+// DeleteParameter calls the operation.
+func (c Client) DeleteParameter(ctx context.Context, in *DeleteParameterInput) (*DeleteParameterOutput, error) {
+	return wire.Invoke[DeleteParameterOutput](ctx, c.Caller, Meta, "DeleteParameter", in)
+}
+
+// DeleteParameters calls the operation.
+func (c Client) DeleteParameters(ctx context.Context, in *DeleteParametersInput) (*DeleteParametersOutput, error) {
+	return wire.Invoke[DeleteParametersOutput](ctx, c.Caller, Meta, "DeleteParameters", in)
+}
+
+// DescribeParameters calls the operation.
+func (c Client) DescribeParameters(ctx context.Context, in *DescribeParametersInput) (*DescribeParametersOutput, error) {
+	return wire.Invoke[DescribeParametersOutput](ctx, c.Caller, Meta, "DescribeParameters", in)
+}
+
 // GetParameter calls the operation.
 func (c Client) GetParameter(ctx context.Context, in *GetParameterInput) (*GetParameterOutput, error) {
 	return wire.Invoke[GetParameterOutput](ctx, c.Caller, Meta, "GetParameter", in)
+}
+
+// GetParameterHistory calls the operation.
+func (c Client) GetParameterHistory(ctx context.Context, in *GetParameterHistoryInput) (*GetParameterHistoryOutput, error) {
+	return wire.Invoke[GetParameterHistoryOutput](ctx, c.Caller, Meta, "GetParameterHistory", in)
 }
 
 // GetParameters calls the operation.
@@ -25,4 +50,29 @@ func (c Client) GetParameters(ctx context.Context, in *GetParametersInput) (*Get
 // GetParametersByPath calls the operation.
 func (c Client) GetParametersByPath(ctx context.Context, in *GetParametersByPathInput) (*GetParametersByPathOutput, error) {
 	return wire.Invoke[GetParametersByPathOutput](ctx, c.Caller, Meta, "GetParametersByPath", in)
+}
+
+// LabelParameterVersion calls the operation.
+func (c Client) LabelParameterVersion(ctx context.Context, in *LabelParameterVersionInput) (*LabelParameterVersionOutput, error) {
+	return wire.Invoke[LabelParameterVersionOutput](ctx, c.Caller, Meta, "LabelParameterVersion", in)
+}
+
+// ListTagsForResource calls the operation.
+func (c Client) ListTagsForResource(ctx context.Context, in *ListTagsForResourceInput) (*ListTagsForResourceOutput, error) {
+	return wire.Invoke[ListTagsForResourceOutput](ctx, c.Caller, Meta, "ListTagsForResource", in)
+}
+
+// PutParameter calls the operation.
+func (c Client) PutParameter(ctx context.Context, in *PutParameterInput) (*PutParameterOutput, error) {
+	return wire.Invoke[PutParameterOutput](ctx, c.Caller, Meta, "PutParameter", in)
+}
+
+// RemoveTagsFromResource calls the operation.
+func (c Client) RemoveTagsFromResource(ctx context.Context, in *RemoveTagsFromResourceInput) (*RemoveTagsFromResourceOutput, error) {
+	return wire.Invoke[RemoveTagsFromResourceOutput](ctx, c.Caller, Meta, "RemoveTagsFromResource", in)
+}
+
+// UnlabelParameterVersion calls the operation.
+func (c Client) UnlabelParameterVersion(ctx context.Context, in *UnlabelParameterVersionInput) (*UnlabelParameterVersionOutput, error) {
+	return wire.Invoke[UnlabelParameterVersionOutput](ctx, c.Caller, Meta, "UnlabelParameterVersion", in)
 }

@@ -13,9 +13,19 @@ import (
 
 // Operations are what a service of this kind answers.
 type Operations interface {
+	AddTagsToResource(context.Context, *AddTagsToResourceInput) (*AddTagsToResourceOutput, error)
+	DeleteParameter(context.Context, *DeleteParameterInput) (*DeleteParameterOutput, error)
+	DeleteParameters(context.Context, *DeleteParametersInput) (*DeleteParametersOutput, error)
+	DescribeParameters(context.Context, *DescribeParametersInput) (*DescribeParametersOutput, error)
 	GetParameter(context.Context, *GetParameterInput) (*GetParameterOutput, error)
+	GetParameterHistory(context.Context, *GetParameterHistoryInput) (*GetParameterHistoryOutput, error)
 	GetParameters(context.Context, *GetParametersInput) (*GetParametersOutput, error)
 	GetParametersByPath(context.Context, *GetParametersByPathInput) (*GetParametersByPathOutput, error)
+	LabelParameterVersion(context.Context, *LabelParameterVersionInput) (*LabelParameterVersionOutput, error)
+	ListTagsForResource(context.Context, *ListTagsForResourceInput) (*ListTagsForResourceOutput, error)
+	PutParameter(context.Context, *PutParameterInput) (*PutParameterOutput, error)
+	RemoveTagsFromResource(context.Context, *RemoveTagsFromResourceInput) (*RemoveTagsFromResourceOutput, error)
+	UnlabelParameterVersion(context.Context, *UnlabelParameterVersionInput) (*UnlabelParameterVersionOutput, error)
 }
 
 // Unimplemented answers every operation with a clear refusal. Embed it.
@@ -23,9 +33,34 @@ type Unimplemented struct{}
 
 var _ Operations = Unimplemented{}
 
+// AddTagsToResource is not implemented.
+func (Unimplemented) AddTagsToResource(context.Context, *AddTagsToResourceInput) (*AddTagsToResourceOutput, error) {
+	return nil, wire.NotBuilt("ssm", "AddTagsToResource")
+}
+
+// DeleteParameter is not implemented.
+func (Unimplemented) DeleteParameter(context.Context, *DeleteParameterInput) (*DeleteParameterOutput, error) {
+	return nil, wire.NotBuilt("ssm", "DeleteParameter")
+}
+
+// DeleteParameters is not implemented.
+func (Unimplemented) DeleteParameters(context.Context, *DeleteParametersInput) (*DeleteParametersOutput, error) {
+	return nil, wire.NotBuilt("ssm", "DeleteParameters")
+}
+
+// DescribeParameters is not implemented.
+func (Unimplemented) DescribeParameters(context.Context, *DescribeParametersInput) (*DescribeParametersOutput, error) {
+	return nil, wire.NotBuilt("ssm", "DescribeParameters")
+}
+
 // GetParameter is not implemented.
 func (Unimplemented) GetParameter(context.Context, *GetParameterInput) (*GetParameterOutput, error) {
 	return nil, wire.NotBuilt("ssm", "GetParameter")
+}
+
+// GetParameterHistory is not implemented.
+func (Unimplemented) GetParameterHistory(context.Context, *GetParameterHistoryInput) (*GetParameterHistoryOutput, error) {
+	return nil, wire.NotBuilt("ssm", "GetParameterHistory")
 }
 
 // GetParameters is not implemented.
@@ -36,6 +71,31 @@ func (Unimplemented) GetParameters(context.Context, *GetParametersInput) (*GetPa
 // GetParametersByPath is not implemented.
 func (Unimplemented) GetParametersByPath(context.Context, *GetParametersByPathInput) (*GetParametersByPathOutput, error) {
 	return nil, wire.NotBuilt("ssm", "GetParametersByPath")
+}
+
+// LabelParameterVersion is not implemented.
+func (Unimplemented) LabelParameterVersion(context.Context, *LabelParameterVersionInput) (*LabelParameterVersionOutput, error) {
+	return nil, wire.NotBuilt("ssm", "LabelParameterVersion")
+}
+
+// ListTagsForResource is not implemented.
+func (Unimplemented) ListTagsForResource(context.Context, *ListTagsForResourceInput) (*ListTagsForResourceOutput, error) {
+	return nil, wire.NotBuilt("ssm", "ListTagsForResource")
+}
+
+// PutParameter is not implemented.
+func (Unimplemented) PutParameter(context.Context, *PutParameterInput) (*PutParameterOutput, error) {
+	return nil, wire.NotBuilt("ssm", "PutParameter")
+}
+
+// RemoveTagsFromResource is not implemented.
+func (Unimplemented) RemoveTagsFromResource(context.Context, *RemoveTagsFromResourceInput) (*RemoveTagsFromResourceOutput, error) {
+	return nil, wire.NotBuilt("ssm", "RemoveTagsFromResource")
+}
+
+// UnlabelParameterVersion is not implemented.
+func (Unimplemented) UnlabelParameterVersion(context.Context, *UnlabelParameterVersionInput) (*UnlabelParameterVersionOutput, error) {
+	return nil, wire.NotBuilt("ssm", "UnlabelParameterVersion")
 }
 
 // Meta describes the service to the wire.
@@ -53,8 +113,18 @@ var Meta = wire.NewService(wire.Description{
 	Errors:         errors,
 	Schema:         schema,
 	Built: []wire.Built{
+		wire.Build("AddTagsToResource", Operations.AddTagsToResource),
+		wire.Build("DeleteParameter", Operations.DeleteParameter),
+		wire.Build("DeleteParameters", Operations.DeleteParameters),
+		wire.Build("DescribeParameters", Operations.DescribeParameters),
 		wire.Build("GetParameter", Operations.GetParameter),
+		wire.Build("GetParameterHistory", Operations.GetParameterHistory),
 		wire.Build("GetParameters", Operations.GetParameters),
 		wire.Build("GetParametersByPath", Operations.GetParametersByPath),
+		wire.Build("LabelParameterVersion", Operations.LabelParameterVersion),
+		wire.Build("ListTagsForResource", Operations.ListTagsForResource),
+		wire.Build("PutParameter", Operations.PutParameter),
+		wire.Build("RemoveTagsFromResource", Operations.RemoveTagsFromResource),
+		wire.Build("UnlabelParameterVersion", Operations.UnlabelParameterVersion),
 	},
 })

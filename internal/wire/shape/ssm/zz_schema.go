@@ -4,7 +4,7 @@ package ssm
 
 // One operation a line: name, method, path, status, input, output, wrapper, errors.
 const table = `
-AddTagsToResource POST / 200 - - - -
+AddTagsToResource POST / 200 AddTagsToResourceRequest AddTagsToResourceResult - InvalidResourceType,InvalidResourceId,InternalServerError,TooManyTagsError,TooManyUpdates
 AssociateOpsItemRelatedItem POST / 200 - - - -
 CancelCommand POST / 200 - - - -
 CancelMaintenanceWindowExecution POST / 200 - - - -
@@ -26,8 +26,8 @@ DeleteInventory POST / 200 - - - -
 DeleteMaintenanceWindow POST / 200 - - - -
 DeleteOpsItem POST / 200 - - - -
 DeleteOpsMetadata POST / 200 - - - -
-DeleteParameter POST / 200 - - - -
-DeleteParameters POST / 200 - - - -
+DeleteParameter POST / 200 DeleteParameterRequest DeleteParameterResult - InternalServerError,ParameterNotFound
+DeleteParameters POST / 200 DeleteParametersRequest DeleteParametersResult - InternalServerError
 DeletePatchBaseline POST / 200 - - - -
 DeleteResourceDataSync POST / 200 - - - -
 DeleteResourcePolicy POST / 200 - - - -
@@ -62,7 +62,7 @@ DescribeMaintenanceWindowTasks POST / 200 - - - -
 DescribeMaintenanceWindows POST / 200 - - - -
 DescribeMaintenanceWindowsForTarget POST / 200 - - - -
 DescribeOpsItems POST / 200 - - - -
-DescribeParameters POST / 200 - - - -
+DescribeParameters POST / 200 DescribeParametersRequest DescribeParametersResult - InternalServerError,InvalidFilterKey,InvalidFilterOption,InvalidFilterValue,InvalidNextToken
 DescribePatchBaselines POST / 200 - - - -
 DescribePatchGroupState POST / 200 - - - -
 DescribePatchGroups POST / 200 - - - -
@@ -90,14 +90,14 @@ GetOpsItem POST / 200 - - - -
 GetOpsMetadata POST / 200 - - - -
 GetOpsSummary POST / 200 - - - -
 GetParameter POST / 200 GetParameterRequest GetParameterResult - InternalServerError,InvalidKeyId,ParameterNotFound,ParameterVersionNotFound
-GetParameterHistory POST / 200 - - - -
+GetParameterHistory POST / 200 GetParameterHistoryRequest GetParameterHistoryResult - InternalServerError,ParameterNotFound,InvalidNextToken,InvalidKeyId
 GetParameters POST / 200 GetParametersRequest GetParametersResult - InvalidKeyId,InternalServerError
 GetParametersByPath POST / 200 GetParametersByPathRequest GetParametersByPathResult - InternalServerError,InvalidFilterKey,InvalidFilterOption,InvalidFilterValue,InvalidKeyId,InvalidNextToken
 GetPatchBaseline POST / 200 - - - -
 GetPatchBaselineForPatchGroup POST / 200 - - - -
 GetResourcePolicies POST / 200 - - - -
 GetServiceSetting POST / 200 - - - -
-LabelParameterVersion POST / 200 - - - -
+LabelParameterVersion POST / 200 LabelParameterVersionRequest LabelParameterVersionResult - InternalServerError,TooManyUpdates,ParameterNotFound,ParameterVersionNotFound,ParameterVersionLabelLimitExceeded
 ListAssociationVersions POST / 200 - - - -
 ListAssociations POST / 200 - - - -
 ListCloudConnectors POST / 200 - - - -
@@ -116,17 +116,17 @@ ListOpsItemRelatedItems POST / 200 - - - -
 ListOpsMetadata POST / 200 - - - -
 ListResourceComplianceSummaries POST / 200 - - - -
 ListResourceDataSync POST / 200 - - - -
-ListTagsForResource POST / 200 - - - -
+ListTagsForResource POST / 200 ListTagsForResourceRequest ListTagsForResourceResult - InvalidResourceType,InvalidResourceId,InternalServerError
 ModifyDocumentPermission POST / 200 - - - -
 PutComplianceItems POST / 200 - - - -
 PutInventory POST / 200 - - - -
-PutParameter POST / 200 - - - -
+PutParameter POST / 200 PutParameterRequest PutParameterResult - InternalServerError,InvalidKeyId,ParameterLimitExceeded,TooManyUpdates,ParameterAlreadyExists,HierarchyLevelLimitExceededException,HierarchyTypeMismatchException,InvalidAllowedPatternException,ParameterMaxVersionLimitExceeded,ParameterPatternMismatchException,UnsupportedParameterType,PoliciesLimitExceededException,InvalidPolicyTypeException,InvalidPolicyAttributeException,IncompatiblePolicyException
 PutResourcePolicy POST / 200 - - - -
 RegisterDefaultPatchBaseline POST / 200 - - - -
 RegisterPatchBaselineForPatchGroup POST / 200 - - - -
 RegisterTargetWithMaintenanceWindow POST / 200 - - - -
 RegisterTaskWithMaintenanceWindow POST / 200 - - - -
-RemoveTagsFromResource POST / 200 - - - -
+RemoveTagsFromResource POST / 200 RemoveTagsFromResourceRequest RemoveTagsFromResourceResult - InvalidResourceType,InvalidResourceId,InternalServerError,TooManyUpdates
 ResetServiceSetting POST / 200 - - - -
 ResumeSession POST / 200 - - - -
 SendAutomationSignal POST / 200 - - - -
@@ -139,7 +139,7 @@ StartExecutionPreview POST / 200 - - - -
 StartSession POST / 200 - - - -
 StopAutomationExecution POST / 200 - - - -
 TerminateSession POST / 200 - - - -
-UnlabelParameterVersion POST / 200 - - - -
+UnlabelParameterVersion POST / 200 UnlabelParameterVersionRequest UnlabelParameterVersionResult - InternalServerError,TooManyUpdates,ParameterNotFound,ParameterVersionNotFound
 UpdateAssociation POST / 200 - - - -
 UpdateAssociationStatus POST / 200 - - - -
 UpdateCloudConnector POST / 200 - - - -
@@ -304,8 +304,19 @@ ValidationException ValidationException 400 sender Message
 
 // One shape a line: name and description.
 const schema = `
+AddTagsToResourceRequest {"t":"structure","m":[{"n":"ResourceType","s":"ResourceTypeForTagging"},{"n":"ResourceId","s":"ResourceId"},{"n":"Tags","s":"TagList"}],"r":["ResourceType","ResourceId","Tags"]}
+AddTagsToResourceResult {"t":"structure"}
+AllowedPattern {"t":"string","min":0,"max":1024}
 Boolean {"t":"boolean"}
 DateTime {"t":"timestamp"}
+DeleteParameterRequest {"t":"structure","m":[{"n":"Name","s":"PSParameterName"}],"r":["Name"]}
+DeleteParameterResult {"t":"structure"}
+DeleteParametersRequest {"t":"structure","m":[{"n":"Names","s":"ParameterNameList"}],"r":["Names"]}
+DeleteParametersResult {"t":"structure","m":[{"n":"DeletedParameters","s":"ParameterNameList"},{"n":"InvalidParameters","s":"ParameterNameList"}]}
+DescribeParametersRequest {"t":"structure","m":[{"n":"Filters","s":"ParametersFilterList"},{"n":"ParameterFilters","s":"ParameterStringFilterList"},{"n":"MaxResults","s":"MaxResults"},{"n":"NextToken","s":"NextToken"},{"n":"Shared","s":"Boolean"}]}
+DescribeParametersResult {"t":"structure","m":[{"n":"Parameters","s":"ParameterMetadataList"},{"n":"NextToken","s":"NextToken"}]}
+GetParameterHistoryRequest {"t":"structure","m":[{"n":"Name","s":"PSParameterName"},{"n":"WithDecryption","s":"Boolean"},{"n":"MaxResults","s":"MaxResults"},{"n":"NextToken","s":"NextToken"}],"r":["Name"]}
+GetParameterHistoryResult {"t":"structure","m":[{"n":"Parameters","s":"ParameterHistoryList"},{"n":"NextToken","s":"NextToken"}]}
 GetParameterRequest {"t":"structure","m":[{"n":"Name","s":"PSParameterName"},{"n":"WithDecryption","s":"Boolean"}],"r":["Name"]}
 GetParameterResult {"t":"structure","m":[{"n":"Parameter","s":"Parameter"}]}
 GetParametersByPathMaxResults {"t":"integer","min":1,"max":10}
@@ -313,6 +324,12 @@ GetParametersByPathRequest {"t":"structure","m":[{"n":"Path","s":"PSParameterNam
 GetParametersByPathResult {"t":"structure","m":[{"n":"Parameters","s":"ParameterList"},{"n":"NextToken","s":"NextToken"}]}
 GetParametersRequest {"t":"structure","m":[{"n":"Names","s":"ParameterNameList"},{"n":"WithDecryption","s":"Boolean"}],"r":["Names"]}
 GetParametersResult {"t":"structure","m":[{"n":"Parameters","s":"ParameterList"},{"n":"InvalidParameters","s":"ParameterNameList"}]}
+KeyList {"t":"list","el":{"s":"TagKey"}}
+LabelParameterVersionRequest {"t":"structure","m":[{"n":"Name","s":"PSParameterName"},{"n":"ParameterVersion","s":"PSParameterVersion"},{"n":"Labels","s":"ParameterLabelList"}],"r":["Name","Labels"]}
+LabelParameterVersionResult {"t":"structure","m":[{"n":"InvalidLabels","s":"ParameterLabelList"},{"n":"ParameterVersion","s":"PSParameterVersion"}]}
+ListTagsForResourceRequest {"t":"structure","m":[{"n":"ResourceType","s":"ResourceTypeForTagging"},{"n":"ResourceId","s":"ResourceId"}],"r":["ResourceType","ResourceId"]}
+ListTagsForResourceResult {"t":"structure","m":[{"n":"TagList","s":"TagList"}]}
+MaxResults {"t":"integer","min":1,"max":50}
 NextToken {"t":"string"}
 PSParameterName {"t":"string","min":1,"max":2048}
 PSParameterSelector {"t":"string","min":0,"max":128}
@@ -320,14 +337,43 @@ PSParameterValue {"t":"string"}
 PSParameterVersion {"t":"long"}
 Parameter {"t":"structure","m":[{"n":"Name","s":"PSParameterName"},{"n":"Type","s":"ParameterType"},{"n":"Value","s":"PSParameterValue"},{"n":"Version","s":"PSParameterVersion"},{"n":"Selector","s":"PSParameterSelector"},{"n":"SourceResult","s":"String"},{"n":"LastModifiedDate","s":"DateTime"},{"n":"ARN","s":"String"},{"n":"DataType","s":"ParameterDataType"}]}
 ParameterDataType {"t":"string","min":0,"max":128}
+ParameterDescription {"t":"string","min":0,"max":1024}
+ParameterHistory {"t":"structure","m":[{"n":"Name","s":"PSParameterName"},{"n":"Type","s":"ParameterType"},{"n":"KeyId","s":"ParameterKeyId"},{"n":"LastModifiedDate","s":"DateTime"},{"n":"LastModifiedUser","s":"String"},{"n":"Description","s":"ParameterDescription"},{"n":"Value","s":"PSParameterValue"},{"n":"AllowedPattern","s":"AllowedPattern"},{"n":"Version","s":"PSParameterVersion"},{"n":"Labels","s":"ParameterLabelList"},{"n":"Tier","s":"ParameterTier"},{"n":"Policies","s":"ParameterPolicyList"},{"n":"DataType","s":"ParameterDataType"}]}
+ParameterHistoryList {"t":"list","el":{"s":"ParameterHistory"}}
+ParameterInlinePolicy {"t":"structure","m":[{"n":"PolicyText","s":"String"},{"n":"PolicyType","s":"String"},{"n":"PolicyStatus","s":"String"}]}
+ParameterKeyId {"t":"string","min":1,"max":256,"p":"^([a-zA-Z0-9:/_-]+)$"}
+ParameterLabel {"t":"string","min":1,"max":100}
+ParameterLabelList {"t":"list","min":1,"max":10,"el":{"s":"ParameterLabel"}}
 ParameterList {"t":"list","el":{"s":"Parameter"}}
+ParameterMetadata {"t":"structure","m":[{"n":"Name","s":"PSParameterName"},{"n":"ARN","s":"String"},{"n":"Type","s":"ParameterType"},{"n":"KeyId","s":"ParameterKeyId"},{"n":"LastModifiedDate","s":"DateTime"},{"n":"LastModifiedUser","s":"String"},{"n":"Description","s":"ParameterDescription"},{"n":"AllowedPattern","s":"AllowedPattern"},{"n":"Version","s":"PSParameterVersion"},{"n":"Tier","s":"ParameterTier"},{"n":"Policies","s":"ParameterPolicyList"},{"n":"DataType","s":"ParameterDataType"}]}
+ParameterMetadataList {"t":"list","el":{"s":"ParameterMetadata"}}
 ParameterNameList {"t":"list","min":1,"max":10,"el":{"s":"PSParameterName"}}
+ParameterPolicies {"t":"string","min":1,"max":4096}
+ParameterPolicyList {"t":"list","el":{"s":"ParameterInlinePolicy"}}
 ParameterStringFilter {"t":"structure","m":[{"n":"Key","s":"ParameterStringFilterKey"},{"n":"Option","s":"ParameterStringQueryOption"},{"n":"Values","s":"ParameterStringFilterValueList"}],"r":["Key"]}
 ParameterStringFilterKey {"t":"string","min":1,"max":132,"p":"tag:.+|Name|Type|KeyId|Path|Label|Tier|DataType"}
 ParameterStringFilterList {"t":"list","el":{"s":"ParameterStringFilter"}}
 ParameterStringFilterValue {"t":"string","min":1,"max":1024}
 ParameterStringFilterValueList {"t":"list","min":1,"max":50,"el":{"s":"ParameterStringFilterValue"}}
 ParameterStringQueryOption {"t":"string","min":1,"max":10}
+ParameterTier {"t":"string","e":["Standard","Advanced","Intelligent-Tiering"]}
 ParameterType {"t":"string","e":["String","StringList","SecureString"]}
+ParametersFilter {"t":"structure","m":[{"n":"Key","s":"ParametersFilterKey"},{"n":"Values","s":"ParametersFilterValueList"}],"r":["Key","Values"]}
+ParametersFilterKey {"t":"string","e":["Name","Type","KeyId"]}
+ParametersFilterList {"t":"list","el":{"s":"ParametersFilter"}}
+ParametersFilterValue {"t":"string","min":1,"max":1024}
+ParametersFilterValueList {"t":"list","min":1,"max":50,"el":{"s":"ParametersFilterValue"}}
+PutParameterRequest {"t":"structure","m":[{"n":"Name","s":"PSParameterName"},{"n":"Description","s":"ParameterDescription"},{"n":"Value","s":"PSParameterValue"},{"n":"Type","s":"ParameterType"},{"n":"KeyId","s":"ParameterKeyId"},{"n":"Overwrite","s":"Boolean"},{"n":"AllowedPattern","s":"AllowedPattern"},{"n":"Tags","s":"TagList"},{"n":"Tier","s":"ParameterTier"},{"n":"Policies","s":"ParameterPolicies"},{"n":"DataType","s":"ParameterDataType"}],"r":["Name","Value"]}
+PutParameterResult {"t":"structure","m":[{"n":"Version","s":"PSParameterVersion"},{"n":"Tier","s":"ParameterTier"}]}
+RemoveTagsFromResourceRequest {"t":"structure","m":[{"n":"ResourceType","s":"ResourceTypeForTagging"},{"n":"ResourceId","s":"ResourceId"},{"n":"TagKeys","s":"KeyList"}],"r":["ResourceType","ResourceId","TagKeys"]}
+RemoveTagsFromResourceResult {"t":"structure"}
+ResourceId {"t":"string"}
+ResourceTypeForTagging {"t":"string","e":["Document","ManagedInstance","MaintenanceWindow","Parameter","PatchBaseline","OpsItem","OpsMetadata","Automation","Association","CloudConnector"]}
 String {"t":"string"}
+Tag {"t":"structure","m":[{"n":"Key","s":"TagKey"},{"n":"Value","s":"TagValue"}],"r":["Key","Value"]}
+TagKey {"t":"string","min":1,"max":128,"p":"^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"}
+TagList {"t":"list","max":1000,"el":{"s":"Tag"}}
+TagValue {"t":"string","min":0,"max":256,"p":"^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"}
+UnlabelParameterVersionRequest {"t":"structure","m":[{"n":"Name","s":"PSParameterName"},{"n":"ParameterVersion","s":"PSParameterVersion"},{"n":"Labels","s":"ParameterLabelList"}],"r":["Name","ParameterVersion","Labels"]}
+UnlabelParameterVersionResult {"t":"structure","m":[{"n":"RemovedLabels","s":"ParameterLabelList"},{"n":"InvalidLabels","s":"ParameterLabelList"}]}
 `

@@ -6,6 +6,66 @@ import (
 	"time"
 )
 
+// AddTagsToResourceInput is the shape AddTagsToResourceRequest.
+type AddTagsToResourceInput struct {
+	ResourceType *string `json:"ResourceType,omitempty"`
+	ResourceId   *string `json:"ResourceId,omitempty"`
+	Tags         []Tag   `json:"Tags,omitempty"`
+}
+
+// AddTagsToResourceOutput is the shape AddTagsToResourceResult.
+type AddTagsToResourceOutput struct {
+}
+
+// DeleteParameterInput is the shape DeleteParameterRequest.
+type DeleteParameterInput struct {
+	Name *string `json:"Name,omitempty"`
+}
+
+// DeleteParameterOutput is the shape DeleteParameterResult.
+type DeleteParameterOutput struct {
+}
+
+// DeleteParametersInput is the shape DeleteParametersRequest.
+type DeleteParametersInput struct {
+	Names []string `json:"Names,omitempty"`
+}
+
+// DeleteParametersOutput is the shape DeleteParametersResult.
+type DeleteParametersOutput struct {
+	DeletedParameters []string `json:"DeletedParameters,omitempty"`
+	InvalidParameters []string `json:"InvalidParameters,omitempty"`
+}
+
+// DescribeParametersInput is the shape DescribeParametersRequest.
+type DescribeParametersInput struct {
+	Filters          []ParametersFilter      `json:"Filters,omitempty"`
+	ParameterFilters []ParameterStringFilter `json:"ParameterFilters,omitempty"`
+	MaxResults       *int64                  `json:"MaxResults,omitempty"`
+	NextToken        *string                 `json:"NextToken,omitempty"`
+	Shared           *bool                   `json:"Shared,omitempty"`
+}
+
+// DescribeParametersOutput is the shape DescribeParametersResult.
+type DescribeParametersOutput struct {
+	Parameters []ParameterMetadata `json:"Parameters,omitempty"`
+	NextToken  *string             `json:"NextToken,omitempty"`
+}
+
+// GetParameterHistoryInput is the shape GetParameterHistoryRequest.
+type GetParameterHistoryInput struct {
+	Name           *string `json:"Name,omitempty"`
+	WithDecryption *bool   `json:"WithDecryption,omitempty"`
+	MaxResults     *int64  `json:"MaxResults,omitempty"`
+	NextToken      *string `json:"NextToken,omitempty"`
+}
+
+// GetParameterHistoryOutput is the shape GetParameterHistoryResult.
+type GetParameterHistoryOutput struct {
+	Parameters []ParameterHistory `json:"Parameters,omitempty"`
+	NextToken  *string            `json:"NextToken,omitempty"`
+}
+
 // GetParameterInput is the shape GetParameterRequest.
 type GetParameterInput struct {
 	Name           *string `json:"Name,omitempty"`
@@ -45,6 +105,30 @@ type GetParametersOutput struct {
 	InvalidParameters []string    `json:"InvalidParameters,omitempty"`
 }
 
+// LabelParameterVersionInput is the shape LabelParameterVersionRequest.
+type LabelParameterVersionInput struct {
+	Name             *string  `json:"Name,omitempty"`
+	ParameterVersion *int64   `json:"ParameterVersion,omitempty"`
+	Labels           []string `json:"Labels,omitempty"`
+}
+
+// LabelParameterVersionOutput is the shape LabelParameterVersionResult.
+type LabelParameterVersionOutput struct {
+	InvalidLabels    []string `json:"InvalidLabels,omitempty"`
+	ParameterVersion *int64   `json:"ParameterVersion,omitempty"`
+}
+
+// ListTagsForResourceInput is the shape ListTagsForResourceRequest.
+type ListTagsForResourceInput struct {
+	ResourceType *string `json:"ResourceType,omitempty"`
+	ResourceId   *string `json:"ResourceId,omitempty"`
+}
+
+// ListTagsForResourceOutput is the shape ListTagsForResourceResult.
+type ListTagsForResourceOutput struct {
+	TagList []Tag `json:"TagList,omitempty"`
+}
+
 // Parameter is the shape Parameter.
 type Parameter struct {
 	Name             *string    `json:"Name,omitempty"`
@@ -58,9 +142,106 @@ type Parameter struct {
 	DataType         *string    `json:"DataType,omitempty"`
 }
 
+// ParameterHistory is the shape ParameterHistory.
+type ParameterHistory struct {
+	Name             *string                 `json:"Name,omitempty"`
+	Type             *string                 `json:"Type,omitempty"`
+	KeyId            *string                 `json:"KeyId,omitempty"`
+	LastModifiedDate *time.Time              `json:"LastModifiedDate,omitempty"`
+	LastModifiedUser *string                 `json:"LastModifiedUser,omitempty"`
+	Description      *string                 `json:"Description,omitempty"`
+	Value            *string                 `json:"Value,omitempty"`
+	AllowedPattern   *string                 `json:"AllowedPattern,omitempty"`
+	Version          *int64                  `json:"Version,omitempty"`
+	Labels           []string                `json:"Labels,omitempty"`
+	Tier             *string                 `json:"Tier,omitempty"`
+	Policies         []ParameterInlinePolicy `json:"Policies,omitempty"`
+	DataType         *string                 `json:"DataType,omitempty"`
+}
+
+// ParameterInlinePolicy is the shape ParameterInlinePolicy.
+type ParameterInlinePolicy struct {
+	PolicyText   *string `json:"PolicyText,omitempty"`
+	PolicyType   *string `json:"PolicyType,omitempty"`
+	PolicyStatus *string `json:"PolicyStatus,omitempty"`
+}
+
+// ParameterMetadata is the shape ParameterMetadata.
+type ParameterMetadata struct {
+	Name             *string                 `json:"Name,omitempty"`
+	ARN              *string                 `json:"ARN,omitempty"`
+	Type             *string                 `json:"Type,omitempty"`
+	KeyId            *string                 `json:"KeyId,omitempty"`
+	LastModifiedDate *time.Time              `json:"LastModifiedDate,omitempty"`
+	LastModifiedUser *string                 `json:"LastModifiedUser,omitempty"`
+	Description      *string                 `json:"Description,omitempty"`
+	AllowedPattern   *string                 `json:"AllowedPattern,omitempty"`
+	Version          *int64                  `json:"Version,omitempty"`
+	Tier             *string                 `json:"Tier,omitempty"`
+	Policies         []ParameterInlinePolicy `json:"Policies,omitempty"`
+	DataType         *string                 `json:"DataType,omitempty"`
+}
+
 // ParameterStringFilter is the shape ParameterStringFilter.
 type ParameterStringFilter struct {
 	Key    *string  `json:"Key,omitempty"`
 	Option *string  `json:"Option,omitempty"`
 	Values []string `json:"Values,omitempty"`
+}
+
+// ParametersFilter is the shape ParametersFilter.
+type ParametersFilter struct {
+	Key    *string  `json:"Key,omitempty"`
+	Values []string `json:"Values,omitempty"`
+}
+
+// PutParameterInput is the shape PutParameterRequest.
+type PutParameterInput struct {
+	Name           *string `json:"Name,omitempty"`
+	Description    *string `json:"Description,omitempty"`
+	Value          *string `json:"Value,omitempty"`
+	Type           *string `json:"Type,omitempty"`
+	KeyId          *string `json:"KeyId,omitempty"`
+	Overwrite      *bool   `json:"Overwrite,omitempty"`
+	AllowedPattern *string `json:"AllowedPattern,omitempty"`
+	Tags           []Tag   `json:"Tags,omitempty"`
+	Tier           *string `json:"Tier,omitempty"`
+	Policies       *string `json:"Policies,omitempty"`
+	DataType       *string `json:"DataType,omitempty"`
+}
+
+// PutParameterOutput is the shape PutParameterResult.
+type PutParameterOutput struct {
+	Version *int64  `json:"Version,omitempty"`
+	Tier    *string `json:"Tier,omitempty"`
+}
+
+// RemoveTagsFromResourceInput is the shape RemoveTagsFromResourceRequest.
+type RemoveTagsFromResourceInput struct {
+	ResourceType *string  `json:"ResourceType,omitempty"`
+	ResourceId   *string  `json:"ResourceId,omitempty"`
+	TagKeys      []string `json:"TagKeys,omitempty"`
+}
+
+// RemoveTagsFromResourceOutput is the shape RemoveTagsFromResourceResult.
+type RemoveTagsFromResourceOutput struct {
+}
+
+// Tag is the shape Tag.
+type Tag struct {
+	Key   *string `json:"Key,omitempty"`
+	Value *string `json:"Value,omitempty"`
+}
+
+// UnlabelParameterVersionInput is the shape UnlabelParameterVersionRequest.
+type UnlabelParameterVersionInput struct {
+	Name             *string  `json:"Name,omitempty"`
+	ParameterVersion *int64   `json:"ParameterVersion,omitempty"`
+	Labels           []string `json:"Labels,omitempty"`
+}
+
+// UnlabelParameterVersionOutput is the shape UnlabelParameterVersionResult.
+type UnlabelParameterVersionOutput struct {
+	RemovedLabels []string `json:"RemovedLabels,omitempty"`
+	InvalidLabels []string `json:"InvalidLabels,omitempty"`
 }
