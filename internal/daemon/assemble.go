@@ -121,6 +121,8 @@ type System struct {
 	Gateway  *dispatch.Gateway
 	Access   *access.Access
 	Registry *registry.Server
+
+	rehearsing bool // it is a stage, which has no further one
 }
 
 // later is the way to our own APIs for those who are made before the Front.
@@ -166,9 +168,7 @@ func Assemble(_ context.Context, c Core, h Drivers) (*System, error) {
 		stack.New(stack.Deps{DB: c.DB, Invoke: invoke, Access: sys.Access, IDs: c.IDs, Place: c.Place, Zones: zones, Log: c.Log}),
 		service.New(service.Deps{DB: c.DB, IDs: c.IDs, As: invoke.As, Access: sys.Access, Jobs: jobs}),
 		task.New(task.Deps{DB: c.DB, IDs: c.IDs, Place: c.Place, Log: c.Log}),
-		capacity.New(capacity.Deps{
-			DB: c.DB, IDs: c.IDs, Place: c.Place, Architectures: h.Architectures, MostVCPU: h.MostVCPU, MostMemoryMiB: h.MostMemoryMiB, Log: c.Log,
-		}),
+		sys.capacity(h),
 		reservation.New(reservation.Deps{DB: c.DB, Place: c.Place, Series: h.Series, As: invoke.As, Log: c.Log}),
 		group.New(group.Deps{DB: c.DB, IDs: c.IDs, Place: c.Place, Series: h.Series, As: invoke.As, Log: c.Log}),
 		network.New(network.Deps{DB: c.DB, IDs: c.IDs, Place: c.Place, Jobs: jobs, Driver: h.Network, Log: c.Log}),
@@ -196,10 +196,19 @@ func Assemble(_ context.Context, c Core, h Drivers) (*System, error) {
 	return sys, nil
 }
 
+func (sys *System) capacity(h Drivers) capacity.Controller {
+	return capacity.New(capacity.Deps{
+		DB: sys.DB, IDs: sys.IDs, Place: sys.Place, Architectures: h.Architectures, MostVCPU: h.MostVCPU, MostMemoryMiB: h.MostMemoryMiB,
+		Log: sys.Log,
+	})
+}
+
 // services lists the services that answer.
 func (sys *System) services(h Drivers, zones []string, invoke *later) []front.Service {
 	c := sys.Core
-	cfn := cloudformation.New(cloudformation.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Zones: zones, Access: sys.Access})
+	cfn := cloudformation.New(cloudformation.Deps{
+		DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Zones: zones, Access: sys.Access, Rehearse: sys.rehearse(h, zones),
+	})
 	iamAPI := iam.New(iam.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Access: sys.Access})
 	stsAPI := sts.New(sts.Deps{DB: c.DB, Clock: c.Clock, Place: c.Place, Access: sys.Access})
 	ecsAPI := ecs.New(ecs.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Gateway: sys.Gateway})

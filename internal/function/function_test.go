@@ -22,6 +22,16 @@ import (
 	"berth/internal/model"
 )
 
+func TestAStoreNowhereKeepsNothing(t *testing.T) {
+	s, data := function.Nowhere(), pack(t, map[string]string{"index.py": "x = 1"})
+	if digest, err := s.Put(data); err != nil || digest != function.Digest(data) {
+		t.Errorf("put: %s, %v", digest, err)
+	}
+	if _, err := s.Put([]byte("no archive")); err == nil {
+		t.Error("what cannot be unpacked was taken")
+	}
+}
+
 func TestPackagesAreKeptByDigestAndUnpackedInside(t *testing.T) {
 	dir := t.TempDir()
 	s, err := function.OpenStore(dir)

@@ -165,6 +165,15 @@ type StackResource struct {
 	Memo map[string]string `json:"memo,omitempty"`
 }
 
+// StackRefusal is what a template asks for and will certainly not get. It is
+// told, and not kept.
+type StackRefusal struct {
+	Resource, Type string   // its logical id and type
+	Paths          []string // JSON pointers into the template of what is to blame
+	Reason         string
+	NotBuilt       bool // understood, and not built
+}
+
 // StackEvent is one event. Key: stack ID + "|" + zero-padded Seq.
 type StackEvent struct {
 	Stack      string         `json:"stack"`

@@ -194,3 +194,7 @@ func empty(v reflect.Value) bool {
 		return false
 	}
 }
+
+// Fork is a state of its own that begins with what this one has, and is kept
+// nowhere: for trying out what calls would come to.
+func (db *DB) Fork() *DB { return &DB{db.DB.Fork(), db.strict} }

@@ -52,6 +52,10 @@ type Deps struct {
 	Zones []string
 	// Access says whether a caller may pass a role; nil asks nobody.
 	Access control.Access
+	// Rehearse tries a stack as it would be under way and says what will
+	// certainly be refused; with fixed, only of resources that no parameter
+	// changes. nil tries nothing.
+	Rehearse func(ctx context.Context, now time.Time, s model.Stack, fixed bool) ([]model.StackRefusal, error)
 }
 
 // API implements shape.Operations.

@@ -36,6 +36,9 @@ func (a *API) CreateChangeSet(ctx context.Context, in *shape.CreateChangeSetInpu
 		OnStackFailure: wire.Val(in.OnStackFailure), CreatedAt: now,
 		Token: wire.Val(in.ClientToken), Nested: wire.Val(in.IncludeNestedStacks),
 	}
+	if err := a.rehearseChangeSet(ctx, in, fresh, kind); err != nil {
+		return nil, err
+	}
 	err := a.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		s, isNew, err := subject(tx, in, fresh, kind)
 		if err != nil {
@@ -109,10 +112,7 @@ func named(r store.Reader, s model.Stack, name string) (model.ChangeSet, bool) {
 
 // compute fills in what the change set changes, and whether it may be executed.
 func (a *API) compute(ctx context.Context, tx *store.Tx, in *shape.CreateChangeSetInput, s model.Stack, c *model.ChangeSet) error {
-	p, err := a.prepare(ctx, tx, s, request{
-		body: in.TemplateBody, previous: wire.Val(in.UsePreviousTemplate), parameters: in.Parameters,
-		capabilities: in.Capabilities, roleARN: in.RoleARN,
-	})
+	p, err := a.prepare(ctx, tx, s, changeSetRequest(in))
 	if err != nil {
 		return err
 	}
@@ -129,6 +129,13 @@ func (a *API) compute(ctx context.Context, tx *store.Tx, in *shape.CreateChangeS
 		c.Status, c.StatusReason, c.ExecutionStatus = model.ChangeSetFailed, noChanges, model.ExecutionUnavailable
 	}
 	return nil
+}
+
+func changeSetRequest(in *shape.CreateChangeSetInput) request {
+	return request{
+		body: in.TemplateBody, previous: wire.Val(in.UsePreviousTemplate), parameters: in.Parameters,
+		capabilities: in.Capabilities, roleARN: in.RoleARN,
+	}
 }
 
 // changedParameters answers which of the parameters that a property is written

@@ -43,12 +43,15 @@ func (a *API) CreateStack(ctx context.Context, in *shape.CreateStackInput) (*sha
 	s.OnFailure, s.DisableRollback = wire.Val(in.OnFailure), wire.Val(in.DisableRollback)
 	s.TimeoutMinutes, s.TerminationProtection = wire.Val(in.TimeoutInMinutes), wire.Val(in.EnableTerminationProtection)
 	s.RoleARN, s.RequestToken, s.Capabilities = wire.Val(in.RoleARN), wire.Val(in.ClientRequestToken), in.Capabilities
+	asked := request{body: in.TemplateBody, parameters: in.Parameters, capabilities: in.Capabilities, expand: true, roleARN: in.RoleARN}
+	if err := a.rehearseCreate(ctx, s, asked); err != nil {
+		return nil, err
+	}
 	err := a.DB.Update(ctx, writer, func(tx *store.Tx) error {
 		if _, ok := find(tx, s.Name); ok {
 			return fault.New(fault.Conflict, "AlreadyExistsException", "Stack [%s] already exists", s.Name)
 		}
-		p, err := a.prepare(ctx, tx, s,
-			request{body: in.TemplateBody, parameters: in.Parameters, capabilities: in.Capabilities, expand: true, roleARN: in.RoleARN})
+		p, err := a.prepare(ctx, tx, s, asked)
 		if err != nil {
 			return err
 		}
@@ -88,6 +91,9 @@ func canUpdate(s model.Stack) error {
 // UpdateStack asks for a changed stack. Errors: ValidationError (also if
 // nothing would change), InsufficientCapabilitiesException.
 func (a *API) UpdateStack(ctx context.Context, in *shape.UpdateStackInput) (*shape.UpdateStackOutput, error) {
+	if err := a.rehearseUpdate(ctx, in); err != nil {
+		return nil, err
+	}
 	now, eventID := a.now(ctx), a.IDs.UUID()
 	var id string
 	err := a.DB.Update(ctx, writer, func(tx *store.Tx) error {

@@ -97,7 +97,7 @@ func (a *API) GetTemplateSummary(_ context.Context, in *shape.GetTemplateSummary
 
 // ValidateTemplate checks a template as far as that goes without parameters.
 // Errors: ValidationError.
-func (a *API) ValidateTemplate(_ context.Context, in *shape.ValidateTemplateInput) (*shape.ValidateTemplateOutput, error) {
+func (a *API) ValidateTemplate(ctx context.Context, in *shape.ValidateTemplateInput) (*shape.ValidateTemplateOutput, error) {
 	body, err := bodyOf(a.DB.View(), in.TemplateBody, nil)
 	if err != nil {
 		return nil, err
@@ -110,6 +110,9 @@ func (a *API) ValidateTemplate(_ context.Context, in *shape.ValidateTemplateInpu
 		return nil, err
 	}
 	if err := a.tryBind(tpl); err != nil {
+		return nil, err
+	}
+	if err := a.rehearseTemplate(ctx, body, tpl); err != nil {
 		return nil, err
 	}
 	need, reason := tpl.Capabilities()

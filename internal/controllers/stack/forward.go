@@ -266,7 +266,22 @@ func metadataText(v any) string {
 func (r *run) act(rec *model.StackResource, again bool) {
 	h, s := r.handlers[rec.Type], r.step(rec)
 	s.Again = again
-	var err error
+	err := r.make(h, s, rec)
+	r.dirty[rec.LogicalID] = true
+	ready := false
+	if err == nil {
+		ready, err = h.Ready(r.ctx, s)
+	}
+	patience := h.Patience(s)
+	if policy := r.creationPolicy(rec); policy != nil && err == nil {
+		patience = max(patience, policy.Timeout+time.Minute)
+		ready, err = heard(policy, rec, r.signalsOf(rec), r.now, ready)
+	}
+	r.setOutcome(rec, patience, ready, err)
+}
+
+// make creates a resource or changes it, unless that was done.
+func (r *run) make(h handler.Handler, s *handler.Step, rec *model.StackResource) (err error) {
 	switch {
 	case rec.Memo[memoMade] == "":
 		if err = h.Create(r.ctx, s); err == nil {
@@ -285,17 +300,7 @@ func (r *run) act(rec *model.StackResource, again bool) {
 			rec.Memo[handler.MemoStep] = stepChanged
 		}
 	}
-	r.dirty[rec.LogicalID] = true
-	ready := false
-	if err == nil {
-		ready, err = h.Ready(r.ctx, s)
-	}
-	patience := h.Patience(s)
-	if policy := r.creationPolicy(rec); policy != nil && err == nil {
-		patience = max(patience, policy.Timeout+time.Minute)
-		ready, err = heard(policy, rec, r.signalsOf(rec), r.now, ready)
-	}
-	r.setOutcome(rec, patience, ready, err)
+	return err
 }
 
 // failing and completing are how what is under way may end.

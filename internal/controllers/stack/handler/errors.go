@@ -17,6 +17,12 @@ type Failure struct{ Code, Message string }
 // Error implements error.
 func (e *Failure) Error() string { return e.Message }
 
+// Refuses reports whether the failure is what a handler says of what it is
+// asked for, and not of what became of the resource.
+func (e *Failure) Refuses() bool { return e.Code == generalCode }
+
+const generalCode = "GeneralServiceException"
+
 // NotStabilized is the failure of what does not become ready.
 func NotStabilized(format string, args ...any) error {
 	return &Failure{"NotStabilized", fmt.Sprintf(format, args...)}
@@ -30,7 +36,7 @@ func Unheard(format string, args ...any) error {
 
 // general is a failure that has no code of its own.
 func general(format string, args ...any) error {
-	return &Failure{"GeneralServiceException", fmt.Sprintf(format, args...)}
+	return &Failure{generalCode, fmt.Sprintf(format, args...)}
 }
 
 // busyError says that a call may be tried again later.
@@ -48,7 +54,7 @@ var failureCodes = map[fault.Class]string{
 
 // Describe words a failure as CloudFormation does.
 func Describe(err error, token string) string {
-	code := "GeneralServiceException"
+	code := generalCode
 	var f *Failure
 	if errors.As(err, &f) {
 		if code = f.Code; code == "" {
