@@ -424,6 +424,9 @@ func TestLoadBalancersThatShareAPortAreToldApartByHost(t *testing.T) {
 	if got := ask("whatever"); !strings.HasSuffix(got, "one") {
 		t.Errorf("one load balancer and an unknown host: %q", got)
 	}
+	if got := ask("internal-3.test.elb.localhost"); !strings.Contains(got, " 404 ") || !strings.Contains(got, "inside its VPC") {
+		t.Errorf("one load balancer, asked under the name of an internal one: %q", got)
+	}
 	r.cfg.LoadBalancers = append(r.cfg.LoadBalancers, second)
 	r.set()
 	if got := ask("API-2.test.elb.localhost:" + strconv.Itoa(r.port)); !strings.HasSuffix(got, "two") {

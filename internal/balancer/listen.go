@@ -59,12 +59,20 @@ func (b *binding) forClient(h *tls.ClientHelloInfo) (*tls.Config, error) {
 }
 
 // find chooses the listener for a lower-case host: the one with that name, or
-// the only one there is.
+// the only one there is. But where all load balancers would answer, none does
+// under the name of another, an internal one's say: what answers would not be
+// who was asked.
 func (b *binding) find(host string) *listener {
-	if len(b.list) == 1 {
-		return b.list[0]
+	if l, named := b.hosts[host]; named || len(b.list) > 1 {
+		return l
 	}
-	return b.hosts[host]
+	l := b.list[0]
+	_, ours, _ := strings.Cut(l.lb.cfg.Host, ".")
+	_, theirs, _ := strings.Cut(host, ".")
+	if (b.at == shared || b.at == published) && strings.EqualFold(ours, theirs) {
+		return nil
+	}
+	return l
 }
 
 // admits reports whether a client may come to any of the listeners.

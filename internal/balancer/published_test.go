@@ -148,7 +148,10 @@ func TestEachLoadBalancerHasAnAddressOfItsOwn(t *testing.T) {
 	r.cfg.LoadBalancers[1].Public = false
 	r.set()
 	r.check("one let in again", map[string]string{
-		"127.0.0.1>127.0.0.5 any": "first", "127.0.0.1>127.0.0.1 any": "first", "127.0.0.1>127.0.0.6 any": "no connection",
+		"127.0.0.1>127.0.0.5 any": "first", "127.0.0.1>127.0.0.1 any": "first",
+		"127.0.0.1>127.0.0.5 web-2.test.elb.localhost": "first",
+		"127.0.0.1>127.0.0.1 web-2.test.elb.localhost": "http://web-1.test.elb.localhost:" + strconv.Itoa(r.port) + "/\n",
+		"127.0.0.1>127.0.0.6 any":                      "no connection",
 	})
 }
 

@@ -424,7 +424,8 @@ func (sn *session) locate() (*listener, bool) {
 	return l, true
 }
 
-// unknownHost says which load balancers answer on a port that several share.
+// unknownHost says which load balancers answer where somebody asked for none of
+// them.
 func (sn *session) unknownHost() http1.Answer {
 	var names []string
 	for _, l := range sn.bind.list {
@@ -433,9 +434,9 @@ func (sn *session) unknownHost() http1.Answer {
 		}
 		names = append(names, "http://"+l.lb.cfg.Host+":"+strconv.Itoa(l.port)+"/")
 	}
-	return http1.Answer{Code: 404, ContentType: "text/plain; charset=utf-8", Body: "Several load balancers share this port, and none " +
-		"is called " +
-		strconv.Quote(sn.input.host) + ". These answer here:\n" + strings.Join(names, "\n") + "\n"}
+	return http1.Answer{Code: 404, ContentType: "text/plain; charset=utf-8", Body: "No load balancer that answers here is " +
+		"called " + strconv.Quote(sn.input.host) + "; an internal one answers inside its VPC alone. These answer here:\n" +
+		strings.Join(names, "\n") + "\n"}
 }
 
 // hostName is a host without its port, in lower case.
