@@ -99,6 +99,8 @@ type Log struct {
 	mu    sync.Mutex
 	file  *os.File
 	size  int64
+	last  string   // the sum of the newest line
+	torn  bool     // a line was not written to its end
 	names []string // of all files, oldest first
 	most  int64
 }
@@ -129,7 +131,7 @@ func (l *Log) resume(name string) (err error) {
 	if err == nil && len(b) > 0 && b[len(b)-1] != '\n' {
 		_, err = l.file.WriteString("\n")
 	}
-	l.size = int64(len(b)) + 1
+	l.size, l.last = int64(len(b))+1, lastSum(b)
 	if err != nil {
 		return fmt.Errorf("audit log: %w", err)
 	}
@@ -145,7 +147,7 @@ func (l *Log) rotate() error {
 		}
 		next++
 	}
-	name := filepath.Join(l.dir, fmt.Sprintf("%010d.jsonl", next))
+	name := filepath.Join(l.dir, nameOf(next))
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("audit log: %w", err)
@@ -174,11 +176,17 @@ func (l *Log) Append(e Event) error {
 			return err
 		}
 	}
-	n, err := l.file.Write(append(b, '\n'))
+	sum := sumAfter(l.last, b)
+	line := slices.Concat([]byte(sum+" "), b, []byte{'\n'})
+	if l.torn {
+		line = slices.Concat([]byte{'\n'}, line)
+	}
+	n, err := l.file.Write(line)
 	l.size += int64(n)
-	if err != nil {
+	if l.torn = l.torn || n > 0; err != nil {
 		return fmt.Errorf("audit log: %w", err)
 	}
+	l.last, l.torn = sum, false
 	return nil
 }
 
@@ -244,6 +252,7 @@ func (l *Log) Lookup(see func(r Record, line string) bool) error {
 		}
 		for _, line := range slices.Backward(bytes.Split(b, []byte{'\n'})) {
 			var r Record
+			_, line = split(line)
 			if json.Unmarshal(line, &r) == nil && r.EventID != "" && !see(r, string(line)) {
 				return nil
 			}

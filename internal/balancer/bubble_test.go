@@ -173,7 +173,11 @@ func TestSlowClientsEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			read := func(_ http.ResponseWriter, req *http.Request) { _, _ = io.Copy(io.Discard, req.Body) }
 			inBubble(t, read, func(t *testing.T, talk func(send, slowly string) string) {
+				began := time.Now()
 				got := talk(c.send, c.slowly)
+				if took := time.Since(began); strings.HasSuffix(name, "in a head") && took > idle+2*time.Second {
+					t.Errorf("its head was waited for %s", took)
+				}
 				if c.want == "" && got != "" || !strings.HasPrefix(strings.TrimPrefix(got, "HTTP/1.1 "), c.want) {
 					t.Errorf("%q", got)
 				}

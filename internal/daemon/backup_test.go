@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"berth/internal/audit"
 	"berth/internal/backup"
 	"berth/internal/clock"
 	"berth/internal/daemon"
@@ -102,7 +103,28 @@ func folder(t *testing.T) string {
 	image(t, p.images)
 	_, err := p.code.Put(zipped(t))
 	must(t, err)
+	cached(t, data)
+	called(t, data)
 	return data
+}
+
+// cached has an image of another registry.
+func cached(t *testing.T, data string) {
+	t.Helper()
+	s, err := registry.Open(registry.Deps{Dir: filepath.Join(data, "mirror"), Clock: clock.Real(t.Context()), IDs: ident.Crypto()})
+	must(t, err)
+	image(t, s)
+}
+
+// called has an audit log.
+func called(t *testing.T, data string) {
+	t.Helper()
+	l, err := audit.Open(filepath.Join(data, "audit"))
+	must(t, err)
+	for i := range 3 {
+		must(t, l.Append(audit.Event{ID: fmt.Sprint("e", i), Source: "ecs.amazonaws.com", Name: "RunTask"}))
+	}
+	must(t, l.Close())
 }
 
 // image pushes a small one.

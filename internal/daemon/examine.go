@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 
+	"berth/internal/audit"
 	"berth/internal/clock"
 	"berth/internal/doctor"
 	"berth/internal/endpoint"
 	"berth/internal/function"
 	"berth/internal/ident"
 	"berth/internal/registry"
+	"berth/internal/registry/mirror"
 	"berth/internal/series"
 	"berth/internal/state"
 	"berth/internal/store"
@@ -41,6 +43,8 @@ func Examine(ctx context.Context, data string) ([]doctor.Finding, error) {
 	e.registry(nil)
 	e.code(db)
 	e.authority()
+	e.mirror()
+	e.audit()
 	return e.found, ctx.Err()
 }
 
@@ -61,6 +65,8 @@ func (s *server) examine(ctx context.Context) []doctor.Finding {
 	e.registry(s.images)
 	e.code(s.sys.DB)
 	e.authority()
+	e.mirror()
+	e.audit()
 	return e.found
 }
 
@@ -187,6 +193,30 @@ func (e *examination) authority() {
 		e.say("authority", fmt.Errorf("%w\n  remove %s: the next server makes another, which only new instances trust", err, dir), "")
 	default:
 		e.say("authority", nil, "its key and certificate belong together")
+	}
+}
+
+// mirror reads the images of other registries.
+func (e *examination) mirror() {
+	whole := true
+	n, err := mirror.Verify(e.ctx, filepath.Join(e.data, "mirror"), func(problem string) {
+		whole = false
+		e.say("image cache", errors.New(problem+"\n  `berth image rm` the image, or `berth image gc` all: they come again; what was pushed, push again"), "")
+	})
+	if err != nil || whole {
+		e.say("image cache", err, fmt.Sprintf("%d layers and manifests are what their names say", n))
+	}
+}
+
+// audit reads the log of calls; a server on loopback keeps none.
+func (e *examination) audit() {
+	whole := true
+	n, err := audit.Verify(e.ctx, filepath.Join(e.data, "audit"), func(problem string) {
+		whole = false
+		e.say("audit log", errors.New(problem+"\n  nothing brings back what is lost; the log goes on behind it"), "")
+	})
+	if err != nil || whole {
+		e.say("audit log", err, fmt.Sprintf("%d calls, one after the other", n))
 	}
 }
 

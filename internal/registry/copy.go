@@ -72,6 +72,15 @@ func (s *Store) Parts(ctx context.Context) ([]Part, error) {
 // its name says. It returns how many blobs there are. A tag that was removed is
 // not missed by anything.
 func (s *Store) Verify(ctx context.Context, fn func(problem string)) (blobs int, err error) {
+	return s.verify(ctx, false, fn)
+}
+
+// VerifyParts is Verify for a store that has not all layers of its images.
+func (s *Store) VerifyParts(ctx context.Context, fn func(problem string)) (blobs int, err error) {
+	return s.verify(ctx, true, fn)
+}
+
+func (s *Store) verify(ctx context.Context, partial bool, fn func(problem string)) (blobs int, err error) {
 	parts, err := s.Parts(ctx)
 	if err != nil {
 		return 0, err
@@ -85,7 +94,7 @@ func (s *Store) Verify(ctx context.Context, fn func(problem string)) (blobs int,
 			return blobs, err
 		}
 		if p.Path == "" {
-			s.verifyEntry(p, has, fn)
+			s.verifyEntry(p, has, partial, fn)
 			continue
 		}
 		blobs++
@@ -97,7 +106,7 @@ func (s *Store) Verify(ctx context.Context, fn func(problem string)) (blobs int,
 }
 
 // verifyEntry looks whether what an entry of a repository names is there.
-func (s *Store) verifyEntry(p Part, has map[string]bool, fn func(problem string)) {
+func (s *Store) verifyEntry(p Part, has map[string]bool, partial bool, fn func(problem string)) {
 	kind, repo := filepath.Base(filepath.Dir(p.Name)), filepath.Dir(filepath.Dir(p.Name))
 	path := filepath.Join(s.Dir, p.Name)
 	switch kind {
@@ -111,7 +120,11 @@ func (s *Store) verifyEntry(p Part, has map[string]bool, fn func(problem string)
 			fn(path + " cannot be read")
 			return
 		}
-		for _, h := range append(s.named(img), filepath.Base(p.Name)) { // and its own: without that it would be collected
+		needs := []string{filepath.Base(p.Name)} // its own: without that it would be collected
+		if !partial {
+			needs = append(needs, s.named(img)...)
+		}
+		for _, h := range needs {
 			if !has[filepath.Join(repo, "_layers", h)] {
 				fn(fmt.Sprintf("%s names the layer %s, which the repository has not", path, h))
 			}

@@ -67,7 +67,7 @@ func layerOf(t *testing.T, entries ...entry) v1.Layer {
 	return l
 }
 
-func archive(t *testing.T, entries ...entry) []byte {
+func archive(t testing.TB, entries ...entry) []byte {
 	t.Helper()
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
@@ -389,11 +389,14 @@ func TestLinksInALayerLeadFromItsRoot(t *testing.T) {
 		entry{name: "run", kind: tar.TypeSymlink, link: "var/run"}, entry{name: "var/run", kind: tar.TypeSymlink, link: "../../../run2"},
 		entry{name: "run/b", body: "b"}, entry{name: "lib/sub/", kind: tar.TypeDir, mode: 0o700}, entry{name: "lib/.wh.gone"},
 		entry{name: "hard", kind: tar.TypeLink, link: "/lib/a"}, entry{name: "chain", kind: tar.TypeSymlink, link: "/lib/sub"},
-		entry{name: "chain/c", body: "c"}, entry{name: "lib", kind: tar.TypeDir, mode: 0o755}, entry{name: "lib/d", body: "d"})
+		entry{name: "chain/c", body: "c"}, entry{name: "lib", kind: tar.TypeDir, mode: 0o755}, entry{name: "lib/d", body: "d"},
+		entry{name: "etc/abs", kind: tar.TypeSymlink, link: "/usr/lib"}, entry{name: "etc/abs/e", body: "e"})
 	if err := image.Unpack(t.Context(), bytes.NewReader(data), dir); err != nil && os.Geteuid() == 0 {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"usr/lib/a": "a", "run2/b": "b", "hard": "a", "usr/lib/sub/c": "c", "lib/d": "d"} {
+	for name, want := range map[string]string{
+		"usr/lib/a": "a", "run2/b": "b", "hard": "a", "usr/lib/sub/c": "c", "lib/d": "d", "usr/lib/e": "e",
+	} {
 		if got, err := os.ReadFile(filepath.Join(dir, name)); string(got) != want {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
@@ -436,10 +439,26 @@ func TestWhiteoutsBecomeWhatOverlayfsReads(t *testing.T) {
 	}
 }
 
+// FuzzUnpack holds that nothing is written beside a layer's folder. What is
+// unpacked has little space: an archive of holes would be written for hours.
 func FuzzUnpack(f *testing.F) {
 	f.Add([]byte("not an archive"))
+	for _, entries := range [][]entry{
+		{{name: "d/", kind: tar.TypeDir}, {name: "d/f", body: "text"}, {name: "l", kind: tar.TypeSymlink, link: "/d/../.."}, {name: "l/up"}},
+		{{name: "a"}, {name: "b", kind: tar.TypeLink, link: "a"}, {name: "a/../../c"}, {name: "d/.wh.e"}, {name: "d/.wh..wh..opq"}},
+	} {
+		f.Add(archive(f, entries...))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		_ = image.Unpack(t.Context(), bytes.NewReader(data), t.TempDir())
+		top := t.TempDir()
+		dir := filepath.Join(top, "layer")
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		_ = image.UnpackInto(t.Context(), bytes.NewReader(data), dir, 1<<20)
+		if all, err := os.ReadDir(top); err != nil || len(all) != 1 {
+			t.Errorf("written beside the layer: %v, %v", all, err)
+		}
 	})
 }
 

@@ -28,6 +28,7 @@ type record struct {
 	Pushed  bool      `json:"pushed,omitempty"` // by the user: it is never asked for elsewhere
 	Checked time.Time `json:"checked,omitzero"` // when the registry said so
 	Used    time.Time `json:"used"`
+	Sum     string    `json:"sum,omitempty"` // of the rest
 }
 
 func (m *Mirror) records() string { return filepath.Join(m.Dir, "references") }
@@ -38,9 +39,11 @@ func (m *Mirror) file(r wanted) string {
 }
 
 func (m *Mirror) record(r wanted) (record, bool) {
-	var rec record
-	data, err := os.ReadFile(m.file(r))
-	return rec, err == nil && json.Unmarshal(data, &rec) == nil && rec.Ref == r.String() && rec.Whose == r.whose
+	rec, err := readRecord(m.file(r))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		m.Log.Warn("what an image's name means is not known any more", "image", r.String(), "error", err)
+	}
+	return rec, err == nil && rec.Ref == r.String() && rec.Whose == r.whose
 }
 
 // use notes that a reference was asked for. An image of a list is its list's.
@@ -60,6 +63,8 @@ func (m *Mirror) use(r wanted, rec record) error {
 }
 
 func (m *Mirror) write(r wanted, rec record) error {
+	rec.Used, rec.Checked = rec.Used.Round(0), rec.Checked.Round(0)
+	rec.Sum = rec.sum()
 	data, err := json.Marshal(rec)
 	if err == nil {
 		err = os.MkdirAll(m.records(), 0o755)
@@ -110,9 +115,7 @@ func (m *Mirror) all() ([]record, error) {
 	}
 	var out []record
 	for _, f := range files {
-		data, err := os.ReadFile(f)
-		var rec record
-		if err == nil && json.Unmarshal(data, &rec) == nil {
+		if rec, err := readRecord(f); err == nil {
 			out = append(out, rec)
 		}
 	}
