@@ -32,6 +32,7 @@ var readsOurs = map[string]string{
 	"controllers/reservation":   "our own records",
 	"api/ecr":                   "passwords are written here and read in registry; encoding/json alone reads policies before lang/policy does",
 	"api/ecs":                   "encoding/json alone, of one text of a request, which is bounded",
+	"api/ssm":                   "cipher text is only written",
 	"api/lambda":                "encoding/json alone, of policies that lang/policy has read; packages are read in function",
 	"bench":                     "answers of programs that it starts",
 	"cli":                       "answers of our own server, and files of its own folder",

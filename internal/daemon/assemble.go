@@ -230,7 +230,7 @@ func (sys *System) services(h Drivers, zones []string, invoke *later) []front.Se
 	watch := cloudwatch.New(cloudwatch.Deps{DB: c.DB, Clock: c.Clock, Real: c.Real, Place: c.Place, Series: h.Series})
 	scaleAPI := aas.New(aas.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, As: invoke.As, Access: sys.Access})
 	secretsAPI := secretsmanager.New(secretsmanager.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place})
-	ssmAPI := ssm.New(ssm.Deps{Place: c.Place})
+	ssmAPI := ssm.New(ssm.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place})
 	return []front.Service{
 		{Meta: saas.Meta, API: scaleAPI, Fields: aas.Fields, Resources: aas.Resources, Finders: scaleAPI.Finders()},
 		{

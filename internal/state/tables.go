@@ -142,7 +142,9 @@ var (
 	GroupActivities      = table("groupactivity", func(a model.GroupActivity) string { return a.ID },
 		store.By("group", func(a model.GroupActivity) string { return a.Group }))
 	Repositories = table("repository", func(r model.Repository) string { return r.Name })
-	Secrets      = table("secret", func(s model.Secret) string { return s.Name },
+	Parameters   = table("parameter", func(p model.Parameter) string { return p.Name },
+		store.By("tier", func(p model.Parameter) string { return p.Newest().Tier }))
+	Secrets = table("secret", func(s model.Secret) string { return s.Name },
 		store.By("deleted", func(s model.Secret) string { return strconv.FormatBool(!s.DeletedAt.IsZero()) }))
 	PullThroughRules = table("pullthroughrule", func(r model.PullThroughRule) string { return r.Prefix })
 
@@ -197,7 +199,7 @@ func defs() []store.Def {
 		Roles, InstanceProfiles, Users, Groups, AccessKeys, Policies, Credentials,
 		Stacks, StackResources, StackEvents, StackSignals, ChangeSets, Exports,
 		Functions, LogGroups, Alarms, ScalableTargets, ScalingPolicies, ScheduledActions, ScalingActivities, Repositories,
-		PullThroughRules, Secrets,
+		PullThroughRules, Secrets, Parameters,
 		LaunchTemplates, LaunchConfigurations, AutoScalingGroups, GroupActivities,
 		Decisions, Settings,
 	}

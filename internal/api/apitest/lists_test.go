@@ -305,6 +305,8 @@ var lists = []list{
 		drop: by(state.PullThroughRules, "ecrRepositoryPrefix")},
 	{service: "secretsmanager", operation: "ListSecretVersionIds", items: "Versions", ask: in{"SecretId": "s000", "IncludeDeprecated": true}},
 	{service: "secretsmanager", operation: "ListSecrets", items: "SecretList", drop: by(state.Secrets, "Name")},
+	{service: "ssm", operation: "GetParameterHistory", items: "Parameters", ask: in{"Name": "p000"}},
+	{service: "ssm", operation: "DescribeParameters", items: "Parameters", drop: by(state.Parameters, "Name")},
 	{service: "ssm", operation: "GetParametersByPath", items: "Parameters", ask: in{"Path": "/aws", "Recursive": true}},
 
 	{service: "cloudformation", operation: "DescribeStacks", items: "Stacks", drop: by(state.Stacks, "StackId")},
@@ -613,6 +615,11 @@ func fillStacks(w *apitest.World) {
 func fillRest(t *testing.T, w *apitest.World) {
 	t.Helper()
 	fillSecrets(w)
+	apitest.Put(w, state.Parameters, many(5, func(_ int, n string) model.Parameter {
+		return model.Parameter{Name: "p" + n, Versions: many(5, func(i int, _ string) model.ParameterVersion {
+			return model.ParameterVersion{Number: int64(i + 1)}
+		})}
+	})...)
 	apitest.Put(w, state.PullThroughRules, many(5, func(_ int, n string) model.PullThroughRule {
 		return model.PullThroughRule{Prefix: "r" + n}
 	})...)

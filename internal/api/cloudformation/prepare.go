@@ -54,6 +54,7 @@ func (a *API) prepare(ctx context.Context, r store.Reader, stack model.Stack, q 
 	}
 	p.bound, err = tpl.Bind(template.Inputs{
 		Place: a.place(), StackName: stack.Name, StackID: stack.ID, Parameters: values, Public: a.public,
+		Stored: func(name string) (string, error) { return a.stored(ctx, r, name) },
 		Import: func(name string) (string, bool) {
 			e, ok := state.Exports.Get(r, name)
 			if ok && e.Stack == stack.ID {
@@ -94,6 +95,25 @@ func parameter(b *template.Bound, d template.Parameter) model.StackParameter {
 }
 
 func (a *API) public(name string) (string, bool) { return catalog.Public(a.Place.Region, name) }
+
+// stored is a parameter of the account's own, which the caller has to be allowed to
+// get.
+func (a *API) stored(ctx context.Context, r store.Reader, name string) (string, error) {
+	if a.Access != nil {
+		arn := a.Place.ARN("ssm", "parameter"+model.ParameterPath(name))
+		if err := a.Access.Allow(r, wire.CallFrom(ctx).Principal, "ssm:GetParameters", arn, nil); err != nil {
+			return "", err
+		}
+	}
+	p, ok := state.Parameters.Get(r, name)
+	switch {
+	case !ok:
+		return "", template.Unfetched(name)
+	case p.Newest().Type == model.ParameterSecure:
+		return "", template.Unfit(name)
+	}
+	return p.Newest().Value, nil
+}
 
 func chooseBody(stack model.Stack, q request) (string, error) {
 	switch {

@@ -115,3 +115,57 @@ func TestSecretsThatCannotBeGeneratedAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// Proves: IR21
+func TestParametersOfSystemsManagerAreAStacks(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t)
+	const kept = `
+Resources:
+  Name: {Type: AWS::SSM::Parameter, Properties: {Name: /app/name, Type: String, Value: web, Tags: {team: a}}}
+  Days: {Type: AWS::SSM::Parameter, Properties: {Name: /app/days, Type: StringList, Value: '5,7'}}
+  Logs:
+    Type: AWS::Logs::LogGroup
+    DependsOn: Days
+    Properties: {LogGroupName: !Sub '{{resolve:ssm:${Name}:1}}-first', RetentionInDays: 7}
+`
+	if err := h.create("kept", kept); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.settle("kept"); s.Status != model.StackCreateComplete {
+		t.Fatalf("%s\n%s", s.Status, h.story("kept"))
+	}
+	const body = `
+Parameters:
+  Name: {Type: 'AWS::SSM::Parameter::Value<String>', Default: /app/name}
+  Days: {Type: 'AWS::SSM::Parameter::Value<List<String>>', Default: /app/days}
+Resources: {Logs: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: !Ref Name, RetentionInDays: !Select [0, !Ref Days]}}}
+`
+	if err := h.create("uses", body); err != nil {
+		t.Fatal(err)
+	}
+	h.settle("uses")
+	if err := h.update("kept", strings.Replace(kept, "Value: '5,7'", "Value: '14'", 1)); err != nil {
+		t.Fatal(err)
+	}
+	h.settle("kept")
+	if err := h.update("uses", body); err != nil {
+		t.Fatal(err)
+	}
+	h.settle("uses")
+	first, _ := state.LogGroups.Get(h.db.View(), "web-first")
+	g, _ := state.LogGroups.Get(h.db.View(), "web")
+	if first.RetentionDays != 7 || g.RetentionDays != 14 {
+		t.Errorf("%+v, %+v\n%s", first, g, h.story("uses"))
+	}
+	h.del("uses")
+	h.settle("uses")
+	h.del("kept")
+	h.settle("kept")
+	if left := state.Parameters.All(h.db.View()); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+	if err := h.create("uses", body); err == nil || !strings.Contains(err.Error(), "Unable to fetch parameters [/app/name]") {
+		t.Errorf("without them: %v", err)
+	}
+}

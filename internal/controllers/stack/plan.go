@@ -152,9 +152,12 @@ func (r *run) read(body string, params []model.StackParameter) (*template.Bound,
 	if err != nil {
 		return nil, err
 	}
-	given := map[string]string{}
+	given, kept := map[string]string{}, map[string]string{}
 	for _, p := range params {
 		given[p.Key] = p.Value
+		if p.Resolved != "" && kept[p.Value] == "" || p.Resolved != p.Value {
+			kept[p.Value] = p.Resolved
+		}
 	}
 	suffix := "amazonaws.com"
 	if strings.HasPrefix(r.Place.Partition, "aws-cn") {
@@ -165,6 +168,7 @@ func (r *run) read(body string, params []model.StackParameter) (*template.Bound,
 			Zones: r.Zones},
 		StackName: r.stack.Name, StackID: r.stack.ID, Parameters: given,
 		Public: func(name string) (string, bool) { return catalog.Public(r.Place.Region, name) },
+		Stored: func(name string) (string, error) { return kept[name], nil }, // as the request found it
 		Import: func(name string) (string, bool) {
 			e, ok := state.Exports.Get(r.DB.View(), name)
 			return e.Value, ok && e.Stack != r.stack.ID

@@ -66,7 +66,7 @@ func services(h *fixture, acc *access.Access) map[string]service {
 		})},
 		"ecr":         {ecrshape.Meta, ecrapi.New(ecrapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place, Images: images})},
 		"autoscaling": {asshape.Meta, asapi.New(asapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place})},
-		"ssm":         {ssmshape.Meta, ssmapi.New(ssmapi.Deps{Place: place})},
+		"ssm":         {ssmshape.Meta, ssmapi.New(ssmapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place})},
 		"secretsmanager": {
 			secretsshape.Meta, secretsapi.New(secretsapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place}),
 		},

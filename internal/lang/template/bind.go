@@ -21,6 +21,8 @@ type Inputs struct {
 	// Public finds the value of a public parameter of Systems Manager; nil: there
 	// are none.
 	Public func(name string) (string, bool)
+	// Stored finds the value of one of the account's own; nil: there are none.
+	Stored func(name string) (string, error)
 	// Import finds the value of an export of another stack.
 	Import func(name string) (string, bool)
 }

@@ -28,7 +28,6 @@ Resources:
   Other: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: '{{resolve:ssm-secure:/a:1}}'}}
 `, head + `- the transform AWS::Serverless-2016-10-31
 - the transform MyMacro
-- the parameter type AWS::SSM::Parameter::Name (Ami)
 - the resource type AWS::SQS::Queue (Queue, Dead)
 - the resource type AWS::Serverless::Function (Function)
 - the resource type Custom::Thing (Own)

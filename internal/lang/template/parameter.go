@@ -90,9 +90,6 @@ func (t *Template) parameters(n *Node) error {
 		if err != nil {
 			return err
 		}
-		if p.Type == ssmParameter+"Name" {
-			t.lacks.add(k, "the parameter type %s", p.Type)
-		}
 		t.Parameters = append(t.Parameters, p)
 	}
 	return nil

@@ -10,16 +10,39 @@ const publicNames = "/aws/service/"
 // resolve is the value of a parameter whose name in Systems Manager is given;
 // of all others it is what is given.
 func (in Inputs) resolve(p Parameter, given string) (string, error) {
-	if _, named := p.stored(); !named {
+	_, named := p.stored()
+	if !named && p.Type != ssmParameter+"Name" {
 		return given, nil
 	}
+	v, err := in.keeps(p, given)
+	if !named {
+		v = given // it is only asked whether there is one
+	}
+	return v, err
+}
+
+// keeps is what Systems Manager keeps under a name.
+func (in Inputs) keeps(p Parameter, given string) (string, error) {
 	if v, ok := in.public(given); ok {
 		return v, nil
 	}
 	if strings.HasPrefix(given, publicNames) {
 		return "", invalid("Parameter '%s': the public parameter %s is not built in Berth: those of ECS-optimized images of Amazon Linux are", p.Name, given)
 	}
-	return "", invalid("Unable to fetch parameters [%s] from parameter store for this account.", given)
+	if in.Stored == nil {
+		return "", Unfetched(given)
+	}
+	return in.Stored(given)
+}
+
+// Unfetched says that Systems Manager does not keep a parameter.
+func Unfetched(name string) error {
+	return invalid("Unable to fetch parameters [%s] from parameter store for this account.", name)
+}
+
+// Unfit says that a parameter is of a type that templates cannot name.
+func Unfit(name string) error {
+	return invalid("Parameters [%s] referenced by template have types not supported by CloudFormation.", name)
 }
 
 // public finds a public parameter; a version is that of the only one.

@@ -112,3 +112,48 @@ Resources: {Logs: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: !Ref Am
 		}
 	}
 }
+
+// Proves: IR21
+func TestTheAccountsOwnParametersAreResolved(t *testing.T) {
+	t.Parallel()
+	tpl, err := template.Parse(`
+Parameters:
+  Name: {Type: 'AWS::SSM::Parameter::Name'}
+  Group: {Type: 'AWS::SSM::Parameter::Value<String>'}
+  Days: {Type: 'AWS::SSM::Parameter::Value<List<String>>', Default: /days}
+Resources:
+  Logs:
+    Type: AWS::Logs::LogGroup
+    Properties: {LogGroupName: !Sub '${Group}${Name}', RetentionInDays: !Select [1, !Ref Days]}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tpl.Built(); err != nil {
+		t.Fatal(err)
+	}
+	bind := func(name string) (*template.Bound, error) {
+		return tpl.Bind(template.Inputs{
+			Public: public, Parameters: map[string]string{"Name": name, "Group": "/group"},
+			Stored: func(name string) (string, error) {
+				kept := map[string]string{"/group": "web", "/days": "5,7", "/name": "x"}[name]
+				if kept == "" {
+					return "", template.Unfetched(name)
+				}
+				return kept, nil
+			},
+		})
+	}
+	b, err := bind("/name")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := b.Properties("Logs", template.Nothing)
+	if got, _ := template.Flat(p["RetentionInDays"]); err != nil || p["LogGroupName"] != "web/name" || got != "7" {
+		t.Errorf("%v, %v", p, err)
+	}
+	const want = "Unable to fetch parameters [/none] from parameter store for this account."
+	if _, err := bind("/none"); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("a name that is not kept: %v", err)
+	}
+}

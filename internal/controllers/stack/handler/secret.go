@@ -38,6 +38,28 @@ func secretTypes() map[string]*Type {
 	}
 }
 
+// Parameters of Systems Manager.
+
+func parameterTypes() map[string]*Type {
+	all := names("AllowedPattern DataType Description Tier Type Value")
+	this := Args{"ResourceType": constant("Parameter"), "ResourceId": self}
+	return map[string]*Type{
+		"AWS::SSM::Parameter": {
+			Service: parameters, Name: Name{Property: "Name", Limit: 1011},
+			Make:   Call{Operation: "PutParameter", Members: all, With: Args{"Name": named}},
+			ID:     named,
+			Lookup: byTags(Call{Operation: "ListTagsForResource", With: this, Answer: "TagList"}),
+			Changes: []Change{{
+				Call: Call{Operation: "PutParameter", Members: all, With: Args{"Name": self, "Overwrite": constant(true)}},
+			}},
+			Remove: Call{Operation: "DeleteParameter", With: Args{"Name": self}},
+			Tags: Tagging{
+				Member: "Tags", Form: pairs, Add: "AddTagsToResource", Remove: "RemoveTagsFromResource", Of: this, Keys: "TagKeys",
+			},
+		},
+	}
+}
+
 // noVersion leaves a value out that has not changed: each would be a version.
 func noVersion(s *Step, in map[string]any) error {
 	if !s.changed("SecretString", "GenerateSecretString") {

@@ -15,6 +15,8 @@ const (
 	metrics   = "monitoring"
 	secrets   = "secretsmanager"
 
+	parameters = "ssm"
+
 	autoscalingGroups = "autoscaling"
 )
 
@@ -26,7 +28,7 @@ func Types() map[string]*Type {
 		vpcTypes(), gatewayTypes(), securityGroupTypes(), endpointTypes(), roleTypes(), policyTypes(), loadBalancerTypes(), listenerTypes(),
 		targetGroupTypes(), clusterTypes(), providerTypes(), taskDefinitionTypes(), serviceTypes(), scalingTypes(), functionTypes(),
 		logTypes(), repositoryTypes(),
-		alarmTypes(), handleTypes(), launchTypes(), groupTypes(), userTypes(), secretTypes(),
+		alarmTypes(), handleTypes(), launchTypes(), groupTypes(), userTypes(), secretTypes(), parameterTypes(),
 	} {
 		maps.Copy(out, family)
 	}
