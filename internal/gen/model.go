@@ -73,6 +73,7 @@ type shape struct {
 	TimestampFormat string     `json:"timestampFormat"`
 	Document        bool       `json:"document"`
 	EventStream     bool       `json:"eventstream"`
+	Sensitive       bool       `json:"sensitive"`
 	Exception       bool       `json:"exception"`
 	Fault           bool       `json:"fault"`
 	Error           *struct {

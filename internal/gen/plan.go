@@ -153,6 +153,7 @@ type shapeLine struct {
 	Payload   string       `json:"pl,omitempty"`
 	Document  bool         `json:"doc,omitempty"`
 	Timestamp string       `json:"ts,omitempty"`
+	Sensitive bool         `json:"sec,omitempty"`
 }
 
 type memberLine struct {
@@ -171,7 +172,7 @@ type memberLine struct {
 func lineOf(sh *shape) ([]byte, error) {
 	l := shapeLine{
 		Type: sh.Type, Required: sh.Required, Enum: sh.Enum, Min: sh.Min, Max: sh.Max, Flattened: sh.Flattened,
-		Payload: sh.Payload, Document: sh.Document, Timestamp: sh.TimestampFormat,
+		Payload: sh.Payload, Document: sh.Document, Timestamp: sh.TimestampFormat, Sensitive: sh.Sensitive,
 		Pattern: sh.Pattern, Elem: one(sh.Member), Key: one(sh.Key), Value: one(sh.Value),
 	}
 	if re := goPattern(sh.Pattern); re != sh.Pattern {

@@ -26,6 +26,7 @@ import (
 	"berth/internal/wire/shape/iam"
 	"berth/internal/wire/shape/lambda"
 	"berth/internal/wire/shape/logs"
+	"berth/internal/wire/shape/secretsmanager"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -331,6 +332,21 @@ func TestValidation(t *testing.T) {
 		"enum ecs": {ecs.Meta.Operation("CreateService"), &ecs.CreateServiceInput{ServiceName: wire.Ptr("s"), LaunchType: wire.Ptr("MOON")},
 			"InvalidParameterException: 1 validation error detected: Value 'MOON' at 'launchType' failed to satisfy constraint: Member must " +
 				"satisfy enum value set: [EC2, FARGATE, EXTERNAL, MANAGED_INSTANCES]"},
+		"a secret": {
+			secretsmanager.Meta.Operation("CreateSecret"),
+			&secretsmanager.CreateSecretInput{Name: wire.Ptr("n"), SecretString: wire.Ptr(strings.Repeat("hide me ", 10_000))},
+			"ValidationException: 1 validation error detected: Value at 'secretString' failed to satisfy constraint: Member must have length less " +
+				"than or equal to 65536",
+		},
+		"a key that is a secret": {
+			lambda.Meta.Operation("CreateFunction"),
+			&lambda.CreateFunctionInput{
+				FunctionName: wire.Ptr("f"), Role: wire.Ptr("arn:aws:iam::000000000000:role/r"), Code: &lambda.FunctionCode{},
+				Environment: &lambda.Environment{Variables: map[string]string{"1 hide me": "x"}},
+			},
+			"ValidationException: 1 validation error detected: Value at 'environment.variables.key' failed to satisfy constraint: Member must " +
+				"satisfy regular expression",
+		},
 		"ec2 required": {
 			ec2.Meta.Operation("DeleteVpc"), &ec2.DeleteVpcInput{}, "MissingParameter: The request must contain the parameter vpcId",
 		},

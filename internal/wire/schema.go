@@ -32,13 +32,14 @@ var kinds = map[string]Kind{
 
 // Shape is a shape of a model. Shapes may refer to themselves.
 type Shape struct {
-	Name     string
-	Kind     Kind
-	Members  []Member // in the order of the Go type's fields
-	Required []string
-	Enum     []string
-	Min, Max *float64
-	Pattern  string // as the model writes it
+	Name      string
+	Kind      Kind
+	Members   []Member // in the order of the Go type's fields
+	Required  []string
+	Enum      []string
+	Min, Max  *float64
+	Pattern   string // as the model writes it
+	Sensitive bool   // its values are shown to nobody
 
 	Elem, Key, Value *Member
 	Flattened        bool
@@ -91,6 +92,7 @@ type shapeLine struct {
 	Payload   string       `json:"pl"`
 	Document  bool         `json:"doc"`
 	Timestamp string       `json:"ts"`
+	Sensitive bool         `json:"sec"`
 }
 
 type memberLine struct {
@@ -141,7 +143,7 @@ func (s *Service) resolve(name string) *Shape {
 		sh.Kind = Document
 	}
 	sh.Required, sh.Enum, sh.Min, sh.Max, sh.Pattern = l.Required, l.Enum, l.Min, l.Max, l.Pattern
-	sh.Flattened, sh.Payload, sh.Time = l.Flattened, l.Payload, l.Timestamp
+	sh.Flattened, sh.Payload, sh.Time, sh.Sensitive = l.Flattened, l.Payload, l.Timestamp, l.Sensitive
 	sh.pattern = compile(l)
 	sh.Elem, sh.Key, sh.Value = s.member(l.Elem), s.member(l.Key), s.member(l.Value)
 	sh.index = make(map[string]int, len(l.Members))

@@ -20,6 +20,7 @@ type violation struct {
 	constraint string
 	kind       string // required, enum, min, max, length, pattern, number
 	bound      float64
+	hidden     bool // the value is a secret, and not shown
 }
 
 // Validate holds an input against the model: required members, sets of
@@ -42,6 +43,7 @@ var anyCase = map[string]bool{"ecs:CreateCapacityProvider": true, "ecs:UpdateCap
 type checker struct {
 	found   []violation
 	anyCase bool
+	secret  bool // what is looked at is, or has, a value that the model calls sensitive
 }
 
 // maxViolations bounds how much is said of one request.
@@ -51,7 +53,11 @@ func (c *checker) add(path, value, kind string, bound float64, format string, ar
 	if len(c.found) >= maxViolations {
 		return
 	}
-	c.found = append(c.found, violation{path, value, fmt.Sprintf(format, args...), kind, bound})
+	v := violation{path: path, value: value, constraint: fmt.Sprintf(format, args...), kind: kind, bound: bound}
+	if c.secret && kind != "required" {
+		v.value, v.hidden = "", true
+	}
+	c.found = append(c.found, v)
 }
 
 func (c *checker) structure(s *Shape, v reflect.Value, path string) {
@@ -73,6 +79,9 @@ func (c *checker) value(s *Shape, v reflect.Value, path string) {
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
+	outer := c.secret
+	c.secret = outer || s.Sensitive || s.Kind != Structure && secretive(s, 3)
+	defer func() { c.secret = outer }()
 	switch s.Kind {
 	case Structure:
 		c.structure(s, v, path)
@@ -84,8 +93,12 @@ func (c *checker) value(s *Shape, v reflect.Value, path string) {
 	case Map:
 		c.length(s, v.Len(), path, func() string { return show(v) })
 		for _, k := range sortedKeys(v) {
-			c.value(s.Key.Shape, reflect.ValueOf(k), path+"."+k+".key")
-			c.value(s.Value.Shape, v.MapIndex(reflect.ValueOf(k)), path+"."+k+".member")
+			at := path + "."
+			if !c.secret {
+				at += k + "."
+			}
+			c.value(s.Key.Shape, reflect.ValueOf(k), at+"key")
+			c.value(s.Value.Shape, v.MapIndex(reflect.ValueOf(k)), at+"member")
 		}
 	case String:
 		c.text(s, c.folded(s, v), path)
@@ -97,6 +110,20 @@ func (c *checker) value(s *Shape, v reflect.Value, path string) {
 		c.number(s, v.Float(), path, decimal(v.Float()))
 	default:
 	}
+}
+
+// secretive reports whether a list or map shows a sensitive value when it is
+// shown, so many levels below it.
+func secretive(s *Shape, levels int) bool {
+	if s.Sensitive || levels == 0 {
+		return s.Sensitive
+	}
+	for _, m := range []*Member{s.Elem, s.Key, s.Value} {
+		if m != nil && secretive(m.Shape, levels-1) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(s.Members, func(m Member) bool { return secretive(m.Shape, levels-1) })
 }
 
 // folded is a text, which becomes the value of the set that differs from it by
@@ -225,11 +252,14 @@ func (s *Service) refuse(o *Operation, found []violation) error {
 	}
 	parts := make([]string, len(found))
 	for i, f := range found {
-		shown := "null"
-		if f.kind != "required" {
-			shown = "'" + f.value + "'"
+		shown := "null "
+		switch {
+		case f.hidden:
+			shown = ""
+		case f.kind != "required":
+			shown = "'" + f.value + "' "
 		}
-		parts[i] = fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: %s", shown, f.path, f.constraint)
+		parts[i] = fmt.Sprintf("Value %sat '%s' failed to satisfy constraint: %s", shown, f.path, f.constraint)
 	}
 	return fault.New(fault.Invalid, s.invalidCode(o), "%d validation %s detected: %s", len(found), noun, strings.Join(parts, "; "))
 }

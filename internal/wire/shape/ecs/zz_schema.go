@@ -300,7 +300,7 @@ EFSVolumeConfiguration {"t":"structure","m":[{"n":"fileSystemId","s":"String"},{
 EnvironmentFile {"t":"structure","m":[{"n":"value","s":"String"},{"n":"type","s":"EnvironmentFileType"}],"r":["value","type"]}
 EnvironmentFileType {"t":"string","e":["s3"]}
 EnvironmentFiles {"t":"list","el":{"s":"EnvironmentFile"}}
-EnvironmentVariables {"t":"list","el":{"s":"KeyValuePair"}}
+EnvironmentVariables {"t":"list","el":{"s":"KeyValuePair"},"sec":true}
 EphemeralStorage {"t":"structure","m":[{"n":"sizeInGiB","s":"Integer"}],"r":["sizeInGiB"]}
 ExcludedInstanceType {"t":"string","min":1,"max":30,"p":"[a-zA-Z0-9\\.\\*\\-]+"}
 ExcludedInstanceTypeSet {"t":"list","min":0,"max":400,"el":{"s":"ExcludedInstanceType"}}
@@ -468,7 +468,7 @@ RegisterContainerInstanceRequest {"t":"structure","m":[{"n":"cluster","s":"Strin
 RegisterContainerInstanceResponse {"t":"structure","m":[{"n":"containerInstance","s":"ContainerInstance"}]}
 RegisterTaskDefinitionRequest {"t":"structure","m":[{"n":"family","s":"String"},{"n":"taskRoleArn","s":"String"},{"n":"executionRoleArn","s":"String"},{"n":"networkMode","s":"NetworkMode"},{"n":"containerDefinitions","s":"ContainerDefinitions"},{"n":"volumes","s":"VolumeList"},{"n":"placementConstraints","s":"TaskDefinitionPlacementConstraints"},{"n":"requiresCompatibilities","s":"CompatibilityList"},{"n":"cpu","s":"String"},{"n":"memory","s":"String"},{"n":"tags","s":"Tags"},{"n":"pidMode","s":"PidMode"},{"n":"ipcMode","s":"IpcMode"},{"n":"proxyConfiguration","s":"ProxyConfiguration"},{"n":"inferenceAccelerators","s":"InferenceAccelerators"},{"n":"ephemeralStorage","s":"EphemeralStorage"},{"n":"runtimePlatform","s":"RuntimePlatform"},{"n":"enableFaultInjection","s":"BoxedBoolean"}],"r":["family","containerDefinitions"]}
 RegisterTaskDefinitionResponse {"t":"structure","m":[{"n":"taskDefinition","s":"TaskDefinition"},{"n":"tags","s":"Tags"}]}
-RepositoryCredentials {"t":"structure","m":[{"n":"credentialsParameter","s":"String"}],"r":["credentialsParameter"]}
+RepositoryCredentials {"t":"structure","m":[{"n":"credentialsParameter","s":"String"}],"r":["credentialsParameter"],"sec":true}
 RequiresAttributes {"t":"list","el":{"s":"Attribute"}}
 ResolvedConfiguration {"t":"structure","m":[{"n":"loadBalancers","s":"ServiceRevisionLoadBalancers"}]}
 Resource {"t":"structure","m":[{"n":"name","s":"String"},{"n":"type","s":"String"},{"n":"doubleValue","s":"Double"},{"n":"longValue","s":"Long"},{"n":"integerValue","s":"Integer"},{"n":"stringSetValue","s":"StringList"}]}
@@ -489,7 +489,7 @@ SchedulingStrategy {"t":"string","e":["REPLICA","DAEMON"]}
 Scope {"t":"string","e":["task","shared"]}
 Secret {"t":"structure","m":[{"n":"name","s":"String"},{"n":"valueFrom","s":"String"}],"r":["name","valueFrom"]}
 SecretList {"t":"list","el":{"s":"Secret"}}
-SensitiveString {"t":"string"}
+SensitiveString {"t":"string","sec":true}
 Service {"t":"structure","m":[{"n":"serviceArn","s":"String"},{"n":"serviceName","s":"String"},{"n":"clusterArn","s":"String"},{"n":"loadBalancers","s":"LoadBalancers"},{"n":"serviceRegistries","s":"ServiceRegistries"},{"n":"status","s":"String"},{"n":"desiredCount","s":"Integer"},{"n":"runningCount","s":"Integer"},{"n":"pendingCount","s":"Integer"},{"n":"launchType","s":"LaunchType"},{"n":"capacityProviderStrategy","s":"CapacityProviderStrategy"},{"n":"platformVersion","s":"String"},{"n":"platformFamily","s":"String"},{"n":"taskDefinition","s":"String"},{"n":"deploymentConfiguration","s":"DeploymentConfiguration"},{"n":"taskSets","s":"TaskSets"},{"n":"deployments","s":"Deployments"},{"n":"roleArn","s":"String"},{"n":"events","s":"ServiceEvents"},{"n":"createdAt","s":"Timestamp"},{"n":"currentServiceDeployment","s":"String"},{"n":"currentServiceRevisions","s":"ServiceCurrentRevisionSummaryList"},{"n":"placementConstraints","s":"PlacementConstraints"},{"n":"placementStrategy","s":"PlacementStrategies"},{"n":"networkConfiguration","s":"NetworkConfiguration"},{"n":"healthCheckGracePeriodSeconds","s":"BoxedInteger"},{"n":"schedulingStrategy","s":"SchedulingStrategy"},{"n":"deploymentController","s":"DeploymentController"},{"n":"tags","s":"Tags"},{"n":"createdBy","s":"String"},{"n":"enableECSManagedTags","s":"Boolean"},{"n":"propagateTags","s":"PropagateTags"},{"n":"enableExecuteCommand","s":"Boolean"},{"n":"availabilityZoneRebalancing","s":"AvailabilityZoneRebalancing"},{"n":"resourceManagementType","s":"ResourceManagementType"}]}
 ServiceConnectAccessLogConfiguration {"t":"structure","m":[{"n":"format","s":"ServiceConnectAccessLoggingFormat"},{"n":"includeQueryParameters","s":"ServiceConnectIncludeQueryParameters"}],"r":["format"]}
 ServiceConnectAccessLoggingFormat {"t":"string","e":["TEXT","JSON"]}

@@ -430,7 +430,7 @@ User {"t":"structure","m":[{"n":"Path","s":"pathType"},{"n":"UserName","s":"user
 UserDetail {"t":"structure","m":[{"n":"Path","s":"pathType"},{"n":"UserName","s":"userNameType"},{"n":"UserId","s":"idType"},{"n":"Arn","s":"arnType"},{"n":"CreateDate","s":"dateType"},{"n":"UserPolicyList","s":"policyDetailListType"},{"n":"GroupList","s":"groupNameListType"},{"n":"AttachedManagedPolicies","s":"attachedPoliciesListType"},{"n":"PermissionsBoundary","s":"AttachedPermissionsBoundary"},{"n":"Tags","s":"tagListType"}]}
 accessKeyIdType {"t":"string","min":16,"max":128,"p":"[\\w]+"}
 accessKeyMetadataListType {"t":"list","el":{"s":"AccessKeyMetadata"}}
-accessKeySecretType {"t":"string"}
+accessKeySecretType {"t":"string","sec":true}
 accountAliasListType {"t":"list","el":{"s":"accountAliasType"}}
 accountAliasType {"t":"string","min":3,"max":63,"p":"^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$","re":"-"}
 arnType {"t":"string","min":20,"max":2048}

@@ -174,7 +174,7 @@ ArchitecturesList {"t":"list","min":1,"max":1,"el":{"s":"Architecture"}}
 Arn {"t":"string","min":0,"max":10000,"p":"arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"}
 BatchSize {"t":"integer","min":1,"max":10000}
 BisectBatchOnFunctionError {"t":"boolean"}
-Blob {"t":"blob"}
+Blob {"t":"blob","sec":true}
 BlobStream {"t":"blob"}
 Boolean {"t":"boolean"}
 CapacityProviderArn {"t":"string","min":1,"max":140,"p":"arn:aws[a-zA-Z-]*:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:capacity-provider:[a-zA-Z0-9-_]+"}
@@ -208,9 +208,9 @@ Endpoints {"t":"map","min":1,"max":2,"k":{"s":"EndPointType"},"v":{"s":"Endpoint
 Environment {"t":"structure","m":[{"n":"Variables","s":"EnvironmentVariables"}]}
 EnvironmentError {"t":"structure","m":[{"n":"ErrorCode","s":"String"},{"n":"Message","s":"SensitiveString"}]}
 EnvironmentResponse {"t":"structure","m":[{"n":"Variables","s":"EnvironmentVariables"},{"n":"Error","s":"EnvironmentError"}]}
-EnvironmentVariableName {"t":"string","p":"[a-zA-Z]([a-zA-Z0-9_])+"}
-EnvironmentVariableValue {"t":"string"}
-EnvironmentVariables {"t":"map","k":{"s":"EnvironmentVariableName"},"v":{"s":"EnvironmentVariableValue"}}
+EnvironmentVariableName {"t":"string","p":"[a-zA-Z]([a-zA-Z0-9_])+","sec":true}
+EnvironmentVariableValue {"t":"string","sec":true}
+EnvironmentVariables {"t":"map","k":{"s":"EnvironmentVariableName"},"v":{"s":"EnvironmentVariableValue"},"sec":true}
 EphemeralStorage {"t":"structure","m":[{"n":"Size","s":"EphemeralStorageSize"}],"r":["Size"]}
 EphemeralStorageSize {"t":"integer","min":512,"max":10240}
 EventSourceMappingArn {"t":"string","min":85,"max":120,"p":"arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"}
@@ -392,7 +392,7 @@ SecurityGroupId {"t":"string","min":0,"max":1024,"p":"sg-[0-9a-zA-Z]*"}
 SecurityGroupIds {"t":"list","min":0,"max":5,"el":{"s":"SecurityGroupId"}}
 SelfManagedEventSource {"t":"structure","m":[{"n":"Endpoints","s":"Endpoints"}]}
 SelfManagedKafkaEventSourceConfig {"t":"structure","m":[{"n":"ConsumerGroupId","s":"URI"},{"n":"SchemaRegistryConfig","s":"KafkaSchemaRegistryConfig"}]}
-SensitiveString {"t":"string"}
+SensitiveString {"t":"string","sec":true}
 SensitiveStringOnServerOnly {"t":"string","min":0,"max":10000}
 SnapStart {"t":"structure","m":[{"n":"ApplyOn","s":"SnapStartApplyOn"}]}
 SnapStartApplyOn {"t":"string","e":["PublishedVersions","None"]}

@@ -99,7 +99,7 @@ OwningServiceType {"t":"string","min":1,"max":128}
 PasswordLengthType {"t":"long","min":1,"max":4096}
 PutSecretValueRequest {"t":"structure","m":[{"n":"SecretId","s":"SecretIdType"},{"n":"ClientRequestToken","s":"ClientRequestTokenType","tok":true},{"n":"SecretBinary","s":"SecretBinaryType"},{"n":"SecretString","s":"SecretStringType"},{"n":"VersionStages","s":"SecretVersionStagesType"},{"n":"RotationToken","s":"RotationTokenType"}],"r":["SecretId"]}
 PutSecretValueResponse {"t":"structure","m":[{"n":"ARN","s":"SecretARNType"},{"n":"Name","s":"SecretNameType"},{"n":"VersionId","s":"SecretVersionIdType"},{"n":"VersionStages","s":"SecretVersionStagesType"}]}
-RandomPasswordType {"t":"string","min":0,"max":4096}
+RandomPasswordType {"t":"string","min":0,"max":4096,"sec":true}
 RecoveryWindowInDaysType {"t":"long"}
 RegionType {"t":"string","min":1,"max":128,"p":"^([a-z]+-)+\\d+$"}
 ReplicaRegionType {"t":"structure","m":[{"n":"Region","s":"RegionType"},{"n":"KmsKeyId","s":"KmsKeyIdType"}]}
@@ -112,15 +112,15 @@ RoleARNType {"t":"string","min":20,"max":2048}
 RotationEnabledType {"t":"boolean"}
 RotationLambdaARNType {"t":"string","min":0,"max":2048}
 RotationRulesType {"t":"structure","m":[{"n":"AutomaticallyAfterDays","s":"AutomaticallyRotateAfterDaysType"},{"n":"Duration","s":"DurationType"},{"n":"ScheduleExpression","s":"ScheduleExpressionType"}]}
-RotationTokenType {"t":"string","min":36,"max":256,"p":"^[a-zA-Z0-9\\-]+$"}
+RotationTokenType {"t":"string","min":36,"max":256,"p":"^[a-zA-Z0-9\\-]+$","sec":true}
 ScheduleExpressionType {"t":"string","min":1,"max":256,"p":"[0-9A-Za-z\\(\\)#\\?\\*\\-\\/, ]+"}
 SecretARNType {"t":"string","min":20,"max":2048}
-SecretBinaryType {"t":"blob","min":1,"max":65536}
+SecretBinaryType {"t":"blob","min":1,"max":65536,"sec":true}
 SecretIdType {"t":"string","min":1,"max":2048}
 SecretListEntry {"t":"structure","m":[{"n":"ARN","s":"SecretARNType"},{"n":"Name","s":"SecretNameType"},{"n":"Type","s":"MedeaTypeType"},{"n":"Description","s":"DescriptionType"},{"n":"KmsKeyId","s":"KmsKeyIdType"},{"n":"RotationEnabled","s":"RotationEnabledType"},{"n":"RotationLambdaARN","s":"RotationLambdaARNType"},{"n":"RotationRules","s":"RotationRulesType"},{"n":"ExternalSecretRotationMetadata","s":"ExternalSecretRotationMetadataType"},{"n":"ExternalSecretRotationRoleArn","s":"RoleARNType"},{"n":"LastRotatedDate","s":"LastRotatedDateType"},{"n":"LastChangedDate","s":"LastChangedDateType"},{"n":"LastAccessedDate","s":"LastAccessedDateType"},{"n":"DeletedDate","s":"DeletedDateType"},{"n":"NextRotationDate","s":"NextRotationDateType"},{"n":"Tags","s":"TagListType"},{"n":"SecretVersionsToStages","s":"SecretVersionsToStagesMapType"},{"n":"OwningService","s":"OwningServiceType"},{"n":"CreatedDate","s":"TimestampType"},{"n":"PrimaryRegion","s":"RegionType"}]}
 SecretListType {"t":"list","el":{"s":"SecretListEntry"}}
 SecretNameType {"t":"string","min":1,"max":256}
-SecretStringType {"t":"string","min":1,"max":65536}
+SecretStringType {"t":"string","min":1,"max":65536,"sec":true}
 SecretVersionIdType {"t":"string","min":32,"max":64}
 SecretVersionStageType {"t":"string","min":1,"max":256}
 SecretVersionStagesType {"t":"list","min":1,"max":20,"el":{"s":"SecretVersionStageType"}}

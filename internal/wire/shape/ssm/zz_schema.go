@@ -333,7 +333,7 @@ MaxResults {"t":"integer","min":1,"max":50}
 NextToken {"t":"string"}
 PSParameterName {"t":"string","min":1,"max":2048}
 PSParameterSelector {"t":"string","min":0,"max":128}
-PSParameterValue {"t":"string"}
+PSParameterValue {"t":"string","sec":true}
 PSParameterVersion {"t":"long"}
 Parameter {"t":"structure","m":[{"n":"Name","s":"PSParameterName"},{"n":"Type","s":"ParameterType"},{"n":"Value","s":"PSParameterValue"},{"n":"Version","s":"PSParameterVersion"},{"n":"Selector","s":"PSParameterSelector"},{"n":"SourceResult","s":"String"},{"n":"LastModifiedDate","s":"DateTime"},{"n":"ARN","s":"String"},{"n":"DataType","s":"ParameterDataType"}]}
 ParameterDataType {"t":"string","min":0,"max":128}

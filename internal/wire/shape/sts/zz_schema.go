@@ -52,7 +52,7 @@ ProvidedContext {"t":"structure","m":[{"n":"ProviderArn","s":"arnType"},{"n":"Co
 ProvidedContextsListType {"t":"list","min":1,"max":5,"el":{"s":"ProvidedContext"}}
 Tag {"t":"structure","m":[{"n":"Key","s":"tagKeyType"},{"n":"Value","s":"tagValueType"}],"r":["Key","Value"]}
 accessKeyIdType {"t":"string","min":16,"max":128,"p":"[\\w]*"}
-accessKeySecretType {"t":"string"}
+accessKeySecretType {"t":"string","sec":true}
 accountType {"t":"string"}
 arnType {"t":"string","min":20,"max":2048,"p":"[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+","re":"[\\x{0009}\\x{000A}\\x{000D}\\x{0020}-\\x{007E}\\x{0085}\\x{00A0}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{1000}0-\\x{10FF}FF]+"}
 assumedRoleIdType {"t":"string","min":2,"max":193,"p":"[\\w+=,.@:-]*"}
