@@ -467,6 +467,13 @@ func (x *team) events(key, value string) (out []map[string]any) {
 // internetFacing makes a load balancer that says "here" on port 8080, and
 // returns its security group.
 func (x *team) internetFacing() (group string) {
+	group, _ = x.balancer("web", "Scheme=internet-facing", "here")
+	return group
+}
+
+// balancer makes a load balancer in a VPC of its own that says something on port
+// 8080, and returns its security group and its name in the DNS.
+func (x *team) balancer(name, scheme, says string) (group, host string) {
 	x.t.Helper()
 	ec2 := func(op, with, name string) string {
 		x.t.Helper()
@@ -481,7 +488,7 @@ func (x *team) internetFacing() (group string) {
 	ec2("AttachInternetGateway", "VpcId="+vpc+"&InternetGatewayId="+gateway, "")
 	table := ec2("CreateRouteTable", "VpcId="+vpc, "routeTableId")
 	ec2("CreateRoute", "RouteTableId="+table+"&DestinationCidrBlock=0.0.0.0/0&GatewayId="+gateway, "")
-	with := "Name=web"
+	with := "Name=" + name + "&" + scheme
 	for i, zone := range []string{"a", "b"} {
 		n := strconv.Itoa(i + 1)
 		subnet := ec2("CreateSubnet", "VpcId="+vpc+"&CidrBlock=10.9."+n+".0/24&AvailabilityZone=us-east-1"+zone, "subnetId")
@@ -489,11 +496,12 @@ func (x *team) internetFacing() (group string) {
 		with += "&Subnets.member." + n + "=" + subnet
 	}
 	group = ec2("CreateSecurityGroup", "VpcId="+vpc+"&GroupName=web&GroupDescription=web", "groupId")
-	lb := x.member(x.good("elasticloadbalancing:CreateLoadBalancer", with+"&SecurityGroups.member.1="+group, x.root), "LoadBalancerArn")
+	made := x.good("elasticloadbalancing:CreateLoadBalancer", with+"&SecurityGroups.member.1="+group, x.root)
+	lb := x.member(made, "LoadBalancerArn")
 	x.good("elasticloadbalancing:CreateListener", "LoadBalancerArn="+url.QueryEscape(lb)+"&Protocol=HTTP&Port=8080"+
 		"&DefaultActions.member.1.Type=fixed-response&DefaultActions.member.1.FixedResponseConfig.StatusCode=200"+
-		"&DefaultActions.member.1.FixedResponseConfig.MessageBody=here", x.root)
-	return group
+		"&DefaultActions.member.1.FixedResponseConfig.MessageBody="+says, x.root)
+	return group, x.member(made, "DNSName")
 }
 
 // TestRootATeamReachesPublishedLoadBalancers reads a load balancer's page from
