@@ -255,7 +255,11 @@ func (w *world) download(ctx context.Context, from string) ([]byte, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, fault.New(fault.Unavailable, "", "%s answered %s", from, resp.Status)
 	}
-	return io.ReadAll(io.LimitReader(resp.Body, mostAnswer))
+	b, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer+1))
+	if err == nil && len(b) > mostAnswer {
+		err = fault.New(fault.Invalid, "", "%s has more than %d bytes, which is not built in Berth", from, mostAnswer) // no part of a file is one
+	}
+	return b, err
 }
 
 func (w *world) runCommands(ctx context.Context, commands map[string]initCommand) error {

@@ -47,6 +47,8 @@ func (l *lab) answer(w http.ResponseWriter, r *http.Request) {
 	switch v := leaves[r.URL.Path]; {
 	case v != "":
 		fmt.Fprint(w, v)
+	case r.URL.Path == "/large":
+		_, _ = w.Write(make([]byte, 8<<20+1))
 	case r.URL.Path == "/handle":
 		b, _ := io.ReadAll(r.Body)
 		l.handle = string(b)
@@ -286,19 +288,20 @@ func TestCfnInit(t *testing.T) {
 	for metadata, says := range map[string]string{
 		`{}`:                                "could not find",
 		`{"AWS::CloudFormation::Init": {}}`: "no config found",
-		`{"AWS::CloudFormation::Init": {"configSets": 1}}`:                                                    "not sets",
-		`{"AWS::CloudFormation::Init": {"configSets": {"default": "x"}}}`:                                     "No ConfigSet",
-		`{"AWS::CloudFormation::Init": {"configSets": {"default": [1]}}}`:                                     "names nothing",
-		`{"AWS::CloudFormation::Init": {"config": 1}}`:                                                        "read config",
-		`{"AWS::CloudFormation::Init": {"config": {"users": {"u": {}}}}}`:                                     "not built",
-		`{"AWS::CloudFormation::Init": {"config": {"packages": {"rpm": {"x": []}}}}}`:                         "not built",
-		`{"AWS::CloudFormation::Init": {"config": {"packages": {"yum": {"httpd": []}}}}}`:                     "No package httpd",
-		`{"AWS::CloudFormation::Init": {"config": {"commands": {"c": {"command": "exit 4"}}}}}`:               "exit status 4",
-		`{"AWS::CloudFormation::Init": {"config": {"commands": {"c": {}}}}}`:                                  "no command",
-		`{"AWS::CloudFormation::Init": {"config": {"files": {"/f": {"context": {}}}}}}`:                       "context",
-		`{"AWS::CloudFormation::Init": {"config": {"files": {"/f": {"owner": "me"}}}}}`:                       "others than root",
-		`{"AWS::CloudFormation::Init": {"config": {"files": {"/f": {"source": "` + l.Metadata + `/lost"}}}}}`: "404",
-		`{"AWS::CloudFormation::Init": {"config": {"services": {"systemd": {"httpd": {"enabled": true}}}}}}`:  "not found",
+		`{"AWS::CloudFormation::Init": {"configSets": 1}}`:                                                     "not sets",
+		`{"AWS::CloudFormation::Init": {"configSets": {"default": "x"}}}`:                                      "No ConfigSet",
+		`{"AWS::CloudFormation::Init": {"configSets": {"default": [1]}}}`:                                      "names nothing",
+		`{"AWS::CloudFormation::Init": {"config": 1}}`:                                                         "read config",
+		`{"AWS::CloudFormation::Init": {"config": {"users": {"u": {}}}}}`:                                      "not built",
+		`{"AWS::CloudFormation::Init": {"config": {"packages": {"rpm": {"x": []}}}}}`:                          "not built",
+		`{"AWS::CloudFormation::Init": {"config": {"packages": {"yum": {"httpd": []}}}}}`:                      "No package httpd",
+		`{"AWS::CloudFormation::Init": {"config": {"commands": {"c": {"command": "exit 4"}}}}}`:                "exit status 4",
+		`{"AWS::CloudFormation::Init": {"config": {"commands": {"c": {}}}}}`:                                   "no command",
+		`{"AWS::CloudFormation::Init": {"config": {"files": {"/f": {"context": {}}}}}}`:                        "context",
+		`{"AWS::CloudFormation::Init": {"config": {"files": {"/f": {"owner": "me"}}}}}`:                        "others than root",
+		`{"AWS::CloudFormation::Init": {"config": {"files": {"/f": {"source": "` + l.Metadata + `/lost"}}}}}`:  "404",
+		`{"AWS::CloudFormation::Init": {"config": {"files": {"/g": {"source": "` + l.Metadata + `/large"}}}}}`: "more than 8388608 bytes",
+		`{"AWS::CloudFormation::Init": {"config": {"services": {"systemd": {"httpd": {"enabled": true}}}}}}`:   "not found",
 		`[`: "read the metadata",
 	} {
 		l.metadata = metadata
