@@ -200,9 +200,10 @@ type Secret struct {
 	Region    string `json:"region"`
 }
 
-// The only kind of secrets that are sent.
+// The kinds of secrets that are sent.
 const (
 	SecretASM         = "asm"
+	SecretSSM         = "ssm"
 	SecretVariable    = "ENVIRONMENT_VARIABLE"
 	SecretOfContainer = "CONTAINER"
 )

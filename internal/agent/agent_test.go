@@ -205,11 +205,13 @@ func TestSecretsAreVariables(t *testing.T) {
 	c.Environment = []model.KeyValue{{Name: "PLAIN", Value: "p"}}
 	c.Secrets = []model.KeyValue{
 		{Name: "WHOLE", Value: secretARN}, {Name: "DB_USER", Value: secretARN + ":user::"}, {Name: "DB_PORT", Value: secretARN + ":port::"},
-		{Name: "OLD", Value: secretARN + "::AWSPREVIOUS:"},
+		{Name: "OLD", Value: secretARN + "::AWSPREVIOUS:"}, {Name: "KEY", Value: "/app/key"}, {Name: "BYARN", Value: parameterARN},
 	}
 	w.reaches(w.task("t1", c), model.TaskActivating)
 	got := <-env
-	for _, want := range []string{"PLAIN=p", `WHOLE={"user":"me","port":5432}`, "DB_USER=me", "DB_PORT=5432", "OLD=old"} {
+	for _, want := range []string{
+		"PLAIN=p", `WHOLE={"user":"me","port":5432}`, "DB_USER=me", "DB_PORT=5432", "OLD=old", "KEY=of /app/key", "BYARN=of " + parameterARN,
+	} {
 		if !slices.Contains(got, want) {
 			t.Errorf("no %s in %v", want, got)
 		}
@@ -230,6 +232,26 @@ func TestWithoutASecretATaskDoesNotStart(t *testing.T) {
 		w.start()
 		c := app("x:1")
 		c.Secrets = []model.KeyValue{{Name: "S", Value: from}}
+		got := w.reaches(w.task("t1", c), model.TaskDeprovisioning)
+		if got.StopCode != "TaskFailedToStart" || !strings.HasPrefix(got.StoppedReason, want) {
+			t.Errorf("%s: %s\nwant %s", got.StopCode, got.StoppedReason, want)
+		}
+	}
+}
+
+// Proves: IR22
+func TestWithoutAParameterATaskDoesNotStart(t *testing.T) {
+	const failed = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to " +
+		"retrieve secrets from ssm: "
+	for deny, want := range map[string]string{
+		"":                      failed + "invalid parameters: /none",
+		"AccessDeniedException": failed + "service call has been retried 1 time(s): AccessDeniedException: ",
+	} {
+		w := newWorld(t)
+		w.deny["GetParameters"] = deny
+		w.start()
+		c := app("x:1")
+		c.Secrets = []model.KeyValue{{Name: "S", Value: "/none"}}
 		got := w.reaches(w.task("t1", c), model.TaskDeprovisioning)
 		if got.StopCode != "TaskFailedToStart" || !strings.HasPrefix(got.StoppedReason, want) {
 			t.Errorf("%s: %s\nwant %s", got.StopCode, got.StoppedReason, want)

@@ -85,6 +85,7 @@ var capabilities = []string{
 	"ecs.capability.full-sync", "ecs.capability.ecr-endpoint", "ecs.capability.container-restart-policy", "ecs.capability.task-cpu-mem-limit",
 	"ecs.capability.increased-task-cpu-limit", "ecs.capability.task-eni", "ecs.capability.task-eni-trunking",
 	"ecs.capability.task-eni-block-instance-metadata", "ecs.capability.secrets.asm.environment-variables",
+	"ecs.capability.secrets.ssm.environment-variables",
 	"ecs.capability.private-registry-authentication.secretsmanager",
 }
 

@@ -10,6 +10,7 @@ import (
 	"berth/internal/fault"
 	"berth/internal/wire"
 	"berth/internal/wire/shape/secretsmanager"
+	"berth/internal/wire/shape/ssm"
 )
 
 // secretTries is how often a secret is asked for.
@@ -61,6 +62,9 @@ func secretOf(valueFrom string) (in secretsmanager.GetSecretValueInput, key stri
 }
 
 func (r *run) secret(ctx context.Context, s acs.Secret) (string, error) {
+	if s.Provider == acs.SecretSSM {
+		return r.parameter(ctx, s)
+	}
 	in, key := secretOf(s.ValueFrom)
 	text, err := r.ask(ctx, s.Region, &in)
 	if fault.CodeOf(err) == unreached {
@@ -77,6 +81,50 @@ func (r *run) secret(ctx context.Context, s acs.Secret) (string, error) {
 
 // unreached is the code of what the task's resources lack.
 const unreached = "ResourceInitializationError"
+
+// parameter gets the value of a parameter of Systems Manager, decrypted, with the
+// execution role.
+func (r *run) parameter(ctx context.Context, s acs.Secret) (string, error) {
+	a := r.task.agent
+	k, err := r.serviceKeys(ctx)
+	if err != nil {
+		return "", err
+	}
+	way, err := r.task.outside()
+	if err != nil {
+		return "", err
+	}
+	in := &ssm.GetParametersInput{Names: []string{s.ValueFrom}, WithDecryption: wire.Ptr(true)}
+	var out *ssm.GetParametersOutput
+	err = a.retry(ctx, secretTries, func() (err error) {
+		out, err = ssm.Client{Caller: way.as(s.Region, k)}.GetParameters(ctx, in)
+		return err
+	})
+	switch {
+	case err != nil && fault.CodeOf(err) == "":
+		a.Log.Warn("no parameter", "task", r.task.id(), "name", s.Name, "error", err)
+		return "", fault.New(
+			fault.Unavailable, unreached,
+			"The task can't pull secrets from AWS Systems Manager. There is a connection issue between the task and AWS Systems Manager Parameter "+
+				"Store. Check your task network configuration.",
+		)
+	case err != nil:
+		return "", noParameter(
+			fault.ClassOf(err), "service call has been retried 1 time(s): %s: %s", fault.CodeOf(err), fault.MessageOf(err),
+		)
+	case len(out.Parameters) == 0:
+		return "", noParameter(fault.NotFound, "invalid parameters: %s", s.ValueFrom)
+	}
+	return wire.Val(out.Parameters[0].Value), nil
+}
+
+func noParameter(class fault.Class, format string, args ...any) error {
+	return fault.New(
+		class, unreached,
+		"unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secrets from ssm: %s",
+		fmt.Sprintf(format, args...),
+	)
+}
 
 // ask gets a secret's value with the execution role.
 func (r *run) ask(ctx context.Context, region string, in *secretsmanager.GetSecretValueInput) (string, error) {

@@ -449,6 +449,8 @@ func (w *world) call(r *http.Request, p ident.Principal, operation string, in ma
 		return map[string]any{"authorizationData": []map[string]any{{"authorizationToken": base64.StdEncoding.EncodeToString([]byte(user))}}}, nil
 	case "GetSecretValue":
 		return w.secret(p, in)
+	case "GetParameters":
+		return w.parameter(p, in)
 	case "CreateLogStream":
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -526,10 +528,25 @@ func (w *world) secret(p ident.Principal, in map[string]any) (any, error) {
 	return map[string]any{"SecretString": `{"user":"me","port":5432}`}, nil
 }
 
+// parameter knows two names, to the execution role.
+func (w *world) parameter(p ident.Principal, in map[string]any) (any, error) {
+	if p.Role != execRole {
+		return nil, fault.New(fault.Denied, "AccessDeniedException", "%s may not", p.ARN)
+	}
+	names, _ := in["Names"].([]any)
+	name, _ := names[0].(string)
+	if decrypted, _ := in["WithDecryption"].(bool); !decrypted || !strings.HasSuffix(name, "/app/key") {
+		return map[string]any{"InvalidParameters": names}, nil
+	}
+	return map[string]any{"Parameters": []map[string]any{{"Name": name, "Value": "of " + name}}}, nil
+}
+
 // secretARN is that of the secret with a user, and loginARN of a registry's login.
 const (
-	secretARN = "arn:aws:secretsmanager:ap-northeast-1:000000000000:secret:db-AbCdEf"
-	loginARN  = "arn:aws:secretsmanager:ap-northeast-1:000000000000:secret:hub-AbCdEf"
+	secretARN    = "arn:aws:secretsmanager:ap-northeast-1:000000000000:secret:db-AbCdEf"
+	parameterARN = "arn:aws:ssm:ap-northeast-1:000000000000:parameter/app/key"
+
+	loginARN = "arn:aws:secretsmanager:ap-northeast-1:000000000000:secret:hub-AbCdEf"
 )
 
 var logins = map[string]string{

@@ -121,7 +121,7 @@ func wireContainer(t model.Task, c model.ContainerDefinition, digest string, p i
 		Name: c.Name, Image: pinned(c, digest), Essential: c.Essential, CPU: c.CPU, Memory: c.Memory,
 		Command: c.Command, EntryPoint: c.EntryPoint, Environment: map[string]string{}, Overrides: "{}",
 		StartTimeout: c.StartTimeout, StopTimeout: c.StopTimeout, Docker: docker, RegistryAuth: registryAuth(c, p), Links: c.Links,
-		Secrets: wireSecrets(c),
+		Secrets: wireSecrets(c, p),
 	}
 	for _, e := range c.Environment {
 		out.Environment[e.Name] = e.Value
@@ -156,12 +156,19 @@ func wireContainer(t model.Task, c model.ContainerDefinition, digest string, p i
 	return out, nil
 }
 
-// wireSecrets are the variables whose values the agent gets from Secrets Manager.
-func wireSecrets(c model.ContainerDefinition) (out []acs.Secret) {
+// wireSecrets are the variables whose values the agent gets from Secrets Manager
+// or Systems Manager, where one may be named without an ARN.
+func wireSecrets(c model.ContainerDefinition, p ident.Place) (out []acs.Secret) {
 	for _, s := range c.Secrets {
-		arn, _ := ident.ParseARN(s.Value) // RegisterTaskDefinition takes nothing else
+		provider, region := acs.SecretSSM, p.Region
+		if arn, ok := ident.ParseARN(s.Value); ok {
+			region = arn.Region
+			if arn.Service == "secretsmanager" {
+				provider = acs.SecretASM
+			}
+		}
 		out = append(out, acs.Secret{
-			Name: s.Name, ValueFrom: s.Value, Provider: acs.SecretASM, Type: acs.SecretVariable, Target: acs.SecretOfContainer, Region: arn.Region,
+			Name: s.Name, ValueFrom: s.Value, Provider: provider, Type: acs.SecretVariable, Target: acs.SecretOfContainer, Region: region,
 		})
 	}
 	return out

@@ -245,10 +245,29 @@ func reachCure(v store.Reader, t model.Task) string {
 	}
 	services := taskServices
 	d, _ := state.TaskDefinitions.Get(v, t.TaskDefinition)
-	if slices.ContainsFunc(d.Containers, func(c model.ContainerDefinition) bool { return len(c.Secrets) > 0 || c.Credentials != "" }) {
-		services = append(slices.Clone(services), "secretsmanager")
+	return unreachedFrom(s, in, append(slices.Clone(services), secretServices(d)...)...)
+}
+
+// secretServices are those that a definition's secrets and logins come from.
+func secretServices(d model.TaskDefinition) (out []string) {
+	add := func(service string) {
+		if !slices.Contains(out, service) {
+			out = append(out, service)
+		}
 	}
-	return unreachedFrom(s, in, services...)
+	for _, c := range d.Containers {
+		if c.Credentials != "" {
+			add("secretsmanager")
+		}
+		for _, s := range c.Secrets {
+			if strings.HasPrefix(s.Value, "arn:") && strings.Contains(s.Value, ":secretsmanager:") {
+				add("secretsmanager")
+			} else {
+				add("ssm")
+			}
+		}
+	}
+	return out
 }
 
 // registryCure says what lets a task's caller reach the registry of an image

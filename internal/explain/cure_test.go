@@ -123,7 +123,7 @@ func TestWhyATaskOfFargateCannotPull(t *testing.T) {
 		{"a way out", timeout, "nginx", true, gateway, "did not reach a service in time, but would now"},
 		{
 			"ECR", "ResourceInitializationError: i/o timeout, connection issue", "1.dkr.ecr.r.amazonaws.com/hello", false, nil,
-			"task abcd1234 does not reach ecr.api, ecr.dkr, logs, secretsmanager because the VPC has no endpoint for it",
+			"task abcd1234 does not reach ecr.api, ecr.dkr, logs, secretsmanager, ssm because the VPC has no endpoint for it",
 		},
 	} {
 		more := []func(*store.Tx) error{
@@ -131,7 +131,7 @@ func TestWhyATaskOfFargateCannotPull(t *testing.T) {
 				{ID: "sgr-9", Egress: true, Protocol: "-1", FromPort: -1, ToPort: -1, CIDR: "0.0.0.0/0"},
 			}}),
 			put(state.TaskDefinitions, model.TaskDefinition{ARN: "td", Containers: []model.ContainerDefinition{
-				{Name: "web", Image: c.image, Secrets: []model.KeyValue{{Name: "A", Value: "arn"}}},
+				{Name: "web", Image: c.image, Credentials: "hub", Secrets: []model.KeyValue{{Name: "A", Value: "/a"}}},
 			}}),
 			put(state.Tasks, model.Task{
 				ARN: "arn:aws:ecs:r:1:task/c/abcd1234", ID: "abcd1234", Cluster: "c", LaunchType: model.LaunchFargate, TaskDefinition: "td",

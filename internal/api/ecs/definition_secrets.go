@@ -3,10 +3,15 @@ package ecs
 import (
 	"strings"
 
-	"berth/internal/fault"
 	"berth/internal/ident"
 	"berth/internal/model"
 )
+
+// isSecret says that an ARN is that of a secret or of a parameter.
+func isSecret(arn ident.ARN) bool {
+	return arn.Service == "secretsmanager" && strings.HasPrefix(arn.Resource, "secret:") ||
+		arn.Service == "ssm" && strings.HasPrefix(arn.Resource, "parameter/")
+}
 
 // checkSecrets holds what a container's secrets are called and where they are,
 // and who gets them.
@@ -27,11 +32,8 @@ func checkSecrets(d model.TaskDefinition, c model.ContainerDefinition) error {
 			return client(
 				"The secret name must be unique and not shared with any new or existing environment variables set on the container, such as '%s'.", s.Name,
 			)
-		case !ok || arn.Service != "secretsmanager" || !strings.HasPrefix(arn.Resource, "secret:"):
-			return fault.New(
-				fault.NotImplemented, "NotImplemented", "RegisterTaskDefinition: a secret from %s is not implemented by Berth, which has Secrets "+
-					"Manager's, by their ARNs.", s.Value,
-			)
+		case ok && !isSecret(arn):
+			return client("Invalid 'valueFrom' in container secrets: %s is neither a secret nor a parameter.", s.Value)
 		case d.ExecutionRoleARN == "":
 			return client("When you are specifying container secrets, you must also specify a value for 'executionRoleArn'.")
 		}

@@ -3,6 +3,7 @@ package ecs
 import (
 	"strconv"
 
+	"berth/internal/ident"
 	"berth/internal/model"
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/ecs"
@@ -70,12 +71,19 @@ func requires(d model.TaskDefinition) []string {
 	if d.TaskRoleARN != "" {
 		out = append(out, "com.amazonaws.ecs.capability.task-iam-role")
 	}
-	logs, secrets, private := false, false, false
+	logs, secrets, parameters, private := false, false, false, false
 	for _, c := range d.Containers {
-		logs, secrets, private = logs || c.LogDriver == "awslogs", secrets || len(c.Secrets) > 0, private || c.Credentials != ""
+		logs, private = logs || c.LogDriver == "awslogs", private || c.Credentials != ""
+		for _, s := range c.Secrets {
+			arn, _ := ident.ParseARN(s.Value)
+			secrets, parameters = secrets || arn.Service == "secretsmanager", parameters || arn.Service != "secretsmanager"
+		}
 	}
 	if secrets {
 		out = append(out, "ecs.capability.secrets.asm.environment-variables")
+	}
+	if parameters {
+		out = append(out, "ecs.capability.secrets.ssm.environment-variables")
 	}
 	if private {
 		out = append(out, "ecs.capability.private-registry-authentication.secretsmanager")

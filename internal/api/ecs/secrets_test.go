@@ -42,6 +42,7 @@ func TestSecretsOfADefinition(t *testing.T) {
 		secrets          []any
 	}{
 		{"arn:aws:iam::123456789012:role/exec", "", "", []any{one("A", arn), one("B", arn+":user:AWSCURRENT:")}},
+		{"exec", "", "", []any{one("A", "/mine"), one("B", "arn:aws:ssm:us-east-1:123456789012:parameter/mine")}},
 		{
 			"", "ClientException", "When you are specifying container secrets, you must also specify a value for 'executionRoleArn'.",
 			[]any{one("A", arn)},
@@ -56,8 +57,8 @@ func TestSecretsOfADefinition(t *testing.T) {
 		},
 		{"exec", "ClientException", "Container secrets: name and valueFrom should not be null or empty.", []any{one("", arn)}},
 		{
-			"exec", "NotImplemented", "RegisterTaskDefinition: a secret from /mine is not implemented by Berth, which has Secrets Manager's, by " +
-				"their ARNs.", []any{one("A", "/mine")},
+			"exec", "ClientException", "Invalid 'valueFrom' in container secrets: arn:aws:s3:::b is neither a secret nor a parameter.",
+			[]any{one("A", "arn:aws:s3:::b")},
 		},
 	} {
 		def := in{
