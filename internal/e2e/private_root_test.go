@@ -18,9 +18,10 @@ func (h *hello) login(name, text string) (arn string) {
 
 // TestRootAPrivateRegistryIsAskedWithATasksOwnLogin has a registry of the
 // Internet that wants a login which nobody has but the tasks: each names a secret
-// with one, and one of them is wrong.
+// with one, and one of them is wrong. The tasks read a secret and a parameter of
+// Systems Manager by the same way.
 //
-// Proves: IR13
+// Proves: IR11, IR13
 func TestRootAPrivateRegistryIsAskedWithATasksOwnLogin(t *testing.T) {
 	h := &hello{berth: start(t)}
 	internet := outside(t)
@@ -41,15 +42,20 @@ func TestRootAPrivateRegistryIsAskedWithATasksOwnLogin(t *testing.T) {
 	wrong := h.login("guess", `{"username":"me","password":"guess"}`)
 	allow := func(resource string) {
 		h.iam("PutRolePolicy", "RoleName", "exec", "PolicyName", "login", "PolicyDocument",
-			`{"Statement":[{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"`+resource+`"}]}`)
+			`{"Statement":[{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"`+resource+`"},`+
+				`{"Effect":"Allow","Action":"ssm:GetParameters","Resource":"arn:aws:ssm:*:*:parameter/team/*"}]}`)
 	}
+	h.json("AmazonSSM.PutParameter", map[string]any{"Name": "/team/key", "Type": "SecureString", "Value": "hush"})
 	allow(right)
+	key := "/team/key"
 	runs := func(secret string) map[string]any {
 		h.ecs("RegisterTaskDefinition", map[string]any{
 			"family": "page", "cpu": "256", "memory": "512", "networkMode": "awsvpc", "requiresCompatibilities": []any{"FARGATE"},
 			"executionRoleArn": role, "containerDefinitions": []any{map[string]any{
 				"name": "page", "image": elsewhere + "/team/page:v1", "repositoryCredentials": map[string]any{"credentialsParameter": secret},
-				"secrets": []any{map[string]any{"name": "USER", "valueFrom": right + ":username::"}},
+				"secrets": []any{
+					map[string]any{"name": "USER", "valueFrom": right + ":username::"}, map[string]any{"name": "KEY", "valueFrom": key},
+				},
 			}},
 		})
 		return h.comesTo(h.task(out["Behind"], "DISABLED"))
@@ -68,5 +74,7 @@ func TestRootAPrivateRegistryIsAskedWithATasksOwnLogin(t *testing.T) {
 	refused(runs(wrong), "ResourceInitializationError: unable to pull secrets or registry auth", "AccessDeniedException", "not authorized")
 	allow("*")
 	refused(runs(wrong), "CannotPullContainerError", "pull access denied, repository does not exist or may require authorization")
+	key = "/other/key"
+	refused(runs(right), "unable to retrieve secrets from ssm", "AccessDeniedException", "ssm:GetParameters")
 	h.finish()
 }
