@@ -294,6 +294,14 @@ var lists = []list{
 		drop: by(state.Instances, "InstanceId"),
 	},
 	{
+		service: "autoscaling", operation: "DescribeLoadBalancerTargetGroups", items: "LoadBalancerTargetGroups",
+		ask: in{"AutoScalingGroupName": "g000"},
+	},
+	{
+		service: "autoscaling", operation: "DescribeTrafficSources", items: "TrafficSources",
+		ask: in{"AutoScalingGroupName": "g000"},
+	},
+	{
 		service: "autoscaling", operation: "DescribeLaunchConfigurations", items: "LaunchConfigurations",
 		drop: by(state.LaunchConfigurations, "LaunchConfigurationName"),
 	},
@@ -485,7 +493,8 @@ func fillGroups(w *apitest.World) {
 		return model.GroupActivity{ID: "a" + n, Group: "g000", EndAt: sim.Start}
 	})...)
 	apitest.Put(w, state.AutoScalingGroups, many(5, func(_ int, n string) model.AutoScalingGroup {
-		return model.AutoScalingGroup{Name: "g" + n, Suspended: []string{"Launch", "Terminate"}}
+		attached := many(5, func(_ int, n string) model.GroupTraffic { return model.GroupTraffic{TargetGroup: "t" + n} })
+		return model.AutoScalingGroup{Name: "g" + n, Traffic: attached, Suspended: []string{"Launch", "Terminate"}}
 	})...)
 }
 
