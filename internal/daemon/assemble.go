@@ -234,7 +234,7 @@ func (sys *System) services(h Drivers, zones []string, invoke *later) []front.Se
 	return []front.Service{
 		{Meta: saas.Meta, API: scaleAPI, Fields: aas.Fields, Resources: aas.Resources, Finders: scaleAPI.Finders()},
 		{
-			Meta: sautoscaling.Meta, API: autoscaling.New(autoscaling.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place}),
+			Meta: sautoscaling.Meta, API: autoscaling.New(autoscaling.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, As: invoke.As}),
 			Fields: autoscaling.Fields, Resources: autoscaling.Resources,
 		},
 		{Meta: scloudformation.Meta, API: cfn, Fields: cloudformation.Fields, Resources: cloudformation.Resources, Finders: cfn.Finders()},

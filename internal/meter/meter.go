@@ -1,7 +1,9 @@
 // Package meter turns the figures that agents send of their tasks into what
 // CloudWatch shows of services: CPUUtilization and MemoryUtilization in
 // namespace AWS/ECS, one point a minute and service, over the tasks of all of
-// its revisions (docs/facts/deployments.md D122).
+// its revisions (docs/facts/deployments.md D122). Of EC2 instances it shows
+// CPUUtilization in AWS/EC2, what their tasks use, by instance and by Auto
+// Scaling group (docs/facts/ec2-launch-type.md E14).
 //
 // Agents live in real time and send every 20 seconds, or once a minute of a
 // clock that runs fast (at most every second); minutes may be shorter still, or
@@ -77,7 +79,7 @@ func New(d Deps) *Meter { return &Meter{Deps: d, tasks: map[string]*held{}} }
 // Put implements dispatch.Metrics.
 func (m *Meter) Put(_ context.Context, s dispatch.Sample) error {
 	u, ok := used(s)
-	if !ok || s.Task.Service == "" {
+	if !ok {
 		return nil
 	}
 	m.mu.Lock()
@@ -119,9 +121,14 @@ func (m *Meter) Reconcile(ctx context.Context, r control.Request) (control.Resul
 		return next, nil
 	}
 	var data []series.Datum
-	for _, p := range m.points(m.DB.View()) {
-		for at := from; !at.After(ended); at = at.Add(time.Minute) {
+	view := m.DB.View()
+	services, hosts := m.points(view), m.hosts(view)
+	for at := from; !at.After(ended); at = at.Add(time.Minute) {
+		for _, p := range services {
 			data = append(data, p.data(at)...)
+		}
+		for _, h := range hosts {
+			data = append(data, h.data(at))
 		}
 	}
 	if len(data) > 0 {
@@ -143,7 +150,7 @@ func (m *Meter) points(view store.Reader) []point {
 	index := map[string]int{}
 	for t := range state.Tasks.Each(view, "status", string(model.TaskRunning)) {
 		h := m.tasks[t.ARN]
-		if h == nil || now.Sub(h.at) > fresh {
+		if h == nil || now.Sub(h.at) > fresh || t.Service == "" {
 			continue
 		}
 		s := state.Services.Ref(view, t.Service)

@@ -68,9 +68,9 @@ type GroupTraffic struct {
 type AutoScalingGroup struct {
 	Name                string     `json:"name" w:"api/autoscaling"`
 	ARN                 string     `json:"arn" w:"api/autoscaling"`
-	Min                 int64      `json:"min" w:"api/autoscaling"`
-	Max                 int64      `json:"max" w:"api/autoscaling"`
-	Desired             int64      `json:"desired" w:"api/autoscaling"`
+	Min                 int64      `json:"min" w:"api/autoscaling,controllers/scaling"`
+	Max                 int64      `json:"max" w:"api/autoscaling,controllers/scaling"`
+	Desired             int64      `json:"desired" w:"api/autoscaling,controllers/scaling"`
 	Cooldown            int64      `json:"cooldown" w:"api/autoscaling"` // seconds
 	LaunchConfiguration string     `json:"launchConfiguration,omitempty" w:"api/autoscaling"`
 	Template            string     `json:"template,omitempty" w:"api/autoscaling"` // launch template id
@@ -98,9 +98,20 @@ type AutoScalingGroup struct {
 	Sick            []string `json:"sick,omitempty" w:"controllers/group"`
 	// Leaving are instances that TerminateInstanceInAutoScalingGroup named.
 	Leaving []string `json:"leaving,omitempty" w:"api/autoscaling"`
+	// Warmup is how long a new instance is not counted on by policies; nil is
+	// as long as the cooldown. Why tells why the desired capacity is what it
+	// is, until the group has it.
+	Warmup *int64 `json:"warmup,omitempty" w:"api/autoscaling"`
+	Why    string `json:"why,omitempty" w:"api/autoscaling,controllers/group,controllers/scaling"`
 	// NextTryAt is not before when launches are tried again after one failed.
 	NextTryAt time.Time `json:"nextTryAt,omitzero" w:"controllers/group"`
 	Failures  int64     `json:"failures,omitempty" w:"controllers/group"` // in a row
+}
+
+// GroupTarget is the key under which the scaling policies and scheduled actions
+// of a group are kept, among those of Application Auto Scaling's targets.
+func GroupTarget(group string) string {
+	return ScalableTarget{Namespace: "autoscaling", ResourceID: group, Dimension: "autoScalingGroup"}.Key()
 }
 
 // GroupActivity is an activity of an Auto Scaling group. Key: ID, which is also

@@ -7,19 +7,11 @@ import (
 	"strings"
 
 	"berth/internal/model"
+	plan "berth/internal/plan/scaling"
 	"berth/internal/state"
 	"berth/internal/wire"
 	shape "berth/internal/wire/shape/applicationautoscaling"
 	"berth/internal/wire/shape/cloudwatch"
-)
-
-// The alarms of a target tracking policy (docs/facts/deployments.md D121): three
-// minutes above the target, and fifteen below nine tenths of it.
-const (
-	period      = 60
-	highPeriods = 3
-	lowPeriods  = 15
-	lowFactor   = 0.9
 )
 
 // watched is what an alarm of a target tracking policy watches.
@@ -54,18 +46,13 @@ func (a *API) alarmsOf(p place, x *model.ScalingPolicy) []cloudwatch.PutMetricAl
 	had := x.Alarms
 	x.Alarms = nil
 	action := x.ARN + ":createdBy/" + a.creator(had)
-	high := a.alarm(p, x, had, "High", action)
-	high.ComparisonOperator, high.EvaluationPeriods, high.Threshold = wire.Ptr(
-		"GreaterThanThreshold",
-	), wire.Ptr(int64(highPeriods)), wire.Ptr(x.TargetValue)
-	if x.DisableScaleIn {
-		return []cloudwatch.PutMetricAlarmInput{high}
+	var out []cloudwatch.PutMetricAlarmInput
+	for _, w := range plan.TrackingAlarms(*x) {
+		in := a.alarm(p, x, had, w.Side, action)
+		in.ComparisonOperator, in.EvaluationPeriods, in.Threshold = &w.Comparison, &w.Periods, &w.Threshold
+		out = append(out, in)
 	}
-	low := a.alarm(p, x, had, "Low", action)
-	low.ComparisonOperator, low.EvaluationPeriods, low.Threshold = wire.Ptr("LessThanThreshold"), wire.Ptr(int64(lowPeriods)), wire.Ptr(
-		lowFactor*x.TargetValue,
-	)
-	return []cloudwatch.PutMetricAlarmInput{high, low}
+	return out
 }
 
 // creator is the id that the policy's alarms carry: that of those that are
@@ -99,7 +86,7 @@ func (a *API) alarm(p place, x *model.ScalingPolicy, had []string, side, action 
 	out := cloudwatch.PutMetricAlarmInput{
 		AlarmName: &name, AlarmDescription: wire.Ptr("DO NOT EDIT OR DELETE. For TargetTrackingScaling policy " + action + "."),
 		ActionsEnabled: wire.Ptr(true), AlarmActions: []string{action}, Namespace: &w.namespace, MetricName: &w.metric, Statistic: &w.statistic,
-		Dimensions: dims, Period: wire.Ptr(int64(period)),
+		Dimensions: dims, Period: wire.Ptr(int64(plan.TrackingPeriod)),
 	}
 	if w.unit != "" {
 		out.Unit = &w.unit

@@ -182,6 +182,9 @@ func filter(ns, dim *string, resources ...string) (map[string]bool, error) {
 func list[T any](in any, from []T, keys map[string]bool, names []string, of func(T) (target, name string)) ([]T, *string, error) {
 	all := slices.DeleteFunc(from, func(x T) bool {
 		target, name := of(x)
+		if !strings.HasPrefix(target, namespace+"|") {
+			return true // of an Auto Scaling group
+		}
 		return keys != nil && !keys[target] || len(names) > 0 && !slices.Contains(names, name)
 	})
 	key := func(x T) string { return page.Key(of(x)) }

@@ -4,7 +4,8 @@
 //
 // It owns launch configurations and groups; controllers/group launches and ends
 // instances, registers them in the groups' target groups and writes activities.
-// Scaling policies, scheduled actions, lifecycle hooks, mixed instances, classic
+// Policies and scheduled actions are kept with those of Application Auto Scaling,
+// and controllers/scaling acts on both. Lifecycle hooks, mixed instances, classic
 // load balancers and instance refresh are not built and refused by name. Safe for concurrent use.
 package autoscaling
 
@@ -43,6 +44,8 @@ type Deps struct {
 	Clock clock.Clock
 	IDs   *ident.Source
 	Place ident.Place
+	// As calls CloudWatch as Auto Scaling's service-linked role.
+	As func(ident.Principal) wire.Caller
 }
 
 // API answers the operations.

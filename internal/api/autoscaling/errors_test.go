@@ -24,6 +24,18 @@ func world(t *testing.T) small {
 	for n := range 50 {
 		tags = append(tags, model.GroupTag{Key: fmt.Sprint(n)})
 	}
+	apitest.Put(w.World, state.ScalingPolicies,
+		model.ScalingPolicy{ARN: "p-steps", Name: "steps", Type: "StepScaling", Target: model.GroupTarget("g")},
+		model.ScalingPolicy{ARN: "p-cool", Name: "cool", Type: "SimpleScaling", Target: model.GroupTarget("g"), LastOutAt: w.Clock.Now(),
+			AdjustmentType: "ChangeInCapacity", Adjustment: 1, OwnCooldown: new(int64(60))},
+		model.ScalingPolicy{ARN: "p-track", Name: "track", Type: "TargetTrackingScaling", Target: model.GroupTarget("g")},
+		model.ScalingPolicy{ARN: "p-off", Name: "off", Type: "SimpleScaling", Disabled: true, Target: model.GroupTarget("g")})
+	for n := range 125 {
+		apitest.Put(w.World, state.ScheduledActions,
+			model.ScheduledAction{ARN: fmt.Sprint("a", n), Name: fmt.Sprint(n), Target: model.GroupTarget("full")})
+		apitest.Put(w.World, state.ScalingPolicies,
+			model.ScalingPolicy{ARN: fmt.Sprint("p", n), Name: fmt.Sprint(n), Target: model.GroupTarget("full")})
+	}
 	apitest.Put(w.World, state.TargetGroups,
 		model.TargetGroup{ARN: "tg-ip", TargetType: "ip", VPC: "vpc-1"}, model.TargetGroup{ARN: "tg-far", TargetType: "instance", VPC: "vpc-2"})
 	suspended := []string{"Launch", "Terminate"}
@@ -104,6 +116,50 @@ func TestErrorsAreAsListed(t *testing.T) {
 		DescribeTrafficSources InvalidNextToken AutoScalingGroupName=g NextToken=made-up
 		DescribeTrafficSources ValidationError AutoScalingGroupName=nowhere
 		DescribeTrafficSources ScalingActivityInProgress AutoScalingGroupName=leaving
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p PolicyType=Guess
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p PolicyType=PredictiveScaling
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p AdjustmentType=ChangeInCapacity
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p ScalingAdjustment=1
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p AdjustmentType=ExactCapacity ScalingAdjustment=-1
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p AdjustmentType=ChangeInCapacity ScalingAdjustment=1 MinAdjustmentMagnitude=2
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p AdjustmentType=ChangeInCapacity ScalingAdjustment=1 EstimatedInstanceWarmup=2
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p AdjustmentType=ChangeInCapacity ScalingAdjustment=1 Cooldown=-2
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p PolicyType=StepScaling AdjustmentType=ChangeInCapacity
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p PolicyType=StepScaling AdjustmentType=ChangeInCapacity ScalingAdjustment=1
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p PolicyType=StepScaling AdjustmentType=ChangeInCapacity MetricAggregationType=Median StepAdjustments=[{"MetricIntervalLowerBound":0,"ScalingAdjustment":1}]
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p PolicyType=TargetTrackingScaling
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p PolicyType=TargetTrackingScaling AdjustmentType=ChangeInCapacity TargetTrackingConfiguration={"TargetValue":1}
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p PolicyType=TargetTrackingScaling TargetTrackingConfiguration={"TargetValue":0}
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p PolicyType=TargetTrackingScaling TargetTrackingConfiguration={"TargetValue":1}
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p PolicyType=TargetTrackingScaling TargetTrackingConfiguration={"TargetValue":1,"PredefinedMetricSpecification":{"PredefinedMetricType":"ASGAverageNetworkIn"}}
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p PolicyType=TargetTrackingScaling TargetTrackingConfiguration={"TargetValue":1,"PredefinedMetricSpecification":{"PredefinedMetricType":"ASGAverageCPUUtilization","ResourceLabel":"a"}}
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p PolicyType=TargetTrackingScaling TargetTrackingConfiguration={"TargetValue":1,"PredefinedMetricSpecification":{"PredefinedMetricType":"ALBRequestCountPerTarget","ResourceLabel":"a"}}
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=p PolicyType=TargetTrackingScaling TargetTrackingConfiguration={"TargetValue":1,"CustomizedMetricSpecification":{"MetricName":"a","Namespace":"b"}}
+		PutScalingPolicy ValidationError AutoScalingGroupName=g PolicyName=steps AdjustmentType=ChangeInCapacity ScalingAdjustment=1
+		PutScalingPolicy LimitExceeded AutoScalingGroupName=full PolicyName=p AdjustmentType=ChangeInCapacity ScalingAdjustment=1
+		PutScalingPolicy ScalingActivityInProgress AutoScalingGroupName=leaving PolicyName=p AdjustmentType=ChangeInCapacity ScalingAdjustment=1
+		DeletePolicy ValidationError AutoScalingGroupName=g PolicyName=nowhere
+		DescribePolicies InvalidNextToken NextToken=made-up
+		DescribePolicies ValidationError MaxRecords=101
+		ExecutePolicy ValidationError AutoScalingGroupName=g PolicyName=nowhere
+		ExecutePolicy ValidationError AutoScalingGroupName=g PolicyName=track
+		ExecutePolicy ValidationError AutoScalingGroupName=g PolicyName=off
+		ExecutePolicy ValidationError PolicyName=p-steps
+		ExecutePolicy ScalingActivityInProgress AutoScalingGroupName=g PolicyName=cool HonorCooldown=true
+		PutScheduledUpdateGroupAction ValidationError AutoScalingGroupName=g ScheduledActionName=a StartTime=2099-01-01T00:00:00Z
+		PutScheduledUpdateGroupAction ValidationError AutoScalingGroupName=g ScheduledActionName=a MinSize=-1 StartTime=2099-01-01T00:00:00Z
+		PutScheduledUpdateGroupAction ValidationError AutoScalingGroupName=g ScheduledActionName=a MinSize=2 MaxSize=1 StartTime=2099-01-01T00:00:00Z
+		PutScheduledUpdateGroupAction ValidationError AutoScalingGroupName=g ScheduledActionName=a MinSize=1
+		PutScheduledUpdateGroupAction ValidationError AutoScalingGroupName=g ScheduledActionName=a MinSize=1 StartTime=2001-01-01T00:00:00Z
+		PutScheduledUpdateGroupAction ValidationError AutoScalingGroupName=g ScheduledActionName=a MinSize=1 EndTime=2098-01-01T00:00:00Z StartTime=2099-01-01T00:00:00Z
+		PutScheduledUpdateGroupAction ValidationError AutoScalingGroupName=g ScheduledActionName=a MinSize=1 TimeZone=Moon StartTime=2099-01-01T00:00:00Z
+		PutScheduledUpdateGroupAction ValidationError AutoScalingGroupName=g ScheduledActionName=a MinSize=1 Recurrence=99
+		PutScheduledUpdateGroupAction LimitExceeded AutoScalingGroupName=full ScheduledActionName=a MinSize=0 StartTime=2099-01-01T00:00:00Z
+		PutScheduledUpdateGroupAction ScalingActivityInProgress AutoScalingGroupName=leaving ScheduledActionName=a MinSize=0 StartTime=2099-01-01T00:00:00Z
+		DeleteScheduledAction ValidationError AutoScalingGroupName=g ScheduledActionName=nowhere
+		DeleteScheduledAction ScalingActivityInProgress AutoScalingGroupName=leaving ScheduledActionName=a
+		DescribeScheduledActions InvalidNextToken NextToken=made-up
+		DescribeScheduledActions ValidationError MaxRecords=101
 		DeleteTags ValidationError Tags=[{"ResourceId":"nowhere","Key":"a"}]
 		DeleteTags ScalingActivityInProgress Tags=[{"ResourceId":"leaving","Key":"a"}]
 	`)

@@ -2,6 +2,7 @@ package autoscaling
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"berth/internal/model"
 	"berth/internal/page"
 	plan "berth/internal/plan/group"
+	"berth/internal/plan/scaling"
 	"berth/internal/state"
 	"berth/internal/store"
 	"berth/internal/wire"
@@ -29,6 +31,7 @@ type settings struct {
 	subnets         *string
 	policies        []string
 	protectsNew     *bool
+	warmup          *int64
 	health          *string
 	atUpdate        bool
 }
@@ -55,7 +58,7 @@ func (a *API) CreateAutoScalingGroup(
 		configuration: in.LaunchConfigurationName, template: in.LaunchTemplate, least: in.MinSize, most: in.MaxSize,
 		desired:  in.DesiredCapacity,
 		cooldown: in.DefaultCooldown, grace: in.HealthCheckGracePeriod, subnets: in.VPCZoneIdentifier, policies: in.TerminationPolicies,
-		protectsNew: in.NewInstancesProtectedFromScaleIn, health: in.HealthCheckType,
+		protectsNew: in.NewInstancesProtectedFromScaleIn, health: in.HealthCheckType, warmup: in.DefaultInstanceWarmup,
 	}
 	arns, err := trafficARNs(in.TargetGroupARNs, in.TrafficSources)
 	if err != nil {
@@ -75,6 +78,9 @@ func (a *API) CreateAutoScalingGroup(
 		if err := attach(tx, &g, arns); err != nil {
 			return err
 		}
+		if g.Desired > 0 {
+			g.Why = scaling.GroupWhy(g.CreatedAt, "a user request created an AutoScalingGroup", 0, g.Desired)
+		}
 		return state.AutoScalingGroups.Put(tx, g)
 	})
 }
@@ -88,9 +94,19 @@ func (a *API) UpdateAutoScalingGroup(
 		configuration: in.LaunchConfigurationName, template: in.LaunchTemplate, least: in.MinSize, most: in.MaxSize,
 		desired:  in.DesiredCapacity,
 		cooldown: in.DefaultCooldown, grace: in.HealthCheckGracePeriod, subnets: in.VPCZoneIdentifier, policies: in.TerminationPolicies,
-		protectsNew: in.NewInstancesProtectedFromScaleIn, health: in.HealthCheckType, atUpdate: true,
+		protectsNew: in.NewInstancesProtectedFromScaleIn, health: in.HealthCheckType, warmup: in.DefaultInstanceWarmup,
+		atUpdate: true,
 	}
-	return nil, a.edit(ctx, in.AutoScalingGroupName, func(tx *store.Tx, g *model.AutoScalingGroup) error { return s.apply(tx, g) })
+	now := a.Clock.Now()
+	return nil, a.edit(ctx, in.AutoScalingGroupName, func(tx *store.Tx, g *model.AutoScalingGroup) error {
+		from := g.Desired
+		err := s.apply(tx, g)
+		if g.Desired != from {
+			g.Why = scaling.GroupWhy(now, fmt.Sprintf("a user request update of AutoScalingGroup constraints to min: %d, max: %d, desired: %d",
+				g.Min, g.Max, g.Desired), from, g.Desired)
+		}
+		return err
+	})
 }
 
 // apply sets what is given and checks the whole.
@@ -101,6 +117,11 @@ func (s settings) apply(r store.Reader, g *model.AutoScalingGroup) error {
 		}
 	}
 	g.Cooldown, g.HealthCheckGrace = wire.Or(s.cooldown, g.Cooldown), wire.Or(s.grace, g.HealthCheckGrace)
+	if s.warmup != nil {
+		if g.Warmup = s.warmup; *s.warmup < 0 { // -1 takes it away
+			g.Warmup = nil
+		}
+	}
 	g.NewProtected = wire.Or(s.protectsNew, g.NewProtected)
 	for _, p := range s.policies {
 		if !slices.Contains(plan.Policies, p) {
@@ -227,8 +248,21 @@ func resize(g *model.AutoScalingGroup, desired int64) error {
 // SetDesiredCapacity says how many instances a group should have. Errors:
 // ValidationError, ScalingActivityInProgress.
 func (a *API) SetDesiredCapacity(ctx context.Context, in *shape.SetDesiredCapacityInput) (*shape.SetDesiredCapacityOutput, error) {
-	return nil, a.edit(ctx, in.AutoScalingGroupName, func(_ *store.Tx, g *model.AutoScalingGroup) error {
-		return resize(g, wire.Val(in.DesiredCapacity))
+	now := a.Clock.Now()
+	return nil, a.edit(ctx, in.AutoScalingGroupName, func(tx *store.Tx, g *model.AutoScalingGroup) error {
+		w := scaling.GroupWorld(groupFacts(tx, g), false, now)
+		for _, p := range state.ScalingPolicies.By(tx, "target", model.GroupTarget(g.Name)) {
+			w.Policies = append(w.Policies, scaling.Policy{ScalingPolicy: p})
+		}
+		if wire.Val(in.HonorCooldown) && w.Cools() {
+			return fault.New(fault.Conflict, "ScalingActivityInProgress", "A cooldown is in progress for group %s", g.Name)
+		}
+		from := g.Desired
+		err := resize(g, wire.Val(in.DesiredCapacity))
+		if g.Desired != from {
+			g.Why = scaling.GroupWhy(now, "a user request explicitly set group desired capacity", from, g.Desired)
+		}
+		return err
 	})
 }
 
@@ -237,7 +271,11 @@ func (a *API) SetDesiredCapacity(ctx context.Context, in *shape.SetDesiredCapaci
 func (a *API) DeleteAutoScalingGroup(
 	ctx context.Context, in *shape.DeleteAutoScalingGroupInput,
 ) (*shape.DeleteAutoScalingGroupOutput, error) {
-	return nil, a.edit(ctx, in.AutoScalingGroupName, func(tx *store.Tx, g *model.AutoScalingGroup) error {
+	var alarms []string
+	for _, p := range state.ScalingPolicies.By(a.DB.View(), "target", model.GroupTarget(wire.Val(in.AutoScalingGroupName))) {
+		alarms = append(alarms, p.Alarms...)
+	}
+	err := a.edit(ctx, in.AutoScalingGroupName, func(tx *store.Tx, g *model.AutoScalingGroup) error {
 		live := slices.DeleteFunc(state.Instances.By(tx, "group", g.Name),
 			func(i model.Instance) bool { return i.State == model.InstanceTerminated })
 		if !wire.Val(in.ForceDelete) && (len(live) > 0 || g.Desired > 0) {
@@ -245,9 +283,28 @@ func (a *API) DeleteAutoScalingGroup(
 				"You cannot delete an AutoScalingGroup while there are instances or pending Spot "+
 					"instance request(s) still in the group.")
 		}
-		g.Deleting, g.Min, g.Desired = true, 0, 0
-		return nil
+		g.Deleting, g.Min, g.Desired, g.Why = true, 0, 0, ""
+		return forget(tx, g.Name)
 	})
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.deleteAlarms(ctx, alarms)
+}
+
+// forget drops what belongs to a group.
+func forget(tx *store.Tx, group string) error {
+	for _, p := range state.ScalingPolicies.By(tx, "target", model.GroupTarget(group)) {
+		if err := state.ScalingPolicies.Delete(tx, p.ARN); err != nil {
+			return err
+		}
+	}
+	for _, x := range state.ScheduledActions.By(tx, "target", model.GroupTarget(group)) {
+		if err := state.ScheduledActions.Delete(tx, x.ARN); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DescribeAutoScalingGroups lists groups with their instances. Errors:
@@ -284,7 +341,7 @@ func show(r store.Reader, g model.AutoScalingGroup) shape.AutoScalingGroup {
 		HealthCheckGracePeriod: &g.HealthCheckGrace,
 		Instances:              []shape.Instance{}, CreatedTime: &g.CreatedAt, SuspendedProcesses: []shape.SuspendedProcess{},
 		VPCZoneIdentifier: wire.Ptr(strings.Join(g.Subnets, ",")), EnabledMetrics: showMetrics(g), Tags: []shape.TagDescription{},
-		TerminationPolicies: g.TerminationPolicies, NewInstancesProtectedFromScaleIn: &g.NewProtected,
+		TerminationPolicies: g.TerminationPolicies, NewInstancesProtectedFromScaleIn: &g.NewProtected, DefaultInstanceWarmup: g.Warmup,
 	}
 	if len(g.TerminationPolicies) == 0 {
 		out.TerminationPolicies = []string{"Default"}

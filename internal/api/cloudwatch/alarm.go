@@ -101,7 +101,7 @@ func checkActions(x model.Alarm) error {
 		if !strings.Contains(arn, ":scalingPolicy:") {
 			return fault.New(
 				fault.NotImplemented, "NotImplemented",
-				"The alarm action %s is not implemented by Berth; only scaling policies of Application Auto Scaling are.", arn,
+				"The alarm action %s is not implemented by Berth; only scaling policies are.", arn,
 			)
 		}
 	}

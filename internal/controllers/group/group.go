@@ -376,7 +376,20 @@ func (l Controller) decide(ctx context.Context, now time.Time, r store.Reader, g
 			Description: "Terminating EC2 instance: " + x.ID,
 		})
 	}
+	if len(all) == 0 && g.Why != "" && len(open(r, g.Name)) == 0 && g.NextTryAt.IsZero() {
+		return l.attained(ctx, g)
+	}
 	return l.write(ctx, now, g.Name, all...)
+}
+
+// attained forgets why the group wanted the capacity that it has now.
+func (l Controller) attained(ctx context.Context, was model.AutoScalingGroup) error {
+	return l.DB.Update(ctx, name, func(tx *store.Tx) error {
+		if g, ok := state.AutoScalingGroups.Get(tx, was.Name); !ok || g.Why != was.Why {
+			return nil
+		}
+		return state.AutoScalingGroups.Edit(tx, was.Name, func(g *model.AutoScalingGroup) error { g.Why = ""; return nil })
+	})
 }
 
 func facts(r store.Reader, g model.AutoScalingGroup, now time.Time) plan.Facts {

@@ -73,6 +73,7 @@ func (l *Controller) Wake() store.Rules {
 			return "scheduled|" + a.Target
 		}),
 		store.OnAny(state.ScalingActivities, "target|KEY of the activity", func(a *model.ScalingActivity) string { return "target|" + a.Target }),
+		store.OnPart(state.AutoScalingGroups, "target|KEY and scheduled|KEY of the group", groupPartOf, targetOfGroup),
 		store.OnPart(state.Services, "target|KEY of the service", scaledPart, func(p servicePart) []string { return targetOf(p.arn) }),
 		store.OnPart(state.Tasks, "target|KEY of the task's service", countedPart, func(p taskPart) []string { return targetOf(p.service) }),
 	}
@@ -114,6 +115,9 @@ func wakeAlarm(old, n *model.Alarm) []string {
 		return keys
 	}
 	for _, arn := range n.Policies() {
+		if key, ok := groupAction(arn); ok {
+			keys = append(keys, key)
+		}
 		// arn:…:scalingPolicy:ID:resource/ecs/service/C/S:policyName/P
 		if _, rest, ok := strings.Cut(arn, ":resource/ecs/"); ok {
 			resource, _, _ := strings.Cut(rest, ":")

@@ -18,13 +18,21 @@ import (
 // their order. While they are suspended they pass without effect.
 func (l *Controller) scheduled(ctx context.Context, key string, now time.Time) (control.Result, error) {
 	view := l.DB.View()
+	_, grouped := groupOf(view, key)
 	t, ok := state.ScalableTargets.Get(view, key)
-	if !ok {
+	if !ok && !grouped {
 		return control.Result{}, nil
 	}
 	runs, at, more := plan.Due(state.ScheduledActions.By(view, "target", key), now)
 	for _, r := range runs {
-		if err := l.run(ctx, t, r, now); err != nil {
+		var err error
+		if grouped {
+			g, _ := groupOf(l.DB.View(), key) // as the run before left it
+			err = l.bounded(ctx, g, r, now)
+		} else {
+			err = l.run(ctx, t, r, now)
+		}
+		if err != nil {
 			return control.Result{}, err
 		}
 	}
@@ -75,9 +83,18 @@ func (l *Controller) ran(ctx context.Context, r plan.Run, x *model.ScalingActivi
 				return err
 			}
 		}
-		if _, ok := state.ScheduledActions.Get(tx, r.Action.ARN); !ok {
-			return nil
-		}
-		return state.ScheduledActions.Edit(tx, r.Action.ARN, func(a *model.ScheduledAction) error { a.LastAt = r.At; return nil })
+		return ran(tx, r)
 	})
+}
+
+// ran remembers that an action has run; that of a group which runs once is
+// forgotten.
+func ran(tx *store.Tx, r plan.Run) error {
+	if _, ok := state.ScheduledActions.Get(tx, r.Action.ARN); !ok {
+		return nil
+	}
+	if r.Action.Once() {
+		return state.ScheduledActions.Delete(tx, r.Action.ARN)
+	}
+	return state.ScheduledActions.Edit(tx, r.Action.ARN, func(a *model.ScheduledAction) error { a.LastAt = r.At; return nil })
 }

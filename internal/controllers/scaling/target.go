@@ -18,6 +18,9 @@ import (
 // target lets the policies of one target decide, and ends its activities.
 func (l *Controller) target(ctx context.Context, key string, now time.Time) (control.Result, error) {
 	view := l.DB.View()
+	if g, ok := groupOf(view, key); ok {
+		return l.group(ctx, g, now)
+	}
 	t, ok := state.ScalableTargets.Get(view, key)
 	if !ok {
 		return control.Result{}, nil
@@ -73,20 +76,29 @@ func (l *Controller) deregister(ctx context.Context, t model.ScalableTarget) err
 func (l *Controller) world(r store.Reader, t model.ScalableTarget, s model.Service, now time.Time) (plan.World, error) {
 	w := plan.World{Now: now, Target: t, Desired: s.DesiredCount, Running: running(r, s), Deploying: s.CurrentDeployment != ""}
 	for _, p := range state.ScalingPolicies.By(r, "target", t.Key()) {
-		x := plan.Policy{ScalingPolicy: p}
-		for _, a := range state.Alarms.By(r, "policy", p.ARN) {
-			if !triggers(a, p.ARN) {
-				continue
-			}
-			v, err := l.evaluate(a, now)
-			if err != nil {
-				return w, err
-			}
-			x.Signals = append(x.Signals, plan.Signal{Alarm: a, Points: v.Points, Fires: fires(a, now)})
+		signals, err := l.signals(r, p, now)
+		if err != nil {
+			return w, err
 		}
-		w.Policies = append(w.Policies, x)
+		w.Policies = append(w.Policies, plan.Policy{ScalingPolicy: p, Signals: signals})
 	}
 	return w, nil
+}
+
+// signals are the alarms that trigger a policy now.
+func (l *Controller) signals(r store.Reader, p model.ScalingPolicy, now time.Time) ([]plan.Signal, error) {
+	var out []plan.Signal
+	for _, a := range state.Alarms.By(r, "policy", p.ARN) {
+		if !triggers(a, p.ARN) {
+			continue
+		}
+		v, err := l.evaluate(a, now)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, plan.Signal{Alarm: a, Points: v.Points, Fires: fires(a, now)})
+	}
+	return out, nil
 }
 
 func running(r store.Reader, s model.Service) (n int64) {

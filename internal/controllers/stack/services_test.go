@@ -65,7 +65,7 @@ func services(h *fixture, acc *access.Access) map[string]service {
 			DB: h.db, Clock: h.clock, IDs: h.ids, Place: place, As: h.as, Access: acc,
 		})},
 		"ecr":         {ecrshape.Meta, ecrapi.New(ecrapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place, Images: images})},
-		"autoscaling": {asshape.Meta, asapi.New(asapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place})},
+		"autoscaling": {asshape.Meta, asapi.New(asapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place, As: h.as})},
 		"ssm":         {ssmshape.Meta, ssmapi.New(ssmapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place})},
 		"secretsmanager": {
 			secretsshape.Meta, secretsapi.New(secretsapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place}),

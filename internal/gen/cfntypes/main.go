@@ -50,6 +50,7 @@ func main() {
 	}
 	all["AWS::CDK::Metadata"] = metadata
 	all["AWS::AutoScaling::LaunchConfiguration"] = launchConfiguration
+	all["AWS::AutoScaling::ScheduledAction"] = scheduledAction
 	all["AWS::IAM::UserToGroupAddition"] = userToGroupAddition
 	all["AWS::IAM::GroupPolicy"] = ofGroup(all["AWS::IAM::UserPolicy"])
 	names, err := built()
@@ -107,6 +108,19 @@ var launchConfiguration = map[string]json.RawMessage{
 		"EbsOptimized","IamInstanceProfile","ImageId","InstanceId","InstanceMonitoring","InstanceType","KernelId","KeyName",
 		"LaunchConfigurationName","MetadataOptions","PlacementTenancy","RamDiskId","SecurityGroups","SpotPrice","UserData"]`),
 	"ref": json.RawMessage(`"{LaunchConfigurationName}"`),
+}
+
+// scheduledAction are the facts about scheduled actions of Auto Scaling groups,
+// which the file of facts lacks (User Guide, AWS::AutoScaling::ScheduledAction).
+var scheduledAction = map[string]json.RawMessage{
+	"properties": json.RawMessage(`{"AutoScalingGroupName":{"type":"string"},"DesiredCapacity":{"type":"integer"},"EndTime":{"type":"string"},
+		"MaxSize":{"type":"integer"},"MinSize":{"type":"integer"},"Recurrence":{"type":"string"},"ScheduledActionName":{"type":"string"},
+		"StartTime":{"type":"string"},"TimeZone":{"type":"string"}}`),
+	"required":    json.RawMessage(`["AutoScalingGroupName"]`),
+	"create_only": json.RawMessage(`["AutoScalingGroupName"]`),
+	"read_only":   json.RawMessage(`["ScheduledActionName"]`),
+	"getatt":      json.RawMessage(`["ScheduledActionName"]`),
+	"ref":         json.RawMessage(`"{ScheduledActionName}"`),
 }
 
 // userToGroupAddition are the facts about users that are put into a group, which

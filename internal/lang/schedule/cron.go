@@ -73,6 +73,36 @@ func parseCron(text string) (*cron, error) {
 	return c, nil
 }
 
+// unixWeekdays are the days of the week as Unix counts them.
+var unixWeekdays = field{"day of week", 0, 7, []string{"SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"}}
+
+func parseUnix(text string) (*cron, error) {
+	f := strings.Fields(text)
+	if len(f) != 5 {
+		return nil, invalid("%q has %d fields, not 5", text, len(f))
+	}
+	c := &cron{}
+	var day, weekday set
+	for i, p := range []struct {
+		to *set
+		of field
+	}{{&c.minute, minutes}, {&c.hour, hours}, {&day, days}, {&c.month, months}, {&weekday, unixWeekdays}} {
+		var err error
+		if *p.to, err = p.of.set(f[i]); err != nil {
+			return nil, invalid("%q: %v", text, err)
+		}
+	}
+	c.second, _ = seconds.set("0")
+	c.year, _ = years.set("*")
+	if f[2] != "*" {
+		c.day = append(c.day, func(t time.Time) bool { return day.in(t.Day()) })
+	}
+	if f[4] != "*" {
+		c.day = append(c.day, func(t time.Time) bool { n := int(t.Weekday()); return weekday.in(n) || n == 0 && weekday.in(7) })
+	}
+	return c, nil
+}
+
 // set reads a list of numbers, names, ranges and steps.
 func (f field) set(text string) (set, error) {
 	s := set{f.low, make([]bool, f.high-f.low+1)}

@@ -40,6 +40,17 @@ func Zone(name string) (*time.Location, error) {
 
 var form = regexp.MustCompile(`^\s*(at|rate|cron)\s*\(([^()]*)\)\s*$`)
 
+// At is a schedule of one moment.
+func At(t time.Time) Schedule { return Schedule{at: t} }
+
+// Recurrence reads the five fields of Unix's cron: minute, hour, day of month,
+// month and day of week from Sunday, which is 0 or 7. If both days are given,
+// either will do. Errors: fault.Invalid.
+func Recurrence(text string, zone *time.Location) (Schedule, error) {
+	c, err := parseUnix(text)
+	return Schedule{cron: c, zone: zone}, err
+}
+
 // Parse reads a schedule whose times are of a zone. Errors: fault.Invalid.
 func Parse(text string, zone *time.Location) (Schedule, error) {
 	f := form.FindStringSubmatch(text)

@@ -116,13 +116,21 @@ func (p *Plan) grow(f Facts, alive []*model.Instance, have, want int64) {
 		return
 	}
 	count := zones(alive)
-	cause := fmt.Sprintf("%san instance was started in response to a difference between desired and actual capacity, "+
+	cause := f.because() + fmt.Sprintf("%san instance was started in response to a difference between desired and actual capacity, "+
 		"increasing the capacity from %d to %d.", at(f.Now), have, want)
 	for range want - have {
 		place := slices.MinFunc(f.Places, func(x, y Place) int { return cmp.Compare(count[x.Zone], count[y.Zone]) })
 		count[place.Zone]++
 		p.Launch = append(p.Launch, Launch{place, cause})
 	}
+}
+
+// because is why the desired capacity is what it is, before what came of it.
+func (f Facts) because() string {
+	if f.Group.Why == "" {
+		return ""
+	}
+	return f.Group.Why + "  "
 }
 
 func zones(all []*model.Instance) map[string]int {
@@ -142,8 +150,8 @@ func (p *Plan) shrink(f Facts, alive []*model.Instance, n int64) {
 		if i == nil {
 			return
 		}
-		p.End = append(p.End, End{i.ID, fmt.Sprintf("%san instance was taken out of service in response to a difference between desired "+
-			"and actual capacity, shrinking the capacity from %d to %d.", at(f.Now), from, from-n)})
+		p.End = append(p.End, End{i.ID, f.because() + fmt.Sprintf("%san instance was taken out of service in response to a difference "+
+			"between desired and actual capacity, shrinking the capacity from %d to %d.", at(f.Now), from, from-n)})
 		alive = slices.DeleteFunc(alive, func(o *model.Instance) bool { return o.ID == i.ID })
 	}
 }

@@ -69,9 +69,12 @@ func (w World) proposals() []proposal {
 		signals := slices.Clone(p.Signals)
 		slices.SortFunc(signals, func(s, t Signal) int { return cmp.Compare(s.Alarm.Name, t.Alarm.Name) })
 		for _, s := range signals {
-			if p.Type == StepScaling {
+			switch p.Type {
+			case StepScaling:
 				out = append(out, w.step(p, s))
-			} else {
+			case SimpleScaling:
+				out = append(out, w.simple(p, s))
+			default:
 				out = append(out, w.track(p, s))
 			}
 		}
@@ -129,7 +132,7 @@ func (w World) grow(x proposal) proposal {
 		return x.keep(w, AtMax, x.why+", and the maximum is reached")
 	case x.to > w.Desired:
 		return x
-	case w.lasts(x.policy.LastOutAt, x.policy.outCooldown()):
+	case w.lasts(x.policy.LastOutAt, w.outCooldown(x.policy)):
 		return x.keep(w, "", x.why+", which is no larger than what the last scale-out asked for, whose cooldown lasts")
 	default:
 		return x.keep(w, AtDesired, x.why+", and "+fmt.Sprint(w.Desired)+" are asked for already")
@@ -147,11 +150,13 @@ func (w World) shrink(x proposal, code string) proposal {
 		return x.keep(w, "", "scaling in is suspended")
 	case w.Deploying:
 		return x.keep(w, Unscalable, "nothing is scaled in during a deployment")
+	case w.warming():
+		return x.keep(w, "", "instances of the last scale-out warm up")
 	case w.Desired <= w.Target.Min:
 		return x.keep(w, AtMin, "the minimum is reached")
 	}
 	for _, p := range w.Policies {
-		if w.lasts(p.LastInAt, p.inCooldown()) {
+		if w.lasts(p.LastInAt, w.inCooldown(p)) {
 			return x.keep(w, "", "the cooldown of the last scale-in lasts")
 		}
 	}

@@ -41,7 +41,7 @@ func occurrences(a model.ScheduledAction, now time.Time) (last, next time.Time, 
 	if err != nil {
 		return last, next, false
 	}
-	s, err := schedule.Parse(a.Schedule, zone)
+	s, err := parse(a, zone)
 	if err != nil {
 		return last, next, false // the API took it, so it was a schedule then
 	}
@@ -61,6 +61,23 @@ func occurrences(a model.ScheduledAction, now time.Time) (last, next time.Time, 
 		}
 	}
 	return last, next, more
+}
+
+// parse reads an action's schedule.
+func parse(a model.ScheduledAction, zone *time.Location) (schedule.Schedule, error) {
+	switch {
+	case a.Once():
+		return schedule.At(a.StartAt), nil
+	case a.OfGroup():
+		return schedule.Recurrence(a.Schedule, zone)
+	}
+	return schedule.Parse(a.Schedule, zone)
+}
+
+// Next is when an action is due next; ok is false if it never is.
+func Next(a model.ScheduledAction, now time.Time) (next time.Time, ok bool) {
+	_, next, ok = occurrences(a, now)
+	return next, ok
 }
 
 // walk is occurrences from a moment on.

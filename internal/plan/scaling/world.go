@@ -29,6 +29,8 @@ type World struct {
 	// Deploying is true for the whole of a deployment: nothing is scaled in.
 	Deploying bool
 	Policies  []Policy
+	// Group is what there is of an Auto Scaling group; nil of a service.
+	Group *GroupFacts
 }
 
 // Policy is one of the target's policies with the alarms that trigger it now.
@@ -90,14 +92,20 @@ func seconds(given *int64) time.Duration {
 	return time.Duration(*given) * time.Second
 }
 
-func (p Policy) outCooldown() time.Duration {
+func (w World) outCooldown(p Policy) time.Duration {
+	if w.Group != nil {
+		return w.warmup(p.ScalingPolicy)
+	}
 	if p.Type == StepScaling {
 		return time.Duration(p.Cooldown) * time.Second
 	}
 	return seconds(p.ScaleOutCooldown)
 }
 
-func (p Policy) inCooldown() time.Duration {
+func (w World) inCooldown(p Policy) time.Duration {
+	if w.Group != nil {
+		return 0
+	}
 	if p.Type == StepScaling {
 		return time.Duration(p.Cooldown) * time.Second
 	}
@@ -113,7 +121,7 @@ func (w World) lasts(began time.Time, d time.Duration) bool {
 // its last one lasts, what that added counts as being there already, and so
 // only a larger one comes of the same capacity.
 func (w World) base(p Policy) int64 {
-	if w.lasts(p.LastOutAt, p.outCooldown()) {
+	if w.lasts(p.LastOutAt, w.outCooldown(p)) {
 		return min(w.running(), p.LastOutFrom)
 	}
 	return w.running()

@@ -13,12 +13,15 @@ import (
 // Auto Scaling groups.
 
 func groupTypes() map[string]*Type {
-	return map[string]*Type{"AWS::AutoScaling::AutoScalingGroup": groupType()}
+	return map[string]*Type{
+		"AWS::AutoScaling::AutoScalingGroup": groupType(), "AWS::AutoScaling::ScalingPolicy": groupPolicyType(),
+		"AWS::AutoScaling::ScheduledAction": groupActionType(),
+	}
 }
 
 func groupType() *Type {
 	const members = "LaunchConfigurationName LaunchTemplate MinSize MaxSize DesiredCapacity Cooldown HealthCheckGracePeriod HealthCheckType " +
-		"VPCZoneIdentifier TerminationPolicies NewInstancesProtectedFromScaleIn CapacityRebalance DesiredCapacityType"
+		"VPCZoneIdentifier TerminationPolicies NewInstancesProtectedFromScaleIn CapacityRebalance DesiredCapacityType DefaultInstanceWarmup"
 	as := map[string]string{"Cooldown": "DefaultCooldown"}
 	return &Type{
 		Service: autoscalingGroups, Name: Name{Property: "AutoScalingGroupName", Limit: 255}, Lookup: byName(tagged("Tags")), Lingers: true,
@@ -35,7 +38,8 @@ func groupType() *Type {
 				With: Args{"AutoScalingGroupName": self}, Prepare: keepSizes,
 			},
 			Usual: map[string]any{
-				"Cooldown": int64(300), "HealthCheckGracePeriod": int64(0), "HealthCheckType": "EC2", "TerminationPolicies": []any{"Default"},
+				"Cooldown": int64(300), "HealthCheckGracePeriod": int64(0), "HealthCheckType": "EC2", "DefaultInstanceWarmup": int64(-1),
+				"TerminationPolicies":              []any{"Default"},
 				"NewInstancesProtectedFromScaleIn": false,
 			},
 		}, {Call: Call{Members: names("MetricsCollection")}, Do: collectMetrics}},
@@ -54,6 +58,50 @@ func groupType() *Type {
 			Member: "Tags", Add: "CreateOrUpdateTags", Remove: "DeleteTags", FormOf: groupTags, KeysOf: droppedGroupTags, Keys: "Tags",
 		},
 	}
+}
+
+// groupPolicyType: every call puts the whole policy.
+func groupPolicyType() *Type {
+	put := Call{
+		Operation: "PutScalingPolicy", With: Args{"AutoScalingGroupName": property("AutoScalingGroupName"), "PolicyName": partName},
+		Members: names("AdjustmentType Cooldown EstimatedInstanceWarmup MetricAggregationType MinAdjustmentMagnitude PolicyType ScalingAdjustment " +
+			"StepAdjustments TargetTrackingConfiguration"),
+		Carries: names("AutoScalingGroupName"),
+	}
+	return &Type{
+		Service: autoscalingGroups, Make: put, ID: at("PolicyARN"), Changes: []Change{{Call: put}},
+		Convert:    map[string]func(*Step, any) (any, error){"Cooldown": whole},
+		Attributes: map[string]Value{"Arn": self, "PolicyName": partName},
+		Remove:     Call{Operation: "DeletePolicy", With: Args{"PolicyName": self}, Forgive: names("ValidationError")},
+	}
+}
+
+// groupActionType: a change puts the whole action.
+func groupActionType() *Type {
+	this := Args{"AutoScalingGroupName": property("AutoScalingGroupName"), "ScheduledActionName": partName}
+	put := Call{
+		Operation: "PutScheduledUpdateGroupAction", With: this,
+		Members: names("DesiredCapacity EndTime MaxSize MinSize Recurrence StartTime TimeZone"),
+		Carries: names("AutoScalingGroupName"),
+	}
+	return &Type{
+		Service: autoscalingGroups, Make: put, ID: partName, Changes: []Change{{Call: put}},
+		Attributes: map[string]Value{"ScheduledActionName": self},
+		Remove:     Call{Operation: "DeleteScheduledAction", With: this, Forgive: names("ValidationError")},
+	}
+}
+
+// partName is the name of what belongs to a group: that which it has, or a new
+// one.
+func partName(s *Step) any {
+	if id := s.id(); id != "" {
+		_, name, ok := strings.Cut(id, ":policyName/")
+		if !ok {
+			return id
+		}
+		return name
+	}
+	return s.StackName + "-" + s.Record.LogicalID + "-" + s.Record.Token[:min(12, len(s.Record.Token))]
 }
 
 // groupSet are items that are attached to a group; those that are detached

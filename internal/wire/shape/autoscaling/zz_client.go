@@ -47,6 +47,16 @@ func (c Client) DeleteLaunchConfiguration(ctx context.Context, in *DeleteLaunchC
 	return wire.Invoke[DeleteLaunchConfigurationOutput](ctx, c.Caller, Meta, "DeleteLaunchConfiguration", in)
 }
 
+// DeletePolicy calls the operation.
+func (c Client) DeletePolicy(ctx context.Context, in *DeletePolicyInput) (*DeletePolicyOutput, error) {
+	return wire.Invoke[DeletePolicyOutput](ctx, c.Caller, Meta, "DeletePolicy", in)
+}
+
+// DeleteScheduledAction calls the operation.
+func (c Client) DeleteScheduledAction(ctx context.Context, in *DeleteScheduledActionInput) (*DeleteScheduledActionOutput, error) {
+	return wire.Invoke[DeleteScheduledActionOutput](ctx, c.Caller, Meta, "DeleteScheduledAction", in)
+}
+
 // DeleteTags calls the operation.
 func (c Client) DeleteTags(ctx context.Context, in *DeleteTagsInput) (*DeleteTagsOutput, error) {
 	return wire.Invoke[DeleteTagsOutput](ctx, c.Caller, Meta, "DeleteTags", in)
@@ -72,9 +82,19 @@ func (c Client) DescribeLoadBalancerTargetGroups(ctx context.Context, in *Descri
 	return wire.Invoke[DescribeLoadBalancerTargetGroupsOutput](ctx, c.Caller, Meta, "DescribeLoadBalancerTargetGroups", in)
 }
 
+// DescribePolicies calls the operation.
+func (c Client) DescribePolicies(ctx context.Context, in *DescribePoliciesInput) (*DescribePoliciesOutput, error) {
+	return wire.Invoke[DescribePoliciesOutput](ctx, c.Caller, Meta, "DescribePolicies", in)
+}
+
 // DescribeScalingActivities calls the operation.
 func (c Client) DescribeScalingActivities(ctx context.Context, in *DescribeScalingActivitiesInput) (*DescribeScalingActivitiesOutput, error) {
 	return wire.Invoke[DescribeScalingActivitiesOutput](ctx, c.Caller, Meta, "DescribeScalingActivities", in)
+}
+
+// DescribeScheduledActions calls the operation.
+func (c Client) DescribeScheduledActions(ctx context.Context, in *DescribeScheduledActionsInput) (*DescribeScheduledActionsOutput, error) {
+	return wire.Invoke[DescribeScheduledActionsOutput](ctx, c.Caller, Meta, "DescribeScheduledActions", in)
 }
 
 // DescribeTags calls the operation.
@@ -105,6 +125,21 @@ func (c Client) DisableMetricsCollection(ctx context.Context, in *DisableMetrics
 // EnableMetricsCollection calls the operation.
 func (c Client) EnableMetricsCollection(ctx context.Context, in *EnableMetricsCollectionInput) (*EnableMetricsCollectionOutput, error) {
 	return wire.Invoke[EnableMetricsCollectionOutput](ctx, c.Caller, Meta, "EnableMetricsCollection", in)
+}
+
+// ExecutePolicy calls the operation.
+func (c Client) ExecutePolicy(ctx context.Context, in *ExecutePolicyInput) (*ExecutePolicyOutput, error) {
+	return wire.Invoke[ExecutePolicyOutput](ctx, c.Caller, Meta, "ExecutePolicy", in)
+}
+
+// PutScalingPolicy calls the operation.
+func (c Client) PutScalingPolicy(ctx context.Context, in *PutScalingPolicyInput) (*PutScalingPolicyOutput, error) {
+	return wire.Invoke[PutScalingPolicyOutput](ctx, c.Caller, Meta, "PutScalingPolicy", in)
+}
+
+// PutScheduledUpdateGroupAction calls the operation.
+func (c Client) PutScheduledUpdateGroupAction(ctx context.Context, in *PutScheduledUpdateGroupActionInput) (*PutScheduledUpdateGroupActionOutput, error) {
+	return wire.Invoke[PutScheduledUpdateGroupActionOutput](ctx, c.Caller, Meta, "PutScheduledUpdateGroupAction", in)
 }
 
 // ResumeProcesses calls the operation.

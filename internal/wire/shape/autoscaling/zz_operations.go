@@ -20,18 +20,25 @@ type Operations interface {
 	CreateOrUpdateTags(context.Context, *CreateOrUpdateTagsInput) (*CreateOrUpdateTagsOutput, error)
 	DeleteAutoScalingGroup(context.Context, *DeleteAutoScalingGroupInput) (*DeleteAutoScalingGroupOutput, error)
 	DeleteLaunchConfiguration(context.Context, *DeleteLaunchConfigurationInput) (*DeleteLaunchConfigurationOutput, error)
+	DeletePolicy(context.Context, *DeletePolicyInput) (*DeletePolicyOutput, error)
+	DeleteScheduledAction(context.Context, *DeleteScheduledActionInput) (*DeleteScheduledActionOutput, error)
 	DeleteTags(context.Context, *DeleteTagsInput) (*DeleteTagsOutput, error)
 	DescribeAutoScalingGroups(context.Context, *DescribeAutoScalingGroupsInput) (*DescribeAutoScalingGroupsOutput, error)
 	DescribeAutoScalingInstances(context.Context, *DescribeAutoScalingInstancesInput) (*DescribeAutoScalingInstancesOutput, error)
 	DescribeLaunchConfigurations(context.Context, *DescribeLaunchConfigurationsInput) (*DescribeLaunchConfigurationsOutput, error)
 	DescribeLoadBalancerTargetGroups(context.Context, *DescribeLoadBalancerTargetGroupsInput) (*DescribeLoadBalancerTargetGroupsOutput, error)
+	DescribePolicies(context.Context, *DescribePoliciesInput) (*DescribePoliciesOutput, error)
 	DescribeScalingActivities(context.Context, *DescribeScalingActivitiesInput) (*DescribeScalingActivitiesOutput, error)
+	DescribeScheduledActions(context.Context, *DescribeScheduledActionsInput) (*DescribeScheduledActionsOutput, error)
 	DescribeTags(context.Context, *DescribeTagsInput) (*DescribeTagsOutput, error)
 	DescribeTrafficSources(context.Context, *DescribeTrafficSourcesInput) (*DescribeTrafficSourcesOutput, error)
 	DetachLoadBalancerTargetGroups(context.Context, *DetachLoadBalancerTargetGroupsInput) (*DetachLoadBalancerTargetGroupsOutput, error)
 	DetachTrafficSources(context.Context, *DetachTrafficSourcesInput) (*DetachTrafficSourcesOutput, error)
 	DisableMetricsCollection(context.Context, *DisableMetricsCollectionInput) (*DisableMetricsCollectionOutput, error)
 	EnableMetricsCollection(context.Context, *EnableMetricsCollectionInput) (*EnableMetricsCollectionOutput, error)
+	ExecutePolicy(context.Context, *ExecutePolicyInput) (*ExecutePolicyOutput, error)
+	PutScalingPolicy(context.Context, *PutScalingPolicyInput) (*PutScalingPolicyOutput, error)
+	PutScheduledUpdateGroupAction(context.Context, *PutScheduledUpdateGroupActionInput) (*PutScheduledUpdateGroupActionOutput, error)
 	ResumeProcesses(context.Context, *ResumeProcessesInput) (*ResumeProcessesOutput, error)
 	SetDesiredCapacity(context.Context, *SetDesiredCapacityInput) (*SetDesiredCapacityOutput, error)
 	SetInstanceHealth(context.Context, *SetInstanceHealthInput) (*SetInstanceHealthOutput, error)
@@ -81,6 +88,16 @@ func (Unimplemented) DeleteLaunchConfiguration(context.Context, *DeleteLaunchCon
 	return nil, wire.NotBuilt("autoscaling", "DeleteLaunchConfiguration")
 }
 
+// DeletePolicy is not implemented.
+func (Unimplemented) DeletePolicy(context.Context, *DeletePolicyInput) (*DeletePolicyOutput, error) {
+	return nil, wire.NotBuilt("autoscaling", "DeletePolicy")
+}
+
+// DeleteScheduledAction is not implemented.
+func (Unimplemented) DeleteScheduledAction(context.Context, *DeleteScheduledActionInput) (*DeleteScheduledActionOutput, error) {
+	return nil, wire.NotBuilt("autoscaling", "DeleteScheduledAction")
+}
+
 // DeleteTags is not implemented.
 func (Unimplemented) DeleteTags(context.Context, *DeleteTagsInput) (*DeleteTagsOutput, error) {
 	return nil, wire.NotBuilt("autoscaling", "DeleteTags")
@@ -106,9 +123,19 @@ func (Unimplemented) DescribeLoadBalancerTargetGroups(context.Context, *Describe
 	return nil, wire.NotBuilt("autoscaling", "DescribeLoadBalancerTargetGroups")
 }
 
+// DescribePolicies is not implemented.
+func (Unimplemented) DescribePolicies(context.Context, *DescribePoliciesInput) (*DescribePoliciesOutput, error) {
+	return nil, wire.NotBuilt("autoscaling", "DescribePolicies")
+}
+
 // DescribeScalingActivities is not implemented.
 func (Unimplemented) DescribeScalingActivities(context.Context, *DescribeScalingActivitiesInput) (*DescribeScalingActivitiesOutput, error) {
 	return nil, wire.NotBuilt("autoscaling", "DescribeScalingActivities")
+}
+
+// DescribeScheduledActions is not implemented.
+func (Unimplemented) DescribeScheduledActions(context.Context, *DescribeScheduledActionsInput) (*DescribeScheduledActionsOutput, error) {
+	return nil, wire.NotBuilt("autoscaling", "DescribeScheduledActions")
 }
 
 // DescribeTags is not implemented.
@@ -139,6 +166,21 @@ func (Unimplemented) DisableMetricsCollection(context.Context, *DisableMetricsCo
 // EnableMetricsCollection is not implemented.
 func (Unimplemented) EnableMetricsCollection(context.Context, *EnableMetricsCollectionInput) (*EnableMetricsCollectionOutput, error) {
 	return nil, wire.NotBuilt("autoscaling", "EnableMetricsCollection")
+}
+
+// ExecutePolicy is not implemented.
+func (Unimplemented) ExecutePolicy(context.Context, *ExecutePolicyInput) (*ExecutePolicyOutput, error) {
+	return nil, wire.NotBuilt("autoscaling", "ExecutePolicy")
+}
+
+// PutScalingPolicy is not implemented.
+func (Unimplemented) PutScalingPolicy(context.Context, *PutScalingPolicyInput) (*PutScalingPolicyOutput, error) {
+	return nil, wire.NotBuilt("autoscaling", "PutScalingPolicy")
+}
+
+// PutScheduledUpdateGroupAction is not implemented.
+func (Unimplemented) PutScheduledUpdateGroupAction(context.Context, *PutScheduledUpdateGroupActionInput) (*PutScheduledUpdateGroupActionOutput, error) {
+	return nil, wire.NotBuilt("autoscaling", "PutScheduledUpdateGroupAction")
 }
 
 // ResumeProcesses is not implemented.
@@ -197,18 +239,25 @@ var Meta = wire.NewService(wire.Description{
 		wire.Build("CreateOrUpdateTags", Operations.CreateOrUpdateTags),
 		wire.Build("DeleteAutoScalingGroup", Operations.DeleteAutoScalingGroup),
 		wire.Build("DeleteLaunchConfiguration", Operations.DeleteLaunchConfiguration),
+		wire.Build("DeletePolicy", Operations.DeletePolicy),
+		wire.Build("DeleteScheduledAction", Operations.DeleteScheduledAction),
 		wire.Build("DeleteTags", Operations.DeleteTags),
 		wire.Build("DescribeAutoScalingGroups", Operations.DescribeAutoScalingGroups),
 		wire.Build("DescribeAutoScalingInstances", Operations.DescribeAutoScalingInstances),
 		wire.Build("DescribeLaunchConfigurations", Operations.DescribeLaunchConfigurations),
 		wire.Build("DescribeLoadBalancerTargetGroups", Operations.DescribeLoadBalancerTargetGroups),
+		wire.Build("DescribePolicies", Operations.DescribePolicies),
 		wire.Build("DescribeScalingActivities", Operations.DescribeScalingActivities),
+		wire.Build("DescribeScheduledActions", Operations.DescribeScheduledActions),
 		wire.Build("DescribeTags", Operations.DescribeTags),
 		wire.Build("DescribeTrafficSources", Operations.DescribeTrafficSources),
 		wire.Build("DetachLoadBalancerTargetGroups", Operations.DetachLoadBalancerTargetGroups),
 		wire.Build("DetachTrafficSources", Operations.DetachTrafficSources),
 		wire.Build("DisableMetricsCollection", Operations.DisableMetricsCollection),
 		wire.Build("EnableMetricsCollection", Operations.EnableMetricsCollection),
+		wire.Build("ExecutePolicy", Operations.ExecutePolicy),
+		wire.Build("PutScalingPolicy", Operations.PutScalingPolicy),
+		wire.Build("PutScheduledUpdateGroupAction", Operations.PutScheduledUpdateGroupAction),
 		wire.Build("ResumeProcesses", Operations.ResumeProcesses),
 		wire.Build("SetDesiredCapacity", Operations.SetDesiredCapacity),
 		wire.Build("SetInstanceHealth", Operations.SetInstanceHealth),

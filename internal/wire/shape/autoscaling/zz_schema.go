@@ -19,8 +19,8 @@ DeleteAutoScalingGroup POST / 200 DeleteAutoScalingGroupType - - ScalingActivity
 DeleteLaunchConfiguration POST / 200 LaunchConfigurationNameType - - ResourceInUseFault,ResourceContentionFault
 DeleteLifecycleHook POST / 200 - - - -
 DeleteNotificationConfiguration POST / 200 - - - -
-DeletePolicy POST / 200 - - - -
-DeleteScheduledAction POST / 200 - - - -
+DeletePolicy POST / 200 DeletePolicyType - - ResourceContentionFault,ServiceLinkedRoleFailure
+DeleteScheduledAction POST / 200 DeleteScheduledActionType - - ResourceContentionFault
 DeleteTags POST / 200 DeleteTagsType - - ResourceContentionFault,ResourceInUseFault
 DeleteWarmPool POST / 200 - - - -
 DescribeAccountLimits POST / 200 - - - -
@@ -36,10 +36,10 @@ DescribeLoadBalancerTargetGroups POST / 200 DescribeLoadBalancerTargetGroupsRequ
 DescribeLoadBalancers POST / 200 - - - -
 DescribeMetricCollectionTypes POST / 200 - - - -
 DescribeNotificationConfigurations POST / 200 - - - -
-DescribePolicies POST / 200 - - - -
+DescribePolicies POST / 200 DescribePoliciesType PoliciesType DescribePoliciesResult InvalidNextToken,ResourceContentionFault,ServiceLinkedRoleFailure
 DescribeScalingActivities POST / 200 DescribeScalingActivitiesType ActivitiesType DescribeScalingActivitiesResult InvalidNextToken,ResourceContentionFault
 DescribeScalingProcessTypes POST / 200 - - - -
-DescribeScheduledActions POST / 200 - - - -
+DescribeScheduledActions POST / 200 DescribeScheduledActionsType ScheduledActionsType DescribeScheduledActionsResult InvalidNextToken,ResourceContentionFault
 DescribeTags POST / 200 DescribeTagsType TagsType DescribeTagsResult InvalidNextToken,ResourceContentionFault
 DescribeTerminationPolicyTypes POST / 200 - - - -
 DescribeTrafficSources POST / 200 DescribeTrafficSourcesRequest DescribeTrafficSourcesResponse DescribeTrafficSourcesResult ResourceContentionFault,InvalidNextToken
@@ -51,14 +51,14 @@ DetachTrafficSources POST / 200 DetachTrafficSourcesType DetachTrafficSourcesRes
 DisableMetricsCollection POST / 200 DisableMetricsCollectionQuery - - ResourceContentionFault
 EnableMetricsCollection POST / 200 EnableMetricsCollectionQuery - - ResourceContentionFault
 EnterStandby POST / 200 - - - -
-ExecutePolicy POST / 200 - - - -
+ExecutePolicy POST / 200 ExecutePolicyType - - ScalingActivityInProgressFault,ResourceContentionFault
 ExitStandby POST / 200 - - - -
 GetPredictiveScalingForecast POST / 200 - - - -
 LaunchInstances POST / 200 - - - -
 PutLifecycleHook POST / 200 - - - -
 PutNotificationConfiguration POST / 200 - - - -
-PutScalingPolicy POST / 200 - - - -
-PutScheduledUpdateGroupAction POST / 200 - - - -
+PutScalingPolicy POST / 200 PutScalingPolicyType PolicyARNType PutScalingPolicyResult LimitExceededFault,ResourceContentionFault,ServiceLinkedRoleFailure
+PutScheduledUpdateGroupAction POST / 200 PutScheduledUpdateGroupActionType - - AlreadyExistsFault,LimitExceededFault,ResourceContentionFault
 PutWarmPool POST / 200 - - - -
 RecordLifecycleActionHeartbeat POST / 200 - - - -
 ResumeProcesses POST / 200 ScalingProcessQuery - - ResourceInUseFault,ResourceContentionFault
@@ -102,6 +102,8 @@ ActivitiesType {"t":"structure","m":[{"n":"Activities","s":"Activities"},{"n":"N
 Activity {"t":"structure","m":[{"n":"ActivityId","s":"XmlString"},{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"Description","s":"XmlString"},{"n":"Cause","s":"XmlStringMaxLen1023"},{"n":"StartTime","s":"TimestampType"},{"n":"EndTime","s":"TimestampType"},{"n":"StatusCode","s":"ScalingActivityStatusCode"},{"n":"StatusMessage","s":"XmlStringMaxLen255"},{"n":"Progress","s":"Progress"},{"n":"Details","s":"XmlString"},{"n":"AutoScalingGroupState","s":"AutoScalingGroupState"},{"n":"AutoScalingGroupARN","s":"ResourceName"}],"r":["ActivityId","AutoScalingGroupName","Cause","StartTime","StatusCode"]}
 ActivityIds {"t":"list","el":{"s":"XmlString"}}
 ActivityType {"t":"structure","m":[{"n":"Activity","s":"Activity"}]}
+Alarm {"t":"structure","m":[{"n":"AlarmName","s":"XmlStringMaxLen255"},{"n":"AlarmARN","s":"ResourceName"}]}
+Alarms {"t":"list","el":{"s":"Alarm"}}
 AllowedInstanceType {"t":"string","min":1,"max":30,"p":"[a-zA-Z0-9\\.\\*\\-]+"}
 AllowedInstanceTypes {"t":"list","max":400,"el":{"s":"AllowedInstanceType"}}
 AnyPrintableAsciiStringMaxLen4000 {"t":"string","min":1,"max":4000,"p":"[\\u0009\\u000A\\u000D\\u0020-\\u007e]+","re":"[\\x{0009}\\x{000A}\\x{000D}\\x{0020}-\\x{007e}]+"}
@@ -156,14 +158,19 @@ CpuPerformanceFactorRequest {"t":"structure","m":[{"n":"References","s":"Perform
 CreateAutoScalingGroupType {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"LaunchConfigurationName","s":"XmlStringMaxLen255"},{"n":"LaunchTemplate","s":"LaunchTemplateSpecification"},{"n":"MixedInstancesPolicy","s":"MixedInstancesPolicy"},{"n":"InstanceId","s":"XmlStringMaxLen19"},{"n":"MinSize","s":"AutoScalingGroupMinSize"},{"n":"MaxSize","s":"AutoScalingGroupMaxSize"},{"n":"DesiredCapacity","s":"AutoScalingGroupDesiredCapacity"},{"n":"DefaultCooldown","s":"Cooldown"},{"n":"AvailabilityZones","s":"AvailabilityZones"},{"n":"AvailabilityZoneIds","s":"AvailabilityZoneIds"},{"n":"LoadBalancerNames","s":"LoadBalancerNames"},{"n":"TargetGroupARNs","s":"TargetGroupARNs"},{"n":"HealthCheckType","s":"XmlStringMaxLen32"},{"n":"HealthCheckGracePeriod","s":"HealthCheckGracePeriod"},{"n":"PlacementGroup","s":"XmlStringMaxLen255"},{"n":"VPCZoneIdentifier","s":"XmlStringMaxLen5000"},{"n":"TerminationPolicies","s":"TerminationPolicies"},{"n":"NewInstancesProtectedFromScaleIn","s":"InstanceProtected"},{"n":"CapacityRebalance","s":"CapacityRebalanceEnabled"},{"n":"LifecycleHookSpecificationList","s":"LifecycleHookSpecifications"},{"n":"DeletionProtection","s":"DeletionProtection"},{"n":"Tags","s":"Tags"},{"n":"ServiceLinkedRoleARN","s":"ResourceName"},{"n":"MaxInstanceLifetime","s":"MaxInstanceLifetime"},{"n":"Context","s":"Context"},{"n":"DesiredCapacityType","s":"XmlStringMaxLen255"},{"n":"DefaultInstanceWarmup","s":"DefaultInstanceWarmup"},{"n":"TrafficSources","s":"TrafficSources"},{"n":"InstanceMaintenancePolicy","s":"InstanceMaintenancePolicy"},{"n":"AvailabilityZoneDistribution","s":"AvailabilityZoneDistribution"},{"n":"AvailabilityZoneImpairmentPolicy","s":"AvailabilityZoneImpairmentPolicy"},{"n":"SkipZonalShiftValidation","s":"SkipZonalShiftValidation"},{"n":"CapacityReservationSpecification","s":"CapacityReservationSpecification"},{"n":"InstanceLifecyclePolicy","s":"InstanceLifecyclePolicy"},{"n":"Operator","s":"Operator"}],"r":["AutoScalingGroupName","MinSize","MaxSize"]}
 CreateLaunchConfigurationType {"t":"structure","m":[{"n":"LaunchConfigurationName","s":"XmlStringMaxLen255"},{"n":"ImageId","s":"XmlStringMaxLen255"},{"n":"KeyName","s":"XmlStringMaxLen255"},{"n":"SecurityGroups","s":"SecurityGroups"},{"n":"ClassicLinkVPCId","s":"XmlStringMaxLen255"},{"n":"ClassicLinkVPCSecurityGroups","s":"ClassicLinkVPCSecurityGroups"},{"n":"UserData","s":"XmlStringUserData"},{"n":"InstanceId","s":"XmlStringMaxLen19"},{"n":"InstanceType","s":"XmlStringMaxLen255"},{"n":"KernelId","s":"XmlStringMaxLen255"},{"n":"RamdiskId","s":"XmlStringMaxLen255"},{"n":"BlockDeviceMappings","s":"BlockDeviceMappings"},{"n":"InstanceMonitoring","s":"InstanceMonitoring"},{"n":"SpotPrice","s":"SpotPrice"},{"n":"IamInstanceProfile","s":"XmlStringMaxLen1600"},{"n":"EbsOptimized","s":"EbsOptimized"},{"n":"AssociatePublicIpAddress","s":"AssociatePublicIpAddress"},{"n":"PlacementTenancy","s":"XmlStringMaxLen64"},{"n":"MetadataOptions","s":"InstanceMetadataOptions"}],"r":["LaunchConfigurationName"]}
 CreateOrUpdateTagsType {"t":"structure","m":[{"n":"Tags","s":"Tags"}],"r":["Tags"]}
+CustomizedMetricSpecification {"t":"structure","m":[{"n":"MetricName","s":"MetricName"},{"n":"Namespace","s":"MetricNamespace"},{"n":"Dimensions","s":"MetricDimensions"},{"n":"Statistic","s":"MetricStatistic"},{"n":"Unit","s":"MetricUnit"},{"n":"Period","s":"MetricGranularityInSeconds"},{"n":"Metrics","s":"TargetTrackingMetricDataQueries"}]}
 DefaultInstanceWarmup {"t":"integer"}
 DeleteAutoScalingGroupType {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"ForceDelete","s":"ForceDelete"}],"r":["AutoScalingGroupName"]}
+DeletePolicyType {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"PolicyName","s":"ResourceName"}],"r":["PolicyName"]}
+DeleteScheduledActionType {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"ScheduledActionName","s":"XmlStringMaxLen255"}],"r":["AutoScalingGroupName","ScheduledActionName"]}
 DeleteTagsType {"t":"structure","m":[{"n":"Tags","s":"Tags"}],"r":["Tags"]}
 DeletionProtection {"t":"string","e":["none","prevent-force-deletion","prevent-all-deletion"]}
 DescribeAutoScalingInstancesType {"t":"structure","m":[{"n":"InstanceIds","s":"InstanceIds"},{"n":"MaxRecords","s":"MaxRecords"},{"n":"NextToken","s":"XmlString"}]}
 DescribeLoadBalancerTargetGroupsRequest {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"NextToken","s":"XmlString"},{"n":"MaxRecords","s":"MaxRecords"}],"r":["AutoScalingGroupName"]}
 DescribeLoadBalancerTargetGroupsResponse {"t":"structure","m":[{"n":"LoadBalancerTargetGroups","s":"LoadBalancerTargetGroupStates"},{"n":"NextToken","s":"XmlString"}]}
+DescribePoliciesType {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"PolicyNames","s":"PolicyNames"},{"n":"PolicyTypes","s":"PolicyTypes"},{"n":"NextToken","s":"XmlString"},{"n":"MaxRecords","s":"MaxRecords"}]}
 DescribeScalingActivitiesType {"t":"structure","m":[{"n":"ActivityIds","s":"ActivityIds"},{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"IncludeDeletedGroups","s":"IncludeDeletedGroups"},{"n":"MaxRecords","s":"MaxRecords"},{"n":"NextToken","s":"XmlString"},{"n":"Filters","s":"Filters"}]}
+DescribeScheduledActionsType {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"ScheduledActionNames","s":"ScheduledActionNames"},{"n":"StartTime","s":"TimestampType"},{"n":"EndTime","s":"TimestampType"},{"n":"NextToken","s":"XmlString"},{"n":"MaxRecords","s":"MaxRecords"}]}
 DescribeTagsType {"t":"structure","m":[{"n":"Filters","s":"Filters"},{"n":"NextToken","s":"XmlString"},{"n":"MaxRecords","s":"MaxRecords"}]}
 DescribeTrafficSourcesRequest {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"TrafficSourceType","s":"XmlStringMaxLen255"},{"n":"NextToken","s":"XmlString"},{"n":"MaxRecords","s":"MaxRecords"}],"r":["AutoScalingGroupName"]}
 DescribeTrafficSourcesResponse {"t":"structure","m":[{"n":"TrafficSources","s":"TrafficSourceStates"},{"n":"NextToken","s":"XmlString"}]}
@@ -172,13 +179,16 @@ DetachLoadBalancerTargetGroupsType {"t":"structure","m":[{"n":"AutoScalingGroupN
 DetachTrafficSourcesResultType {"t":"structure"}
 DetachTrafficSourcesType {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"TrafficSources","s":"TrafficSources"}],"r":["AutoScalingGroupName","TrafficSources"]}
 DisableMetricsCollectionQuery {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"Metrics","s":"Metrics"}],"r":["AutoScalingGroupName"]}
+DisableScaleIn {"t":"boolean"}
 Ebs {"t":"structure","m":[{"n":"SnapshotId","s":"XmlStringMaxLen255"},{"n":"VolumeSize","s":"BlockDeviceEbsVolumeSize"},{"n":"VolumeType","s":"BlockDeviceEbsVolumeType"},{"n":"DeleteOnTermination","s":"BlockDeviceEbsDeleteOnTermination"},{"n":"Iops","s":"BlockDeviceEbsIops"},{"n":"Encrypted","s":"BlockDeviceEbsEncrypted"},{"n":"Throughput","s":"BlockDeviceEbsThroughput"}]}
 EbsOptimized {"t":"boolean"}
 EnableMetricsCollectionQuery {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"Metrics","s":"Metrics"},{"n":"Granularity","s":"XmlStringMaxLen255"}],"r":["AutoScalingGroupName","Granularity"]}
 EnabledMetric {"t":"structure","m":[{"n":"Metric","s":"XmlStringMaxLen255"},{"n":"Granularity","s":"XmlStringMaxLen255"}]}
 EnabledMetrics {"t":"list","el":{"s":"EnabledMetric"}}
+EstimatedInstanceWarmup {"t":"integer"}
 ExcludedInstance {"t":"string","min":1,"max":30,"p":"[a-zA-Z0-9\\.\\*\\-]+"}
 ExcludedInstanceTypes {"t":"list","max":400,"el":{"s":"ExcludedInstance"}}
+ExecutePolicyType {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"PolicyName","s":"ResourceName"},{"n":"HonorCooldown","s":"HonorCooldown"},{"n":"MetricValue","s":"MetricScale"},{"n":"BreachThreshold","s":"MetricScale"}],"r":["PolicyName"]}
 Filter {"t":"structure","m":[{"n":"Name","s":"XmlString"},{"n":"Values","s":"Values"}]}
 Filters {"t":"list","el":{"s":"Filter"}}
 ForceDelete {"t":"boolean"}
@@ -234,7 +244,24 @@ MaxInstanceLifetime {"t":"integer"}
 MaxRecords {"t":"integer"}
 MemoryGiBPerVCpuRequest {"t":"structure","m":[{"n":"Min","s":"NullablePositiveDouble"},{"n":"Max","s":"NullablePositiveDouble"}]}
 MemoryMiBRequest {"t":"structure","m":[{"n":"Min","s":"NullablePositiveInteger"},{"n":"Max","s":"NullablePositiveInteger"}],"r":["Min"]}
+Metric {"t":"structure","m":[{"n":"Namespace","s":"MetricNamespace"},{"n":"MetricName","s":"MetricName"},{"n":"Dimensions","s":"MetricDimensions"}],"r":["Namespace","MetricName"]}
+MetricDataQueries {"t":"list","el":{"s":"MetricDataQuery"}}
+MetricDataQuery {"t":"structure","m":[{"n":"Id","s":"XmlStringMaxLen255"},{"n":"Expression","s":"XmlStringMaxLen1023"},{"n":"MetricStat","s":"MetricStat"},{"n":"Label","s":"XmlStringMetricLabel"},{"n":"ReturnData","s":"ReturnData"}],"r":["Id"]}
+MetricDimension {"t":"structure","m":[{"n":"Name","s":"MetricDimensionName"},{"n":"Value","s":"MetricDimensionValue"}],"r":["Name","Value"]}
+MetricDimensionName {"t":"string"}
+MetricDimensionValue {"t":"string"}
+MetricDimensions {"t":"list","el":{"s":"MetricDimension"}}
+MetricGranularityInSeconds {"t":"integer","min":1}
+MetricName {"t":"string"}
+MetricNamespace {"t":"string"}
+MetricScale {"t":"double"}
+MetricStat {"t":"structure","m":[{"n":"Metric","s":"Metric"},{"n":"Stat","s":"XmlStringMetricStat"},{"n":"Unit","s":"MetricUnit"}],"r":["Metric","Stat"]}
+MetricStatistic {"t":"string","e":["Average","Minimum","Maximum","SampleCount","Sum"]}
+MetricType {"t":"string","e":["ASGAverageCPUUtilization","ASGAverageNetworkIn","ASGAverageNetworkOut","ALBRequestCountPerTarget"]}
+MetricUnit {"t":"string"}
 Metrics {"t":"list","el":{"s":"XmlStringMaxLen255"}}
+MinAdjustmentMagnitude {"t":"integer"}
+MinAdjustmentStep {"t":"integer"}
 MixedInstanceSpotPrice {"t":"string","min":0,"max":255}
 MixedInstancesPolicy {"t":"structure","m":[{"n":"LaunchTemplate","s":"LaunchTemplate"},{"n":"InstancesDistribution","s":"InstancesDistribution"}]}
 MonitoringEnabled {"t":"boolean"}
@@ -251,16 +278,48 @@ Operator {"t":"structure","m":[{"n":"Principal","s":"ManagerIdentifier"}],"r":["
 Overrides {"t":"list","el":{"s":"LaunchTemplateOverrides"}}
 PerformanceFactorReferenceRequest {"t":"structure","m":[{"n":"InstanceFamily","s":"String"}]}
 PerformanceFactorReferenceSetRequest {"t":"list","el":{"s":"PerformanceFactorReferenceRequest","w":"item"}}
+PoliciesType {"t":"structure","m":[{"n":"ScalingPolicies","s":"ScalingPolicies"},{"n":"NextToken","s":"XmlString"}]}
+PolicyARNType {"t":"structure","m":[{"n":"PolicyARN","s":"ResourceName"},{"n":"Alarms","s":"Alarms"}]}
+PolicyIncrement {"t":"integer"}
+PolicyNames {"t":"list","el":{"s":"ResourceName"}}
+PolicyTypes {"t":"list","el":{"s":"XmlStringMaxLen64"}}
+PredefinedLoadMetricType {"t":"string","e":["ASGTotalCPUUtilization","ASGTotalNetworkIn","ASGTotalNetworkOut","ALBTargetGroupRequestCount"]}
+PredefinedMetricPairType {"t":"string","e":["ASGCPUUtilization","ASGNetworkIn","ASGNetworkOut","ALBRequestCount"]}
+PredefinedMetricSpecification {"t":"structure","m":[{"n":"PredefinedMetricType","s":"MetricType"},{"n":"ResourceLabel","s":"XmlStringMaxLen1023"}],"r":["PredefinedMetricType"]}
+PredefinedScalingMetricType {"t":"string","e":["ASGAverageCPUUtilization","ASGAverageNetworkIn","ASGAverageNetworkOut","ALBRequestCountPerTarget"]}
+PredictiveScalingConfiguration {"t":"structure","m":[{"n":"MetricSpecifications","s":"PredictiveScalingMetricSpecifications"},{"n":"Mode","s":"PredictiveScalingMode"},{"n":"SchedulingBufferTime","s":"PredictiveScalingSchedulingBufferTime"},{"n":"MaxCapacityBreachBehavior","s":"PredictiveScalingMaxCapacityBreachBehavior"},{"n":"MaxCapacityBuffer","s":"PredictiveScalingMaxCapacityBuffer"}],"r":["MetricSpecifications"]}
+PredictiveScalingCustomizedCapacityMetric {"t":"structure","m":[{"n":"MetricDataQueries","s":"MetricDataQueries"}],"r":["MetricDataQueries"]}
+PredictiveScalingCustomizedLoadMetric {"t":"structure","m":[{"n":"MetricDataQueries","s":"MetricDataQueries"}],"r":["MetricDataQueries"]}
+PredictiveScalingCustomizedScalingMetric {"t":"structure","m":[{"n":"MetricDataQueries","s":"MetricDataQueries"}],"r":["MetricDataQueries"]}
+PredictiveScalingMaxCapacityBreachBehavior {"t":"string","e":["HonorMaxCapacity","IncreaseMaxCapacity"]}
+PredictiveScalingMaxCapacityBuffer {"t":"integer","min":0,"max":100}
+PredictiveScalingMetricSpecification {"t":"structure","m":[{"n":"TargetValue","s":"MetricScale"},{"n":"PredefinedMetricPairSpecification","s":"PredictiveScalingPredefinedMetricPair"},{"n":"PredefinedScalingMetricSpecification","s":"PredictiveScalingPredefinedScalingMetric"},{"n":"PredefinedLoadMetricSpecification","s":"PredictiveScalingPredefinedLoadMetric"},{"n":"CustomizedScalingMetricSpecification","s":"PredictiveScalingCustomizedScalingMetric"},{"n":"CustomizedLoadMetricSpecification","s":"PredictiveScalingCustomizedLoadMetric"},{"n":"CustomizedCapacityMetricSpecification","s":"PredictiveScalingCustomizedCapacityMetric"}],"r":["TargetValue"]}
+PredictiveScalingMetricSpecifications {"t":"list","el":{"s":"PredictiveScalingMetricSpecification"}}
+PredictiveScalingMode {"t":"string","e":["ForecastAndScale","ForecastOnly"]}
+PredictiveScalingPredefinedLoadMetric {"t":"structure","m":[{"n":"PredefinedMetricType","s":"PredefinedLoadMetricType"},{"n":"ResourceLabel","s":"XmlStringMaxLen1023"}],"r":["PredefinedMetricType"]}
+PredictiveScalingPredefinedMetricPair {"t":"structure","m":[{"n":"PredefinedMetricType","s":"PredefinedMetricPairType"},{"n":"ResourceLabel","s":"XmlStringMaxLen1023"}],"r":["PredefinedMetricType"]}
+PredictiveScalingPredefinedScalingMetric {"t":"structure","m":[{"n":"PredefinedMetricType","s":"PredefinedScalingMetricType"},{"n":"ResourceLabel","s":"XmlStringMaxLen1023"}],"r":["PredefinedMetricType"]}
+PredictiveScalingSchedulingBufferTime {"t":"integer","min":0}
 ProcessNames {"t":"list","el":{"s":"XmlStringMaxLen255"}}
 Progress {"t":"integer"}
 PropagateAtLaunch {"t":"boolean"}
 ProtectedFromScaleIn {"t":"boolean"}
+PutScalingPolicyType {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"PolicyName","s":"XmlStringMaxLen255"},{"n":"PolicyType","s":"XmlStringMaxLen64"},{"n":"AdjustmentType","s":"XmlStringMaxLen255"},{"n":"MinAdjustmentStep","s":"MinAdjustmentStep"},{"n":"MinAdjustmentMagnitude","s":"MinAdjustmentMagnitude"},{"n":"ScalingAdjustment","s":"PolicyIncrement"},{"n":"Cooldown","s":"Cooldown"},{"n":"MetricAggregationType","s":"XmlStringMaxLen32"},{"n":"StepAdjustments","s":"StepAdjustments"},{"n":"EstimatedInstanceWarmup","s":"EstimatedInstanceWarmup"},{"n":"TargetTrackingConfiguration","s":"TargetTrackingConfiguration"},{"n":"Enabled","s":"ScalingPolicyEnabled"},{"n":"PredictiveScalingConfiguration","s":"PredictiveScalingConfiguration"}],"r":["AutoScalingGroupName","PolicyName"]}
+PutScheduledUpdateGroupActionType {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"ScheduledActionName","s":"XmlStringMaxLen255"},{"n":"Time","s":"TimestampType"},{"n":"StartTime","s":"TimestampType"},{"n":"EndTime","s":"TimestampType"},{"n":"Recurrence","s":"XmlStringMaxLen255"},{"n":"MinSize","s":"AutoScalingGroupMinSize"},{"n":"MaxSize","s":"AutoScalingGroupMaxSize"},{"n":"DesiredCapacity","s":"AutoScalingGroupDesiredCapacity"},{"n":"TimeZone","s":"XmlStringMaxLen255"}],"r":["AutoScalingGroupName","ScheduledActionName"]}
 ResourceName {"t":"string","min":1,"max":1600,"p":"[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*","re":"[\\x{0020}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{10000}-\\x{10FFFF}\\r\\n\\t]*"}
 RetentionAction {"t":"string","e":["retain","terminate"]}
 RetentionTriggers {"t":"structure","m":[{"n":"TerminateHookAbandon","s":"RetentionAction"}]}
+ReturnData {"t":"boolean"}
 ReuseOnScaleIn {"t":"boolean"}
 ScalingActivityStatusCode {"t":"string","e":["PendingSpotBidPlacement","WaitingForSpotInstanceRequestId","WaitingForSpotInstanceId","WaitingForInstanceId","PreInService","InProgress","WaitingForELBConnectionDraining","MidLifecycleAction","WaitingForInstanceWarmup","Successful","Failed","Cancelled","WaitingForConnectionDraining","WaitingForInPlaceUpdateToStart","WaitingForInPlaceUpdateToFinalize","InPlaceUpdateInProgress"]}
+ScalingPolicies {"t":"list","el":{"s":"ScalingPolicy"}}
+ScalingPolicy {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"PolicyName","s":"XmlStringMaxLen255"},{"n":"PolicyARN","s":"ResourceName"},{"n":"PolicyType","s":"XmlStringMaxLen64"},{"n":"AdjustmentType","s":"XmlStringMaxLen255"},{"n":"MinAdjustmentStep","s":"MinAdjustmentStep"},{"n":"MinAdjustmentMagnitude","s":"MinAdjustmentMagnitude"},{"n":"ScalingAdjustment","s":"PolicyIncrement"},{"n":"Cooldown","s":"Cooldown"},{"n":"StepAdjustments","s":"StepAdjustments"},{"n":"MetricAggregationType","s":"XmlStringMaxLen32"},{"n":"EstimatedInstanceWarmup","s":"EstimatedInstanceWarmup"},{"n":"Alarms","s":"Alarms"},{"n":"TargetTrackingConfiguration","s":"TargetTrackingConfiguration"},{"n":"Enabled","s":"ScalingPolicyEnabled"},{"n":"PredictiveScalingConfiguration","s":"PredictiveScalingConfiguration"}]}
+ScalingPolicyEnabled {"t":"boolean"}
 ScalingProcessQuery {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"ScalingProcesses","s":"ProcessNames"}],"r":["AutoScalingGroupName"]}
+ScheduledActionNames {"t":"list","el":{"s":"XmlStringMaxLen255"}}
+ScheduledActionsType {"t":"structure","m":[{"n":"ScheduledUpdateGroupActions","s":"ScheduledUpdateGroupActions"},{"n":"NextToken","s":"XmlString"}]}
+ScheduledUpdateGroupAction {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"ScheduledActionName","s":"XmlStringMaxLen255"},{"n":"ScheduledActionARN","s":"ResourceName"},{"n":"Time","s":"TimestampType"},{"n":"StartTime","s":"TimestampType"},{"n":"EndTime","s":"TimestampType"},{"n":"Recurrence","s":"XmlStringMaxLen255"},{"n":"MinSize","s":"AutoScalingGroupMinSize"},{"n":"MaxSize","s":"AutoScalingGroupMaxSize"},{"n":"DesiredCapacity","s":"AutoScalingGroupDesiredCapacity"},{"n":"TimeZone","s":"XmlStringMaxLen255"}]}
+ScheduledUpdateGroupActions {"t":"list","el":{"s":"ScheduledUpdateGroupAction"}}
 SecurityGroups {"t":"list","el":{"s":"XmlString"}}
 SetDesiredCapacityType {"t":"structure","m":[{"n":"AutoScalingGroupName","s":"XmlStringMaxLen255"},{"n":"DesiredCapacity","s":"AutoScalingGroupDesiredCapacity"},{"n":"HonorCooldown","s":"HonorCooldown"}],"r":["AutoScalingGroupName","DesiredCapacity"]}
 SetInstanceHealthQuery {"t":"structure","m":[{"n":"InstanceId","s":"XmlStringMaxLen19"},{"n":"HealthStatus","s":"XmlStringMaxLen32"},{"n":"ShouldRespectGracePeriod","s":"ShouldRespectGracePeriod"}],"r":["InstanceId","HealthStatus"]}
@@ -271,6 +330,8 @@ ShouldRespectGracePeriod {"t":"boolean"}
 SkipZonalShiftValidation {"t":"boolean"}
 SpotInstancePools {"t":"integer"}
 SpotPrice {"t":"string","min":1,"max":255}
+StepAdjustment {"t":"structure","m":[{"n":"MetricIntervalLowerBound","s":"MetricScale"},{"n":"MetricIntervalUpperBound","s":"MetricScale"},{"n":"ScalingAdjustment","s":"PolicyIncrement"}],"r":["ScalingAdjustment"]}
+StepAdjustments {"t":"list","el":{"s":"StepAdjustment"}}
 String {"t":"string"}
 SuspendedProcess {"t":"structure","m":[{"n":"ProcessName","s":"XmlStringMaxLen255"},{"n":"SuspensionReason","s":"XmlStringMaxLen255"}]}
 SuspendedProcesses {"t":"list","el":{"s":"SuspendedProcess"}}
@@ -282,6 +343,10 @@ TagValue {"t":"string","min":0,"max":256,"p":"[\\u0020-\\uD7FF\\uE000-\\uFFFD\\u
 Tags {"t":"list","el":{"s":"Tag"}}
 TagsType {"t":"structure","m":[{"n":"Tags","s":"TagDescriptionList"},{"n":"NextToken","s":"XmlString"}]}
 TargetGroupARNs {"t":"list","el":{"s":"XmlStringMaxLen511"}}
+TargetTrackingConfiguration {"t":"structure","m":[{"n":"PredefinedMetricSpecification","s":"PredefinedMetricSpecification"},{"n":"CustomizedMetricSpecification","s":"CustomizedMetricSpecification"},{"n":"TargetValue","s":"MetricScale"},{"n":"DisableScaleIn","s":"DisableScaleIn"}],"r":["TargetValue"]}
+TargetTrackingMetricDataQueries {"t":"list","el":{"s":"TargetTrackingMetricDataQuery"}}
+TargetTrackingMetricDataQuery {"t":"structure","m":[{"n":"Id","s":"XmlStringMaxLen64"},{"n":"Expression","s":"XmlStringMaxLen2047"},{"n":"MetricStat","s":"TargetTrackingMetricStat"},{"n":"Label","s":"XmlStringMetricLabel"},{"n":"Period","s":"MetricGranularityInSeconds"},{"n":"ReturnData","s":"ReturnData"}],"r":["Id"]}
+TargetTrackingMetricStat {"t":"structure","m":[{"n":"Metric","s":"Metric"},{"n":"Stat","s":"XmlStringMetricStat"},{"n":"Unit","s":"MetricUnit"},{"n":"Period","s":"MetricGranularityInSeconds"}],"r":["Metric","Stat"]}
 TerminateInstanceInAutoScalingGroupType {"t":"structure","m":[{"n":"InstanceId","s":"XmlStringMaxLen19"},{"n":"ShouldDecrementDesiredCapacity","s":"ShouldDecrementDesiredCapacity"}],"r":["InstanceId","ShouldDecrementDesiredCapacity"]}
 TerminationPolicies {"t":"list","el":{"s":"XmlStringMaxLen1600"}}
 TimestampType {"t":"timestamp"}
@@ -303,11 +368,14 @@ XmlString {"t":"string","p":"[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDB
 XmlStringMaxLen1023 {"t":"string","min":1,"max":1023,"p":"[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*","re":"[\\x{0020}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{10000}-\\x{10FFFF}\\r\\n\\t]*"}
 XmlStringMaxLen1600 {"t":"string","min":1,"max":1600,"p":"[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*","re":"[\\x{0020}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{10000}-\\x{10FFFF}\\r\\n\\t]*"}
 XmlStringMaxLen19 {"t":"string","min":1,"max":19,"p":"[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*","re":"[\\x{0020}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{10000}-\\x{10FFFF}\\r\\n\\t]*"}
+XmlStringMaxLen2047 {"t":"string","min":1,"max":2047,"p":"[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*","re":"[\\x{0020}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{10000}-\\x{10FFFF}\\r\\n\\t]*"}
 XmlStringMaxLen255 {"t":"string","min":1,"max":255,"p":"[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*","re":"[\\x{0020}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{10000}-\\x{10FFFF}\\r\\n\\t]*"}
 XmlStringMaxLen32 {"t":"string","min":1,"max":32,"p":"[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*","re":"[\\x{0020}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{10000}-\\x{10FFFF}\\r\\n\\t]*"}
 XmlStringMaxLen5000 {"t":"string","min":1,"max":5000,"p":"[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*","re":"[\\x{0020}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{10000}-\\x{10FFFF}\\r\\n\\t]*"}
 XmlStringMaxLen511 {"t":"string","min":1,"max":511,"p":"[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*","re":"[\\x{0020}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{10000}-\\x{10FFFF}\\r\\n\\t]*"}
 XmlStringMaxLen64 {"t":"string","min":1,"max":64,"p":"[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*","re":"[\\x{0020}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{10000}-\\x{10FFFF}\\r\\n\\t]*"}
+XmlStringMetricLabel {"t":"string","max":2047,"p":"[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*","re":"[\\x{0020}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{10000}-\\x{10FFFF}\\r\\n\\t]*"}
+XmlStringMetricStat {"t":"string","min":1,"max":100,"p":"[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*","re":"[\\x{0020}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{10000}-\\x{10FFFF}\\r\\n\\t]*"}
 XmlStringUserData {"t":"string","max":21847,"p":"[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*","re":"[\\x{0020}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{10000}-\\x{10FFFF}\\r\\n\\t]*"}
 ZonalShiftEnabled {"t":"boolean"}
 `

@@ -45,6 +45,12 @@ type TerminateInstanceInAutoScalingGroupOutput struct {
 	Activity *Activity `json:"Activity,omitempty"`
 }
 
+// Alarm is the shape Alarm.
+type Alarm struct {
+	AlarmName *string `json:"AlarmName,omitempty"`
+	AlarmARN  *string `json:"AlarmARN,omitempty"`
+}
+
 // AttachLoadBalancerTargetGroupsOutput is the shape AttachLoadBalancerTargetGroupsResultType.
 type AttachLoadBalancerTargetGroupsOutput struct {
 }
@@ -264,10 +270,33 @@ type CreateOrUpdateTagsInput struct {
 	Tags []Tag `json:"Tags,omitempty"`
 }
 
+// CustomizedMetricSpecification is the shape CustomizedMetricSpecification.
+type CustomizedMetricSpecification struct {
+	MetricName *string                         `json:"MetricName,omitempty"`
+	Namespace  *string                         `json:"Namespace,omitempty"`
+	Dimensions []MetricDimension               `json:"Dimensions,omitempty"`
+	Statistic  *string                         `json:"Statistic,omitempty"`
+	Unit       *string                         `json:"Unit,omitempty"`
+	Period     *int64                          `json:"Period,omitempty"`
+	Metrics    []TargetTrackingMetricDataQuery `json:"Metrics,omitempty"`
+}
+
 // DeleteAutoScalingGroupInput is the shape DeleteAutoScalingGroupType.
 type DeleteAutoScalingGroupInput struct {
 	AutoScalingGroupName *string `json:"AutoScalingGroupName,omitempty"`
 	ForceDelete          *bool   `json:"ForceDelete,omitempty"`
+}
+
+// DeletePolicyInput is the shape DeletePolicyType.
+type DeletePolicyInput struct {
+	AutoScalingGroupName *string `json:"AutoScalingGroupName,omitempty"`
+	PolicyName           *string `json:"PolicyName,omitempty"`
+}
+
+// DeleteScheduledActionInput is the shape DeleteScheduledActionType.
+type DeleteScheduledActionInput struct {
+	AutoScalingGroupName *string `json:"AutoScalingGroupName,omitempty"`
+	ScheduledActionName  *string `json:"ScheduledActionName,omitempty"`
 }
 
 // DeleteTagsInput is the shape DeleteTagsType.
@@ -295,6 +324,15 @@ type DescribeLoadBalancerTargetGroupsOutput struct {
 	NextToken                *string                        `json:"NextToken,omitempty"`
 }
 
+// DescribePoliciesInput is the shape DescribePoliciesType.
+type DescribePoliciesInput struct {
+	AutoScalingGroupName *string  `json:"AutoScalingGroupName,omitempty"`
+	PolicyNames          []string `json:"PolicyNames,omitempty"`
+	PolicyTypes          []string `json:"PolicyTypes,omitempty"`
+	NextToken            *string  `json:"NextToken,omitempty"`
+	MaxRecords           *int64   `json:"MaxRecords,omitempty"`
+}
+
 // DescribeScalingActivitiesInput is the shape DescribeScalingActivitiesType.
 type DescribeScalingActivitiesInput struct {
 	ActivityIds          []string `json:"ActivityIds,omitempty"`
@@ -303,6 +341,16 @@ type DescribeScalingActivitiesInput struct {
 	MaxRecords           *int64   `json:"MaxRecords,omitempty"`
 	NextToken            *string  `json:"NextToken,omitempty"`
 	Filters              []Filter `json:"Filters,omitempty"`
+}
+
+// DescribeScheduledActionsInput is the shape DescribeScheduledActionsType.
+type DescribeScheduledActionsInput struct {
+	AutoScalingGroupName *string    `json:"AutoScalingGroupName,omitempty"`
+	ScheduledActionNames []string   `json:"ScheduledActionNames,omitempty"`
+	StartTime            *time.Time `json:"StartTime,omitempty"`
+	EndTime              *time.Time `json:"EndTime,omitempty"`
+	NextToken            *string    `json:"NextToken,omitempty"`
+	MaxRecords           *int64     `json:"MaxRecords,omitempty"`
 }
 
 // DescribeTagsInput is the shape DescribeTagsType.
@@ -374,6 +422,15 @@ type EnableMetricsCollectionInput struct {
 type EnabledMetric struct {
 	Metric      *string `json:"Metric,omitempty"`
 	Granularity *string `json:"Granularity,omitempty"`
+}
+
+// ExecutePolicyInput is the shape ExecutePolicyType.
+type ExecutePolicyInput struct {
+	AutoScalingGroupName *string  `json:"AutoScalingGroupName,omitempty"`
+	PolicyName           *string  `json:"PolicyName,omitempty"`
+	HonorCooldown        *bool    `json:"HonorCooldown,omitempty"`
+	MetricValue          *float64 `json:"MetricValue,omitempty"`
+	BreachThreshold      *float64 `json:"BreachThreshold,omitempty"`
 }
 
 // Filter is the shape Filter.
@@ -557,6 +614,35 @@ type MemoryMiBRequest struct {
 	Max *int64 `json:"Max,omitempty"`
 }
 
+// Metric is the shape Metric.
+type Metric struct {
+	Namespace  *string           `json:"Namespace,omitempty"`
+	MetricName *string           `json:"MetricName,omitempty"`
+	Dimensions []MetricDimension `json:"Dimensions,omitempty"`
+}
+
+// MetricDataQuery is the shape MetricDataQuery.
+type MetricDataQuery struct {
+	Id         *string     `json:"Id,omitempty"`
+	Expression *string     `json:"Expression,omitempty"`
+	MetricStat *MetricStat `json:"MetricStat,omitempty"`
+	Label      *string     `json:"Label,omitempty"`
+	ReturnData *bool       `json:"ReturnData,omitempty"`
+}
+
+// MetricDimension is the shape MetricDimension.
+type MetricDimension struct {
+	Name  *string `json:"Name,omitempty"`
+	Value *string `json:"Value,omitempty"`
+}
+
+// MetricStat is the shape MetricStat.
+type MetricStat struct {
+	Metric *Metric `json:"Metric,omitempty"`
+	Stat   *string `json:"Stat,omitempty"`
+	Unit   *string `json:"Unit,omitempty"`
+}
+
 // MixedInstancesPolicy is the shape MixedInstancesPolicy.
 type MixedInstancesPolicy struct {
 	LaunchTemplate        *LaunchTemplate        `json:"LaunchTemplate,omitempty"`
@@ -585,15 +671,159 @@ type PerformanceFactorReferenceRequest struct {
 	InstanceFamily *string `json:"InstanceFamily,omitempty"`
 }
 
+// DescribePoliciesOutput is the shape PoliciesType.
+type DescribePoliciesOutput struct {
+	ScalingPolicies []ScalingPolicy `json:"ScalingPolicies,omitempty"`
+	NextToken       *string         `json:"NextToken,omitempty"`
+}
+
+// PutScalingPolicyOutput is the shape PolicyARNType.
+type PutScalingPolicyOutput struct {
+	PolicyARN *string `json:"PolicyARN,omitempty"`
+	Alarms    []Alarm `json:"Alarms,omitempty"`
+}
+
+// PredefinedMetricSpecification is the shape PredefinedMetricSpecification.
+type PredefinedMetricSpecification struct {
+	PredefinedMetricType *string `json:"PredefinedMetricType,omitempty"`
+	ResourceLabel        *string `json:"ResourceLabel,omitempty"`
+}
+
+// PredictiveScalingConfiguration is the shape PredictiveScalingConfiguration.
+type PredictiveScalingConfiguration struct {
+	MetricSpecifications      []PredictiveScalingMetricSpecification `json:"MetricSpecifications,omitempty"`
+	Mode                      *string                                `json:"Mode,omitempty"`
+	SchedulingBufferTime      *int64                                 `json:"SchedulingBufferTime,omitempty"`
+	MaxCapacityBreachBehavior *string                                `json:"MaxCapacityBreachBehavior,omitempty"`
+	MaxCapacityBuffer         *int64                                 `json:"MaxCapacityBuffer,omitempty"`
+}
+
+// PredictiveScalingCustomizedCapacityMetric is the shape PredictiveScalingCustomizedCapacityMetric.
+type PredictiveScalingCustomizedCapacityMetric struct {
+	MetricDataQueries []MetricDataQuery `json:"MetricDataQueries,omitempty"`
+}
+
+// PredictiveScalingCustomizedLoadMetric is the shape PredictiveScalingCustomizedLoadMetric.
+type PredictiveScalingCustomizedLoadMetric struct {
+	MetricDataQueries []MetricDataQuery `json:"MetricDataQueries,omitempty"`
+}
+
+// PredictiveScalingCustomizedScalingMetric is the shape PredictiveScalingCustomizedScalingMetric.
+type PredictiveScalingCustomizedScalingMetric struct {
+	MetricDataQueries []MetricDataQuery `json:"MetricDataQueries,omitempty"`
+}
+
+// PredictiveScalingMetricSpecification is the shape PredictiveScalingMetricSpecification.
+type PredictiveScalingMetricSpecification struct {
+	TargetValue                           *float64                                   `json:"TargetValue,omitempty"`
+	PredefinedMetricPairSpecification     *PredictiveScalingPredefinedMetricPair     `json:"PredefinedMetricPairSpecification,omitempty"`
+	PredefinedScalingMetricSpecification  *PredictiveScalingPredefinedScalingMetric  `json:"PredefinedScalingMetricSpecification,omitempty"`
+	PredefinedLoadMetricSpecification     *PredictiveScalingPredefinedLoadMetric     `json:"PredefinedLoadMetricSpecification,omitempty"`
+	CustomizedScalingMetricSpecification  *PredictiveScalingCustomizedScalingMetric  `json:"CustomizedScalingMetricSpecification,omitempty"`
+	CustomizedLoadMetricSpecification     *PredictiveScalingCustomizedLoadMetric     `json:"CustomizedLoadMetricSpecification,omitempty"`
+	CustomizedCapacityMetricSpecification *PredictiveScalingCustomizedCapacityMetric `json:"CustomizedCapacityMetricSpecification,omitempty"`
+}
+
+// PredictiveScalingPredefinedLoadMetric is the shape PredictiveScalingPredefinedLoadMetric.
+type PredictiveScalingPredefinedLoadMetric struct {
+	PredefinedMetricType *string `json:"PredefinedMetricType,omitempty"`
+	ResourceLabel        *string `json:"ResourceLabel,omitempty"`
+}
+
+// PredictiveScalingPredefinedMetricPair is the shape PredictiveScalingPredefinedMetricPair.
+type PredictiveScalingPredefinedMetricPair struct {
+	PredefinedMetricType *string `json:"PredefinedMetricType,omitempty"`
+	ResourceLabel        *string `json:"ResourceLabel,omitempty"`
+}
+
+// PredictiveScalingPredefinedScalingMetric is the shape PredictiveScalingPredefinedScalingMetric.
+type PredictiveScalingPredefinedScalingMetric struct {
+	PredefinedMetricType *string `json:"PredefinedMetricType,omitempty"`
+	ResourceLabel        *string `json:"ResourceLabel,omitempty"`
+}
+
+// PutScalingPolicyInput is the shape PutScalingPolicyType.
+type PutScalingPolicyInput struct {
+	AutoScalingGroupName           *string                         `json:"AutoScalingGroupName,omitempty"`
+	PolicyName                     *string                         `json:"PolicyName,omitempty"`
+	PolicyType                     *string                         `json:"PolicyType,omitempty"`
+	AdjustmentType                 *string                         `json:"AdjustmentType,omitempty"`
+	MinAdjustmentStep              *int64                          `json:"MinAdjustmentStep,omitempty"`
+	MinAdjustmentMagnitude         *int64                          `json:"MinAdjustmentMagnitude,omitempty"`
+	ScalingAdjustment              *int64                          `json:"ScalingAdjustment,omitempty"`
+	Cooldown                       *int64                          `json:"Cooldown,omitempty"`
+	MetricAggregationType          *string                         `json:"MetricAggregationType,omitempty"`
+	StepAdjustments                []StepAdjustment                `json:"StepAdjustments,omitempty"`
+	EstimatedInstanceWarmup        *int64                          `json:"EstimatedInstanceWarmup,omitempty"`
+	TargetTrackingConfiguration    *TargetTrackingConfiguration    `json:"TargetTrackingConfiguration,omitempty"`
+	Enabled                        *bool                           `json:"Enabled,omitempty"`
+	PredictiveScalingConfiguration *PredictiveScalingConfiguration `json:"PredictiveScalingConfiguration,omitempty"`
+}
+
+// PutScheduledUpdateGroupActionInput is the shape PutScheduledUpdateGroupActionType.
+type PutScheduledUpdateGroupActionInput struct {
+	AutoScalingGroupName *string    `json:"AutoScalingGroupName,omitempty"`
+	ScheduledActionName  *string    `json:"ScheduledActionName,omitempty"`
+	Time                 *time.Time `json:"Time,omitempty"`
+	StartTime            *time.Time `json:"StartTime,omitempty"`
+	EndTime              *time.Time `json:"EndTime,omitempty"`
+	Recurrence           *string    `json:"Recurrence,omitempty"`
+	MinSize              *int64     `json:"MinSize,omitempty"`
+	MaxSize              *int64     `json:"MaxSize,omitempty"`
+	DesiredCapacity      *int64     `json:"DesiredCapacity,omitempty"`
+	TimeZone             *string    `json:"TimeZone,omitempty"`
+}
+
 // RetentionTriggers is the shape RetentionTriggers.
 type RetentionTriggers struct {
 	TerminateHookAbandon *string `json:"TerminateHookAbandon,omitempty"`
+}
+
+// ScalingPolicy is the shape ScalingPolicy.
+type ScalingPolicy struct {
+	AutoScalingGroupName           *string                         `json:"AutoScalingGroupName,omitempty"`
+	PolicyName                     *string                         `json:"PolicyName,omitempty"`
+	PolicyARN                      *string                         `json:"PolicyARN,omitempty"`
+	PolicyType                     *string                         `json:"PolicyType,omitempty"`
+	AdjustmentType                 *string                         `json:"AdjustmentType,omitempty"`
+	MinAdjustmentStep              *int64                          `json:"MinAdjustmentStep,omitempty"`
+	MinAdjustmentMagnitude         *int64                          `json:"MinAdjustmentMagnitude,omitempty"`
+	ScalingAdjustment              *int64                          `json:"ScalingAdjustment,omitempty"`
+	Cooldown                       *int64                          `json:"Cooldown,omitempty"`
+	StepAdjustments                []StepAdjustment                `json:"StepAdjustments,omitempty"`
+	MetricAggregationType          *string                         `json:"MetricAggregationType,omitempty"`
+	EstimatedInstanceWarmup        *int64                          `json:"EstimatedInstanceWarmup,omitempty"`
+	Alarms                         []Alarm                         `json:"Alarms,omitempty"`
+	TargetTrackingConfiguration    *TargetTrackingConfiguration    `json:"TargetTrackingConfiguration,omitempty"`
+	Enabled                        *bool                           `json:"Enabled,omitempty"`
+	PredictiveScalingConfiguration *PredictiveScalingConfiguration `json:"PredictiveScalingConfiguration,omitempty"`
 }
 
 // ScalingProcessQuery is the shape ScalingProcessQuery.
 type ScalingProcessQuery struct {
 	AutoScalingGroupName *string  `json:"AutoScalingGroupName,omitempty"`
 	ScalingProcesses     []string `json:"ScalingProcesses,omitempty"`
+}
+
+// DescribeScheduledActionsOutput is the shape ScheduledActionsType.
+type DescribeScheduledActionsOutput struct {
+	ScheduledUpdateGroupActions []ScheduledUpdateGroupAction `json:"ScheduledUpdateGroupActions,omitempty"`
+	NextToken                   *string                      `json:"NextToken,omitempty"`
+}
+
+// ScheduledUpdateGroupAction is the shape ScheduledUpdateGroupAction.
+type ScheduledUpdateGroupAction struct {
+	AutoScalingGroupName *string    `json:"AutoScalingGroupName,omitempty"`
+	ScheduledActionName  *string    `json:"ScheduledActionName,omitempty"`
+	ScheduledActionARN   *string    `json:"ScheduledActionARN,omitempty"`
+	Time                 *time.Time `json:"Time,omitempty"`
+	StartTime            *time.Time `json:"StartTime,omitempty"`
+	EndTime              *time.Time `json:"EndTime,omitempty"`
+	Recurrence           *string    `json:"Recurrence,omitempty"`
+	MinSize              *int64     `json:"MinSize,omitempty"`
+	MaxSize              *int64     `json:"MaxSize,omitempty"`
+	DesiredCapacity      *int64     `json:"DesiredCapacity,omitempty"`
+	TimeZone             *string    `json:"TimeZone,omitempty"`
 }
 
 // SetDesiredCapacityInput is the shape SetDesiredCapacityType.
@@ -619,6 +849,13 @@ type SetInstanceProtectionInput struct {
 	InstanceIds          []string `json:"InstanceIds,omitempty"`
 	AutoScalingGroupName *string  `json:"AutoScalingGroupName,omitempty"`
 	ProtectedFromScaleIn *bool    `json:"ProtectedFromScaleIn,omitempty"`
+}
+
+// StepAdjustment is the shape StepAdjustment.
+type StepAdjustment struct {
+	MetricIntervalLowerBound *float64 `json:"MetricIntervalLowerBound,omitempty"`
+	MetricIntervalUpperBound *float64 `json:"MetricIntervalUpperBound,omitempty"`
+	ScalingAdjustment        *int64   `json:"ScalingAdjustment,omitempty"`
 }
 
 // SuspendedProcess is the shape SuspendedProcess.
@@ -649,6 +886,32 @@ type TagDescription struct {
 type DescribeTagsOutput struct {
 	Tags      []TagDescription `json:"Tags,omitempty"`
 	NextToken *string          `json:"NextToken,omitempty"`
+}
+
+// TargetTrackingConfiguration is the shape TargetTrackingConfiguration.
+type TargetTrackingConfiguration struct {
+	PredefinedMetricSpecification *PredefinedMetricSpecification `json:"PredefinedMetricSpecification,omitempty"`
+	CustomizedMetricSpecification *CustomizedMetricSpecification `json:"CustomizedMetricSpecification,omitempty"`
+	TargetValue                   *float64                       `json:"TargetValue,omitempty"`
+	DisableScaleIn                *bool                          `json:"DisableScaleIn,omitempty"`
+}
+
+// TargetTrackingMetricDataQuery is the shape TargetTrackingMetricDataQuery.
+type TargetTrackingMetricDataQuery struct {
+	Id         *string                   `json:"Id,omitempty"`
+	Expression *string                   `json:"Expression,omitempty"`
+	MetricStat *TargetTrackingMetricStat `json:"MetricStat,omitempty"`
+	Label      *string                   `json:"Label,omitempty"`
+	Period     *int64                    `json:"Period,omitempty"`
+	ReturnData *bool                     `json:"ReturnData,omitempty"`
+}
+
+// TargetTrackingMetricStat is the shape TargetTrackingMetricStat.
+type TargetTrackingMetricStat struct {
+	Metric *Metric `json:"Metric,omitempty"`
+	Stat   *string `json:"Stat,omitempty"`
+	Unit   *string `json:"Unit,omitempty"`
+	Period *int64  `json:"Period,omitempty"`
 }
 
 // TerminateInstanceInAutoScalingGroupInput is the shape TerminateInstanceInAutoScalingGroupType.
@@ -746,6 +1009,12 @@ type DeleteAutoScalingGroupOutput struct{}
 // DeleteLaunchConfigurationOutput has no members.
 type DeleteLaunchConfigurationOutput struct{}
 
+// DeletePolicyOutput has no members.
+type DeletePolicyOutput struct{}
+
+// DeleteScheduledActionOutput has no members.
+type DeleteScheduledActionOutput struct{}
+
 // DeleteTagsOutput has no members.
 type DeleteTagsOutput struct{}
 
@@ -754,6 +1023,12 @@ type DisableMetricsCollectionOutput struct{}
 
 // EnableMetricsCollectionOutput has no members.
 type EnableMetricsCollectionOutput struct{}
+
+// ExecutePolicyOutput has no members.
+type ExecutePolicyOutput struct{}
+
+// PutScheduledUpdateGroupActionOutput has no members.
+type PutScheduledUpdateGroupActionOutput struct{}
 
 // ResumeProcessesOutput has no members.
 type ResumeProcessesOutput struct{}
