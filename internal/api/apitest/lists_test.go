@@ -302,6 +302,14 @@ var lists = []list{
 		ask: in{"AutoScalingGroupName": "g000"},
 	},
 	{
+		service: "autoscaling", operation: "DescribePolicies", items: "ScalingPolicies", ask: in{"AutoScalingGroupName": "g001"},
+		drop: by(state.ScalingPolicies, "PolicyARN"),
+	},
+	{
+		service: "autoscaling", operation: "DescribeScheduledActions", items: "ScheduledUpdateGroupActions",
+		ask: in{"AutoScalingGroupName": "g001"}, drop: by(state.ScheduledActions, "ScheduledActionARN"),
+	},
+	{
 		service: "autoscaling", operation: "DescribeLaunchConfigurations", items: "LaunchConfigurations",
 		drop: by(state.LaunchConfigurations, "LaunchConfigurationName"),
 	},
@@ -491,6 +499,13 @@ func fillGroups(w *apitest.World) {
 	})...)
 	apitest.Put(w, state.GroupActivities, many(5, func(_ int, n string) model.GroupActivity {
 		return model.GroupActivity{ID: "a" + n, Group: "g000", EndAt: sim.Start}
+	})...)
+	of := model.GroupTarget("g001")
+	apitest.Put(w, state.ScalingPolicies, many(5, func(_ int, n string) model.ScalingPolicy {
+		return model.ScalingPolicy{ARN: "arn:policy:g" + n, Name: "p" + n, Target: of, Type: "SimpleScaling"}
+	})...)
+	apitest.Put(w, state.ScheduledActions, many(5, func(_ int, n string) model.ScheduledAction {
+		return model.ScheduledAction{ARN: "arn:action:g" + n, Name: "a" + n, Target: of, CreatedAt: sim.Start, Schedule: "0 0 1 1 *"}
 	})...)
 	apitest.Put(w, state.AutoScalingGroups, many(5, func(_ int, n string) model.AutoScalingGroup {
 		attached := many(5, func(_ int, n string) model.GroupTraffic { return model.GroupTraffic{TargetGroup: "t" + n} })
