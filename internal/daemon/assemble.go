@@ -19,6 +19,7 @@ import (
 	"berth/internal/api/lambda"
 	"berth/internal/api/logs"
 	"berth/internal/api/secretsmanager"
+	"berth/internal/api/servicediscovery"
 	"berth/internal/api/ssm"
 	"berth/internal/api/sts"
 	"berth/internal/audit"
@@ -62,6 +63,7 @@ import (
 	slambda "berth/internal/wire/shape/lambda"
 	slogs "berth/internal/wire/shape/logs"
 	ssecretsmanager "berth/internal/wire/shape/secretsmanager"
+	sservicediscovery "berth/internal/wire/shape/servicediscovery"
 	sssm "berth/internal/wire/shape/ssm"
 	ssts "berth/internal/wire/shape/sts"
 )
@@ -230,6 +232,7 @@ func (sys *System) services(h Drivers, zones []string, invoke *later) []front.Se
 	watch := cloudwatch.New(cloudwatch.Deps{DB: c.DB, Clock: c.Clock, Real: c.Real, Place: c.Place, Series: h.Series})
 	scaleAPI := aas.New(aas.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, As: invoke.As, Access: sys.Access})
 	secretsAPI := secretsmanager.New(secretsmanager.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place})
+	discoveryAPI := servicediscovery.New(servicediscovery.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place})
 	ssmAPI := ssm.New(ssm.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place})
 	return []front.Service{
 		{Meta: saas.Meta, API: scaleAPI, Fields: aas.Fields, Resources: aas.Resources, Finders: scaleAPI.Finders()},
@@ -256,6 +259,10 @@ func (sys *System) services(h Drivers, zones []string, invoke *later) []front.Se
 		{
 			Meta: ssecretsmanager.Meta, API: secretsAPI, Fields: secretsmanager.Fields, Resources: secretsmanager.Resources,
 			Finders: secretsAPI.Finders(),
+		},
+		{
+			Meta: sservicediscovery.Meta, API: discoveryAPI, Fields: servicediscovery.Fields, Resources: servicediscovery.Resources,
+			Finders: discoveryAPI.Finders(),
 		},
 		{Meta: sssm.Meta, API: ssmAPI, Fields: ssm.Fields, Resources: ssm.Resources, Finders: ssmAPI.Finders()},
 		{Meta: ssts.Meta, API: stsAPI, Fields: sts.Fields, Resources: sts.Resources, Open: sts.Open},

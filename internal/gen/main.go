@@ -40,6 +40,7 @@ var targets = []target{
 	{"ssm", "ssm", "ssm"},
 	{"secretsmanager", "secretsmanager", "secretsmanager"},
 	{"autoscaling", "autoscaling", "autoscaling"},
+	{"servicediscovery", "servicediscovery", "servicediscovery"},
 }
 
 func main() {

@@ -26,6 +26,12 @@ func (z *Zone) Answer(q dns.Question, turn uint32) (rrs []dns.RR, rcode int) {
 		}
 		return rrs, dns.RcodeSuccess
 	}
+	if r, ok := z.Records[name]; ok {
+		return r.answer(q, turn), dns.RcodeSuccess
+	}
+	if z.below(name) {
+		return nil, dns.RcodeSuccess // an empty name between others
+	}
 	addrs, ok := z.find(name)
 	if !ok {
 		return nil, dns.RcodeNameError
@@ -37,6 +43,49 @@ func (z *Zone) Answer(q dns.Question, turn uint32) (rrs []dns.RR, rcode int) {
 		}
 	}
 	return rrs, dns.RcodeSuccess
+}
+
+// answer has at most so many records of each type asked for, from another one on
+// each turn.
+func (r Records) answer(q dns.Question, turn uint32) (rrs []dns.RR) {
+	h := header(q, dns.TypeA)
+	h.Ttl = r.AddrTTL
+	if q.Qtype == dns.TypeA || q.Qtype == dns.TypeANY {
+		for i := range min(len(r.Addrs), r.Most) {
+			rrs = append(rrs, &dns.A{Hdr: h, A: r.Addrs[(i+int(turn%uint32(len(r.Addrs))))%len(r.Addrs)].AsSlice()})
+		}
+	}
+	h.Rrtype, h.Ttl = dns.TypeSRV, r.HostTTL
+	if q.Qtype == dns.TypeSRV || q.Qtype == dns.TypeANY {
+		for i := range min(len(r.Hosts), r.Most) {
+			at := r.Hosts[(i+int(turn%uint32(len(r.Hosts))))%len(r.Hosts)]
+			rrs = append(rrs, &dns.SRV{Hdr: h, Priority: 1, Weight: 1, Port: at.Port, Target: at.Name + "."})
+		}
+	}
+	return rrs
+}
+
+// private reports whether a name is one of the zone's own domains, or below one.
+func (z *Zone) private(name string) bool {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	return slices.ContainsFunc(z.Domains, func(d string) bool { return name == d || strings.HasSuffix(name, "."+d) })
+}
+
+// below reports whether a name is a private domain, or stands above names that
+// have records: it is there, and has nothing.
+func (z *Zone) below(name string) bool {
+	if !z.private(name) {
+		return false
+	}
+	if slices.Contains(z.Domains, name) {
+		return true
+	}
+	for other := range z.Records {
+		if strings.HasSuffix(other, "."+name) {
+			return true
+		}
+	}
+	return false
 }
 
 func header(q dns.Question, typ uint16) dns.RR_Header {

@@ -52,3 +52,58 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 }
+
+// Proves: CM6
+func TestPrivateDomainsAnswerAFewInTurn(t *testing.T) {
+	var many []netip.Addr
+	for i := range byte(10) {
+		many = append(many, netip.AddrFrom4([4]byte{10, 0, 0, i}))
+	}
+	z := &resolver.Zone{
+		Domains: []string{"shop.example"}, Records: map[string]resolver.Records{
+			"web.shop.example":   {Addrs: many, AddrTTL: 60, Most: 8},
+			"one.shop.example":   {Addrs: many, AddrTTL: 60, Most: 1},
+			"a.srv.shop.example": {Addrs: many[:1], AddrTTL: 5, Most: 8},
+			"srv.shop.example":   {Hosts: []resolver.Host{{"a.srv.shop.example", 8080}}, HostTTL: 5, Most: 8},
+			"none.shop.example":  {Most: 8},
+		},
+	}
+	ask := func(name string, kind uint16, turn uint32) ([]dns.RR, int) {
+		return z.Answer(dns.Question{Name: name, Qtype: kind, Qclass: dns.ClassINET}, turn)
+	}
+	seen := map[string]bool{}
+	for turn := range uint32(10) {
+		rrs, _ := ask("web.shop.example.", dns.TypeA, turn)
+		if len(rrs) != 8 || rrs[0].Header().Ttl != 60 {
+			t.Fatalf("%v", rrs)
+		}
+		seen[rrs[0].(*dns.A).A.String()] = true
+	}
+	if len(seen) != 10 {
+		t.Errorf("%d of 10 came first", len(seen))
+	}
+	for _, c := range []struct {
+		name  string
+		kind  uint16
+		want  int
+		rcode int
+	}{
+		{"ONE.shop.example.", dns.TypeA, 1, dns.RcodeSuccess}, {"one.shop.example.", dns.TypeSRV, 0, dns.RcodeSuccess},
+		{"srv.shop.example.", dns.TypeSRV, 1, dns.RcodeSuccess}, {"srv.shop.example.", dns.TypeA, 0, dns.RcodeSuccess},
+		{"a.srv.shop.example.", dns.TypeA, 1, dns.RcodeSuccess}, {"none.shop.example.", dns.TypeA, 0, dns.RcodeSuccess},
+		{"shop.example.", dns.TypeA, 0, dns.RcodeSuccess}, {"lost.shop.example.", dns.TypeA, 0, dns.RcodeNameError},
+		{"otshop.example.", dns.TypeA, 0, dns.RcodeNameError},
+	} {
+		if rrs, rcode := ask(c.name, c.kind, 3); len(rrs) != c.want || rcode != c.rcode {
+			t.Errorf("%s %d: %v, %d", c.name, c.kind, rrs, rcode)
+		}
+	}
+	rrs, _ := ask("srv.shop.example.", dns.TypeSRV, 0)
+	if s := rrs[0].(*dns.SRV); s.Priority != 1 || s.Weight != 1 || s.Port != 8080 || s.Target != "a.srv.shop.example." || s.Hdr.Ttl != 5 {
+		t.Errorf("%v", s)
+	}
+	delete(z.Records, "srv.shop.example")
+	if rrs, rcode := ask("srv.shop.example.", dns.TypeA, 0); len(rrs) != 0 || rcode != dns.RcodeSuccess {
+		t.Errorf("a name above another: %v, %d", rrs, rcode)
+	}
+}

@@ -89,7 +89,10 @@ func (q *questions) String() string {
 func TestNamesOfTheOutsideAreTheHostsAffair(t *testing.T) {
 	var asked questions
 	file, port := host(t, &asked)
-	z := resolver.Zone{Names: map[string][]netip.Addr{"s3.us-east-1.amazonaws.com": {netip.MustParseAddr("203.0.113.15")}}}
+	z := resolver.Zone{
+		Names:   map[string][]netip.Addr{"s3.us-east-1.amazonaws.com": {netip.MustParseAddr("203.0.113.15")}},
+		Domains: []string{"shop.example"},
+	}
 	for _, c := range []struct {
 		name    string
 		rcode   int
@@ -97,6 +100,7 @@ func TestNamesOfTheOutsideAreTheHostsAffair(t *testing.T) {
 	}{
 		{"web.example.", dns.RcodeSuccess, 1}, {"long.example.", dns.RcodeSuccess, 200}, {"none.example.", dns.RcodeNameError, 0},
 		{"s3.us-east-1.amazonaws.com.", dns.RcodeSuccess, 1}, {"sqs.us-east-1.amazonaws.com.", dns.RcodeNameError, 0},
+		{"lost.shop.example.", dns.RcodeNameError, 0},
 		{"db.", dns.RcodeNameError, 0}, {"printer.local.", dns.RcodeNameError, 0}, {"ip-10-9-9-9.ec2.internal.", dns.RcodeNameError, 0},
 	} {
 		m := resolver.Serve(&z, file, port, c.name)

@@ -41,6 +41,10 @@ type Zone struct {
 	Names map[string][]netip.Addr
 	// Patterns are tried in order when no name fits.
 	Patterns []Pattern
+	// Domains are private domains: a name below one that is not among Records is
+	// none of the outside's. Records have the names in them, in the same form.
+	Domains []string
+	Records map[string]Records
 	// HostSuffixes make ip-1-2-3-4.SUFFIX a name of each address in Hosts; the
 	// first is what a question by address is answered with.
 	HostSuffixes []string
@@ -52,6 +56,22 @@ type Zone struct {
 type Pattern struct {
 	Pattern string
 	Addrs   []netip.Addr
+}
+
+// Records are what a name of a private domain has.
+type Records struct {
+	Addrs   []netip.Addr
+	AddrTTL uint32
+	Hosts   []Host
+	HostTTL uint32
+	// Most bounds what one answer has of each.
+	Most int
+}
+
+// Host is where a service is: the value of an SRV record.
+type Host struct {
+	Name string
+	Port uint16
 }
 
 // Resolver answers DNS questions.
@@ -184,7 +204,7 @@ func (s *served) close(keep []netip.Addr) {
 // answer answers the question of m.
 func (s *served) answer(m *dns.Msg) {
 	m.Answer, m.Rcode = s.zone.Load().Answer(m.Question[0], s.turn.Add(1))
-	if m.Rcode == dns.RcodeNameError && s.outside.file != "" && isOutside(m.Question[0]) {
+	if m.Rcode == dns.RcodeNameError && s.outside.file != "" && isOutside(m.Question[0]) && !s.zone.Load().private(m.Question[0].Name) {
 		s.outside.pass(m)
 	}
 }

@@ -146,7 +146,15 @@ var (
 		store.By("tier", func(p model.Parameter) string { return p.Newest().Tier }))
 	Secrets = table("secret", func(s model.Secret) string { return s.Name },
 		store.By("deleted", func(s model.Secret) string { return strconv.FormatBool(!s.DeletedAt.IsZero()) }))
-	PullThroughRules = table("pullthroughrule", func(r model.PullThroughRule) string { return r.Prefix })
+	Namespaces = table("namespace", func(n model.Namespace) string { return n.ID },
+		store.By("vpc", func(n model.Namespace) string { return n.VPC }))
+	DiscoveryServices = table("discoveryservice", func(s model.DiscoveryService) string { return s.ID },
+		store.By("namespace", func(s model.DiscoveryService) string { return s.Namespace }))
+	DiscoveryInstances = table("discoveryinstance",
+		func(i model.DiscoveryInstance) string { return DiscoveryInstanceKey(i.Service, i.ID) },
+		store.By("service", func(i model.DiscoveryInstance) string { return i.Service }))
+	DiscoveryOperations = table("discoveryoperation", func(o model.DiscoveryOperation) string { return o.ID })
+	PullThroughRules    = table("pullthroughrule", func(r model.PullThroughRule) string { return r.Prefix })
 
 	// Decisions are what explain, events and the console read.
 	Decisions = table("decision", func(d model.Decision) string { return fmt.Sprintf("%016d", d.Seq) },
@@ -190,6 +198,9 @@ func TargetKey(group, id string, port int64) string {
 	return group + "|" + id + "|" + strconv.FormatInt(port, 10)
 }
 
+// DiscoveryInstanceKey is the key of an instance of Cloud Map.
+func DiscoveryInstanceKey(service, id string) string { return service + "|" + id }
+
 // defs lists all tables.
 func defs() []store.Def {
 	return []store.Def{
@@ -200,6 +211,7 @@ func defs() []store.Def {
 		Stacks, StackResources, StackEvents, StackSignals, ChangeSets, Exports,
 		Functions, LogGroups, Alarms, ScalableTargets, ScalingPolicies, ScheduledActions, ScalingActivities, Repositories,
 		PullThroughRules, Secrets, Parameters,
+		Namespaces, DiscoveryServices, DiscoveryInstances, DiscoveryOperations,
 		LaunchTemplates, LaunchConfigurations, AutoScalingGroups, GroupActivities,
 		Decisions, Settings,
 	}

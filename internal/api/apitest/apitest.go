@@ -22,6 +22,7 @@ import (
 	"berth/internal/wire/shape/lambda"
 	"berth/internal/wire/shape/logs"
 	"berth/internal/wire/shape/secretsmanager"
+	"berth/internal/wire/shape/servicediscovery"
 	"berth/internal/wire/shape/ssm"
 	"berth/internal/wire/shape/sts"
 )
@@ -29,7 +30,7 @@ import (
 // Services are the services that Berth answers for.
 var Services = []*wire.Service{
 	aas.Meta, autoscaling.Meta, cloudformation.Meta, cloudtrail.Meta, cloudwatch.Meta, ec2.Meta, ecr.Meta, ecs.Meta, elbv2.Meta, iam.Meta,
-	lambda.Meta, logs.Meta, secretsmanager.Meta, ssm.Meta, sts.Meta,
+	lambda.Meta, logs.Meta, secretsmanager.Meta, servicediscovery.Meta, ssm.Meta, sts.Meta,
 }
 
 // In is the input of a call, by the model's member names.

@@ -321,6 +321,14 @@ var lists = []list{
 		drop: by(state.PullThroughRules, "ecrRepositoryPrefix")},
 	{service: "secretsmanager", operation: "ListSecretVersionIds", items: "Versions", ask: in{"SecretId": "s000", "IncludeDeprecated": true}},
 	{service: "secretsmanager", operation: "ListSecrets", items: "SecretList", drop: by(state.Secrets, "Name")},
+	{service: "servicediscovery", operation: "ListNamespaces", items: "Namespaces", drop: by(state.Namespaces, "Id")},
+	{service: "servicediscovery", operation: "ListServices", items: "Services", drop: by(state.DiscoveryServices, "Id")},
+	{
+		service: "servicediscovery", operation: "ListInstances", items: "Instances", ask: in{"ServiceId": "s000"},
+		drop: where(state.DiscoveryInstances, "Id", func(i model.DiscoveryInstance, id string) bool { return i.ID == id }, instanceKey),
+	},
+	{service: "servicediscovery", operation: "GetInstancesHealthStatus", items: "Status", ask: in{"ServiceId": "s000"}, short: true},
+	{service: "servicediscovery", operation: "ListOperations", items: "Operations", drop: by(state.DiscoveryOperations, "Id")},
 	{service: "ssm", operation: "GetParameterHistory", items: "Parameters", ask: in{"Name": "p000"}},
 	{service: "ssm", operation: "DescribeParameters", items: "Parameters", drop: by(state.Parameters, "Name")},
 	{service: "ssm", operation: "GetParametersByPath", items: "Parameters", ask: in{"Path": "/aws", "Recursive": true}},
@@ -482,6 +490,24 @@ func fillSecrets(w *apitest.World) {
 	})...)
 }
 
+func instanceKey(i model.DiscoveryInstance) string {
+	return state.DiscoveryInstanceKey(i.Service, i.ID)
+}
+
+// fillDiscovery puts namespaces, services, and instances of the first.
+func fillDiscovery(w *apitest.World) {
+	apitest.Put(w, state.Namespaces, many(5, func(_ int, n string) model.Namespace { return model.Namespace{ID: "n" + n, Name: "n" + n} })...)
+	apitest.Put(w, state.DiscoveryServices, many(5, func(_ int, n string) model.DiscoveryService {
+		return model.DiscoveryService{ID: "s" + n, Name: "s" + n, Namespace: "n000"}
+	})...)
+	apitest.Put(w, state.DiscoveryInstances, many(5, func(_ int, n string) model.DiscoveryInstance {
+		return model.DiscoveryInstance{Service: "s000", ID: "i" + n}
+	})...)
+	apitest.Put(w, state.DiscoveryOperations, many(5, func(i int, n string) model.DiscoveryOperation {
+		return model.DiscoveryOperation{ID: "o" + n, CreatedAt: sim.Start.Add(-time.Duration(i/2) * time.Minute)}
+	})...)
+}
+
 // fillGroups puts launch templates, and groups that keep still.
 func fillGroups(w *apitest.World) {
 	apitest.Put(w, state.LaunchTemplates, many(12, func(_ int, n string) model.LaunchTemplate {
@@ -639,6 +665,7 @@ func fillStacks(w *apitest.World) {
 func fillRest(t *testing.T, w *apitest.World) {
 	t.Helper()
 	fillSecrets(w)
+	fillDiscovery(w)
 	apitest.Put(w, state.Parameters, many(5, func(_ int, n string) model.Parameter {
 		return model.Parameter{Name: "p" + n, Versions: many(5, func(i int, _ string) model.ParameterVersion {
 			return model.ParameterVersion{Number: int64(i + 1)}

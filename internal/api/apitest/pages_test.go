@@ -22,7 +22,8 @@ type list struct {
 	ask                in
 	// drop removes the record of an item; nil: it is always there.
 	drop func(w *apitest.World, item any)
-	// short lists have too few items for two pages, in Berth always.
+	// short lists have too few items for two pages, in Berth always, or are maps,
+	// whose pages the service's own tests turn.
 	short bool
 }
 
@@ -43,6 +44,7 @@ var refusals = map[string]struct{ token, size string }{
 	"lambda":                  {"InvalidParameterValueException", "ValidationException"},
 	"logs":                    {"InvalidParameterException", "InvalidParameterException"},
 	"secretsmanager":          {"InvalidNextTokenException", "ValidationException"},
+	"servicediscovery":        {"InvalidInput", "ValidationException"},
 	"ssm":                     {"InvalidNextToken", "ValidationException"},
 }
 

@@ -139,6 +139,7 @@ func (b builder) vpc(v model.VPC, balancers map[string][]netip.Addr) (resolver.Z
 	}
 	z := k.zone(v.ID, vpc.ResolverOf(cidr), vpc.Resolver)
 	z.Hosts, z.HostSuffixes = cidr, vpc.HostSuffixes(b.region)
+	b.discovery(&z)
 	return z, true
 }
 

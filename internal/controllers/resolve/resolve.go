@@ -78,6 +78,9 @@ func (*Controller) Wake() store.Rules {
 		store.OnAny(state.VPCEndpoints, key, func(*model.VPCEndpoint) string { return key }),
 		store.OnPart(state.NetworkInterfaces, key, partOf, func(p part) []string { return store.Key(p.key) }),
 		store.OnAny(state.LoadBalancers, key, func(*model.LoadBalancer) string { return key }),
+		store.OnAny(state.Namespaces, key, func(*model.Namespace) string { return key }),
+		store.OnAny(state.DiscoveryServices, key, func(*model.DiscoveryService) string { return key }),
+		store.OnAny(state.DiscoveryInstances, key, func(*model.DiscoveryInstance) string { return key }),
 	}
 }
 

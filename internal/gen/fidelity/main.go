@@ -24,6 +24,7 @@ var pages = []struct{ name, prefix, title string }{
 	{"fargate", "FG", "Fargate: which test proves what"},
 	{"ec2-launch-type", "E", "The EC2 launch type: which test proves what"},
 	{"images", "IR", "Where images come from: which test proves what"},
+	{"names", "CM", "What things are called: which test proves what"},
 	{"deployments", "D", "Deployments, tasks, scaling, load balancers, hooks and stacks: which test proves what"},
 }
 

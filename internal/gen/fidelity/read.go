@@ -148,7 +148,7 @@ func testAt(f *ast.File, at token.Pos) *ast.FuncDecl {
 	return nil
 }
 
-var numbers = regexp.MustCompile(`^(?:MI|FG|IR|D|E)\d+(?:, (?:MI|FG|IR|D|E)\d+)*$`)
+var numbers = regexp.MustCompile(`^(?:MI|FG|IR|CM|D|E)\d+(?:, (?:MI|FG|IR|CM|D|E)\d+)*$`)
 
 // note reads a line of a comment; one that is a mark must stand at a test.
 func note(comment string, placed bool, p proof, all map[string][]proof) error {
