@@ -123,6 +123,8 @@ type System struct {
 	Gateway  *dispatch.Gateway
 	Access   *access.Access
 	Registry *registry.Server
+	// Answers takes what custom resources' functions put to S3.
+	Answers *cloudformation.Answers
 
 	rehearsing bool // it is a stage, which has no further one
 }
@@ -167,7 +169,9 @@ func Assemble(_ context.Context, c Core, h Drivers) (*System, error) {
 	sys.Front = invoke.f
 
 	sys.Engine.Add(
-		stack.New(stack.Deps{DB: c.DB, Invoke: invoke, Access: sys.Access, IDs: c.IDs, Place: c.Place, Zones: zones, Log: c.Log}),
+		stack.New(stack.Deps{
+			DB: c.DB, Invoke: invoke, Access: sys.Access, Jobs: jobs, IDs: c.IDs, Place: c.Place, Zones: zones, Log: c.Log,
+		}),
 		service.New(service.Deps{DB: c.DB, IDs: c.IDs, As: invoke.As, Access: sys.Access, Jobs: jobs}),
 		task.New(task.Deps{DB: c.DB, IDs: c.IDs, Place: c.Place, Log: c.Log}),
 		sys.capacity(h),
@@ -211,6 +215,7 @@ func (sys *System) services(h Drivers, zones []string, invoke *later) []front.Se
 	cfn := cloudformation.New(cloudformation.Deps{
 		DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Zones: zones, Access: sys.Access, Rehearse: sys.rehearse(h, zones),
 	})
+	sys.Answers = &cloudformation.Answers{API: cfn}
 	iamAPI := iam.New(iam.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Access: sys.Access})
 	stsAPI := sts.New(sts.Deps{DB: c.DB, Clock: c.Clock, Place: c.Place, Access: sys.Access})
 	ecsAPI := ecs.New(ecs.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Gateway: sys.Gateway})

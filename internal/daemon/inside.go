@@ -56,8 +56,12 @@ func (i *inside) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			i.sys.Registry.ServeHTTP(w, r)
 			return
 		}
+		if i.sys.Answers.Serves(r) {
+			i.sys.Answers.ServeHTTP(w, r)
+			return
+		}
 		http.Error(
-			w, "<Error><Code>NotImplemented</Code><Message>Of S3, Berth serves the bucket of image layers only.</Message></Error>",
+			w, "<Error><Code>NotImplemented</Code><Message>Of S3, Berth serves the buckets of image layers and of custom resources' responses only.</Message></Error>",
 			http.StatusNotImplemented,
 		)
 		return

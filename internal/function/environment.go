@@ -178,7 +178,8 @@ func (e *environment) variables(ctx context.Context, addr net.Addr) ([]string, e
 		"AWS_ACCESS_KEY_ID=" + c.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + c.Secret, "AWS_SESSION_TOKEN=" + c.Token,
 		"LANG=en_US.UTF-8", "TZ=:UTC", "PATH=/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin", "LD_LIBRARY_PATH=" + libPath,
 		"PYTHONPATH=" + runtimeDir, "PYTHONIOENCODING=utf-8", "PYTHONDONTWRITEBYTECODE=1",
-		"NODE_PATH=/opt/nodejs/node_modules:" + runtimeDir + "/node_modules:" + runtimeDir + ":" + taskRoot,
+		"NODE_PATH=/opt/nodejs/node_modules:" + runtimeDir + "/node_modules:" + runtimeDir + ":" + taskRoot +
+			hostModules,
 	}
 	if e.r.bundle != "" {
 		for _, k := range []string{"AWS_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"} {

@@ -18,7 +18,10 @@ var files embed.FS
 const (
 	taskRoot   = "/var/task"
 	runtimeDir = "/var/runtime"
-	libPath    = "/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"
+	// hostModules is where the host has modules for all: AWS's SDK is there if
+	// it was installed so. Python finds those of the host's own folders by itself.
+	hostModules = ":/usr/local/lib/node_modules:/usr/lib/node_modules:/usr/share/nodejs"
+	libPath     = "/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"
 )
 
 // entry is how a runtime is started.

@@ -209,8 +209,44 @@ type StackSignal struct {
 	UniqueID  string       `json:"uniqueId" w:"api/cloudformation"`
 	Status    SignalStatus `json:"status" w:"api/cloudformation"`
 	At        time.Time    `json:"at" w:"api/cloudformation"`
+	// Body is what a custom resource's provider answered; Act is the request's id
+	// then. One that is too long is cut to one byte more than is allowed.
+	Body string `json:"body,omitempty" w:"api/cloudformation"`
 	// Told says that the stack's events have it.
 	Told bool `json:"told,omitempty" w:"controllers/stack"`
+}
+
+// What the memo of a custom resource holds of the request to its provider that
+// is under way: its id, and the signature and the end of the address to answer
+// at.
+const (
+	MemoRequest   = "request"
+	MemoSignature = "signature"
+	MemoUntil     = "until" // RFC 3339
+)
+
+// AnswerStatus is what a custom resource's provider says of an act.
+type AnswerStatus string
+
+// What a provider may say.
+const (
+	AnswerSuccess AnswerStatus = "SUCCESS"
+	AnswerFailed  AnswerStatus = "FAILED"
+)
+
+// MaxAnswer is how long a custom resource's provider's answer may be, in bytes.
+const MaxAnswer = 4096
+
+// Asked finds what is remembered of a request to a custom resource's provider,
+// or of one about what it replaces; ok is false if it is not under way.
+func (r StackResource) Asked(request string) (signature string, until time.Time, ok bool) {
+	for _, m := range []map[string]string{r.Memo, r.ReplacedMemo} {
+		if request != "" && m[MemoRequest] == request {
+			until, err := time.Parse(time.RFC3339Nano, m[MemoUntil])
+			return m[MemoSignature], until, err == nil
+		}
+	}
+	return "", time.Time{}, false
 }
 
 // What CloudFormation says of a resource that it gave up since another failed

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,6 +120,12 @@ func (f *fate) answer(fn model.Function, payload []byte) function.Result {
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, call{f.clock.Now(), fn.Name, append([]byte(nil), payload...)})
 	said := f.said[fn.Name]
+	if len(said) > 0 && !strings.HasPrefix(said[0], "error ") && f.put(payload, said[0]) {
+		if len(said) > 1 {
+			f.said[fn.Name] = said[1:]
+		}
+		return function.Result{Payload: []byte("null")}
+	}
 	if len(said) == 0 {
 		return function.Result{Payload: []byte(`{"hookStatus":"SUCCEEDED"}`)}
 	}
@@ -130,6 +137,23 @@ func (f *fate) answer(fn model.Function, payload []byte) function.Result {
 		return function.Result{Payload: b, FunctionError: "Unhandled"}
 	}
 	return function.Result{Payload: []byte(said[0])}
+}
+
+// put has a custom resource's function answer its request, but for the answer
+// `silence`; it reports whether the call was such a request.
+func (f *fate) put(payload []byte, said string) bool {
+	var event struct{ ResponseURL string }
+	if json.Unmarshal(payload, &event) != nil || event.ResponseURL == "" {
+		return false
+	}
+	if said != "silence" {
+		r, err := http.NewRequestWithContext(context.Background(), http.MethodPut, event.ResponseURL, nil)
+		if err != nil {
+			return false
+		}
+		_ = f.sys.Answers.Put(r, []byte(said)) // a function whose request is over is refused
+	}
+	return true
 }
 
 // Name implements control.Controller.

@@ -198,11 +198,25 @@ func calls(w *World, t io.Writer, v store.Reader, _ []string) {
 			LifecycleStage   string
 			ExecutionDetails struct{ TestTrafficWeights, ProductionTrafficWeights map[string]float64 }
 			HookDetails      any
+
+			RequestType, PhysicalResourceID           string
+			ResourceProperties, OldResourceProperties map[string]any
 		}
 		_ = json.Unmarshal(c.payload, &in)
+		if in.RequestType != "" {
+			delete(in.ResourceProperties, "ServiceToken")
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", w.since(c.at), c.function, in.RequestType, dash(in.PhysicalResourceID),
+				asJSON(in.ResourceProperties), dash(textOf(in.OldResourceProperties["Name"])))
+			continue
+		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", w.since(c.at), c.function, dash(in.LifecycleStage),
 			w.weights(v, in.ExecutionDetails.TestTrafficWeights), w.weights(v, in.ExecutionDetails.ProductionTrafficWeights), asJSON(in.HookDetails))
 	}
+}
+
+func textOf(v any) string {
+	s, _ := v.(string)
+	return s
 }
 
 func (w *World) weights(v store.Reader, m map[string]float64) string {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"berth/internal/controllers/stack/handler"
+	"berth/internal/lang/template"
 	"berth/internal/model"
 	"berth/internal/state"
 )
@@ -13,6 +14,15 @@ import (
 // Deleting waits for what still holds a resource (interfaces in a subnet,
 // rules on a target group) before it gives up.
 const deletePatience = 40 * time.Minute
+
+// deletePatience is how long deleting a resource may take; that of a custom one
+// takes as long as its provider may.
+func (r *run) deletePatience(rec *model.StackResource) time.Duration {
+	if template.IsCustom(rec.Type) {
+		return r.handler(rec.Type).Patience(r.step(rec))
+	}
+	return deletePatience
+}
 
 // remove deletes all resources of the stack, the last made first.
 func (r *run) remove() error {
@@ -113,7 +123,7 @@ func (r *run) stepDelete(rec *model.StackResource) bool {
 	gone, err := r.deleteBoth(rec)
 	r.dirty[rec.LogicalID] = true
 	switch {
-	case err != nil && !handler.Holding(err) || !gone && r.now.Sub(rec.Started) > deletePatience:
+	case err != nil && !handler.Holding(err) || !gone && r.now.Sub(rec.Started) > r.deletePatience(rec):
 		if err == nil {
 			err = handler.NotStabilized("%s did not stabilize.", rec.PhysicalID)
 		}
@@ -147,7 +157,7 @@ func oldOf(rec *model.StackResource) *model.StackResource {
 }
 
 func (r *run) deleteOne(rec *model.StackResource) (bool, error) {
-	h, s := r.handlers[rec.Type], r.step(rec)
+	h, s := r.handler(rec.Type), r.step(rec)
 	if rec.PhysicalID == "" {
 		// The process may have been killed between making it and noting so.
 		if rec.Memo[handler.MemoSuffix] == "" || rec.Memo[memoRefused] != "" {
@@ -269,7 +279,7 @@ func (r *run) cleanOld(rec *model.StackResource) bool {
 		r.dirty[rec.LogicalID] = true
 	}
 	gone, err := r.deleteOne(old)
-	waited := r.now.Sub(rec.Started) > deletePatience
+	waited := r.now.Sub(rec.Started) > r.deletePatience(old)
 	switch {
 	case err == nil && gone:
 		r.note(old, model.ResourceDeleteComplete, "")

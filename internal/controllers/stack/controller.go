@@ -35,8 +35,10 @@ type Deps struct {
 	Invoke control.Invoker
 	// Access makes sessions of stacks' roles.
 	Access control.Access
-	IDs    *ident.Source
-	Place  ident.Place
+	// Jobs calls the functions behind custom resources.
+	Jobs  control.Jobs
+	IDs   *ident.Source
+	Place ident.Place
 	// Zones are the Region's Availability Zones, for Fn::GetAZs.
 	Zones []string
 	Log   *slog.Logger
@@ -69,6 +71,14 @@ func New(d Deps) *Controller {
 		l.handlers[name] = t
 	}
 	return l
+}
+
+// handler is the code behind a resource type.
+func (l *Controller) handler(kind string) handler.Handler {
+	if template.IsCustom(kind) {
+		return handler.Custom{}
+	}
+	return l.handlers[kind]
 }
 
 // Name implements control.Controller.

@@ -46,6 +46,10 @@ type fixture struct {
 	broken string
 	hold   bool // keep deployments in progress
 	dead   bool // the process was killed
+	// provide is what the functions of custom resources do; crashed has a call
+	// fail as a function does that raised.
+	provide func(event map[string]any) (answer string, crashed bool)
+	asked   []map[string]any // the events that they were sent
 }
 
 type service struct {
@@ -71,8 +75,11 @@ func newFixture(t *testing.T) *fixture {
 func (h *fixture) boot() {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	acc := access.New(access.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place})
-	controller := stack.New(stack.Deps{DB: h.db, Invoke: h, Access: acc, IDs: h.ids, Place: place, Zones: zones, Log: log})
-	h.engine = control.New(h.db, h.clock, log, controller)
+	h.engine = control.New(h.db, h.clock, log)
+	h.engine.Add(stack.New(stack.Deps{
+		DB: h.db, Invoke: h, Access: acc, Jobs: h.engine.Jobs(), IDs: h.ids, Place: place, Zones: zones, Log: log,
+	}))
+	h.engine.Begin(h.t.Context(), true)
 	h.engine.Open()
 }
 

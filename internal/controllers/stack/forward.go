@@ -202,7 +202,7 @@ func (r *run) intendUpdate(rec *model.StackResource, props map[string]any) bool 
 const replacing = "Requested update requires the creation of a new physical resource; hence creating one."
 
 func (r *run) intendReplace(rec *model.StackResource, props map[string]any, changes []template.PropertyChange) bool {
-	name := r.handlers[rec.Type].NameProperty()
+	name := r.handler(rec.Type).NameProperty()
 	if v, ok := props[name].(string); ok && !slices.ContainsFunc(changes, func(c template.PropertyChange) bool { return c.Name == name }) {
 		r.set(rec, model.ResourceUpdateFailed,
 			fmt.Sprintf("CloudFormation cannot update a stack when a custom-named resource requires replacing. "+
@@ -264,7 +264,7 @@ func metadataText(v any) string {
 // act takes one step with a resource: make it, change it, or see whether it
 // is ready. again says that an earlier step may have been interrupted.
 func (r *run) act(rec *model.StackResource, again bool) {
-	h, s := r.handlers[rec.Type], r.step(rec)
+	h, s := r.handler(rec.Type), r.step(rec)
 	s.Again = again
 	err := r.make(h, s, rec)
 	r.dirty[rec.LogicalID] = true

@@ -30,10 +30,16 @@ var (
 		gateway, "AWS::EC2::Route", "AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPCEndpoint", "AWS::EC2::NatGateway",
 		"AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy",
 	}
+	// rights are what roles get beside themselves: a custom resource's function
+	// may need them when it is made and when it is deleted.
+	rights = []string{"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"}
 )
 
 // early lists types that a resource should wait for without saying so.
 func early(r template.Resource, props map[string]any) []string {
+	if template.IsCustom(r.Type) {
+		return rights
+	}
 	switch r.Type {
 	case "AWS::EC2::Route":
 		if props["GatewayId"] != nil {
@@ -56,6 +62,9 @@ func early(r template.Resource, props map[string]any) []string {
 
 // late lists types that must be deleted after a resource.
 func late(kind string) []string {
+	if template.IsCustom(kind) {
+		return slices.Concat(rights, reach)
+	}
 	switch kind {
 	case "AWS::ECS::Service", "AWS::ECS::CapacityProvider", "AWS::ECS::ClusterCapacityProviderAssociations",
 		"AWS::AutoScaling::AutoScalingGroup", "AWS::EC2::Instance":
@@ -187,6 +196,9 @@ func (r *run) look(id, attribute string) (any, bool) {
 	}
 	if v, ok := rec.Attributes[attribute]; ok {
 		return v, true
+	}
+	if template.IsCustom(rec.Type) {
+		return nil, false // what it has are its provider's answers alone
 	}
 	v, ok := rec.Properties[attribute]
 	return v, ok

@@ -46,8 +46,8 @@ func (l *Controller) Rehearse(ctx context.Context, now time.Time, s model.Stack,
 	var out []model.StackRefusal
 	for _, id := range p.order {
 		waits := slices.ContainsFunc(p.make[id], func(d string) bool { return !r.done(r.recs[d]) })
-		if waits || fixed && !certain[id] {
-			continue
+		if res, _ := r.bound.Find(id); waits || fixed && !certain[id] || template.IsCustom(res.Type) {
+			continue // only the provider of a custom resource knows what becomes of it
 		}
 		if refusal, refused := r.tryOut(p, id); refused {
 			out = append(out, refusal)
@@ -93,7 +93,7 @@ func (r *run) tryOut(p *plan, id string) (refusal model.StackRefusal, refused bo
 // try makes or changes a resource and lets it tell its attributes, if it can
 // by now.
 func (r *run) try(rec *model.StackResource) error {
-	h, s := r.handlers[rec.Type], r.step(rec)
+	h, s := r.handler(rec.Type), r.step(rec)
 	err := r.make(h, s, rec)
 	if handler.Passing(err) {
 		err = nil

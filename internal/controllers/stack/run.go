@@ -143,7 +143,7 @@ func (r *run) note(rec *model.StackResource, status model.ResourceStatus, reason
 	r.events = append(r.events, model.StackEvent{
 		ID:        r.eventID(rec.LogicalID, string(status)),
 		LogicalID: rec.LogicalID, PhysicalID: rec.PhysicalID, Type: rec.Type, Status: status, Reason: reason,
-		Properties: propertiesText(rec.Properties), Token: r.stack.RequestToken, At: r.now,
+		Properties: r.shown(rec.Properties), Token: r.stack.RequestToken, At: r.now,
 	})
 }
 

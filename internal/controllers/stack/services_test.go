@@ -50,7 +50,7 @@ func services(h *fixture, acc *access.Access) map[string]service {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { _ = data.Close() })
-	functions := &function.Sim{IDs: h.ids}
+	functions := &function.Sim{IDs: h.ids, Handle: h.provided}
 	return map[string]service{
 		"ec2":                  {ec2shape.Meta, ec2api.New(ec2api.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place})},
 		"ecs":                  {ecsshape.Meta, ecsapi.New(ecsapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place})},

@@ -48,8 +48,9 @@ func (r *run) step(rec *model.StackResource) *handler.Step {
 			rec.Properties),
 		Undo:    r.stack.Status.UpdateRollback(),
 		Signals: r.signalsOf(rec), Update: r.updatePolicy(rec.LogicalID),
-		Note:  func(text string) { r.note(rec, rec.Status, text) },
-		Taken: func(id string) bool { return r.taken(id, rec.LogicalID) },
+		Provider: provider{r, rec},
+		Note:     func(text string) { r.note(rec, rec.Status, text) },
+		Taken:    func(id string) bool { return r.taken(id, rec.LogicalID) },
 	}
 }
 
@@ -75,7 +76,7 @@ func (r *run) tagsOf(rec *model.StackResource, props map[string]any) []model.Tag
 	if t, ok := template.TypeOf(rec.Type); ok && t.Taggable() {
 		tags = model.SetTags(tags, handler.TagList(props[t.TagProperty]))
 	}
-	if !r.handlers[rec.Type].SystemTags() {
+	if !r.handler(rec.Type).SystemTags() {
 		return tags
 	}
 	return model.SetTags(tags, []model.Tag{

@@ -35,6 +35,7 @@ type Type struct {
 
 	built   map[string]bool // top-level properties with code behind them
 	refused []string        // dotted paths below these without
+	open    bool            // any other property may be given, and any attribute asked for
 }
 
 // Schema is the part of JSON Schema that the facts use.
@@ -173,6 +174,9 @@ func readBuilt(all map[string]*Type, line string) error {
 
 // TypeOf finds a resource type that Berth builds.
 func TypeOf(name string) (*Type, bool) {
+	if IsCustom(name) {
+		return customType(name), true
+	}
 	t, ok := types()[name]
 	if !ok || t.built == nil {
 		return nil, false
@@ -194,7 +198,7 @@ func TypeNames() []string {
 
 // HasAttribute reports whether Fn::GetAtt may ask for an attribute.
 func (t *Type) HasAttribute(name string) bool {
-	if slices.Contains(t.GetAtt, name) {
+	if t.open || slices.Contains(t.GetAtt, name) {
 		return true
 	}
 	return slices.ContainsFunc(t.GetAtt, func(a string) bool { return strings.HasPrefix(name, a+".") })

@@ -52,6 +52,9 @@ func (t *Type) recreation(name string, o, n any) Recreation {
 			return Always
 		}
 	}
+	if t.open && name != serviceTimeout {
+		return Conditionally // who provides it says so, by its answer
+	}
 	for _, path := range t.Conditional {
 		if touches(path, name, o, n) {
 			return Conditionally

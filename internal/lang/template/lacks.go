@@ -183,7 +183,7 @@ func perhaps(n *Node) bool {
 // real reports whether CloudFormation has a resource type: those of its
 // registry, custom resources, and what the transform makes of its own.
 func (t *Template) real(name string) bool {
-	if _, ok := TypeOf(name); ok || strings.HasPrefix(name, "Custom::") {
+	if _, ok := TypeOf(name); ok {
 		return true
 	}
 	if strings.HasPrefix(name, "AWS::Serverless::") {

@@ -18,6 +18,11 @@ import (
 func (t *Type) Coerce(props map[string]any) (coerced map[string]any, problems []string) {
 	c := &coercer{t: t}
 	root := &Schema{Type: Kinds{"object"}, Properties: t.Properties, Required: t.Required, Additional: &Additional{No: true}}
+	if t.open {
+		root.Additional = &Additional{}
+		props, _ = Texts(props).(map[string]any)
+		c.custom(props)
+	}
 	v := c.value(root, props, "#")
 	if t.Constraints != nil {
 		c.constraints(t.Constraints, props, "#")

@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"embed"
+	"fmt"
 	"strings"
 	"time"
 
@@ -83,32 +85,51 @@ func code(s *Step, v any) (any, error) {
 		}
 		return out, nil
 	}
-	name := "index.py"
+	name, module, to := "index.py", "cfnresponse.py", "cfnresponse.py"
 	switch runtime := s.text("Runtime"); {
 	case strings.HasPrefix(runtime, "nodejs"):
-		name = "index.js"
+		name, module, to = "index.js", "cfn-response.js", "node_modules/cfn-response/index.js"
 	case !strings.HasPrefix(runtime, "python"):
 		return nil, fault.New(fault.Invalid, "InvalidParameterValueException",
 			"ZipFile can only be used when Runtime is set to either of nodejs or python, not %s", runtime)
 	}
-	packed, err := pack(name, src)
-	return map[string]any{"ZipFile": packed}, err
+	packed := []packedFile{{name, src}}
+	if strings.Contains(src, strings.TrimSuffix(strings.TrimSuffix(module, ".py"), ".js")) {
+		text, err := modules.ReadFile("inline/" + module)
+		if err != nil {
+			return nil, fmt.Errorf("read the module %s: %w", module, err)
+		}
+		packed = append(packed, packedFile{to, string(text)})
+	}
+	data, err := pack(packed)
+	return map[string]any{"ZipFile": data}, err
 }
 
-// pack makes an archive of one file, the same for the same text.
-func pack(name, src string) ([]byte, error) {
+// modules are those that answer a custom resource's request; they come
+// with source text that names them, and with no other package (CloudFormation
+// user guide, "cfn-response module").
+//
+//go:embed inline
+var modules embed.FS
+
+type packedFile struct{ name, text string }
+
+// pack makes an archive of files, the same for the same texts.
+func pack(files []packedFile) ([]byte, error) {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	h := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.Unix(315532800, 0).UTC()}
-	h.SetMode(0o644)
-	w, err := z.CreateHeader(h)
-	if err != nil {
-		return nil, err
+	for _, f := range files {
+		h := &zip.FileHeader{Name: f.name, Method: zip.Deflate, Modified: time.Unix(315532800, 0).UTC()}
+		h.SetMode(0o644)
+		w, err := z.CreateHeader(h)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := w.Write([]byte(f.text)); err != nil {
+			return nil, err
+		}
 	}
-	if _, err := w.Write([]byte(src)); err != nil {
-		return nil, err
-	}
-	err = z.Close()
+	err := z.Close()
 	return b.Bytes(), err
 }
 

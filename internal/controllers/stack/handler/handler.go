@@ -75,6 +75,8 @@ type Step struct {
 	// act was sent.
 	Update  *template.UpdatePolicy
 	Signals []model.StackSignal
+	// Provider is how the provider of a custom resource is asked.
+	Provider Provider
 	// Note adds an event that tells how it goes.
 	Note func(text string)
 	// Taken reports whether a physical id is another resource's, or the old
