@@ -29,6 +29,7 @@ var behindEndpoints = map[string]front.Listener{
 	"autoscaling":             {Services: []string{"autoscaling"}},
 	"application-autoscaling": {Services: []string{"application-autoscaling"}},
 	"secretsmanager":          {Services: []string{"secretsmanager"}},
+	"data-servicediscovery":   {Services: []string{"servicediscovery"}},
 	"servicediscovery":        {Services: []string{"servicediscovery"}},
 	"ssm":                     {Services: []string{"ssm"}},
 	"iam":                     {Services: []string{"iam"}},

@@ -208,3 +208,12 @@ func TestServicesHaveNamesAndAddresses(t *testing.T) {
 		t.Errorf("prefix list: %+v", s)
 	}
 }
+
+// Proves: CM7
+func TestDiscoveryIsAskedByANameOfItsOwn(t *testing.T) {
+	s, ok := vpc.ServiceNamed(region, "data-servicediscovery")
+	other, _ := vpc.ServiceNamed(region, "servicediscovery")
+	if !ok || s.Private[0] != "data-servicediscovery."+region+".amazonaws.com" || s.Address == other.Address {
+		t.Errorf("%+v, beside %+v", s, other)
+	}
+}

@@ -66,6 +66,7 @@ var catalog = []entry{
 	{name: "kms", names: []string{"kms.R.amazonaws.com"}},
 	{name: "events", names: []string{"events.R.amazonaws.com"}},
 	{name: "servicediscovery", names: []string{"servicediscovery.R.amazonaws.com"}},
+	{name: "data-servicediscovery", names: []string{"data-servicediscovery.R.amazonaws.com"}}, // DiscoverInstances, of itself
 }
 
 // firstService is the offset of the table's first service in ServicePool.
