@@ -218,7 +218,7 @@ func (sys *System) services(h Drivers, zones []string, invoke *later) []front.Se
 	sys.Answers = &cloudformation.Answers{API: cfn}
 	iamAPI := iam.New(iam.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Access: sys.Access})
 	stsAPI := sts.New(sts.Deps{DB: c.DB, Clock: c.Clock, Place: c.Place, Access: sys.Access})
-	ecsAPI := ecs.New(ecs.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Gateway: sys.Gateway})
+	ecsAPI := ecs.New(ecs.Deps{DB: c.DB, Clock: c.Clock, IDs: c.IDs, Place: c.Place, Gateway: sys.Gateway, Architectures: h.Architectures})
 	sys.Registry = registry.NewServer(registry.ServerDeps{
 		Store: h.Images, Directory: ecr.Directory{DB: c.DB, Place: c.Place, Access: sys.Access}, Tokens: h.Tokens, Place: c.Place, Clock: c.Clock,
 		Log: c.Log, Redirect: h.Redirect, Open: h.OpenRegistry,

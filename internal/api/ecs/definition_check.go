@@ -37,7 +37,7 @@ func checkDefinition(d model.TaskDefinition) error {
 	case d.PidMode != "":
 		return unbuilt("pidMode %s", d.PidMode)
 	case slices.Contains(d.RequiresCompatibilities, launchExternal):
-		return unbuilt("requiresCompatibilities EXTERNAL")
+		return external("requiresCompatibilities")
 	}
 	for _, v := range d.Volumes {
 		if !isName(v.Name) {

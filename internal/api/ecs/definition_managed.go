@@ -15,6 +15,13 @@ const (
 	launchExternal = "EXTERNAL"
 )
 
+// external refuses the launch type of machines that are nowhere in AWS: they
+// join by an activation of Systems Manager, which is not built
+// (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-anywhere.html).
+func external(member string) error {
+	return unbuilt("%s EXTERNAL (machines of one's own join by an activation of Systems Manager)", member)
+}
+
 // unmanaged names the first parameter that managed instances do not know
 // (docs/facts/managed-instances.md MI111), "" if there is none.
 func unmanaged(in *shape.RegisterTaskDefinitionInput) string {

@@ -53,6 +53,8 @@ type Deps struct {
 	IDs     *ident.Source
 	Place   ident.Place
 	Gateway Gateway
+	// Architectures are those that the hosts run (x86_64, arm64); none is any.
+	Architectures []string
 }
 
 // API answers the operations.

@@ -24,9 +24,11 @@ func onFargate(strategy []model.StrategyItem) bool {
 	return len(strategy) > 0 && model.IsFargate(strategy[0].Provider)
 }
 
-// fits checks that a task definition may run where a strategy leads. Errors:
-// InvalidParameterException.
-func fits(d model.TaskDefinition, strategy []model.StrategyItem, launchType string) error {
+// fits checks that a task definition may run where a strategy leads. A slice of
+// Fargate is of this machine and no other, so one that could not run is refused
+// here and is not tried again and again. Errors: InvalidParameterException,
+// NotImplemented.
+func (a *API) fits(d model.TaskDefinition, strategy []model.StrategyItem, launchType string) error {
 	kind := kindOf(strategy, launchType)
 	may := slices.Contains(d.Compatibilities, kind)
 	switch kind {
@@ -36,12 +38,27 @@ func fits(d model.TaskDefinition, strategy []model.StrategyItem, launchType stri
 		may = may && (len(d.RequiresCompatibilities) == 0 || slices.Contains(d.RequiresCompatibilities, kind))
 	}
 	switch {
+	case may && kind == model.LaunchFargate:
+		return a.runs(d)
 	case may:
 		return nil
 	case launchType != "":
 		return invalid("Task definition does not support launch_type %s.", launchType)
 	}
 	return invalid("The selected task definition is not compatible with the selected compute strategy.")
+}
+
+// runs refuses a definition whose CPU architecture no host has.
+func (a *API) runs(d model.TaskDefinition) error {
+	wants := d.CPUArchitecture
+	if wants == "" || len(a.Architectures) == 0 || slices.Contains(a.Architectures, strings.ToLower(wants)) {
+		return nil
+	}
+	has := strings.ToUpper(strings.Join(a.Architectures, ", "))
+	return fault.New(fault.NotImplemented, "NotImplemented",
+		"Fargate tasks of the CPU architecture %s cannot run here: this machine runs %s. Set runtimePlatform.cpuArchitecture of the task "+
+			"definition to that, with an image of it, or run Berth on a machine of the other architecture.", wants, has,
+	).With(map[string]string{model.FactRuns: strings.Join(a.Architectures, ", "), model.FactLacks: model.LacksArchitecture})
 }
 
 // kindOf is the launch type that a strategy or a launch type comes to.

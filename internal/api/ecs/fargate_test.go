@@ -126,3 +126,43 @@ func TestCompatibilities(t *testing.T) {
 		})
 	}
 }
+
+// A task for another CPU architecture than the machine's is refused when it is
+// asked for, since no slice can run it.
+func TestFargateRefusesAForeignArchitecture(t *testing.T) {
+	h := newFixture(t)
+	h.api.Architectures = []string{"x86_64"}
+	for family, arch := range map[string]*string{"own": p("X86_64"), "foreign": p("ARM64"), "any": nil} {
+		i := fargateDefinition()
+		if i.Family = &family; arch != nil {
+			i.RuntimePlatform = &shape.RuntimePlatform{CpuArchitecture: arch}
+		}
+		out, err := h.api.RegisterTaskDefinition(h.ctx, i)
+		must(h, out, err)
+	}
+	cluster, err := h.api.CreateCluster(h.ctx, &shape.CreateClusterInput{ClusterName: p("slices")})
+	must(h, cluster, err)
+	network := &shape.NetworkConfiguration{AwsvpcConfiguration: &shape.AwsVpcConfiguration{Subnets: []string{"subnet-1"}}}
+	run := func(family string) error {
+		_, err := h.api.RunTask(h.ctx, &shape.RunTaskInput{
+			Cluster: p("slices"), TaskDefinition: &family, LaunchType: p("FARGATE"), NetworkConfiguration: network,
+		})
+		return err
+	}
+	create := func(family string) error {
+		_, err := h.api.CreateService(h.ctx, &shape.CreateServiceInput{
+			Cluster: p("slices"), ServiceName: &family, TaskDefinition: &family, LaunchType: p("FARGATE"), NetworkConfiguration: network,
+		})
+		return err
+	}
+	for _, call := range []func(string) error{run, create} {
+		for _, family := range []string{"own", "any"} {
+			if err := call(family); err != nil {
+				t.Errorf("%s: %v", family, err)
+			}
+		}
+		h.refused(call("foreign"), "NotImplemented", "architecture ARM64 cannot run here: this machine runs X86_64")
+	}
+	_, err = h.api.UpdateService(h.ctx, &shape.UpdateServiceInput{Cluster: p("slices"), Service: p("own"), TaskDefinition: p("foreign")})
+	h.refused(err, "NotImplemented", "ARM64")
+}

@@ -152,7 +152,7 @@ func (a *API) create(tx *store.Tx, s model.Service, in *shape.CreateServiceInput
 	if onFargate(s.Strategy) {
 		s.PlatformVersion = wire.Or(in.PlatformVersion, platformLatest)
 	}
-	if err := fits(d, s.Strategy, s.LaunchType); err != nil {
+	if err := a.fits(d, s.Strategy, s.LaunchType); err != nil {
 		return s, err
 	}
 	s.TaskDefinition = d.ARN

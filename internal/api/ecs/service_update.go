@@ -44,7 +44,7 @@ func (a *API) UpdateService(ctx context.Context, in *shape.UpdateServiceInput) (
 		if err := change(&s, in); err != nil {
 			return err
 		}
-		if err := rewrite(tx, c, &s, in); err != nil {
+		if err := a.rewrite(tx, c, &s, in); err != nil {
 			return err
 		}
 		if wire.Val(in.ForceNewDeployment) || redeploys(old, s) {
@@ -104,7 +104,7 @@ func change(s *model.Service, in *shape.UpdateServiceInput) error {
 }
 
 // rewrite writes what a revision is made of, and checks the whole.
-func rewrite(tx *store.Tx, c model.Cluster, s *model.Service, in *shape.UpdateServiceInput) error {
+func (a *API) rewrite(tx *store.Tx, c model.Cluster, s *model.Service, in *shape.UpdateServiceInput) error {
 	d, ok := definition(tx, s.TaskDefinition)
 	if t := wire.Val(in.TaskDefinition); t != "" {
 		var err error
@@ -132,7 +132,7 @@ func rewrite(tx *store.Tx, c model.Cluster, s *model.Service, in *shape.UpdateSe
 		s.Strategy, s.LaunchType = next, launch
 	}
 	if in.TaskDefinition != nil || in.CapacityProviderStrategy != nil {
-		if err := fits(d, s.Strategy, s.LaunchType); err != nil {
+		if err := a.fits(d, s.Strategy, s.LaunchType); err != nil {
 			return err
 		}
 	}

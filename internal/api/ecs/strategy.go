@@ -132,6 +132,9 @@ func launchOn(lt string) ([]model.StrategyItem, error) {
 				"provider instead.",
 		)
 	}
+	if lt == launchExternal {
+		return nil, external("launchType")
+	}
 	return nil, unbuilt("Launch type %s (Berth runs tasks on EC2 and Fargate, and on Managed Instances through a capacity provider "+
 		"strategy)", lt)
 }

@@ -99,7 +99,7 @@ func (a *API) runTasks(tx *store.Tx, in *shape.RunTaskInput, t model.Task, draws
 	if t.Strategy, t.LaunchType, err = compute(tx, c, in.LaunchType, in.CapacityProviderStrategy); err != nil {
 		return nil, failed, err
 	}
-	if err := fits(d, t.Strategy, t.LaunchType); err != nil {
+	if err := a.fits(d, t.Strategy, t.LaunchType); err != nil {
 		return nil, failed, err
 	}
 	if t.Network, err = readNetwork(tx, d.NetworkMode, in.NetworkConfiguration); err != nil {
