@@ -59,7 +59,8 @@ func (r *run) spec(img image.Image) (container.Spec, error) {
 		ID: r.id, Layers: img.Layers, Args: arguments(r.def, img.Config), Env: r.environment(img.Config), Mounts: mounts,
 		Cwd: cmp.Or(r.config.WorkingDir, img.Config.WorkingDir), User: cmp.Or(r.config.User, img.Config.User), StopSignal: img.Config.StopSignal,
 		Netns: r.netns(), Hostname: r.hostname(), CgroupParent: t.cgroup(), CPUShares: uint64(max(leastShares, r.def.CPU)),
-		MemoryBytes: r.def.Memory << 20, ReadonlyRoot: r.host.ReadonlyRootfs, Privileged: r.host.Privileged, CapAdd: r.host.CapAdd,
+		MemoryBytes: r.def.Memory << 20, MemoryReserved: r.host.MemoryReservation,
+		ReadonlyRoot: r.host.ReadonlyRootfs, Privileged: r.host.Privileged, CapAdd: r.host.CapAdd,
 		CapDrop: r.host.CapDrop, Init: r.host.Init != nil && *r.host.Init, Labels: r.labels(),
 	}
 	if len(s.Args) == 0 {

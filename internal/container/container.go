@@ -53,10 +53,13 @@ type Spec struct {
 	CPUShares    uint64  // relative weight; 0 is the default
 	CPUQuota     float64 // CPUs; 0 is no limit
 	MemoryBytes  int64   // 0 is no limit
-	PidsLimit    int64
-	Mounts       []Mount
-	ReadonlyRoot bool
-	Privileged   bool
+	// MemoryReserved is what is left to the container, in bytes, when others want
+	// memory: above it, the kernel takes from it first. 0 is nothing.
+	MemoryReserved int64
+	PidsLimit      int64
+	Mounts         []Mount
+	ReadonlyRoot   bool
+	Privileged     bool
 	// NoNewPrivileges keeps set-user-id programs from gaining anything.
 	NoNewPrivileges bool
 	CapAdd          []string // without CAP_

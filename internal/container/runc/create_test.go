@@ -41,14 +41,15 @@ func created(t *testing.T, s container.Spec) (*specs.Spec, error) {
 func TestTheRuntimeIsToldLimitsNamesAndPlaces(t *testing.T) {
 	out, err := created(t, container.Spec{
 		Args: []string{"run"}, Env: []string{"A=1", "A=2"}, Netns: "/run/netns/x", Hostname: "h", CgroupParent: "/p", CPUShares: 1, CPUQuota: 0.5,
-		MemoryBytes: 1 << 20, PidsLimit: 9, Init: true, NoNewPrivileges: true, ReadonlyRoot: true,
+		MemoryBytes: 1 << 20, MemoryReserved: 1 << 19, PidsLimit: 9, Init: true, NoNewPrivileges: true, ReadonlyRoot: true,
 		Mounts: []container.Mount{{Source: "/s", Destination: "/dev/shm"}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := out.Linux.Resources
-	if *r.CPU.Shares != 2 || *r.CPU.Quota != 50_000 || *r.CPU.Period != 100_000 || *r.Memory.Limit != 1<<20 || *r.Pids.Limit != 9 {
+	if *r.CPU.Shares != 2 || *r.CPU.Quota != 50_000 || *r.CPU.Period != 100_000 ||
+		*r.Memory.Limit != 1<<20 || *r.Memory.Reservation != 1<<19 || *r.Pids.Limit != 9 {
 		t.Errorf("resources: %+v", r)
 	}
 	if out.Linux.CgroupsPath != "/p/c" || !out.Root.Readonly || !out.Process.NoNewPrivileges || out.Process.Cwd != "/" {

@@ -148,6 +148,13 @@ func resources(s container.Spec) *specs.LinuxResources {
 			r.Memory.Swap = &limit // both together
 		}
 	}
+	if s.MemoryReserved > 0 {
+		if r.Memory == nil {
+			r.Memory = &specs.LinuxMemory{}
+		}
+		reserved := s.MemoryReserved
+		r.Memory.Reservation = &reserved
+	}
 	if s.PidsLimit > 0 {
 		limit := s.PidsLimit
 		r.Pids = &specs.LinuxPids{Limit: &limit}

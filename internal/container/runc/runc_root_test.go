@@ -204,7 +204,7 @@ func TestUsersComeFromTheImage(t *testing.T) {
 func TestOutOfMemoryIsSeen(t *testing.T) {
 	l := setUp(t)
 	spec := l.spec("hungry", "eat")
-	spec.MemoryBytes = 32 << 20
+	spec.MemoryBytes, spec.MemoryReserved = 32<<20, 16<<20
 	st, _ := output(t, l, spec)
 	if st.ExitCode != 137 || !st.OOMKilled {
 		t.Errorf("state: %+v", st)
