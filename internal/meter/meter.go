@@ -3,7 +3,8 @@
 // namespace AWS/ECS, one point a minute and service, over the tasks of all of
 // its revisions (docs/facts/deployments.md D122). Of EC2 instances it shows
 // CPUUtilization in AWS/EC2, what their tasks use, by instance and by Auto
-// Scaling group (docs/facts/ec2-launch-type.md E14).
+// Scaling group (docs/facts/ec2-launch-type.md E14). Clusters that ask for it
+// have the metrics of Container Insights as well.
 //
 // Agents live in real time and send every 20 seconds, or once a minute of a
 // clock that runs fast (at most every second); minutes may be shorter still, or
@@ -122,7 +123,7 @@ func (m *Meter) Reconcile(ctx context.Context, r control.Request) (control.Resul
 	}
 	var data []series.Datum
 	view := m.DB.View()
-	services, hosts := m.points(view), m.hosts(view)
+	services, hosts, insights := m.points(view), m.hosts(view), m.insights(view)
 	for at := from; !at.After(ended); at = at.Add(time.Minute) {
 		for _, p := range services {
 			data = append(data, p.data(at)...)
@@ -130,6 +131,7 @@ func (m *Meter) Reconcile(ctx context.Context, r control.Request) (control.Resul
 		for _, h := range hosts {
 			data = append(data, h.data(at))
 		}
+		data = append(data, insights.data(at)...)
 	}
 	if len(data) > 0 {
 		if err := m.Series.Put(ctx, data...); err != nil {

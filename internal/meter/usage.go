@@ -21,10 +21,24 @@ func (s span) join(o span) span {
 }
 
 // usage is what one task used: CPU in units of which a core has 1024, memory
-// in MiB.
-type usage struct{ cpu, memory span }
+// in MiB, its network and its storage in bytes a second and in bytes.
+type usage struct {
+	cpu, memory span
+	network     [2]float64 // received and sent, of all its containers
+	most        [2]float64 // of the container that has most
+	storage     [2]float64 // read and written
+}
 
-func (u usage) join(o usage) usage { return usage{u.cpu.join(o.cpu), u.memory.join(o.memory)} }
+func (u usage) join(o usage) usage {
+	out := usage{cpu: u.cpu.join(o.cpu), memory: u.memory.join(o.memory)}
+	of, w := out.cpu.weight, o.cpu.weight
+	for i := range 2 {
+		out.network[i] = (u.network[i]*(of-w) + o.network[i]*w) / of
+		out.most[i] = (u.most[i]*(of-w) + o.most[i]*w) / of
+		out.storage[i] = u.storage[i] + o.storage[i]
+	}
+	return out
+}
 
 // used adds up the containers of a sample; ok is false if it has no figures.
 func used(s dispatch.Sample) (u usage, ok bool) {
@@ -34,6 +48,10 @@ func used(s dispatch.Sample) (u usage, ok bool) {
 		}
 		u.cpu = u.cpu.plus(read(c.CPU, 1024.0/100))
 		u.memory = u.memory.plus(read(c.Memory, 1))
+		for i, v := range [2]float64{c.RxBytesPerSec, c.TxBytesPerSec} {
+			u.network[i], u.most[i] = u.network[i]+v, max(u.most[i], v)
+		}
+		u.storage[0], u.storage[1] = u.storage[0]+float64(c.ReadBytes), u.storage[1]+float64(c.WriteBytes)
 		ok = true
 	}
 	return u, ok

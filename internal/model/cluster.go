@@ -23,6 +23,19 @@ type Cluster struct {
 	CreatedAt         time.Time         `json:"createdAt" w:"api/ecs"`
 }
 
+// The one setting of clusters, and its values.
+const (
+	SettingInsights  = "containerInsights"
+	InsightsEnabled  = "enabled"
+	InsightsDisabled = "disabled"
+)
+
+// Insights reports whether metrics of Container Insights are wanted.
+func (c Cluster) Insights() bool {
+	v := c.Settings[SettingInsights]
+	return v != "" && v != InsightsDisabled
+}
+
 // LaunchFargate is the launch type of tasks that have a machine of their own
 // size and no container instance.
 const LaunchFargate = "FARGATE"

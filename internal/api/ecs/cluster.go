@@ -16,18 +16,21 @@ import (
 
 // readSettings reads cluster settings over the defaults.
 func readSettings(have map[string]string, in []shape.ClusterSetting) (map[string]string, error) {
-	out := map[string]string{"containerInsights": "disabled"}
+	out := map[string]string{model.SettingInsights: model.InsightsDisabled}
 	for k, v := range have {
 		out[k] = v
 	}
 	for _, s := range in {
-		if wire.Val(s.Name) != "containerInsights" {
+		if wire.Val(s.Name) != model.SettingInsights {
 			return nil, invalid("Invalid cluster setting name: %s", wire.Val(s.Name))
 		}
-		if !slices.Contains([]string{"enabled", "disabled", "enhanced"}, wire.Val(s.Value)) {
+		if wire.Val(s.Value) == "enhanced" {
+			return nil, unbuilt("The cluster setting containerInsights enhanced (enabled is)")
+		}
+		if !slices.Contains([]string{model.InsightsEnabled, model.InsightsDisabled}, wire.Val(s.Value)) {
 			return nil, invalid("Invalid cluster setting value: %s", wire.Val(s.Value))
 		}
-		out["containerInsights"] = *s.Value
+		out[model.SettingInsights] = *s.Value
 	}
 	return out, nil
 }

@@ -119,6 +119,7 @@ const clusterErrors = `
 	CreateCluster InvalidParameterException clusterName=new capacityProviders=["lost"]
 	CreateCluster NotImplemented clusterName=new capacityProviders=["grouped"]
 	UpdateCluster ClusterNotFoundException LOST
+	CreateCluster NotImplemented clusterName=new settings=[{"name":"containerInsights","value":"enhanced"}]
 	UpdateCluster InvalidParameterException cluster=c settings=[{"name":"containerInsights","value":"lost"}]
 	UpdateClusterSettings ClusterNotFoundException LOST settings=[{"name":"containerInsights","value":"enabled"}]
 	UpdateClusterSettings InvalidParameterException cluster=c settings=[{"name":"containerInsights","value":"lost"}]
