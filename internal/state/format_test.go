@@ -35,6 +35,8 @@ func fill(v reflect.Value, name string) {
 		v.SetString(name)
 	case reflect.Int64:
 		v.SetInt(7)
+	case reflect.Uint8:
+		v.SetUint(7)
 	case reflect.Float64:
 		v.SetFloat(2.5)
 	case reflect.Bool:
@@ -78,7 +80,15 @@ var samples = []func(*store.Tx) error{
 	sample(state.Functions), sample(state.LogGroups), sample(state.Alarms), sample(state.ScalableTargets), sample(state.ScalingPolicies),
 	sample(state.ScheduledActions), sample(state.ScalingActivities), sample(state.Repositories), sample(state.Decisions),
 	sample(state.LaunchTemplates), sample(state.LaunchConfigurations), sample(state.AutoScalingGroups), sample(state.GroupActivities),
-	sample(state.Settings),
+	sample(state.Settings), sample(state.PullThroughRules), sample(state.Secrets), sample(state.Parameters),
+	sample(state.Namespaces), sample(state.DiscoveryServices), sample(state.DiscoveryInstances), sample(state.DiscoveryOperations),
+}
+
+// TestEveryTableHasASample holds that no table's bytes are unheld.
+func TestEveryTableHasASample(t *testing.T) {
+	if n := len(state.Tables()); n != len(samples) {
+		t.Errorf("%d tables have %d samples", n, len(samples))
+	}
 }
 
 // written is what a state with one record in every table has stored.
