@@ -15,6 +15,7 @@ import (
 	lambdaapi "berth/internal/api/lambda"
 	logsapi "berth/internal/api/logs"
 	secretsapi "berth/internal/api/secretsmanager"
+	mapapi "berth/internal/api/servicediscovery"
 	ssmapi "berth/internal/api/ssm"
 	"berth/internal/function"
 	"berth/internal/ident"
@@ -32,6 +33,7 @@ import (
 	lambdashape "berth/internal/wire/shape/lambda"
 	logsshape "berth/internal/wire/shape/logs"
 	secretsshape "berth/internal/wire/shape/secretsmanager"
+	mapshape "berth/internal/wire/shape/servicediscovery"
 	ssmshape "berth/internal/wire/shape/ssm"
 )
 
@@ -64,9 +66,10 @@ func services(h *fixture, acc *access.Access) map[string]service {
 		"application-autoscaling": {aasshape.Meta, aasapi.New(aasapi.Deps{
 			DB: h.db, Clock: h.clock, IDs: h.ids, Place: place, As: h.as, Access: acc,
 		})},
-		"ecr":         {ecrshape.Meta, ecrapi.New(ecrapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place, Images: images})},
-		"autoscaling": {asshape.Meta, asapi.New(asapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place, As: h.as})},
-		"ssm":         {ssmshape.Meta, ssmapi.New(ssmapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place})},
+		"ecr":              {ecrshape.Meta, ecrapi.New(ecrapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place, Images: images})},
+		"autoscaling":      {asshape.Meta, asapi.New(asapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place, As: h.as})},
+		"ssm":              {ssmshape.Meta, ssmapi.New(ssmapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place})},
+		"servicediscovery": {mapshape.Meta, mapapi.New(mapapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place})},
 		"secretsmanager": {
 			secretsshape.Meta, secretsapi.New(secretsapi.Deps{DB: h.db, Clock: h.clock, IDs: h.ids, Place: place}),
 		},

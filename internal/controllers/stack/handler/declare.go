@@ -19,6 +19,8 @@ type Type struct {
 	// Make creates the resource; ID is its Ref, taken from the answer.
 	Make Call
 	ID   Value
+	// Then asks what Make made, of what Make answered, where that does not say.
+	Then Call
 	// Exists is what to do when Make is repeated after an interruption and the
 	// API says that there is one; nil: the API's error stands.
 	Exists func(context.Context, *Step, error) error

@@ -20,6 +20,7 @@ import (
 	"berth/internal/wire/shape/lambda"
 	"berth/internal/wire/shape/logs"
 	"berth/internal/wire/shape/secretsmanager"
+	"berth/internal/wire/shape/servicediscovery"
 	"berth/internal/wire/shape/ssm"
 )
 
@@ -27,6 +28,7 @@ var services = map[string]*wire.Service{
 	"ec2": ec2.Meta, "ecs": ecs.Meta, "elasticloadbalancing": elbv2.Meta, "iam": iam.Meta, "lambda": lambda.Meta, "logs": logs.Meta,
 	"application-autoscaling": aas.Meta, "ecr": ecr.Meta, "monitoring": cloudwatch.Meta,
 	"autoscaling": autoscaling.Meta, "secretsmanager": secretsmanager.Meta, "ssm": ssm.Meta,
+	"servicediscovery": servicediscovery.Meta,
 }
 
 // each runs a test for every declared type.

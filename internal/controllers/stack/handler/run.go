@@ -80,6 +80,15 @@ func (t *Type) create(ctx context.Context, s *Step) (map[string]any, error) {
 	if err != nil && s.Again && exists(err) && t.Exists != nil {
 		return nil, t.Exists(ctx, s, err)
 	}
+	if err == nil && t.Then.Operation != "" {
+		s.object = answer
+		if answer, err = t.call(ctx, s, t.Then, map[string]any{}); err != nil {
+			// What was made has to be known, so that it is deleted.
+			if _, lost := t.Find(ctx, s); lost != nil {
+				return nil, lost
+			}
+		}
+	}
 	return answer, err
 }
 

@@ -16,6 +16,7 @@ const (
 	secrets   = "secretsmanager"
 
 	parameters = "ssm"
+	discovery  = "servicediscovery"
 
 	autoscalingGroups = "autoscaling"
 )
@@ -29,6 +30,7 @@ func Types() map[string]*Type {
 		targetGroupTypes(), clusterTypes(), providerTypes(), taskDefinitionTypes(), serviceTypes(), scalingTypes(), functionTypes(),
 		logTypes(), repositoryTypes(),
 		alarmTypes(), handleTypes(), launchTypes(), groupTypes(), userTypes(), secretTypes(), parameterTypes(),
+		discoveryTypes(),
 	} {
 		maps.Copy(out, family)
 	}
