@@ -5,7 +5,31 @@ import (
 
 	"berth/internal/cloudmap"
 	"berth/internal/model"
+	"berth/internal/state"
+	"berth/internal/store"
 )
+
+func TestInstancesAreInOrder(t *testing.T) {
+	db, err := state.Open(t.Context(), store.NewMemory(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(t.Context(), "test", func(tx *store.Tx) error {
+		for _, i := range []model.DiscoveryInstance{{Service: "s", ID: "b"}, {Service: "s", ID: "a"}, {Service: "other", ID: "c"}} {
+			if err := state.DiscoveryInstances.Put(tx, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := cloudmap.Instances(db.View(), model.DiscoveryService{ID: "s"})
+	if len(got) != 2 || got[0].ID != "a" || got[1].ID != "b" {
+		t.Errorf("%+v", got)
+	}
+}
 
 func TestUnhealthyInstancesServeOnlyWhenAllAre(t *testing.T) {
 	well, sick := model.DiscoveryInstance{ID: "a"}, model.DiscoveryInstance{ID: "b", Unhealthy: true}
