@@ -58,8 +58,8 @@ func look(_ context.Context, args []string) error {
 }
 
 // reach tries what leads from a container to the processes of its machine:
-// sockets in its file system or without a name, and control groups that can be
-// written.
+// sockets in its file system or without a name, and control groups and settings
+// that are not mounted read-only.
 func reach(context.Context, []string) error {
 	var found []string
 	_ = filepath.WalkDir("/", func(p string, d fs.DirEntry, err error) error {
@@ -71,8 +71,10 @@ func reach(context.Context, []string) error {
 		case d.Type()&fs.ModeSocket != 0:
 			found = append(found, p)
 		case strings.HasPrefix(p, "/sys/") && d.Type().IsRegular():
-			if f, err := os.OpenFile(p, os.O_WRONLY, 0); err == nil {
-				_ = f.Close()
+			// A user of its own may not write there in any case; the mount is
+			// read-only for whom that does not stop.
+			var st unix.Statfs_t
+			if err := unix.Statfs(p, &st); err != nil || st.Flags&unix.ST_RDONLY == 0 {
 				found = append(found, p)
 			}
 		}
