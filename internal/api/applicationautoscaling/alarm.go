@@ -29,7 +29,8 @@ func (p place) watch(x model.ScalingPolicy) watched {
 		return watched{"AWS/ECS", "MemoryUtilization", "Average", "Percent", service}
 	case requestsMetric:
 		return watched{
-			"AWS/ApplicationELB", "RequestCountPerTarget", "Sum", "", []model.Dimension{{Name: "TargetGroup", Value: groupOf(x.ResourceLabel)}},
+			"AWS/ApplicationELB", "RequestCountPerTarget", "Sum", "",
+			[]model.Dimension{{Name: "TargetGroup", Value: plan.TargetGroupOf(x.ResourceLabel)}},
 		}
 	default:
 		return watched{x.CustomNamespace, x.CustomMetric, x.CustomStatistic, x.CustomUnit, x.CustomDimensions}

@@ -80,21 +80,12 @@ func setPredefined(x *model.ScalingPolicy, m *shape.PredefinedMetricSpecificatio
 		return invalid("Resource label should not be specified for predefined metric type %s", kind)
 	case kind == requestsMetric && label == "":
 		return invalid("Resource label should be specified for predefined metric type %s", kind)
-	case kind == requestsMetric && groupOf(label) == "":
+	case kind == requestsMetric && plan.TargetGroupOf(label) == "":
 		return invalid("Invalid resource label '%s' for predefined metric type %s", label, kind)
 	}
 	x.PredefinedMetric, x.ResourceLabel = kind, label
 	x.CustomNamespace, x.CustomMetric, x.CustomDimensions, x.CustomStatistic, x.CustomUnit = "", "", nil, "", ""
 	return nil
-}
-
-// groupOf is the target group in a label app/LB/ID/targetgroup/TG/ID, or "".
-func groupOf(label string) string {
-	f := strings.Split(label, "/")
-	if len(f) != 6 || f[0] != "app" || f[3] != "targetgroup" || slices.Contains(f, "") {
-		return ""
-	}
-	return strings.Join(f[3:], "/")
 }
 
 func setCustom(x *model.ScalingPolicy, m *shape.CustomizedMetricSpecification) error {
@@ -153,7 +144,7 @@ func fitsService(r store.Reader, p place, x model.ScalingPolicy) error {
 	if x.PredefinedMetric != requestsMetric {
 		return nil
 	}
-	group := groupOf(x.ResourceLabel)
+	group := plan.TargetGroupOf(x.ResourceLabel)
 	s, _ := p.find(r)
 	for _, lb := range s.LoadBalancers {
 		if strings.HasSuffix(lb.TargetGroupARN, ":"+group) || strings.HasSuffix(lb.AlternateTargetGroupARN, ":"+group) {

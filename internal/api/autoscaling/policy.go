@@ -183,7 +183,7 @@ func setTracking(x *model.ScalingPolicy, in *shape.PutScalingPolicyInput) error 
 		return invalid("PredefinedMetricType %s is not built in Berth: %s and %s are.", kind, cpuMetric, requestsMetric)
 	case kind == cpuMetric && label != "":
 		return invalid("ResourceLabel is not supported for the metric type %s", kind)
-	case kind == requestsMetric && targetGroupOf(label) == "":
+	case kind == requestsMetric && plan.TargetGroupOf(label) == "":
 		return invalid("Invalid ResourceLabel '%s' for the metric type %s", label, kind)
 	}
 	x.PredefinedMetric, x.ResourceLabel = kind, label
@@ -199,15 +199,6 @@ func setCustom(x *model.ScalingPolicy, m *shape.CustomizedMetricSpecification) e
 		x.CustomDimensions = append(x.CustomDimensions, model.Dimension{Name: wire.Val(d.Name), Value: wire.Val(d.Value)})
 	}
 	return nil
-}
-
-// targetGroupOf is the target group in a label app/LB/ID/targetgroup/TG/ID, or "".
-func targetGroupOf(label string) string {
-	f := strings.Split(label, "/")
-	if len(f) != 6 || f[0] != "app" || f[3] != "targetgroup" || slices.Contains(f, "") {
-		return ""
-	}
-	return strings.Join(f[3:], "/")
 }
 
 // alarmsOf names the alarms of a policy, in the policy, and returns what
@@ -245,7 +236,7 @@ func watch(in *cloudwatch.PutMetricAlarmInput, group string, x model.ScalingPoli
 		dimensions = []model.Dimension{{Name: "AutoScalingGroupName", Value: group}}
 	case requestsMetric:
 		namespace, metric, statistic = "AWS/ApplicationELB", "RequestCountPerTarget", "Sum"
-		dimensions = []model.Dimension{{Name: "TargetGroup", Value: targetGroupOf(x.ResourceLabel)}}
+		dimensions = []model.Dimension{{Name: "TargetGroup", Value: plan.TargetGroupOf(x.ResourceLabel)}}
 	}
 	in.Namespace, in.MetricName, in.Statistic, in.Unit = &namespace, &metric, &statistic, text(x.CustomUnit)
 	for _, d := range dimensions {
